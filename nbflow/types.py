@@ -1,0 +1,228 @@
+"""The nouns of nbflow as frozen values.
+
+This module knows nothing but values: no rules, no files, no clock. Times are seconds since
+the epoch, durations are seconds, digests are 32 hexadecimal characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+UNBOUND: Final = "unbound"
+"""The digest of a slot that holds nothing."""
+
+NO_NAMES: Final[frozenset[str]] = frozenset()
+NO_CODE: Final[Mapping[str, str]] = {}
+
+
+class Answer(Enum):
+    """What one entry of a trace says about the present."""
+
+    SAME = "same"
+    DIFFERENT = "different"
+    UNKNOWN = "unknown"
+
+
+class Verdict(Enum):
+    """Whether a step is up to date; the four words of design 2.8 and no others."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    WAITS = "waits"
+    AS_OF = "as of"
+
+
+class Licence(Enum):
+    """Who may start a step: the flow, only its name, or only the user."""
+
+    FLOW = "flow"
+    NAME = "name"
+    USER = "user"
+
+
+class Standing(Enum):
+    """Whether a step ran in this kernel, is remembered from an earlier one, or lost its cell."""
+
+    HERE = "here"
+    REMEMBERED = "remembered"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Slot:
+    """A thing that can be asked for its content.
+
+    Args:
+        kind: The name of a registered kind: `name`, `file`, `absent`, `listing`, `code`,
+            `package`, `environment`, `context`, `parameter`, …
+        locator: Which one: a variable's name, a path, a distribution's name.
+    """
+
+    kind: str
+    locator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What the code inside a value may touch when somebody calls it.
+
+    Args:
+        reads: Names of the namespace that it may load.
+        writes: Names of the namespace that it may bind or delete.
+        mutates: Names of the namespace whose values it may change in place.
+        changes_arguments: Whether it may change its arguments (a method: its object) in place.
+        parts: For a local module, attribute name to digest.
+    """
+
+    reads: frozenset[str] = NO_NAMES
+    writes: frozenset[str] = NO_NAMES
+    mutates: frozenset[str] = NO_NAMES
+    changes_arguments: bool = False
+    parts: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+NO_REACH: Final = Reach()
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One thing that runs of a code have looked at: an item of an input list.
+
+    Args:
+        slot: What was looked at.
+        whole_unit: Whether the content is that of the slot's whole alias unit (its members
+            at the place, their contents and their sharing) instead of the value alone.
+    """
+
+    slot: Slot
+    whole_unit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A slot and the digest that a body saw in it; `preview` is a short text for people."""
+
+    looked: Looked
+    digest: str
+    preview: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The content of a slot as one execution left it.
+
+    Args:
+        slot: What was written.
+        digest: Digest of the value alone, or `UNBOUND`.
+        unit: Digest of the alias unit that the value belongs to; that of the value where it
+            shares memory with no other name.
+        members: The names of that unit, sorted.
+        reach: What code inside the value may touch.
+        preview: A short text for people.
+        unstorable: Why the value cannot be stored, or an empty string.
+    """
+
+    slot: Slot
+    digest: str
+    unit: str = ""
+    members: tuple[str, ...] = ()
+    reach: Reach = NO_REACH
+    preview: str = ""
+    unstorable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What one completed execution saw and made. Written once, never changed.
+
+    Args:
+        id: Unique identifier.
+        static_key: Digest of the body's own normalised source, see design 4.1.
+        entries: What the body saw, in the order first seen.
+        outputs: What it made: names, written files, random states.
+        definitions: Names among the outputs that are made by running `def`, `class` or `import`.
+        captured: Digest of the stored captured outputs, or an empty string.
+        unknowns: Why this result can never be called fresh (reads a database, own file, …).
+        flags: `non-deterministic`, `quiet`, …
+        run: Identifier of the run that made it.
+        step: Identifier of the step that made it.
+        notebook: Identifier of the notebook.
+        started: When the body started, seconds since the epoch.
+        seconds: How long the body took.
+        packages: Distribution name to version for the packages that it reached.
+    """
+
+    id: str
+    static_key: str
+    entries: tuple[Entry, ...]
+    outputs: tuple[Output, ...]
+    definitions: frozenset[str] = NO_NAMES
+    captured: str = ""
+    unknowns: tuple[str, ...] = ()
+    flags: frozenset[str] = NO_NAMES
+    run: str = ""
+    step: str = ""
+    notebook: str = ""
+    started: float = 0.0
+    seconds: float = 0.0
+    packages: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A choice by hand of the trace that a step is bound to.
+
+    Args:
+        trace: The trace chosen.
+        reason: `pin`, `accept`, `restore`, `only`, `cached inputs` or `task states`.
+        until: What ends it, in words.
+        at: When it was made, seconds since the epoch.
+    """
+
+    trace: Trace
+    reason: str
+    until: str = ""
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One difference, or unknown, between what a trace saw and what is now.
+
+    Args:
+        category: `code`, `input`, `file`, `upstream`, `never ran`, `unverified`, `spent`, …
+        subject: What it is about, in the user's words: a name, a path, a task.
+        before: What it was, for people.
+        after: What it is now, for people.
+        origin: The step it came from, or an empty string.
+    """
+
+    category: str
+    subject: str
+    before: str = ""
+    after: str = ""
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was bound to what at the end of a flow run.
+
+    Args:
+        number: The flow run's number in its notebook.
+        order: Step identifiers in flow order.
+        parameters: Parameter name to digest.
+        holds: Step identifier to trace identifier chosen by hand.
+        traces: Step identifier to the trace it was bound to, plain cells included.
+        at: When it was taken, seconds since the epoch.
+    """
+
+    number: int
+    order: tuple[str, ...]
+    parameters: Mapping[str, str]
+    holds: Mapping[str, str]
+    traces: Mapping[str, str]
+    at: float = 0.0
