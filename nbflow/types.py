@@ -6,10 +6,10 @@ the epoch, durations are seconds, digests are 32 hexadecimal characters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping  # noqa: TC003 - records are decoded by these annotations
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 UNBOUND: Final = "unbound"
 """The digest of a slot that holds nothing."""
@@ -51,8 +51,7 @@ class Standing(Enum):
     GONE = "gone"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Slot:
+class Slot(NamedTuple):
     """A thing that can be asked for its content.
 
     Args:
@@ -121,6 +120,7 @@ class Output:
             shares memory with no other name.
         members: The names of that unit, sorted.
         reach: What code inside the value may touch.
+        sort: `function`, `class`, `module` or `value`.
         preview: A short text for people.
         unstorable: Why the value cannot be stored, or an empty string.
     """
@@ -130,6 +130,7 @@ class Output:
     unit: str = ""
     members: tuple[str, ...] = ()
     reach: Reach = NO_REACH
+    sort: str = "value"
     preview: str = ""
     unstorable: str = ""
 
