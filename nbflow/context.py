@@ -1,0 +1,211 @@
+"""`nbflow.context`: what a body may know about its run, without being told by arguments.
+
+The values live in a context variable, so that threads and asyncio tasks that copy their context
+see what their creator saw, and nothing leaks from one run into another. The view is read-only;
+`with context(key="abc"):` adds values for a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, NoReturn
+
+Watcher = Callable[[str, Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """What is seen now, and the layer that comes back afterwards."""
+
+    values: Mapping[str, Any]
+    outer: _Layer | None
+
+
+_layer: ContextVar[_Layer] = ContextVar("nbflow_context", default=_Layer({}, None))  # noqa: B039  # frozen
+_watcher: ContextVar[Watcher | None] = ContextVar("nbflow_context_watcher", default=None)
+
+IDENTITIES: Final = frozenset(
+    {
+        "flow_run_id",
+        "flow_run_name",
+        "logger",
+        "task_loop_count",
+        "task_loop_result",
+        "task_run_count",
+        "task_run_id",
+        "task_run_name",
+    }
+)
+"""Keys that differ from run to run by nature; reading them makes no result depend on them."""
+
+
+class Context:
+    """The read-only view that is `nbflow.context`; there is one, for all threads.
+
+    Example:
+        >>> with context(key="abc"):
+        ...     context.key, context["key"], context.get("other", 7), "key" in context
+        ('abc', 'abc', 7, True)
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            text = f"nbflow.context has no {name!r} here; add it with `with nbflow.context({name}=…):`"
+            raise AttributeError(text, name=name, obj=self) from None
+
+    def __getitem__(self, key: str) -> Any:
+        watcher = _watcher.get()
+        try:
+            value = _layer.get().values[key]
+        except KeyError:
+            if watcher is not None:
+                # Having looked in vain is an observation, too: the key may be there next time.
+                watcher(key, MISSING)
+            raise
+        if watcher is not None:
+            watcher(key, value)
+        return value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of `key`, or `default` where there is none."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self.get(key, MISSING) is not MISSING
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_layer.get().values)
+
+    def __len__(self) -> int:
+        return len(_layer.get().values)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*_layer.get().values, "get", "to_dict"})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all values as a dictionary of their own; each of them counts as read."""
+        return {key: self[key] for key in self}
+
+    def __call__(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> Scope:
+        """Return a context manager that adds values for a while; it may be entered repeatedly.
+
+        Where `scheduled_start_time` is given, the fields of its day come with it.
+        """
+        return Scope({**(values or {}), **more})
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"nbflow.context is read-only; write `with nbflow.context({name}=…):` instead")
+
+    def __repr__(self) -> str:
+        return f"<nbflow.context with {', '.join(sorted(_layer.get().values)) or 'nothing'}>"
+
+
+class Scope:
+    """Values added to the context between entering and leaving; holds no state of its own.
+
+    Args:
+        values: What is added.
+        alone: Whether only these are seen, instead of what was there as well.
+    """
+
+    __slots__ = ("_alone", "_values")
+
+    def __init__(self, values: Mapping[str, Any], *, alone: bool = False) -> None:
+        start = values.get("scheduled_start_time")
+        self._values = values if start is None else {**date_fields(start), **values}
+        self._alone = alone
+
+    def __enter__(self) -> Context:
+        outer = _layer.get()
+        _layer.set(_Layer(self._values if self._alone else {**outer.values, **self._values}, outer))
+        return context
+
+    def __exit__(self, *exception: object) -> None:
+        # The layer knows what it covers: a token would be refused in another copy of the context.
+        outer = _layer.get().outer
+        if outer is not None:
+            _layer.set(outer)
+
+
+class Missing:
+    """The type of `MISSING`."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = Missing()
+"""What a watcher is told of a key that is not there."""
+
+context: Final = Context()
+"""What a body may know about its run."""
+
+
+def snapshot() -> Mapping[str, Any]:
+    """Return the present values, to be entered in another thread, process or worker.
+
+    Example:
+        >>> with context(key="abc"):
+        ...     kept = snapshot()
+        >>> with enter(kept):
+        ...     context.key
+        'abc'
+    """
+    return dict(_layer.get().values)
+
+
+def enter(values: Mapping[str, Any]) -> Scope:
+    """Return a context manager under which exactly the values of a snapshot are seen."""
+    return Scope(values, alone=True)
+
+
+@contextmanager
+def watched_by(watcher: Watcher) -> Generator[None]:
+    """Tell `watcher` each key that is read, with its value or `MISSING`.
+
+    Example:
+        >>> with context(year=2014), watched_by(lambda key, value: print(key, value)):
+        ...     _ = context.year
+        year 2014
+    """
+    outer = _watcher.get()
+    _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.set(outer)
+
+
+def date_fields(start: datetime | float) -> dict[str, Any]:
+    """Return the fields that follow from the scheduled start of a run.
+
+    Args:
+        start: A datetime, or seconds since the epoch (then the days are those of local time).
+
+    Returns:
+        `date`, a datetime, and `today`, `yesterday`, `tomorrow` as texts, also without dashes
+        (`today_nodash`, …).
+
+    Example:
+        >>> fields = date_fields(datetime(2024, 2, 29))
+        >>> fields["today"], fields["tomorrow"], fields["yesterday_nodash"]
+        ('2024-02-29', '2024-03-01', '20240228')
+    """
+    date = start if isinstance(start, datetime) else datetime.fromtimestamp(start).astimezone()
+    fields: dict[str, Any] = {"date": date}
+    for name, days in (("today", 0), ("yesterday", -1), ("tomorrow", 1)):
+        day = (date + timedelta(days=days)).date()
+        fields[name] = day.isoformat()
+        fields[f"{name}_nodash"] = day.isoformat().replace("-", "")
+    return fields
