@@ -1,0 +1,19 @@
+"""What the text of a cell tells: names read, written and changed, definitions, paths, effects."""
+
+from nbflow.analysis.effects import changes_outside, effect_of
+from nbflow.analysis.reads import analyze
+from nbflow.analysis.result import PARAMETERS, Analysis, Call, Definition, Import
+from nbflow.analysis.source import definition_source, normalise
+
+__all__ = [
+    "PARAMETERS",
+    "Analysis",
+    "Call",
+    "Definition",
+    "Import",
+    "analyze",
+    "changes_outside",
+    "definition_source",
+    "effect_of",
+    "normalise",
+]

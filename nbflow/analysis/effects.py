@@ -1,0 +1,210 @@
+"""What is visibly read or written outside, by the dotted name of what is called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ALIASES: Final[Mapping[str, str]] = {"pd": "pandas", "np": "numpy", "pl": "polars", "sp": "subprocess"}
+
+_MODULES: Final[Mapping[str, str]] = {
+    "requests": "network",
+    "httpx": "network",
+    "aiohttp": "network",
+    "urllib3": "network",
+    "socket": "network",
+    "ftplib": "network",
+    "paramiko": "network",
+    "boto3": "network",
+    "websocket": "network",
+    "websockets": "network",
+    "kaggle": "network",
+    "yfinance": "network",
+    "openai": "network",
+    "smtplib": "mail",
+    "imaplib": "mail",
+    "poplib": "mail",
+    "subprocess": "subprocess",
+    "pexpect": "subprocess",
+    "sqlite3": "database",
+    "psycopg2": "database",
+    "psycopg": "database",
+    "pymysql": "database",
+    "pyodbc": "database",
+    "cx_Oracle": "database",
+    "pymongo": "database",
+    "redis": "database",
+    "duckdb": "database",
+}
+"""Modules all of whose calls go outside."""
+
+_QUIET: Final = frozenset(("exceptions", "Error", "DatabaseError", "codes", "PIPE", "Row", "ConnectionError"))
+
+_CALLS: Final[Mapping[str, str]] = {
+    "os.system": "subprocess",
+    "os.popen": "subprocess",
+    "os.startfile": "subprocess",
+    "os.kill": "subprocess",
+    "os.remove": "files",
+    "os.unlink": "files",
+    "os.rename": "files",
+    "os.replace": "files",
+    "os.rmdir": "files",
+    "os.removedirs": "files",
+    "shutil.rmtree": "files",
+    "shutil.move": "files",
+    "shutil.copy": "files",
+    "shutil.copyfile": "files",
+    "shutil.copytree": "files",
+    "time.time": "clock",
+    "time.time_ns": "clock",
+    "time.localtime": "clock",
+    "time.gmtime": "clock",
+    "time.ctime": "clock",
+    "datetime.now": "clock",
+    "datetime.utcnow": "clock",
+    "datetime.today": "clock",
+    "date.today": "clock",
+    "Timestamp.now": "clock",
+    "Timestamp.today": "clock",
+    "Timestamp.utcnow": "clock",
+    "uuid.uuid1": "clock",
+    "uuid.uuid4": "chance",
+    "os.urandom": "chance",
+    "secrets.token_hex": "chance",
+    "secrets.token_bytes": "chance",
+    "secrets.choice": "chance",
+    "getpass.getpass": "input",
+    "os.chdir": "process",
+    "os.putenv": "process",
+}
+"""Calls by their last two parts."""
+
+_ENDINGS: Final[Mapping[str, str]] = {
+    "urlopen": "network",
+    "urlretrieve": "network",
+    "load_dataset": "network",
+    "fetch_openml": "network",
+    "to_sql": "database",
+    "to_gbq": "database",
+    "read_sql": "database",
+    "read_sql_query": "database",
+    "read_sql_table": "database",
+    "read_gbq": "database",
+    "read_database": "database",
+    "write_database": "database",
+    "create_engine": "database",
+    "executemany": "database",
+    "executescript": "database",
+    "sendmail": "mail",
+    "send_message": "mail",
+}
+"""Calls by their last part."""
+
+TIMING: Final = frozenset(("perf_counter", "perf_counter_ns", "monotonic", "process_time", "thread_time"))
+"""Clocks that measure durations: worth a note, no reason to distrust a result."""
+
+_CHANGING: Final = frozenset(
+    [
+        "post",
+        "put",
+        "patch",
+        "delete",
+        "request",
+        "sendmail",
+        "send_message",
+        "to_sql",
+        "to_gbq",
+        "write_database",
+        "executemany",
+        "executescript",
+        "system",
+        "popen",
+        "run",
+        "call",
+        "check_call",
+        "check_output",
+        "Popen",
+        "upload_file",
+        "upload_fileobj",
+        "put_object",
+        "delete_object",
+        "remove",
+        "unlink",
+        "rename",
+        "replace",
+        "rmdir",
+        "removedirs",
+        "rmtree",
+        "move",
+        "copy",
+        "copyfile",
+        "copytree",
+        "kill",
+        "startfile",
+        "SMTP",
+        "SMTP_SSL",
+        "insert_one",
+        "insert_many",
+        "update_one",
+        "delete_one",
+        "chdir",
+        "putenv",
+        "send",
+        "sendall",
+        "getoutput",
+        "getstatusoutput",
+        "run_cell_magic",
+    ]
+)
+
+_REMOTE: Final = ("http://", "https://", "ftp://", "s3://", "gs://", "gcs://", "az://", "abfs://", "hdfs://")
+
+
+def effect_of(path: str, origins: Mapping[str, str] | None = None) -> str:
+    """Name what a call does outside.
+
+    Args:
+        path: The dotted text of what is called.
+        origins: What names at the root stand for, where imports tell (`rq` for `requests`).
+
+    Returns:
+        The category (`network`, `database`, `clock`, `chance`, `subprocess`, `mail`, `files`, `input`,
+        `process`) with the call; empty where none is known.
+
+    Example:
+        >>> effect_of("rq.post", {"rq": "requests"}), effect_of("df.head")
+        ('network: rq.post', '')
+    """
+    root, dot, rest = path.partition(".")
+    origin = (origins or {}).get(root, _ALIASES.get(root, root))
+    parts = (origin + dot + rest).split(".")
+    if path == "input":
+        return "input: input"
+    category = _CALLS.get(".".join(parts[-2:])) or (_ENDINGS.get(parts[-1]) if len(parts) > 1 else None)
+    if category is None and parts[-1] not in _QUIET and len(parts) > 1:
+        category = _MODULES.get(parts[0]) or ("network" if parts[:2] == ["urllib", "request"] else None)
+    return f"{category}: {path}" if category else ""
+
+
+def is_remote(text: str) -> bool:
+    """Say whether a text is the address of something on another machine.
+
+    Example:
+        >>> is_remote("https://data.example/a.csv"), is_remote("data/a.csv")
+        (True, False)
+    """
+    return text.startswith(_REMOTE)
+
+
+def changes_outside(effect: str) -> bool:
+    """Say whether an effect changes something outside, instead of only reading it.
+
+    Example:
+        >>> changes_outside("network: requests.post"), changes_outside("network: requests.get")
+        (True, False)
+    """
+    category, _, path = effect.partition(": ")
+    return category in ("mail", "files", "process") or path.rpartition(".")[2] in _CHANGING

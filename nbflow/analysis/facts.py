@@ -1,0 +1,281 @@
+"""What single expressions tell besides names: texts that may be paths, environment variables, seeds."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from nbflow.analysis.flow import Cell
+
+_SUFFIX: Final = re.compile(r"\.(?=\w*[A-Za-z])\w{1,10}\Z")
+_FIELD: Final = re.compile(r"\{[^{}]*\}|%[-+ #0-9.]*[a-zA-Z]|%\(\w+\)[-+ #0-9.]*[a-zA-Z]")
+_LONGEST_PATH: Final = 1024
+_DEEPEST_JOIN: Final = 12
+ANYTHING: Final = "*"
+
+
+# -- paths ----------------------------------------------------------------------------------------
+
+
+def looks_like_path(text: str) -> bool:
+    """Say whether a text has a separator or a suffix, as a path or a glob pattern has.
+
+    Example:
+        >>> [looks_like_path(t) for t in ("data/a.csv", "a.csv", "*.parquet", "late", "https://a.b/c", "1.5")]
+        [True, True, True, False, False, False]
+    """
+    if len(text) > _LONGEST_PATH or "\n" in text or "\0" in text or text != text.strip():
+        return False
+    if "://" in text and not text.startswith("file://"):
+        return False
+    named = any(letter.isalnum() for letter in text)
+    return named and ("/" in text or "\\" in text or _SUFFIX.search(text) is not None)
+
+
+def note_text(cell: Cell, text: str) -> None:
+    """Keep a text that may be a path, and the pattern that it is where fields are filled in."""
+    if not looks_like_path(text):
+        return
+    cell.paths.add(text)
+    if "{" in text or "%" in text:
+        pattern = _FIELD.sub(ANYTHING, text)
+        if pattern != text and looks_like_path(pattern):
+            cell.paths.add(pattern)
+
+
+def note_join(cell: Cell, node: ast.BinOp | ast.Call) -> None:
+    """Keep the pattern of a path that is put together, as `folder / "a.csv"` or `"a" + ".csv"`."""
+    pattern = pattern_of(node)
+    if pattern:
+        note_text(cell, pattern)
+
+
+def pattern_of(node: ast.expr, depth: int = 0) -> str:
+    """Give the glob pattern of a text or path, with `*` for what only execution tells.
+
+    Returns:
+        The pattern; empty where nothing is known of it.
+
+    Example:
+        >>> pattern_of(ast.parse("f'data/{year}' + '.csv'", mode="eval").body)
+        'data/*.csv'
+    """
+    pattern = _pattern(node, depth)
+    return pattern if pattern.strip("*/\\ ") else ""
+
+
+def _pattern(node: ast.expr, depth: int) -> str:
+    if depth > _DEEPEST_JOIN:
+        return ANYTHING
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(_pattern(part, depth + 1) for part in parts)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _pattern(left, depth + 1) + _pattern(right, depth + 1)
+        case ast.BinOp(left=left, op=ast.Div(), right=right):
+            return _joined([left, right], depth)
+        case ast.BinOp(left=left, op=ast.Mod()):
+            return _FIELD.sub(ANYTHING, _pattern(left, depth + 1))
+        case ast.Call(func=function, args=args) if args:
+            return _pattern_of_call(function, args, depth)
+        case _:
+            return ANYTHING
+
+
+def _pattern_of_call(function: ast.expr, args: list[ast.expr], depth: int) -> str:
+    match function:
+        case ast.Name(id="Path" | "PurePath" | "str" | "join") | ast.Attribute(attr="Path" | "PurePath"):
+            return _joined(args, depth)
+        case ast.Attribute(value=ast.Attribute(attr="path") | ast.Name(id="path" | "osp"), attr="join"):
+            return _joined(args, depth)
+        case ast.Attribute(value=folder, attr="joinpath"):
+            return _joined([folder, *args], depth)
+        case _:
+            return ANYTHING
+
+
+def _joined(parts: Iterable[ast.expr], depth: int) -> str:
+    texts = [_pattern(part, depth + 1).rstrip("/") for part in parts]
+    return re.sub(r"(\*/)+\*/", "*/", "/".join(texts))
+
+
+JOINS: Final = frozenset(("join", "joinpath", "Path", "PurePath"))
+"""Functions that put paths together."""
+
+NO_PATHS: Final = frozenset(
+    [
+        "sub",
+        "subn",
+        "match",
+        "search",
+        "findall",
+        "finditer",
+        "fullmatch",
+        "split",
+        "rsplit",
+        "contains",
+        "extract",
+        "extractall",
+        "compile",
+        "strftime",
+        "strptime",
+        "startswith",
+        "endswith",
+        "strip",
+        "lstrip",
+        "rstrip",
+        "replace",
+        "removeprefix",
+        "removesuffix",
+        "count",
+        "partition",
+        "rpartition",
+    ]
+)
+"""Functions whose texts are patterns or parts of texts rather than paths."""
+
+
+# -- environment ----------------------------------------------------------------------------------
+
+
+def note_environment(cell: Cell, node: ast.Subscript | ast.Compare | ast.Call) -> None:
+    """Keep the name of an environment variable that is asked for by a constant."""
+    match node:
+        case ast.Subscript(value=where, slice=ast.Constant(value=str(name)), ctx=ast.Load()):
+            known = _is_environ(where)
+        case ast.Compare(left=ast.Constant(value=str(name)), comparators=[where]):
+            known = _is_environ(where)
+        case ast.Call(func=function, args=[ast.Constant(value=str(name)), *_]):
+            known = _asks_environment(function)
+        case _:
+            return
+    if known:
+        cell.environment.add(name)
+
+
+def _is_environ(node: ast.expr) -> bool:
+    return (isinstance(node, ast.Attribute) and node.attr == "environ") or (
+        isinstance(node, ast.Name) and node.id == "environ"
+    )
+
+
+def _asks_environment(function: ast.expr) -> bool:
+    if isinstance(function, ast.Name):
+        return function.id == "getenv"
+    if not isinstance(function, ast.Attribute):
+        return False
+    return function.attr == "getenv" or (
+        function.attr in ("get", "pop", "setdefault") and _is_environ(function.value)
+    )
+
+
+# -- seeds ----------------------------------------------------------------------------------------
+
+_SEEDING: Final[Mapping[str, str]] = {
+    "random.seed": "random",
+    "numpy.random.seed": "numpy",
+    "np.random.seed": "numpy",
+    "torch.manual_seed": "torch",
+    "torch.random.manual_seed": "torch",
+}
+
+
+def seeds_of(statements: Iterable[ast.stmt]) -> frozenset[str]:
+    r"""Name the global generators that a cell seeds before anything in it could draw.
+
+    Example:
+        >>> seeds_of(ast.parse("import random\nSEED = 1\nrandom.seed(SEED)\nx = random.random()").body)
+        frozenset({'random'})
+    """
+    origins: dict[str, str] = {}
+    seeded: set[str] = set()
+    for statement in statements:
+        generator = _seeded_by(statement, origins)
+        if generator:
+            seeded.add(generator)
+        elif not _cannot_draw(statement):
+            break
+        _note_origins(statement, origins)
+    return frozenset(seeded)
+
+
+def _seeded_by(statement: ast.stmt, origins: Mapping[str, str]) -> str:
+    match statement:
+        case ast.Expr(value=ast.Call(func=function, args=[seed])) if _is_plain(seed):
+            root, dot, rest = dotted(function).partition(".")
+            full = origins.get(root, root) + dot + rest
+            return _SEEDING.get(full, "")
+        case _:
+            return ""
+
+
+def _is_plain(seed: ast.expr) -> bool:
+    """Say whether a seed is written down; None, and what is computed, may differ from run to run."""
+    if isinstance(seed, ast.Constant):
+        return seed.value is not None
+    return isinstance(seed, ast.Name | ast.UnaryOp) or (
+        isinstance(seed, ast.BinOp) and _is_plain(seed.left) and _is_plain(seed.right)
+    )
+
+
+def _cannot_draw(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Import() | ast.ImportFrom() | ast.Pass():
+            return True
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            return not (statement.decorator_list or statement.args.defaults or statement.args.kw_defaults)
+        case ast.ClassDef(bases=[], keywords=[], decorator_list=[], body=body):
+            return all(_cannot_draw(part) for part in body)
+        case ast.Expr(value=value) | ast.Assign(targets=[ast.Name()], value=value):
+            return _is_written_down(value)
+        case ast.AnnAssign(target=ast.Name(), value=value):
+            return value is None or _is_written_down(value)
+        case _:
+            return False
+
+
+def _is_written_down(value: ast.expr) -> bool:
+    try:
+        ast.literal_eval(value)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return True
+
+
+def _note_origins(statement: ast.stmt, origins: dict[str, str]) -> None:
+    if isinstance(statement, ast.Import):
+        for alias in statement.names:
+            name = alias.asname or alias.name.partition(".")[0]
+            origins[name] = alias.name if alias.asname else name
+    elif isinstance(statement, ast.ImportFrom):
+        for alias in statement.names:
+            origins[alias.asname or alias.name] = f"{statement.module}.{alias.name}"
+
+
+def dotted(node: ast.AST) -> str:
+    """Give the dotted text of a name with attributes, without subscripts and inner calls.
+
+    Example:
+        >>> dotted(ast.parse("df.groupby('a')[b].foo", mode="eval").body)
+        'df.groupby.foo'
+    """
+    parts: list[str] = []
+    while True:
+        if isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        elif isinstance(node, ast.Call):
+            node = node.func
+        elif isinstance(node, ast.Subscript | ast.Await):
+            node = node.value
+        else:
+            break
+    if isinstance(node, ast.Name):
+        parts.append(node.id)
+    return ".".join(reversed(parts))

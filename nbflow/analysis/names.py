@@ -1,0 +1,42 @@
+"""Names that belong to Python or to IPython instead of the user."""
+
+from __future__ import annotations
+
+import builtins
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MANAGED: Final = frozenset(
+    {"_", "__", "___", "_i", "_ii", "_iii", "_oh", "_ih", "_dh", "_sh", "In", "Out"}
+    | {"exit", "quit", "get_ipython", "_exit_code"}
+    | {"__name__", "__doc__", "__package__", "__loader__", "__spec__", "__builtin__", "__builtins__"}
+    | {"__build_class__", "__import__", "__debug__", "__annotations__", "__class__", "__classdict__"}
+)
+
+BUILTINS: Final = (frozenset(dir(builtins)) | {"display"}) - MANAGED
+"""What every cell can load without anybody having bound it; `display` is IPython's."""
+
+_NUMBERED = re.compile(r"_i?[0-9]+\Z")
+
+
+def is_managed(name: str) -> bool:
+    """Say whether Python or IPython keeps this name, so that it is no input or output.
+
+    Example:
+        >>> is_managed("_i12"), is_managed("_total")
+        (True, False)
+    """
+    return name in MANAGED or (name.startswith("_") and _NUMBERED.match(name) is not None)
+
+
+def of_the_user(names: Iterable[str]) -> frozenset[str]:
+    """Leave out the names that Python or IPython manages.
+
+    Example:
+        >>> of_the_user(["Out", "x", "_1"])
+        frozenset({'x'})
+    """
+    return frozenset(name for name in names if not is_managed(name))
