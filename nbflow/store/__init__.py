@@ -1,0 +1,1 @@
+"""Values on the disk and their digests: nothing here knows a notebook, a step or a runner."""

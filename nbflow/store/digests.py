@@ -1,0 +1,242 @@
+"""Digests of values: equal in every process for equal content, different for different content.
+
+`digest` shows the digest of one value; `fingerprint` adds what the session must know of a live
+value: which mutable memory it can reach, what its code may touch, and which code is in it.
+
+Memory is told by identity tokens: two values share mutable memory if and only if their tokens
+intersect. Numbers, strings, tuples of such, functions, classes and modules have none, because
+nothing can be changed through them that is not found in a part with a token of its own. An array
+has the token of whoever owns its buffer, so that views meet. Frames of pandas 3 and later have
+one for the frame alone: their buffers are copied on write, so that two frames over one buffer do
+not share it. All values without mutable memory have the same empty set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from marshal import dumps
+from typing import TYPE_CHECKING, Any, Final
+
+from xxhash import xxh3_128_hexdigest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+from nbflow.analysis.reach import attributes_of, is_local_module
+from nbflow.exceptions import DigestError
+from nbflow.store import arrays, codes, encoders, handles, tables
+from nbflow.store.walks import (
+    ENCODERS,
+    MARSHAL_VERSION,
+    NAMED,
+    RULES,
+    Encoder,
+    NoDigest,
+    Walk,
+    forget_choices,
+    text,
+)
+from nbflow.types import NO_CODE, NO_REACH, Reach
+
+__all__ = ["Fingerprint", "digest", "fingerprint", "key_digest", "register_digest", "unit_digest"]
+
+NO_MEMORY: Final[frozenset[int]] = frozenset()
+"""The memory of every value that has no mutable part."""
+
+_ATOMS: Final = frozenset({int, float, str, bytes, bool, complex, type(None)})
+_registered: dict[type | str, Encoder] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What is known of a live value.
+
+    Args:
+        digest: The digest of its content, 32 hexadecimal characters.
+        memory: Identity tokens of the mutable memory that it can reach; valid while it lives.
+        reach: What code inside it may touch when somebody calls it.
+        code: `module.QualName` of each function and class of the user's own inside it that
+            this name leads to, with its own digest.
+    """
+
+    digest: str
+    memory: frozenset[int] = NO_MEMORY
+    reach: Reach = NO_REACH
+    code: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def digest(value: object) -> str:
+    """Return the digest of a value: 32 hexadecimal characters, equal in every process.
+
+    Types count, the order of dicts counts, that of sets does not, sharing of mutable parts
+    counts. Functions and classes of the user's own count by what they do, and are followed into
+    the globals that they reach.
+
+    Raises:
+        DigestError: If a part has no content that could be compared; its `path` names the part.
+
+    Example:
+        >>> digest({"a": [1, 2]}) == digest({"a": [1, 2]})
+        True
+        >>> digest([1]) == digest([1.0])
+        False
+    """
+    return _walked(Walk(), {"value": value})
+
+
+def fingerprint(value: object, namespace: Mapping[str, object] | None = None) -> Fingerprint:
+    """Return the digest of a value and what else must be known of a live one.
+
+    Args:
+        value: Any value.
+        namespace: The notebook's names. Functions over them do not count by the values of
+            their globals; the names are in `reach.reads` instead. Without it, these are followed.
+
+    Raises:
+        DigestError: If a part has no content that could be compared; its `path` names the part.
+
+    Example:
+        >>> fingerprint(1).memory == fingerprint("a").memory == frozenset()
+        True
+        >>> shared = [1]
+        >>> fingerprint([shared]).memory & fingerprint(shared).memory == {id(shared)}
+        True
+    """
+    if type(value) in _ATOMS:
+        return Fingerprint(
+            xxh3_128_hexdigest(ENCODERS[type(value)](_NOWHERE, value)), NO_MEMORY, NO_REACH, NO_CODE
+        )
+    walk = Walk(namespace)
+    walk.found = {}
+    made = _walked(walk, {"value": value})
+    memory = frozenset(_lasting_memory(walk, value)) if walk.memory else NO_MEMORY
+    if not walk.calls:
+        return Fingerprint(made, memory, NO_REACH, NO_CODE)
+    code = {name: made if part is value else _alone(part, namespace) for name, part in walk.found.items()}
+    parts = _module_parts(value, namespace) if is_local_module(value) else {}
+    reach = Reach(walk.reads, walk.writes, walk.reads, changes_arguments=True, parts=parts)
+    return Fingerprint(made, memory, reach, code)
+
+
+def unit_digest(values: Mapping[str, object], namespace: Mapping[str, object] | None = None) -> str:
+    """Return one digest of several named values, in which counts what memory they share.
+
+    Args:
+        values: The members of the unit by name; their order does not count.
+        namespace: As for `fingerprint`.
+
+    Raises:
+        DigestError: If a part has no content that could be compared; its `path` names the part.
+
+    Example:
+        >>> one, other = [1], [1]
+        >>> unit_digest({"a": one, "b": one}) == unit_digest({"a": one, "b": other})
+        False
+    """
+    return _walked(Walk(namespace), {name: values[name] for name in sorted(values)}, named=True)
+
+
+def key_digest(*parts: str | bytes | int | float | bool | None) -> str:
+    """Return the digest of digests and strings that make up a key; types and order count.
+
+    Raises:
+        ValueError: If a part is none of the types above.
+
+    Example:
+        >>> key_digest("ab", "c") == key_digest("a", "bc")
+        False
+    """
+    return xxh3_128_hexdigest(dumps(parts, MARSHAL_VERSION))
+
+
+def register_digest(type_: type | str, fn: Callable[[Any], object]) -> None:
+    """Say what the digest of a type's instances, subclasses included, is made of.
+
+    Args:
+        type_: The type, or `module.QualName` so that its library is not imported.
+        fn: Turns an instance into a value that has a digest. The type counts as well.
+
+    Example:
+        >>> class Reading:
+        ...     def __init__(self, value):
+        ...         self.value, self.taken_at = value, object()
+        >>> register_digest(Reading, lambda reading: reading.value)
+        >>> digest(Reading(1)) == digest(Reading(1))
+        True
+    """
+
+    def encode(walk: Walk, value: Any) -> bytes:
+        return encoders.by_content(walk, value, fn)
+
+    if isinstance(type_, str):
+        NAMED[type_] = encode
+    _registered[type_] = encode
+    forget_choices()
+
+
+_NOWHERE: Final = Walk()
+_LIBRARIES: Final = (arrays, tables, handles)  # importing them is what makes their types known
+
+
+def _by_registration(kind: type) -> Encoder | None:
+    keys = (key for base in kind.__mro__ for key in (base, f"{base.__module__}.{base.__qualname__}"))
+    return next((_registered[key] for key in keys if key in _registered), None)
+
+
+def _walked(walk: Walk, values: Mapping[str, object], *, named: bool = False) -> str:
+    root = ""
+    parts: list[bytes] = []
+    try:
+        for root, value in values.items():
+            if named:
+                parts.append(text(root))
+            parts.append(codes.refer(walk, value))
+        return walk.finish(b"".join(parts))
+    except NoDigest as error:
+        raise _digest_error(error.path(root), error.reason) from error.__cause__
+    except RecursionError:
+        raise _digest_error(root, "it is nested too deeply") from None
+    except Exception as error:
+        raise _digest_error(root, f"{type(error).__name__}: {error}") from error
+
+
+def _digest_error(path: str, reason: str) -> DigestError:
+    advice = "Leave it out with --ignore, or say with nbflow.register_digest what it is made of."
+    return DigestError(f"{path} has no digest: {reason}. {advice}", path=path)
+
+
+def _lasting_memory(walk: Walk, value: object) -> set[int]:
+    """What remains of the memory if the value is walked again.
+
+    Classes that say themselves how they are pickled may hand out new objects each time. Those of
+    the first walk are still alive, so the new ones lie elsewhere, and only real parts remain.
+    """
+    if not walk.copies:
+        return walk.memory
+    again = Walk(walk.namespace, blind=True)
+    _walked(again, {"value": value})
+    return walk.memory & again.memory
+
+
+def _alone(value: object, namespace: Mapping[str, object] | None) -> str:
+    return _walked(Walk(namespace), {"value": value})
+
+
+def _module_parts(module: Any, namespace: Mapping[str, object] | None) -> dict[str, str]:
+    parts: dict[str, str] = {}
+    for name, value in attributes_of(module).items():
+        try:
+            parts[name] = _alone(value, namespace)
+        except DigestError:
+            continue
+    return parts
+
+
+RULES[:] = [
+    _by_registration,
+    encoders.by_hook,
+    codes.by_code,
+    encoders.by_name,
+    encoders.by_nature,
+    encoders.by_reduction,
+]
