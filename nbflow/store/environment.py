@@ -1,0 +1,189 @@
+"""The slot kinds of the process's surroundings: environment variables and installed packages."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import TYPE_CHECKING, Final
+
+from nbflow.store.paths import PACKAGE_FOLDERS
+from nbflow.types import UNBOUND
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LONGEST_KEY_BYTES: Final = 64
+_STARTED_NS: Final = time.time_ns()
+
+Stamp = tuple[tuple[str, int], ...]
+
+
+def environment_digest(name: str, key: bytes) -> str:
+    """Keyed digest of an environment variable's value: without the key nobody can guess it.
+
+    Args:
+        name: The variable.
+        key: The user's secret key; of a longer one the first 64 bytes count.
+
+    Returns:
+        32 hexadecimal characters, or `UNBOUND` if the variable is not set.
+
+    Example:
+        >>> environment_digest("SURELY_NOT_SET", b"key")
+        'unbound'
+    """
+    value = os.environ.get(name)
+    if value is None:
+        return UNBOUND
+    data = os.fsencode(f"{len(name)}:{name}{value}")
+    return hashlib.blake2b(data, digest_size=16, key=key[:LONGEST_KEY_BYTES]).hexdigest()
+
+
+class EnvironmentKind:
+    """The value of an environment variable, which is never shown.
+
+    Args:
+        key: The user's secret key.
+    """
+
+    name = "environment"
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def now(self, locator: str) -> str:
+        """Keyed digest of the value, `UNBOUND` if it is not set."""
+        return environment_digest(locator, self._key)
+
+    def show(self, locator: str) -> str:
+        """Whether the variable is set."""
+        return "•••" if locator in os.environ else "not set"
+
+
+class PackageKind:
+    """The installed version of a package."""
+
+    name = "package"
+
+    def now(self, locator: str) -> str:
+        """The version, `UNBOUND` if nothing of that name is installed."""
+        return package_version(locator) or UNBOUND
+
+    def show(self, locator: str) -> str:
+        """The version for people."""
+        return package_version(locator) or "not installed"
+
+
+def package_version(name: str) -> str:
+    """The version of an installed package, by the name of its module or distribution.
+
+    Found once and kept until something is installed. A package that was replaced while its
+    old code stays loaded in this process has the old code's version.
+
+    Args:
+        name: A top-level module (`sklearn`) or a distribution (`scikit-learn`).
+
+    Returns:
+        The version; several as `name version` for a namespace that distributions share; an
+        empty string for Python's own modules and for what is not known.
+
+    Example:
+        >>> package_version("sys"), package_version("no_such_package")
+        ('', '')
+    """
+    if name in sys.stdlib_module_names:
+        return ""
+    return _installed_now().version(name)
+
+
+@dataclass(slots=True)
+class _Installed:
+    """What is installed, as long as no folder of packages changes."""
+
+    stamp: Stamp
+    versions: dict[str, str] = field(default_factory=dict[str, str])
+    loaded: dict[str, object] = field(default_factory=dict[str, object])
+    owners: Mapping[str, list[str]] | None = None
+
+    def version(self, name: str) -> str:
+        found = self.versions.get(name)
+        if found is None:
+            found = self.versions[name] = self._look_up(name)
+            if name in sys.modules:
+                self.loaded[name] = sys.modules[name]
+        return found
+
+    def succeeded_by(self, stamp: Stamp) -> _Installed:
+        """What is still known after an installation: the versions of code that was loaded before."""
+        loaded = {name: module for name, module in self.loaded.items() if sys.modules.get(name) is module}
+        return _Installed(stamp, {name: self.versions[name] for name in loaded}, loaded)
+
+    def _look_up(self, name: str) -> str:
+        distribution = _distribution(name)
+        if distribution is not None and _holds_module(distribution, name):
+            return _version_in_process(name, distribution)
+        owners = sorted(set(self._owners().get(name, ()))) if name.isidentifier() else []
+        found = [owner for owner in map(_distribution, owners) if owner is not None]
+        if len(found) == 1:
+            return _version_in_process(name, found[0])
+        if found:
+            return ", ".join(f"{owner.name} {owner.version}" for owner in found)
+        return distribution.version if distribution is not None else ""
+
+    def _owners(self) -> Mapping[str, list[str]]:
+        if self.owners is None:
+            self.owners = metadata.packages_distributions()
+        return self.owners
+
+
+_kept: list[_Installed] = []
+
+
+def _installed_now() -> _Installed:
+    """What was found before, forgotten as soon as something was installed or removed."""
+    stamp = _stamp()
+    if not _kept:
+        _kept.append(_Installed(stamp))
+    elif _kept[0].stamp != stamp:
+        _kept[0] = _kept[0].succeeded_by(stamp)
+    return _kept[0]
+
+
+def _stamp() -> Stamp:
+    """When each folder of packages last changed: installing adds or removes an entry."""
+    return tuple((entry, _changed_ns(entry)) for entry in sys.path if entry.endswith(PACKAGE_FOLDERS))
+
+
+def _changed_ns(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _distribution(name: str) -> metadata.Distribution | None:
+    try:
+        return metadata.distribution(name)
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
+
+
+def _holds_module(distribution: metadata.Distribution, name: str) -> bool:
+    """Whether the module of that name is this distribution's: `jwt` is not that of PyJWT."""
+    listed = distribution.read_text("top_level.txt")
+    if listed is not None:
+        return name in listed.split()
+    record = distribution.read_text("RECORD") or ""
+    return any(line.startswith((f"{name}/", f"{name}.")) for line in record.splitlines())
+
+
+def _version_in_process(name: str, distribution: metadata.Distribution) -> str:
+    """The installed version, or that of the loaded code if it was replaced beneath it."""
+    loaded = getattr(sys.modules.get(name), "__dict__", {}).get("__version__")
+    if isinstance(loaded, str) and _changed_ns(str(distribution.locate_file(""))) > _STARTED_NS:
+        return loaded
+    return distribution.version

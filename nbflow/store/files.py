@@ -1,0 +1,301 @@
+"""The slot kinds of the file system: content, absence and listings, behind one cache of stats."""
+
+from __future__ import annotations
+
+import os
+import stat as modes
+import time
+from datetime import datetime
+from glob import glob
+from typing import TYPE_CHECKING, Final, Protocol
+
+import xxhash
+
+from nbflow.store.paths import ABSENT, PRESENT, UNREADABLE, FileStat, Ignored, Known
+from nbflow.store.trail import YOUNG_NS
+from nbflow.store.watching import Watch, unwatched
+from nbflow.types import UNBOUND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from nbflow.store.trail import Names
+
+CHUNK_BYTES: Final = 1 << 20
+TRIES: Final = 3
+NOWHERE: Final = Known(None, UNBOUND)
+
+
+class Kind(Protocol):
+    """A kind of slot: how its content is found now and shown to people."""
+
+    @property
+    def name(self) -> str:
+        """The kind's name in `nbflow.types.Slot`."""
+        ...
+
+    def now(self, locator: str) -> str:
+        """Digest of the present content, or the kind's marker for nothing."""
+        ...
+
+    def show(self, locator: str) -> str:
+        """A short text about the present content."""
+        ...
+
+
+class Files:
+    """The files of one session, as far as tasks look at them.
+
+    A content is hashed once and then trusted as long as size, both times and inode of its stat
+    stay as they were; unless the file had been changed within two seconds before it was hashed.
+    May be used from several threads; never adds to what a watch sees.
+
+    Args:
+        ignore: Files and folders that are nobody's inputs, besides those of Python and the
+            system: the store, the notebook.
+        clock: Seconds since the epoch, as the file system counts them.
+
+    Example:
+        >>> import tempfile
+        >>> files = Files()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "a.csv")
+        ...     before = files.digest(path)
+        ...     with files.watch() as watch, open(path, "w") as stream:
+        ...         _ = stream.write("x")
+        ...     before, watch.written[path] == files.digest(path)
+        ('unbound', True)
+    """
+
+    def __init__(self, ignore: Iterable[str] = (), clock: Callable[[], float] = time.time) -> None:
+        self._ignored = Ignored(ignore)
+        self._clock = clock
+        self._memory: dict[str, Known] = {}
+
+    def digest(self, path: str) -> str:
+        """Digest of a file's content.
+
+        Args:
+            path: An absolute path.
+
+        Returns:
+            32 hexadecimal characters; `UNBOUND` for what does not exist or is no regular file,
+            folders included; `UNREADABLE` for a file that may not be read.
+        """
+        return self.known(path).digest
+
+    def stat(self, path: str) -> FileStat | None:
+        """The stat of what a path leads to; `None` where nothing is or can be reached."""
+        try:
+            found = os.stat(path)
+        except (OSError, ValueError):
+            return None
+        return FileStat(
+            found.st_size,
+            found.st_mtime_ns,
+            found.st_ctime_ns,
+            found.st_ino,
+            modes.S_ISREG(found.st_mode),
+        )
+
+    def known(self, path: str) -> Known:
+        """The content of a path now, hashed only where its stat does not prove it known."""
+        known, stat = self._memory.get(path), self.stat(path)
+        if known is None or not known.firm or known.stat != stat:
+            known = self._memory[path] = self._look(path, stat)
+        return known
+
+    def learn(self, path: str, known: Known) -> None:
+        """Take over what an earlier session knew of a path; ignored where it is not firm."""
+        if known.firm:
+            self._memory.setdefault(path, known)
+
+    def changed(self, paths: Iterable[str]) -> frozenset[str]:
+        """Which paths may have another content than when last hashed, by one stat each.
+
+        Paths never hashed are among them, and those whose stat proves nothing yet.
+        """
+        return frozenset(path for path in paths if self._may_differ(path))
+
+    def names(self, locator: str) -> Names:
+        """The names in a folder (locator with a final separator), or what a pattern matches.
+
+        `**` matches any depth, hidden names count.
+
+        Returns:
+            Names in the folder, absolute paths for a pattern; `None` for a missing folder.
+        """
+        with unwatched():
+            if not locator.endswith(os.sep):
+                return frozenset(glob(locator, recursive=True, include_hidden=True))
+            try:
+                return frozenset(os.listdir(locator))
+            except OSError:
+                return None
+
+    def listing(self, names: Names) -> str:
+        """Digest of a listing, `UNBOUND` for that of a missing folder."""
+        if names is None:
+            return UNBOUND
+        hasher = xxhash.xxh3_128()
+        for name in sorted(map(os.fsencode, names)):
+            hasher.update(len(name).to_bytes(8, "little") + name)
+        return hasher.hexdigest()
+
+    def ignores(self, path: str) -> bool:
+        """Whether an absolute path is nobody's input."""
+        return self._ignored.covers(path)
+
+    def now_ns(self) -> int:
+        """The time by this session's clock, nanoseconds since the epoch."""
+        return int(self._clock() * 1e9)
+
+    def now(self, kind: str, locator: str) -> str:
+        """The present digest of a slot of kind `file`, `absent` or `listing`.
+
+        Raises:
+            KeyError: If the kind is none of these.
+        """
+        return {each.name: each for each in self.kinds()}[kind].now(locator)
+
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds that share this object: `file`, `absent` and `listing`."""
+        return FileKind(self), AbsentKind(self), ListingKind(self)
+
+    def watch(
+        self,
+        constants: Iterable[str] = (),
+        inputs: Iterable[object] = (),
+        *,
+        writes: Iterable[str] = (),
+        reads: Iterable[str] = (),
+        apart: bool = False,
+    ) -> Watch:
+        """Observe a body; see `nbflow.store.watching.Watch` for what is seen.
+
+        Args:
+            constants: Strings in the body; those with a separator or a suffix count as paths.
+            inputs: Values given to it; strings and paths among them count as paths.
+            writes: Paths or patterns that it is declared or known to write.
+            reads: Paths, patterns or folders that it is declared or known to read.
+            apart: Whether watches around this one learn nothing of what it sees.
+        """
+        return Watch(self, constants, inputs, writes=writes, reads=reads, apart=apart)
+
+    def _may_differ(self, path: str) -> bool:
+        known = self._memory.get(path)
+        if known is None or not known.firm:
+            return True
+        if known.stat is None:
+            return self.stat(path) is not None
+        try:
+            return not _fits(known.stat, os.stat(path))
+        except (OSError, ValueError):
+            return True
+
+    def _look(self, path: str, stat: FileStat | None) -> Known:
+        """Hash until the stat is the same before and after; a restless file is never firm."""
+        digest = UNBOUND
+        for _ in range(TRIES):
+            if stat is None or not stat.regular:
+                return Known(stat, UNBOUND)
+            started = self.now_ns()
+            digest, before, stat = _hash(path), stat, self.stat(path)
+            if stat == before:
+                return Known(stat, digest, firm=started - before.changed_ns >= YOUNG_NS)
+        return Known(stat, digest, firm=False)
+
+
+class FileKind:
+    """The content of a file."""
+
+    name = "file"
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def now(self, locator: str) -> str:
+        """Digest of the content, `UNBOUND` where there is no file."""
+        return self._files.digest(locator)
+
+    def show(self, locator: str) -> str:
+        """Size and time of the last change."""
+        stat = self._files.stat(locator)
+        if stat is None:
+            return "not there"
+        changed = datetime.fromtimestamp(stat.mtime_ns / 1e9)
+        return f"{_size(stat.size)}, changed {changed:%Y-%m-%d %H:%M:%S}"
+
+
+class AbsentKind:
+    """That nothing is at a path."""
+
+    name = "absent"
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def now(self, locator: str) -> str:
+        """`absent` or `present`."""
+        return ABSENT if self._files.stat(locator) is None else PRESENT
+
+    def show(self, locator: str) -> str:
+        """The same in words."""
+        return "not there" if self._files.stat(locator) is None else "there"
+
+
+class ListingKind:
+    """The names in a folder, or those that a pattern matches."""
+
+    name = "listing"
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def now(self, locator: str) -> str:
+        """Digest of the names, `UNBOUND` for a missing folder."""
+        return self._files.listing(self._files.names(locator))
+
+    def show(self, locator: str) -> str:
+        """How many names there are."""
+        names = self._files.names(locator)
+        return "not there" if names is None else f"{len(names):,} name{'s' * (len(names) != 1)}"
+
+
+def _fits(stat: FileStat, found: os.stat_result) -> bool:
+    """Whether a stat is unchanged; compared in place because thousands of paths are polled."""
+    return (
+        stat.size == found.st_size
+        and stat.mtime_ns == found.st_mtime_ns
+        and stat.ctime_ns == found.st_ctime_ns
+        and stat.inode == found.st_ino
+    )
+
+
+def _hash(path: str) -> str:
+    hasher = xxhash.xxh3_128()
+    buffer = bytearray(CHUNK_BYTES)
+    try:
+        with unwatched(), open(path, "rb", buffering=0) as stream:
+            while count := stream.readinto(buffer):
+                hasher.update(memoryview(buffer)[:count])
+    except FileNotFoundError:
+        return UNBOUND
+    except OSError:
+        return UNREADABLE
+    return hasher.hexdigest()
+
+
+def _size(size: int) -> str:
+    """A size for people.
+
+    Example:
+        >>> _size(1_500_000)
+        '1.5 MB'
+    """
+    amount, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"

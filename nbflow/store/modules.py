@@ -1,0 +1,268 @@
+"""Local modules on disk: which file a module is, and whether the loaded code still is that file."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import sys
+import time
+from dataclasses import dataclass
+from functools import partial
+from importlib import util
+from importlib.machinery import PathFinder
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Final, cast
+
+from nbflow.store.paths import absolute
+from nbflow.types import UNBOUND
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from importlib.machinery import ModuleSpec
+
+    from nbflow.store.files import Files
+
+_OWN: Final = __name__.partition(".")[0]
+_PYC_HEADER_BYTES: Final = 16
+
+
+class ModuleKind:
+    """The content of the file behind a local module.
+
+    Args:
+        files: The session's files.
+    """
+
+    name = "module"
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def now(self, locator: str) -> str:
+        """Digest of the file, `UNBOUND` for what is no local module."""
+        return module_digest(locator, self._files)
+
+    def show(self, locator: str) -> str:
+        """The module's file."""
+        return module_file(locator, self._files) or "not a local module"
+
+
+def module_file(name: str, files: Files) -> str | None:
+    """The file of a local module, found without importing it.
+
+    Local is what lies outside Python's own and the installed packages' folders.
+
+    Args:
+        name: A dotted name.
+        files: The session's files, which know what is not local.
+
+    Returns:
+        An absolute path; `None` for modules that are not local, not found or without a file.
+    """
+    loaded = sys.modules.get(name)
+    origin = _namespace(loaded).get("__file__") if loaded is not None else _origin_of(name)
+    if not isinstance(origin, str) or not os.path.isabs(origin) or name == "__main__":
+        return None
+    path = absolute(origin)
+    return None if files.ignores(path) else path
+
+
+def _namespace(module: object) -> Mapping[str, object]:
+    """A module's names; asking a lazy module for them in the usual way would load it."""
+    if not isinstance(module, ModuleType):
+        return {}
+    return cast("Mapping[str, object]", ModuleType.__getattribute__(module, "__dict__"))
+
+
+def module_digest(name: str, files: Files) -> str:
+    """Digest of the content of a local module's file, or `UNBOUND`."""
+    path = module_file(name, files)
+    return UNBOUND if path is None else files.digest(path)
+
+
+def _origin_of(name: str) -> str | None:
+    """Where a module that is not loaded would come from; its parents are not imported either."""
+    top, *rest = name.split(".")
+    spec = _spec_of(top)
+    for count in range(len(rest)):
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        full = ".".join((top, *rest[: count + 1]))
+        spec = PathFinder.find_spec(full, list(spec.submodule_search_locations))
+    return None if spec is None or not spec.has_location else spec.origin
+
+
+def _spec_of(top: str) -> ModuleSpec | None:
+    try:
+        return util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """The file that a loaded module came from; `digest` is empty if it may have changed since."""
+
+    module: ModuleType
+    path: str
+    digest: str
+
+
+_loaded: dict[str, _Loaded] = {}
+_judged: dict[str, object] = {}
+_noted_ns: list[int] = [time.time_ns()]
+
+
+def note_loaded(files: Files) -> None:
+    """Note the content of each local module that was loaded since the last call.
+
+    To be called after each cell: a module whose file changed between its import and this call
+    counts as changed, because nobody can tell which content was loaded.
+    """
+    since, _noted_ns[0] = _noted_ns[0], time.time_ns()
+    for name, module in tuple(sys.modules.items()):
+        if _judged.get(name) is not module:
+            _judged[name] = module
+            _note(name, module, files, since)
+
+
+def _note(name: str, module: ModuleType, files: Files, since: int) -> None:
+    path = None if _is_exempt(name) else module_file(name, files)
+    if path is None:
+        return
+    stat = files.stat(path)
+    doubtful = stat is None or stat.changed_ns > since or _is_newer_than_compiled(module, path)
+    _loaded[name] = _Loaded(module, path, "" if doubtful else files.digest(path))
+
+
+def _is_exempt(name: str) -> bool:
+    return name == "__main__" or name.partition(".")[0] == _OWN
+
+
+def _is_newer_than_compiled(module: ModuleType, path: str) -> bool:
+    """Whether the file is another than the one that the import system compiled."""
+    cached = _namespace(module).get("__cached__")
+    compiled = _compiled_from(cached) if isinstance(cached, str) else None
+    return compiled is not None and compiled != _source_mark(path)
+
+
+def _compiled_from(cached: str) -> tuple[int, int] | None:
+    """Time (whole seconds) and size of the source that a compiled file was made from."""
+    try:
+        with open(cached, "rb") as stream:
+            header = stream.read(_PYC_HEADER_BYTES)
+    except OSError:
+        return None
+    if len(header) < _PYC_HEADER_BYTES or header[4:8] != bytes(4):
+        return None
+    return int.from_bytes(header[8:12], "little"), int.from_bytes(header[12:16], "little")
+
+
+def _source_mark(path: str) -> tuple[int, int] | None:
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return int(stat.st_mtime) & 0xFFFFFFFF, stat.st_size & 0xFFFFFFFF
+
+
+def purge_changed_modules(files: Files) -> list[str]:
+    """Forget each loaded local module whose file has changed, and all that are built on it.
+
+    The next import gives the new code; names that already hold the old code keep it.
+
+    Returns:
+        The names dropped from `sys.modules`, sorted.
+    """
+    note_loaded(files)
+    changed = {name for name, known in _present() if files.digest(known.path) != known.digest}
+    if not changed:
+        return []
+    purged = _with_dependents(changed)
+    for name in purged:
+        _drop_ambiguous(_loaded[name].path)
+        del sys.modules[name], _loaded[name], _judged[name]
+    importlib.invalidate_caches()
+    return sorted(purged)
+
+
+def _present() -> Iterator[tuple[str, _Loaded]]:
+    """The noted modules that are still the loaded ones."""
+    for name, known in tuple(_loaded.items()):
+        if sys.modules.get(name) is known.module:
+            yield name, known
+        else:
+            del _loaded[name]
+
+
+def _drop_ambiguous(path: str) -> None:
+    """Remove a compiled file that an edit within the same second would leave in use."""
+    if not path.endswith(".py"):
+        return
+    cached = util.cache_from_source(path)
+    if _compiled_from(cached) == _source_mark(path):
+        try:
+            os.remove(cached)
+        except OSError:
+            return
+
+
+def _with_dependents(changed: set[str]) -> set[str]:
+    """The changed modules, their submodules, and whoever imports one of these."""
+    purged, waiting = set(changed), set(changed)
+    imports = {name: _imported_names(name, known) for name, known in _loaded.items()}
+    while waiting:
+        waiting = {
+            name
+            for name, known in _loaded.items()
+            if name not in purged and (_is_below(name, purged) or _leans_on(known, imports[name], purged))
+        }
+        purged |= waiting
+    return purged
+
+
+def _is_below(name: str, purged: set[str]) -> bool:
+    return any(name.startswith(f"{package}.") for package in purged)
+
+
+def _leans_on(known: _Loaded, imports: set[str], purged: set[str]) -> bool:
+    return not imports.isdisjoint(purged) or any(
+        _home_of(value) in purged for value in tuple(_namespace(known.module).values())
+    )
+
+
+def _home_of(value: object) -> str:
+    """The module that a value comes from; never asks the value itself, which may compute."""
+    if isinstance(value, ModuleType):
+        home = _namespace(value).get("__name__")
+    elif isinstance(value, partial):
+        return _home_of(value.func)
+    elif isinstance(value, (type, FunctionType, BuiltinFunctionType)):
+        home = value.__module__
+    else:
+        home = type(value).__module__
+    return home if isinstance(home, str) else ""
+
+
+def _imported_names(name: str, known: _Loaded) -> set[str]:
+    """The modules that a module's source imports: a constant does not tell where it came from."""
+    try:
+        with open(known.path, "rb") as stream:
+            tree = ast.parse(stream.read())
+    except (OSError, SyntaxError, ValueError):
+        return set()
+    package = str(_namespace(known.module).get("__package__") or name.rpartition(".")[0])
+    return {found for node in ast.walk(tree) for found in _imports_of(node, package)}
+
+
+def _imports_of(node: ast.AST, package: str) -> Iterable[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    base = node.module or ""
+    if node.level:
+        above = package.split(".")[: len(package.split(".")) - node.level + 1]
+        base = ".".join((*above, *([base] if base else [])))
+    return [base, *(f"{base}.{alias.name}" for alias in node.names)]

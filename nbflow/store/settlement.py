@@ -1,0 +1,202 @@
+"""What a trail adds up to after the body: its inputs, its outputs, and what spoils the trace."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nbflow.store.paths import FileStat
+
+if TYPE_CHECKING:
+    from nbflow.store.trail import Contents, Names, Trail
+
+Stats = Mapping[str, FileStat | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The outside of the kernel as one body saw it and left it.
+
+    Args:
+        read: Path to the digest of the content that the body was given.
+        written: Path to the digest of the content that it left, `UNBOUND` for a removed file.
+        absent: Paths that it looked for and did not find.
+        listings: Folder (ends with a separator) or pattern to the digest of the names found.
+        voided: Paths that somebody else changed while the body ran: the trace is void.
+        own: Paths, or listings, that it both read and changed: never plainly fresh.
+        imported: Source files of local modules that were first imported by the body.
+        noise: Why the body was not quiet, short texts.
+        outside: What it read that no digest covers, short texts.
+    """
+
+    read: Mapping[str, str] = field(default_factory=dict[str, str])
+    written: Mapping[str, str] = field(default_factory=dict[str, str])
+    absent: frozenset[str] = frozenset()
+    listings: Mapping[str, str] = field(default_factory=dict[str, str])
+    voided: tuple[str, ...] = ()
+    own: frozenset[str] = frozenset()
+    imported: frozenset[str] = frozenset()
+    noise: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What was known before the body ran.
+
+    Args:
+        given: Paths among constants and inputs, which a native reader may open unseen.
+        sought: The given ones that look like paths, so that their absence counts.
+        writers: Paths that the body is known to write, if it changes them.
+        search_path: `sys.path`.
+    """
+
+    given: Stats = field(default_factory=dict[str, FileStat | None])
+    sought: frozenset[str] = frozenset()
+    writers: Stats = field(default_factory=dict[str, FileStat | None])
+    search_path: tuple[str, ...] = ()
+
+
+def settle(trail: Trail, before: Before, writers: Collection[str]) -> Settlement:
+    """Decide what a body read, wrote, missed and spoiled.
+
+    Args:
+        trail: What was seen while it ran.
+        before: What was known before.
+        writers: Paths that it is known to write, as they are now (patterns expanded anew).
+
+    Returns:
+        The settlement; every digest in it belongs to a content with an unchanged stat.
+    """
+    return _Settling(trail, before).settle(writers)
+
+
+class _Settling:
+    """The parts of one settlement while it is made."""
+
+    def __init__(self, trail: Trail, before: Before) -> None:
+        self.trail = trail
+        self.before = before
+        self.contents: Contents = trail.contents
+        self.after: dict[str, FileStat | None] = {}
+        self.read: dict[str, str] = {}
+        self.written: dict[str, str] = {}
+        self.absent: set[str] = set()
+        self.voided: dict[str, None] = {}
+        self.own: set[str] = set()
+
+    def settle(self, writers: Collection[str]) -> Settlement:
+        passing = self._passing()
+        self._find_written(self.trail.writes.keys() - passing, writers)
+        for path, stat in {**self.before.given, **self.trail.handed, **self.trail.reads}.items():
+            if path not in self.written and path not in passing:
+                self._settle_read(path, stat)
+        return Settlement(
+            read=self.read,
+            listings={locator: self._settle_listing(locator) for locator in self.trail.listings},
+            written=self.written,
+            absent=frozenset(self.absent),
+            voided=tuple(self.voided),
+            own=frozenset(self.own),
+            imported=frozenset(self.trail.imported),
+            noise=self._noise(),
+            outside=tuple(self.trail.outside),
+        )
+
+    def now(self, path: str) -> FileStat | None:
+        if path not in self.after:
+            self.after[path] = self.contents.stat(path)
+        return self.after[path]
+
+    def _passing(self) -> set[str]:
+        """Temporary files: made and removed by the body, they leave nothing and depend on nothing."""
+        return {path for path, stat in self.trail.writes.items() if stat is None and self.now(path) is None}
+
+    def _find_written(self, opened: Iterable[str], writers: Collection[str]) -> None:
+        for path in opened:
+            self._add_written(path)
+        for path in {*self.before.writers, *writers}:
+            if self.now(path) != self.before.writers.get(path):
+                self._add_written(path)
+        for path, stat in self.trail.handed.items():
+            if self.now(path) != stat:
+                self._add_handed(path, stat)
+        self.own |= self.written.keys() & (self.trail.reads.keys() | self.trail.grown)
+
+    def _add_handed(self, path: str, stat: FileStat | None) -> None:
+        """A path named to a subprocess or database that changed: who else should have done it?"""
+        if path not in self.trail.journals:
+            self._add_written(path)
+            if stat is not None:
+                self.own.add(path)
+        elif self._is_journal_changed(path):
+            self.own.add(self.trail.journals[path])
+
+    def _is_journal_changed(self, path: str) -> bool:
+        """Whether a log holds something else than before; an empty one is as good as none."""
+        stat, before = self.now(path), self.trail.early[path]
+        if before.stat is None and (stat is None or stat.size == 0):
+            return False
+        return self.contents.known(path).digest != before.digest
+
+    def _add_written(self, path: str) -> None:
+        if not self._is_folder(path):
+            self.written[path] = self.contents.known(path).digest
+
+    def _is_folder(self, path: str) -> bool:
+        stat = self.now(path)
+        return stat is not None and not stat.regular
+
+    def _settle_read(self, path: str, stat: FileStat | None) -> None:
+        if stat is None:
+            self._settle_absent(path)
+            return
+        if path in self.trail.journals:
+            if not self._is_journal_changed(path):
+                self.read[path] = self.trail.early[path].digest
+            return
+        known = self.contents.known(path)
+        early = self.trail.early.get(path, known)
+        if known.stat == stat and early.digest == known.digest:
+            self.read[path] = known.digest
+        elif self._is_another_name_of_written(path):
+            self.own.add(path)
+        else:
+            self.voided[path] = None
+
+    def _settle_absent(self, path: str) -> None:
+        if self._is_folder(path):
+            return
+        if self.now(path) is None:
+            if path in self.trail.reads or path in self.before.sought or path in self.trail.journals:
+                self.absent.add(path)
+        elif path not in self.trail.journals:
+            self.voided[path] = None
+
+    def _is_another_name_of_written(self, path: str) -> bool:
+        return os.path.realpath(path) in {os.path.realpath(each) for each in self.written}
+
+    def _settle_listing(self, locator: str) -> str:
+        """The listing as first seen, or as it is now where only the body itself changed it."""
+        seen, now = self.trail.listings[locator], self.contents.names(locator)
+        if seen != now and self._changed_names(locator, seen, now) <= self.written.keys():
+            self.own.add(locator)
+            return self.contents.listing(now)
+        return self.contents.listing(seen)
+
+    def _changed_names(self, locator: str, seen: Names, now: Names) -> set[str]:
+        names = (seen or frozenset()) ^ (now or frozenset())
+        return {os.path.join(locator, name) if locator.endswith(os.sep) else name for name in names}
+
+    def _noise(self) -> tuple[str, ...]:
+        noise = [f"file written: {path}" for path in self.written]
+        noise += self.trail.noise
+        if self.trail.folder and self.trail.folder != os.getcwd():
+            noise.append("working folder changed")
+        if tuple(sys.path) != self.before.search_path:
+            noise.append("module search path changed")
+        changed = (name for name, value in self.trail.environment.items() if os.environ.get(name) != value)
+        return (*noise, *(f"environment changed: {name}" for name in changed))

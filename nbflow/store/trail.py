@@ -1,0 +1,161 @@
+"""What was seen of a running body, as it was seen.
+
+A trail only collects, while the body runs: the stat of each file before it was opened, the
+names in each folder when it was listed, and short texts about everything else. What these
+add up to is decided after the body, in `settlement.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from glob import has_magic
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Protocol
+
+from nbflow.store.paths import absolute, given_path, given_paths, pattern_base
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nbflow.store.paths import FileStat, Known
+
+YOUNG_NS: Final = 2_000_000_000
+MATCHES_LOOKED_AT: Final = 1_000
+
+Names = frozenset[str] | None
+"""What a listing lists; `None` for a folder that is not there."""
+
+
+class Contents(Protocol):
+    """What a watch asks of the session's files."""
+
+    def stat(self, path: str) -> FileStat | None:
+        """The stat of a path now, `None` where nothing is."""
+        ...
+
+    def known(self, path: str) -> Known:
+        """The content of a path now."""
+        ...
+
+    def names(self, locator: str) -> Names:
+        """The names that a folder or a pattern lists now, `None` for a missing folder."""
+        ...
+
+    def listing(self, names: Names) -> str:
+        """The digest of a listing."""
+        ...
+
+    def ignores(self, path: str) -> bool:
+        """Whether the path is nobody's input."""
+        ...
+
+    def now_ns(self) -> int:
+        """The time, nanoseconds since the epoch."""
+        ...
+
+
+class Trail:
+    """What one body was seen to do outside the kernel.
+
+    Args:
+        contents: The session's files.
+
+    Attributes:
+        reads: Path to its stat before the body first opened it for reading.
+        early: Path to its content when first opened, for logs and files that had just been changed.
+        writes: Path to its stat before the body first opened it for writing.
+        grown: Paths that were changed without being emptied first, so that what they held counts.
+        handed: Path to its stat before it was named to a subprocess or a database.
+        journals: Write-ahead log among `handed` to its database.
+        listings: Locator to the names first seen.
+        imported: Source files of local modules that the import system opened.
+        noise: Why the body was not quiet, in the order seen.
+        outside: What it read that no digest covers.
+        environment: Variable to its value before the first change.
+        folder: The working folder before the first change, or an empty string.
+    """
+
+    def __init__(self, contents: Contents) -> None:
+        self.contents = contents
+        self.reads: dict[str, FileStat | None] = {}
+        self.early: dict[str, Known] = {}
+        self.writes: dict[str, FileStat | None] = {}
+        self.grown: set[str] = set()
+        self.handed: dict[str, FileStat | None] = {}
+        self.journals: dict[str, str] = {}
+        self.listings: dict[str, Names] = {}
+        self.imported: set[str] = set()
+        self.noise: dict[str, None] = {}
+        self.outside: dict[str, None] = {}
+        self.environment: dict[str, str | None] = {}
+        self.folder = ""
+
+    def read(self, path: str) -> None:
+        """Note that a path is about to be opened for reading."""
+        if path in self.reads or self.contents.ignores(path):
+            return
+        stat = self.contents.stat(path)
+        if stat is not None and not stat.regular:
+            if not os.path.isdir(path):
+                self.outside[f"reads {path}, which is not a regular file"] = None
+            return
+        self.reads[path] = stat
+        if stat is not None and path not in self.writes and self._is_young(stat):
+            self.early[path] = self.contents.known(path)
+
+    def _is_young(self, stat: FileStat) -> bool:
+        return self.contents.now_ns() - stat.changed_ns < YOUNG_NS
+
+    def write(self, path: str, *, grows: bool = False) -> None:
+        """Note that a path is about to be changed, made or removed."""
+        if self.contents.ignores(path):
+            return
+        stat = self.contents.stat(path)
+        if stat is not None and not stat.regular:
+            return
+        if grows and stat is not None and path not in self.writes:
+            self.grown.add(path)
+        self.writes.setdefault(path, stat)
+
+    def hand(self, path: str) -> None:
+        """Note that a path or pattern was named to something that may read or change it unseen."""
+        if path in self.handed or self.contents.ignores(path):
+            return
+        stat = self.contents.stat(path)
+        if stat is None or stat.regular:
+            self.handed[path] = stat
+        if has_magic(path):
+            for match in self.matches(path):
+                self.hand(match)
+
+    def hand_journal(self, path: str, database: str) -> None:
+        """Note a database's log, by content: merely opening it may change its stat."""
+        if path not in self.handed and not self.contents.ignores(path):
+            self.journals[path] = database
+            self.handed[path] = self.contents.stat(path)
+            self.early[path] = self.contents.known(path)
+
+    def look_in(self, locator: str) -> None:
+        """Note that a folder or pattern is about to be listed."""
+        if locator not in self.listings and not self.contents.ignores(locator):
+            self.listings[locator] = self.contents.names(locator)
+
+    def matches(self, pattern: str) -> tuple[str, ...]:
+        """Note a pattern that a native reader may follow, and return what it matches, capped."""
+        if not os.path.isdir(pattern_base(pattern)):
+            return ()
+        self.look_in(pattern)
+        names = self.listings.get(pattern) or frozenset()
+        if len(names) > MATCHES_LOOKED_AT:
+            self.outside[f"only {MATCHES_LOOKED_AT:,} of the files that {pattern} matches were followed"] = (
+                None
+            )
+        return tuple(islice(sorted(names), MATCHES_LOOKED_AT))
+
+    def start_program(self, program: str, words: Iterable[object], folder: object = None) -> None:
+        """Note a subprocess; the words of its command may name files."""
+        self.noise[f"subprocess: {program}"] = None
+        base = given_path(folder) or ""
+        for word in words:
+            for path in given_paths([word]):
+                self.hand(absolute(os.path.join(base, path)))

@@ -1,0 +1,253 @@
+"""The observation of a running body: one audit hook for the process, and who it reports to.
+
+Audit hooks cannot be removed. This one is installed when the first watch opens and does
+nothing, after one look at an empty dict, while no watch is open.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextlib import contextmanager
+from contextvars import ContextVar
+from glob import has_magic
+from typing import TYPE_CHECKING
+
+from nbflow.store.events import FOLLOWED, follow
+from nbflow.store.paths import MEMBERS_LOOKED_AT, absolute, given_paths, is_cut, looks_like_path
+from nbflow.store.settlement import Before, Settlement, settle
+from nbflow.store.trail import Trail
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Mapping
+    from types import TracebackType
+
+    from nbflow.store.paths import FileStat
+    from nbflow.store.trail import Contents
+
+_open: dict[int, Watch] = {}
+_held: ContextVar[tuple[Watch, ...] | None] = ContextVar("nbflow_watches", default=None)
+_installing = threading.Lock()
+_installed: list[bool] = []
+_THREAD_STARTS = ("_thread.start_new_thread", "_thread.start_joinable_thread")
+_frame_of = sys._getframe  # pyright: ignore[reportPrivateUsage] - the caller decides what an event means
+
+
+class Watch:
+    """Observes one running body; made by `Files.watch`, used once, as a context manager.
+
+    Events of the body's thread, of its asyncio context and of the threads that it starts are
+    its own. So are, because they may work for it, those of any other thread that no watch
+    claims, the main thread apart: a pool that an earlier body started serves this one, too.
+    A nested watch also reports to those around it, unless it is `apart`.
+
+    What was seen can be read once the block is left, also when the body raised.
+
+    Args:
+        contents: The session's files.
+        constants: Strings in the body; those with a separator or a suffix count as paths.
+        inputs: Values given to the body; strings and paths among them, also in shallow
+            containers, count as paths.
+        writes: Paths or patterns that the body is declared or known to write.
+        reads: Paths or patterns that it is declared or known to read.
+        apart: Whether watches around this one learn nothing of what it sees.
+    """
+
+    def __init__(
+        self,
+        contents: Contents,
+        constants: Iterable[str] = (),
+        inputs: Iterable[object] = (),
+        writes: Iterable[str] = (),
+        reads: Iterable[str] = (),
+        *,
+        apart: bool = False,
+    ) -> None:
+        self.trail = Trail(contents)
+        self.thread = 0
+        self._threads: list[threading.Thread] = []
+        self.settled = Settlement()
+        self._constants = tuple(constants)
+        self._inputs = tuple(inputs)
+        self._writes = tuple(writes)
+        self._reads = tuple(reads)
+        self._apart = apart
+        self._before = Before()
+        self._outer: tuple[Watch, ...] | None = None
+
+    @property
+    def read(self) -> Mapping[str, str]:
+        """Absolute path to the digest of the content that the body was given."""
+        return self.settled.read
+
+    @property
+    def written(self) -> Mapping[str, str]:
+        """Absolute path to the digest of the content that it left, `UNBOUND` for a removed file."""
+        return self.settled.written
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """Paths that it looked for and did not find."""
+        return self.settled.absent
+
+    @property
+    def listings(self) -> Mapping[str, str]:
+        """Folder (ends with a separator) or pattern to the digest of the names found."""
+        return self.settled.listings
+
+    @property
+    def voided(self) -> tuple[str, ...]:
+        """Paths that changed while the body ran although it did not write them."""
+        return self.settled.voided
+
+    @property
+    def own(self) -> frozenset[str]:
+        """Paths, or listings, that it both read and changed: the verdict is *as of*."""
+        return self.settled.own
+
+    @property
+    def imported(self) -> frozenset[str]:
+        """Source files of local modules that were first imported by the body."""
+        return self.settled.imported
+
+    @property
+    def noise(self) -> tuple[str, ...]:
+        """Why the body was not quiet; empty for a quiet one."""
+        return self.settled.noise
+
+    @property
+    def outside(self) -> tuple[str, ...]:
+        """What it read that no digest covers."""
+        return self.settled.outside
+
+    def claims(self, thread: int) -> bool:
+        """Whether a thread is the body's own or one that it started, as far as Python tells."""
+        return self.thread == thread or any(each.ident == thread for each in self._threads)
+
+    def note_thread(self, function: object) -> None:
+        """Note a thread that the body starts; Python 3.11 does not tell."""
+        started = getattr(function, "__self__", None)
+        if isinstance(started, threading.Thread):
+            self._threads.append(started)
+
+    def __enter__(self) -> Watch:
+        _install()
+        self._outer = _held.get()
+        _held.set(())
+        try:
+            self._look_around()
+        except BaseException:
+            _held.set(self._outer)
+            raise
+        self.thread = threading.get_ident()
+        _open[id(self)] = self
+        _held.set((self,) if self._apart or not self._outer else (*self._outer, self))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _open.pop(id(self), None)
+        _held.set(())
+        try:
+            self.settled = settle(self.trail, self._before, self._expand(self._writes))
+        finally:
+            _held.set(self._outer)
+
+    def _look_around(self) -> None:
+        """Note what a native reader, which raises no event, may open unseen."""
+        for each in self._expand(self._reads, listed=True):
+            self.trail.read(each)
+        self._before = Before(
+            given=self._stats_of_given(),
+            sought=frozenset(map(absolute, filter(looks_like_path, self._texts()))),
+            writers={path: self.trail.contents.stat(path) for path in self._expand(self._writes)},
+            search_path=tuple(sys.path),
+        )
+        self._constants, self._inputs = (), ()
+
+    def _texts(self) -> Iterator[str]:
+        yield from given_paths(filter(looks_like_path, self._constants))
+        yield from given_paths(self._inputs)
+
+    def _stats_of_given(self) -> dict[str, FileStat | None]:
+        contents = self.trail.contents
+        stats: dict[str, FileStat | None] = {}
+        for path in map(absolute, self._texts()):
+            for each in (path, *(self.trail.matches(path) if has_magic(path) else ())):
+                if not contents.ignores(each):
+                    stats[each] = contents.stat(each)
+        if is_cut(self._inputs):
+            note = f"only the first {MEMBERS_LOOKED_AT:,} paths of a long input were followed"
+            self.trail.outside[note] = None
+        return {path: stat for path, stat in stats.items() if stat is None or stat.regular}
+
+    def _expand(self, texts: Iterable[str], *, listed: bool = False) -> set[str]:
+        """The paths that texts name now, patterns expanded; `listed` patterns become entries."""
+        found: set[str] = set()
+        for path in map(absolute, texts):
+            if not has_magic(path):
+                found.add(path)
+            elif listed:
+                found.update(self.trail.matches(path))
+            else:
+                found.update(self.trail.contents.names(path) or ())
+        return found
+
+
+@contextmanager
+def unwatched() -> Generator[None]:
+    """Hide what this thread does from every open watch: nbflow's own files are no inputs.
+
+    Example:
+        >>> with unwatched(), open(__file__) as stream:
+        ...     _ = stream.readline()
+    """
+    outer = _held.get()
+    _held.set(())
+    try:
+        yield
+    finally:
+        _held.set(outer)
+
+
+def _install() -> None:
+    with _installing:
+        if not _installed:
+            _installed.append(True)
+            sys.addaudithook(_hook)
+
+
+def _hook(event: str, arguments: tuple[object, ...]) -> None:
+    if _open and (event in FOLLOWED or event in _THREAD_STARTS):
+        _report(event, arguments)
+
+
+def _report(event: str, arguments: tuple[object, ...]) -> None:
+    watches = _watching()
+    if not watches:
+        return
+    held = _held.get()
+    _held.set(())  # what is done from here on, such as hashing a file, is not the body's doing
+    try:
+        caller = _frame_of(2)
+        for watch in watches:
+            if event in _THREAD_STARTS:
+                watch.note_thread(arguments[0])
+            else:
+                follow(watch.trail, event, arguments, caller)
+    finally:
+        _held.set(held)
+
+
+def _watching() -> tuple[Watch, ...]:
+    """The open watches that the present event belongs to."""
+    held = _held.get()
+    live = tuple(watch for watch in held or () if id(watch) in _open)
+    if live or held == ():
+        return live
+    every = tuple(_open.values())
+    claiming = tuple(watch for watch in every if watch.claims(threading.get_ident()))
+    if claiming or threading.get_ident() == threading.main_thread().ident:
+        return claiming
+    return every

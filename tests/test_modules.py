@@ -1,0 +1,185 @@
+"""Local modules: their files, and forgetting those whose code has changed."""
+
+from __future__ import annotations
+
+import importlib
+import py_compile
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nbflow.store.files import Files
+from nbflow.store.modules import ModuleKind, module_digest, module_file, note_loaded, purge_changed_modules
+from nbflow.types import UNBOUND
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def files() -> Files:
+    """A session's files, with a clock by which every file is old."""
+    return Files(clock=lambda: time.time() + 10)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Files) -> Iterator[Path]:
+    """A folder of local modules, forgotten afterwards."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = set(sys.modules)
+    note_loaded(files)
+    purge_changed_modules(files)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def write(path: Path, source: str) -> None:
+    """Write a module until its stat shows it: two changes may fall into one tick of the clock."""
+    path.parent.mkdir(exist_ok=True)
+    before = path.stat().st_ctime_ns if path.exists() else 0
+    while not path.exists() or path.stat().st_ctime_ns == before:
+        path.write_text(source)
+    importlib.invalidate_caches()
+
+
+def value(name: str) -> object:
+    """`VALUE` of a module, imported anew if it was forgotten."""
+    return importlib.import_module(name).VALUE
+
+
+class TestModuleFile:
+    """Which file a module is."""
+
+    def test_is_found_without_importing(self, here: Path, files: Files) -> None:
+        """Neither the module nor its package runs."""
+        write(here / "nbm_pkg/__init__.py", "raise RuntimeError")
+        write(here / "nbm_pkg/sub.py", "raise RuntimeError")
+        assert module_file("nbm_pkg.sub", files) == str(here / "nbm_pkg/sub.py")
+        assert module_file("nbm_pkg", files) == str(here / "nbm_pkg/__init__.py")
+        assert not {"nbm_pkg", "nbm_pkg.sub"} & sys.modules.keys()
+
+    def test_a_loaded_module_tells_itself(self, here: Path, files: Files) -> None:
+        """Also if it would not be found any more."""
+        write(here / "nbm_a.py", "VALUE = 1")
+        importlib.import_module("nbm_a")
+        sys.path.remove(str(here))
+        assert module_file("nbm_a", files) == str(here / "nbm_a.py")
+
+    def test_installed_builtin_and_missing_modules_have_none(self, files: Files) -> None:
+        """Only local modules have a file here."""
+        names = ("os", "sys", "pandas", "sklearn.svm", "no_such_module", "os.none", "__main__", "")
+        assert [module_file(name, files) for name in names] == [None] * len(names)
+
+    def test_the_digest_is_that_of_the_file(self, here: Path, files: Files) -> None:
+        """It follows the content, and is unbound for what is not local."""
+        write(here / "nbm_a.py", "VALUE = 1")
+        kind, first = ModuleKind(files), module_digest("nbm_a", files)
+        assert first == files.digest(str(here / "nbm_a.py")) == kind.now("nbm_a")
+        write(here / "nbm_a.py", "VALUE = 2")
+        assert module_digest("nbm_a", files) != first
+        assert module_digest("os", files) == UNBOUND
+        assert [kind.show("nbm_a"), kind.show("os")] == [str(here / "nbm_a.py"), "not a local module"]
+
+
+class TestPurge:
+    """Forgetting changed modules."""
+
+    def test_an_unchanged_module_stays(self, here: Path, files: Files) -> None:
+        """The same module object, so that classes stay the same."""
+        write(here / "nbm_a.py", "VALUE = 1")
+        note_loaded(files)
+        module = importlib.import_module("nbm_a")
+        note_loaded(files)
+        assert purge_changed_modules(files) == []
+        assert importlib.import_module("nbm_a") is module
+
+    def test_a_changed_module_is_imported_anew(self, here: Path, files: Files) -> None:
+        """Even if size and second of the change are the same, when compiled files are taken as valid."""
+        write(here / "nbm_a.py", "VALUE = 1")
+        note_loaded(files)
+        py_compile.compile(str(here / "nbm_a.py"))
+        assert value("nbm_a") == 1
+        note_loaded(files)
+        for number in range(2, 5):
+            write(here / "nbm_a.py", f"VALUE = {number}")
+            assert purge_changed_modules(files) == ["nbm_a"]
+            assert value("nbm_a") == number
+            note_loaded(files)
+
+    def test_a_change_before_the_note_counts(self, here: Path, files: Files) -> None:
+        """A module edited in the cell that imported it holds the older code."""
+        write(here / "nbm_a.py", "VALUE = 1")
+        note_loaded(files)
+        importlib.import_module("nbm_a")
+        write(here / "nbm_a.py", "VALUE = 2")
+        note_loaded(files)
+        assert purge_changed_modules(files) == ["nbm_a"]
+        assert value("nbm_a") == 2
+
+    def test_a_removed_file_counts(self, here: Path, files: Files) -> None:
+        """The next import then fails, as a fresh kernel's would."""
+        write(here / "nbm_a.py", "VALUE = 1")
+        note_loaded(files)
+        importlib.import_module("nbm_a")
+        note_loaded(files)
+        (here / "nbm_a.py").unlink()
+        assert purge_changed_modules(files) == ["nbm_a"]
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "import nbm_a\nVALUE = nbm_a.VALUE",
+            "from nbm_a import VALUE",
+            "from nbm_a import f\nVALUE = f()",
+            "def late():\n    import nbm_a\nVALUE = 1",
+            "import importlib\nm = importlib.import_module('nbm_a')\nVALUE = m.VALUE",
+            "import importlib\nthing = importlib.import_module('nbm_a').C()\nVALUE = thing.v",
+            "import importlib, functools\n"
+            "p = functools.partial(importlib.import_module('nbm_a').f)\nVALUE = p()",
+        ],
+    )
+    def test_who_builds_on_it_goes_too(self, here: Path, files: Files, source: str) -> None:
+        """Constants, functions, instances and modules taken from it are old as well."""
+        text = "VALUE = {0}\ndef f(): return {0}\nclass C: v = {0}\n"
+        write(here / "nbm_a.py", text.format(1))
+        write(here / "nbm_b.py", source)
+        write(here / "nbm_c.py", "from nbm_b import *")
+        write(here / "nbm_free.py", "VALUE = 1")
+        note_loaded(files)
+        for name in ("nbm_c", "nbm_free", "nbm_a"):
+            importlib.import_module(name)
+        note_loaded(files)
+        write(here / "nbm_a.py", text.format(2))
+        assert purge_changed_modules(files) == ["nbm_a", "nbm_b", "nbm_c"]
+        assert "nbm_free" in sys.modules
+
+    def test_packages_go_as_a_whole(self, here: Path, files: Files) -> None:
+        """A package and its parts refer to one another, by relative imports, too."""
+        write(here / "nbm_pkg/__init__.py", "from . import one, two\nVALUE = two.VALUE")
+        write(here / "nbm_pkg/one.py", "VALUE = 1")
+        write(here / "nbm_pkg/two.py", "from .one import VALUE")
+        note_loaded(files)
+        assert value("nbm_pkg") == 1
+        note_loaded(files)
+        write(here / "nbm_pkg/one.py", "VALUE = 2")
+        assert purge_changed_modules(files) == ["nbm_pkg", "nbm_pkg.one", "nbm_pkg.two"]
+        assert value("nbm_pkg") == 2
+
+    def test_strange_entries_are_left_alone(
+        self, here: Path, files: Files, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """`sys.modules` may hold anything."""
+        monkeypatch.setitem(sys.modules, "nbm_none", None)
+        monkeypatch.setitem(sys.modules, "nbm_object", object())
+        note_loaded(files)
+        assert purge_changed_modules(files) == []
+
+    def test_our_own_modules_stay(self, files: Files) -> None:
+        """Nbflow never forgets itself, wherever it lies."""
+        note_loaded(files)
+        assert "nbflow.types" in sys.modules
+        assert not [name for name in purge_changed_modules(files) if name.startswith("nbflow")]
