@@ -1,0 +1,389 @@
+"""The store on disk: an index of records, files for large values, a history beside them.
+
+The folder is private to the user and ignores itself in git. Faults never reach the caller: what
+cannot be kept on disk is kept in memory for this process, and the user is told once.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from nbflow.exceptions import StorageError, StoreError
+from nbflow.store.blobs import NOT_STORED, Blobs
+from nbflow.store.formats import Formats, Namespace, Payload
+from nbflow.store.history import SqliteHistory
+from nbflow.store.index import FAULTS, Index, is_damage
+from nbflow.store.memory import MemoryStore, code_digest
+from nbflow.store.protocol import Commit, InputList, Missing, Store, input_list
+from nbflow.store.scratch import Scratch
+from nbflow.store.signing import DAMAGED, FORGED, OTHER_KEY, Signer, user_key
+from nbflow.store.traces import Packed, Traces, pack, unpacked_regions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping
+    from pathlib import Path
+
+    from nbflow.types import Trace
+
+FORMAT: Final = 1
+SMALL: Final = 32 * 1024
+"""Values of less than this many bytes together lie in the record of their result."""
+
+_MARKER: Final = "nbflow store {}\n"
+_SPARE_BUDGET: Final = 2**28
+_OWN: Final = frozenset({"index", "blobs", "tmp", "quarantine", "format", ".gitignore", ".DS_Store"})
+
+
+def _no_checkpoint(name: str) -> None:
+    """Do nothing."""
+
+
+class DiskStore:
+    """A store that outlives kernels and is shared by them; see `nbflow.store.protocol.Store`.
+
+    Args:
+        home: The folder; made where missing. A folder with other things in it is refused.
+        namespace: The notebook's names; by default those of the program's main module.
+        key: The user's secret; by default `nbflow.store.signing.user_key`.
+        clock: Gives the time, in seconds since the epoch.
+        checkpoint: Called with the name of each point of a commit at which a crash is possible.
+
+    Raises:
+        StoreError: If the folder cannot be used; `open_store` gives a store in memory then.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        namespace: Namespace | None = None,
+        key: bytes | None = None,
+        clock: Callable[[], float] = time.time,
+        checkpoint: Callable[[str], None] = _no_checkpoint,
+    ) -> None:
+        self.home: Final = home
+        self.notices: list[str] = []
+        self._checkpoint = checkpoint
+        self._formats = Formats(namespace, code_digest)
+        self._spare = MemoryStore(self._formats.namespace, budget=_SPARE_BUDGET)
+        with _as_store_error(home):
+            _prepare(home)
+            self._signer = Signer(key if key is not None else _key())
+            self._scratch = Scratch(home / "tmp")
+            self._blobs = Blobs(home, self._signer, self._scratch, checkpoint)
+            self._index = self._open_index()
+            self._traces = Traces(self._index, self._signer)
+            self.history = SqliteHistory(home / "history.db", self._signer, self._tell, clock)
+            self._sweep(clock())
+
+    def lists(self, static_key: str) -> tuple[InputList, ...]:
+        """Return the input lists of a code, newest first."""
+        try:
+            return self._traces.lists(static_key) or self._spare.lists(static_key)
+        except FAULTS as error:
+            self._fault(error)
+        return self._spare.lists(static_key)
+
+    def find(self, action_key: str) -> tuple[Trace, ...]:
+        """Return the traces under a key, newest first."""
+        try:
+            found = self._traces.find(action_key)
+        except FAULTS as error:
+            self._fault(error)
+            found = ()
+        if not found and action_key in self._traces.reasons:
+            self._tell_refused(self._traces.reasons[action_key])
+        return found or self._spare.find(action_key)
+
+    def trace(self, id: str) -> Trace | None:
+        """Return one trace by its identifier, or None."""
+        key = self.history.key_of(id)
+        return next((trace for trace in self.find(key) if trace.id == id), self._spare.trace(id))
+
+    def reason(self, action_key: str) -> str:
+        """Return why an existing record under a key is not used, or an empty string."""
+        return "" if self.find(action_key) else self._traces.reasons.get(action_key, "")
+
+    def commit(self, action_key: str, trace: Trace, units: Mapping[str, tuple[object, ...]]) -> Commit:
+        """Keep a trace and the values of units; never raises for a fault of the store."""
+        told = len(self.notices)
+        payloads, unstored = self._encode(units)
+        small = _small(payloads)
+        large = frozenset(units.keys() - small.keys() - unstored.keys())
+        try:
+            with self._scratch.announced(large):
+                unstored |= self._write(payloads, large)
+                self._record(action_key, trace, {unit: pack(payloads[unit]) for unit in small})
+        except FAULTS as error:
+            self._fault(error)
+            kept = self._spare.keep(action_key, trace, payloads)
+            unstored |= {unit: why for unit, why in kept.unstored.items() if not self._blobs.has(unit)}
+        else:
+            self.history.file_trace(trace.id, action_key)
+            self._checkpoint("history")
+        return Commit(frozenset(units.keys() - unstored.keys()), unstored, tuple(self.notices[told:]))
+
+    def put(self, unit: str, values: tuple[object, ...]) -> str:
+        """Keep the members of one unit; return why not, or an empty string."""
+        if self.has(unit):
+            return ""
+        payloads, unstored = self._encode({unit: values})
+        if unstored:
+            return unstored[unit]
+        small = _small(payloads)
+        try:
+            with self._scratch.announced(frozenset(payloads.keys() - small.keys())):
+                if not small:
+                    self._blobs.write(unit, payloads[unit])
+                self._checkpoint("input")
+                self._traces.keep(unit, pack(payloads[unit]) if small else None)
+        except FAULTS as error:
+            self._fault(error)
+            return self._spare.put(unit, values)
+        return ""
+
+    def has(self, unit: str) -> bool:
+        """Whether `load` may succeed, by what is known without loading."""
+        return self._blobs.has(unit) or self._value(unit) is not None or self._spare.has(unit)
+
+    def load(self, unit: str) -> tuple[object, ...]:
+        """Return a private copy of the members of a unit.
+
+        Raises:
+            Missing: If they cannot be had, with the reason.
+        """
+        packed = self._value(unit)
+        if packed is not None:
+            return self._formats.decode(packed, unpacked_regions(packed))
+        if self._spare.has(unit):
+            return self._spare.load(unit)
+        try:
+            opened = self._blobs.open(unit)
+        except Missing as missing:
+            self._tell_refused(missing.reason)
+            raise
+        return self._formats.decode(opened, opened.regions)
+
+    def verify(self, unit: str) -> str:
+        """Compare a stored unit with its digest, once per file; return what is wrong, or ``""``."""
+        wrong = self._blobs.verify(unit)
+        if wrong == NOT_STORED and (self._value(unit) is not None or self._spare.has(unit)):
+            return ""
+        if wrong:
+            self._tell_refused(wrong)
+        return wrong
+
+    def close(self) -> None:
+        """Flush the history and let go of files; values loaded before stay valid."""
+        self.history.close()
+        self._scratch.close()
+        self._index.close()
+
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Yield unit and bytes of each value that has a file of its own."""
+        return self._blobs.sizes()
+
+    def evict(self, unit: str) -> None:
+        """Remove the file of a unit; its traces stay and say that the value is not stored."""
+        self._blobs.remove(unit)
+
+    def trust(self) -> int:
+        """Sign everything that is not damaged, whoever signed it; return how many entries.
+
+        What is signed is used from then on, and using it may run code that it brings. Ask first.
+        """
+        signed = self._traces.trust()
+        self.history.trust()
+        return signed + sum(self._blobs.trust(unit) for unit, _ in list(self._blobs.sizes()))
+
+    def _encode(self, units: Mapping[str, tuple[object, ...]]) -> tuple[dict[str, Payload], dict[str, str]]:
+        """Return the payloads of units that are not stored as files yet, and why some have none."""
+        payloads: dict[str, Payload] = {}
+        unstored: dict[str, str] = {}
+        for unit, values in units.items():
+            if self._blobs.has(unit):
+                continue
+            try:
+                payloads[unit] = self._formats.encode(values)
+            except StorageError as error:
+                unstored[unit] = error.reason
+        return payloads, unstored
+
+    def _write(self, payloads: Mapping[str, Payload], large: frozenset[str]) -> dict[str, str]:
+        """Write the files of large units; return why some could not be written."""
+        unstored: dict[str, str] = {}
+        for unit in sorted(large & payloads.keys()):
+            try:
+                self._blobs.write(unit, payloads[unit])
+            except OSError as error:
+                self._fault(error)
+                unstored[unit] = _words(error)
+        return unstored
+
+    def _record(self, action_key: str, trace: Trace, small: Mapping[str, Packed]) -> None:
+        self._checkpoint("blobs")
+        self._traces.append(action_key, trace, small)
+        self._checkpoint("record")
+        self._traces.add_list(trace.static_key, input_list(trace))
+        self._checkpoint("list")
+
+    def _value(self, unit: str) -> Packed | None:
+        try:
+            return self._traces.value(unit)
+        except FAULTS as error:
+            self._fault(error)
+            return None
+
+    def _open_index(self) -> Index:
+        try:
+            return Index(self.home / "index")
+        except Exception as error:
+            if not is_damage(error):
+                raise
+            return self._replace_index()
+
+    def _replace_index(self) -> Index:
+        """Start a new index; values in files are found again when their results are computed again."""
+        aside = self.home / "quarantine" / f"index-{time.time_ns()}"
+        aside.parent.mkdir(mode=0o700, exist_ok=True)
+        os.replace(self.home / "index", aside)
+        self._tell(f"the cache's index was damaged and starts anew; the old one is kept as {aside}")
+        return Index(self.home / "index")
+
+    def _sweep(self, now: float) -> None:
+        """Remove what dead processes left half done."""
+        left = self._scratch.sweep(now)
+        doubtful = {unit for unit in left.dead - left.alive if self._blobs.path(unit).exists()}
+        if not doubtful:
+            return
+        doubtful.difference_update(self._traces.kept_units())
+        for _, trace in self._traces.scan():
+            doubtful.difference_update(output.unit for output in trace.outputs)
+            doubtful.discard(trace.captured)
+        for unit in doubtful:
+            self._blobs.remove(unit)
+
+    def _fault(self, error: Exception) -> None:
+        """Tell the user once per kind of fault; replace a broken index."""
+        self._tell(
+            f"nothing is stored in {self.home} at present: {_words(error)}; results are kept in memory only"
+        )
+        if is_damage(error):
+            with suppress(*FAULTS):
+                self._index.close()
+                self._index = self._replace_index()
+                self._traces = Traces(self._index, self._signer)
+
+    def _tell_refused(self, reason: str) -> None:
+        if reason == OTHER_KEY:
+            self._tell(
+                f"results in {self.home} are signed with another key and not used; "
+                f"if you trust whoever made them, run `nbflow cache trust {self.home}`"
+            )
+        elif reason in (DAMAGED, FORGED):
+            self._tell(f"a stored result in {self.home} is {DAMAGED} and will be computed again")
+
+    def _tell(self, text: str) -> None:
+        if text not in self.notices:
+            self.notices.append(text)
+
+
+def open_store(home: Path, *, namespace: Namespace | None = None, key: bytes | None = None) -> Store:
+    """Return the store in a folder, or one in memory where the folder cannot be used.
+
+    Never raises for a fault of the folder; the notices of the store say what is wrong.
+    """
+    try:
+        return DiskStore(home, namespace=namespace, key=key)
+    except StoreError as error:
+        return MemoryStore(namespace, notices=(str(error),))
+
+
+def _key() -> bytes:
+    try:
+        return user_key()
+    except OSError as error:
+        raise StoreError(
+            f"there is no key to sign results with ({error}); set NBFLOW_STATE to a folder of yours",
+            reason="no key",
+        ) from error
+
+
+@contextmanager
+def _as_store_error(home: Path) -> Generator[None]:
+    try:
+        yield
+    except StoreError:
+        raise
+    except FAULTS as error:
+        raise StoreError(
+            f"nothing is stored in {home}: {_words(error)}; results are kept in memory only",
+            reason=_words(error),
+        ) from error
+
+
+def _prepare(home: Path) -> None:
+    """Make the folder ours, or refuse it."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    marker = home / "format"
+    if marker.exists():
+        _check_format(home, marker.read_text(errors="replace"))
+        return
+    foreign = [path.name for path in home.iterdir() if not _is_own(path.name)]
+    if foreign:
+        raise StoreError(
+            f"{home} holds other things ({foreign[0]}); give nbflow a folder of its own",
+            reason="not a store",
+        )
+    home.chmod(0o700)
+    (home / ".gitignore").write_text("*\n")
+    fresh = home / f"format.{os.getpid()}"
+    fresh.write_text(_MARKER.format(FORMAT))
+    os.replace(fresh, marker)
+
+
+def _is_own(name: str) -> bool:
+    return name in _OWN or name.startswith(("history.db", "format."))
+
+
+def _check_format(home: Path, text: str) -> None:
+    number = text.removeprefix("nbflow store ").strip()
+    if not text.startswith("nbflow store ") or not number.isdigit():
+        raise StoreError(
+            f"{home}/format is not what nbflow wrote; move that folder away", reason="not a store"
+        )
+    if int(number) > FORMAT:
+        raise StoreError(
+            f"{home} was written by a newer nbflow (format {number}, this one knows {FORMAT}); "
+            "update nbflow, or set NBFLOW_HOME to another folder; results are kept in memory only",
+            reason="newer",
+        )
+
+
+def _small(payloads: Mapping[str, Payload]) -> dict[str, Payload]:
+    """Return the payloads that together are small, the smallest first."""
+    small: dict[str, Payload] = {}
+    total = 0
+    for unit in sorted(payloads, key=lambda unit: payloads[unit].size):
+        total += payloads[unit].size
+        if total >= SMALL:
+            break
+        small[unit] = payloads[unit]
+    return small
+
+
+def _words(error: Exception) -> str:
+    """Return a fault in a few words."""
+    number = error.errno if isinstance(error, OSError) else None
+    text = str(error)
+    if number in (errno.ENOSPC, errno.EDQUOT) or "is full" in text:
+        return "the disk is full"
+    if number in (errno.EROFS, errno.EACCES, errno.EPERM) or "readonly" in text:
+        return "the folder is read-only"
+    if "locked" in text or type(error).__name__ == "Timeout":
+        return "the store is locked by another kernel"
+    return text or type(error).__name__

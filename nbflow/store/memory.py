@@ -1,0 +1,241 @@
+"""A store in memory: for tests, for explicit flows, and in place of one that cannot be had."""
+
+from __future__ import annotations
+
+import copyreg
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from nbflow.exceptions import StorageError
+from nbflow.store.digests import fingerprint
+from nbflow.store.formats import Formats, Namespace, Payload
+from nbflow.store.owners import this_owner
+from nbflow.store.protocol import (
+    MOST_TRACES,
+    NON_DETERMINISTIC,
+    Commit,
+    InputList,
+    Missing,
+    RunRecord,
+    differ,
+    input_list,
+    with_list,
+)
+from nbflow.store.traces import Packed, pack, unpacked_regions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from nbflow.states import Transition
+    from nbflow.types import Snapshot, Trace
+
+BUDGET: Final = 2**30
+
+
+def code_digest(value: object, namespace: Namespace) -> str:
+    """Return the digest of a class's present code."""
+    # Pickling the first instance of a class leaves `__slotnames__` in it: it must be there before, too.
+    cast("Any", copyreg)._slotnames(value)
+    return fingerprint(value, namespace).digest
+
+
+def completed(known: RunRecord | None, record: RunRecord) -> RunRecord:
+    """Return what is known of a run, with what a new record of it adds.
+
+    Example:
+        >>> completed(RunRecord("r", step="s"), RunRecord("r", key="k")).step
+        's'
+    """
+    if known is None:
+        return record if record.owner else replace(record, owner=this_owner())
+    return replace(
+        known,
+        name=record.name or known.name,
+        key=record.key or known.key,
+        trace=record.trace or known.trace,
+        causes=record.causes or known.causes,
+    )
+
+
+class MemoryHistory:
+    """A history that ends with the process; see `nbflow.store.protocol.History`."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, RunRecord] = {}
+        self._transitions: list[Transition] = []
+        self._snapshots: dict[str, list[Snapshot]] = {}
+        self._sources: dict[str, str] = {}
+        self._keys: dict[str, str] = {}
+
+    def begin(self, record: RunRecord) -> None:
+        """Add a run, or complete what is known of it."""
+        self._runs[record.id] = completed(self._runs.get(record.id), record)
+
+    def append(self, transition: Transition) -> None:
+        """Add a transition."""
+        self._transitions.append(replace(transition, seq=len(self._transitions) + 1))
+
+    def transitions(self, run: str) -> tuple[Transition, ...]:
+        """Return the transitions of a run, oldest first."""
+        return tuple(transition for transition in self._transitions if transition.run == run)
+
+    def run(self, id: str) -> RunRecord | None:
+        """Return one run, or None."""
+        return self._runs.get(id)
+
+    def runs(
+        self, notebook: str | None = None, step: str | None = None, limit: int = 100
+    ) -> tuple[RunRecord, ...]:
+        """Return runs, newest first."""
+        found = (
+            record
+            for record in reversed(self._runs.values())
+            if notebook in (None, record.notebook) and step in (None, record.step)
+        )
+        return tuple(record for record, _ in zip(found, range(limit), strict=False))
+
+    def next_number(self, notebook: str) -> int:
+        """Return the number that the notebook's next flow run bears."""
+        return 1 + max((record.number for record in self.runs(notebook, limit=len(self._runs))), default=0)
+
+    def snapshot(self, snapshot: Snapshot, notebook: str) -> None:
+        """Add a snapshot."""
+        self._snapshots.setdefault(notebook, []).append(snapshot)
+
+    def snapshots(self, notebook: str) -> tuple[Snapshot, ...]:
+        """Return the snapshots of a notebook, oldest first."""
+        return tuple(self._snapshots.get(notebook, ()))
+
+    def save_source(self, digest: str, text: str) -> None:
+        """Keep a source text under its digest."""
+        self._sources[digest] = text
+
+    def source(self, digest: str) -> str | None:
+        """Return the source text with that digest, or None."""
+        return self._sources.get(digest)
+
+    def file_trace(self, trace: str, key: str) -> None:
+        """Note the action key that a trace is kept under."""
+        self._keys[trace] = key
+
+    def key_of(self, trace: str) -> str:
+        """Return the action key that a trace is kept under, or an empty string."""
+        return self._keys.get(trace, "")
+
+    def flush(self) -> None:
+        """Do nothing: nothing here is durable."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class MemoryStore:
+    """A store that ends with the process; see `nbflow.store.protocol.Store`.
+
+    Values are kept as bytes, as on disk, so that what is loaded is private and what cannot be
+    stored on disk cannot be stored here.
+
+    Args:
+        namespace: The notebook's names; by default those of the program's main module.
+        budget: Bytes of values to keep at most.
+        notices: What to tell the user from the start.
+
+    Example:
+        >>> store = MemoryStore()
+        >>> store.put("00000000", ([1, 2],))
+        ''
+        >>> store.load("00000000")
+        ([1, 2],)
+    """
+
+    def __init__(
+        self, namespace: Namespace | None = None, *, budget: int = BUDGET, notices: Sequence[str] = ()
+    ) -> None:
+        self.history = MemoryHistory()
+        self.notices: list[str] = list(notices)
+        self._formats = Formats(namespace, code_digest)
+        self._left = budget
+        self._lists: dict[str, tuple[InputList, ...]] = {}
+        self._found: dict[str, tuple[Trace, ...]] = {}
+        self._values: dict[str, Packed] = {}
+
+    def lists(self, static_key: str) -> tuple[InputList, ...]:
+        """Return the input lists of a code, newest first."""
+        return self._lists.get(static_key, ())
+
+    def find(self, action_key: str) -> tuple[Trace, ...]:
+        """Return the traces under a key, newest first."""
+        return self._found.get(action_key, ())[:MOST_TRACES]
+
+    def trace(self, id: str) -> Trace | None:
+        """Return one trace by its identifier, or None."""
+        under = self._found.get(self.history.key_of(id), ())
+        return next((trace for trace in under if trace.id == id), None)
+
+    def reason(self, action_key: str) -> str:
+        """Return an empty string: every record here is used."""
+        return ""
+
+    def commit(self, action_key: str, trace: Trace, units: Mapping[str, tuple[object, ...]]) -> Commit:
+        """Keep a trace and the values of units."""
+        reasons = {unit: self.put(unit, values) for unit, values in units.items()}
+        self._append(action_key, trace)
+        self._lists[trace.static_key] = with_list(self.lists(trace.static_key), input_list(trace))
+        stored = frozenset(unit for unit, reason in reasons.items() if not reason)
+        return Commit(stored, {unit: reason for unit, reason in reasons.items() if reason})
+
+    def keep(self, action_key: str, trace: Trace, payloads: Mapping[str, Payload]) -> Commit:
+        """Keep a trace and values that are payloads already."""
+        reasons = {unit: self._keep(unit, payload) for unit, payload in payloads.items()}
+        commit = self.commit(action_key, trace, {})
+        stored = frozenset(unit for unit, reason in reasons.items() if not reason)
+        return replace(commit, stored=stored, unstored={unit: why for unit, why in reasons.items() if why})
+
+    def put(self, unit: str, values: tuple[object, ...]) -> str:
+        """Keep the members of one unit; return why not, or an empty string."""
+        if unit in self._values:
+            return ""
+        try:
+            return self._keep(unit, self._formats.encode(values))
+        except StorageError as error:
+            return error.reason
+
+    def has(self, unit: str) -> bool:
+        """Whether the unit is kept."""
+        return unit in self._values
+
+    def load(self, unit: str) -> tuple[object, ...]:
+        """Return a private copy of the members of a unit.
+
+        Raises:
+            Missing: If it is not kept, or cannot be rebuilt.
+        """
+        packed = self._values.get(unit)
+        if packed is None:
+            raise Missing("not stored")
+        return self._formats.decode(packed, unpacked_regions(packed))
+
+    def verify(self, unit: str) -> str:
+        """Return an empty string if the unit is kept: memory does not rot."""
+        return "" if unit in self._values else "not stored"
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def _keep(self, unit: str, payload: Payload) -> str:
+        if unit in self._values:
+            return ""
+        if payload.size > self._left:
+            return "it is too large to be kept in memory"
+        self._left -= payload.size
+        self._values[unit] = pack(payload)
+        return ""
+
+    def _append(self, action_key: str, trace: Trace) -> None:
+        known = self._found.get(action_key, ())
+        if any(trace.id == other.id for other in known):
+            return
+        if known and (NON_DETERMINISTIC in known[0].flags or differ(known[0], trace)):
+            trace = replace(trace, flags=trace.flags | {NON_DETERMINISTIC})
+        self._found[action_key] = (trace, *known)
+        self.history.file_trace(trace.id, action_key)

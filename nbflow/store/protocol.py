@@ -1,0 +1,246 @@
+"""What the engine may ask of a store, whatever keeps it.
+
+A store has traces under action keys, the input lists of static keys, the values of alias units by
+the unit's digest, and the history of runs. It never raises for a fault of its own: what cannot be
+kept is reported, what cannot be had is `Missing` with the reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from nbflow.exceptions import CacheError
+from nbflow.types import Cause, Looked, Snapshot, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from nbflow.states import Transition
+
+InputList = tuple[Looked, ...]
+"""One distinct set of things that runs of a code have looked at, in the order first seen."""
+
+MOST_LISTS: Final = 16
+"""How many input lists a static key keeps."""
+
+MOST_TRACES: Final = 64
+"""How many traces under one action key `find` gives; older ones are kept, not given."""
+
+NON_DETERMINISTIC: Final = "non-deterministic"
+"""The flag of a trace whose key also led to other outputs."""
+
+NO_UNITS: Final[frozenset[str]] = frozenset()
+NO_REASONS: Final[Mapping[str, str]] = {}
+
+
+class Missing(CacheError):
+    """A value cannot be had from the store.
+
+    Args:
+        reason: Why, in words for the user: `not stored`, `damaged`, `class Model has changed since`.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason: Final = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What became of a result that a store was given.
+
+    Args:
+        stored: Digests of the units that can be loaded from now on.
+        unstored: Digest of each other unit, and why it was not stored.
+        notices: One-line texts for the user, each told once.
+    """
+
+    stored: frozenset[str] = NO_UNITS
+    unstored: Mapping[str, str] = field(default_factory=dict[str, str])
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One attempt by somebody to bring a step, an item or a flow to its end.
+
+    Args:
+        id: Unique identifier.
+        number: The flow run's number in its notebook; 0 outside of one.
+        notebook: Identifier of the notebook.
+        parent: The run that it belongs to, or an empty string.
+        role: `flow`, `task`, `item` or `child`.
+        step: Identifier of the step; for a flow, of the flow.
+        name: The step's name when it ran.
+        index: Position of a mapped item, -1 for all else.
+        origin: Who wanted it: `cell`, `catch-up`, `auto`, `named`, `headless`, `audit`.
+        key: Its action key, or an empty string until that is known.
+        trace: The trace that it ended with, or an empty string.
+        owner: The process that runs it; filled by the history where empty.
+        causes: Why it ran or was reused.
+    """
+
+    id: str
+    number: int = 0
+    notebook: str = ""
+    parent: str = ""
+    role: str = "task"
+    step: str = ""
+    name: str = ""
+    index: int = -1
+    origin: str = ""
+    key: str = ""
+    trace: str = ""
+    owner: str = ""
+    causes: tuple[Cause, ...] = ()
+
+
+class History(Protocol):
+    """What happened: runs, their transitions, snapshots and sources; only ever added to.
+
+    What is added is kept in memory until `flush`, which also happens by itself now and then.
+    """
+
+    def begin(self, record: RunRecord) -> None:
+        """Add a run, or complete what is known of it; what is empty in `record` stays as it was."""
+        ...
+
+    def append(self, transition: Transition) -> None:
+        """Add a transition of a run that has begun; its `seq` is given here."""
+        ...
+
+    def transitions(self, run: str) -> tuple[Transition, ...]:
+        """Return the transitions of a run, oldest first."""
+        ...
+
+    def run(self, id: str) -> RunRecord | None:
+        """Return one run, or None."""
+        ...
+
+    def runs(
+        self, notebook: str | None = None, step: str | None = None, limit: int = 100
+    ) -> tuple[RunRecord, ...]:
+        """Return runs, newest first, of one notebook and one step where these are given."""
+        ...
+
+    def next_number(self, notebook: str) -> int:
+        """Return the number that the notebook's next flow run bears."""
+        ...
+
+    def snapshot(self, snapshot: Snapshot, notebook: str) -> None:
+        """Add what was bound to what at the end of a flow run."""
+        ...
+
+    def snapshots(self, notebook: str) -> tuple[Snapshot, ...]:
+        """Return the snapshots of a notebook, oldest first."""
+        ...
+
+    def save_source(self, digest: str, text: str) -> None:
+        """Keep a source text under its digest."""
+        ...
+
+    def source(self, digest: str) -> str | None:
+        """Return the source text with that digest, or None."""
+        ...
+
+    def file_trace(self, trace: str, key: str) -> None:
+        """Note the action key that a trace is kept under."""
+        ...
+
+    def key_of(self, trace: str) -> str:
+        """Return the action key that a trace is kept under, or an empty string."""
+        ...
+
+    def flush(self) -> None:
+        """Make everything added so far durable; costs nothing if nothing was."""
+        ...
+
+    def close(self) -> None:
+        """Flush and let go of files."""
+        ...
+
+
+class Store(Protocol):
+    """Traces, values and history."""
+
+    @property
+    def history(self) -> History:
+        """The history of runs that belongs to the traces."""
+        ...
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """One-line texts for the user about faults of the store, each told once."""
+        ...
+
+    def lists(self, static_key: str) -> tuple[InputList, ...]:
+        """Return the input lists of a code, newest first, at most `MOST_LISTS`."""
+        ...
+
+    def find(self, action_key: str) -> tuple[Trace, ...]:
+        """Return the traces under a key, newest first, at most `MOST_TRACES`."""
+        ...
+
+    def trace(self, id: str) -> Trace | None:
+        """Return one trace by its identifier, or None."""
+        ...
+
+    def reason(self, action_key: str) -> str:
+        """Return why an existing record under a key is not used, or an empty string."""
+        ...
+
+    def commit(self, action_key: str, trace: Trace, units: Mapping[str, tuple[object, ...]]) -> Commit:
+        """Keep a trace and the values of units, by unit digest; never raises for a fault of the store.
+
+        The trace is visible to others only when its values are, its input list only when it is.
+        """
+        ...
+
+    def put(self, unit: str, values: tuple[object, ...]) -> str:
+        """Keep the members of one unit, in sorted order of their names; return why not, or ``""``."""
+        ...
+
+    def has(self, unit: str) -> bool:
+        """Whether `load` may succeed, by what is known without loading."""
+        ...
+
+    def load(self, unit: str) -> tuple[object, ...]:
+        """Return a private copy of the members of a unit.
+
+        Raises:
+            Missing: If they cannot be had, with the reason.
+        """
+        ...
+
+    def verify(self, unit: str) -> str:
+        """Compare a stored unit with its digest, once per file; return what is wrong, or ``""``."""
+        ...
+
+    def close(self) -> None:
+        """Flush the history and let go of files; values loaded before stay valid."""
+        ...
+
+
+def input_list(trace: Trace) -> InputList:
+    """Return what a trace looked at, in the order first seen."""
+    return tuple(entry.looked for entry in trace.entries)
+
+
+def with_list(lists: tuple[InputList, ...], new: InputList) -> tuple[InputList, ...]:
+    """Return the lists with a new one first and the oldest dropped; the same object if it is known.
+
+    Example:
+        >>> with_list((), ())
+        ((),)
+    """
+    return lists if new in lists else (new, *lists)[:MOST_LISTS]
+
+
+def differ(one: Trace, other: Trace) -> bool:
+    """Whether two traces of one key made different outputs."""
+    return _made(one) != _made(other)
+
+
+def _made(trace: Trace) -> dict[tuple[str, str], str]:
+    return {(output.slot.kind, output.slot.locator): output.digest for output in trace.outputs}

@@ -1,0 +1,1 @@
+"""Contracts: the same cases over every implementation of a seam."""

@@ -1,0 +1,304 @@
+"""The history in SQLite: batches, crashes, several kernels, damage."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nbflow.states import Transition
+from nbflow.store.history import SqliteHistory
+from nbflow.store.owners import is_gone, this_owner
+from nbflow.store.protocol import RunRecord
+from nbflow.store.signing import Signer
+from nbflow.types import Snapshot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIGNER = Signer(bytes(32))
+
+
+def step(run: str, name: str, type_: str | None = None) -> Transition:
+    """A transition into a state."""
+    return Transition(run, 1, 1, 5.0, type_ or name.upper(), name)
+
+
+def dead_owner() -> str:
+    """The owner that a process was which has ended."""
+    code = "from nbflow.store.owners import this_owner; print(this_owner())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+class Notebook:
+    """Opens histories over one file and closes them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.told: list[str] = []
+        self.opened: list[SqliteHistory] = []
+
+    def history(self) -> SqliteHistory:
+        """Open the history again."""
+        self.opened.append(SqliteHistory(self.path, SIGNER, self.told.append, lambda: 9.0))
+        return self.opened[-1]
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        """What is really in the file."""
+        database = sqlite3.connect(self.path)
+        found = database.execute(query).fetchall()
+        database.close()
+        return found
+
+
+@pytest.fixture
+def notebook(tmp_path: Path) -> object:
+    """A place for histories."""
+    made = Notebook(tmp_path / "history.db")
+    yield made
+    for history in made.opened:
+        history.close()
+
+
+class TestBatches:
+    """When what was added becomes durable."""
+
+    def test_little_waits_in_memory(self, notebook: Notebook) -> None:
+        """A transition alone writes nothing."""
+        history = notebook.history()
+        history.append(step("r", "Running"))
+        assert notebook.rows("SELECT * FROM transitions") == []
+
+    def test_flush_makes_it_durable(self, notebook: Notebook) -> None:
+        """Before a slow body starts."""
+        history = notebook.history()
+        history.append(step("r", "Running"))
+        history.flush()
+        assert len(notebook.rows("SELECT * FROM transitions")) == 1
+
+    def test_enough_that_has_ended_is_written(self, notebook: Notebook) -> None:
+        """Without being asked."""
+        history = notebook.history()
+        for number in range(16):
+            history.append(step(f"r{number}", "Completed"))
+        assert len(notebook.rows("SELECT * FROM transitions")) == 16
+
+    def test_a_full_buffer_is_written(self, notebook: Notebook) -> None:
+        """Whatever is in it."""
+        history = notebook.history()
+        for number in range(256):
+            history.append(step(f"r{number}", "Running"))
+        assert len(notebook.rows("SELECT * FROM transitions")) == 256
+
+    def test_closing_writes(self, notebook: Notebook) -> None:
+        """And another kernel reads it."""
+        history = notebook.history()
+        history.begin(RunRecord("r"))
+        history.append(step("r", "Completed"))
+        history.close()
+        assert [found.name for found in notebook.history().transitions("r")] == ["Completed"]
+
+    def test_order_is_kept_across_kinds(self, notebook: Notebook) -> None:
+        """A run completed later in the same batch is complete."""
+        history = notebook.history()
+        history.begin(RunRecord("r", name="old"))
+        history.append(step("r", "Running"))
+        history.begin(RunRecord("r", name="new"))
+        run = history.run("r")
+        assert run is not None
+        assert run.name == "new"
+
+
+class TestCrashed:
+    """Runs that a dead kernel left."""
+
+    @pytest.mark.parametrize("name", ["Pending", "Running", "Cancelling"])
+    def test_an_unfinished_run_of_a_dead_kernel_is_crashed_once(self, notebook: Notebook, name: str) -> None:
+        """When the history is next opened, and not again."""
+        first = notebook.history()
+        first.begin(RunRecord("r", owner=dead_owner()))
+        first.append(Transition("r", 3, 2, 5.0, name.upper(), name))
+        first.close()
+        for _ in range(2):
+            found = notebook.history().transitions("r")
+            assert [one.name for one in found] == [name, "Crashed"]
+        assert (found[-1].type, found[-1].attempt, found[-1].loop, found[-1].at) == ("CRASHED", 3, 2, 9.0)
+
+    @pytest.mark.parametrize(
+        ("name", "type_"), [("AwaitingRetry", "SCHEDULED"), ("Paused", "PAUSED"), ("Completed", "COMPLETED")]
+    )
+    def test_what_waits_or_has_ended_stays(self, notebook: Notebook, name: str, type_: str) -> None:
+        """Any kernel can resume the former."""
+        first = notebook.history()
+        first.begin(RunRecord("r", owner=dead_owner()))
+        first.append(step("r", name, type_))
+        first.close()
+        assert [one.name for one in notebook.history().transitions("r")] == [name]
+
+    @pytest.mark.parametrize("owner", ["", "elsewhere|boot|1|2", "nonsense"])
+    def test_a_run_of_a_living_or_unknown_owner_stays(self, notebook: Notebook, owner: str) -> None:
+        """An owner that cannot be judged is left alone; an empty one is this process."""
+        first = notebook.history()
+        first.begin(RunRecord("r", owner=owner))
+        first.append(step("r", "Running"))
+        first.close()
+        assert [one.name for one in notebook.history().transitions("r")] == ["Running"]
+
+    def test_a_retry_after_the_crash_is_a_run_of_its_own(self, notebook: Notebook) -> None:
+        """Only the last state counts."""
+        first = notebook.history()
+        first.begin(RunRecord("r", owner=dead_owner()))
+        for name in ("Running", "Completed"):
+            first.append(step("r", name))
+        first.close()
+        assert len(notebook.history().transitions("r")) == 2
+
+
+class TestOwners:
+    """Who is alive."""
+
+    def test_this_process_lives(self) -> None:
+        """It is asking."""
+        assert is_gone(this_owner()) is False
+
+    def test_an_ended_process_is_gone(self) -> None:
+        """Even though its number may be used again."""
+        assert is_gone(dead_owner()) is True
+
+    def test_a_number_used_again_is_another_process(self) -> None:
+        """The time it started tells."""
+        host, boot, pid, _ = this_owner().split("|")
+        assert is_gone("|".join((host, boot, pid, "1"))) is True
+
+    def test_a_process_before_the_last_boot_is_gone(self) -> None:
+        """Whatever its number."""
+        host, _, pid, started = this_owner().split("|")
+        assert is_gone("|".join((host, "another", pid, started))) is True
+
+    def test_another_host_cannot_be_judged(self) -> None:
+        """Its process numbers mean nothing here."""
+        _, boot, pid, started = this_owner().split("|")
+        assert is_gone("|".join(("another", boot, pid, started))) is None
+
+
+class TestSnapshots:
+    """Sealed, as they decide what is restored."""
+
+    def test_a_changed_snapshot_is_left_out(self, notebook: Notebook) -> None:
+        """The others remain."""
+        history = notebook.history()
+        for number in (1, 2):
+            history.snapshot(Snapshot(number, (), {}, {}, {}), "nb")
+        history.flush()
+        database = sqlite3.connect(notebook.path)
+        database.execute("UPDATE snapshots SET sealed = x'00' WHERE number = 1")
+        database.commit()
+        database.close()
+        assert [snapshot.number for snapshot in history.snapshots("nb")] == [2]
+
+    def test_a_snapshot_holds_for_its_own_notebook(self, notebook: Notebook) -> None:
+        """It cannot be moved to another."""
+        history = notebook.history()
+        history.snapshot(Snapshot(1, (), {}, {}, {}), "nb")
+        history.flush()
+        database = sqlite3.connect(notebook.path)
+        database.execute("UPDATE snapshots SET notebook = 'other'")
+        database.commit()
+        database.close()
+        assert history.snapshots("other") == ()
+
+    def test_trust_signs_a_strangers_snapshots(self, notebook: Notebook) -> None:
+        """They are read then."""
+        stranger = SqliteHistory(notebook.path, Signer(bytes([1]) * 32), notebook.told.append)
+        stranger.snapshot(Snapshot(1, (), {}, {}, {}), "nb")
+        stranger.close()
+        history = notebook.history()
+        assert history.snapshots("nb") == ()
+        history.trust()
+        assert [snapshot.number for snapshot in history.snapshots("nb")] == [1]
+
+
+class TestKernels:
+    """Several kernels over one history."""
+
+    def test_both_write(self, notebook: Notebook) -> None:
+        """And both read all of it."""
+        one, other = notebook.history(), notebook.history()
+        one.append(step("a", "Running"))
+        one.flush()
+        other.append(step("a", "Completed"))
+        other.flush()
+        assert [found.name for found in one.transitions("a")] == ["Running", "Completed"]
+
+    def test_a_forked_child_does_not_write_what_its_parent_will(self, notebook: Notebook) -> None:
+        """Each thing is written once."""
+        history = notebook.history()
+        history.append(step("parent", "Running"))
+        child = os.fork()
+        if child == 0:
+            history.append(step("child", "Running"))
+            history.flush()
+            os._exit(0)
+        os.waitpid(child, 0)
+        history.flush()
+        assert sorted(notebook.rows("SELECT run FROM transitions")) == [("child",), ("parent",)]
+
+    def test_a_locked_history_waits_and_is_written_later(self, notebook: Notebook) -> None:
+        """Nothing is lost, and the user is told once."""
+        history = notebook.history()
+        history._connect().execute("PRAGMA busy_timeout = 1")
+        other = sqlite3.connect(notebook.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        history.append(step("r", "Running"))
+        history.flush()
+        assert "locked" in notebook.told[0]
+        other.execute("ROLLBACK")
+        other.close()
+        assert len(history.transitions("r")) == 1
+
+
+class TestFaults:
+    """Databases that cannot be used."""
+
+    def test_a_damaged_history_is_kept_aside(self, notebook: Notebook) -> None:
+        """A new one starts, and the user is told where the old one is."""
+        notebook.path.write_bytes(b"this is no database, but it is long enough to be one" * 100)
+        history = notebook.history()
+        history.append(step("r", "Running"))
+        assert len(history.transitions("r")) == 1
+        assert "damaged" in notebook.told[0]
+        (aside,) = notebook.path.parent.glob("history.db.damaged-*")
+        assert aside.read_bytes().startswith(b"this is no database")
+
+    def test_a_history_that_cannot_be_written_is_kept_in_memory(self, notebook: Notebook) -> None:
+        """What was added before and after the fault is still there, and the user is told once."""
+        history = notebook.history()
+        history.begin(RunRecord("r", notebook="nb", number=3))
+        history.append(step("r", "Running"))
+        history.flush()
+        history._connect().execute("PRAGMA query_only = ON")
+        history.append(step("r", "Completed"))
+        history.begin(RunRecord("r2", notebook="nb", number=4))
+        history.snapshot(Snapshot(4, (), {}, {}, {}), "nb")
+        history.save_source("d", "text")
+        history.file_trace("t", "k")
+        history.flush()
+        assert [found.name for found in history.transitions("r")] == ["Running", "Completed"]
+        assert [run.id for run in history.runs("nb")] == ["r2", "r"]
+        assert history.next_number("nb") == 5
+        assert len(history.snapshots("nb")) == 1
+        assert (history.source("d"), history.key_of("t")) == ("text", "k")
+        assert len(set(notebook.told)) == 1
+
+    def test_a_folder_that_is_not_there(self, notebook: Notebook) -> None:
+        """Everything works, in memory."""
+        notebook.path = notebook.path.parent / "nowhere" / "history.db"
+        history = notebook.history()
+        history.append(step("r", "Running"))
+        assert len(history.transitions("r")) == 1
+        assert "memory only" in notebook.told[0]
