@@ -1,0 +1,163 @@
+"""What every runner takes, gives and promises."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nbflow.engine.effects import Ended, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+
+class Enforced(Enum):
+    """How firmly a limit was enforced.
+
+    `HARD`: the worker was killed. `FIRM`: the body was interrupted at a point where Python lets
+    it be. `SOFT`: the body went on past the limit and ended by itself. `ABANDONED`: the body may
+    still be running, and whatever it says later is dropped.
+    """
+
+    HARD = "hard"
+    FIRM = "firm"
+    SOFT = "soft"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class Promises:
+    """What a runner can do.
+
+    Args:
+        limit: How firmly it enforces a timeout; None: not at all.
+        shares_namespace: Whether bodies see and change the live objects of the kernel. Only such
+            a runner takes a body that is a callable; the others take an `Entry`.
+        concurrent: Whether it runs several bodies at a time.
+        survives_crash: Whether a body that kills its process costs that task only.
+
+    Example:
+        >>> Promises(limit=Enforced.HARD).hard_timeout
+        True
+    """
+
+    limit: Enforced | None = None
+    shares_namespace: bool = False
+    concurrent: bool = False
+    survives_crash: bool = False
+
+    @property
+    def hard_timeout(self) -> bool:
+        """Whether a body is killed at its limit, whatever it does."""
+        return self.limit is Enforced.HARD
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A body as plain data, which any process can run.
+
+    Args:
+        path: Import path of a callable, `package.module:name`.
+        payload: What it is called with; opaque to the runner.
+
+    Example:
+        >>> Entry("builtins:len", b"abc")()
+        3
+    """
+
+    path: str
+    payload: bytes = b""
+
+    def __call__(self) -> Any:
+        """Import the callable and call it."""
+        module, _, name = self.path.partition(":")
+        return getattr(importlib.import_module(module), name)(self.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCall:
+    """One attempt at a body.
+
+    Args:
+        attempt: Identifier of the attempt; a runner that is given it again does not start it twice.
+        name: What people call the task.
+        body: What to run, without arguments.
+        timeout: The limit in seconds; None: no limit.
+    """
+
+    attempt: str
+    name: str
+    body: Callable[[], Any]
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReport:
+    """How one attempt ended.
+
+    Args:
+        attempt: The identifier from the call.
+        ended: How it ended.
+        value: What the body returned or raised; for CRASHED and CANCELLED a reason as text.
+        enforced: For TIMED_OUT, how firmly the limit was enforced.
+        seconds: How long it took.
+        note: What the user should know besides, such as a limit that could not be enforced.
+    """
+
+    attempt: str
+    ended: Ended
+    value: Any = None
+    enforced: Enforced | None = None
+    seconds: float = 0.0
+    note: str = ""
+
+    def outcome(self) -> Outcome:
+        """Return the answer to the engine's `Call`."""
+        return Outcome(self.attempt, self.ended, self.value, self.enforced.value if self.enforced else "")
+
+
+class Runner(Protocol):
+    """Where bodies execute."""
+
+    @property
+    def name(self) -> str:
+        """The name that `--runner` takes."""
+        ...
+
+    @property
+    def promises(self) -> Promises:
+        """What it can do in the present thread and on the present system."""
+        ...
+
+    def submit(self, call: TaskCall, /) -> Future[TaskReport]:
+        """Start an attempt; its future always ends with a report, never with an exception."""
+        ...
+
+    def cancel(self, attempt: str, /) -> bool:
+        """Ask an attempt to stop; whether that can have an effect."""
+        ...
+
+    def close(self) -> None:
+        """End the workers; calling it again does nothing."""
+        ...
+
+
+def warning_about_limit(call: TaskCall, runner: Runner) -> str:
+    """Say what a task's limit is worth under this runner; empty where it is enforced.
+
+    Example:
+        >>> from nbflow.task_runners.inline import InlineTaskRunner
+        >>> warning_about_limit(TaskCall("a#1/1.1", "a", int), InlineTaskRunner())
+        ''
+    """
+    limit = runner.promises.limit
+    if call.timeout is None or limit in (Enforced.HARD, Enforced.FIRM):
+        return ""
+    does = "cannot enforce" if limit is None else "can only softly enforce"
+    return (
+        f"runner {runner.name!r} {does} the limit of {call.timeout:g} s of task {call.name!r} here; "
+        "`--runner process` can"
+    )
