@@ -1,0 +1,345 @@
+"""The workspace: names and random states, each with the version that it holds.
+
+The only writer of names (invariant I5) but for the bodies themselves. It puts versions back
+before a body runs, keeps live objects whose version is not stored while a step is bound to
+them, and lets the right versions stand when an action ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from nbflow.engine.generators import GENERATORS, current_state, loaded_generators, restore_state
+from nbflow.exceptions import CacheError
+from nbflow.store.digests import Fingerprint, fingerprint, key_digest
+from nbflow.store.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from nbflow.engine.bind import Version
+    from nbflow.store.protocol import Store
+
+_MISSING: Final = object()
+_NO_MEMORY: Final[frozenset[int]] = frozenset()
+_private_tokens = count(-1, -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a key of the workspace holds.
+
+    Args:
+        digest: Digest of the value.
+        memory: Identity tokens of the mutable memory reachable from it.
+        version: The version that it is; None for what a failed body left.
+    """
+
+    digest: str
+    memory: frozenset[int] = _NO_MEMORY
+    version: Version | None = None
+
+    @property
+    def is_private(self) -> bool:
+        """Whether the memory is only known to be shared with nobody outside the unit.
+
+        So it is after a restoring: finding its tokens would cost a walk over the value.
+        """
+        return bool(self.memory) and min(self.memory) < 0
+
+
+@dataclass(slots=True)
+class _Held:
+    """Live objects of a unit that is not stored and whose names hold something else now."""
+
+    values: dict[str, object]
+    memory: frozenset[int]
+
+
+class Workspace:
+    """Names over any mapping, and the random generators, each labelled with its version.
+
+    Args:
+        names: The user's namespace.
+        store: Where stored versions are.
+    """
+
+    def __init__(self, names: dict[str, Any], store: Store) -> None:
+        self.names = names
+        self.store = store
+        self.labels: dict[str, Label] = {}
+        self._held: dict[str, _Held] = {}
+        self._sharers: dict[int, set[str]] = {}
+        self._saved: dict[str, tuple[object, Label | None]] = {}
+        self.moved: set[str] = set()
+        self._spent: set[int] = set()
+        self._nameless: dict[int, tuple[object, str]] = {}
+        self.lost: set[str] = set()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.names or key in loaded_generators()
+
+    def get(self, key: str) -> object:
+        """The live object of a key."""
+        return current_state(key) if key in GENERATORS else self.names[key]
+
+    def group(self, key: str) -> frozenset[str]:
+        """The keys that share mutable memory with `key`, itself included."""
+        found = {key}
+        todo = [key]
+        while todo:
+            label = self.labels.get(todo.pop())
+            near = (
+                {other for token in label.memory for other in self._sharers[token]} if label else set[str]()
+            )
+            todo.extend(near - found)
+            found |= near
+        return frozenset(found)
+
+    def look(self, key: str) -> Fingerprint:
+        """Digest the live object of a key."""
+        return self.look_at(self.get(key))
+
+    def look_at(self, value: object) -> Fingerprint:
+        """Digest any object as `look` does.
+
+        What has no digest gets one that stands for this very object (design 4.2), so that whoever
+        reads it runs again when its producer really ran, and not otherwise.
+        """
+        try:
+            return fingerprint(value, self.names)
+        except CacheError:
+            known, token = self._nameless.get(id(value), (None, ""))
+            if known is not value:
+                token = key_digest("no digest", uuid4().hex)
+                self._nameless[id(value)] = (value, token)
+            return Fingerprint(token, frozenset((id(value),)))
+
+    def note(self, key: str, value: object = _MISSING) -> None:
+        """Remember what a key held before its first change in this action.
+
+        Args:
+            key: The key.
+            value: The object before; by default the one that it holds now.
+        """
+        self.moved.add(key)
+        if key not in self._saved:
+            if value is _MISSING and key in self:
+                value = self.get(key)
+            self._saved[key] = (value, self.labels.get(key))
+
+    def label(self, key: str, label: Label | None) -> None:
+        """Say what a key holds; None: nothing that has a label."""
+        before = self.labels.pop(key, None)
+        for token in before.memory if before else ():
+            self._sharers[token].discard(key)
+            if not self._sharers[token]:
+                del self._sharers[token]
+        if label is None:
+            return
+        self.labels[key] = label
+        for token in label.memory:
+            self._sharers.setdefault(token, set()).add(key)
+
+    def holds(self, key: str, version: Version) -> bool:
+        """Whether the key holds that very version, by version and not by equal digest."""
+        label = self.labels.get(key)
+        return label is not None and version.is_same(label.version)
+
+    def place(self, versions: Mapping[str, Version]) -> bool:
+        """Put the members of one unit back together; False where the unit is spent.
+
+        Nothing is done where every name holds its version and shares memory with no name
+        outside the unit.
+        """
+        keys = versions.keys()
+        if all(self.holds(key, version) for key, version in versions.items()):
+            if all(self.group(key) <= keys for key in keys):
+                return True
+            values = self._copy_of_live(versions)
+        else:
+            values = self._fetch(versions)
+        if values is None:
+            return False
+        token = frozenset((next(_private_tokens),))
+        for key, version in versions.items():
+            self._bind(key, values[key], Label(version.output.digest, token, version))
+        return True
+
+    def unbind(self, key: str) -> None:
+        """Take a name away, keeping its object where its version is needed and not stored."""
+        if key not in self.labels and key not in self.names:
+            return
+        self._keep(key)
+        self.note(key)
+        self.names.pop(key, None)
+        self.label(key, None)
+
+    def _bind(self, key: str, value: object, label: Label) -> None:
+        self._keep(key)
+        self.note(key)
+        if key in GENERATORS:
+            restore_state(key, value)
+        else:
+            self.names[key] = value
+        self.label(key, label)
+
+    def _copy_of_live(self, versions: Mapping[str, Version]) -> dict[str, object] | None:
+        if self.is_stored(versions):
+            return self._load(versions)
+        return self._copied({key: self.get(key) for key in versions})
+
+    def _fetch(self, versions: Mapping[str, Version]) -> dict[str, object] | None:
+        """A private copy of these members, or their live objects where nobody else has them."""
+        unit = next(iter(versions.values())).output.unit
+        held = self._held.get(unit)
+        if self.is_stored(versions):
+            return self._load(versions)
+        live = {
+            key: self.names[key]
+            for key, version in versions.items()
+            if self.holds(key, version) and key in self.names
+        }
+        values = {**(held.values if held else {}), **live}
+        if not values.keys() >= versions.keys():
+            return None
+        if live or any(self._is_shared(token, versions) for token in (held.memory if held else ())):
+            return self._copied({key: values[key] for key in versions})
+        self._held.pop(unit, None)
+        return {key: values[key] for key in versions}
+
+    def _is_shared(self, token: int, versions: Mapping[str, Version]) -> bool:
+        return bool(self._sharers.get(token, set()) - versions.keys())
+
+    def _copied(self, values: dict[str, object]) -> dict[str, object] | None:
+        keys = sorted(values)
+        copies = MemoryStore(self.names)
+        try:
+            if copies.put("copy", tuple(values[key] for key in keys)):
+                return None
+            return dict(zip(keys, copies.load("copy"), strict=True))
+        except CacheError:
+            return None
+
+    def _load(self, versions: Mapping[str, Version]) -> dict[str, object] | None:
+        output = next(iter(versions.values())).output
+        try:
+            return dict(zip(output.members, self.store.load(output.unit), strict=True))
+        except CacheError:
+            self.lost.add(output.unit)
+            return None
+
+    def is_stored(self, versions: Mapping[str, Version]) -> bool:
+        """Whether the unit can be loaded; a class is made again by its definition, never loaded."""
+        outputs = [version.output for version in versions.values()]
+        unit = outputs[0].unit
+        return (
+            unit not in self.lost
+            and all(output.sort != "class" for output in outputs)
+            and self.store.has(unit)
+        )
+
+    def is_available(self, versions: Mapping[str, Version]) -> bool:
+        """Whether `place` would succeed, as far as can be told without loading."""
+        if self.is_stored(versions):
+            return True
+        held = self._held.get(next(iter(versions.values())).output.unit)
+        kept = held.values.keys() if held else ()
+        return all(key in kept or self.holds(key, version) for key, version in versions.items())
+
+    def _keep(self, key: str) -> None:
+        """Keep the object of a key that is about to hold another one, if nothing else has it."""
+        label = self.labels.get(key)
+        if label is not None and label.version is not None and key in self:
+            self.keep(key, self.get(key), label)
+
+    def keep(self, key: str, value: object, label: Label) -> None:
+        """Keep a live object whose version is not stored."""
+        if label.version is None or self.is_stored({key: label.version}):
+            return
+        held = self._held.setdefault(label.version.output.unit, _Held({}, _NO_MEMORY))
+        held.values[key] = value
+        held.memory |= label.memory
+
+    def keep_unchanged(self, key: str, value: object) -> None:
+        """Keep an object that lost its name, if it still is the version that the key held."""
+        label = self.labels[key]
+        if label.version is None or self.is_stored({key: label.version}):
+            return
+        now = self.look_at(value) if label.memory else None
+        if now is None or now.digest == label.digest:
+            self.keep(key, value, replace(label, memory=now.memory if now else label.memory))
+
+    def ensure(self, keys: Iterable[str]) -> None:
+        """Give a label to what stands under these keys without one."""
+        for key in keys:
+            if key not in self.labels and key in self.names:
+                now = self.look(key)
+                self.label(key, Label(now.digest, now.memory))
+
+    def refine(self, key: str, memory: frozenset[int]) -> None:
+        """Say what memory a key really reaches, where only its being private was known."""
+        before = self.labels[key]
+        after = replace(before, memory=memory)
+        self.label(key, after)
+        saved, label = self._saved.get(key, (_MISSING, None))
+        if label == before and saved is self.names.get(key):
+            self._saved[key] = (saved, after)
+
+    def spend(self, memory: Iterable[int]) -> None:
+        """Note that the objects behind these tokens changed: they stand for no version any more."""
+        tokens = frozenset(memory)
+        self._spent |= tokens
+        for unit in [unit for unit, held in self._held.items() if held.memory & tokens]:
+            del self._held[unit]
+
+    def prune(self, needed: Callable[[], Collection[str]]) -> None:
+        """Let go of the live objects whose unit no step is bound to."""
+        if not self._held:
+            return
+        units = needed()
+        for unit in [unit for unit in self._held if unit not in units]:
+            del self._held[unit]
+
+    def begin(self) -> None:
+        """Start an action: what keys hold from here on can be given back by `settle`."""
+        self._spent.clear()
+        self._saved.clear()
+
+    def settle(self, stand: Mapping[str, Version | None]) -> None:
+        """End an action: these keys hold these versions, all others what they held before it."""
+        self._give_back({key: saved for key, saved in self._saved.items() if key not in stand})
+        for key, version in stand.items():
+            if version is None:
+                self.unbind(key)
+        for versions in _by_unit(stand):
+            if not all(self.holds(key, version) for key, version in versions.items()):
+                self.place(versions)
+
+    def _give_back(self, saved: Mapping[str, tuple[object, Label | None]]) -> None:
+        changed: dict[str, Version | None] = {}
+        for key, (value, label) in saved.items():
+            if label is None or value is _MISSING:
+                self.unbind(key)
+            elif label.memory & self._spent:
+                changed[key] = label.version
+            elif self.labels.get(key) != label or not self._is_live(key, value):
+                self._bind(key, value, label)
+        for versions in _by_unit(changed):
+            # Members of one unit come back together, else they would no longer share memory.
+            if not all(self.holds(key, version) for key, version in versions.items()):
+                self.place(versions)
+
+    def _is_live(self, key: str, value: object) -> bool:
+        return key in GENERATORS or self.names.get(key, _MISSING) is value
+
+
+def _by_unit(stand: Mapping[str, Version | None]) -> list[dict[str, Version]]:
+    units: dict[tuple[object, ...], dict[str, Version]] = {}
+    for key, version in stand.items():
+        if version is not None:
+            units.setdefault(version.unit, {})[key] = version
+    return list(units.values())

@@ -1,0 +1,120 @@
+"""Binding: which version a slot has at a place in flow order, and what is doubtful about it.
+
+A pure function of order, writers and holds (invariant I3). Each slot has a timeline: the
+places at which steps gave it a binding. A reader is bound to the last one before its place.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from nbflow.types import Output, Slot, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NO_KIN: Final[frozenset[Slot]] = frozenset()
+
+
+class Version(NamedTuple):
+    """The content of a slot as one step made it."""
+
+    step: str
+    output: Output
+
+    @property
+    def unit(self) -> tuple[str, str, tuple[str, ...]]:
+        """What is stored and restored as one: two names of equal content are no unit."""
+        return (self.step, self.output.unit, self.output.members)
+
+    def is_same(self, other: Version | None) -> bool:
+        """Whether both are one version: made by one step, stored as one unit."""
+        return other is not None and self.unit == other.unit
+
+
+class Doubt(NamedTuple):
+    """A step that is not fresh and may write the slot when it runs."""
+
+    step: str
+    verdict: Verdict
+
+
+class Bound(NamedTuple):
+    """What a slot is bound to at a place.
+
+    Attributes:
+        version: The last writer's version; None where nobody wrote it or it ends unbound.
+        doubts: The steps between that make it uncertain, the version's own writer included.
+        kin: The slots whose memory it may come to share when steps that are not fresh run.
+        written: Whether some step before the place decides the content, if only by deleting.
+    """
+
+    version: Version | None = None
+    doubts: tuple[Doubt, ...] = ()
+    kin: frozenset[Slot] = NO_KIN
+    written: bool = False
+
+
+NOTHING: Final = Bound()
+
+
+class Timeline:
+    """The bindings that steps gave one slot, by place."""
+
+    __slots__ = ("_bounds", "_places")
+
+    def __init__(self) -> None:
+        self._places: list[int] = []
+        self._bounds: dict[int, Bound] = {}
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._places)
+
+    def before(self, place: int) -> Bound:
+        """The binding of a reader at `place`."""
+        index = bisect_left(self._places, place)
+        return self._bounds[self._places[index - 1]] if index else NOTHING
+
+    def get(self, place: int) -> Bound | None:
+        """The binding that the step at `place` gave, if it gave one."""
+        return self._bounds.get(place)
+
+    def give(self, place: int, bound: Bound | None) -> None:
+        """Set, or with None take back, what the step at `place` gives."""
+        if bound is None:
+            if self._bounds.pop(place, None) is not None:
+                del self._places[bisect_left(self._places, place)]
+            return
+        if place not in self._bounds:
+            insort(self._places, place)
+        self._bounds[place] = bound
+
+    def next_after(self, place: int) -> int | None:
+        """The place of the next step that gives a binding; None where there is none."""
+        index = bisect_left(self._places, place + 1)
+        return self._places[index] if index < len(self._places) else None
+
+
+class View:
+    """The bindings as a reader at one place sees them; it remembers what was looked at."""
+
+    __slots__ = ("_timelines", "looked", "place")
+
+    def __init__(self, timelines: dict[Slot, Timeline], place: int) -> None:
+        self._timelines = timelines
+        self.place = place
+        self.looked: set[Slot] = set()
+
+    def bound(self, slot: Slot) -> Bound:
+        """What the slot is bound to at this place."""
+        self.looked.add(slot)
+        timeline = self._timelines.get(slot)
+        return timeline.before(self.place) if timeline is not None else NOTHING
+
+    def members(self, version: Version) -> frozenset[Slot]:
+        """The names whose binding here is the unit of `version`, see design 2.2."""
+        if len(version.output.members) == 1:
+            return frozenset((version.output.slot,))
+        slots = (Slot(version.output.slot.kind, member) for member in version.output.members)
+        return frozenset(slot for slot in slots if version.is_same(self.bound(slot).version))

@@ -1,0 +1,232 @@
+"""The book: the steps of a notebook, their places in flow order, and the holds on them.
+
+The book knows what there is and in which order; it knows nothing of values, of verdicts and
+of who may start what.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from nbflow.analysis import Analysis, analyze, definition_source, normalise
+from nbflow.exceptions import UnknownTaskError
+from nbflow.retries import NO_RETRIES, Retries
+from nbflow.store.digests import key_digest
+from nbflow.types import Hold, Licence, Standing, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FORMAT = "1"
+"""Part of every static key: raised when what a trace says changes its meaning."""
+
+WRITERS = ("to_", "write", "save", "dump", "sink_", "touch", "rename", "replace", "unlink", "remove", "copy")
+"""How the names of functions begin that may write a file."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Body:
+    """The source of a step and what static analysis says of it.
+
+    Args:
+        source: Plain Python source.
+        analysis: What it reads, writes, may change.
+        static_key: Digest of the normalised source, Python's minor version and the format.
+        reads: Names that running it may load, in a fixed order: with its own deferred reads
+            unless it consists of imports and undecorated definitions, which call nothing.
+        writes_files: Whether some call in it looks like one that writes a file.
+        callees: The names at the roots of all its calls, those of its functions included; an empty
+            one stands for a call of anything else.
+        reseeds: Whether something in it looks like setting a random state; the state after may
+            equal the one before, so that no comparison shows it.
+    """
+
+    source: str
+    analysis: Analysis
+    static_key: str
+    reads: tuple[str, ...]
+    writes_files: bool
+    reseeds: bool
+    callees: frozenset[str]
+
+
+@lru_cache(maxsize=20_000)
+def read_body(source: str) -> Body:
+    """Analyse a source; equal sources share one body.
+
+    Raises:
+        CellSyntaxError: If the source is not Python.
+    """
+    analysis = analyze(source)
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    key = key_digest(FORMAT, version, normalise(source))
+    tree = ast.parse(source)
+    reads = analysis.reads | analysis.maybe_reads | analysis.builtins
+    if not all(_is_definition(statement) for statement in tree.body):
+        reads |= analysis.deferred_reads
+    nodes = list(ast.walk(tree))
+    writes_files, reseeds = any(map(_looks_like_writer, nodes)), any(map(_looks_like_seeding, nodes))
+    callees = frozenset(_root(node.func) for node in nodes if isinstance(node, ast.Call))
+    return Body(source, analysis, key, tuple(sorted(reads)), writes_files, reseeds, callees)
+
+
+def definition_body(body: Body, name: str) -> Body:
+    """The part of a body that makes one function, class or module, see design 2.7."""
+    return read_body(definition_source(body.source, (name,)))
+
+
+def _is_definition(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+        return not statement.decorator_list
+    return isinstance(statement, ast.Import | ast.ImportFrom)
+
+
+def _looks_like_writer(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    name = getattr(node.func, "attr", None) or getattr(node.func, "id", "")
+    if name != "open":
+        return name.lower().startswith(WRITERS)
+    modes = [*node.args[1:2], *(keyword.value for keyword in node.keywords if keyword.arg == "mode")]
+    return any(not isinstance(mode, ast.Constant) or set(str(mode.value)) & set("wax+") for mode in modes)
+
+
+def _root(node: ast.expr) -> str:
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _looks_like_seeding(node: ast.AST) -> bool:
+    name = getattr(node, "attr", None) or getattr(node, "id", "")
+    return "seed" in name or name.endswith(("setstate", "set_state"))
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """A body at a place in flow order.
+
+    Args:
+        id: Identifier, stable while its cell is edited, moved and renamed.
+        name: What people call it.
+        body: The source as its cell has it now.
+        licence: Who may start it. A plain cell's is `USER`; catch-up may start a quiet one.
+        plain: Whether it is a plain cell rather than a task.
+        ran: The body last run; None before the first run.
+        standing: Whether it ran in this kernel, is remembered, or lost its cell.
+        trace: The trace it is bound to; None before the first run and after a failed one.
+        hold: A choice by hand that overrides `trace`.
+        failure: Why its last run failed, in one line; empty if it did not.
+        after: Identifiers of steps that it depends on without data.
+        parameters: Names that it sets as flow parameters, which can be overridden.
+        retries: When a failed body is tried again.
+        timeout: The limit for each attempt in seconds; None: no limit.
+    """
+
+    id: str
+    name: str
+    body: Body
+    licence: Licence = Licence.FLOW
+    plain: bool = False
+    ran: Body | None = None
+    standing: Standing = Standing.HERE
+    trace: Trace | None = None
+    hold: Hold | None = None
+    failure: str = ""
+    after: tuple[str, ...] = ()
+    parameters: frozenset[str] = frozenset()
+    retries: Retries = NO_RETRIES
+    timeout: float | None = None
+
+    @property
+    def bound_trace(self) -> Trace | None:
+        """The trace that decides what readers see: the held one, else its own."""
+        return self.hold.trace if self.hold else self.trace
+
+
+@dataclass(slots=True)
+class Book:
+    """Steps in flow order. Changing the order is the caller's decision, never a side effect.
+
+    `revision` counts the changes of the order.
+    """
+
+    steps: dict[str, Step] = field(default_factory=dict[str, Step])
+    revision: int = 0
+    _order: list[str] = field(default_factory=list[str])
+    _places: dict[str, int] = field(default_factory=dict[str, int])
+
+    def __iter__(self) -> Iterator[Step]:
+        return (self.steps[step] for step in self._order)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Step identifiers in flow order; a step whose cell is gone has no place."""
+        return tuple(self._order)
+
+    def place(self, step: str) -> int | None:
+        """The step's place, counted from 0; None where its cell is gone."""
+        return self._places.get(step)
+
+    def at(self, place: int) -> Step:
+        """The step at a place."""
+        return self.steps[self._order[place]]
+
+    def named(self, name: str) -> Step:
+        """The step that people call `name`.
+
+        Raises:
+            UnknownTaskError: If no step has that name.
+        """
+        for step in self:
+            if step.name == name:
+                return step
+        known = ", ".join(step.name for step in self if not step.plain) or "none yet"
+        raise UnknownTaskError(f"There is no task {name!r}. Tasks: {known}.")
+
+    def insert(self, step: Step, place: int) -> None:
+        """Put a new step, or one whose cell came back, at a place."""
+        self.steps[step.id] = step
+        self._order.insert(place, step.id)
+        self._number()
+
+    def append(self, step: Step) -> None:
+        """Put a new step behind all others."""
+        self.steps[step.id] = step
+        self.revision += 1
+        self._places[step.id] = len(self._order)
+        self._order.append(step.id)
+
+    def move(self, step: str, place: int) -> None:
+        """Give a step another place."""
+        self._order.remove(step)
+        self._order.insert(place, step)
+        self._number()
+
+    def remove(self, step: str) -> None:
+        """Take a step's place away: its cell is gone, it is shown but writes for nobody."""
+        self._order.remove(step)
+        self.steps[step].standing = Standing.GONE
+        self._number()
+
+    def arrange(self, order: tuple[str, ...]) -> None:
+        """Set the whole order at once.
+
+        Raises:
+            ValueError: If `order` is not a permutation of the steps that have a place.
+        """
+        if sorted(order) != sorted(self._order):
+            raise ValueError("The new order must name each step once.")
+        self._order = list(order)
+        self._number()
+
+    def _number(self) -> None:
+        self.revision += 1
+        self._places = {step: place for place, step in enumerate(self._order)}

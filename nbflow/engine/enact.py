@@ -1,0 +1,149 @@
+"""Runs of steps: each execution and each reuse is one run of the engine, with states and history.
+
+The order of work (`plan.py`) knows steps and observations; this module gives every execution its
+run: a record in the history, states driven by `run_task`, attempts and limits as the step asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import TYPE_CHECKING, Final, Protocol
+
+from nbflow.engine.drive import Journal, PlainHandler, drive
+from nbflow.engine.effects import Call, Hit, Load, Outcome, RunSpec
+from nbflow.engine.run import run_task
+from nbflow.states import Origin, Role, State
+from nbflow.store.protocol import History, RunRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbflow.engine.book import Step
+    from nbflow.engine.observe import Observation
+    from nbflow.types import Cause, Trace
+
+_SLOW_SECONDS: Final = 1.0
+"""A body expected to take longer has its Running state on disk before it starts."""
+
+
+class RunBodyCall(Protocol):
+    """Where bodies execute; the engine does not know the runners above it."""
+
+    def __call__(self, call: Call, body: Callable[[], object], /) -> Outcome:
+        """Run the body once under the call's limit and say how it ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that ended: its identifier, its last state, and what was seen of its last attempt."""
+
+    run: str
+    state: State
+    observation: Observation | None
+
+
+class StepRuns:
+    """Runs steps as runs of the engine.
+
+    Args:
+        history: Where runs and their transitions are kept.
+        clock: Seconds since the epoch.
+        runner: Executes a body under a limit.
+        notebook: Identifier of the notebook.
+        sleep: Waits until a time; None: a run that has to wait parks.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        clock: Callable[[], float],
+        runner: RunBodyCall,
+        notebook: str = "",
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        self.history = history
+        self.journal = Journal(history, clock)
+        self.notebook = notebook
+        self.number = 0
+        self._runner = runner
+        self._sleep = sleep
+
+    def execute(
+        self, step: Step, attempt: Callable[[], Observation], origin: Origin, causes: tuple[Cause, ...]
+    ) -> Finished:
+        """Run a step's body, as often as its retries say."""
+        run = self._begin(step, origin, causes)
+        handler = _Attempts(attempt, self._runner, self._sleep)
+        if step.trace is not None and step.trace.seconds > _SLOW_SECONDS:
+            self.history.flush()
+        spec = RunSpec(
+            run,
+            step.name,
+            handler.body,
+            retries=step.retries,
+            timeout=step.timeout,
+            flow_run=self.number,
+            origin=origin,
+        )
+        state = drive(run_task(spec), handler, self.journal)
+        return Finished(run, state, handler.observation)
+
+    def reuse(self, step: Step, trace: Trace, origin: Origin) -> Finished:
+        """Record that a step got an earlier result without executing."""
+        run = self._begin(step, origin, ())
+        self.history.begin(RunRecord(run, trace=trace.id))
+        spec = RunSpec(run, step.name, key=trace.id, look_up_first=True, flow_run=self.number, origin=origin)
+        state = drive(run_task(spec), _Reuse(trace), self.journal)
+        return Finished(run, state, None)
+
+    def keep(self, run: str, key: str, trace: Trace) -> None:
+        """Note what a run made."""
+        self.history.begin(RunRecord(run, key=key, trace=trace.id))
+
+    def _begin(self, step: Step, origin: Origin, causes: tuple[Cause, ...]) -> str:
+        run = token_hex(16)
+        record = RunRecord(
+            run,
+            number=self.number,
+            notebook=self.notebook,
+            role=Role.TASK.value,
+            step=step.id,
+            name=step.name,
+            origin=origin.value,
+            causes=causes,
+        )
+        self.history.begin(record)
+        return run
+
+
+class _Attempts(PlainHandler):
+    """Answers the calls of a run by attempts at the step's body."""
+
+    def __init__(
+        self, attempt: Callable[[], Observation], runner: RunBodyCall, sleep: Callable[[float], object] | None
+    ) -> None:
+        super().__init__(sleep=sleep)
+        self.observation: Observation | None = None
+        self._attempt = attempt
+        self._runner = runner
+
+    def body(self) -> None:
+        self.observation = self._attempt()
+        if self.observation.error is not None:
+            raise self.observation.error
+
+    def call(self, effect: Call) -> Outcome:
+        return self._runner(effect, self.body)
+
+
+class _Reuse(PlainHandler):
+    """Answers the lookup of a run with the trace found already."""
+
+    def __init__(self, trace: Trace) -> None:
+        super().__init__()
+        self._trace = trace
+
+    def load(self, effect: Load) -> Hit:
+        return Hit(self._trace, f"result of run {self._trace.run}", {"trace": self._trace.id})

@@ -1,0 +1,81 @@
+"""The global random generators as slots: their states can be looked at and put back.
+
+A generator counts only once its module is loaded; looking never imports anything.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """How to get and set the state of one global generator; `module` is where it lives."""
+
+    module: str
+    get: Callable[[Any], object]
+    set: Callable[[Any, Any], object]
+
+
+GENERATORS: Final = {
+    "<random>": Generator(
+        "random", lambda module: module.getstate(), lambda module, state: module.setstate(state)
+    ),
+    "<numpy>": Generator(
+        "numpy.random",
+        # The legacy tuple holds an array; its bytes compare and digest faster.
+        lambda module: _numpy_state(module),
+        lambda module, state: module.set_state(_numpy_tuple(module, state)),
+    ),
+    "<torch>": Generator(
+        "torch.random",
+        lambda module: bytes(module.get_rng_state().numpy()),
+        lambda module, state: module.set_rng_state(
+            module.torch.tensor(list(state), dtype=module.torch.uint8)
+        ),
+    ),
+}
+"""Workspace key to generator."""
+
+
+def loaded_generators() -> list[str]:
+    """The keys of the generators whose module is loaded."""
+    return [key for key, generator in GENERATORS.items() if generator.module in sys.modules]
+
+
+def current_state(key: str) -> object:
+    """The state of a generator as an immutable value.
+
+    Example:
+        >>> import random
+        >>> state = current_state("<random>")
+        >>> first = random.random()
+        >>> restore_state("<random>", state)
+        >>> random.random() == first
+        True
+    """
+    generator = GENERATORS[key]
+    return generator.get(sys.modules[generator.module])
+
+
+def restore_state(key: str, state: object) -> None:
+    """Put a generator back to a state that `current_state` returned."""
+    generator = GENERATORS[key]
+    if generator.module in sys.modules:
+        generator.set(sys.modules[generator.module], state)
+
+
+def _numpy_state(module: Any) -> object:
+    name, keys, position, has_gauss, cached = module.get_state()
+    return (name, keys.tobytes(), position, has_gauss, cached)
+
+
+def _numpy_tuple(module: Any, state: Any) -> tuple[object, ...]:
+    name, keys, position, has_gauss, cached = state
+    numpy = sys.modules["numpy"]
+    return (name, numpy.frombuffer(keys, dtype=numpy.uint32), position, has_gauss, cached)

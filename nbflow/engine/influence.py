@@ -1,0 +1,198 @@
+"""What a body reaches and what it may write at its place, through the code bound there.
+
+A body reads the names that its own code loads and, transitively, those that the functions,
+classes and objects bound at its place may load when it calls them. What it *may* write is
+wider than what it wrote last time: a step that is not fresh makes all of it uncertain below.
+"""
+
+from __future__ import annotations
+
+import builtins
+import os
+from typing import TYPE_CHECKING, Final
+
+from nbflow.engine.generators import GENERATORS
+from nbflow.engine.slots import FILE, RANDOM, is_kept_in_memory, slot_of
+from nbflow.types import NO_REACH, Reach, Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from nbflow.analysis import Call, Definition
+    from nbflow.engine.bind import Bound, View
+    from nbflow.engine.book import Body, Book, Step
+
+BUILTINS: Final = frozenset(vars(builtins))
+PARAMETER: Final = "*"
+
+
+def reached(body: Body, view: View) -> tuple[Slot, ...]:
+    """The slots that running the body at the view's place may read, in a fixed order."""
+
+    def reach_of(slot: Slot) -> Reach | None:
+        bound = view.bound(slot)
+        if bound.version is None and not bound.written and not bound.doubts:
+            return None
+        return bound.version.output.reach if bound.version else NO_REACH
+
+    return reached_through(body, reach_of)
+
+
+def reached_through(body: Body, reach_of: Callable[[Slot], Reach | None]) -> tuple[Slot, ...]:
+    """Follow the names that a body loads through the code behind them.
+
+    Args:
+        body: The body.
+        reach_of: What the code inside a slot's value may touch; None where nothing ever gave
+            the slot a value, so that a builtin of that name is meant.
+    """
+    found: dict[Slot, None] = {}
+    todo = list(body.reads)
+    for name in todo:
+        slot = slot_of(name)
+        if slot in found:
+            continue
+        reach = reach_of(slot)
+        if reach is None and name in BUILTINS:
+            continue
+        found[slot] = None
+        if reach is not None and reach.reads:
+            todo.extend(sorted(reach.reads))
+    return tuple(found)
+
+
+def lasting(step: Step, body: Body) -> Iterator[Slot]:
+    """Slots that only a run shows the step to read: files and random states.
+
+    Those of its last run, and the files that its constants name.
+    """
+    for path in body.analysis.paths:
+        yield Slot(FILE, os.path.abspath(path))
+    for entry in step.trace.entries if step.trace is not None else ():
+        if entry.looked.slot.kind in (FILE, RANDOM):
+            yield entry.looked.slot
+
+
+def may_write(step: Step, body: Body, reached_slots: Iterable[Slot], view: View, book: Book) -> set[Slot]:
+    """Every slot that running the step may bind, change, delete or write.
+
+    By analysis, by what its last traces wrote, by what the code that it reaches may change,
+    and by every name that shares a unit with one of these.
+    """
+    analysis = body.analysis
+    names = set(analysis.writes | analysis.maybe_writes | analysis.deletes | analysis.mutates)
+    names |= {f"<{generator}>" for generator in analysis.seeds}
+    harm = _Harm(body, view, book)
+    names |= harm.names(reached_slots)
+    if harm.may_draw():
+        names |= {key for key in GENERATORS if view.bound(slot_of(key)).version is not None}
+    slots = {slot_of(name) for name in names}
+    for trace in (step.trace, step.hold.trace if step.hold else None):
+        slots |= {output.slot for output in trace.outputs} if trace is not None else set()
+    for slot in list(slots):
+        version = view.bound(slot).version
+        if version is not None and len(version.output.members) > 1:
+            slots |= view.members(version)
+    if body.writes_files:
+        slots |= {Slot(FILE, os.path.abspath(path)) for path in analysis.paths}
+    return slots
+
+
+def _defines_code(body: Body, name: str) -> bool:
+    definition = body.analysis.definitions.get(name)
+    return definition is not None and definition.kind != "import"
+
+
+def is_code(bound: Bound) -> bool:
+    """Whether it is certainly a function, class or module without memory that others share."""
+    if bound.doubts or bound.version is None:
+        return False
+    return bound.version.output.sort != "value" and len(bound.version.output.members) == 1
+
+
+class _Harm:
+    """What calls may change: a search over every candidate definition of a callee."""
+
+    def __init__(self, body: Body, view: View, book: Book) -> None:
+        self._body = body
+        self._view = view
+        self._book = book
+        self._harmful: dict[str, bool] = {}
+
+    def names(self, reached_slots: Iterable[Slot]) -> set[str]:
+        found: set[str] = set()
+        names = [slot.locator for slot in reached_slots if is_kept_in_memory(slot)]
+        if len(self._body.reads) > 0:
+            names += self._body.analysis.definitions
+        for name in names:
+            for definition in self._candidates(name):
+                found |= definition.mutates | definition.writes | self._changed(definition.calls)
+            found |= self._unanalysed(name)
+        return found | self._changed(self._body.analysis.calls)
+
+    def may_draw(self) -> bool:
+        """Whether some call leaves the code that is known here, so that it may draw or seed."""
+        todo = set(self._body.callees)
+        seen: set[str] = set()
+        while todo:
+            callee = todo.pop()
+            seen.add(callee)
+            writers = self._writers(callee)
+            if not writers and callee in BUILTINS:
+                continue
+            bodies = [body for body in writers if _defines_code(body, callee)]
+            if not bodies:
+                return True
+            todo |= frozenset[str]().union(*(body.callees for body in bodies)) - seen
+        return False
+
+    def _changed(self, calls: Iterable[Call]) -> set[str]:
+        changed = {name for call in calls if self._is_harmful(call.callee) for name in call.arguments}
+        return {name for name in changed - {PARAMETER} if not is_code(self._view.bound(slot_of(name)))}
+
+    def _is_harmful(self, callee: str) -> bool:
+        """Whether calling the name may change an argument in place."""
+        if callee not in self._harmful:
+            self._harmful[callee] = False  # a recursive call adds nothing to what the rest does
+            self._harmful[callee] = self._judge(callee)
+        return self._harmful[callee]
+
+    def _judge(self, callee: str) -> bool:
+        candidates = list(self._candidates(callee))
+        if not candidates or self._unanalysed(callee, arguments=True):
+            return True
+        return any(
+            definition.changes_arguments
+            or any(PARAMETER in call.arguments and self._is_harmful(call.callee) for call in definition.calls)
+            for definition in candidates
+        )
+
+    def _candidates(self, name: str) -> Iterator[Definition]:
+        """The definitions that the name may be bound to here: the bound one, and those in doubt."""
+        for body in self._writers(name):
+            definition = body.analysis.definitions.get(name)
+            if definition is not None:
+                yield definition
+
+    def _writers(self, name: str) -> list[Body]:
+        """The bodies that may have given the name its value: this one, the bound one, those in doubt."""
+        bound = self._view.bound(slot_of(name))
+        steps = {doubt.step for doubt in bound.doubts}
+        if bound.version is not None:
+            steps.add(bound.version.step)
+        bodies = [self._book.steps[step].ran for step in sorted(steps)]
+        own = [self._body] if name in self._body.analysis.definitions else []
+        return own + [body for body in bodies if body is not None]
+
+    def _unanalysed(self, name: str, *, arguments: bool = False) -> set[str]:
+        """What code may change that no definition describes: a callback in an object, a closure."""
+        version = self._view.bound(slot_of(name)).version
+        if version is None or not (version.output.reach.changes_arguments or version.output.reach.mutates):
+            return set()
+        ran = self._book.steps[version.step].ran
+        if ran is not None and name in ran.analysis.definitions:
+            return set()
+        reach = version.output.reach
+        return set(reach.mutates | reach.writes) | (
+            {name} if arguments and reach.changes_arguments else set()
+        )

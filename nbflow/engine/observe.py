@@ -1,0 +1,308 @@
+"""Observing a body: what it changed, drew, opened and wrote, seen from outside.
+
+Nothing is asked of the body. Names are compared before and after; objects that it could reach are
+compared in full, never by samples; which names share memory is looked at anew; the files it opens
+are watched. What was seen becomes a trace in `record.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from nbflow.engine.apply import Label, Workspace
+from nbflow.engine.generators import current_state, loaded_generators
+from nbflow.engine.slots import is_kept_in_memory, slot_of
+from nbflow.store.digests import Fingerprint, unit_digest
+from nbflow.store.modules import note_loaded, purge_changed_modules
+from nbflow.types import UNBOUND, Output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from nbflow.engine.bind import Version
+    from nbflow.engine.book import Body, Step
+    from nbflow.store.files import Files
+    from nbflow.store.watching import Watch
+
+_MISSING: Final = object()
+MANAGED: Final = frozenset(
+    {"_", "__", "___", "_i", "_ii", "_iii", "_ih", "_oh", "_dh", "In", "Out", "get_ipython", "exit", "quit"}
+)
+"""Names that IPython or Python itself manages; they belong to no step."""
+
+
+def is_managed(name: str) -> bool:
+    """Whether a name belongs to IPython or to Python itself rather than to the user.
+
+    Example:
+        >>> is_managed("__builtins__"), is_managed("_12"), is_managed("_total")
+        (True, True, False)
+    """
+    if not name.startswith("_"):
+        return name in MANAGED
+    return (
+        name in MANAGED or (name.startswith("__") and name.endswith("__")) or name[1:].lstrip("i").isdigit()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was seen of one execution of a body.
+
+    Args:
+        error: What it raised; None where it completed.
+        changed: Keys that it bound, changed in place or deleted.
+        outputs: The outputs among the keys in memory, alias groups counted in.
+        watch: Files and the rest of the outside, as watched; None where it never started.
+        started: When it started, seconds since the epoch.
+        seconds: How long it took.
+    """
+
+    error: BaseException | None
+    changed: frozenset[str]
+    outputs: tuple[Output, ...]
+    watch: Watch | None
+    started: float
+    seconds: float
+    drew: frozenset[str] = field(default_factory=frozenset[str])
+
+    @property
+    def failure(self) -> str:
+        """Why there is no trace, in one line; empty where there may be one."""
+        if self.error is not None:
+            return f"{type(self.error).__name__}: {self.error}"
+        voided = ", ".join(self.watch.voided) if self.watch is not None else ""
+        return f"{voided} changed while the body ran" if voided else ""
+
+    @property
+    def touched_outside(self) -> bool:
+        """Whether it may have changed what slots outside hold."""
+        return self.watch is None or bool(self.watch.written or self.watch.noise)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the body completed and nothing that it looked at changed under it."""
+        return self.error is None and self.watch is not None and not self.watch.voided
+
+
+_MAY_NAME_FILES: Final = (str, PathLike, list, tuple, dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What a body reaches: what has to be looked at to see what it did.
+
+    Args:
+        inputs: Keys whose objects it may change in place.
+        keys: Keys that it may bind or delete, and the inputs.
+        complete: Whether the analysis of it and of what it calls saw everything.
+        reseeds: Whether it may set a random state, so that comparing states proves nothing.
+    """
+
+    inputs: tuple[str, ...]
+    keys: frozenset[str]
+    complete: bool = True
+    reseeds: bool = False
+
+
+class RunBody(Protocol):
+    """Executes a body."""
+
+    def __call__(self, step: Step, body: Body) -> object:
+        """Run to the end or raise."""
+        ...
+
+
+class Observer:
+    """Runs bodies and observes them.
+
+    Args:
+        workspace: The names.
+        files: Watches the files of a running body.
+        clock: Seconds since the epoch.
+        run_body: Executes the body of a step over the names, raising what it raises.
+    """
+
+    def __init__(
+        self, workspace: Workspace, files: Files, clock: Callable[[], float], run_body: RunBody
+    ) -> None:
+        self._run_body = run_body
+        self._workspace = workspace
+        self._files = files
+        self._clock = clock
+        self._states: dict[str, object] = {}
+        self._looks: dict[str, Fingerprint] = {}
+
+    def run(self, step: Step, body: Body, reached: Reached) -> Observation:
+        """Execute a body and see what it did; never raises what the body raises."""
+        if body.analysis.imports:
+            # A module whose file changed must be loaded anew, else the old code would run.
+            purge_changed_modules(self._files)
+        self._looks = {}
+        self._states = {key: current_state(key) for key in loaded_generators()}
+        names = self._workspace.names
+        before = (
+            dict(names) if not reached.complete else {key: names[key] for key in reached.keys if key in names}
+        )
+        size = len(names)
+        error: BaseException | None = None
+        inputs: list[object] = [value for value in before.values() if isinstance(value, _MAY_NAME_FILES)]
+        with self._files.watch(body.analysis.paths, inputs) as watch:
+            started = self._clock()
+            try:
+                self._run_body(step, body)
+            except BaseException as caught:  # noqa: BLE001 - whatever a body raises is its outcome
+                error = caught
+            seconds = self._clock() - started
+        if body.analysis.imports:
+            note_loaded(self._files)
+        changed = self._changed(self._rebound(before, reached, size), before, reached)
+        drew = self._drawn(reseeds=reached.reseeds)
+        assigned = body.analysis.writes | body.analysis.deletes if error is None else frozenset[str]()
+        outputs = self._outputs(changed | drew | assigned)
+        return Observation(error, frozenset(changed), outputs, watch, started, seconds, frozenset(drew))
+
+    def _rebound(self, before: Mapping[str, object], reached: Reached, size: int) -> set[str]:
+        """The names that now stand for another object than before, or for none."""
+        names = self._workspace.names
+        keys = reached.keys if reached.complete else before.keys() | names.keys()
+        rebound = {key for key in keys if names.get(key, _MISSING) is not before.get(key, _MISSING)}
+        if len(names) - size != sum((key in names) - (key in before) for key in rebound):
+            # Somebody wrote names that no analysis saw: they are those without a label.
+            rebound |= names.keys() - self._workspace.labels.keys()
+        return {key for key in rebound if not is_managed(key)}
+
+    def _changed(self, rebound: set[str], before: Mapping[str, object], reached: Reached) -> set[str]:
+        workspace = self._workspace
+        suspects = set(reached.inputs) if reached.complete else set(workspace.labels)
+        groups = {key: workspace.group(key) for key in suspects | rebound}
+        suspects = suspects.union(*groups.values()) & workspace.names.keys()
+        self._keep_replaced(before, rebound)
+        mutated = {key for key in suspects - rebound if self._is_mutated(key)}
+        for key in rebound:
+            workspace.note(key, before.get(key, _MISSING))
+            self._relabel(key)
+        # Memory that is shared with other names than before is a change that no digest shows.
+        mutated |= {key for key in suspects & groups.keys() - rebound if workspace.group(key) != groups[key]}
+        for key in mutated:
+            self._spend(key)
+        return rebound | mutated
+
+    def _is_mutated(self, key: str) -> bool:
+        label = self._workspace.labels[key]
+        if not label.memory:
+            return False
+        now = self._look(key)
+        self._workspace.refine(key, now.memory)
+        if now.digest == label.digest and (now.memory == label.memory or label.is_private):
+            return False
+        self._workspace.spend(label.memory)
+        return True
+
+    def _spend(self, key: str) -> None:
+        self._workspace.note(key)
+        self._workspace.spend(self._workspace.labels[key].memory)
+        self._relabel(key)
+
+    def _keep_replaced(self, before: Mapping[str, object], rebound: set[str]) -> None:
+        """An object that only lost its name still is its version, if nothing changed in it."""
+        for key in rebound & self._workspace.labels.keys() & before.keys():
+            self._workspace.keep_unchanged(key, before[key])
+
+    def define(self, body: Body, step: Step, key: str, version: Version) -> bool:
+        """Run a definition alone; whether it gave the very content of the version."""
+        try:
+            self._run_body(step, body)
+        except Exception:  # noqa: BLE001 - then the whole step has to run instead
+            return False
+        now = self._workspace.look(key)
+        same = now.digest == version.output.digest
+        self._workspace.label(key, Label(now.digest, now.memory, version if same else None))
+        return same
+
+    def _drawn(self, *, reseeds: bool) -> set[str]:
+        """The generators whose state moved; one loaded by the body itself counts from its load."""
+        drawn: set[str] = set()
+        for key in loaded_generators():
+            state = current_state(key)
+            if reseeds or self._states.setdefault(key, state) != state:
+                drawn.add(key)
+                self._workspace.note(key, self._states[key])
+                self._relabel(key)
+        return drawn
+
+    def _look(self, key: str) -> Fingerprint:
+        if key not in self._looks:
+            self._looks[key] = self._workspace.look(key)
+        return self._looks[key]
+
+    def _relabel(self, key: str) -> None:
+        if key in self._workspace:
+            now = self._look(key)
+            self._workspace.label(key, Label(now.digest, now.memory))
+        else:
+            self._workspace.label(key, None)
+
+    def _outputs(self, written: Iterable[str]) -> tuple[Output, ...]:
+        """Every key of each group that something was written in: the group is one unit."""
+        groups = {self._workspace.group(key) for key in written}
+        return tuple(output for group in sorted(groups, key=sorted) for output in self._group_outputs(group))
+
+    def _group_outputs(self, group: frozenset[str]) -> list[Output]:
+        members = tuple(sorted(key for key in group if key in self._workspace))
+        values = {key: self._workspace.get(key) for key in members}
+        unit = unit_digest(values, self._workspace.names) if len(members) > 1 else ""
+        return [self._output(key, unit, members) for key in sorted(group)]
+
+    def _output(self, key: str, unit: str, members: tuple[str, ...]) -> Output:
+        slot = slot_of(key)
+        if key not in self._workspace:
+            return Output(slot, UNBOUND)
+        value = self._workspace.get(key)
+        now = self._look(key)
+        text = preview(value) if is_kept_in_memory(slot) and not looks_secret(key) else HIDDEN
+        return Output(slot, now.digest, unit or now.digest, members, now.reach, _sort(value), text)
+
+
+def _sort(value: object) -> str:
+    if isinstance(value, type):
+        return "class"
+    name = type(value).__name__
+    return name if name in ("function", "module") else "value"
+
+
+_ATOMS: Final = (int, float, str, bool, type(None))
+HIDDEN: Final = "•••"
+_SECRET: Final = ("key", "token", "secret", "password", "passwd", "credential")
+
+
+def looks_secret(name: str) -> bool:
+    """Whether a name looks as if its value must not be shown.
+
+    Example:
+        >>> looks_secret("API_TOKEN"), looks_secret("monkey_count")
+        (True, False)
+    """
+    return any(word.startswith(_SECRET) for word in name.lower().split("_"))
+
+
+def preview(value: object, limit: int = 60) -> str:
+    """A short text for people; it calls no code of the user's.
+
+    Example:
+        >>> preview([1, 2]), preview(object())
+        ('[1, 2]', 'object')
+    """
+    if type(value) in _ATOMS:
+        text = repr(value[:limit] if isinstance(value, str) else value)
+    elif type(value) in (list, tuple) and len(cast("list[object]", value)) <= 8 and _is_flat(value):
+        text = repr(value)
+    else:
+        text = type(value).__name__
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _is_flat(value: object) -> bool:
+    return all(type(item) in _ATOMS and len(str(item)) < 20 for item in cast("list[object]", value))

@@ -1,0 +1,278 @@
+"""Performing one execution: inputs put back, the body run and observed, its trace recorded.
+
+What is executed next is not decided here but in `plan.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from nbflow.engine.apply import Label, Workspace
+from nbflow.engine.bind import Version, View
+from nbflow.engine.book import definition_body
+from nbflow.engine.generators import GENERATORS
+from nbflow.engine.influence import reached, reached_through
+from nbflow.engine.observe import Observation, Observer, Reached
+from nbflow.engine.record import Maker, Seen, key_of_trace, make_trace, see_bound, see_live
+from nbflow.engine.slots import NAME, is_kept_in_memory, key_of, slot_of
+from nbflow.exceptions import StorageError
+from nbflow.types import UNBOUND, Entry, Looked, Reach, Slot, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from nbflow.engine.book import Body, Book, Step
+    from nbflow.engine.enact import Finished, StepRuns
+    from nbflow.engine.verify import Sweep
+    from nbflow.states import Origin
+
+_SEEDED: Final = tuple(slot_of(key) for key in GENERATORS)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A body at its place, with the inputs that have to stand there when it runs.
+
+    Args:
+        step: The step.
+        body: Its body.
+        view: The bindings at its place.
+        slots: What it reaches in memory, seeded random states included.
+        unbound: Keys that hold nothing there.
+        units: The units that it reads, each as key to version.
+        writers: The steps that made the names it reaches.
+    """
+
+    step: Step
+    body: Body
+    view: View
+    slots: tuple[Slot, ...]
+    unbound: tuple[str, ...]
+    units: tuple[dict[str, Version], ...]
+    writers: frozenset[str]
+
+
+def site_of(step: Step, body: Body, view: View) -> Site:
+    """Collect what a body needs at the view's place."""
+    seeded = [slot for slot in _SEEDED if view.bound(slot).version is not None]
+    slots = (*reached(body, view), *seeded)
+    unbound: list[str] = []
+    units: dict[tuple[object, ...], dict[str, Version]] = {}
+    writers: set[str] = set()
+    for slot in slots:
+        version = view.bound(slot).version
+        if version is None:
+            unbound.append(key_of(slot))
+            continue
+        if slot.kind == NAME:
+            writers.add(version.step)
+        for member in view.members(version):
+            bound = view.bound(member).version
+            if bound is not None:
+                units.setdefault(version.unit, {})[key_of(member)] = bound
+    return Site(step, body, view, slots, tuple(unbound), tuple(units.values()), frozenset(writers))
+
+
+class Performer:
+    """Executes steps on the workspace and records what they did.
+
+    Args:
+        book: The steps.
+        sweep: Their verdicts.
+        workspace: The names.
+        observer: Runs bodies.
+        runs: Gives each execution its run.
+    """
+
+    def __init__(
+        self, book: Book, sweep: Sweep, workspace: Workspace, observer: Observer, runs: StepRuns
+    ) -> None:
+        self._book = book
+        self._sweep = sweep
+        self._workspace = workspace
+        self._observer = observer
+        self._runs = runs
+
+    def first_spent(self, site: Site) -> Step | None:
+        """The producer of the first input that is neither live nor stored nor made by a definition."""
+        for versions in site.units:
+            version = next(iter(versions.values()))
+            if not self._is_defined(versions) and not self._workspace.is_available(versions):
+                return self._book.steps[version.step]
+        return None
+
+    def execute(self, site: Site, origin: Origin) -> Finished | None:
+        """Run a body on what is bound at its place; None where that could not be put back."""
+        step, body = site.step, site.body
+        self._store_plain_inputs(site)
+        if not self._put_back(site):
+            return None
+        seen = see_bound(body, site.slots, site.view)
+        reach = self._reached(body, site.slots, site.writers)
+
+        def attempt() -> Observation:
+            # A failed attempt may have changed its inputs; each one starts from what is bound.
+            if self._put_back(site):
+                return self._observer.run(step, body, reach)
+            lost = StorageError(f"{step.name} changed its inputs before it failed, and they are not stored.")
+            return Observation(lost, frozenset(), (), None, 0.0, 0.0)
+
+        return self._run(step, body, seen, self._asked(step, body, site.writers), attempt, origin)
+
+    def execute_plain(self, step: Step, origin: Origin) -> Finished:
+        """Run a plain cell on the names as they are."""
+        body, labels = step.body, self._workspace.labels
+        seeded = (slot for slot in _SEEDED if key_of(slot) in labels)
+        slots = (*reached_through(body, self._live_reach), *seeded)
+        self._workspace.ensure(key_of(slot) for slot in slots)
+        found = (labels.get(key_of(slot)) for slot in slots if slot.kind == NAME)
+        writers = frozenset(label.version.step for label in found if label and label.version)
+        seen = see_live(slots, self._workspace)
+        reach = self._reached(body, slots, writers)
+        asked = self._asked(step, body, writers)
+        return self._run(step, body, seen, asked, lambda: self._observer.run(step, body, reach), origin)
+
+    # --- inputs ------------------------------------------------------------------------------
+
+    def _put_back(self, site: Site) -> bool:
+        for key in site.unbound:
+            self._workspace.unbind(key)
+        # All of them even where one is spent, so that each loss is known at once.
+        placed = [self._workspace.place(versions) or self._define(versions) for versions in site.units]
+        return all(placed)
+
+    def _is_defined(self, versions: Mapping[str, Version]) -> bool:
+        """Whether the unit is one class that its step's source defines."""
+        (version, *others) = versions.values()
+        ran = self._book.steps[version.step].ran
+        name = version.output.slot.locator
+        return (
+            not others
+            and version.output.sort == "class"
+            and ran is not None
+            and name in ran.analysis.definitions
+        )
+
+    def _define(self, versions: Mapping[str, Version]) -> bool:
+        """Make a class again by running its definition, which computes nothing."""
+        ((key, version), *_) = versions.items()
+        step = self._book.steps[version.step]
+        if step.ran is None or not self._is_defined(versions):
+            return False
+        site = site_of(step, definition_body(step.ran, key), self._sweep.view(step))
+        return self._put_back(site) and self._observer.define(site.body, step, key, version)
+
+    def _store_plain_inputs(self, site: Site) -> None:
+        """A plain input is stored with the first trace that reads it, so that re-running starts from it."""
+        store = self._workspace.store
+        for versions in site.units:
+            version = next(iter(versions.values()))
+            if self._book.steps[version.step].plain and self._is_live_and_whole(versions):
+                members = version.output.members
+                store.put(version.output.unit, tuple(self._workspace.get(key) for key in members))
+
+    def _is_live_and_whole(self, versions: Mapping[str, Version]) -> bool:
+        """Whether the names hold the whole unit, not stored yet."""
+        output = next(iter(versions.values())).output
+        held = all(self._workspace.holds(key, version) for key, version in versions.items())
+        return held and len(versions) == len(output.members) and not self._workspace.store.has(output.unit)
+
+    def _live_reach(self, slot: Slot) -> Reach | None:
+        key = key_of(slot)
+        if key not in self._workspace.names:
+            return None
+        label = self._workspace.labels.get(key)
+        return label.version.output.reach if label and label.version else self._workspace.look(key).reach
+
+    # --- what else a run depends on ----------------------------------------------------------
+
+    def _reached(self, body: Body, slots: tuple[Slot, ...], writers: Iterable[str]) -> Reached:
+        bodies = [
+            body,
+            *(ran for ran in (self._book.steps[writer].ran for writer in writers) if ran is not None),
+        ]
+        keys = tuple(key_of(slot) for slot in slots)
+        analysis = body.analysis
+        may = analysis.writes | analysis.maybe_writes | analysis.deletes
+        # Code that it calls may bind names, too: those that the cells defining that code speak of.
+        later = (definition.writes for ran in bodies for definition in ran.analysis.definitions.values())
+        return Reached(
+            inputs=keys,
+            keys=may.union(keys, *later),
+            complete=all(ran.analysis.complete for ran in bodies),
+            reseeds=any(ran.reseeds for ran in bodies),
+        )
+
+    def _asked(self, step: Step, body: Body, writers: Iterable[str]) -> list[Entry]:
+        """Entries for the slots outside that the source, or code that it may call, names."""
+        slots = [Slot("environment", name) for name in sorted(body.analysis.environment)]
+        slots += [Slot("parameter", name) for name in sorted(step.parameters)]
+        for module in self._imports(body, writers):
+            slots += [Slot("module", module), Slot("package", module)]
+        outside = self._sweep.outside
+        known = ((slot, outside.digest(slot)) for slot in slots)
+        return [
+            Entry(Looked(slot), digest, outside.show(slot))
+            for slot, digest in known
+            if digest is not None and (digest != UNBOUND or slot.kind in ("environment", "parameter"))
+        ]
+
+    def _imports(self, body: Body, writers: Iterable[str]) -> list[str]:
+        """The modules that the body imports, and those that functions import when it calls them."""
+        bodies = [self._book.steps[writer].ran for writer in writers]
+        later = [item for ran in bodies if ran is not None for item in ran.analysis.imports if item.deferred]
+        return sorted({item.module for item in (*body.analysis.imports, *later) if item.module})
+
+    # --- the run and its trace ---------------------------------------------------------------
+
+    def _run(
+        self,
+        step: Step,
+        body: Body,
+        seen: Seen,
+        asked: list[Entry],
+        attempt: Callable[[], Observation],
+        origin: Origin,
+    ) -> Finished:
+        finished = self._runs.execute(step, attempt, origin, self._sweep.judgement(step).causes)
+        observation = finished.observation
+        if not finished.state.is_completed() or observation is None or not observation.is_whole:
+            self._fail(step, finished)
+            return finished
+        trace = make_trace(Maker(step, finished.run, self._runs.notebook), body, seen, observation, asked)
+        self._commit(step, trace)
+        self._relabel(step, trace)
+        step.trace, step.failure = trace, ""
+        self._sweep.touch(step)
+        if observation.touched_outside:
+            self._sweep.look_outside()
+        return finished
+
+    def _fail(self, step: Step, finished: Finished) -> None:
+        """Without a whole execution the step has no trace, whatever it left behind."""
+        observation = finished.observation
+        step.trace = None
+        step.failure = (observation.failure if observation else "") or finished.state.message
+        self._sweep.touch(step)
+        self._sweep.look_outside()
+
+    def _commit(self, step: Step, trace: Trace) -> None:
+        key = key_of_trace(trace)
+        outputs = () if step.plain else trace.outputs
+        units = {output.unit: output.members for output in outputs if output.members}
+        values = {unit: tuple(self._workspace.get(key) for key in members) for unit, members in units.items()}
+        self._workspace.store.commit(key, trace, values)
+        self._runs.keep(trace.run, key, trace)
+
+    def _relabel(self, step: Step, trace: Trace) -> None:
+        for output in trace.outputs:
+            if not is_kept_in_memory(output.slot):
+                continue
+            key = key_of(output.slot)
+            self._workspace.note(key)
+            if output.digest == UNBOUND:
+                self._workspace.label(key, None)
+            else:
+                memory = self._workspace.labels[key].memory
+                self._workspace.label(key, Label(output.digest, memory, Version(step.id, output)))

@@ -1,0 +1,303 @@
+"""The order of work: which steps to bring up to date, in which order, and what stands afterwards.
+
+Everything here is iterative: a target's needs are kept on an explicit stack, so that a chain
+of thousands of steps needs no recursion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from nbflow.engine.bind import Version
+from nbflow.engine.influence import lasting
+from nbflow.engine.perform import Performer, site_of
+from nbflow.engine.record import action_key
+from nbflow.engine.slots import FILE, is_kept_in_memory, key_of, slot_of
+from nbflow.engine.verify import Sweep, content, may_start_plain
+from nbflow.states import Origin
+from nbflow.types import UNBOUND, Licence, Looked, Slot, Standing, Trace, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from nbflow.engine.apply import Workspace
+    from nbflow.engine.bind import View
+    from nbflow.engine.book import Book, Step
+    from nbflow.engine.enact import Finished, StepRuns
+    from nbflow.engine.observe import Observer
+
+_MOST_REPEATS: Final = 8
+"""How often one action makes the spent inputs of others from one step again before it gives up."""
+
+_DONE: Final = (Verdict.FRESH, Verdict.AS_OF)
+
+
+@dataclass(slots=True)
+class Action:
+    """What one action of the user did.
+
+    Args:
+        executed: Identifiers of the steps whose body ran, in order, repeats included.
+        reused: Identifiers of the steps that got an earlier trace.
+        errors: For a step whose body failed, what it raised.
+    """
+
+    executed: list[str] = field(default_factory=list[str])
+    reused: list[str] = field(default_factory=list[str])
+    errors: dict[str, BaseException] = field(default_factory=dict[str, BaseException])
+
+
+class Work:
+    """Brings steps up to date.
+
+    Args:
+        book: The steps.
+        sweep: Their verdicts.
+        workspace: The names.
+        observer: Runs bodies.
+        runs: Runs steps through the engine.
+    """
+
+    def __init__(
+        self, book: Book, sweep: Sweep, workspace: Workspace, observer: Observer, runs: StepRuns
+    ) -> None:
+        self.book = book
+        self.sweep = sweep
+        self.workspace = workspace
+        self.runs = runs
+        self.action = Action()
+        self._performer = Performer(book, sweep, workspace, observer, runs)
+        self._origin = Origin.CELL
+        self._repeats: dict[str, int] = {}
+
+    # --- what a user does --------------------------------------------------------------------
+
+    def run_cell(self, step: Step) -> Action:
+        """Run a step's own cell: a plain one on the names as they are, a task incrementally."""
+        self._begin(Origin.CELL)
+        self._adopt_source(step)
+        if step.plain:
+            self._note(step, self._performer.execute_plain(step, self._origin))
+        elif self.bring(step, named=True):
+            self.workspace.settle(self._stand_of(step))
+        elif step.id not in self.action.errors:
+            self.workspace.settle({})
+        return self._finish()
+
+    def run_flow(self, targets: Iterable[Step] | None = None) -> Action:
+        """Bring all tasks, or these and their upstream, up to date; nothing else runs."""
+        self._begin(Origin.CATCH_UP if targets is None else Origin.NAMED)
+        if targets is None:
+            self._bring_all()
+        for step in targets or ():
+            self.bring(step, named=True)
+        self.workspace.settle(self._stand_of_flow())
+        return self._finish()
+
+    def remember(self) -> Action:
+        """After a restart: find the trace of every step by its source and its present inputs."""
+        self._begin(Origin.CATCH_UP)
+        for step in tuple(self.book):
+            trace = self.find(step) if step.trace is None else None
+            if trace is not None:
+                self._bind(step, trace)
+        self.workspace.settle(self._stand_of_flow())
+        return self._finish()
+
+    # --- the order of work -------------------------------------------------------------------
+
+    def _bring_all(self) -> None:
+        """Bring every task in flow order; those that become stale meanwhile stand further below."""
+        tried: set[str] = set()
+        while due := [step for step in self.sweep.pending() if self._is_due(step, tried)]:
+            for step in due:
+                tried.add(step.id)
+                self.bring(step)
+
+    def _is_due(self, step: Step, tried: Collection[str]) -> bool:
+        due = not step.plain and step.ran is not None and step.licence is Licence.FLOW
+        return due and step.id not in tried
+
+    def bring(self, target: Step, *, named: bool = False) -> bool:
+        """Bring a step up to date; False where it waits or failed."""
+        stack = [(target, False)]
+        while stack:
+            step, again = stack[-1]
+            if not again and self.sweep.judgement(step).verdict in _DONE:
+                stack.pop()
+                continue
+            needed = self._advance(step, again, named=named and step is target)
+            if needed is False or (isinstance(needed, tuple) and not self._may_start(*needed)):
+                return False
+            if isinstance(needed, tuple):
+                stack.append(needed)
+            elif needed is True:
+                stack.pop()
+        return True
+
+    def _advance(self, step: Step, again: bool, *, named: bool) -> tuple[Step, bool] | bool | None:
+        """Bring one step up to date if nothing stands before it.
+
+        Returns:
+            The step that has to run first, with whether it only makes a spent value again;
+            else whether it is done; None: try once more, a value turned out to be lost.
+        """
+        blocker = self._first_stale_above(step)
+        if blocker is not None:
+            return blocker, False
+        trace = None if again else self.find(step)
+        if trace is not None:
+            self._reuse(step, trace)
+            return True
+        if step.ran is None or not (again or self._may_execute(step, named=named)):
+            return False
+        site = site_of(step, step.ran, self.sweep.view(step))
+        spent = self._performer.first_spent(site)
+        if spent is not None:
+            return spent, True
+        lost = len(self.workspace.lost)
+        finished = self._performer.execute(site, self._origin)
+        if finished is None:
+            return None if len(self.workspace.lost) > lost else False
+        self._note(step, finished)
+        return step.trace is not None
+
+    def find(self, step: Step) -> Trace | None:
+        """The newest trace of the step's code that fits what is bound at its place."""
+        if step.ran is None:
+            return None
+        lists = self.workspace.store.lists(step.ran.static_key)
+        if not lists:
+            return None
+        view = self.sweep.view(step)
+        wanted = self.sweep.judgement(step).reached
+        for looked in lists:
+            digests = self._present(looked, view) if _covers(looked, wanted) else None
+            if digests is None:
+                continue
+            for trace in self.workspace.store.find(action_key(step.ran.static_key, looked, digests)):
+                if self._files_stand(trace):
+                    return trace
+        return None
+
+    def _present(self, looked: Iterable[Looked], view: View) -> list[str] | None:
+        digests: list[str] = []
+        for item in looked:
+            digest = content(item, view, self.sweep.outside)
+            if digest is None:
+                return None
+            digests.append(digest)
+        return digests
+
+    def _files_stand(self, trace: Trace) -> bool:
+        written = (output for output in trace.outputs if output.slot.kind == FILE)
+        return all(self.sweep.outside.digest(output.slot) == output.digest for output in written)
+
+    def _first_stale_above(self, step: Step) -> Step | None:
+        view = self.sweep.view(step)
+        slots = self.sweep.judgement(step).reached
+        more = lasting(step, step.ran) if step.ran is not None else ()
+        stale = {
+            doubt.step
+            for slot in (*slots, *more)
+            for doubt in view.bound(slot).doubts
+            if doubt.verdict not in _DONE
+        }
+        places = [place for place in map(self.book.place, stale) if place is not None]
+        return self.book.at(min(places)) if places else None
+
+    def _may_start(self, step: Step, again: bool) -> bool:
+        """Whether catch-up may start the step, for its own sake or to make a spent value again."""
+        if again:
+            self._repeats[step.id] = self._repeats.get(step.id, 0) + 1
+            if self._repeats[step.id] > _MOST_REPEATS or step.hold is not None:
+                return False
+        elif step.id in self.action.executed:
+            return False
+        return self._may_execute(step) or (not again and self.find(step) is not None)
+
+    def _may_execute(self, step: Step, *, named: bool = False) -> bool:
+        has_run = step.id in self.action.executed and step.id not in self._repeats
+        if step.standing is not Standing.HERE or has_run:
+            return False
+        return named or (may_start_plain(step) if step.plain else step.licence is Licence.FLOW)
+
+    def _adopt_source(self, step: Step) -> None:
+        """The body that its cell has now is the one last run; a trace of another source is none of its."""
+        if step.ran is not step.body:
+            step.ran = step.body
+            step.trace = None
+        step.standing = Standing.HERE
+        step.hold = None
+        step.failure = ""
+        self.sweep.touch(step)
+
+    def _reuse(self, step: Step, trace: Trace) -> None:
+        self._bind(step, trace)
+        self.action.reused.append(step.id)
+        self.runs.reuse(step, trace, self._origin)
+
+    def _bind(self, step: Step, trace: Trace) -> None:
+        step.trace = trace
+        step.failure = ""
+        self.sweep.touch(step)
+
+    def _note(self, step: Step, finished: Finished) -> None:
+        self.action.executed.append(step.id)
+        error = finished.observation.error if finished.observation else None
+        if error is not None:
+            self.action.errors[step.id] = error
+
+    # --- before and after an action ----------------------------------------------------------
+
+    def _begin(self, origin: Origin) -> None:
+        self.action = Action()
+        self._origin = origin
+        self._repeats.clear()
+        self.sweep.look_outside()
+        self.workspace.begin()
+
+    def _finish(self) -> Action:
+        self.workspace.prune(self._bound_units)
+        return self.action
+
+    def _bound_units(self) -> set[str]:
+        traces = (step.bound_trace for step in self.book)
+        return {output.unit for trace in traces if trace is not None for output in trace.outputs}
+
+    def _stand_of(self, step: Step) -> Mapping[str, Version | None]:
+        """After a task's own cell its outputs stand."""
+        trace = step.bound_trace
+        return {
+            key_of(output.slot): Version(step.id, output) if output.digest != UNBOUND else None
+            for output in (trace.outputs if trace else ())
+            if is_kept_in_memory(output.slot)
+        }
+
+    def _stand_of_flow(self) -> Mapping[str, Version | None]:
+        """After a flow run each name that a task wrote holds its last fresh writer's version.
+
+        Only names are looked at whose object or whose binding moved since the last flow run.
+        """
+        end = self.sweep.end()
+        slots = self.sweep.moved_slots() | {slot_of(key) for key in self.workspace.moved}
+        stand: dict[str, Version | None] = {}
+        for slot in slots:
+            bound = end.bound(slot)
+            doubtful = any(doubt.verdict is not Verdict.AS_OF for doubt in bound.doubts)
+            if is_kept_in_memory(slot) and not doubtful and self._is_written_by_task(slot):
+                stand[key_of(slot)] = bound.version
+        self.workspace.moved.clear()
+        return stand
+
+    def _is_written_by_task(self, slot: Slot) -> bool:
+        """Whether a task decides the name at the end of the flow."""
+        writers = self.sweep.writers(slot)
+        last = self.book.steps[writers[-1]] if writers else None
+        return last is not None and not last.plain
+
+
+def _covers(looked: Iterable[Looked], wanted: Iterable[Slot]) -> bool:
+    seen = {item.slot.locator.partition(".")[0] for item in looked if is_kept_in_memory(item.slot)}
+    return all(slot.locator in seen for slot in wanted)

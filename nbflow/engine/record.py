@@ -1,0 +1,206 @@
+"""Recording: what a body could see, and the trace of a completed execution; the only maker of traces.
+
+A trace is made once, after a completed execution, and only if every entry is what the body could
+have seen (invariant I1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from secrets import token_hex
+from typing import TYPE_CHECKING, Final
+
+from nbflow.engine.slots import FILE, RANDOM, is_kept_in_memory, key_of
+from nbflow.engine.verify import QUIET, unit_key
+from nbflow.exceptions import InternalError
+from nbflow.store.digests import key_digest
+from nbflow.types import UNBOUND, Entry, Looked, Output, Slot, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from nbflow.engine.apply import Workspace
+    from nbflow.engine.bind import Version, View
+    from nbflow.engine.book import Body, Step
+    from nbflow.engine.observe import Observation
+    from nbflow.store.watching import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a body could see in memory before it ran.
+
+    Args:
+        entries: An entry for each slot that it reaches, by slot.
+        units: For each of them the content of its whole unit, and that unit's keys.
+        parts: For a local module of which the body uses some attributes, an entry for each.
+    """
+
+    entries: Mapping[Slot, Entry]
+    units: Mapping[Slot, tuple[str, frozenset[str]]]
+    parts: Mapping[Slot, tuple[Entry, ...]] = field(default_factory=dict[Slot, "tuple[Entry, ...]"])
+
+
+def see_bound(body: Body, slots: Iterable[Slot], view: View) -> Seen:
+    """What a body sees whose bindings were put in place: the versions bound there."""
+    parts: dict[Slot, tuple[Entry, ...]] = {}
+    entries: dict[Slot, Entry] = {}
+    units: dict[Slot, tuple[str, frozenset[str]]] = {}
+    for slot in slots:
+        version = view.bound(slot).version
+        if version is None:
+            entries[slot] = Entry(Looked(slot), UNBOUND)
+            continue
+        entries[slot] = Entry(Looked(slot), version.output.digest, version.output.preview)
+        parts |= _attributes(body, slot, version)
+        units[slot] = unit_key(version, view), frozenset(key_of(member) for member in view.members(version))
+    whole = {name for slot in entries for name in _read_by(slot, view)} if parts else set[str]()
+    return Seen(entries, units, {slot: found for slot, found in parts.items() if slot.locator not in whole})
+
+
+def _read_by(slot: Slot, view: View) -> frozenset[str]:
+    version = view.bound(slot).version
+    return version.output.reach.reads if version is not None else frozenset()
+
+
+def _attributes(body: Body, slot: Slot, version: Version) -> dict[Slot, tuple[Entry, ...]]:
+    """Entries for the attributes of a local module that the body uses, where it uses no others."""
+    digests = version.output.reach.parts
+    names = body.analysis.attributes.get(slot.locator) if digests else None
+    if not names or not names <= digests.keys():
+        return {}
+    parts = {name: Slot(slot.kind, f"{slot.locator}.{name}") for name in sorted(names)}
+    return {slot: tuple(Entry(Looked(part), digests[name]) for name, part in parts.items())}
+
+
+def see_live(slots: Iterable[Slot], workspace: Workspace) -> Seen:
+    """What a body sees that runs on the names as they are, as a plain cell does."""
+    entries: dict[Slot, Entry] = {}
+    units: dict[Slot, tuple[str, frozenset[str]]] = {}
+    for slot in slots:
+        key = key_of(slot)
+        label = workspace.labels.get(key)
+        if label is None or key not in workspace:
+            entries[slot] = Entry(Looked(slot), UNBOUND)
+            continue
+        group = workspace.group(key)
+        preview = label.version.output.preview if label.version else ""
+        entries[slot] = Entry(Looked(slot), label.digest, preview)
+        units[slot] = _live_unit(key, group, workspace), group
+    return Seen(entries, units)
+
+
+def _live_unit(key: str, group: frozenset[str], workspace: Workspace) -> str:
+    version = workspace.labels[key].version
+    others = [workspace.labels[other].version for other in group]
+    if version is None or not all(version.is_same(other) for other in others):
+        return key_digest("mixed", *sorted(group))
+    return key_digest("unit", version.output.unit, *sorted(group))
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Who runs a body: what a trace says of its maker besides what was observed.
+
+    Args:
+        step: The step.
+        run: Identifier of the run.
+        notebook: Identifier of the notebook.
+        auto_below: Below how many seconds a body counts as short, default 10.
+    """
+
+    step: Step
+    run: str = ""
+    notebook: str = ""
+    auto_below: float = 10.0
+
+
+def make_trace(
+    maker: Maker, body: Body, seen: Seen, observation: Observation, asked: Iterable[Entry]
+) -> Trace:
+    """The trace of a completed execution; `asked` are entries of the slots outside.
+
+    Raises:
+        InternalError: If the observation is not one of a completed execution.
+    """
+    if observation.error is not None or observation.watch is None:
+        raise InternalError(f"A run of {maker.step.name} that did not complete cannot make a trace.")
+    watch = observation.watch
+    outputs = [output for output in observation.outputs if _is_slot_output(output, body, seen)]
+    written = {key_of(output.slot) for output in outputs if is_kept_in_memory(output.slot)}
+    entries = [*_memory_entries(body, seen, written, observation.drew), *asked, *_file_entries(watch)]
+    outputs += [Output(Slot(FILE, path), digest, digest) for path, digest in sorted(watch.written.items())]
+    definitions = {output.slot.locator for output in outputs if output.sort != "value"}
+    return Trace(
+        id=token_hex(16),
+        static_key=body.static_key,
+        entries=tuple(entries),
+        outputs=tuple(outputs),
+        definitions=frozenset(definitions),
+        unknowns=_unknowns(body, watch),
+        flags=frozenset({QUIET} if _is_quiet(maker, body, observation, watch) else ()),
+        run=maker.run,
+        step=maker.step.id,
+        notebook=maker.notebook,
+        started=observation.started,
+        seconds=observation.seconds,
+    )
+
+
+def _is_slot_output(output: Output, body: Body, seen: Seen) -> bool:
+    """A generator that nobody ever seeded is no slot: its state is not an output."""
+    slot = output.slot
+    if slot.kind != RANDOM or slot.locator in body.analysis.seeds:
+        return True
+    return slot in seen.entries and seen.entries[slot].digest != UNBOUND
+
+
+def _memory_entries(body: Body, seen: Seen, written: set[str], drew: frozenset[str]) -> Iterator[Entry]:
+    for slot, entry in seen.entries.items():
+        if slot.kind == RANDOM and (key_of(slot) not in drew or slot.locator in body.analysis.seeds):
+            continue
+        unit, keys = seen.units.get(slot, ("", frozenset[str]()))
+        if keys & written:
+            yield replace(entry, looked=Looked(slot, whole_unit=True), digest=unit)
+        else:
+            yield from seen.parts.get(slot, (entry,))
+
+
+def _file_entries(watch: Watch) -> Iterator[Entry]:
+    for path, digest in watch.read.items():
+        if path not in watch.written:
+            yield Entry(Looked(Slot(FILE, path)), digest)
+    for path in sorted(watch.absent - watch.written.keys()):
+        yield Entry(Looked(Slot("absent", path)), "absent")
+    for pattern, digest in watch.listings.items():
+        yield Entry(Looked(Slot("listing", pattern)), digest)
+
+
+def _unknowns(body: Body, watch: Watch) -> tuple[str, ...]:
+    own = [f"reads {path}, which it writes itself" for path in sorted(watch.own)]
+    return (*own, *dict.fromkeys((*sorted(_outside(body)), *watch.outside)))
+
+
+_READS_OUTSIDE: Final = ("network", "database", "clock")
+
+
+def _outside(body: Body) -> set[str]:
+    """What the source visibly reads outside: such a result is never called up to date."""
+    return {effect for effect in body.analysis.effects if effect.startswith(_READS_OUTSIDE)}
+
+
+def _is_quiet(maker: Maker, body: Body, observation: Observation, watch: Watch) -> bool:
+    short = observation.seconds < maker.auto_below
+    return short and body.analysis.complete and not body.analysis.effects and not watch.noise
+
+
+def action_key(static_key: str, looked: Iterable[Looked], digests: Iterable[str]) -> str:
+    """The key of a trace: the code, what it looked at, and what it saw there, see design 4.1."""
+    parts = [part for item in looked for part in (*item.slot, "unit" if item.whole_unit else "value")]
+    return key_digest(static_key, *parts, "saw", *digests)
+
+
+def key_of_trace(trace: Trace) -> str:
+    """The action key that a trace is kept under."""
+    looked = [entry.looked for entry in trace.entries]
+    return action_key(trace.static_key, looked, [entry.digest for entry in trace.entries])

@@ -1,0 +1,90 @@
+"""The kinds of slots: what they have in common, and what those without a writer hold now.
+
+A slot that steps write (a name, a random state, a written file) is bound by flow order, see
+`bind.py`. Every other slot belongs to the world outside the notebook: its kind is asked for
+the present content, once for each look at the flow.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Final, Protocol
+
+from nbflow.types import Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NAME: Final = "name"
+RANDOM: Final = "random"
+FILE: Final = "file"
+
+
+class Kind(Protocol):
+    """One kind of slot outside the notebook."""
+
+    def now(self, locator: str) -> str | None:
+        """The digest of the present content; None where nobody can tell."""
+        ...
+
+    def show(self, locator: str) -> str:
+        """A short text for people."""
+        ...
+
+
+@cache
+def slot_of(key: str) -> Slot:
+    """The slot of a workspace key: a variable's name, or `<generator>` for a random state.
+
+    Example:
+        >>> slot_of("df"), slot_of("<numpy>")
+        (Slot(kind='name', locator='df'), Slot(kind='random', locator='numpy'))
+    """
+    return Slot(RANDOM, key[1:-1]) if key.startswith("<") else Slot(NAME, key)
+
+
+def key_of(slot: Slot) -> str:
+    """The workspace key of a name or of a random state; the inverse of `slot_of`."""
+    return f"<{slot.locator}>" if slot.kind == RANDOM else slot.locator
+
+
+def is_kept_in_memory(slot: Slot) -> bool:
+    """Whether the slot's content is an object of the workspace rather than a file."""
+    return slot.kind in (NAME, RANDOM)
+
+
+class Outside:
+    """What the slots outside the notebook hold, asked once for each look.
+
+    Args:
+        kinds: Kind name to kind. A slot of a kind that is not there has no known content.
+    """
+
+    def __init__(self, kinds: Mapping[str, Kind]) -> None:
+        self._kinds = dict(kinds)
+        self._seen: dict[Slot, str | None] = {}
+
+    def digest(self, slot: Slot) -> str | None:
+        """The content as of the last look; None where nobody can tell."""
+        if slot not in self._seen:
+            self._seen[slot] = self._ask(slot)
+        return self._seen[slot]
+
+    def show(self, slot: Slot) -> str:
+        """The present content as a short text for people."""
+        kind = self._kinds.get(slot.kind)
+        return kind.show(slot.locator) if kind else ""
+
+    def look(self) -> tuple[Slot, ...]:
+        """Ask again for everything known so far; return the slots whose content is another."""
+        changed: list[Slot] = []
+        for slot, before in self._seen.items():
+            now = self._ask(slot)
+            if now != before or now is None:
+                self._seen[slot] = now
+                changed.append(slot)
+        return tuple(changed)
+
+    def _ask(self, slot: Slot) -> str | None:
+        kind = self._kinds.get(slot.kind)
+        return kind.now(slot.locator) if kind else None

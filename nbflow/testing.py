@@ -1,0 +1,235 @@
+"""Public fakes: a simulated notebook, a clock that moves when told, a recorder of transitions.
+
+The simulated notebook runs the real book, engine and store over one dict of names. Its cells
+are strings; whatever can be done to a notebook can be done to it, a kernel restart included.
+What it does not have is a kernel: no magics, no outputs, no display.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING
+
+from nbflow.engine.apply import Workspace
+from nbflow.engine.book import Body, Book, Step, read_body
+from nbflow.engine.drive import calls_user_code
+from nbflow.engine.enact import StepRuns
+from nbflow.engine.observe import Observer
+from nbflow.engine.plan import Action, Work
+from nbflow.engine.slots import Kind, Outside, slot_of
+from nbflow.engine.verify import Judgement, Sweep
+from nbflow.store.digests import digest
+from nbflow.store.environment import EnvironmentKind, PackageKind
+from nbflow.store.files import Files
+from nbflow.store.files import Kind as NamedKind
+from nbflow.store.memory import MemoryStore
+from nbflow.store.modules import ModuleKind
+from nbflow.task_runners.base import TaskCall
+from nbflow.task_runners.inline import InlineTaskRunner
+from nbflow.types import UNBOUND, Hold, Licence, Standing, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+    from types import CodeType
+
+    from nbflow.engine.effects import Call, Outcome
+    from nbflow.store.protocol import Store
+
+
+class FakeClock:
+    """A clock that stands still until it is told to move.
+
+    Example:
+        >>> clock = FakeClock(start=100.0)
+        >>> clock.advance(2.5)
+        >>> clock()
+        102.5
+    """
+
+    def __init__(self, start: float = 1_000_000_000.0) -> None:
+        self.now = start
+
+    def __call__(self) -> float:
+        """Seconds since the epoch."""
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+class Overrides:
+    """The kind *parameter*: values given from outside for names that a cell sets."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, object] = {}
+
+    def now(self, locator: str) -> str:
+        """The digest of the value given; unbound where the cell's own value counts."""
+        return digest(self.values[locator]) if locator in self.values else UNBOUND
+
+    def show(self, locator: str) -> str:
+        """The value given."""
+        return repr(self.values[locator]) if locator in self.values else "default"
+
+
+def inline(call: Call, body: Callable[[], object]) -> Outcome:
+    """Run a body in this thread, under the call's limit."""
+    return InlineTaskRunner().run(TaskCall(call.attempt, call.spec.name, body, call.timeout)).outcome()
+
+
+@calls_user_code
+def _execute(code: CodeType, names: dict[str, object]) -> None:
+    exec(code, names)
+
+
+@dataclass
+class Notebook:
+    """Cells over one dict, on the real book, engine and store.
+
+    Args:
+        store: Makes the store for a namespace; called again at each restart.
+        clock: Seconds since the epoch.
+        kinds: Further kinds of slots outside, by name.
+
+    Example:
+        >>> notebook = Notebook()
+        >>> late = notebook.add("LATE = 15", plain=True)
+        >>> flag = notebook.add("flag = LATE > 10")
+        >>> _ = notebook.run_all()
+        >>> notebook.verdict(flag).value
+        'fresh'
+        >>> notebook.edit(late, "LATE = 5")
+        >>> _ = notebook.run(late)
+        >>> notebook.verdict(flag).value
+        'stale'
+        >>> notebook.flow().executed == [flag], notebook.names["flag"]
+        (True, False)
+    """
+
+    store: Callable[[dict[str, object]], Store] = MemoryStore
+    clock: Callable[[], float] = field(default_factory=FakeClock)
+    kinds: Mapping[str, Kind] = field(default_factory=dict[str, Kind])
+    ignore: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.book = Book()
+        self.parameters = Overrides()
+        self.log: list[str] = []
+        self._ids = count(1)
+        self._open()
+
+    def _open(self) -> None:
+        self.names: dict[str, object] = {"__name__": "__main__"}
+        self.files = Files(clock=self.clock)
+        kinds: list[NamedKind] = [
+            *self.files.kinds(),
+            ModuleKind(self.files),
+            PackageKind(),
+            EnvironmentKind(b""),
+        ]
+        named = {**{kind.name: kind for kind in kinds}, "parameter": self.parameters, **self.kinds}
+        self.outside = Outside(named)
+        self.sweep = Sweep(self.book, self.outside)
+        self.workspace = Workspace(self.names, self.store(self.names))
+        observer = Observer(self.workspace, self.files, self.clock, self._execute)
+        runs = StepRuns(self.workspace.store.history, self.clock, inline)
+        self.work = Work(self.book, self.sweep, self.workspace, observer, runs)
+
+    def _execute(self, step: Step, body: Body) -> None:
+        self.log.append(step.id)
+        _execute(compile(body.source, f"<{step.name}>", "exec"), self.names)
+        for name in step.parameters & self.parameters.values.keys():
+            self.names[name] = self.parameters.values[name]
+
+    def add(self, source: str, *, plain: bool = False, name: str = "", at: int | None = None) -> str:
+        """Put a cell into the notebook without running it; return its identifier."""
+        step = f"cell_{next(self._ids)}"
+        licence = Licence.USER if plain else Licence.FLOW
+        place = len(self.book) if at is None else at
+        self.book.insert(Step(step, name or step, read_body(source), licence, plain), place)
+        return step
+
+    def add_parameters(self, source: str) -> str:
+        """Put a cell of simple assignments whose values can be overridden by `set`."""
+        step = self.step(self.add(source, plain=True))
+        step.parameters = step.body.analysis.writes
+        return step.id
+
+    def set(self, **values: object) -> None:
+        """Give parameters values; they count when the flow next looks."""
+        self.parameters.values.update(values)
+
+    def reset(self) -> None:
+        """Take all parameter values back."""
+        self.parameters.values.clear()
+
+    def step(self, cell: str) -> Step:
+        """The step of a cell."""
+        return self.book.steps[cell]
+
+    def edit(self, cell: str, source: str) -> None:
+        """Change a cell's text without running it."""
+        self.step(cell).body = read_body(source)
+        self.sweep.touch(self.step(cell))
+
+    def move(self, cell: str, place: int) -> None:
+        """Give a cell another place."""
+        self.book.move(cell, place)
+
+    def delete(self, cell: str) -> None:
+        """Delete a cell."""
+        self.book.remove(cell)
+
+    def rename(self, cell: str, name: str) -> None:
+        """Give a cell's step another name."""
+        self.step(cell).name = name
+
+    def run(self, cell: str) -> Action:
+        """Run a cell as its user would: a plain one at once, a task incrementally."""
+        return self.work.run_cell(self.step(cell))
+
+    def run_all(self) -> list[Action]:
+        """Run every cell in order, as Run All does."""
+        return [self.run(cell) for cell in self.book.order]
+
+    def flow(self, *names: str) -> Action:
+        """Bring all tasks, or those named, up to date, as `%flow run` does."""
+        targets = [self.book.named(name) for name in names] if names else None
+        return self.work.run_flow(targets)
+
+    def pin(self, cell: str, hold: Hold | None) -> None:
+        """Hold a step at a trace, or end the hold."""
+        self.step(cell).hold = hold
+        self.sweep.touch(self.step(cell))
+
+    def restart(self) -> Action:
+        """Restart the kernel: names are gone, the store and the saved notebook remain."""
+        self.workspace.store.close()
+        for step in self.book.steps.values():
+            step.trace = None
+            step.standing = Standing.REMEMBERED if step.standing is Standing.HERE else step.standing
+        self._open()
+        return self.work.remember()
+
+    def judgement(self, cell: str) -> Judgement:
+        """What is to be said of a cell now."""
+        self.sweep.look_outside()
+        return self.sweep.judgement(self.step(cell))
+
+    def verdict(self, cell: str) -> Verdict:
+        """Whether a cell's step is up to date."""
+        return self.judgement(cell).verdict
+
+    def is_current(self, name: str) -> bool:
+        """Whether a name holds, without doubt, the version that the flow ends with."""
+        bound = self.sweep.end().bound(slot_of(name))
+        fresh = bound.version is not None and not bound.doubts
+        return fresh and bound.version is not None and self.workspace.holds(name, bound.version)
+
+
+def executed(actions: Iterable[Action]) -> list[str]:
+    """The steps whose bodies ran in these actions, in order."""
+    return [step for action in actions for step in action.executed]
