@@ -18,7 +18,7 @@ from nbflow.engine.enact import StepRuns
 from nbflow.engine.observe import Observer
 from nbflow.engine.plan import Action, Work
 from nbflow.engine.slots import Kind, Outside, slot_of
-from nbflow.engine.verify import Judgement, Sweep
+from nbflow.engine.sweep import Sweep
 from nbflow.store.digests import digest
 from nbflow.store.environment import EnvironmentKind, PackageKind
 from nbflow.store.files import Files
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from types import CodeType
 
     from nbflow.engine.effects import Call, Outcome
+    from nbflow.engine.verify import Judgement
     from nbflow.store.protocol import Store
 
 

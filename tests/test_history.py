@@ -84,16 +84,16 @@ class TestBatches:
     def test_enough_that_has_ended_is_written(self, notebook: Notebook) -> None:
         """Without being asked."""
         history = notebook.history()
-        for number in range(16):
+        for number in range(128):
             history.append(step(f"r{number}", "Completed"))
-        assert len(notebook.rows("SELECT * FROM transitions")) == 16
+        assert len(notebook.rows("SELECT * FROM transitions")) == 128
 
     def test_a_full_buffer_is_written(self, notebook: Notebook) -> None:
         """Whatever is in it."""
         history = notebook.history()
-        for number in range(256):
+        for number in range(1024):
             history.append(step(f"r{number}", "Running"))
-        assert len(notebook.rows("SELECT * FROM transitions")) == 256
+        assert len(notebook.rows("SELECT * FROM transitions")) == 1024
 
     def test_closing_writes(self, notebook: Notebook) -> None:
         """And another kernel reads it."""

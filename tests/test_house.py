@@ -62,11 +62,10 @@ class TestDocumentation:
         assert outcome.failed == 0
 
     @pytest.mark.parametrize("name", MODULES)
-    def test_what_a_module_exports_is_there_and_sorted(self, name: str) -> None:
-        """`__all__` names existing things, in alphabetical order."""
+    def test_what_a_module_exports_is_there(self, name: str) -> None:
+        """`__all__` names existing things; that it is sorted is the linter's matter."""
         module = importlib.import_module(name)
         exported = list(getattr(module, "__all__", []))
-        assert exported == sorted(exported)
         assert [item for item in exported if not hasattr(module, item)] == []
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +103,7 @@ class TestKilled:
             assert not store.has(UNIT)
             assert list(store.sizes()) == []
             assert store.lists("static") == ()
-        assert bool(found) == (POINTS.index(point) >= POINTS.index("record"))
+        assert bool(found) == (POINTS.index(point) >= POINTS.index("list"))
         assert list((home / "tmp").iterdir()) == []
         assert store.notices == []
         store.close()
@@ -175,3 +176,28 @@ class TestTogether:
             assert len(store.history.transitions(f"a{number}")) == 1
         assert len(store.lists("static")) == 1
         store.close()
+
+
+class TestPatience:
+    """Results that took little time wait to be written together."""
+
+    def test_what_waits_is_found_at_once_and_durable_after_a_flush(self, tmp_path: Path) -> None:
+        """Others see it from then on."""
+        store = DiskStore(tmp_path / "s", key=KEY, namespace={"__name__": "__main__"}, patience=1.0)
+        store.commit("key", trace_of("t", SMALL), {SMALL: ("small",)})
+        assert (store.find("key")[0].id, store.load(SMALL)) == ("t", ("small",))
+        store.flush()
+        other = open_at(tmp_path / "s")
+        assert (other.find("key")[0].id, other.load(SMALL)) == ("t", ("small",))
+        store.close()
+        other.close()
+
+    def test_a_result_that_took_longer_is_durable_at_once(self, tmp_path: Path) -> None:
+        """And everything that waited with it."""
+        store = DiskStore(tmp_path / "s", key=KEY, namespace={"__name__": "__main__"}, patience=1.0)
+        store.commit("quick", trace_of("t1", SMALL), {SMALL: ("small",)})
+        store.commit("slow", replace(trace_of("t2", SMALL), seconds=2.0), {SMALL: ("small",)})
+        other = open_at(tmp_path / "s")
+        assert [other.find(key)[0].id for key in ("quick", "slow")] == ["t1", "t2"]
+        store.close()
+        other.close()

@@ -14,8 +14,6 @@ from nbflow.types import Output, Slot, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NO_KIN: Final[frozenset[Slot]] = frozenset()
-
 
 class Version(NamedTuple):
     """The content of a slot as one step made it."""
@@ -46,14 +44,18 @@ class Bound(NamedTuple):
     Attributes:
         version: The last writer's version; None where nobody wrote it or it ends unbound.
         doubts: The steps between that make it uncertain, the version's own writer included.
-        kin: The slots whose memory it may come to share when steps that are not fresh run.
+        kin: The steps that are not fresh and may make it share memory with what they reach.
         written: Whether some step before the place decides the content, if only by deleting.
     """
 
     version: Version | None = None
     doubts: tuple[Doubt, ...] = ()
-    kin: frozenset[Slot] = NO_KIN
+    kin: tuple[str, ...] = ()
     written: bool = False
+
+    def is_written_by(self, step: str) -> bool:
+        """Whether it is a version that this step made."""
+        return self.version is not None and self.version.step == step
 
 
 NOTHING: Final = Bound()
@@ -89,6 +91,12 @@ class Timeline:
         if place not in self._bounds:
             insort(self._places, place)
         self._bounds[place] = bound
+
+    def after(self, place: int) -> Iterator[tuple[int, Bound]]:
+        """The places behind `place` at which steps gave a binding, with the bindings."""
+        return (
+            (later, self._bounds[later]) for later in self._places[bisect_left(self._places, place + 1) :]
+        )
 
     def next_after(self, place: int) -> int | None:
         """The place of the next step that gives a binding; None where there is none."""

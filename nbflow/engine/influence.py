@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.generators import GENERATORS
@@ -73,29 +74,43 @@ def lasting(step: Step, body: Body) -> Iterator[Slot]:
             yield entry.looked.slot
 
 
-def may_write(step: Step, body: Body, reached_slots: Iterable[Slot], view: View, book: Book) -> set[Slot]:
+@dataclass(frozen=True, slots=True)
+class May:
+    """What running a step may do to slots.
+
+    Args:
+        bind: Slots that it may bind, delete or write anew.
+        change: Slots whose content it may change in place, so that whoever shares its memory sees it.
+    """
+
+    bind: frozenset[Slot]
+    change: frozenset[Slot]
+
+
+def may_write(step: Step, body: Body, reached_slots: Iterable[Slot], view: View, book: Book) -> May:
     """Every slot that running the step may bind, change, delete or write.
 
-    By analysis, by what its last traces wrote, by what the code that it reaches may change,
-    and by every name that shares a unit with one of these.
+    By analysis, by what its last traces wrote, by what the code that it reaches may change, and,
+    of what it may change in place, by every name of the same unit.
     """
     analysis = body.analysis
-    names = set(analysis.writes | analysis.maybe_writes | analysis.deletes | analysis.mutates)
-    names |= {f"<{generator}>" for generator in analysis.seeds}
+    binds = {slot_of(name) for name in analysis.writes | analysis.maybe_writes | analysis.deletes}
     harm = _Harm(body, view, book)
-    names |= harm.names(reached_slots)
+    changes = {slot_of(name) for name in analysis.mutates | harm.names(reached_slots)}
+    keys = {f"<{generator}>" for generator in analysis.seeds}
     if harm.may_draw():
-        names |= {key for key in GENERATORS if view.bound(slot_of(key)).version is not None}
-    slots = {slot_of(name) for name in names}
+        keys |= {key for key in GENERATORS if view.bound(slot_of(key)).version is not None}
+    binds |= {slot_of(key) for key in keys}
+    if body.writes_files:
+        binds |= {Slot(FILE, os.path.abspath(path)) for path in analysis.paths}
     for trace in (step.trace, step.hold.trace if step.hold else None):
-        slots |= {output.slot for output in trace.outputs} if trace is not None else set()
-    for slot in list(slots):
+        # What only a run showed may have been an assignment or a change in place.
+        changes |= {output.slot for output in trace.outputs} - binds if trace is not None else set()
+    for slot in tuple(changes):
         version = view.bound(slot).version
         if version is not None and len(version.output.members) > 1:
-            slots |= view.members(version)
-    if body.writes_files:
-        slots |= {Slot(FILE, os.path.abspath(path)) for path in analysis.paths}
-    return slots
+            changes |= view.members(version)
+    return May(frozenset(binds), frozenset(changes))
 
 
 def _defines_code(body: Body, name: str) -> bool:

@@ -8,6 +8,7 @@ are watched. What was seen becomes a trace in `record.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from os import PathLike
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
@@ -278,6 +279,7 @@ HIDDEN: Final = "•••"
 _SECRET: Final = ("key", "token", "secret", "password", "passwd", "credential")
 
 
+@lru_cache(maxsize=10_000)
 def looks_secret(name: str) -> bool:
     """Whether a name looks as if its value must not be shown.
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.enact import Finished, StepRuns
-    from nbflow.engine.verify import Sweep
+    from nbflow.engine.sweep import Sweep
     from nbflow.states import Origin
 
 _SEEDED: Final = tuple(slot_of(key) for key in GENERATORS)

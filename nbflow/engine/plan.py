@@ -14,7 +14,7 @@ from nbflow.engine.influence import lasting
 from nbflow.engine.perform import Performer, site_of
 from nbflow.engine.record import action_key
 from nbflow.engine.slots import FILE, is_kept_in_memory, key_of, slot_of
-from nbflow.engine.verify import Sweep, content, may_start_plain
+from nbflow.engine.verify import content, may_start_plain
 from nbflow.states import Origin
 from nbflow.types import UNBOUND, Licence, Looked, Slot, Standing, Trace, Verdict
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Book, Step
     from nbflow.engine.enact import Finished, StepRuns
     from nbflow.engine.observe import Observer
+    from nbflow.engine.sweep import Sweep
 
 _MOST_REPEATS: Final = 8
 """How often one action makes the spent inputs of others from one step again before it gives up."""
@@ -69,6 +70,7 @@ class Work:
         self.action = Action()
         self._performer = Performer(book, sweep, workspace, observer, runs)
         self._origin = Origin.CELL
+        self._executed: set[str] = set()
         self._repeats: dict[str, int] = {}
 
     # --- what a user does --------------------------------------------------------------------
@@ -213,12 +215,12 @@ class Work:
             self._repeats[step.id] = self._repeats.get(step.id, 0) + 1
             if self._repeats[step.id] > _MOST_REPEATS or step.hold is not None:
                 return False
-        elif step.id in self.action.executed:
+        elif step.id in self._executed:
             return False
         return self._may_execute(step) or (not again and self.find(step) is not None)
 
     def _may_execute(self, step: Step, *, named: bool = False) -> bool:
-        has_run = step.id in self.action.executed and step.id not in self._repeats
+        has_run = step.id in self._executed and step.id not in self._repeats
         if step.standing is not Standing.HERE or has_run:
             return False
         return named or (may_start_plain(step) if step.plain else step.licence is Licence.FLOW)
@@ -245,6 +247,7 @@ class Work:
 
     def _note(self, step: Step, finished: Finished) -> None:
         self.action.executed.append(step.id)
+        self._executed.add(step.id)
         error = finished.observation.error if finished.observation else None
         if error is not None:
             self.action.errors[step.id] = error
@@ -254,12 +257,15 @@ class Work:
     def _begin(self, origin: Origin) -> None:
         self.action = Action()
         self._origin = origin
+        self._executed.clear()
         self._repeats.clear()
         self.sweep.look_outside()
         self.workspace.begin()
 
     def _finish(self) -> Action:
         self.workspace.prune(self._bound_units)
+        self.workspace.store.flush()
+        self.runs.history.flush()
         return self.action
 
     def _bound_units(self) -> set[str]:

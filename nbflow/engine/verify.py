@@ -1,19 +1,15 @@
-"""Verdicts: one pure judgement a step, kept current by a sweep over the flow order.
+"""Verdicts: one pure judgement a step.
 
 A judgement depends on the step, on the bindings at its place and on what the slots outside
 hold; it yields a verdict with causes and the bindings that the step gives to those below.
-The sweep judges again only the steps whose bindings changed, in flow order, so its cost
-follows what was touched.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
-from nbflow.engine.bind import NO_KIN, NOTHING, Bound, Doubt, Timeline, Version, View
+from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View
 from nbflow.engine.influence import is_code, lasting, may_write, reached
 from nbflow.engine.slots import FILE, NAME, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
@@ -24,7 +20,6 @@ from nbflow.types import (
     Entry,
     Licence,
     Looked,
-    Output,
     Slot,
     Standing,
     Trace,
@@ -109,10 +104,19 @@ class Judge:
         book: The steps.
         view: The bindings at the step's place.
         outside: What the slots outside hold.
-        last_writer: Tells whether the step is the last writer of a file slot.
+        timelines: All bindings, for what depends on later steps.
+        kinship: Who may come to share memory.
     """
 
-    def __init__(self, book: Book, view: View, outside: Outside, timelines: Mapping[Slot, Timeline]) -> None:
+    def __init__(
+        self,
+        book: Book,
+        view: View,
+        outside: Outside,
+        timelines: Mapping[Slot, Timeline],
+        kinship: Kinship,
+    ) -> None:
+        self._kin = kinship
         self._book = book
         self._view = view
         self._outside = outside
@@ -184,8 +188,14 @@ class Judge:
         return None
 
     def _is_last_writer(self, slot: Slot) -> bool:
+        """Whether no later step wrote it; what a later step only may write does not count.
+
+        So the answer hangs on traces alone: one that hung on verdicts could make two steps take
+        turns at being stale.
+        """
         timeline = self._timelines.get(slot)
-        return timeline is None or timeline.next_after(self._view.place) is None
+        later = timeline.after(self._view.place) if timeline is not None else ()
+        return not any(bound.is_written_by(self._book.at(place).id) for place, bound in later)
 
     def _difference(self, entry: Entry) -> Cause:
         slot = entry.looked.slot
@@ -236,39 +246,65 @@ class Judge:
 
     def _gives(self, step: Step, body: Body, slots: tuple[Slot, ...], verdict: Verdict) -> dict[Slot, Bound]:
         gives: dict[Slot, Bound] = {}
+        analysis, trace = body.analysis, step.bound_trace
         doubts = () if verdict is Verdict.FRESH else (Doubt(step.id, verdict),)
-        kin: dict[Slot, frozenset[Slot]] = {}
+        near = (step.id,) if doubts and any(not is_code(self._view.bound(slot)) for slot in slots) else ()
         if doubts:
-            may = self._may_write(step, body, slots)
-            kin = self._kin(body, slots)
-            for slot in may:
+            may = may_write(step, body, slots, self._view, self._book)
+            for slot in may.bind | may.change | self._kin.of(may.change, self._view):
                 bound = self._view.bound(slot)
-                gives[slot] = bound._replace(doubts=bound.doubts + doubts, kin=kin.get(slot, bound.kin))
-        trace = step.bound_trace
+                kin = (*bound.kin, *near) if slot in may.bind else bound.kin
+                gives[slot] = bound._replace(doubts=bound.doubts + doubts, kin=kin)
         if trace is None:
-            for name in (
-                body.analysis.writes
-                | body.analysis.maybe_writes
-                | body.analysis.deletes
-                | body.analysis.mutates
-            ):
+            for name in analysis.writes | analysis.maybe_writes | analysis.deletes | analysis.mutates:
                 slot = slot_of(name)
                 gives[slot] = gives.get(slot, NOTHING)._replace(version=None, written=True)
         for output in trace.outputs if trace is not None else ():
             version = Version(step.id, output) if output.digest != UNBOUND else None
-            gives[output.slot] = Bound(version, doubts, kin.get(output.slot, NO_KIN), written=True)
+            kin = gives[output.slot].kin if output.slot in gives else ()
+            gives[output.slot] = Bound(version, doubts, kin, written=True)
         return gives
 
-    def _may_write(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> set[Slot]:
-        may = may_write(step, body, slots, self._view, self._book)
-        return may | {kin for slot in may for kin in self._view.bound(slot).kin}
 
-    def _kin(self, body: Body, slots: tuple[Slot, ...]) -> dict[Slot, frozenset[Slot]]:
-        """With whom the names that it binds may come to share memory: with anything it reads."""
-        near = frozenset(slot for slot in slots if not is_code(self._view.bound(slot)))
-        near = near.union(*(self._view.bound(slot).kin for slot in slots))
-        names = body.analysis.writes | body.analysis.maybe_writes
-        return {slot_of(name): near - {slot_of(name)} for name in names}
+class Kinship:
+    """Who may share memory with whom once steps that are not fresh have run.
+
+    A step that is not fresh may make the names that it binds share memory with anything that it
+    reaches, and so with whatever that may share memory with at its place. The search is made only
+    where something is changed in place; who made one is judged again when any kinship changes.
+
+    Args:
+        book: The steps.
+        timelines: The bindings.
+        judgements: What each step reaches.
+    """
+
+    def __init__(
+        self, book: Book, timelines: dict[Slot, Timeline], judgements: Mapping[str, Judgement]
+    ) -> None:
+        self._book = book
+        self._timelines = timelines
+        self._judgements = judgements
+        self.asked = False
+
+    def of(self, slots: Iterable[Slot], view: View) -> set[Slot]:
+        """The slots that a change in place of these may reach through such steps."""
+        found: set[Slot] = set()
+        makers: set[str] = set()
+        todo = [step for slot in slots for step in view.bound(slot).kin]
+        self.asked = self.asked or bool(todo)
+        while todo:
+            maker = todo.pop()
+            place = self._book.place(maker)
+            if maker in makers or place is None:
+                continue
+            makers.add(maker)
+            there = View(self._timelines, place)
+            reached_there = self._judgements[maker].reached
+            near = {slot for slot in reached_there if not is_code(there.bound(slot))}
+            todo += [step for slot in near for step in there.bound(slot).kin]
+            found |= near
+        return found
 
 
 _SEVERITY: Final = (Verdict.FRESH, Verdict.AS_OF, Verdict.STALE, Verdict.WAITS)
@@ -285,162 +321,3 @@ def may_start_plain(step: Step) -> bool:
         and step.trace is not None
         and QUIET in step.trace.flags
     )
-
-
-class Sweep:
-    """Keeps the judgement of every step current.
-
-    Args:
-        book: The steps in flow order.
-        outside: What the slots outside hold.
-    """
-
-    def __init__(self, book: Book, outside: Outside) -> None:
-        self.book = book
-        self.outside = outside
-        self.judged = 0
-        self._timelines: dict[Slot, Timeline] = {}
-        self._users: dict[Slot, set[str]] = {}
-        self._looked: dict[str, set[Slot]] = {}
-        self._judgements: dict[str, Judgement] = {}
-        self._dirty: list[tuple[int, str]] = []
-        self._order: tuple[str, ...] = ()
-        self._revision = -1
-        self._pending: set[str] = set()
-        self._moved: set[Slot] = set()
-
-    def view(self, step: Step) -> View:
-        """The bindings at the step's place, for reading only."""
-        self.settle()
-        return View(self._timelines, self._place(step))
-
-    def end(self) -> View:
-        """The bindings below the last step."""
-        self.settle()
-        return View(self._timelines, len(self.book))
-
-    def judgement(self, step: Step) -> Judgement:
-        """The step's present judgement; a step without a place is judged behind all others."""
-        self.settle()
-        if self.book.place(step.id) is None:
-            return Judge(self.book, self.end(), self.outside, self._timelines).judge(step)
-        return self._judgements[step.id]
-
-    def pending(self) -> list[Step]:
-        """The steps that are not up to date and stand in the order, in flow order."""
-        self.settle()
-        placed = sorted(
-            (place, step) for step in self._pending if (place := self.book.place(step)) is not None
-        )
-        return [self.book.steps[step] for _, step in placed]
-
-    def moved_slots(self) -> set[Slot]:
-        """The slots whose binding changed somewhere since this was last asked."""
-        self.settle()
-        moved, self._moved = self._moved, set()
-        return moved
-
-    def writers(self, slot: Slot) -> list[str]:
-        """The steps that write the slot by their traces, in flow order."""
-        self.settle()
-        timeline = self._timelines.get(slot)
-        found = [self._order[place] for place in timeline] if timeline is not None else []
-        return [step for step in found if self._writes(step, slot)]
-
-    def _writes(self, step: str, slot: Slot) -> bool:
-        trace = self.book.steps[step].bound_trace
-        return trace is not None and any(output.slot == slot for output in trace.outputs)
-
-    def touch(self, step: Step) -> None:
-        """Note that something about the step itself changed: its source, trace, hold, licence."""
-        place = self.book.place(step.id)
-        if place is not None:
-            heappush(self._dirty, (place, step.id))
-
-    def look_outside(self) -> None:
-        """Ask the slots outside again and mark the steps that looked at a changed one."""
-        for slot in self.outside.look():
-            for user in self._users.get(slot, ()):
-                self.touch(self.book.steps[user])
-
-    def settle(self) -> None:
-        """Judge what has to be judged again, in flow order."""
-        if self._revision != self.book.revision:
-            self._start_anew()
-        while self._dirty:
-            place, step = heappop(self._dirty)
-            while self._dirty and self._dirty[0] == (place, step):
-                heappop(self._dirty)
-            self._judge(place, self.book.steps[step])
-
-    def _place(self, step: Step) -> int:
-        place = self.book.place(step.id)
-        return len(self.book) if place is None else place
-
-    def _start_anew(self) -> None:
-        self._order = self.book.order
-        self._revision = self.book.revision
-        self._moved.update(self._timelines)
-        self._timelines.clear()
-        self._users.clear()
-        self._looked.clear()
-        self._judgements.clear()
-        self._pending.clear()
-        self._dirty = [(place, step) for place, step in enumerate(self._order)]
-
-    def _judge(self, place: int, step: Step) -> None:
-        self.judged += 1
-        view = View(self._timelines, place)
-        judgement = Judge(self.book, view, self.outside, self._timelines).judge(step)
-        self._register(step.id, view.looked)
-        before = self._judgements.get(step.id, NEVER_RAN).gives
-        self._judgements[step.id] = judgement
-        if judgement.verdict in (Verdict.STALE, Verdict.WAITS):
-            self._pending.add(step.id)
-        else:
-            self._pending.discard(step.id)
-        for slot in before.keys() | judgement.gives.keys():
-            if before.get(slot) != judgement.gives.get(slot):
-                self._give(slot, place, judgement.gives.get(slot))
-
-    def _register(self, step: str, looked: set[Slot]) -> None:
-        before = self._looked.get(step, set())
-        for slot in before - looked:
-            self._users[slot].discard(step)
-        for slot in looked - before:
-            self._users.setdefault(slot, set()).add(step)
-        self._looked[step] = looked
-
-    def _give(self, slot: Slot, place: int, bound: Bound | None) -> None:
-        self._moved.add(slot)
-        timeline = self._timelines.setdefault(slot, Timeline())
-        is_new = (timeline.get(place) is None) != (bound is None)
-        timeline.give(place, bound)
-        end = timeline.next_after(place)
-        for user in self._users.get(slot, ()):
-            at = self.book.place(user)
-            if at is not None and at > place and (end is None or at <= end):
-                heappush(self._dirty, (at, user))
-        if is_new:
-            self._tell_earlier_writers(slot, place, timeline)
-
-    def _tell_earlier_writers(self, slot: Slot, place: int, timeline: Timeline) -> None:
-        """Who is the last writer of a file, and what is defined below, depends on later steps."""
-        earlier = self._users.get(slot, ()) if slot.kind != FILE else {self._order[at] for at in timeline}
-        for user in earlier:
-            at = self.book.place(user)
-            if at is not None and at < place and self._hangs_on_later(user, slot):
-                heappush(self._dirty, (at, user))
-
-    def _hangs_on_later(self, user: str, slot: Slot) -> bool:
-        return slot.kind == FILE or self.book.steps[user].trace is None
-
-
-def outputs_of(trace: Trace) -> dict[Slot, Output]:
-    """The outputs of a trace by slot."""
-    return {output.slot: output for output in trace.outputs}
-
-
-def absolute(path: str) -> Slot:
-    """The file slot of a path as the notebook spells it."""
-    return Slot(FILE, os.path.abspath(path))

@@ -18,10 +18,10 @@ from nbflow.store.formats import Formats, Namespace, Payload
 from nbflow.store.history import SqliteHistory
 from nbflow.store.index import FAULTS, Index, is_damage
 from nbflow.store.memory import MemoryStore, code_digest
-from nbflow.store.protocol import Commit, InputList, Missing, Store, input_list
+from nbflow.store.protocol import Commit, InputList, Missing, Store
 from nbflow.store.scratch import Scratch
 from nbflow.store.signing import DAMAGED, FORGED, OTHER_KEY, Signer, user_key
-from nbflow.store.traces import Packed, Traces, pack, unpacked_regions
+from nbflow.store.traces import Packed, Result, Traces, pack, unpacked_regions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -35,6 +35,7 @@ SMALL: Final = 32 * 1024
 
 _MARKER: Final = "nbflow store {}\n"
 _SPARE_BUDGET: Final = 2**28
+_MOST_WAITING: Final = 256
 _OWN: Final = frozenset({"index", "blobs", "tmp", "quarantine", "format", ".gitignore", ".DS_Store"})
 
 
@@ -50,6 +51,8 @@ class DiskStore:
         namespace: The notebook's names; by default those of the program's main module.
         key: The user's secret; by default `nbflow.store.signing.user_key`.
         clock: Gives the time, in seconds since the epoch.
+        patience: Seconds of computing that a crash may cost: results that took less wait to be
+            written together. By default each result is durable when `commit` returns.
         checkpoint: Called with the name of each point of a commit at which a crash is possible.
 
     Raises:
@@ -64,10 +67,13 @@ class DiskStore:
         key: bytes | None = None,
         clock: Callable[[], float] = time.time,
         checkpoint: Callable[[str], None] = _no_checkpoint,
+        patience: float = 0.0,
     ) -> None:
         self.home: Final = home
         self.notices: list[str] = []
         self._checkpoint = checkpoint
+        self._patience = patience
+        self._at_risk = 0.0
         self._formats = Formats(namespace, code_digest)
         self._spare = MemoryStore(self._formats.namespace, budget=_SPARE_BUDGET)
         with _as_store_error(home):
@@ -117,15 +123,28 @@ class DiskStore:
         try:
             with self._scratch.announced(large):
                 unstored |= self._write(payloads, large)
-                self._record(action_key, trace, {unit: pack(payloads[unit]) for unit in small})
+                self._checkpoint("blobs")
+                values = {unit: pack(payloads[unit]) for unit in small}
+                waiting = self._traces.wait(Result(action_key, trace, payloads, values))
+                self._at_risk += trace.seconds
+                if large or self._at_risk >= self._patience or waiting >= _MOST_WAITING:
+                    unstored |= self.flush()
         except FAULTS as error:
-            self._fault(error)
-            kept = self._spare.keep(action_key, trace, payloads)
-            unstored |= {unit: why for unit, why in kept.unstored.items() if not self._blobs.has(unit)}
-        else:
-            self.history.file_trace(trace.id, action_key)
-            self._checkpoint("history")
+            unstored |= self._keep_aside(error, [Result(action_key, trace, payloads, {})])
         return Commit(frozenset(units.keys() - unstored.keys()), unstored, tuple(self.notices[told:]))
+
+    def flush(self) -> dict[str, str]:
+        """Make all results durable; return the units that could not be, with the reason."""
+        waiting: list[Result] = []
+        try:
+            waiting = self._traces.flush(self._checkpoint)
+        except FAULTS as error:
+            return self._keep_aside(error, self._traces.take_back())
+        for result in waiting:
+            self.history.file_trace(result.trace.id, result.action_key)
+            self._checkpoint("history")
+        self._at_risk = 0.0
+        return {}
 
     def put(self, unit: str, values: tuple[object, ...]) -> str:
         """Keep the members of one unit; return why not, or an empty string."""
@@ -179,6 +198,7 @@ class DiskStore:
 
     def close(self) -> None:
         """Flush the history and let go of files; values loaded before stay valid."""
+        self.flush()
         self.history.close()
         self._scratch.close()
         self._index.close()
@@ -224,12 +244,14 @@ class DiskStore:
                 unstored[unit] = _words(error)
         return unstored
 
-    def _record(self, action_key: str, trace: Trace, small: Mapping[str, Packed]) -> None:
-        self._checkpoint("blobs")
-        self._traces.append(action_key, trace, small)
-        self._checkpoint("record")
-        self._traces.add_list(trace.static_key, input_list(trace))
-        self._checkpoint("list")
+    def _keep_aside(self, error: Exception, results: list[Result]) -> dict[str, str]:
+        """Keep results in memory that the disk would not take; return the units that do not fit."""
+        self._fault(error)
+        unstored: dict[str, str] = {}
+        for result in results:
+            kept = self._spare.keep(result.action_key, result.trace, result.payloads)
+            unstored |= {unit: why for unit, why in kept.unstored.items() if not self._blobs.has(unit)}
+        return unstored
 
     def _value(self, unit: str) -> Packed | None:
         try:

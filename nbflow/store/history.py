@@ -65,8 +65,8 @@ _UNFINISHED: Final = (
 )
 _LAST: Final = "SELECT attempt, loop FROM transitions WHERE run = ? ORDER BY seq DESC LIMIT 1"
 
-_FULL_BUFFER: Final = 256
-_ENDED_AT_ONCE: Final = 16
+_FULL_BUFFER: Final = 1024
+_ENDED_AT_ONCE: Final = 128
 _MOST_WAITING: Final = 100_000
 _ENDED: Final = frozenset({"COMPLETED", "FAILED", "CANCELLED", "CRASHED"})
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -343,18 +343,12 @@ def _transaction(database: sqlite3.Connection) -> Generator[None]:
     database.execute("COMMIT")
 
 
-def _batches(added: list[_Added]) -> Iterator[tuple[str, list[tuple[object, ...]]]]:
-    """Yield runs of one statement, in order."""
-    rows: list[tuple[object, ...]] = []
-    statement = ""
+def _batches(added: list[_Added]) -> Iterable[tuple[str, list[tuple[object, ...]]]]:
+    """Group what was added by statement: each has its own table, so the order between does not matter."""
+    rows: dict[str, list[tuple[object, ...]]] = {}
     for one in added:
-        if one.statement != statement and rows:
-            yield statement, rows
-            rows = []
-        statement = one.statement
-        rows.append(one.values)
-    if rows:
-        yield statement, rows
+        rows.setdefault(one.statement, []).append(one.values)
+    return rows.items()
 
 
 def _left_by_the_dead(database: sqlite3.Connection) -> list[str]:

@@ -191,6 +191,10 @@ class MemoryStore:
         stored = frozenset(unit for unit, reason in reasons.items() if not reason)
         return replace(commit, stored=stored, unstored={unit: why for unit, why in reasons.items() if why})
 
+    def flush(self) -> Mapping[str, str]:
+        """Do nothing: nothing here is durable."""
+        return {}
+
     def put(self, unit: str, values: tuple[object, ...]) -> str:
         """Keep the members of one unit; return why not, or an empty string."""
         if unit in self._values:

@@ -197,6 +197,10 @@ class Store(Protocol):
         """
         ...
 
+    def flush(self) -> Mapping[str, str]:
+        """Make all results durable; return the units that could not be, with the reason."""
+        ...
+
     def put(self, unit: str, values: tuple[object, ...]) -> str:
         """Keep the members of one unit, in sorted order of their names; return why not, or ``""``."""
         ...

@@ -8,7 +8,7 @@ What was read stays in memory until any kernel writes.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
@@ -19,13 +19,14 @@ from nbflow.store.protocol import (
     NON_DETERMINISTIC,
     InputList,
     differ,
+    input_list,
     with_list,
 )
 from nbflow.store.signing import Signer, UnverifiedError
 from nbflow.types import Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from nbflow.store.formats import Payload
     from nbflow.store.index import Index
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 _LIST: Final = "l:"
 _TRACE: Final = "t:"
 _UNIT: Final = "u:"
+_MOST_VALUES: Final = 2048
+"""How many small values stay in memory once their record was read; at most 64 MB."""
+
 T = TypeVar("T")
 
 
@@ -58,6 +62,16 @@ class _Kept(msgspec.Struct, array_like=True, frozen=True):
     value: Packed | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A result on its way to the index: its trace, where it belongs, and its small values."""
+
+    action_key: str
+    trace: Trace
+    payloads: Mapping[str, Payload]
+    values: Mapping[str, Packed]
+
+
 class _Decoders:
     """Made once: building one takes longer than many decodings."""
 
@@ -68,6 +82,10 @@ class _Decoders:
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
+
+
+def _no_checkpoint(name: str) -> None:
+    """Do nothing."""
 
 
 def pack(payload: Payload) -> Packed:
@@ -98,6 +116,8 @@ class Traces:
         self._lists: dict[str, tuple[InputList, ...]] = {}
         self._found: dict[str, tuple[Trace, ...]] = {}
         self._rows: dict[str, str] = {}
+        self._values: dict[str, Packed] = {}
+        self._waiting: list[Result] = []
         self.reasons: Final[dict[str, str]] = {}
 
     def lists(self, static_key: str) -> tuple[InputList, ...]:
@@ -111,6 +131,51 @@ class Traces:
         self._notice_others()
         known = self._found.get(action_key)
         return known if known is not None else self._read_traces(action_key)
+
+    def wait(self, result: Result) -> int:
+        """Take a result that is written with others at the next `flush`; return how many wait."""
+        # Only what was read already is consulted: what else the index has shows when this is written.
+        before = self._found.get(result.action_key, ())
+        varies = any(NON_DETERMINISTIC in other.flags or differ(other, result.trace) for other in before[:1])
+        record = _Record(result.trace, varies=varies)
+        known = self._lists.get(result.trace.static_key, ())
+        self._waiting.append(result)
+        self._found[result.action_key] = (_flagged(record), *before)[:MOST_TRACES]
+        self._lists[result.trace.static_key] = with_list(known, input_list(result.trace))
+        self._values.update(result.values)
+        return len(self._waiting)
+
+    def flush(self, checkpoint: Callable[[str], None] = _no_checkpoint) -> list[Result]:
+        """Write what waits in one transaction and return it.
+
+        One transaction costs half of what two do, and no list ever leads to a record that is not
+        there. Where it fails, everything still waits.
+        """
+        if not self._waiting:
+            return []
+        waiting, self._waiting = self._waiting, []
+        try:
+            with self._index.transact():
+                for result in waiting:
+                    self._write(result)
+                    checkpoint("record")
+            checkpoint("list")
+        except BaseException:
+            self._waiting = waiting + self._waiting
+            raise
+        return waiting
+
+    def _write(self, result: Result) -> None:
+        # What the caches say of it is what it will be; what the index has is asked anew.
+        self._found.pop(result.action_key, None)
+        self._lists.pop(result.trace.static_key, None)
+        self.append(result.action_key, result.trace, result.values)
+        self.add_list(result.trace.static_key, input_list(result.trace))
+
+    def take_back(self) -> list[Result]:
+        """Return what waits, to be kept elsewhere, and wait for nothing any more."""
+        waiting, self._waiting = self._waiting, []
+        return waiting
 
     def append(self, action_key: str, trace: Trace, values: Mapping[str, Packed]) -> None:
         """Add a trace under a key, with small values by unit."""
@@ -153,6 +218,8 @@ class Traces:
 
     def value(self, unit: str) -> Packed | None:
         """Return the small value of a unit, if a record read so far or a row of its own has it."""
+        if unit in self._values:
+            return self._values[unit]
         row = self._rows.get(unit, "")
         if row.startswith(_TRACE):
             record = self._read(row, _Decoders.record)
@@ -219,6 +286,8 @@ class Traces:
         if record is None:
             return ()
         self._rows.update(dict.fromkeys(record.values, row))
+        if len(self._values) < _MOST_VALUES:
+            self._values.update(record.values)
         first = max(0, record.older - MOST_TRACES + 1)
         rows = (_older(row, number) for number in range(record.older - 1, first - 1, -1))
         older = (self._read(moved, _Decoders.trace) for moved in rows)
@@ -245,11 +314,13 @@ class Traces:
     def _notice_others(self) -> None:
         """Forget what was read if any kernel has written since."""
         if self._index.version() != self._seen:
+            self.flush()
             self._forget()
 
     def _forget(self) -> None:
         self._lists.clear()
         self._found.clear()
+        self._values.clear()
         self._seen = self._index.version()
 
 

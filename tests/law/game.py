@@ -320,7 +320,7 @@ class Game:
             if step.ran is None or step.id not in truths:
                 continue
             tally.checks += 1
-            reason = self.compare(step.id, truths[step.id])
+            reason = self.compare(step.id, truths[step.id]) or self.lost_file(step.id, truths)
             verdict = self.notebook.verdict(step.id)
             if verdict is Verdict.FRESH:
                 tally.fresh += 1
@@ -339,6 +339,21 @@ class Game:
                 if now != then:
                     wrong.append(f"{name} is called current and holds {now}, a fresh run gives {then}")
         return wrong
+
+    def lost_file(self, cell: str, truths: dict[str, Truth]) -> str:
+        """Which file on disk is not what the step left, although nobody below it writes it."""
+        below = list(truths)[list(truths).index(cell) + 1 :]
+        for path, text in truths[cell].files.items():
+            on_disk = (self.folder / path).read_text() if (self.folder / path).exists() else ""
+            written_below = any(f"open({path!r}, 'w')" in self.source(step) for step in below)
+            if on_disk != text and not written_below:
+                return f"{path} is missing or another than it leaves"
+        return ""
+
+    def source(self, cell: str) -> str:
+        """The source that a cell ran last."""
+        ran = self.notebook.step(cell).ran
+        return ran.source if ran is not None else ""
 
     def compare(self, cell: str, truth: Truth) -> str:
         """Why the step's trace is not what the fresh run did; empty where it is."""

@@ -1,0 +1,200 @@
+"""The sweep: keeps the judgement of every step current.
+
+It judges again only the steps whose bindings, or whose slots outside, changed, in flow order, so
+that its cost follows what was touched: one forward pass, no recursion.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING
+
+from nbflow.engine.bind import Bound, Timeline, View
+from nbflow.engine.slots import FILE
+from nbflow.engine.verify import NEVER_RAN, Judge, Judgement, Kinship
+from nbflow.types import Slot, Verdict
+
+if TYPE_CHECKING:
+    from nbflow.engine.book import Book, Step
+    from nbflow.engine.slots import Outside
+
+
+class Sweep:
+    """Keeps the judgement of every step current.
+
+    Args:
+        book: The steps in flow order.
+        outside: What the slots outside hold.
+    """
+
+    def __init__(self, book: Book, outside: Outside) -> None:
+        self.book = book
+        self.outside = outside
+        self.judged = 0
+        self._timelines: dict[Slot, Timeline] = {}
+        self._users: dict[Slot, set[str]] = {}
+        self._looked: dict[str, set[Slot]] = {}
+        self._judgements: dict[str, Judgement] = {}
+        self._dirty: list[tuple[int, str]] = []
+        self._order: tuple[str, ...] = ()
+        self._revision = -1
+        self._pending: set[str] = set()
+        self._kin_users: set[str] = set()
+        self._kinship = Kinship(book, self._timelines, self._judgements)
+        self._moved: set[Slot] = set()
+
+    def view(self, step: Step) -> View:
+        """The bindings at the step's place, for reading only."""
+        self.settle()
+        return View(self._timelines, self._place(step))
+
+    def end(self) -> View:
+        """The bindings below the last step."""
+        self.settle()
+        return View(self._timelines, len(self.book))
+
+    def judgement(self, step: Step) -> Judgement:
+        """The step's present judgement; a step without a place is judged behind all others."""
+        self.settle()
+        if self.book.place(step.id) is None:
+            view = self.end()
+            return self._judge_at(view).judge(step)
+        return self._judgements[step.id]
+
+    def pending(self) -> list[Step]:
+        """The steps that are not up to date and stand in the order, in flow order."""
+        self.settle()
+        placed = sorted(
+            (place, step) for step in self._pending if (place := self.book.place(step)) is not None
+        )
+        return [self.book.steps[step] for _, step in placed]
+
+    def moved_slots(self) -> set[Slot]:
+        """The slots whose binding changed somewhere since this was last asked."""
+        self.settle()
+        moved, self._moved = self._moved, set()
+        return moved
+
+    def writers(self, slot: Slot) -> list[str]:
+        """The steps that write the slot by their traces, in flow order."""
+        self.settle()
+        timeline = self._timelines.get(slot)
+        found = [self._order[place] for place in timeline] if timeline is not None else []
+        return [step for step in found if self._writes(step, slot)]
+
+    def _writes(self, step: str, slot: Slot) -> bool:
+        trace = self.book.steps[step].bound_trace
+        return trace is not None and any(output.slot == slot for output in trace.outputs)
+
+    def touch(self, step: Step) -> None:
+        """Note that something about the step itself changed: its source, trace, hold, licence."""
+        place = self.book.place(step.id)
+        if place is not None:
+            heappush(self._dirty, (place, step.id))
+
+    def look_outside(self) -> None:
+        """Ask the slots outside again and mark the steps that looked at a changed one."""
+        for slot in self.outside.look():
+            for user in self._users.get(slot, ()):
+                self.touch(self.book.steps[user])
+
+    def settle(self) -> None:
+        """Judge what has to be judged again, in flow order."""
+        if self._revision != self.book.revision:
+            self._start_anew()
+        while self._dirty:
+            place, step = heappop(self._dirty)
+            while self._dirty and self._dirty[0] == (place, step):
+                heappop(self._dirty)
+            self._judge(place, self.book.steps[step])
+
+    def _place(self, step: Step) -> int:
+        place = self.book.place(step.id)
+        return len(self.book) if place is None else place
+
+    def _start_anew(self) -> None:
+        self._order = self.book.order
+        self._revision = self.book.revision
+        self._moved.update(self._timelines)
+        self._timelines.clear()
+        self._users.clear()
+        self._looked.clear()
+        self._judgements.clear()
+        self._pending.clear()
+        self._kin_users.clear()
+        self._dirty = [(place, step) for place, step in enumerate(self._order)]
+
+    def _judge(self, place: int, step: Step) -> None:
+        self.judged += 1
+        view = View(self._timelines, place)
+        judge = self._judge_at(view)
+        judgement = judge.judge(step)
+        self._register(step.id, view.looked)
+        earlier = self._judgements.get(step.id, NEVER_RAN)
+        before = earlier.gives
+        self._judgements[step.id] = judgement
+        self._note_kinship(place, step.id, earlier, judgement)
+        if judgement.verdict in (Verdict.STALE, Verdict.WAITS):
+            self._pending.add(step.id)
+        else:
+            self._pending.discard(step.id)
+        for slot in before.keys() | judgement.gives.keys():
+            if before.get(slot) != judgement.gives.get(slot):
+                self._give(slot, place, judgement.gives.get(slot))
+
+    def _judge_at(self, view: View) -> Judge:
+        self._kinship.asked = False
+        return Judge(self.book, view, self.outside, self._timelines, self._kinship)
+
+    def _note_kinship(self, place: int, step: str, earlier: Judgement, now: Judgement) -> None:
+        """Judge those again that asked for kinship below a step whose part in it changed."""
+        (self._kin_users.add if self._kinship.asked else self._kin_users.discard)(step)
+        if self._kin_users and _kinship_made(earlier) != _kinship_made(now):
+            for user in self._kin_users:
+                at = self.book.place(user)
+                if at is not None and at > place:
+                    heappush(self._dirty, (at, user))
+
+    def _register(self, step: str, looked: set[Slot]) -> None:
+        before = self._looked.get(step, set())
+        for slot in before - looked:
+            self._users[slot].discard(step)
+        for slot in looked - before:
+            self._users.setdefault(slot, set()).add(step)
+        self._looked[step] = looked
+
+    def _give(self, slot: Slot, place: int, bound: Bound | None) -> None:
+        self._moved.add(slot)
+        timeline = self._timelines.setdefault(slot, Timeline())
+        before = timeline.get(place)
+        is_new = (before is None) != (bound is None) or _writes(before, self._order[place]) != _writes(
+            bound, self._order[place]
+        )
+        timeline.give(place, bound)
+        end = timeline.next_after(place)
+        for user in self._users.get(slot, ()):
+            at = self.book.place(user)
+            if at is not None and at > place and (end is None or at <= end):
+                heappush(self._dirty, (at, user))
+        if is_new:
+            self._tell_earlier_writers(slot, place, timeline)
+
+    def _tell_earlier_writers(self, slot: Slot, place: int, timeline: Timeline) -> None:
+        """Who is the last writer of a file, and what is defined below, depends on later steps."""
+        earlier = self._users.get(slot, ()) if slot.kind != FILE else {self._order[at] for at in timeline}
+        for user in earlier:
+            at = self.book.place(user)
+            if at is not None and at < place and self._hangs_on_later(user, slot):
+                heappush(self._dirty, (at, user))
+
+    def _hangs_on_later(self, user: str, slot: Slot) -> bool:
+        return slot.kind == FILE or self.book.steps[user].trace is None
+
+
+def _writes(bound: Bound | None, step: str) -> bool:
+    return bound is not None and bound.is_written_by(step)
+
+
+def _kinship_made(judgement: Judgement) -> tuple[object, ...]:
+    kin = frozenset(slot for slot, bound in judgement.gives.items() if bound.kin)
+    return kin, judgement.reached if kin else ()
