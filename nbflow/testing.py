@@ -186,7 +186,7 @@ class Notebook:
 
     def rename(self, cell: str, name: str) -> None:
         """Give a cell's step another name."""
-        self.step(cell).name = name
+        self.book.rename(cell, name)
 
     def run(self, cell: str) -> Action:
         """Run a cell as its user would: a plain one at once, a task incrementally."""

@@ -69,6 +69,25 @@ class TestDocumentation:
         assert [item for item in exported if not hasattr(module, item)] == []
 
 
+class TestReadme:
+    """README says what is so."""
+
+    def test_its_examples_run(self) -> None:
+        """Each of them gives what it says."""
+        readme = PACKAGE.parent / "README.md"
+        assert doctest.testfile(str(readme), module_relative=False).failed == 0
+
+    def test_it_names_every_module(self) -> None:
+        """A new file needs a row in the table of places."""
+        readme = (PACKAGE.parent / "README.md").read_text()
+        modules = {
+            path.stem for path in FILES if path.stem != "__init__" and path.parent.name != "task_runners"
+        }
+        assert {name for name in modules if f"`{name}`" not in readme and f"/{name}.py`" not in readme} <= {
+            path.stem for path in (PACKAGE / "analysis").iterdir()
+        }
+
+
 class TestImports:
     """Importing the core is cheap."""
 

@@ -317,7 +317,15 @@ class Workspace:
                 self.unbind(key)
         for versions in _by_unit(stand):
             if not all(self.holds(key, version) for key, version in versions.items()):
-                self.place(versions)
+                self.place(self._with_holders(versions))
+
+    def _with_holders(self, versions: Mapping[str, Version]) -> Mapping[str, Version]:
+        """With the names that hold members of the unit already: a unit is one copy, never mixed."""
+        members = next(iter(versions.values())).output.members
+        labels = {key: self.labels[key] for key in members if key in self.labels}
+        mates = {key: label.version for key, label in labels.items() if label.version}
+        unit = next(iter(versions.values()))
+        return {key: mate for key, mate in mates.items() if mate.is_same(unit)} | dict(versions)
 
     def _give_back(self, saved: Mapping[str, tuple[object, Label | None]]) -> None:
         changed: dict[str, Version | None] = {}

@@ -123,7 +123,7 @@ def make_trace(
     Raises:
         InternalError: If the observation is not one of a completed execution.
     """
-    if observation.error is not None or observation.watch is None:
+    if not observation.is_whole or observation.watch is None:
         raise InternalError(f"A run of {maker.step.name} that did not complete cannot make a trace.")
     watch = observation.watch
     outputs = [output for output in observation.outputs if _is_slot_output(output, body, seen)]

@@ -302,6 +302,8 @@ class Kinship:
             there = View(self._timelines, place)
             reached_there = self._judgements[maker].reached
             near = {slot for slot in reached_there if not is_code(there.bound(slot))}
+            versions = [version for slot in near if (version := there.bound(slot).version) is not None]
+            near = near.union(*(there.members(version) for version in versions))
             todo += [step for slot in near for step in there.bound(slot).kin]
             found |= near
         return found

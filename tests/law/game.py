@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from nbflow.store.digests import digest, fingerprint
 from nbflow.testing import Notebook
-from nbflow.types import UNBOUND, Hold, Verdict
+from nbflow.types import UNBOUND, Hold, Standing, Verdict
 from tests.law.notebooks import DATA, FILES, FUNCTIONS, LIBRARY, PRELUDE, Author
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ class Game:
         poisoned: set[str] = set()
         with self.beside():
             for step in self.notebook.book:
-                if step.ran is None:
+                if step.ran is None or step.standing is Standing.GONE:
                     continue
                 truth = self.run_plainly(step.ran.source, step.parameters, names)
                 may = step.ran.analysis

@@ -1,0 +1,138 @@
+"""The law of the project: nothing is called fresh that a fresh run would not give.
+
+A nightly range of games is played by `make law`; here are a few hundred, and the defects that
+the games must catch.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nbflow.testing import Notebook
+from nbflow.types import Verdict
+from tests.law.game import Game, Tally, play, play_on
+from tests.law.nightly import MIXES
+from tests.law.planted import CAUGHT, KEEPS_TRACE, VARIANTS, is_caught, planted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GAMES = 12
+"""Games a mix in each run of the tests; the nightly range has a hundred times as many."""
+
+
+@pytest.fixture(autouse=True)
+def outside(tmp_path: Path) -> Iterator[None]:
+    """Games change the working folder, the path of imports and loaded modules."""
+    folder, path, bytecode = Path.cwd(), list(sys.path), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    os.chdir(tmp_path)
+    yield
+    os.chdir(folder)
+    sys.path[:] = path
+    sys.dont_write_bytecode = bytecode
+    sys.modules.pop("library", None)
+
+
+class TestNeverStale:
+    """Every claim of freshness is compared with a fresh plain-Python run."""
+
+    @pytest.mark.parametrize("mix", MIXES, ids="+".join)
+    def test_no_claim_is_wrong_and_most_that_could_be_made_are_made(
+        self, mix: tuple[str, ...], tmp_path: Path
+    ) -> None:
+        """Always saying 'stale' would be right as well, so the claims are counted, too."""
+        tally = Tally()
+        for seed in range(GAMES):
+            play(seed, mix, tmp_path / str(seed), tally)
+        assert tally.wrong == []
+        assert tally.fresh > (0.45 if {"restart", "hold"} & set(mix) else 0.7) * tally.checks
+
+    def test_few_steps_are_called_stale_though_equal(self, tmp_path: Path) -> None:
+        """Over all mixes without holds at most one in twenty."""
+        tally = Tally()
+        for mix in (mix for mix in MIXES if "hold" not in mix):
+            for seed in range(500, 504):
+                play(seed, mix, tmp_path / "+".join(mix) / str(seed), tally)
+        assert tally.needless <= 0.05 * tally.checks
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(random=st.randoms(use_true_random=False), mix=st.sampled_from(MIXES))
+    def test_no_claim_is_wrong_in_a_notebook_that_hypothesis_finds(
+        self, random: Random, mix: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        """The same with a search that shrinks what it finds."""
+        tally = Tally()
+        play_on(Game(random, mix, tmp_path_factory.mktemp("game") / "x"), tally, actions=6)
+        assert tally.wrong == []
+
+
+class TestNothingRunsTwice:
+    """A body runs only where no trace fits."""
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_a_second_flow_run_executes_only_what_failed(self, seed: int, tmp_path: Path) -> None:
+        """Whatever happened before, what the first one brought up to date stays so."""
+        game = play(seed, ("all", "order"), tmp_path / "game", Tally())
+        failed = game.notebook.flow().errors.keys()
+        assert set(game.notebook.flow().executed) <= failed | later_readers(game)
+
+    @pytest.mark.parametrize("seed", range(10))
+    def test_going_back_to_an_earlier_text_is_a_hit(self, seed: int, tmp_path: Path) -> None:
+        """Edit, run, undo, run: the second text's trace is found, its body does not run."""
+        game = Game(Random(seed), ("base",), tmp_path / "game")
+        game.notebook.flow()
+        tasks = [cell for cell in game.cells if not game.notebook.step(cell).plain]
+        for cell in tasks:
+            before = game.notebook.step(cell).body.source
+            if game.notebook.verdict(cell) is not Verdict.FRESH:
+                continue
+            game.notebook.edit(cell, "a = [0]")
+            game.notebook.run(cell)
+            game.notebook.edit(cell, before)
+            assert cell not in game.notebook.run(cell).executed
+
+
+def later_readers(game: Game) -> set[str]:
+    """Steps that can never be up to date: those that wait, and those that read what they write."""
+    done = (Verdict.FRESH, Verdict.AS_OF)
+    return {step.id for step in game.notebook.book if game.notebook.verdict(step.id) not in done}
+
+
+class TestPlantedDefects:
+    """A law that no defect breaks proves nothing."""
+
+    @pytest.mark.parametrize("name", VARIANTS)
+    def test_the_law_catches_it(self, name: str) -> None:
+        """Each sentence of the rule that is left out makes some game wrong."""
+        assert is_caught(VARIANTS[name], CAUGHT[name])
+
+    def test_it_catches_a_failed_step_that_keeps_its_older_trace(self) -> None:
+        """A cell that worked once and fails now, for a reason that nobody can see, is not fresh."""
+        with planted(KEEPS_TRACE):
+            assert flaky_verdicts() == [Verdict.FRESH, Verdict.FRESH]
+        assert flaky_verdicts() == [Verdict.WAITS, Verdict.WAITS]
+
+
+def flaky_verdicts() -> list[Verdict]:
+    """What is said of a cell, and of its reader, that worked first and failed when run again."""
+    notebook = Notebook()
+    cells = [
+        notebook.add("import sys\nif hasattr(sys, 'flaky'): raise OSError\nx = 1", plain=True),
+        notebook.add("y = x + 1"),
+    ]
+    notebook.run_all()
+    sys.flaky = True  # type: ignore[attr-defined]
+    try:
+        notebook.run(cells[0])
+    finally:
+        del sys.flaky  # type: ignore[attr-defined]
+    return [notebook.verdict(cell) for cell in cells]
