@@ -17,7 +17,7 @@ from nbflow.engine.drive import calls_user_code
 from nbflow.engine.enact import StepRuns
 from nbflow.engine.observe import Observer
 from nbflow.engine.plan import Action, Work
-from nbflow.engine.slots import Kind, Outside, slot_of
+from nbflow.engine.slots import ContextKind, Kind, Outside, slot_of
 from nbflow.engine.sweep import Sweep
 from nbflow.store.digests import digest
 from nbflow.store.environment import EnvironmentKind, PackageKind
@@ -131,7 +131,12 @@ class Notebook:
             PackageKind(),
             EnvironmentKind(b""),
         ]
-        named = {**{kind.name: kind for kind in kinds}, "parameter": self.parameters, **self.kinds}
+        named = {
+            **{kind.name: kind for kind in kinds},
+            "parameter": self.parameters,
+            "context": ContextKind(),
+            **self.kinds,
+        }
         self.outside = Outside(named)
         self.sweep = Sweep(self.book, self.outside)
         self.workspace = Workspace(self.names, self.store(self.names))

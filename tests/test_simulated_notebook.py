@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,11 +17,10 @@ from nbflow.store.memory import MemoryStore
 from nbflow.testing import FakeClock, Notebook, executed
 from nbflow.types import Cause, Hold, Verdict
 from tests.cells import causes, change, kept, opened, root_cause, values, verdicts
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 def read(name: str, path: str) -> str:

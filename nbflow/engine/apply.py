@@ -321,11 +321,9 @@ class Workspace:
 
     def _with_holders(self, versions: Mapping[str, Version]) -> Mapping[str, Version]:
         """With the names that hold members of the unit already: a unit is one copy, never mixed."""
-        members = next(iter(versions.values())).output.members
-        labels = {key: self.labels[key] for key in members if key in self.labels}
-        mates = {key: label.version for key, label in labels.items() if label.version}
-        unit = next(iter(versions.values()))
-        return {key: mate for key, mate in mates.items() if mate.is_same(unit)} | dict(versions)
+        version, *_ = versions.values()
+        held = {key: self.labels[key].version for key in version.output.members if key in self.labels}
+        return {key: mate for key, mate in held.items() if mate and version.is_same(mate)} | dict(versions)
 
     def _give_back(self, saved: Mapping[str, tuple[object, Label | None]]) -> None:
         changed: dict[str, Version | None] = {}

@@ -12,9 +12,10 @@ from functools import lru_cache
 from os import PathLike
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
+from nbflow.context import IDENTITIES, watched_by
 from nbflow.engine.apply import Label, Workspace
 from nbflow.engine.generators import current_state, loaded_generators
-from nbflow.engine.slots import is_kept_in_memory, slot_of
+from nbflow.engine.slots import context_digest, is_kept_in_memory, slot_of
 from nbflow.store.digests import Fingerprint, unit_digest
 from nbflow.store.modules import note_loaded, purge_changed_modules
 from nbflow.types import UNBOUND, Output
@@ -59,6 +60,8 @@ class Observation:
         watch: Files and the rest of the outside, as watched; None where it never started.
         started: When it started, seconds since the epoch.
         seconds: How long it took.
+        drew: The generators whose state it moved or set.
+        context: Digests of what it read from `nbflow.context`, by key.
     """
 
     error: BaseException | None
@@ -68,6 +71,7 @@ class Observation:
     started: float
     seconds: float
     drew: frozenset[str] = field(default_factory=frozenset[str])
+    context: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
 
     @property
     def failure(self) -> str:
@@ -150,7 +154,13 @@ class Observer:
         size = len(names)
         error: BaseException | None = None
         inputs: list[object] = [value for value in before.values() if isinstance(value, _MAY_NAME_FILES)]
-        with self._files.watch(body.analysis.paths, inputs) as watch:
+        asked: dict[str, str | None] = {}
+
+        def note(key: str, value: object) -> None:
+            if key not in IDENTITIES:
+                asked.setdefault(key, context_digest(value))
+
+        with self._files.watch(body.analysis.paths, inputs) as watch, watched_by(note):
             started = self._clock()
             try:
                 self._run_body(step, body)
@@ -163,7 +173,9 @@ class Observer:
         drew = self._drawn(reseeds=reached.reseeds)
         assigned = body.analysis.writes | body.analysis.deletes if error is None else frozenset[str]()
         outputs = self._outputs(changed | drew | assigned)
-        return Observation(error, frozenset(changed), outputs, watch, started, seconds, frozenset(drew))
+        return Observation(
+            error, frozenset(changed), outputs, watch, started, seconds, frozenset(drew), asked
+        )
 
     def _rebound(self, before: Mapping[str, object], reached: Reached, size: int) -> set[str]:
         """The names that now stand for another object than before, or for none."""

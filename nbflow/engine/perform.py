@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from nbflow.engine.sweep import Sweep
     from nbflow.states import Origin
 
+_UNSEEN: Final = "unseen"
+"""The digest of a slot of which nobody could tell what it held: no later content equals it."""
 _SEEDED: Final = tuple(slot_of(key) for key in GENERATORS)
 
 
@@ -213,9 +215,9 @@ class Performer:
         outside = self._sweep.outside
         known = ((slot, outside.digest(slot)) for slot in slots)
         return [
-            Entry(Looked(slot), digest, outside.show(slot))
+            Entry(Looked(slot), digest or _UNSEEN, outside.show(slot))
             for slot, digest in known
-            if digest is not None and (digest != UNBOUND or slot.kind in ("environment", "parameter"))
+            if digest != UNBOUND or slot.kind in ("environment", "parameter")
         ]
 
     def _imports(self, body: Body, writers: Iterable[str]) -> list[str]:

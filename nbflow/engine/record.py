@@ -128,7 +128,12 @@ def make_trace(
     watch = observation.watch
     outputs = [output for output in observation.outputs if _is_slot_output(output, body, seen)]
     written = {key_of(output.slot) for output in outputs if is_kept_in_memory(output.slot)}
-    entries = [*_memory_entries(body, seen, written, observation.drew), *asked, *_file_entries(watch)]
+    entries = [
+        *_memory_entries(body, seen, written, observation.drew),
+        *asked,
+        *_context_entries(observation),
+        *_file_entries(watch),
+    ]
     outputs += [Output(Slot(FILE, path), digest, digest) for path, digest in sorted(watch.written.items())]
     definitions = {output.slot.locator for output in outputs if output.sort != "value"}
     return Trace(
@@ -164,6 +169,12 @@ def _memory_entries(body: Body, seen: Seen, written: set[str], drew: frozenset[s
             yield replace(entry, looked=Looked(slot, whole_unit=True), digest=unit)
         else:
             yield from seen.parts.get(slot, (entry,))
+
+
+def _context_entries(observation: Observation) -> Iterator[Entry]:
+    for key, digest in observation.context.items():
+        # A value without a digest compares with nothing, so that the entry is never the same again.
+        yield Entry(Looked(Slot("context", key)), digest or "no digest")
 
 
 def _file_entries(watch: Watch) -> Iterator[Entry]:

@@ -10,7 +10,10 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Final, Protocol
 
-from nbflow.types import Slot
+from nbflow.context import MISSING, context
+from nbflow.exceptions import DigestError
+from nbflow.store.digests import digest
+from nbflow.types import UNBOUND, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +54,30 @@ def key_of(slot: Slot) -> str:
 def is_kept_in_memory(slot: Slot) -> bool:
     """Whether the slot's content is an object of the workspace rather than a file."""
     return slot.kind in (NAME, RANDOM)
+
+
+class ContextKind:
+    """What `nbflow.context` holds, by value; identifiers and counts of runs are nobody's input."""
+
+    name = "context"
+
+    def now(self, locator: str) -> str | None:
+        """The digest of the present value."""
+        return context_digest(context.get(locator, MISSING))
+
+    def show(self, locator: str) -> str:
+        """The present value, shortened."""
+        return repr(context.get(locator))[:60]
+
+
+def context_digest(value: object) -> str | None:
+    """The digest of a value of the context; None for one that has no digest."""
+    if value is MISSING:
+        return UNBOUND
+    try:
+        return digest(value)
+    except DigestError:
+        return None
 
 
 class Outside:

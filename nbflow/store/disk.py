@@ -89,10 +89,13 @@ class DiskStore:
     def lists(self, static_key: str) -> tuple[InputList, ...]:
         """Return the input lists of a code, newest first."""
         try:
-            return self._traces.lists(static_key) or self._spare.lists(static_key)
+            found = self._traces.lists(static_key)
         except FAULTS as error:
             self._fault(error)
-        return self._spare.lists(static_key)
+            found = ()
+        if not found and static_key in self._traces.reasons:
+            self._tell_refused(self._traces.reasons[static_key])
+        return found or self._spare.lists(static_key)
 
     def find(self, action_key: str) -> tuple[Trace, ...]:
         """Return the traces under a key, newest first."""
