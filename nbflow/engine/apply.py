@@ -264,14 +264,15 @@ class Workspace:
         held.values[key] = value
         held.memory |= label.memory
 
-    def keep_unchanged(self, key: str, value: object) -> None:
-        """Keep an object that lost its name, if it still is the version that the key held."""
+    def let_go(self, key: str, value: object, *, may_have_changed: bool) -> None:
+        """Keep an object that lost its name, if it still is the version that the key held; else spend it."""
         label = self.labels[key]
-        if label.version is None or self.is_stored({key: label.version}):
-            return
-        now = self.look_at(value) if label.memory else None
-        if now is None or now.digest == label.digest:
-            self.keep(key, value, replace(label, memory=now.memory if now else label.memory))
+        now = self.look_at(value) if may_have_changed and label.memory else None
+        moved = now is not None and not label.is_private and now.memory != label.memory
+        if now is not None and (moved or now.digest != label.digest):
+            self.spend(label.memory | now.memory)
+        else:
+            self.keep(key, value, label)
 
     def ensure(self, keys: Iterable[str]) -> None:
         """Give a label to what stands under these keys without one."""

@@ -191,8 +191,9 @@ class Observer:
         workspace = self._workspace
         suspects = set(reached.inputs) if reached.complete else set(workspace.labels)
         groups = {key: workspace.group(key) for key in suspects | rebound}
-        suspects = suspects.union(*groups.values()) & workspace.names.keys()
-        self._keep_replaced(before, rebound)
+        suspects = suspects.union(*groups.values())
+        self._let_go(before, rebound, suspects)
+        suspects &= workspace.names.keys()
         mutated = {key for key in suspects - rebound if self._is_mutated(key)}
         for key in rebound:
             workspace.note(key, before.get(key, _MISSING))
@@ -219,10 +220,10 @@ class Observer:
         self._workspace.spend(self._workspace.labels[key].memory)
         self._relabel(key)
 
-    def _keep_replaced(self, before: Mapping[str, object], rebound: set[str]) -> None:
+    def _let_go(self, before: Mapping[str, object], rebound: set[str], suspects: set[str]) -> None:
         """An object that only lost its name still is its version, if nothing changed in it."""
         for key in rebound & self._workspace.labels.keys() & before.keys():
-            self._workspace.keep_unchanged(key, before[key])
+            self._workspace.let_go(key, before[key], may_have_changed=key in suspects)
 
     def define(self, body: Body, step: Step, key: str, version: Version) -> bool:
         """Run a definition alone; whether it gave the very content of the version."""

@@ -83,6 +83,7 @@ class Game:
         if self.author.uses("parameters"):
             self.notebook.add_parameters("year = 1")
         cells = [*self.author.prologue(), *(self.author.cell() for _ in range(random.randrange(2, 6)))]
+        self.fixed = len(self.notebook.book)
         self.cells = [self.notebook.add(cell.source, plain=cell.plain) for cell in cells]
         self.notebook.run_all()
 
@@ -162,14 +163,14 @@ class Game:
         if len(self.cells) >= 8:
             return "insert nothing"
         cell = self.author.cell()
-        place = self.random.randrange(1, len(self.notebook.book) + 1)
+        place = self.random.randrange(self.fixed, len(self.notebook.book) + 1)
         self.cells.append(self.notebook.add(cell.source, plain=cell.plain, at=place))
         return f"insert {self.cells[-1]} at {place}"
 
     def move(self) -> str:
         """Give a cell another place."""
         cell = self.pick()
-        place = self.random.randrange(1, len(self.notebook.book))
+        place = self.random.randrange(self.fixed, len(self.notebook.book))
         self.notebook.move(cell, place)
         return f"move {cell} to {place}"
 
