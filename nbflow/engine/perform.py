@@ -215,7 +215,8 @@ class Performer:
         outside = self._sweep.outside
         known = ((slot, outside.digest(slot)) for slot in slots)
         return [
-            Entry(Looked(slot), digest or _UNSEEN, outside.show(slot))
+            # What nobody can tell now compares with nothing later: such a result is never fresh.
+            Entry(Looked(slot), digest or "unknown", outside.show(slot))
             for slot, digest in known
             if digest != UNBOUND or slot.kind in ("environment", "parameter")
         ]

@@ -8,13 +8,16 @@ import os
 import sys
 import time
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from importlib import util
 from importlib.machinery import PathFinder
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Final, cast
 
+import xxhash
+
 from nbflow.store.paths import absolute
+from nbflow.store.watching import unwatched
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ _PYC_HEADER_BYTES: Final = 16
 
 
 class ModuleKind:
-    """The content of the file behind a local module.
+    """The content of the file behind a local module, and of the local modules that it imports.
 
     Args:
         files: The session's files.
@@ -40,7 +43,7 @@ class ModuleKind:
         self._files = files
 
     def now(self, locator: str) -> str:
-        """Digest of the file, `UNBOUND` for what is no local module."""
+        """Digest of the files, `UNBOUND` for what is no local module."""
         return module_digest(locator, self._files)
 
     def show(self, locator: str) -> str:
@@ -76,9 +79,37 @@ def _namespace(module: object) -> Mapping[str, object]:
 
 
 def module_digest(name: str, files: Files) -> str:
-    """Digest of the content of a local module's file, or `UNBOUND`."""
-    path = module_file(name, files)
-    return UNBOUND if path is None else files.digest(path)
+    """Digest of the files of a local module and of all local modules that it imports, or `UNBOUND`.
+
+    A change in any of them may change what the module does. Imports are found in the source, so
+    that nothing has to be loaded.
+    """
+    paths = _files_behind(name, files)
+    digests = [files.digest(path) for path in sorted(paths)]
+    if len(digests) < 2:
+        return digests[0] if digests else UNBOUND
+    return xxhash.xxh3_128("".join(digests).encode()).hexdigest()
+
+
+def _files_behind(name: str, files: Files) -> set[str]:
+    found: set[str] = set()
+    seen: set[str] = set()
+    todo = [name]
+    while todo:
+        module = todo.pop()
+        path = module_file(module, files) if module and module not in seen else None
+        seen.add(module)
+        if path is not None and path not in found:
+            found.add(path)
+            todo += [module.rpartition(".")[0], *_source_imports(module, path, files.digest(path))]
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _source_imports(name: str, path: str, digest: str) -> frozenset[str]:
+    """What a module's source imports; `digest` says which content is meant."""
+    is_package = os.path.basename(path) == "__init__.py"
+    return frozenset(_imports_in(path, name if is_package else name.rpartition(".")[0]))
 
 
 def _origin_of(name: str) -> str | None:
@@ -247,12 +278,17 @@ def _home_of(value: object) -> str:
 
 def _imported_names(name: str, known: _Loaded) -> set[str]:
     """The modules that a module's source imports: a constant does not tell where it came from."""
+    return _imports_in(
+        known.path, str(_namespace(known.module).get("__package__") or name.rpartition(".")[0])
+    )
+
+
+def _imports_in(path: str, package: str) -> set[str]:
     try:
-        with open(known.path, "rb") as stream:
+        with unwatched(), open(path, "rb") as stream:
             tree = ast.parse(stream.read())
     except (OSError, SyntaxError, ValueError):
         return set()
-    package = str(_namespace(known.module).get("__package__") or name.rpartition(".")[0])
     return {found for node in ast.walk(tree) for found in _imports_of(node, package)}
 
 

@@ -1,0 +1,211 @@
+"""The workspace: names put back in units, live objects kept, the right versions standing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nbflow.engine.apply import Label, Workspace
+from nbflow.engine.bind import Version
+from nbflow.store.digests import unit_digest
+from nbflow.store.memory import MemoryStore
+from nbflow.types import Output, Slot
+
+
+class Desk:
+    """A workspace over a few names, and versions made of what they hold."""
+
+    def __init__(self, budget: int = 2**20, **names: Any) -> None:
+        self.names: dict[str, Any] = dict(names)
+        self.store = MemoryStore(self.names, budget=budget)
+        self.workspace = Workspace(self.names, self.store)
+
+    def make(self, *keys: str, step: str = "s", stored: bool = True) -> dict[str, Version]:
+        """Label what these keys hold as one unit that a step made, and store it."""
+        looks = {key: self.workspace.look(key) for key in keys}
+        unit = unit_digest({key: self.names[key] for key in keys}, self.names) if len(keys) > 1 else ""
+        outputs = {
+            key: Output(Slot("name", key), looks[key].digest, unit or looks[key].digest, keys) for key in keys
+        }
+        versions = {key: Version(step, output) for key, output in outputs.items()}
+        for key, version in versions.items():
+            self.workspace.label(key, Label(looks[key].digest, looks[key].memory, version))
+        if stored:
+            self.store.put(next(iter(outputs.values())).unit, tuple(self.names[key] for key in keys))
+        return versions
+
+    def rebind(self, **names: Any) -> None:
+        """Bind names as a body does: the workspace is told what they hold."""
+        for key, value in names.items():
+            self.workspace._keep(key)
+            self.names[key] = value
+            now = self.workspace.look(key)
+            self.workspace.label(key, Label(now.digest, now.memory))
+
+
+class TestLabels:
+    """What a key holds, and with whom it shares memory."""
+
+    def test_names_that_share_memory_are_a_group(self) -> None:
+        """Also over a third one."""
+        inner = [1]
+        desk = Desk(a=inner, b=[inner], c=[inner, 2], d=[1])
+        desk.workspace.ensure("abcd")
+        assert desk.workspace.group("a") == {"a", "b", "c"}
+        assert desk.workspace.group("d") == {"d"}
+        desk.workspace.label("c", None)
+        assert desk.workspace.group("c") == {"c"}
+        assert desk.workspace.group("b") == {"a", "b"}
+
+    def test_immutable_values_share_nothing(self) -> None:
+        """One object under two names, and nobody can tell."""
+        desk = Desk(a=(1, "x"), b=None)
+        desk.names["b"] = desk.names["a"]
+        desk.workspace.ensure("ab")
+        assert desk.workspace.group("a") == {"a"}
+
+    def test_a_key_holds_a_version_not_an_equal_value(self) -> None:
+        """By who made it."""
+        desk = Desk(a=[1])
+        (version,) = desk.make("a").values()
+        assert desk.workspace.holds("a", version)
+        assert not desk.workspace.holds("a", Version("other", version.output))
+        assert not desk.workspace.holds("b", version)
+
+    def test_a_value_without_a_digest_stands_for_itself(self) -> None:
+        """The same object gives the same token, another one another."""
+        desk = Desk(a=(x for x in ()), b=(x for x in ()))
+        look = desk.workspace.look
+        assert look("a").digest == look("a").digest != look("b").digest
+
+
+class TestPlacing:
+    """Units are put back together."""
+
+    def test_nothing_is_done_where_it_stands(self) -> None:
+        """The object stays the same."""
+        desk = Desk(a=[1])
+        before, versions = desk.names["a"], desk.make("a")
+        assert desk.workspace.place(versions)
+        assert desk.names["a"] is before
+
+    def test_an_equal_value_of_somebody_else_is_replaced(self) -> None:
+        """By version, not by digest."""
+        desk = Desk(a=[1])
+        versions = desk.make("a")
+        desk.rebind(a=[1])
+        assert desk.workspace.place(versions)
+        assert desk.workspace.holds("a", versions["a"])
+
+    def test_two_names_come_from_one_copy(self) -> None:
+        """What is changed through one is seen through the other."""
+        inner = [1]
+        desk = Desk(a=inner, b=[inner])
+        versions = desk.make("a", "b")
+        desk.rebind(a=[5], b=[6])
+        assert desk.workspace.place(versions)
+        desk.names["a"].append(2)
+        assert desk.names["b"] == [[1, 2]]
+        assert inner == [1]
+
+    def test_a_name_outside_the_unit_keeps_its_object(self) -> None:
+        """The unit gets a copy of its own."""
+        inner = [1]
+        desk = Desk(a=inner, z=None)
+        versions = desk.make("a")
+        desk.rebind(z=inner)
+        assert desk.workspace.place(versions)
+        assert desk.names["a"] is not desk.names["z"] is inner
+
+    @pytest.mark.parametrize("stored", [True, False])
+    def test_it_does_not_depend_on_the_store(self, stored: bool) -> None:
+        """An object that lost its name is kept where it is not stored."""
+        desk = Desk(a=[1])
+        versions = desk.make("a", stored=stored)
+        desk.rebind(a=[2])
+        assert desk.workspace.is_available(versions)
+        assert desk.workspace.place(versions)
+        assert desk.names["a"] == [1]
+
+    def test_a_spent_unit(self) -> None:
+        """Is told, and nothing is touched."""
+        desk = Desk(a=[1])
+        versions = desk.make("a", stored=False)
+        memory = desk.workspace.labels["a"].memory
+        desk.rebind(a=[2])
+        desk.workspace.spend(memory)
+        assert not desk.workspace.is_available(versions)
+        assert not desk.workspace.place(versions)
+        assert desk.names["a"] == [2]
+
+    def test_what_nobody_is_bound_to_is_let_go(self) -> None:
+        """Memory is not kept for history."""
+        desk = Desk(a=[1])
+        versions = desk.make("a", stored=False)
+        desk.rebind(a=[2])
+        desk.workspace.prune(lambda: {versions["a"].output.unit})
+        assert desk.workspace.is_available(versions)
+        desk.workspace.prune(set)
+        assert not desk.workspace.is_available(versions)
+
+    def test_unbinding(self) -> None:
+        """A name that is not there stays away; an unstored object can come back."""
+        desk = Desk(a=[1])
+        versions = desk.make("a", stored=False)
+        desk.workspace.unbind("a")
+        desk.workspace.unbind("never")
+        assert desk.names == {}
+        assert desk.workspace.place(versions)
+        assert desk.names == {"a": [1]}
+
+
+class TestActions:
+    """What stands when an action ends."""
+
+    def test_what_is_not_to_stand_goes_back(self) -> None:
+        """To the very objects of before."""
+        desk = Desk(a=[1], b=[2])
+        first, _ = desk.make("a"), desk.make("b")
+        desk.rebind(a=[7])
+        before = dict(desk.names)
+        desk.workspace.begin()
+        desk.workspace.place(first)
+        desk.workspace.unbind("b")
+        desk.workspace.settle({})
+        assert all(desk.names[key] is before[key] for key in "ab")
+
+    def test_what_stands(self) -> None:
+        """Versions, or nothing."""
+        desk = Desk(a=[1], b=[2])
+        first, _ = desk.make("a"), desk.make("b")
+        desk.rebind(a=[7])
+        desk.workspace.begin()
+        desk.workspace.settle({"a": first["a"], "b": None})
+        assert desk.names == {"a": [1]}
+
+    def test_a_unit_is_never_mixed(self) -> None:
+        """A member that comes back brings those that are there already: they are one copy."""
+        inner = [1]
+        desk = Desk(a=inner, b=[inner])
+        versions = desk.make("a", "b")
+        desk.rebind(a=[5])
+        desk.workspace.begin()
+        desk.workspace.settle({"a": versions["a"]})
+        desk.names["a"].append(2)
+        assert desk.names["b"] == [[1, 2]]
+
+    def test_an_object_that_was_changed_does_not_go_back(self) -> None:
+        """Its version does, from the store."""
+        desk = Desk(a=[1])
+        desk.make("a")
+        changed = desk.names["a"]
+        desk.workspace.begin()
+        desk.workspace.note("a")
+        changed.append(2)
+        desk.workspace.spend(desk.workspace.labels["a"].memory)
+        now = desk.workspace.look("a")
+        desk.workspace.label("a", Label(now.digest, now.memory))
+        desk.workspace.settle({})
+        assert desk.names["a"] == [1]
+        assert desk.names["a"] is not changed

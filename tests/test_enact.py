@@ -1,0 +1,139 @@
+"""Runs of steps: each execution and each reuse is one run with states and a record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from nbflow.engine.enact import StepRuns
+from nbflow.retries import Retries
+from nbflow.states import Origin
+from nbflow.store.memory import MemoryHistory
+from nbflow.testing import FakeClock, Notebook, inline
+from tests.cells import change, opened
+
+if TYPE_CHECKING:
+    from nbflow.engine.observe import Observation
+
+
+def paths(notebook: Notebook, cell: str) -> list[list[str]]:
+    """The names of the states of each run of a cell, oldest run first."""
+    history = notebook.workspace.store.history
+    runs = reversed(history.runs(step=cell, limit=1000))
+    return [[transition.name for transition in history.transitions(run.id)] for run in runs]
+
+
+class TestPaths:
+    """The states of a run."""
+
+    def test_an_execution(self) -> None:
+        """Pending, running, completed."""
+        notebook, cells = opened("a = 1")
+        assert paths(notebook, cells[0]) == [["Pending", "Running", "Completed"]]
+
+    def test_a_reuse(self) -> None:
+        """Is one run that ends Cached, without a body."""
+        notebook, cells = opened("a = 1")
+        change(notebook, cells[0], "a = 2")
+        change(notebook, cells[0], "a = 1")
+        assert paths(notebook, cells[0])[-1] == ["Pending", "Cached"]
+
+    def test_a_task_that_is_up_to_date(self) -> None:
+        """Has no new run: verification creates none."""
+        notebook, cells = opened("a = 1", "b = a")
+        notebook.flow()
+        assert len(paths(notebook, cells[0])) == len(paths(notebook, cells[1])) == 1
+
+    def test_a_failure(self) -> None:
+        """With the error in its message."""
+        notebook, cells = opened("1 / 0")
+        assert paths(notebook, cells[0]) == [["Pending", "Running", "Failed"]]
+        history = notebook.workspace.store.history
+        (run,) = history.runs(step=cells[0])
+        assert "division by zero" in history.transitions(run.id)[-1].message
+
+    def test_retries_are_attempts_of_one_run(self) -> None:
+        """Not runs of their own."""
+        notebook = Notebook()
+        cell = notebook.add("1 / 0")
+        notebook.step(cell).retries = Retries(limit=2)
+        notebook.run(cell)
+        assert paths(notebook, cell) == [["Pending", "Running", "Retrying", "Retrying", "Failed"]]
+        assert notebook.log == [cell] * 3
+
+    def test_a_delay_without_anybody_to_wait_parks_the_run(self) -> None:
+        """It can be resumed from its history."""
+        notebook = Notebook()
+        cell = notebook.add("1 / 0")
+        notebook.step(cell).retries = Retries(limit=1, delays=(60.0,))
+        notebook.run(cell)
+        assert paths(notebook, cell) == [["Pending", "Running", "AwaitingRetry"]]
+        assert notebook.step(cell).trace is None
+
+
+class TestRecords:
+    """What is known of a run."""
+
+    def test_who_what_and_why(self) -> None:
+        """Step, name, origin, causes, key and trace."""
+        notebook, cells = opened("a = 1", "b = a")
+        notebook.rename(cells[1], "second")
+        change(notebook, cells[0], "a = 2")
+        notebook.flow()
+        (run, *_) = notebook.workspace.store.history.runs(step=cells[1])
+        trace = notebook.step(cells[1]).trace
+        assert trace is not None
+        assert (run.name, run.origin, run.role) == ("second", "catch-up", "task")
+        assert [(cause.category, cause.subject) for cause in run.causes] == [("input", "a")]
+        assert (run.trace, run.id) == (trace.id, trace.run)
+        assert notebook.workspace.store.find(run.key)[0].id == trace.id
+
+    def test_a_reuse_names_the_trace(self) -> None:
+        """And leaves the trace with the run that made it."""
+        notebook, cells = opened("a = 1")
+        first = notebook.step(cells[0]).trace
+        change(notebook, cells[0], "a = 2")
+        change(notebook, cells[0], "a = 1")
+        (run, *_) = notebook.workspace.store.history.runs(step=cells[0])
+        assert first is not None
+        assert run.trace == first.id
+        assert run.id != first.run
+
+    def test_origins(self) -> None:
+        """Its own cell, a flow run, its name."""
+        notebook, cells = opened("a = 1", "b = a")
+        for run in (lambda: notebook.flow(), lambda: notebook.flow(cells[1])):
+            notebook.edit(cells[0], notebook.step(cells[0]).body.source + "0")
+            notebook.run(cells[0])
+            run()
+        found = [run.origin for run in notebook.workspace.store.history.runs(step=cells[1])]
+        assert found == ["named", "catch-up", "cell"]
+
+    def test_a_body_that_took_long_is_announced_before_it_starts_again(self) -> None:
+        """On disk, so that a crash in the middle is seen; a short one is not worth the wait."""
+        notebook, cells = opened("a = 1")
+        step = notebook.step(cells[0])
+        assert step.trace is not None
+        history = Durable()
+        runs = StepRuns(history, FakeClock(), inline)
+        for seconds, flushes in ((0.5, 0), (1.5, 1)):
+            step.trace = replace(step.trace, seconds=seconds)
+            finished = runs.execute(step, broken, Origin.CELL, ())
+            assert finished.state.is_failed()
+            assert finished.observation is None
+            assert history.flushes == flushes
+
+
+class Durable(MemoryHistory):
+    """A history that counts how often it was made durable."""
+
+    flushes = 0
+
+    def flush(self) -> None:
+        """Count."""
+        self.flushes += 1
+
+
+def broken() -> Observation:
+    """An attempt that cannot even be observed."""
+    raise RuntimeError("no more memory")
