@@ -146,7 +146,7 @@ class Notebook:
 
     def _execute(self, step: Step, body: Body) -> None:
         self.log.append(step.id)
-        _execute(compile(body.source, f"<{step.name}>", "exec"), self.names)
+        _execute(compile(body.source, f"<{step.name}>", "exec", dont_inherit=True), self.names)
         for name in step.parameters & self.parameters.values.keys():
             self.names[name] = self.parameters.values[name]
 

@@ -24,6 +24,7 @@ import sys
 import threading
 import types
 import uuid
+import weakref
 import zoneinfo
 
 import numpy as np
@@ -37,7 +38,15 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 
 from nbflow.exceptions import DigestError
-from nbflow.store.digests import Fingerprint, digest, fingerprint, key_digest, register_digest, unit_digest
+from nbflow.store.digests import (
+    Fingerprint,
+    NoDigestError,
+    digest,
+    fingerprint,
+    key_digest,
+    register_digest,
+    unit_digest,
+)
 from nbflow.types import NO_REACH
 
 
@@ -707,6 +716,171 @@ class TestMemory:
         assert not fingerprint(names["c"], names).memory & fingerprint(names["d"], names).memory
 
 
+class TestLateAttributes:
+    """What can get attributes later is memory before it has any."""
+
+    def test_a_function_of_the_notebook(self):
+        """It has its own token with and without attributes, and so has what holds it."""
+        names = run("def f(): pass\nclass C:\n def __init__(self, x): self.x = x\nc = C(f)\nl = [f]")
+        token = id(names["f"])
+        assert fingerprint(names["f"], names).memory == {token}
+        for name in "cl":
+            assert token in fingerprint(names[name], names).memory, name
+        names["f"].n = 1
+        assert token in fingerprint(names["f"], names).memory
+
+    def test_methods_and_installed_functions_have_none(self):
+        """Neither a method nor a function of a package is memory."""
+        names = run("class C:\n def go(self): pass")
+        assert fingerprint(names["C"], names).memory == frozenset()
+        assert fingerprint(json.dumps, names).memory == frozenset()
+
+    def test_a_module_of_the_users_own(self, tmp_path, monkeypatch):
+        """A local module is memory, and so are those that it leads to."""
+        (tmp_path / "late_inner.py").write_text("X = 1")
+        (tmp_path / "late_outer.py").write_text("import late_inner\nY = 2")
+        monkeypatch.syspath_prepend(tmp_path)
+        outer = __import__("late_outer")
+        inner = outer.late_inner
+        assert fingerprint(outer).memory == {id(outer), id(inner)}
+        assert fingerprint({(1, inner)}).memory >= {id(inner)}
+        for name in ("late_outer", "late_inner"):
+            monkeypatch.delitem(sys.modules, name)
+
+
+class TestReadOnlyViews:
+    """A proxy or a view of a dict shows what becomes of the dict."""
+
+    @pytest.mark.parametrize("make", [types.MappingProxyType, dict.keys, dict.values, dict.items])
+    def test_the_dict_is_reached(self, make):
+        """The dict is memory of its view, and its content counts."""
+        held = {"a": 1}
+        shown = make(held)
+        before = fingerprint(shown)
+        assert before.memory >= {id(held)}
+        held["b"] = 2
+        assert fingerprint(shown).digest != before.digest
+        assert digest(make({"a": 1})) == before.digest
+
+    def test_kinds_of_views_differ(self):
+        """Keys, values and items of one dict are different things."""
+        held = {"a": 1}
+        assert len({digest(view) for view in (held.keys(), held.values(), held.items(), held)}) == 4
+
+
+class TestLeftOut:
+    """What a class of the user's own does not pickle counts all the same."""
+
+    SOURCE = (
+        "class Part:\n"
+        " def __init__(self, kept, rest): self.kept, self.rest = kept, rest\n"
+        " def __getstate__(self): return {'kept': self.kept}\n"
+        "class Made:\n"
+        " __slots__ = ('kept', 'rest')\n"
+        " def __init__(self, kept, rest): self.kept, self.rest = kept, rest\n"
+        " def __reduce__(self): return Made, (self.kept, None)\n"
+    )
+
+    @pytest.mark.parametrize("kind", ["Part", "Made"])
+    def test_content_and_memory(self, kind):
+        """The rest is in the digest and in the memory."""
+        make = run(self.SOURCE)[kind]
+        rest = [1]
+        one = make(0, rest)
+        assert id(rest) in fingerprint(one).memory
+        assert digest(one) == digest(make(0, [1])) != digest(make(0, [2]))
+
+    @pytest.mark.parametrize("kind", ["Part", "Made"])
+    def test_a_rest_without_digest(self, kind):
+        """A lock that is left out does no harm; what lies beside it is memory and counts later."""
+        make = run(self.SOURCE)[kind]
+        beside = [1]
+        assert digest(make(0, threading.Lock())) == digest(make(0, threading.Lock()))
+        assert id(beside) in fingerprint(make(0, [beside, threading.Lock()])).memory
+        other = [2]
+        assert digest([make(0, [beside, threading.Lock()]), beside]) != digest(
+            [make(0, [other, threading.Lock()]), other]
+        )
+
+
+class TestWhatIsSeen:
+    """The error about a value without digest tells what was seen of it."""
+
+    def seen(self, value, namespace=None):
+        """What the error tells."""
+        with pytest.raises(NoDigestError) as caught:
+            fingerprint(value, namespace)
+        return caught.value
+
+    def test_parts_on_both_sides(self):
+        """Memory before and after the part without digest is told, and that part."""
+        first, last, bad = [1], np.arange(3), threading.Lock()
+        told = self.seen([first, {"x": bad}, (last,)])
+        assert {id(first), id(bad), id(last)} <= told.memory
+        assert told.path == "value[1]['x']"
+        assert fingerprint(last[1:]).memory & told.memory
+
+    def test_inside_of_what_has_no_digest(self):
+        """What a generator, a weak reference or a broken object holds is seen."""
+
+        class Broken:
+            def __init__(self, held):
+                self.held = held
+
+            def __reduce__(self):
+                raise RuntimeError("not me")
+
+        held = Plain(part=[1])
+        broken = Broken(held)
+        for value in ((part for part in held.part), weakref.ref(held), broken):
+            assert id(held.part) in self.seen(value).memory, value
+        assert id(vars(broken)) in self.seen(broken).memory
+
+    def test_however_deep(self):
+        """Nesting does not hide what lies at the bottom."""
+        bottom: list[object] = []
+        held = bottom
+        for _ in range(20_000):
+            held = [held]
+        assert id(bottom) in self.seen(held).memory
+        while held:
+            held = held.pop()
+
+    def test_reach(self):
+        """The names that code inside may touch are told."""
+        names = run("def f():\n global n\n n = m", lock=threading.Lock(), m=1)
+        told = self.seen([names["lock"], names["f"]], names)
+        assert (told.reach.reads, told.reach.writes) == ({"m"}, {"n"})
+        assert self.seen(names["lock"]).reach == NO_REACH
+
+    def test_what_is_made_for_pickling_is_left_out(self):
+        """Objects that a reduction makes anew are no memory here either."""
+        value = pathlib.Path, random.Random(1), object(), decimal.Decimal(1), sparse.dok_array((2, 2))
+        assert self.seen(value).memory == self.seen(value).memory
+
+    def test_units(self):
+        """A unit tells what was seen of all its members."""
+        first, last = [1], [2]
+        with pytest.raises(NoDigestError) as caught:
+            unit_digest({"a": first, "b": object(), "c": last})
+        assert {id(first), id(last)} <= caught.value.memory
+        assert caught.value.path == "b"
+
+    def test_the_error_can_be_pickled(self):
+        """It comes back with all that it tells."""
+        told = self.seen([1, object()])
+        again = pickle.loads(pickle.dumps(told))
+        assert (again.path, again.memory, str(again)) == (told.path, told.memory, str(told))
+
+    def test_modules(self, tmp_path, monkeypatch):
+        """What a local module holds is memory even beside what has no digest."""
+        (tmp_path / "late_held.py").write_text("import threading\nX = [1]\nY = [threading.Lock(), X]")
+        monkeypatch.syspath_prepend(tmp_path)
+        module = __import__("late_held")
+        assert {id(module.X), id(module.Y), id(module.Y[0])} <= fingerprint(module).memory
+        monkeypatch.delitem(sys.modules, "late_held")
+
+
 class TestNoDigest:
     """What has no content says so, and where it is."""
 
@@ -720,7 +894,6 @@ class TestNoDigest:
             lambda: io.TextIOWrapper(io.BytesIO()),
             threading.local,
             lambda: sys._getframe(),
-            lambda: {}.keys(),
             threading.Thread,
         ],
     )

@@ -213,6 +213,34 @@ class TestListing:
         assert (digests[0] == digests[1]) == (one == two)
 
 
+class TestWide:
+    """Patterns that lead through too much."""
+
+    @pytest.mark.parametrize(("pattern", "entries"), [("*", 2), ("a/*", 3), ("*/*", 5), ("**/z*", 10)])
+    def test_each_entry_looked_at_counts(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str, entries: int
+    ) -> None:
+        """Two folders and three files in one of them; `**` looks twice, into it and for the rest."""
+        (tmp_path / "b").mkdir()
+        (tmp_path / "a").mkdir()
+        for name in "xyz":
+            (tmp_path / "a" / name).touch()
+        monkeypatch.setattr("nbflow.store.files.ENTRIES_LOOKED_AT", entries)
+        assert not Files().is_wide(f"{tmp_path}/{pattern}")
+        monkeypatch.setattr("nbflow.store.files.ENTRIES_LOOKED_AT", entries - 1)
+        assert Files().is_wide(f"{tmp_path}/{pattern}")
+
+    def test_loops_of_links_end(self, tmp_path: Path) -> None:
+        """The system follows links some forty times."""
+        (tmp_path / "loop").symlink_to(tmp_path)
+        assert not Files().is_wide(f"{tmp_path}/**")
+
+    def test_below_the_root_is_wide_without_a_look(self) -> None:
+        """Wherever else, the entries are counted."""
+        assert Files().is_wide("/**/x")
+        assert not Files().is_wide("/no_such_folder/**/x")
+
+
 class TestKinds:
     """The kinds as the engine sees them."""
 

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nbflow.store.files import Files
-from nbflow.store.modules import ModuleKind, module_digest, module_file, note_loaded, purge_changed_modules
+from nbflow.store.modules import (
+    ModuleKind,
+    module_data,
+    module_digest,
+    module_file,
+    note_loaded,
+    purge_changed_modules,
+)
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
@@ -183,3 +190,62 @@ class TestPurge:
         note_loaded(files)
         assert "nbflow.types" in sys.modules
         assert not [name for name in purge_changed_modules(files) if name.startswith("nbflow")]
+
+
+class TestData:
+    """Files that a module reads while it is imported."""
+
+    READER = (
+        "import json, pathlib\nVALUE = json.loads((pathlib.Path(__file__).parent / 'nbm.json').read_text())"
+    )
+
+    @pytest.fixture
+    def data(self, here: Path, files: Files) -> Path:
+        """A data file, read by `nbm_a`, on which `nbm_b` is built; both are loaded."""
+        write(here / "nbm.json", "1")
+        write(here / "nbm_a.py", self.READER)
+        write(here / "nbm_b.py", "import importlib\nVALUE = importlib.import_module('nbm_a').VALUE")
+        write(here / "nbm_free.py", "VALUE = 1")
+        note_loaded(files)
+        with files.watch():
+            importlib.import_module("nbm_b")
+            importlib.import_module("nbm_free")
+            (here / "nbm_a.py").read_text()
+        note_loaded(files)
+        return here / "nbm.json"
+
+    @pytest.mark.usefixtures("data")
+    def test_belong_to_each_module_being_imported(self, here: Path, files: Files) -> None:
+        """Also to one that names the reader in no import statement; what the body reads does not."""
+        path = str(here / "nbm.json")
+        assert module_data("nbm_a", files) == module_data("nbm_b", files) == {path: files.digest(path)}
+        assert module_data("nbm_free", files) == {}
+
+    def test_a_change_purges_the_module(self, data: Path, files: Files) -> None:
+        """And whoever is built on it; the next import reads the new content."""
+        assert purge_changed_modules(files) == []
+        write(data, "2")
+        assert purge_changed_modules(files) == ["nbm_a", "nbm_b"]
+        assert value("nbm_b") == 2
+        assert module_data("nbm_b", files) == {}
+
+    def test_the_digest_is_the_same_before_and_after_the_import(self, data: Path, files: Files) -> None:
+        """A later session knows a module by its source, long before it imports it."""
+        loaded = module_digest("nbm_a", files)
+        write(data, "2")
+        assert "nbm_a" in purge_changed_modules(files)
+        assert module_digest("nbm_a", files) == loaded
+
+    def test_a_missed_file_counts_when_it_appears(self, here: Path, files: Files) -> None:
+        """A module that falls back to a default would not do so again."""
+        write(
+            here / "nbm_a.py",
+            "try:\n    VALUE = open(__file__ + '.txt').read()\nexcept OSError:\n    VALUE = ''",
+        )
+        note_loaded(files)
+        with files.watch():
+            importlib.import_module("nbm_a")
+        note_loaded(files)
+        assert module_data("nbm_a", files) == {str(here / "nbm_a.py.txt"): UNBOUND}
+        write(here / "nbm_a.py.txt", "1")
+        assert purge_changed_modules(files) == ["nbm_a"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,12 +13,18 @@ from hypothesis import strategies as st
 from nbflow.store.paths import (
     MEMBERS_LOOKED_AT,
     Ignored,
+    absolute,
     folder_locator,
     given_paths,
     is_cut,
     looks_like_path,
     pattern_base,
+    real,
+    working_folder,
 )
+
+if TYPE_CHECKING:
+    import pytest
 
 
 class TestLooksLikePath:
@@ -96,6 +103,20 @@ class TestIgnored:
         (tmp_path / "real").mkdir()
         (tmp_path / "link").symlink_to(tmp_path / "real")
         assert Ignored([str(tmp_path / "link")]).covers(str(tmp_path / "real" / "x"))
+
+
+class TestWorkingFolder:
+    """Paths while the working folder is missing."""
+
+    def test_a_removed_one_is_survived(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Relative paths stay as they are, absolute ones need no folder."""
+        (tmp_path / "sub").mkdir()
+        monkeypatch.chdir(tmp_path / "sub")
+        assert working_folder() == str(tmp_path / "sub")
+        (tmp_path / "sub").rmdir()
+        assert working_folder() == ""
+        assert [absolute("a/../b"), absolute("/a/../b"), real("a")] == ["a/../b", "/b", "a"]
+        assert Ignored(["store"]).covers("store/x")
 
 
 class TestLocators:

@@ -47,7 +47,7 @@ class TestMaking:
 
     def make(self, observation: Observation) -> Trace:
         """Make one of nothing."""
-        return make_trace(Maker(STEP, "r", "nb"), BODY, Seen({}, {}), observation, ())
+        return make_trace(Maker(STEP, "r", "nb"), BODY, Seen({}, {}), observation)
 
     def test_of_a_completed_execution(self) -> None:
         """It says who made it and when."""

@@ -189,6 +189,48 @@ class TestNativeReaders:
         (here / "c.csv").write_text("")
         assert watch.listings[f"{here}/*.csv"] != files.now("listing", f"{here}/*.csv")
 
+    @pytest.mark.parametrize("pattern", ["/**/*.nope", "/*/**/*.nope", "./*.csv", "/x?/y"])
+    def test_a_pattern_among_the_inputs_is_not_expanded(
+        self, here: Path, files: Files, monkeypatch: pytest.MonkeyPatch, pattern: str
+    ) -> None:
+        """A value may be any text: no folder is looked into."""
+        looked: list[str] = []
+        monkeypatch.setattr(files, "names", looked.append)
+        monkeypatch.setattr(files, "is_wide", looked.append)
+        with files.watch(inputs=[pattern]) as watch:
+            pass
+        assert looked == []
+        assert not watch.listings
+        assert not watch.read
+
+    def test_an_unfollowed_pattern_is_told_unless_the_body_lists_it(self, here: Path, files: Files) -> None:
+        """A native reader may follow it unseen; prose and regular expressions are no patterns."""
+        with files.watch(inputs=["./*.csv", "what? a/b", r"a/\d[0-9]", "none/*.csv"]) as native:
+            pl.scan_csv("./*.csv")
+        with files.watch(inputs=["./*.csv"]) as listed:
+            glob.glob("./*.csv")
+        assert native.outside == ("a pattern that is an input was not followed: ./*.csv",)
+        assert listed.outside == ()
+
+    def test_a_pattern_through_the_whole_disk_is_not_expanded(self, here: Path, files: Files) -> None:
+        """Neither in the body nor in a command."""
+        with files.watch(constants=["/**/*.nope"], writes=["/**/*.none"]) as watch:
+            subprocess.run(["true", "/**/*.not"], check=True)
+        assert watch.outside == tuple(f"pattern too wide: /**/*.{end}" for end in ("nope", "none", "not"))
+        assert not watch.listings
+
+    def test_a_pattern_over_too_many_entries_is_not_expanded(
+        self, here: Path, files: Files, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Entries looked at count, not those that match."""
+        monkeypatch.setattr("nbflow.store.files.ENTRIES_LOOKED_AT", 10)
+        for number in range(10):
+            Path(f"{number}.dat").touch()
+        with files.watch(constants=["**/*.csv", "./a.*"]) as watch:
+            pass
+        assert set(watch.outside) == {f"pattern too wide: {here}/**/*.csv", f"pattern too wide: {here}/a.*"}
+        assert set(watch.read) == set()
+
     def test_a_huge_pattern_is_capped_and_says_so(self, here: Path, files: Files) -> None:
         """Beyond 1,000 files only the names count, which is no proof."""
         for number in range(1001):
@@ -329,6 +371,38 @@ class TestWriting:
             pq.write_table(pa.table({"x": [1]}), "o.parquet")
         assert watch.voided == (str(here / "o.parquet"),)
         assert not watch.written
+
+
+class TestStillOpen:
+    """Files whose handle outlives the body: more may come out of a buffer."""
+
+    @pytest.mark.parametrize("mode", ["w", "a", "r+", "w+b"])
+    def test_is_no_output_but_voids(self, here: Path, files: Files, mode: str) -> None:
+        """What it holds at the end of the body is not what it will hold."""
+        with files.watch() as watch:
+            stream = open("a.csv", mode)  # noqa: SIM115 - left open on purpose
+            stream.write(b"1" if "b" in mode else "1")
+        with stream:
+            assert watch.voided == watch.still_open == (str(here / "a.csv"),)
+            assert watch.written == watch.read == {}
+            assert watch.noise == (f"file written: {here / 'a.csv'}",)
+
+    def test_is_found_under_another_name(self, here: Path, files: Files) -> None:
+        """Descriptors know the file, not how the body called it."""
+        Path("link.csv").symlink_to("a.csv")
+        with files.watch() as watch:
+            handle = os.open("link.csv", os.O_WRONLY)
+        os.close(handle)
+        assert watch.still_open == (str(here / "link.csv"),)
+
+    def test_a_reader_is_none(self, here: Path, files: Files) -> None:
+        """Nor is a writer of another file, which an earlier body left open."""
+        with open("old.csv", "w"), files.watch() as watch:
+            Path("new.csv").write_text("1")
+            stream = open("new.csv")  # noqa: SIM115 - left open on purpose
+        stream.close()
+        assert watch.still_open == watch.voided == ()
+        assert set(watch.written) == {str(here / "new.csv")}
 
 
 class TestOwnFiles:
@@ -703,7 +777,35 @@ class TestNoise:
         with files.watch() as away:
             os.chdir("sub")
         assert back.noise == ()
-        assert away.noise == ("working folder changed",)
+        assert away.noise == away.process_state == ("working folder changed",)
+
+    def test_a_removed_working_folder_is_survived(self, here: Path, files: Files) -> None:
+        """Paths are then as the body spelled them, and leaving the folder is told."""
+        (here / "sub").mkdir()
+        os.chdir("sub")
+        os.rmdir(here / "sub")
+        with files.watch(constants=["b.csv", "*.csv"], inputs=["c.csv", "./*.c"], writes=["d.csv"]) as stays:
+            os.listdir()
+            glob.glob("*.csv")
+            with suppress(OSError):
+                Path("b.csv").touch()
+        with files.watch() as leaves:
+            os.chdir(here)
+        assert stays.voided == stays.process_state == ()
+        assert leaves.process_state == ("working folder changed",)
+
+    def test_only_changes_of_the_process_are_its_state(
+        self, here: Path, files: Files, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A variable counts, a written file does not; both are noise."""
+        monkeypatch.setenv("NBF_STATE", "1")
+        with files.watch() as watch:
+            Path("b.csv").write_text("1")
+            os.environ["NBF_STATE"] = "2"
+            sys.path.append("x")
+        sys.path.remove("x")
+        assert watch.process_state == ("module search path changed", "environment changed: NBF_STATE")
+        assert watch.noise == (f"file written: {here / 'b.csv'}", *watch.process_state)
 
     def test_a_changed_search_path_is_noise(self, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
         """`sys.path` raises no event and is compared."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.bind import Version
     from nbflow.store.protocol import Store
+    from nbflow.types import Output
 
 _MISSING: Final = object()
 _NO_MEMORY: Final[frozenset[int]] = frozenset()
@@ -36,11 +37,13 @@ class Label:
         digest: Digest of the value.
         memory: Identity tokens of the mutable memory reachable from it.
         version: The version that it is; None for what a failed body left.
+        code: Names of the local classes and functions inside the value.
     """
 
     digest: str
     memory: frozenset[int] = _NO_MEMORY
     version: Version | None = None
+    code: frozenset[str] = frozenset()
 
     @property
     def is_private(self) -> bool:
@@ -51,12 +54,18 @@ class Label:
         return bool(self.memory) and min(self.memory) < 0
 
 
+def is_local_module(output: Output) -> bool:
+    """Whether it is a module of the user's, whose state no store can put back."""
+    return output.sort == "module" and bool(output.reach.parts)
+
+
 @dataclass(slots=True)
 class _Held:
     """Live objects of a unit that is not stored and whose names hold something else now."""
 
     values: dict[str, object]
     memory: frozenset[int]
+    code: frozenset[str] = frozenset()
 
 
 class Workspace:
@@ -111,12 +120,13 @@ class Workspace:
         """
         try:
             return fingerprint(value, self.names)
-        except CacheError:
+        except CacheError as error:
+            memory = getattr(error, "memory", frozenset[int]()) | {id(value)}
             known, token = self._nameless.get(id(value), (None, ""))
             if known is not value:
                 token = key_digest("no digest", uuid4().hex)
                 self._nameless[id(value)] = (value, token)
-            return Fingerprint(token, frozenset((id(value),)))
+            return Fingerprint(token, memory)
 
     def note(self, key: str, value: object = _MISSING) -> None:
         """Remember what a key held before its first change in this action.
@@ -130,6 +140,31 @@ class Workspace:
             if value is _MISSING and key in self:
                 value = self.get(key)
             self._saved[key] = (value, self.labels.get(key))
+
+    def hide(self, keys: Iterable[str]) -> None:
+        """Take names away for as long as a body runs; `unhide` puts those back that it did not bind."""
+        for key in keys:
+            del self.names[key]
+
+    def unhide(self, values: Mapping[str, object]) -> set[str]:
+        """Put hidden names back; return those that hold something already."""
+        bound = values.keys() & self.names.keys()
+        self.names.update({key: value for key, value in values.items() if key not in bound})
+        return set(bound)
+
+    def renew(self, key: str) -> None:
+        """Note that a body had a value without a digest: it may have used it up or changed it."""
+        self._nameless.pop(id(self.get(key)), None)
+
+    def outdate(self, code: str, besides: str) -> None:
+        """Note that a local class was made anew: what was made of the old one is its version no more."""
+        for key, label in tuple(self.labels.items()):
+            if key != besides and code in label.code:
+                self.spend(label.memory)
+                self.note(key)
+                self.label(key, replace(label, version=None))
+        for unit in [unit for unit, held in self._held.items() if code in held.code]:
+            del self._held[unit]
 
     def label(self, key: str, label: Label | None) -> None:
         """Say what a key holds; None: nothing that has a label."""
@@ -238,7 +273,7 @@ class Workspace:
         unit = outputs[0].unit
         return (
             unit not in self.lost
-            and all(output.sort != "class" for output in outputs)
+            and not any(output.sort == "class" or is_local_module(output) for output in outputs)
             and self.store.has(unit)
         )
 
@@ -263,6 +298,7 @@ class Workspace:
         held = self._held.setdefault(label.version.output.unit, _Held({}, _NO_MEMORY))
         held.values[key] = value
         held.memory |= label.memory
+        held.code |= label.code
 
     def let_go(self, key: str, value: object, *, may_have_changed: bool) -> None:
         """Keep an object that lost its name, if it still is the version that the key held; else spend it."""
@@ -299,6 +335,8 @@ class Workspace:
 
     def prune(self, needed: Callable[[], Collection[str]]) -> None:
         """Let go of the live objects whose unit no step is bound to."""
+        tokens = {label.digest for label in self.labels.values()} if self._nameless else set[str]()
+        self._nameless = {key: known for key, known in self._nameless.items() if known[1] in tokens}
         if not self._held:
             return
         units = needed()
@@ -312,6 +350,7 @@ class Workspace:
 
     def settle(self, stand: Mapping[str, Version | None]) -> None:
         """End an action: these keys hold these versions, all others what they held before it."""
+        self.give_back_copied()
         self._give_back({key: saved for key, saved in self._saved.items() if key not in stand})
         for key, version in stand.items():
             if version is None:
@@ -319,6 +358,14 @@ class Workspace:
         for versions in _by_unit(stand):
             if not all(self.holds(key, version) for key, version in versions.items()):
                 self.place(self._with_holders(versions))
+
+    def give_back_copied(self) -> None:
+        """Where a name holds a mere copy of what it held before this action, it gets that object back."""
+        saved = {
+            key: (value, label) for key, (value, label) in self._saved.items() if label and label.version
+        }
+        labels = {key: self.labels[key].version for key in saved if key in self.labels}
+        self._give_back({k: saved[k] for k, v in labels.items() if v and v.is_same(saved[k][1].version)})
 
     def _with_holders(self, versions: Mapping[str, Version]) -> Mapping[str, Version]:
         """With the names that hold members of the unit already: a unit is one copy, never mixed."""

@@ -121,7 +121,6 @@ class Step:
         trace: The trace it is bound to; None before the first run and after a failed one.
         hold: A choice by hand that overrides `trace`.
         failure: Why its last run failed, in one line; empty if it did not.
-        after: Identifiers of steps that it depends on without data.
         parameters: Names that it sets as flow parameters, which can be overridden.
         retries: When a failed body is tried again.
         timeout: The limit for each attempt in seconds; None: no limit.
@@ -137,7 +136,6 @@ class Step:
     trace: Trace | None = None
     hold: Hold | None = None
     failure: str = ""
-    after: tuple[str, ...] = ()
     parameters: frozenset[str] = frozenset()
     retries: Retries = NO_RETRIES
     timeout: float | None = None

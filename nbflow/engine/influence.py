@@ -8,12 +8,12 @@ wider than what it wrote last time: a step that is not fresh makes all of it unc
 from __future__ import annotations
 
 import builtins
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.generators import GENERATORS
 from nbflow.engine.slots import FILE, RANDOM, is_kept_in_memory, slot_of
+from nbflow.store.paths import absolute
 from nbflow.types import NO_REACH, Reach, Slot
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ BUILTINS: Final = frozenset(vars(builtins))
 PARAMETER: Final = "*"
 
 
-def reached(body: Body, view: View) -> tuple[Slot, ...]:
+def reached(body: Body, view: View, builtin: Callable[[str], object] | None = None) -> tuple[Slot, ...]:
     """The slots that running the body at the view's place may read, in a fixed order."""
 
     def reach_of(slot: Slot) -> Reach | None:
@@ -36,16 +36,19 @@ def reached(body: Body, view: View) -> tuple[Slot, ...]:
             return None
         return bound.version.output.reach if bound.version else NO_REACH
 
-    return reached_through(body, reach_of)
+    return reached_through(body, reach_of, builtin)
 
 
-def reached_through(body: Body, reach_of: Callable[[Slot], Reach | None]) -> tuple[Slot, ...]:
+def reached_through(
+    body: Body, reach_of: Callable[[Slot], Reach | None], builtin: Callable[[str], object] | None = None
+) -> tuple[Slot, ...]:
     """Follow the names that a body loads through the code behind them.
 
     Args:
         body: The body.
         reach_of: What the code inside a slot's value may touch; None where nothing ever gave
             the slot a value, so that a builtin of that name is meant.
+        builtin: Told each such builtin.
     """
     found: dict[Slot, None] = {}
     todo = list(body.reads)
@@ -55,6 +58,8 @@ def reached_through(body: Body, reach_of: Callable[[Slot], Reach | None]) -> tup
             continue
         reach = reach_of(slot)
         if reach is None and name in BUILTINS:
+            if builtin is not None:
+                builtin(name)
             continue
         found[slot] = None
         if reach is not None and reach.reads:
@@ -68,7 +73,7 @@ def lasting(step: Step, body: Body) -> Iterator[Slot]:
     Those of its last run, and the files that its constants name.
     """
     for path in body.analysis.paths:
-        yield Slot(FILE, os.path.abspath(path))
+        yield Slot(FILE, absolute(path))
     for entry in step.trace.entries if step.trace is not None else ():
         if entry.looked.slot.kind in (FILE, RANDOM):
             yield entry.looked.slot
@@ -102,7 +107,7 @@ def may_write(step: Step, body: Body, reached_slots: Iterable[Slot], view: View,
         keys |= {key for key in GENERATORS if view.bound(slot_of(key)).version is not None}
     binds |= {slot_of(key) for key in keys}
     if body.writes_files:
-        binds |= {Slot(FILE, os.path.abspath(path)) for path in analysis.paths}
+        binds |= {Slot(FILE, absolute(path)) for path in analysis.paths}
     for trace in (step.trace, step.hold.trace if step.hold else None):
         # What only a run showed may have been an assignment or a change in place.
         changes |= {output.slot for output in trace.outputs} - binds if trace is not None else set()

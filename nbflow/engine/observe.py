@@ -7,16 +7,18 @@ are watched. What was seen becomes a trace in `record.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from os import PathLike
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
+from nbflow.analysis.names import is_managed
 from nbflow.context import IDENTITIES, watched_by
 from nbflow.engine.apply import Label, Workspace
 from nbflow.engine.generators import current_state, loaded_generators
 from nbflow.engine.slots import context_digest, is_kept_in_memory, slot_of
-from nbflow.store.digests import Fingerprint, unit_digest
+from nbflow.exceptions import CacheError
+from nbflow.store.digests import Fingerprint, key_digest, unit_digest
 from nbflow.store.modules import note_loaded, purge_changed_modules
 from nbflow.types import UNBOUND, Output
 
@@ -29,24 +31,6 @@ if TYPE_CHECKING:
     from nbflow.store.watching import Watch
 
 _MISSING: Final = object()
-MANAGED: Final = frozenset(
-    {"_", "__", "___", "_i", "_ii", "_iii", "_ih", "_oh", "_dh", "In", "Out", "get_ipython", "exit", "quit"}
-)
-"""Names that IPython or Python itself manages; they belong to no step."""
-
-
-def is_managed(name: str) -> bool:
-    """Whether a name belongs to IPython or to Python itself rather than to the user.
-
-    Example:
-        >>> is_managed("__builtins__"), is_managed("_12"), is_managed("_total")
-        (True, True, False)
-    """
-    if not name.startswith("_"):
-        return name in MANAGED
-    return (
-        name in MANAGED or (name.startswith("__") and name.endswith("__")) or name[1:].lstrip("i").isdigit()
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +46,8 @@ class Observation:
         seconds: How long it took.
         drew: The generators whose state it moved or set.
         context: Digests of what it read from `nbflow.context`, by key.
+        undecided: Names of which nobody can tell whether it bound them: they hold the same object.
+        fault: Why nbflow could not see what it did; empty where it could.
     """
 
     error: BaseException | None
@@ -72,12 +58,16 @@ class Observation:
     seconds: float
     drew: frozenset[str] = field(default_factory=frozenset[str])
     context: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
+    undecided: frozenset[str] = frozenset()
+    fault: str = ""
 
     @property
     def failure(self) -> str:
         """Why there is no trace, in one line; empty where there may be one."""
         if self.error is not None:
-            return f"{type(self.error).__name__}: {self.error}"
+            return _text_of(self.error)
+        if self.fault:
+            return self.fault
         voided = ", ".join(self.watch.voided) if self.watch is not None else ""
         return f"{voided} changed while the body ran" if voided else ""
 
@@ -89,7 +79,8 @@ class Observation:
     @property
     def is_whole(self) -> bool:
         """Whether the body completed and nothing that it looked at changed under it."""
-        return self.error is None and self.watch is not None and not self.watch.voided
+        seen = self.error is None and self.watch is not None and not self.fault
+        return seen and self.watch is not None and not self.watch.voided
 
 
 _MAY_NAME_FILES: Final = (str, PathLike, list, tuple, dict)
@@ -102,14 +93,20 @@ class Reached:
     Args:
         inputs: Keys whose objects it may change in place.
         keys: Keys that it may bind or delete, and the inputs.
+        uncertain: Those of them that it may bind or not, and does not read.
+        again: The names that it bound when it last ran on the same inputs; None where it never did.
         complete: Whether the analysis of it and of what it calls saw everything.
         reseeds: Whether it may set a random state, so that comparing states proves nothing.
+        effects: What it, or code that it may call, visibly does outside.
     """
 
     inputs: tuple[str, ...]
     keys: frozenset[str]
+    uncertain: frozenset[str] = frozenset()
+    again: frozenset[str] | None = None
     complete: bool = True
     reseeds: bool = False
+    effects: frozenset[str] = frozenset()
 
 
 class RunBody(Protocol):
@@ -140,26 +137,67 @@ class Observer:
         self._states: dict[str, object] = {}
         self._looks: dict[str, Fingerprint] = {}
 
-    def run(self, step: Step, body: Body, reached: Reached) -> Observation:
-        """Execute a body and see what it did; never raises what the body raises."""
+    def run(self, step: Step, body: Body, reached: Reached, *, hide: bool = False) -> Observation:
+        """Execute a body and see what it did; never raises what the body raises.
+
+        Args:
+            step: The step.
+            body: Its body.
+            reached: What has to be looked at.
+            hide: Whether names that it only may bind are taken away while it runs, so that binding
+                one to the very object that it held can be told from not binding it.
+        """
         if body.analysis.imports:
             # A module whose file changed must be loaded anew, else the old code would run.
             purge_changed_modules(self._files)
         self._looks = {}
         self._states = {key: current_state(key) for key in loaded_generators()}
         names = self._workspace.names
-        before = (
-            dict(names) if not reached.complete else {key: names[key] for key in reached.keys if key in names}
-        )
+        before = dict(names) if not reached.complete else {k: names[k] for k in reached.keys if k in names}
         size = len(names)
-        error: BaseException | None = None
+        hidden = reached.uncertain & before.keys() if hide and reached.complete else frozenset[str]()
+        self._workspace.hide(hidden)
         inputs: list[object] = [value for value in before.values() if isinstance(value, _MAY_NAME_FILES)]
+        execution = self._execute(step, body, inputs)
+        bound = self._workspace.unhide({key: before[key] for key in hidden})
+        if body.analysis.imports:
+            note_loaded(self._files)
+        uncertain = (reached.uncertain & before.keys()) - hidden
+        same = frozenset(key for key in uncertain if names.get(key, _MISSING) is before[key])
+        bound |= same & (reached.again or frozenset())
+        undecided = same if reached.again is None else frozenset[str]()
+        try:
+            return self._observed(replace(execution, undecided=undecided), body, before, reached, bound, size)
+        except Exception as fault:  # noqa: BLE001 - a fault of ours must not become one of the task
+            for key in reached.keys & self._workspace.labels.keys():
+                self._workspace.label(key, None)
+            return replace(execution, fault=f"nbflow could not observe it: {type(fault).__name__}: {fault}")
+
+    def _observed(
+        self,
+        execution: Observation,
+        body: Body,
+        before: Mapping[str, object],
+        reached: Reached,
+        bound: set[str],
+        size: int,
+    ) -> Observation:
+        changed = self._changed(self._rebound(before, reached, size) | bound, before, reached)
+        drew = self._drawn(reseeds=reached.reseeds)
+        assigned = (
+            body.analysis.writes | body.analysis.deletes if execution.error is None else frozenset[str]()
+        )
+        outputs = self._outputs(changed | drew | {key for key in assigned if not is_managed(key)})
+        return replace(execution, changed=frozenset(changed), outputs=outputs, drew=frozenset(drew))
+
+    def _execute(self, step: Step, body: Body, inputs: list[object]) -> Observation:
         asked: dict[str, str | None] = {}
 
         def note(key: str, value: object) -> None:
             if key not in IDENTITIES:
                 asked.setdefault(key, context_digest(value))
 
+        error: BaseException | None = None
         with self._files.watch(body.analysis.paths, inputs) as watch, watched_by(note):
             started = self._clock()
             try:
@@ -167,15 +205,7 @@ class Observer:
             except BaseException as caught:  # noqa: BLE001 - whatever a body raises is its outcome
                 error = caught
             seconds = self._clock() - started
-        if body.analysis.imports:
-            note_loaded(self._files)
-        changed = self._changed(self._rebound(before, reached, size), before, reached)
-        drew = self._drawn(reseeds=reached.reseeds)
-        assigned = body.analysis.writes | body.analysis.deletes if error is None else frozenset[str]()
-        outputs = self._outputs(changed | drew | assigned)
-        return Observation(
-            error, frozenset(changed), outputs, watch, started, seconds, frozenset(drew), asked
-        )
+        return Observation(error, frozenset(), (), watch, started, seconds, context=asked)
 
     def _rebound(self, before: Mapping[str, object], reached: Reached, size: int) -> set[str]:
         """The names that now stand for another object than before, or for none."""
@@ -208,6 +238,7 @@ class Observer:
         label = self._workspace.labels[key]
         if not label.memory:
             return False
+        self._workspace.renew(key)
         now = self._look(key)
         self._workspace.refine(key, now.memory)
         if now.digest == label.digest and (now.memory == label.memory or label.is_private):
@@ -255,7 +286,11 @@ class Observer:
     def _relabel(self, key: str) -> None:
         if key in self._workspace:
             now = self._look(key)
-            self._workspace.label(key, Label(now.digest, now.memory))
+            value = self._workspace.get(key)
+            if isinstance(value, type):
+                # Instances of the class that had this name are none of the one that has it now.
+                self._workspace.outdate(f"{value.__module__}.{value.__qualname__}", besides=key)
+            self._workspace.label(key, Label(now.digest, now.memory, None, frozenset(now.code)))
         else:
             self._workspace.label(key, None)
 
@@ -267,8 +302,14 @@ class Observer:
     def _group_outputs(self, group: frozenset[str]) -> list[Output]:
         members = tuple(sorted(key for key in group if key in self._workspace))
         values = {key: self._workspace.get(key) for key in members}
-        unit = unit_digest(values, self._workspace.names) if len(members) > 1 else ""
+        unit = self._unit(values) if len(members) > 1 else ""
         return [self._output(key, unit, members) for key in sorted(group)]
+
+    def _unit(self, values: Mapping[str, object]) -> str:
+        try:
+            return unit_digest(values, self._workspace.names)
+        except CacheError:
+            return key_digest("no digest", *(self._look(key).digest for key in sorted(values)))
 
     def _output(self, key: str, unit: str, members: tuple[str, ...]) -> Output:
         slot = slot_of(key)
@@ -278,6 +319,14 @@ class Observer:
         now = self._look(key)
         text = preview(value) if is_kept_in_memory(slot) and not looks_secret(key) else HIDDEN
         return Output(slot, now.digest, unit or now.digest, members, now.reach, _sort(value), text)
+
+
+def _text_of(error: BaseException) -> str:
+    """An exception in one line, even where its own text cannot be had."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - the text of an exception is user code
+        return type(error).__name__
 
 
 def _sort(value: object) -> str:
@@ -310,7 +359,9 @@ def preview(value: object, limit: int = 60) -> str:
         >>> preview([1, 2]), preview(object())
         ('[1, 2]', 'object')
     """
-    if type(value) in _ATOMS:
+    if type(value) is int and value.bit_length() > 1000:
+        text = "int"
+    elif type(value) in _ATOMS:
         text = repr(value[:limit] if isinstance(value, str) else value)
     elif type(value) in (list, tuple) and len(cast("list[object]", value)) <= 8 and _is_flat(value):
         text = repr(value)
@@ -320,4 +371,8 @@ def preview(value: object, limit: int = 60) -> str:
 
 
 def _is_flat(value: object) -> bool:
-    return all(type(item) in _ATOMS and len(str(item)) < 20 for item in cast("list[object]", value))
+    return all(type(item) in _ATOMS and _is_short(item) for item in cast("list[object]", value))
+
+
+def _is_short(item: object) -> bool:
+    return item.bit_length() < 64 if isinstance(item, int) else len(str(item)) < 20

@@ -5,16 +5,26 @@ What is executed next is not decided here but in `plan.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from nbflow.engine.apply import Label, Workspace
+from nbflow.analysis import effect_of
+from nbflow.engine.apply import Workspace, is_local_module
 from nbflow.engine.bind import Version, View
 from nbflow.engine.book import definition_body
 from nbflow.engine.generators import GENERATORS
 from nbflow.engine.influence import reached, reached_through
 from nbflow.engine.observe import Observation, Observer, Reached
-from nbflow.engine.record import Maker, Seen, key_of_trace, make_trace, see_bound, see_live
+from nbflow.engine.record import (
+    Maker,
+    Seen,
+    bound_before,
+    key_of_trace,
+    make_trace,
+    outputs_in_memory,
+    see_bound,
+    see_live,
+)
 from nbflow.engine.slots import NAME, is_kept_in_memory, key_of, slot_of
 from nbflow.exceptions import StorageError
 from nbflow.types import UNBOUND, Entry, Looked, Reach, Slot, Trace
@@ -22,6 +32,7 @@ from nbflow.types import UNBOUND, Entry, Looked, Reach, Slot, Trace
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from nbflow.analysis import Definition
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.enact import Finished, StepRuns
     from nbflow.engine.sweep import Sweep
@@ -29,6 +40,9 @@ if TYPE_CHECKING:
 
 _UNSEEN: Final = "unseen"
 """The digest of a slot of which nobody could tell what it held: no later content equals it."""
+_READ_ANY_NAME: Final = frozenset({"globals", "locals", "vars", "eval", "exec"})
+"""Builtins through which code reads names that no analysis sees."""
+
 _SEEDED: Final = tuple(slot_of(key) for key in GENERATORS)
 
 
@@ -58,8 +72,9 @@ class Site:
 def site_of(step: Step, body: Body, view: View) -> Site:
     """Collect what a body needs at the view's place."""
     seeded = [slot for slot in _SEEDED if view.bound(slot).version is not None]
-    slots = (*reached(body, view), *seeded)
+    # A builtin is meant, so a leftover of that name must not stand in its way.
     unbound: list[str] = []
+    slots = (*reached(body, view, unbound.append), *seeded)
     units: dict[tuple[object, ...], dict[str, Version]] = {}
     writers: set[str] = set()
     for slot in slots:
@@ -110,17 +125,21 @@ class Performer:
         self._store_plain_inputs(site)
         if not self._put_back(site):
             return None
-        seen = see_bound(body, site.slots, site.view)
-        reach = self._reached(body, site.slots, site.writers)
+        seen = replace(
+            see_bound(body, site.slots, site.view), asked=tuple(self._asked(step, body, site.writers))
+        )
+        reach = replace(
+            self._reached(step, body, site.slots, site.writers), again=bound_before(step.trace, body, seen)
+        )
 
         def attempt() -> Observation:
             # A failed attempt may have changed its inputs; each one starts from what is bound.
             if self._put_back(site):
-                return self._observer.run(step, body, reach)
+                return self._observer.run(step, body, reach, hide=True)
             lost = StorageError(f"{step.name} changed its inputs before it failed, and they are not stored.")
             return Observation(lost, frozenset(), (), None, 0.0, 0.0)
 
-        return self._run(step, body, seen, self._asked(step, body, site.writers), attempt, origin)
+        return self._run(step, body, seen, attempt, origin, reach.effects)
 
     def execute_plain(self, step: Step, origin: Origin) -> Finished:
         """Run a plain cell on the names as they are."""
@@ -130,10 +149,11 @@ class Performer:
         self._workspace.ensure(key_of(slot) for slot in slots)
         found = (labels.get(key_of(slot)) for slot in slots if slot.kind == NAME)
         writers = frozenset(label.version.step for label in found if label and label.version)
-        seen = see_live(slots, self._workspace)
-        reach = self._reached(body, slots, writers)
-        asked = self._asked(step, body, writers)
-        return self._run(step, body, seen, asked, lambda: self._observer.run(step, body, reach), origin)
+        seen = replace(see_live(slots, self._workspace), asked=tuple(self._asked(step, body, writers)))
+        reach = replace(self._reached(step, body, slots, writers), again=bound_before(step.trace, body, seen))
+        return self._run(
+            step, body, seen, lambda: self._observer.run(step, body, reach), origin, reach.effects
+        )
 
     # --- inputs ------------------------------------------------------------------------------
 
@@ -149,12 +169,8 @@ class Performer:
         (version, *others) = versions.values()
         ran = self._book.steps[version.step].ran
         name = version.output.slot.locator
-        return (
-            not others
-            and version.output.sort == "class"
-            and ran is not None
-            and name in ran.analysis.definitions
-        )
+        made = version.output.sort == "class" or is_local_module(version.output)
+        return not others and made and ran is not None and name in ran.analysis.definitions
 
     def _define(self, versions: Mapping[str, Version]) -> bool:
         """Make a class again by running its definition, which computes nothing."""
@@ -189,7 +205,7 @@ class Performer:
 
     # --- what else a run depends on ----------------------------------------------------------
 
-    def _reached(self, body: Body, slots: tuple[Slot, ...], writers: Iterable[str]) -> Reached:
+    def _reached(self, step: Step, body: Body, slots: tuple[Slot, ...], writers: Iterable[str]) -> Reached:
         bodies = [
             body,
             *(ran for ran in (self._book.steps[writer].ran for writer in writers) if ran is not None),
@@ -198,17 +214,35 @@ class Performer:
         analysis = body.analysis
         may = analysis.writes | analysis.maybe_writes | analysis.deletes
         # Code that it calls may bind names, too: those that the cells defining that code speak of.
-        later = (definition.writes for ran in bodies for definition in ran.analysis.definitions.values())
+        called = [
+            definition
+            for ran in bodies
+            for definition in ran.analysis.definitions.values()
+            if ran is not body and definition.name in keys
+        ]
+        later = frozenset[str]().union(*(definition.writes for definition in called))
+        complete = all(ran.analysis.complete for ran in bodies)
+        last = frozenset(key_of(output.slot) for output in outputs_in_memory(step.trace))
         return Reached(
             inputs=keys,
-            keys=may.union(keys, *later),
-            complete=all(ran.analysis.complete for ran in bodies),
+            keys=may.union(keys, later, last),
+            uncertain=(analysis.maybe_writes | later | last) - analysis.writes - set(keys),
+            complete=complete,
             reseeds=any(ran.reseeds for ran in bodies),
+            effects=self._effects(body, called),
         )
+
+    def _effects(self, body: Body, called: Iterable[Definition]) -> frozenset[str]:
+        """What the body, or code that it may call, visibly does outside."""
+        later = (effect_of(call.path) for definition in called for call in definition.calls)
+        hidden = {"names: " + name for name in sorted(_READ_ANY_NAME & body.analysis.builtins)}
+        return body.analysis.effects | hidden | {effect for effect in later if effect}
 
     def _asked(self, step: Step, body: Body, writers: Iterable[str]) -> list[Entry]:
         """Entries for the slots outside that the source, or code that it may call, names."""
-        slots = [Slot("environment", name) for name in sorted(body.analysis.environment)]
+        later = [ran for ran in (self._book.steps[writer].ran for writer in writers) if ran is not None]
+        variables = body.analysis.environment.union(*(ran.analysis.environment for ran in later))
+        slots = [Slot("environment", name) for name in sorted(variables)]
         slots += [Slot("parameter", name) for name in sorted(step.parameters)]
         for module in self._imports(body, writers):
             slots += [Slot("module", module), Slot("package", module)]
@@ -234,16 +268,16 @@ class Performer:
         step: Step,
         body: Body,
         seen: Seen,
-        asked: list[Entry],
         attempt: Callable[[], Observation],
         origin: Origin,
+        effects: frozenset[str],
     ) -> Finished:
         finished = self._runs.execute(step, attempt, origin, self._sweep.judgement(step).causes)
         observation = finished.observation
         if not finished.state.is_completed() or observation is None or not observation.is_whole:
             self._fail(step, finished)
             return finished
-        trace = make_trace(Maker(step, finished.run, self._runs.notebook), body, seen, observation, asked)
+        trace = make_trace(Maker(step, finished.run, self._runs.notebook, effects), body, seen, observation)
         self._commit(step, trace)
         self._relabel(step, trace)
         step.trace, step.failure = trace, ""
@@ -277,5 +311,7 @@ class Performer:
             if output.digest == UNBOUND:
                 self._workspace.label(key, None)
             else:
-                memory = self._workspace.labels[key].memory
-                self._workspace.label(key, Label(output.digest, memory, Version(step.id, output)))
+                label = self._workspace.labels[key]
+                self._workspace.label(
+                    key, replace(label, digest=output.digest, version=Version(step.id, output))
+                )

@@ -14,7 +14,7 @@ from nbflow.engine.influence import lasting
 from nbflow.engine.perform import Performer, site_of
 from nbflow.engine.record import action_key
 from nbflow.engine.slots import FILE, is_kept_in_memory, key_of, slot_of
-from nbflow.engine.verify import content, may_start_plain
+from nbflow.engine.verify import ORDER, content, may_start_plain
 from nbflow.states import Origin
 from nbflow.types import UNBOUND, Licence, Looked, Slot, Standing, Trace, Verdict
 
@@ -85,6 +85,8 @@ class Work:
             self.workspace.settle(self._stand_of(step))
         elif step.id not in self.action.errors:
             self.workspace.settle({})
+        else:
+            self.workspace.give_back_copied()
         return self._finish()
 
     def run_flow(self, targets: Iterable[Step] | None = None) -> Action:
@@ -223,7 +225,11 @@ class Work:
         has_run = step.id in self._executed and step.id not in self._repeats
         if step.standing is not Standing.HERE or has_run:
             return False
-        return named or (may_start_plain(step) if step.plain else step.licence is Licence.FLOW)
+        if named:
+            return True
+        if any(cause.category == ORDER for cause in self.sweep.judgement(step).causes):
+            return False
+        return may_start_plain(step) if step.plain else step.licence is Licence.FLOW
 
     def _adopt_source(self, step: Step) -> None:
         """The body that its cell has now is the one last run; a trace of another source is none of its."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
+from nbflow.analysis import changes_outside
 from nbflow.engine.slots import FILE, RANDOM, is_kept_in_memory, key_of
 from nbflow.engine.verify import QUIET, unit_key
 from nbflow.exceptions import InternalError
@@ -34,11 +35,13 @@ class Seen:
         entries: An entry for each slot that it reaches, by slot.
         units: For each of them the content of its whole unit, and that unit's keys.
         parts: For a local module of which the body uses some attributes, an entry for each.
+        asked: Entries for the slots outside that its source names.
     """
 
     entries: Mapping[Slot, Entry]
     units: Mapping[Slot, tuple[str, frozenset[str]]]
     parts: Mapping[Slot, tuple[Entry, ...]] = field(default_factory=dict[Slot, "tuple[Entry, ...]"])
+    asked: tuple[Entry, ...] = ()
 
 
 def see_bound(body: Body, slots: Iterable[Slot], view: View) -> Seen:
@@ -106,19 +109,19 @@ class Maker:
         step: The step.
         run: Identifier of the run.
         notebook: Identifier of the notebook.
+        effects: What the body, or code that it may call, visibly does outside.
         auto_below: Below how many seconds a body counts as short, default 10.
     """
 
     step: Step
     run: str = ""
     notebook: str = ""
+    effects: frozenset[str] = frozenset()
     auto_below: float = 10.0
 
 
-def make_trace(
-    maker: Maker, body: Body, seen: Seen, observation: Observation, asked: Iterable[Entry]
-) -> Trace:
-    """The trace of a completed execution; `asked` are entries of the slots outside.
+def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -> Trace:
+    """The trace of a completed execution.
 
     Raises:
         InternalError: If the observation is not one of a completed execution.
@@ -130,7 +133,7 @@ def make_trace(
     written = {key_of(output.slot) for output in outputs if is_kept_in_memory(output.slot)}
     entries = [
         *_memory_entries(body, seen, written, observation.drew),
-        *asked,
+        *seen.asked,
         *_context_entries(observation),
         *_file_entries(watch),
     ]
@@ -142,7 +145,7 @@ def make_trace(
         entries=tuple(entries),
         outputs=tuple(outputs),
         definitions=frozenset(definitions),
-        unknowns=_unknowns(body, watch),
+        unknowns=_unknowns(maker, observation, watch),
         flags=frozenset({QUIET} if _is_quiet(maker, body, observation, watch) else ()),
         run=maker.run,
         step=maker.step.id,
@@ -187,22 +190,42 @@ def _file_entries(watch: Watch) -> Iterator[Entry]:
         yield Entry(Looked(Slot("listing", pattern)), digest)
 
 
-def _unknowns(body: Body, watch: Watch) -> tuple[str, ...]:
+def _unknowns(maker: Maker, observation: Observation, watch: Watch) -> tuple[str, ...]:
+    """Why the result can never be called fresh: what it depends on cannot be compared."""
     own = [f"reads {path}, which it writes itself" for path in sorted(watch.own)]
-    return (*own, *dict.fromkeys((*sorted(_outside(body)), *watch.outside)))
+    read = sorted(effect for effect in maker.effects if effect.startswith(_UNSEEN))
+    state = [f"changes the state of the process: {text}" for text in watch.process_state]
+    bound = [f"nobody can tell whether it binds {name}" for name in sorted(observation.undecided)]
+    return tuple(dict.fromkeys((*own, *read, *watch.outside, *state, *bound)))
 
 
-_READS_OUTSIDE: Final = ("network", "database", "clock")
-
-
-def _outside(body: Body) -> set[str]:
-    """What the source visibly reads outside: such a result is never called up to date."""
-    return {effect for effect in body.analysis.effects if effect.startswith(_READS_OUTSIDE)}
+_UNSEEN: Final = ("network", "database", "clock", "names")
+"""How the effects begin that read what nbflow cannot see; such a result is *as of*."""
 
 
 def _is_quiet(maker: Maker, body: Body, observation: Observation, watch: Watch) -> bool:
     short = observation.seconds < maker.auto_below
-    return short and body.analysis.complete and not body.analysis.effects and not watch.noise
+    acts = any(changes_outside(effect) or effect.startswith(_UNSEEN) for effect in maker.effects)
+    return short and body.analysis.complete and not acts and not watch.noise
+
+
+def outputs_in_memory(trace: Trace | None) -> tuple[Output, ...]:
+    """The names and random states that a trace made."""
+    outputs = trace.outputs if trace is not None else ()
+    return tuple(output for output in outputs if is_kept_in_memory(output.slot))
+
+
+def bound_before(trace: Trace | None, body: Body, seen: Seen) -> frozenset[str] | None:
+    """What a body bound when it last ran, if it saw the same then; None if it did not."""
+    if trace is None or trace.static_key != body.static_key:
+        return None
+    for entry in trace.entries:
+        slot, now = entry.looked.slot, seen.entries.get(entry.looked.slot)
+        if is_kept_in_memory(slot) and (
+            now is None or entry.digest not in (now.digest, seen.units.get(slot, ("",))[0])
+        ):
+            return None
+    return frozenset(key_of(output.slot) for output in outputs_in_memory(trace))
 
 
 def action_key(static_key: str, looked: Iterable[Looked], digests: Iterable[str]) -> str:

@@ -184,11 +184,11 @@ class Sweep:
         earlier = self._users.get(slot, ()) if slot.kind != FILE else {self._order[at] for at in timeline}
         for user in earlier:
             at = self.book.place(user)
-            if at is not None and at < place and self._hangs_on_later(user, slot):
+            if at is not None and at < place and self._hangs_on_later(at, slot):
                 heappush(self._dirty, (at, user))
 
-    def _hangs_on_later(self, user: str, slot: Slot) -> bool:
-        return slot.kind == FILE or self.book.steps[user].trace is None
+    def _hangs_on_later(self, at: int, slot: Slot) -> bool:
+        return slot.kind == FILE or not self._timelines[slot].before(at).written
 
 
 def _writes(bound: Bound | None, step: str) -> bool:

@@ -52,6 +52,9 @@ class Judgement:
     reached: tuple[Slot, ...] = ()
 
 
+ORDER: Final = "order"
+"""The category of the cause that a name is defined below only."""
+
 NEVER_RAN: Final = Judgement(Verdict.STALE, (Cause("never ran", "this step"),))
 
 
@@ -237,11 +240,11 @@ class Judge:
             return Cause("unverified", step.name, after="not run in this kernel: run its cell")
         if step.licence is Licence.USER and not may_start_plain(step):
             return Cause("plain cell" if step.plain else "manual", step.name, after=f"run {step.name}")
-        for slot in slots if step.trace is None else ():
+        for slot in (slot for slot in slots if slot.locator in body.analysis.reads):
             bound = self._view.bound(slot)
             later = self._timelines[slot].next_after(self._view.place) if slot in self._timelines else None
             if bound.version is None and not bound.written and later is not None:
-                return Cause("order", slot.locator, after=f"defined below, in {self._book.at(later).name}")
+                return Cause(ORDER, slot.locator, after=f"defined below, in {self._book.at(later).name}")
         return None
 
     def _gives(self, step: Step, body: Body, slots: tuple[Slot, ...], verdict: Verdict) -> dict[Slot, Bound]:

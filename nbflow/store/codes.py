@@ -36,6 +36,7 @@ from nbflow.analysis.reach import CodeShape, Home, Import
 from nbflow.store.walks import Encoder, NoDigest, Walk, builtin, marshalled, text
 
 _MISSING: Final = object()
+_EMPTY: Final = CellType()
 _KERNEL: Final = os.urandom(16)
 _MOST: Final = 4096
 _kinds: dict[type, bytes] = {}
@@ -125,6 +126,12 @@ def _function_content(walk: Walk, function: FunctionType) -> bytes:
     home = _home_of(walk, function)
     if home is Home.LOCAL and not is_member:
         _note(walk, function)
+    if is_member or id(function) in walk.inner:
+        # What a method wraps is the class's own as the method is, and no memory of its instances.
+        walk.inner.update(map(id, _wrapped_by(function)))
+    elif function.__globals__ is walk.namespace:
+        # Attributes that it may get later, from its own body or from elsewhere, are memory.
+        walk.memory.add(id(function))
     shape = reach.shape_of(function.__code__)
     parts = [_code(walk, function.__code__), text(function.__name__)]
     parts += (_part(walk, value, name) for name, value in _defaults(function))
@@ -134,6 +141,12 @@ def _function_content(walk: Walk, function: FunctionType) -> bytes:
         parts += _imported(walk, function, shape)
         parts += _globals(walk, function, shape)
     return walk.group(b"y", *parts)
+
+
+def _wrapped_by(function: FunctionType) -> Iterator[object]:
+    for cell in function.__closure__ or ():
+        if cell != _EMPTY and isinstance(cell.cell_contents, FunctionType):
+            yield cell.cell_contents
 
 
 def _defaults(function: FunctionType) -> Iterator[tuple[str, object]]:
@@ -301,6 +314,7 @@ def _whole_module(walk: Walk, module: ModuleType) -> bytes:
     parts: list[bytes] = []
     enclosing = {**walk.enclosing, id(module): 0}
     for each in group:  # it grows meanwhile
+        walk.memory.add(id(each))
         parts.append(text(each.__name__))
         for value in reach.attributes_of(each).values():
             if isinstance(value, ModuleType) and reach.is_local_module(value) and id(value) not in enclosing:
@@ -317,6 +331,7 @@ def _attributes(walk: Walk, module: ModuleType, enclosing: Mapping[int, int]) ->
             part = apart.finish(refer(apart, value)).encode()
         except NoDigest:
             # Nobody can tell whether it is the same in another kernel.
+            apart.gathered(value)
             part = _KERNEL + str(id(value)).encode()
         walk.memory |= apart.memory
         walk.copies |= apart.copies

@@ -4,8 +4,9 @@
 value: which mutable memory it can reach, what its code may touch, and which code is in it.
 
 Memory is told by identity tokens: two values share mutable memory if and only if their tokens
-intersect. Numbers, strings, tuples of such, functions, classes and modules have none, because
-nothing can be changed through them that is not found in a part with a token of its own. An array
+intersect. Numbers, strings, tuples of such, classes and what is installed have none, because
+nothing can be changed through them that is not found in a part with a token of its own. The
+notebook's functions and the user's own modules have one, for attributes set later. An array
 has the token of whoever owns its buffer, so that views meet. Frames of pandas 3 and later have
 one for the frame alone: their buffers are copied on write, so that two frames over one buffer do
 not share it. All values without mutable memory have the same empty set.
@@ -13,14 +14,14 @@ not share it. All values without mutable memory have the same empty set.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from marshal import dumps
 from typing import TYPE_CHECKING, Any, Final
 
 from xxhash import xxh3_128_hexdigest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 from nbflow.analysis.reach import attributes_of, is_local_module
 from nbflow.exceptions import DigestError
@@ -31,14 +32,24 @@ from nbflow.store.walks import (
     NAMED,
     RULES,
     Encoder,
+    Gathering,
     NoDigest,
     Walk,
     forget_choices,
+    lasting,
     text,
 )
 from nbflow.types import NO_CODE, NO_REACH, Reach
 
-__all__ = ["Fingerprint", "digest", "fingerprint", "key_digest", "register_digest", "unit_digest"]
+__all__ = [
+    "Fingerprint",
+    "NoDigestError",
+    "digest",
+    "fingerprint",
+    "key_digest",
+    "register_digest",
+    "unit_digest",
+]
 
 NO_MEMORY: Final[frozenset[int]] = frozenset()
 """The memory of every value that has no mutable part."""
@@ -63,6 +74,37 @@ class Fingerprint:
     memory: frozenset[int] = NO_MEMORY
     reach: Reach = NO_REACH
     code: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class NoDigestError(DigestError):
+    """A live value has no digest; what can be seen of it all the same.
+
+    Args:
+        message: What happened and what to do.
+        path: Where in the value the part without digest is.
+        memory: As in `Fingerprint`; the objects without digest are in it as well.
+        reach: As in `Fingerprint`.
+
+    Example:
+        >>> shared = [1]
+        >>> try:
+        ...     fingerprint([shared, object()])
+        ... except NoDigestError as error:
+        ...     id(shared) in error.memory
+        True
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str = "",
+        memory: frozenset[int] = NO_MEMORY,
+        reach: Reach = NO_REACH,
+    ) -> None:
+        super().__init__(message, path=path)
+        self.memory = memory
+        self.reach = reach
 
 
 def digest(value: object) -> str:
@@ -93,7 +135,8 @@ def fingerprint(value: object, namespace: Mapping[str, object] | None = None) ->
             their globals; the names are in `reach.reads` instead. Without it, these are followed.
 
     Raises:
-        DigestError: If a part has no content that could be compared; its `path` names the part.
+        NoDigestError: If a part has no content that could be compared; its `path` names the part,
+            its `memory` and `reach` are those of the whole value.
 
     Example:
         >>> fingerprint(1).memory == fingerprint("a").memory == frozenset()
@@ -106,16 +149,44 @@ def fingerprint(value: object, namespace: Mapping[str, object] | None = None) ->
         return Fingerprint(
             xxh3_128_hexdigest(ENCODERS[type(value)](_NOWHERE, value)), NO_MEMORY, NO_REACH, NO_CODE
         )
+    try:
+        return _fingerprint(value, namespace)
+    except DigestError as error:
+        raise _with_what_is_seen(error, [value], namespace) from error.__cause__
+
+
+def _fingerprint(value: object, namespace: Mapping[str, object] | None) -> Fingerprint:
     walk = Walk(namespace)
     walk.found = {}
     made = _walked(walk, {"value": value})
-    memory = frozenset(_lasting_memory(walk, value)) if walk.memory else NO_MEMORY
+    memory = lasting(walk, lambda: _walked_again(value, namespace)) if walk.memory else NO_MEMORY
     if not walk.calls:
         return Fingerprint(made, memory, NO_REACH, NO_CODE)
     code = {name: made if part is value else _alone(part, namespace) for name, part in walk.found.items()}
     parts = _module_parts(value, namespace) if is_local_module(value) else {}
-    reach = Reach(walk.reads, walk.writes, walk.reads, changes_arguments=True, parts=parts)
-    return Fingerprint(made, memory, reach, code)
+    return Fingerprint(made, memory, replace(_reach(walk), parts=parts), code)
+
+
+def _reach(walk: Walk) -> Reach:
+    return Reach(walk.reads, walk.writes, walk.reads, changes_arguments=True) if walk.calls else NO_REACH
+
+
+def _walked_again(value: object, namespace: Mapping[str, object] | None) -> Walk:
+    again = Walk(namespace, blind=True)
+    _walked(again, {"value": value})
+    return again
+
+
+def _with_what_is_seen(
+    error: DigestError, values: Collection[object], namespace: Mapping[str, object] | None
+) -> NoDigestError:
+    def gathered() -> Gathering:
+        gathering = Gathering(namespace)
+        gathering.gather(values)
+        return gathering
+
+    walk = gathered()
+    return NoDigestError(str(error), path=error.path, memory=lasting(walk, gathered), reach=_reach(walk))
 
 
 def unit_digest(values: Mapping[str, object], namespace: Mapping[str, object] | None = None) -> str:
@@ -126,14 +197,17 @@ def unit_digest(values: Mapping[str, object], namespace: Mapping[str, object] | 
         namespace: As for `fingerprint`.
 
     Raises:
-        DigestError: If a part has no content that could be compared; its `path` names the part.
+        NoDigestError: As for `fingerprint`, with the memory and reach of all members together.
 
     Example:
         >>> one, other = [1], [1]
         >>> unit_digest({"a": one, "b": one}) == unit_digest({"a": one, "b": other})
         False
     """
-    return _walked(Walk(namespace), {name: values[name] for name in sorted(values)}, named=True)
+    try:
+        return _walked(Walk(namespace), {name: values[name] for name in sorted(values)}, named=True)
+    except DigestError as error:
+        raise _with_what_is_seen(error, values.values(), namespace) from error.__cause__
 
 
 def key_digest(*parts: str | bytes | int | float | bool | None) -> str:
@@ -203,19 +277,6 @@ def _walked(walk: Walk, values: Mapping[str, object], *, named: bool = False) ->
 def _digest_error(path: str, reason: str) -> DigestError:
     advice = "Leave it out with --ignore, or say with nbflow.register_digest what it is made of."
     return DigestError(f"{path} has no digest: {reason}. {advice}", path=path)
-
-
-def _lasting_memory(walk: Walk, value: object) -> set[int]:
-    """What remains of the memory if the value is walked again.
-
-    Classes that say themselves how they are pickled may hand out new objects each time. Those of
-    the first walk are still alive, so the new ones lie elsewhere, and only real parts remain.
-    """
-    if not walk.copies:
-        return walk.memory
-    again = Walk(walk.namespace, blind=True)
-    _walked(again, {"value": value})
-    return walk.memory & again.memory
 
 
 def _alone(value: object, namespace: Mapping[str, object] | None) -> str:

@@ -9,6 +9,7 @@ import decimal
 import enum
 import fractions
 import functools
+import gc
 import ipaddress
 import os
 import random
@@ -17,15 +18,16 @@ import struct
 import uuid
 import zoneinfo
 from collections import OrderedDict, defaultdict, deque
-from types import MappingProxyType, SimpleNamespace
+from types import MappingProxyType, MemberDescriptorType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from nbflow.analysis.reach import Home, place_of
 from nbflow.store.codes import kind_token, named, refer
 from nbflow.store.walks import NAMED, Encoder, NoDigest, Walk, builtin, encodes, full_names, text
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _long: Final = struct.Struct("<cq").pack
 _length: Final = struct.Struct("<cQ").pack
@@ -124,7 +126,17 @@ def _memoryview(walk: Walk, value: memoryview) -> bytes:
 
 
 def _proxy(walk: Walk, value: MappingProxyType[Any, Any]) -> bytes:
-    return walk.group(b"p", walk.mapping(b"d", dict(value)))
+    return walk.group(b"p", walk.token(_mapping_of(value)))
+
+
+def _mapping_of(proxy: MappingProxyType[Any, Any]) -> object:
+    """The mapping that a read-only proxy shows; Python hands it out in no other way."""
+    return gc.get_referents(proxy)[0]
+
+
+def _view(walk: Walk, value: Any) -> bytes:
+    """The keys, values or items of a dict, which follow what becomes of it."""
+    return walk.group(b"p", kind_token(walk, type(value)), walk.token(_mapping_of(value.mapping)))
 
 
 def _slice(walk: Walk, value: slice) -> bytes:
@@ -141,6 +153,10 @@ builtin(array.array, _array)
 builtin(memoryview, _memoryview)
 builtin(MappingProxyType, _proxy)
 builtin(slice, _slice)
+for _mapping in (dict[Any, Any](), OrderedDict[Any, Any]()):
+    builtin(type(_mapping.keys()), _view)
+    builtin(type(_mapping.values()), _view)
+    builtin(type(_mapping.items()), _view)
 
 
 # Objects --------------------------------------------------------------------------------------
@@ -160,7 +176,7 @@ def mutable_object(walk: Walk, value: object) -> bytes:
     if isinstance(made, str):
         return _global(walk, value, made)
     walk.enter(value)
-    return _rebuilt(walk, type(value), made, owned=True)
+    return _rebuilt(walk, value, made, owned=True)
 
 
 def constant(walk: Walk, value: object) -> bytes:
@@ -172,7 +188,7 @@ def constant(walk: Walk, value: object) -> bytes:
     made = _reduce(value)
     if isinstance(made, str):
         return _global(walk, value, made)
-    return _immutable(walk, value, _rebuilt(walk, type(value), made, owned=False), numbered)
+    return _immutable(walk, value, _rebuilt(walk, value, made, owned=False), numbered)
 
 
 def _global(walk: Walk, value: object, name: str) -> bytes:
@@ -181,7 +197,8 @@ def _global(walk: Walk, value: object, name: str) -> bytes:
     return walk.group(b"g", kind_token(walk, type(value)), named(str(module), name))
 
 
-def _rebuilt(walk: Walk, kind: type, made: tuple[Any, ...], *, owned: bool) -> bytes:
+def _rebuilt(walk: Walk, value: object, made: tuple[Any, ...], *, owned: bool) -> bytes:
+    kind = type(value)
     plain = _is_plain_object(kind)
     walk.copies |= owned and not plain and kind not in _HONEST
     walk.kept.append(made)
@@ -195,6 +212,8 @@ def _rebuilt(walk: Walk, kind: type, made: tuple[Any, ...], *, owned: bool) -> b
     parts = [*_constructor(walk, function, arguments, owned=owned), content]
     parts.append(walk.sequence(b"l", list(items)) if items is not None else b"-")
     parts.append(walk.mapping(b"d", dict(pairs)) if pairs is not None else b"-")
+    if owned and not plain and _says_what_is_kept(kind):
+        parts.append(_left_out(walk, value, state))
     return walk.group(b"o", *parts, walk.token(setter))
 
 
@@ -212,6 +231,40 @@ def _attributes(walk: Walk, state: Any, *, owned: bool) -> bytes:
     if type(cast("object", state)) is not dict:
         return walk.token(state)
     return (walk.enter(state) if owned else None) or walk.mapping(b"d", state, dotted=True)
+
+
+def _says_what_is_kept(kind: type) -> bool:
+    """Whether a class of the user's own says what pickling keeps: its methods see more than that."""
+    if not _is_local(kind):
+        return False
+    own = (base for base in kind.__mro__ if not _REDUCTIONS.isdisjoint(vars(base)))
+    return kind in copyreg.dispatch_table or any(map(_is_local, own))
+
+
+_REDUCTIONS: Final = frozenset({"__reduce_ex__", "__reduce__", "__getstate__"})
+
+
+def _is_local(kind: type) -> bool:
+    return place_of(str(kind.__module__)).home is Home.LOCAL
+
+
+def _left_out(walk: Walk, value: object, state: Any) -> bytes:
+    """What an object holds besides its state; parts such as locks are why it is not pickled whole."""
+    kept = cast("dict[str, object]", state) if type(state) is dict else {}
+    parts: list[bytes] = []
+    for name, part in (*_slots_of(value), *getattr(value, "__dict__", {}).items()):
+        if name not in kept or kept[name] is not part:
+            parts += (text(name), walk.tolerant(part))
+    return walk.group(b"d", *parts)
+
+
+def _slots_of(value: object) -> Iterator[tuple[str, object]]:
+    for base in type(value).__mro__:
+        if "__slots__" not in vars(base):
+            continue
+        for name, member in vars(base).items():
+            if isinstance(member, MemberDescriptorType) and hasattr(value, name):
+                yield name, member.__get__(value)
 
 
 def _reduce(value: object) -> Any:

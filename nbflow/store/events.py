@@ -8,7 +8,7 @@ from importlib.util import source_from_cache
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import unquote, urlsplit
 
-from nbflow.store.paths import absolute, folder_locator
+from nbflow.store.paths import absolute, folder_locator, working_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,7 +49,7 @@ def path_of(raw: object) -> str | None:
     if isinstance(raw, int):
         return None
     if raw is None:
-        return os.getcwd()
+        return working_folder() or "."
     return absolute(os.fsdecode(cast("str | bytes | os.PathLike[str]", raw)))
 
 
@@ -104,6 +104,18 @@ def _opened(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
         trail.write(path, grows=not empties)
     else:
         trail.read(path)
+        _note_data(trail, path, caller)
+
+
+def _note_data(trail: Trail, path: str, caller: FrameType) -> None:
+    """Keep a file for all local modules that are being imported: what they hold may come from it."""
+    frame: FrameType | None = caller
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and _module_of(frame.f_back) in _IMPORTERS:
+            source = frame.f_globals.get("__file__")
+            if isinstance(source, str) and not trail.contents.ignores(absolute(source)):
+                trail.read_by_module(_module_of(frame), frame.f_globals, path)
+        frame = frame.f_back
 
 
 def _imported(trail: Trail, path: str) -> None:
@@ -308,7 +320,8 @@ def _asked(trail: Trail, _arguments: Arguments, _: FrameType) -> None:
 
 
 def _changed_cwd(trail: Trail, _arguments: Arguments, _: FrameType) -> None:
-    trail.folder = trail.folder or os.getcwd()
+    if trail.folder is None:
+        trail.folder = working_folder()
 
 
 def _changed_environment(trail: Trail, arguments: Arguments, caller: FrameType) -> None:

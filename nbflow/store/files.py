@@ -6,23 +6,27 @@ import os
 import stat as modes
 import time
 from datetime import datetime
-from glob import glob
+from fnmatch import fnmatch
+from glob import glob, has_magic
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
 import xxhash
 
-from nbflow.store.paths import ABSENT, PRESENT, UNREADABLE, FileStat, Ignored, Known
+from nbflow.store.paths import ABSENT, PRESENT, UNREADABLE, FileStat, Ignored, Known, pattern_base
 from nbflow.store.trail import YOUNG_NS
 from nbflow.store.watching import Watch, unwatched
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from nbflow.store.trail import Names
 
 CHUNK_BYTES: Final = 1 << 20
 TRIES: Final = 3
+ENTRIES_LOOKED_AT: Final = 20_000
+"""How many entries of folders a pattern may lead through, before it is not followed."""
 NOWHERE: Final = Known(None, UNBOUND)
 
 
@@ -132,6 +136,18 @@ class Files:
                 return frozenset(os.listdir(locator))
             except OSError:
                 return None
+
+    def is_wide(self, pattern: str) -> bool:
+        """Whether following a pattern would visit more than `ENTRIES_LOOKED_AT` entries.
+
+        One with `**` directly below the root of the file system is wide without a look.
+        """
+        base = pattern_base(pattern)
+        parts = [part for part in pattern[len(base) :].split(os.sep) if part]
+        if os.path.dirname(base) == base and "**" in parts[:1]:
+            return True
+        with unwatched():
+            return next(islice(_visited(base, parts), ENTRIES_LOOKED_AT, None), None) is not None
 
     def listing(self, names: Names) -> str:
         """Digest of a listing, `UNBOUND` for that of a missing folder."""
@@ -270,6 +286,31 @@ def _fits(stat: FileStat, found: os.stat_result) -> bool:
         and stat.ctime_ns == found.st_ctime_ns
         and stat.inode == found.st_ino
     )
+
+
+def _visited(folder: str, parts: list[str]) -> Iterator[str]:
+    """The entries that have to be looked at to match the parts of a pattern below a folder."""
+    if not parts:
+        return
+    deep = parts[0] == "**"
+    if not has_magic(parts[0]):
+        yield from _visited(os.path.join(folder, parts[0]), parts[1:])
+        return
+    if deep:
+        yield from _visited(folder, parts[1:])
+    for name, is_folder in _entries(folder):
+        yield name
+        if is_folder and (deep or fnmatch(name, parts[0])):
+            yield from _visited(os.path.join(folder, name), parts if deep else parts[1:])
+
+
+def _entries(folder: str) -> list[tuple[str, bool]]:
+    """Names in a folder and which are folders; no descriptor stays open while they are used."""
+    try:
+        with os.scandir(folder) as entries:
+            return [(entry.name, entry.is_dir()) for entry in islice(entries, ENTRIES_LOOKED_AT + 1)]
+    except OSError:
+        return []
 
 
 def _hash(path: str) -> str:

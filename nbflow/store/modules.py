@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 import xxhash
 
 from nbflow.store.paths import absolute
+from nbflow.store.trail import data_of_module, forget_data
 from nbflow.store.watching import unwatched
 from nbflow.types import UNBOUND
 
@@ -91,7 +92,31 @@ def module_digest(name: str, files: Files) -> str:
     return xxhash.xxh3_128("".join(digests).encode()).hexdigest()
 
 
+def module_data(name: str, files: Files) -> dict[str, str]:
+    """The files that a local module, or one that it imports, read while it was imported.
+
+    Known for modules that were imported in this process while a body was watched. They are no
+    part of `module_digest`, which must be the same before and after the import: whoever uses
+    the module depends on each of these files.
+
+    Args:
+        name: A dotted name.
+        files: The session's files.
+
+    Returns:
+        Absolute path to the digest of the content then, `UNBOUND` for a file that was missed.
+    """
+    modules = _modules_behind(name, files)
+    return {path: digest for each in modules for path, digest in data_of_module(each).items()}
+
+
 def _files_behind(name: str, files: Files) -> set[str]:
+    return set(_modules_behind(name, files).values())
+
+
+def _modules_behind(name: str, files: Files) -> dict[str, str]:
+    """A local module and the local modules that it imports, each with its file."""
+    behind: dict[str, str] = {}
     found: set[str] = set()
     seen: set[str] = set()
     todo = [name]
@@ -101,8 +126,9 @@ def _files_behind(name: str, files: Files) -> set[str]:
         seen.add(module)
         if path is not None and path not in found:
             found.add(path)
+            behind[module] = path
             todo += [module.rpartition(".")[0], *_source_imports(module, path, files.digest(path))]
-    return found
+    return behind
 
 
 @lru_cache(maxsize=4096)
@@ -201,21 +227,29 @@ def _source_mark(path: str) -> tuple[int, int] | None:
 def purge_changed_modules(files: Files) -> list[str]:
     """Forget each loaded local module whose file has changed, and all that are built on it.
 
-    The next import gives the new code; names that already hold the old code keep it.
+    So is one that read another file while it was imported, as far as a watch saw it, if that
+    file has changed. The next import gives the new code; names that already hold the old code keep it.
 
     Returns:
         The names dropped from `sys.modules`, sorted.
     """
     note_loaded(files)
-    changed = {name for name, known in _present() if files.digest(known.path) != known.digest}
+    changed = {name for name, known in _present() if _is_changed(name, known, files)}
     if not changed:
         return []
     purged = _with_dependents(changed)
     for name in purged:
         _drop_ambiguous(_loaded[name].path)
         del sys.modules[name], _loaded[name], _judged[name]
+        forget_data(name)
     importlib.invalidate_caches()
     return sorted(purged)
+
+
+def _is_changed(name: str, known: _Loaded, files: Files) -> bool:
+    return files.digest(known.path) != known.digest or any(
+        files.digest(path) != digest for path, digest in data_of_module(name).items()
+    )
 
 
 def _present() -> Iterator[tuple[str, _Loaded]]:

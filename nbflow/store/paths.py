@@ -78,8 +78,29 @@ def absolute(path: str) -> str:
     Example:
         >>> absolute("/data/../data/a.csv")
         '/data/a.csv'
+
+    A relative path stays as it is while the working folder does not exist any more.
     """
-    return os.path.abspath(path)
+    try:
+        return os.path.abspath(path)
+    except OSError:
+        return path
+
+
+def real(path: str) -> str:
+    """The absolute path without symbolic links; as it is where the working folder is missing."""
+    try:
+        return os.path.realpath(path)
+    except OSError:
+        return path
+
+
+def working_folder() -> str:
+    """The working folder, an empty string for one that was removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
 
 
 def folder_locator(path: str) -> str:
@@ -192,7 +213,7 @@ class Ignored:
 
     def __init__(self, more: Iterable[str] = ()) -> None:
         places = {*_python_places(), "/proc", "/sys", "/dev", *map(absolute, more)}
-        places |= {os.path.realpath(place) for place in places}
+        places |= {real(place) for place in places}
         self._exact = frozenset(places)
         self._below = tuple(os.path.join(place, "") for place in places)
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nbflow.store.paths import FileStat
+from nbflow.store.paths import FileStat, real, working_folder
 
 if TYPE_CHECKING:
     from nbflow.store.trail import Contents, Names, Trail
@@ -25,10 +25,15 @@ class Settlement:
         written: Path to the digest of the content that it left, `UNBOUND` for a removed file.
         absent: Paths that it looked for and did not find.
         listings: Folder (ends with a separator) or pattern to the digest of the names found.
-        voided: Paths that somebody else changed while the body ran: the trace is void.
+        voided: Paths that somebody else changed while the body ran, and those `still_open`: the
+            trace is void.
+        still_open: Paths that it opened for writing and did not close; their content is not
+            settled, and they are not among `written`.
         own: Paths, or listings, that it both read and changed: never plainly fresh.
         imported: Source files of local modules that were first imported by the body.
         noise: Why the body was not quiet, short texts.
+        process_state: Those of them that tell of a changed process: working folder, environment
+            variables, module search path.
         outside: What it read that no digest covers, short texts.
     """
 
@@ -37,9 +42,11 @@ class Settlement:
     absent: frozenset[str] = frozenset()
     listings: Mapping[str, str] = field(default_factory=dict[str, str])
     voided: tuple[str, ...] = ()
+    still_open: tuple[str, ...] = ()
     own: frozenset[str] = frozenset()
     imported: frozenset[str] = frozenset()
     noise: tuple[str, ...] = ()
+    process_state: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
 
 
@@ -94,15 +101,20 @@ class _Settling:
         for path, stat in {**self.before.given, **self.trail.handed, **self.trail.reads}.items():
             if path not in self.written and path not in passing:
                 self._settle_read(path, stat)
+        listings = {locator: self._settle_listing(locator) for locator in self.trail.listings}
+        still_open = _open_for_writing(path for path in self.trail.writes if path in self.written)
+        process_state = self._process_state()
         return Settlement(
             read=self.read,
-            listings={locator: self._settle_listing(locator) for locator in self.trail.listings},
-            written=self.written,
+            listings=listings,
+            written={path: digest for path, digest in self.written.items() if path not in still_open},
             absent=frozenset(self.absent),
-            voided=tuple(self.voided),
+            voided=(*self.voided, *still_open),
+            still_open=still_open,
             own=frozenset(self.own),
             imported=frozenset(self.trail.imported),
-            noise=self._noise(),
+            noise=(*self._noise(), *process_state),
+            process_state=process_state,
             outside=tuple(self.trail.outside),
         )
 
@@ -177,7 +189,7 @@ class _Settling:
             self.voided[path] = None
 
     def _is_another_name_of_written(self, path: str) -> bool:
-        return os.path.realpath(path) in {os.path.realpath(each) for each in self.written}
+        return real(path) in {real(each) for each in self.written}
 
     def _settle_listing(self, locator: str) -> str:
         """The listing as first seen, or as it is now where only the body itself changed it."""
@@ -192,11 +204,47 @@ class _Settling:
         return {os.path.join(locator, name) if locator.endswith(os.sep) else name for name in names}
 
     def _noise(self) -> tuple[str, ...]:
-        noise = [f"file written: {path}" for path in self.written]
-        noise += self.trail.noise
-        if self.trail.folder and self.trail.folder != os.getcwd():
-            noise.append("working folder changed")
+        return (*(f"file written: {path}" for path in self.written), *self.trail.noise)
+
+    def _process_state(self) -> tuple[str, ...]:
+        state: list[str] = []
+        if self.trail.folder is not None and self.trail.folder != working_folder():
+            state.append("working folder changed")
         if tuple(sys.path) != self.before.search_path:
-            noise.append("module search path changed")
+            state.append("module search path changed")
         changed = (name for name, value in self.trail.environment.items() if os.environ.get(name) != value)
-        return (*noise, *(f"environment changed: {name}" for name in changed))
+        return (*state, *(f"environment changed: {name}" for name in changed))
+
+
+def _open_for_writing(paths: Iterable[str]) -> tuple[str, ...]:
+    """Which paths this process still holds open for writing; more may come out of a buffer."""
+    files = {path: mark for path in paths if (mark := _mark(path)) is not None}
+    if not files:
+        return ()
+    handles = {mark for handle in _handles() if (mark := _mark(handle)) in files.values() and _writes(handle)}
+    return tuple(path for path, mark in files.items() if mark in handles)
+
+
+def _handles() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/dev/fd")]
+    except (OSError, ValueError):
+        return []
+
+
+def _mark(file: str | int) -> tuple[int, int] | None:
+    """Which file a path or a descriptor means, under whatever name."""
+    try:
+        found = os.stat(file)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _writes(handle: int) -> bool:
+    from fcntl import F_GETFL, fcntl  # only where handles can be listed; not there on each system
+
+    try:
+        return fcntl(handle, F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+    except OSError:
+        return False

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from nbflow.store.paths import absolute, given_path, given_paths, pattern_base
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from nbflow.store.paths import FileStat, Known
 
@@ -24,6 +24,13 @@ MATCHES_LOOKED_AT: Final = 1_000
 
 Names = frozenset[str] | None
 """What a listing lists; `None` for a folder that is not there."""
+
+
+_data: dict[str, tuple[object, dict[str, str]]] = {}
+"""Local module to its namespace, and the files that it read while it was imported.
+
+One for the process, as `sys.modules` is: a module is imported once, whoever watches.
+"""
 
 
 class Contents(Protocol):
@@ -41,6 +48,10 @@ class Contents(Protocol):
         """The names that a folder or a pattern lists now, `None` for a missing folder."""
         ...
 
+    def is_wide(self, pattern: str) -> bool:
+        """Whether too many entries would have to be looked at to follow a pattern."""
+        ...
+
     def listing(self, names: Names) -> str:
         """The digest of a listing."""
         ...
@@ -52,6 +63,16 @@ class Contents(Protocol):
     def now_ns(self) -> int:
         """The time, nanoseconds since the epoch."""
         ...
+
+
+def data_of_module(module: str) -> Mapping[str, str]:
+    """The files that a local module read while a watch saw it imported, with their digests then."""
+    return _data[module][1] if module in _data else {}
+
+
+def forget_data(module: str) -> None:
+    """Forget what a module read, because it will be imported anew."""
+    _data.pop(module, None)
 
 
 class Trail:
@@ -72,7 +93,7 @@ class Trail:
         noise: Why the body was not quiet, in the order seen.
         outside: What it read that no digest covers.
         environment: Variable to its value before the first change.
-        folder: The working folder before the first change, or an empty string.
+        folder: The working folder before the first change, `None` before there is one.
     """
 
     def __init__(self, contents: Contents) -> None:
@@ -88,7 +109,7 @@ class Trail:
         self.noise: dict[str, None] = {}
         self.outside: dict[str, None] = {}
         self.environment: dict[str, str | None] = {}
-        self.folder = ""
+        self.folder: str | None = None
 
     def read(self, path: str) -> None:
         """Note that a path is about to be opened for reading."""
@@ -102,6 +123,15 @@ class Trail:
         self.reads[path] = stat
         if stat is not None and path not in self.writes and self._is_young(stat):
             self.early[path] = self.contents.known(path)
+
+    def read_by_module(self, module: str, namespace: object, path: str) -> None:
+        """Note that a local module, which is being imported, is about to read a file."""
+        if self.contents.ignores(path):
+            return
+        known = _data.get(module)
+        if known is None or known[0] is not namespace:
+            known = _data[module] = (namespace, {})
+        known[1][path] = self.contents.known(path).digest
 
     def _is_young(self, stat: FileStat) -> bool:
         return self.contents.now_ns() - stat.changed_ns < YOUNG_NS
@@ -142,7 +172,7 @@ class Trail:
 
     def matches(self, pattern: str) -> tuple[str, ...]:
         """Note a pattern that a native reader may follow, and return what it matches, capped."""
-        if not os.path.isdir(pattern_base(pattern)):
+        if not os.path.isdir(pattern_base(pattern)) or self._is_wide(pattern):
             return ()
         self.look_in(pattern)
         names = self.listings.get(pattern) or frozenset()
@@ -151,6 +181,16 @@ class Trail:
                 None
             )
         return tuple(islice(sorted(names), MATCHES_LOOKED_AT))
+
+    def expand(self, pattern: str) -> frozenset[str]:
+        """What a pattern matches now, which is no input; nothing for one that is too wide."""
+        return frozenset() if self._is_wide(pattern) else self.contents.names(pattern) or frozenset()
+
+    def _is_wide(self, pattern: str) -> bool:
+        wide = self.contents.is_wide(pattern)
+        if wide:
+            self.outside[f"pattern too wide: {pattern}"] = None
+        return wide
 
     def start_program(self, program: str, words: Iterable[object], folder: object = None) -> None:
         """Note a subprocess; the words of its command may name files."""

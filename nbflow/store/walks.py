@@ -10,12 +10,15 @@ whether equal strings or tuples are the same object.
 
 from __future__ import annotations
 
+import gc
 import struct
+import weakref
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping
 from itertools import chain
 from marshal import dumps
-from typing import TYPE_CHECKING, Any, Final
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from xxhash import xxh3_128, xxh3_128_digest, xxh3_128_hexdigest
 
@@ -117,6 +120,7 @@ class Walk:
         "copies",
         "enclosing",
         "found",
+        "inner",
         "kept",
         "members",
         "memo",
@@ -147,6 +151,7 @@ class Walk:
         self.pending: list[tuple[Any, Encoder]] = []
         self.found: dict[str, object] | None = None
         self.members: set[int] | None = None
+        self.inner: set[int] = set()
         self.arrays: Regions | None = None
         self.tables: Regions | None = None
         self.reads: frozenset[str] = frozenset()
@@ -243,6 +248,8 @@ class Walk:
                 rest.append((walk.finish(token), part))
             else:
                 alone.append((token, part))
+                self.memory |= walk.memory
+                self.calls |= walk.calls
         # Numbers depend on the order, so elements with numbered parts are ordered by what they are alone.
         parts = [token for token, _ in sorted(alone, key=_first)]
         parts += [self.token(part) for _, part in sorted(rest, key=_first)]
@@ -251,6 +258,30 @@ class Walk:
     def group(self, tag: bytes, *parts: bytes) -> bytes:
         """The token of tokens that belong together."""
         return tag + xxh3_128_digest(b"".join(parts))
+
+    def tolerant(self, value: object) -> bytes:
+        """The token of a part that counts only if it has a digest; its memory counts anyway."""
+        numbered, waiting = len(self.memo), len(self.pending)
+        try:
+            return self.token(value)
+        except NoDigest:
+            # What was met on the way has not entered the digest: meeting it again must write it out.
+            while len(self.memo) > numbered:
+                self.memo.popitem()
+            del self.pending[waiting:]
+            self.gathered(value)
+            return b"?"
+
+    def gathered(self, value: object) -> None:
+        """Add the memory of a value that has no digest."""
+        gathering = Gathering(self.namespace, self.enclosing)
+        gathering.gather([value])
+        self.memory |= gathering.memory
+        self.copies |= gathering.copies
+        self.calls |= gathering.calls
+        self.reads |= gathering.reads
+        self.writes |= gathering.writes
+        self.kept.append(gathering.kept)
 
     def aside(self, value: object) -> bytes:
         """The token of something whose memory nobody changes by hand, like a class's annotations."""
@@ -268,6 +299,73 @@ class Walk:
         for part in parts:
             hasher.update(part)
         return hasher.digest()
+
+
+class Gathering(Walk):
+    """A walk that only asks what memory and names can be reached, and that nothing stops.
+
+    It makes no digest. A part is put in a queue where a walk would descend into it, so depth is
+    no matter, and what has no digest is passed over after a look at what it refers to.
+    """
+
+    __slots__ = ("_seen", "_waiting")
+
+    def __init__(
+        self, namespace: Mapping[str, object] | None = None, enclosing: Mapping[int, int] | None = None
+    ) -> None:
+        super().__init__(namespace, enclosing, blind=True)
+        self._seen: set[int] = set()
+        self._waiting: list[Any] = []
+
+    def gather(self, values: Iterable[object]) -> None:
+        """Walk over all that these values lead to."""
+        for value in values:
+            self.token(value)
+        while self._waiting or self.pending:
+            value, encode = self.pending.pop() if self.pending else (self._waiting.pop(), Walk.token)
+            try:
+                encode(self, value)
+            except Exception:  # noqa: BLE001 - whatever a value raises, the rest is still to be seen
+                self._look_inside(value)
+
+    def token(self, value: object) -> bytes:
+        """Put a part in the queue."""
+        if type(value) not in PLAIN and id(value) not in self._seen:
+            self._seen.add(id(value))
+            self.kept.append(value)
+            self._waiting.append(value)
+        return b"?"
+
+    def unordered(self, tag: bytes, values: Collection[Any]) -> bytes:
+        """Put the elements in the queue; their order is no matter."""
+        for part in values:
+            self.token(part)
+        return tag
+
+    def aside(self, value: object) -> bytes:
+        """Pass over what is no memory."""
+        return b"?"
+
+    def _look_inside(self, value: Any) -> None:
+        self.memory.add(id(value))
+        parts = [getattr(value, "__dict__", None), *gc.get_referents(value)]
+        if isinstance(value, weakref.ref):
+            parts.append(cast("object", value()))
+        for part in parts:
+            if not isinstance(part, type | ModuleType) and not self._is_namespace(part):
+                self.token(part)
+
+    def _is_namespace(self, part: object) -> bool:
+        return part is self.namespace or (type(part) is dict and "__builtins__" in part)
+
+
+def lasting(walk: Walk, again: Callable[[], Walk]) -> frozenset[int]:
+    """What remains of the memory if the values are walked again.
+
+    Classes that say themselves how they are pickled may hand out new objects each time. Those of
+    the first walk are still alive, so the new ones lie elsewhere, and only real parts remain.
+    """
+    return frozenset(walk.memory & again().memory if walk.copies else walk.memory)
 
 
 def is_plain(values: Iterable[Any]) -> bool:

@@ -6,6 +6,7 @@ nothing, after one look at an empty dict, while no watch is open.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from glob import has_magic
 from typing import TYPE_CHECKING
 
 from nbflow.store.events import FOLLOWED, follow
-from nbflow.store.paths import MEMBERS_LOOKED_AT, absolute, given_paths, is_cut, looks_like_path
+from nbflow.store.paths import MEMBERS_LOOKED_AT, absolute, given_paths, is_cut, looks_like_path, pattern_base
 from nbflow.store.settlement import Before, Settlement, settle
 from nbflow.store.trail import Trail
 
@@ -47,7 +48,7 @@ class Watch:
         contents: The session's files.
         constants: Strings in the body; those with a separator or a suffix count as paths.
         inputs: Values given to the body; strings and paths among them, also in shallow
-            containers, count as paths.
+            containers, count as paths. Patterns among them are not expanded.
         writes: Paths or patterns that the body is declared or known to write.
         reads: Paths or patterns that it is declared or known to read.
         apart: Whether watches around this one learn nothing of what it sees.
@@ -73,6 +74,7 @@ class Watch:
         self._reads = tuple(reads)
         self._apart = apart
         self._before = Before()
+        self._patterns: tuple[str, ...] = ()
         self._outer: tuple[Watch, ...] | None = None
 
     @property
@@ -97,8 +99,13 @@ class Watch:
 
     @property
     def voided(self) -> tuple[str, ...]:
-        """Paths that changed while the body ran although it did not write them."""
+        """Paths that changed while the body ran although it did not write them, and `still_open`."""
         return self.settled.voided
+
+    @property
+    def still_open(self) -> tuple[str, ...]:
+        """Paths that it opened for writing and left open; they are not among `written`."""
+        return self.settled.still_open
 
     @property
     def own(self) -> frozenset[str]:
@@ -114,6 +121,11 @@ class Watch:
     def noise(self) -> tuple[str, ...]:
         """Why the body was not quiet; empty for a quiet one."""
         return self.settled.noise
+
+    @property
+    def process_state(self) -> tuple[str, ...]:
+        """What of the noise tells that the process itself was changed: folder, environment, path."""
+        return self.settled.process_state
 
     @property
     def outside(self) -> tuple[str, ...]:
@@ -150,6 +162,7 @@ class Watch:
         _open.pop(id(self), None)
         _held.set(())
         try:
+            self._tell_patterns()
             self.settled = settle(self.trail, self._before, self._expand(self._writes))
         finally:
             _held.set(self._outer)
@@ -164,19 +177,33 @@ class Watch:
             writers={path: self.trail.contents.stat(path) for path in self._expand(self._writes)},
             search_path=tuple(sys.path),
         )
+        self._patterns = tuple(filter(_is_pattern, given_paths(self._inputs)))
         self._constants, self._inputs = (), ()
 
+    def _tell_patterns(self) -> None:
+        """A native reader may have followed a pattern among the inputs; Python's own lists it."""
+        for pattern in self._patterns:
+            if not any(listed.endswith(pattern.removeprefix("./")) for listed in self.trail.listings):
+                self.trail.outside[f"a pattern that is an input was not followed: {pattern}"] = None
+
     def _texts(self) -> Iterator[str]:
-        yield from given_paths(filter(looks_like_path, self._constants))
+        yield from self._named()
         yield from given_paths(self._inputs)
+
+    def _named(self) -> Iterator[str]:
+        yield from given_paths(filter(looks_like_path, self._constants))
+
+    def _given(self) -> Iterator[str]:
+        """Paths that may be opened unseen; a pattern in data may be any text, and costs too much."""
+        for path in map(absolute, self._named()):
+            yield path
+            if has_magic(path):
+                yield from self.trail.matches(path)
+        yield from map(absolute, given_paths(self._inputs))
 
     def _stats_of_given(self) -> dict[str, FileStat | None]:
         contents = self.trail.contents
-        stats: dict[str, FileStat | None] = {}
-        for path in map(absolute, self._texts()):
-            for each in (path, *(self.trail.matches(path) if has_magic(path) else ())):
-                if not contents.ignores(each):
-                    stats[each] = contents.stat(each)
+        stats = {path: contents.stat(path) for path in self._given() if not contents.ignores(path)}
         if is_cut(self._inputs):
             note = f"only the first {MEMBERS_LOOKED_AT:,} paths of a long input were followed"
             self.trail.outside[note] = None
@@ -191,8 +218,16 @@ class Watch:
             elif listed:
                 found.update(self.trail.matches(path))
             else:
-                found.update(self.trail.contents.names(path) or ())
+                found.update(self.trail.expand(path))
         return found
+
+
+def _is_pattern(text: str) -> bool:
+    """Whether a text is likely meant as a pattern: prose and regular expressions are not."""
+    if not has_magic(text) or not looks_like_path(text) or any(letter in text for letter in " \\^$()|+"):
+        return False
+    base = pattern_base(absolute(text))
+    return base != os.path.dirname(base) and os.path.isdir(base)
 
 
 @contextmanager

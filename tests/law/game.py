@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from nbflow.store.digests import digest, fingerprint
 from nbflow.testing import Notebook
 from nbflow.types import UNBOUND, Hold, Standing, Verdict
+from tests.cells import kept
 from tests.law.notebooks import DATA, FILES, FUNCTIONS, LIBRARY, PRELUDE, Author
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Game:
         sys.modules.pop("library", None)
         sys.path[:] = [str(folder), *(path for path in sys.path if "nbflow-law-" not in path)]
         importlib.invalidate_caches()
-        self.notebook = make()
+        self.notebook = make() if make is not Notebook else Notebook(store=kept())
         self.prelude = self.notebook.add(PRELUDE, plain=True)
         if self.author.uses("random"):
             # Draws that nobody seeded are a note and no verdict, so the games always seed first.
@@ -269,7 +270,7 @@ class Game:
         identities = {name: names[name] for name in before}
         files = snapshot()
         try:
-            exec(source, names)
+            exec(compile(source, "<cell>", "exec", dont_inherit=True), names)
             names.update(
                 {name: value for name, value in self.notebook.parameters.values.items() if name in parameters}
             )

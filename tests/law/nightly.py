@@ -13,6 +13,7 @@ from tests.law.game import Tally, play
 
 MIXES = (
     ("base",),
+    ("atoms",),
     ("mutate",),
     ("alias",),
     ("files",),

@@ -56,6 +56,8 @@ OFFSET = {k}
 
 TEMPLATES = {
     "new": "{x} = [{k}]",
+    "atom": "{x} = {k}",
+    "maybe_atom": "if val({y}) % 2: {x} = {k}",
     "mix": "{x} = mix({k}, {y}, {z})",
     "idem": "{x} = [max(val({y}), val({z}))]",
     "alias": "{x} = {y}",
@@ -99,6 +101,7 @@ except FileNotFoundError:
 BASE = ("new", "mix", "mix", "idem")
 FEATURES = {
     "base": BASE,
+    "atoms": (*BASE, "atom", "atom", "maybe_atom", "maybe_atom", "alias"),
     "mutate": (*BASE, "bump", "bump", "clamp", "append", "augment"),
     "alias": (*BASE, "bump", "bump", "alias", "alias", "hold", "copy", "swap"),
     "files": (*BASE, "read", "read", "write"),
