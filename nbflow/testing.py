@@ -17,7 +17,7 @@ from nbflow.engine.drive import calls_user_code
 from nbflow.engine.enact import StepRuns
 from nbflow.engine.observe import Observer
 from nbflow.engine.plan import Action, Work
-from nbflow.engine.slots import ContextKind, Kind, Outside, slot_of
+from nbflow.engine.slots import ContextKind, FolderKind, Kind, Outside, slot_of
 from nbflow.engine.sweep import Sweep
 from nbflow.store.digests import digest
 from nbflow.store.environment import EnvironmentKind, PackageKind
@@ -135,6 +135,7 @@ class Notebook:
             **{kind.name: kind for kind in kinds},
             "parameter": self.parameters,
             "context": ContextKind(),
+            "folder": FolderKind(),
             **self.kinds,
         }
         self.outside = Outside(named)

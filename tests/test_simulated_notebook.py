@@ -274,7 +274,6 @@ class TestFiles:
         change(notebook, cells[1], read("a", "F.txt") + " + '!'")
         assert notebook.verdict(cells[1]) is not Verdict.FRESH or notebook.names["a"] == "1!"
 
-    @pytest.mark.xfail(reason="an earlier writer's file is not made again for a reader between the writers")
     def test_a_reader_between_two_writers_gets_its_own_content(self, folder: Path) -> None:
         """The earlier writer's file is a spent version: made again for the reader, then the later one's."""
         notebook, cells = opened(write("F.txt", "1"), read("a", "F.txt"), write("F.txt", "2"))

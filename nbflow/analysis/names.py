@@ -14,6 +14,7 @@ MANAGED: Final = frozenset(
     | {"exit", "quit", "get_ipython", "_exit_code"}
     | {"__name__", "__doc__", "__package__", "__loader__", "__spec__", "__builtin__", "__builtins__"}
     | {"__build_class__", "__import__", "__debug__", "__annotations__", "__class__", "__classdict__"}
+    | {"__warningregistry__"}
 )
 
 BUILTINS: Final = (frozenset(dir(builtins)) | {"display"}) - MANAGED

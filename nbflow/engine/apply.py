@@ -8,6 +8,7 @@ them, and lets the right versions stand when an action ends.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from nbflow.types import Output
 
 _MISSING: Final = object()
+_CACHED: Final = type(lru_cache(int))
 _NO_MEMORY: Final[frozenset[int]] = frozenset()
 _private_tokens = count(-1, -1)
 
@@ -151,6 +153,12 @@ class Workspace:
         bound = values.keys() & self.names.keys()
         self.names.update({key: value for key, value in values.items() if key not in bound})
         return set(bound)
+
+    def empty_cache(self, key: str) -> None:
+        """Make a cached function compute again, so that what it reads is seen by who calls it."""
+        value = self.names.get(key)
+        if isinstance(value, _CACHED):
+            value.cache_clear()
 
     def renew(self, key: str) -> None:
         """Note that a body had a value without a digest: it may have used it up or changed it."""

@@ -16,7 +16,7 @@ from nbflow.analysis.names import is_managed
 from nbflow.context import IDENTITIES, watched_by
 from nbflow.engine.apply import Label, Workspace
 from nbflow.engine.generators import current_state, loaded_generators
-from nbflow.engine.slots import context_digest, is_kept_in_memory, slot_of
+from nbflow.engine.slots import FolderKind, context_digest, is_kept_in_memory, slot_of
 from nbflow.exceptions import CacheError
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
 from nbflow.store.modules import note_loaded, purge_changed_modules
@@ -47,6 +47,7 @@ class Observation:
         drew: The generators whose state it moved or set.
         context: Digests of what it read from `nbflow.context`, by key.
         undecided: Names of which nobody can tell whether it bound them: they hold the same object.
+        folder: Digest of the working folder when it started.
         fault: Why nbflow could not see what it did; empty where it could.
     """
 
@@ -60,6 +61,7 @@ class Observation:
     context: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
     undecided: frozenset[str] = frozenset()
     fault: str = ""
+    folder: str = ""
 
     @property
     def failure(self) -> str:
@@ -157,6 +159,8 @@ class Observer:
         size = len(names)
         hidden = reached.uncertain & before.keys() if hide and reached.complete else frozenset[str]()
         self._workspace.hide(hidden)
+        for key in reached.inputs if hide else ():
+            self._workspace.empty_cache(key)
         inputs: list[object] = [value for value in before.values() if isinstance(value, _MAY_NAME_FILES)]
         execution = self._execute(step, body, inputs)
         bound = self._workspace.unhide({key: before[key] for key in hidden})
@@ -197,6 +201,7 @@ class Observer:
             if key not in IDENTITIES:
                 asked.setdefault(key, context_digest(value))
 
+        folder = FolderKind().now("")
         error: BaseException | None = None
         with self._files.watch(body.analysis.paths, inputs) as watch, watched_by(note):
             started = self._clock()
@@ -205,7 +210,9 @@ class Observer:
             except BaseException as caught:  # noqa: BLE001 - whatever a body raises is its outcome
                 error = caught
             seconds = self._clock() - started
-        return Observation(error, frozenset(), (), watch, started, seconds, context=asked)
+        return Observation(
+            error, frozenset(), (), watch, started, seconds, context=asked, folder=folder or "gone"
+        )
 
     def _rebound(self, before: Mapping[str, object], reached: Reached, size: int) -> set[str]:
         """The names that now stand for another object than before, or for none."""

@@ -13,7 +13,7 @@ from nbflow.engine.apply import Workspace, is_local_module
 from nbflow.engine.bind import Version, View
 from nbflow.engine.book import definition_body
 from nbflow.engine.generators import GENERATORS
-from nbflow.engine.influence import reached, reached_through
+from nbflow.engine.influence import lasting, reached, reached_through
 from nbflow.engine.observe import Observation, Observer, Reached
 from nbflow.engine.record import (
     Maker,
@@ -25,7 +25,7 @@ from nbflow.engine.record import (
     see_bound,
     see_live,
 )
-from nbflow.engine.slots import NAME, is_kept_in_memory, key_of, slot_of
+from nbflow.engine.slots import FILE, NAME, is_kept_in_memory, key_of, slot_of
 from nbflow.exceptions import StorageError
 from nbflow.types import UNBOUND, Entry, Looked, Reach, Slot, Trace
 
@@ -117,7 +117,21 @@ class Performer:
             version = next(iter(versions.values()))
             if not self._is_defined(versions) and not self._workspace.is_available(versions):
                 return self._book.steps[version.step]
+        return self._writer_of_lost_file(site)
+
+    def _writer_of_lost_file(self, site: Site) -> Step | None:
+        """Who wrote the file that the body is bound to, where a later step wrote another since."""
+        if site.step.trace is None and site.body.writes_files:
+            return None  # the paths in its source may be what it writes
+        for slot in lasting(site.step, site.body):
+            version = site.view.bound(slot).version if slot.kind == FILE and self._reads(site, slot) else None
+            if version is not None and self._sweep.outside.digest(slot) != version.output.digest:
+                return self._book.steps[version.step]
         return None
+
+    def _reads(self, site: Site, slot: Slot) -> bool:
+        trace = site.step.trace
+        return trace is None or any(entry.looked.slot == slot for entry in trace.entries)
 
     def execute(self, site: Site, origin: Origin) -> Finished | None:
         """Run a body on what is bound at its place; None where that could not be put back."""

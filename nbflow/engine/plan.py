@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from nbflow.engine.bind import Version
 from nbflow.engine.influence import lasting
 from nbflow.engine.perform import Performer, site_of
-from nbflow.engine.record import action_key
+from nbflow.engine.record import CHANGES_PROCESS, action_key
 from nbflow.engine.slots import FILE, is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import ORDER, content, may_start_plain
 from nbflow.states import Origin
@@ -71,6 +71,7 @@ class Work:
         self._performer = Performer(book, sweep, workspace, observer, runs)
         self._origin = Origin.CELL
         self._executed: set[str] = set()
+        self._runs_here: set[str] = set()
         self._repeats: dict[str, int] = {}
 
     # --- what a user does --------------------------------------------------------------------
@@ -181,7 +182,7 @@ class Work:
             if digests is None:
                 continue
             for trace in self.workspace.store.find(action_key(step.ran.static_key, looked, digests)):
-                if self._files_stand(trace):
+                if self._files_stand(trace) and self._holds_here(trace):
                     return trace
         return None
 
@@ -197,6 +198,10 @@ class Work:
     def _files_stand(self, trace: Trace) -> bool:
         written = (output for output in trace.outputs if output.slot.kind == FILE)
         return all(self.sweep.outside.digest(output.slot) == output.digest for output in written)
+
+    def _holds_here(self, trace: Trace) -> bool:
+        """What changed the state of the process has to happen again in a new kernel."""
+        return CHANGES_PROCESS not in trace.flags or trace.run in self._runs_here
 
     def _first_stale_above(self, step: Step) -> Step | None:
         view = self.sweep.view(step)
@@ -254,6 +259,8 @@ class Work:
     def _note(self, step: Step, finished: Finished) -> None:
         self.action.executed.append(step.id)
         self._executed.add(step.id)
+        if step.trace is not None and CHANGES_PROCESS in step.trace.flags:
+            self._runs_here.add(finished.run)
         error = finished.observation.error if finished.observation else None
         if error is not None:
             self.action.errors[step.id] = error

@@ -11,7 +11,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis import changes_outside
-from nbflow.engine.slots import FILE, RANDOM, is_kept_in_memory, key_of
+from nbflow.engine.slots import FILE, RANDOM, WORKING_FOLDER, is_kept_in_memory, key_of
 from nbflow.engine.verify import QUIET, unit_key
 from nbflow.exceptions import InternalError
 from nbflow.store.digests import key_digest
@@ -135,7 +135,7 @@ def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
         *_memory_entries(body, seen, written, observation.drew),
         *seen.asked,
         *_context_entries(observation),
-        *_file_entries(watch),
+        *_file_entries(observation, watch),
     ]
     outputs += [Output(Slot(FILE, path), digest, digest) for path, digest in sorted(watch.written.items())]
     definitions = {output.slot.locator for output in outputs if output.sort != "value"}
@@ -146,7 +146,7 @@ def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
         outputs=tuple(outputs),
         definitions=frozenset(definitions),
         unknowns=_unknowns(maker, observation, watch),
-        flags=frozenset({QUIET} if _is_quiet(maker, body, observation, watch) else ()),
+        flags=_flags(maker, body, observation, watch),
         run=maker.run,
         step=maker.step.id,
         notebook=maker.notebook,
@@ -180,7 +180,10 @@ def _context_entries(observation: Observation) -> Iterator[Entry]:
         yield Entry(Looked(Slot("context", key)), digest or "no digest")
 
 
-def _file_entries(watch: Watch) -> Iterator[Entry]:
+def _file_entries(observation: Observation, watch: Watch) -> Iterator[Entry]:
+    if watch.read or watch.absent or watch.listings or watch.written:
+        # The same relative path means another file elsewhere.
+        yield Entry(Looked(WORKING_FOLDER), observation.folder)
     for path, digest in watch.read.items():
         if path not in watch.written:
             yield Entry(Looked(Slot(FILE, path)), digest)
@@ -201,6 +204,15 @@ def _unknowns(maker: Maker, observation: Observation, watch: Watch) -> tuple[str
 
 _UNSEEN: Final = ("network", "database", "clock", "names")
 """How the effects begin that read what nbflow cannot see; such a result is *as of*."""
+
+
+def _flags(maker: Maker, body: Body, observation: Observation, watch: Watch) -> frozenset[str]:
+    quiet = {QUIET} if _is_quiet(maker, body, observation, watch) else set[str]()
+    return frozenset(quiet | ({CHANGES_PROCESS} if watch.process_state else set()))
+
+
+CHANGES_PROCESS: Final = "changes the process"
+"""The flag of a trace whose body changed the state of the process: it only holds in its own kernel."""
 
 
 def _is_quiet(maker: Maker, body: Body, observation: Observation, watch: Watch) -> bool:

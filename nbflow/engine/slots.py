@@ -7,6 +7,7 @@ the present content, once for each look at the flow.
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -54,6 +55,29 @@ def key_of(slot: Slot) -> str:
 def is_kept_in_memory(slot: Slot) -> bool:
     """Whether the slot's content is an object of the workspace rather than a file."""
     return slot.kind in (NAME, RANDOM)
+
+
+class FolderKind:
+    """The working folder, which decides what relative paths mean."""
+
+    name = "folder"
+
+    def now(self, locator: str) -> str | None:
+        """The digest of its path; None where it is gone."""
+        try:
+            return digest(os.getcwd())
+        except OSError:
+            return None
+
+    def show(self, locator: str) -> str:
+        """Its path."""
+        try:
+            return os.getcwd()
+        except OSError:
+            return "gone"
+
+
+WORKING_FOLDER: Final = Slot("folder", "working folder")
 
 
 class ContextKind:

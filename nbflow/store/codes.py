@@ -126,9 +126,9 @@ def _function_content(walk: Walk, function: FunctionType) -> bytes:
     home = _home_of(walk, function)
     if home is Home.LOCAL and not is_member:
         _note(walk, function)
-    if is_member or id(function) in walk.inner:
+    if is_member or (walk.inner and id(function) in walk.inner):
         # What a method wraps is the class's own as the method is, and no memory of its instances.
-        walk.inner.update(map(id, _wrapped_by(function)))
+        walk.inner = (walk.inner or set()).union(map(id, _wrapped_by(function)))
     elif function.__globals__ is walk.namespace:
         # Attributes that it may get later, from its own body or from elsewhere, are memory.
         walk.memory.add(id(function))

@@ -14,7 +14,7 @@ not share it. All values without mutable memory have the same empty set.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from marshal import dumps
 from typing import TYPE_CHECKING, Any, Final
 
@@ -164,11 +164,11 @@ def _fingerprint(value: object, namespace: Mapping[str, object] | None) -> Finge
         return Fingerprint(made, memory, NO_REACH, NO_CODE)
     code = {name: made if part is value else _alone(part, namespace) for name, part in walk.found.items()}
     parts = _module_parts(value, namespace) if is_local_module(value) else {}
-    return Fingerprint(made, memory, replace(_reach(walk), parts=parts), code)
+    return Fingerprint(made, memory, _reach(walk, parts), code)
 
 
-def _reach(walk: Walk) -> Reach:
-    return Reach(walk.reads, walk.writes, walk.reads, changes_arguments=True) if walk.calls else NO_REACH
+def _reach(walk: Walk, parts: Mapping[str, str]) -> Reach:
+    return Reach(walk.reads, walk.writes, walk.reads, changes_arguments=True, parts=parts)
 
 
 def _walked_again(value: object, namespace: Mapping[str, object] | None) -> Walk:
@@ -186,7 +186,8 @@ def _with_what_is_seen(
         return gathering
 
     walk = gathered()
-    return NoDigestError(str(error), path=error.path, memory=lasting(walk, gathered), reach=_reach(walk))
+    reach = _reach(walk, {}) if walk.calls else NO_REACH
+    return NoDigestError(str(error), path=error.path, memory=lasting(walk, gathered), reach=reach)
 
 
 def unit_digest(values: Mapping[str, object], namespace: Mapping[str, object] | None = None) -> str:

@@ -151,7 +151,7 @@ class Walk:
         self.pending: list[tuple[Any, Encoder]] = []
         self.found: dict[str, object] | None = None
         self.members: set[int] | None = None
-        self.inner: set[int] = set()
+        self.inner: set[int] | None = None
         self.arrays: Regions | None = None
         self.tables: Regions | None = None
         self.reads: frozenset[str] = frozenset()

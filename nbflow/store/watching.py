@@ -20,7 +20,7 @@ from nbflow.store.settlement import Before, Settlement, settle
 from nbflow.store.trail import Trail
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Mapping
     from types import TracebackType
 
     from nbflow.store.paths import FileStat
@@ -171,13 +171,15 @@ class Watch:
         """Note what a native reader, which raises no event, may open unseen."""
         for each in self._expand(self._reads, listed=True):
             self.trail.read(each)
+        named = tuple(given_paths(filter(looks_like_path, self._constants)))
+        given = tuple(given_paths(self._inputs))
         self._before = Before(
-            given=self._stats_of_given(),
-            sought=frozenset(map(absolute, filter(looks_like_path, self._texts()))),
+            given=self._stats_of(named, given),
+            sought=frozenset(map(absolute, filter(looks_like_path, (*named, *given)))),
             writers={path: self.trail.contents.stat(path) for path in self._expand(self._writes)},
             search_path=tuple(sys.path),
         )
-        self._patterns = tuple(filter(_is_pattern, given_paths(self._inputs)))
+        self._patterns = tuple(filter(_is_pattern, given))
         self._constants, self._inputs = (), ()
 
     def _tell_patterns(self) -> None:
@@ -186,24 +188,13 @@ class Watch:
             if not any(listed.endswith(pattern.removeprefix("./")) for listed in self.trail.listings):
                 self.trail.outside[f"a pattern that is an input was not followed: {pattern}"] = None
 
-    def _texts(self) -> Iterator[str]:
-        yield from self._named()
-        yield from given_paths(self._inputs)
-
-    def _named(self) -> Iterator[str]:
-        yield from given_paths(filter(looks_like_path, self._constants))
-
-    def _given(self) -> Iterator[str]:
-        """Paths that may be opened unseen; a pattern in data may be any text, and costs too much."""
-        for path in map(absolute, self._named()):
-            yield path
-            if has_magic(path):
-                yield from self.trail.matches(path)
-        yield from map(absolute, given_paths(self._inputs))
-
-    def _stats_of_given(self) -> dict[str, FileStat | None]:
+    def _stats_of(self, named: Iterable[str], given: Iterable[str]) -> dict[str, FileStat | None]:
+        """The stats of what may be opened unseen: only patterns in the body's own code count."""
         contents = self.trail.contents
-        stats = {path: contents.stat(path) for path in self._given() if not contents.ignores(path)}
+        paths = [absolute(path) for path in (*named, *given)]
+        for pattern in filter(has_magic, map(absolute, named)):
+            paths += self.trail.matches(pattern)
+        stats = {path: contents.stat(path) for path in paths if not contents.ignores(path)}
         if is_cut(self._inputs):
             note = f"only the first {MEMBERS_LOOKED_AT:,} paths of a long input were followed"
             self.trail.outside[note] = None
