@@ -19,7 +19,7 @@ from nbflow.engine.generators import current_state, loaded_generators
 from nbflow.engine.slots import FolderKind, context_digest, is_kept_in_memory, slot_of
 from nbflow.exceptions import CacheError
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
-from nbflow.store.modules import note_loaded, purge_changed_modules
+from nbflow.store.modules import module_data, note_loaded, purge_changed_modules
 from nbflow.types import UNBOUND, Output
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Observation:
         drew: The generators whose state it moved or set.
         context: Digests of what it read from `nbflow.context`, by key.
         undecided: Names of which nobody can tell whether it bound them: they hold the same object.
+        data: Files that local modules read when they were imported, with the content then.
         folder: Digest of the working folder when it started.
         fault: Why nbflow could not see what it did; empty where it could.
     """
@@ -62,6 +63,7 @@ class Observation:
     undecided: frozenset[str] = frozenset()
     fault: str = ""
     folder: str = ""
+    data: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def failure(self) -> str:
@@ -166,6 +168,11 @@ class Observer:
         bound = self._workspace.unhide({key: before[key] for key in hidden})
         if body.analysis.imports:
             note_loaded(self._files)
+            modules = {item.module for item in body.analysis.imports}
+            data = [module_data(module, self._files) for module in sorted(modules)]
+            execution = replace(
+                execution, data={path: seen for found in data for path, seen in found.items()}
+            )
         uncertain = (reached.uncertain & before.keys()) - hidden
         same = frozenset(key for key in uncertain if names.get(key, _MISSING) is before[key])
         bound |= same & (reached.again or frozenset())

@@ -187,6 +187,9 @@ def _file_entries(observation: Observation, watch: Watch) -> Iterator[Entry]:
     for path, digest in watch.read.items():
         if path not in watch.written:
             yield Entry(Looked(Slot(FILE, path)), digest)
+    for path, digest in observation.data.items():
+        if path not in watch.read and path not in watch.written:
+            yield Entry(Looked(Slot(FILE, path)), digest)
     for path in sorted(watch.absent - watch.written.keys()):
         yield Entry(Looked(Slot("absent", path)), "absent")
     for pattern, digest in watch.listings.items():

@@ -63,7 +63,7 @@ def _keep_place(self: Book, step: str) -> None:
     self.steps[step].standing = Standing.GONE
 
 
-def _only_direct(body: Any, reach_of: Callable[[Slot], Any]) -> tuple[Slot, ...]:
+def _only_direct(body: Any, reach_of: Callable[[Slot], Any], builtin: Any = None) -> tuple[Slot, ...]:
     slots = dict.fromkeys(influence.slot_of(name) for name in body.reads)
     return tuple(
         slot for slot in slots if reach_of(slot) is not None or slot.locator not in influence.BUILTINS
@@ -172,7 +172,7 @@ KEEPS_TRACE = Variant(("base",), ((Performer, "_fail", _keeps_trace),))
 """A failed step keeps its older trace. No game shows it: what a stale step may write is in doubt anyway."""
 
 CAUGHT: Mapping[str, int] = {
-    "inputs are not put back": 1,
+    "inputs are not put back": 3,
     "aliases are stored separately": 4,
     "orphans are writers": 2,
     "deferred reads are ignored": 10,
