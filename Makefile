@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: test check bench law clean
 
 test: check
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(if $(CI),--randomly-seed=1)
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

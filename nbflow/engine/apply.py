@@ -343,8 +343,11 @@ class Workspace:
 
     def prune(self, needed: Callable[[], Collection[str]]) -> None:
         """Let go of the live objects whose unit no step is bound to."""
-        tokens = {label.digest for label in self.labels.values()} if self._nameless else set[str]()
-        self._nameless = {key: known for key, known in self._nameless.items() if known[1] in tokens}
+        if self._nameless:
+            tokens = {label.digest for label in self.labels.values()}
+            live = {id(value) for held in self._held.values() for value in held.values.values()}
+            known = self._nameless.items()
+            self._nameless = {key: value for key, value in known if value[1] in tokens or key in live}
         if not self._held:
             return
         units = needed()

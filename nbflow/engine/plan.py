@@ -84,7 +84,7 @@ class Work:
             self._note(step, self._performer.execute_plain(step, self._origin))
         elif self.bring(step, named=True):
             self.workspace.settle(self._stand_of(step))
-        elif step.id not in self.action.errors:
+        elif step.id not in self._executed:
             self.workspace.settle({})
         else:
             self.workspace.give_back_copied()
