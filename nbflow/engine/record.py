@@ -211,8 +211,12 @@ _UNSEEN: Final = ("network", "database", "clock", "names")
 
 def _flags(maker: Maker, body: Body, observation: Observation, watch: Watch) -> frozenset[str]:
     quiet = {QUIET} if _is_quiet(maker, body, observation, watch) else set[str]()
-    return frozenset(quiet | ({CHANGES_PROCESS} if watch.process_state else set()))
+    process = {CHANGES_PROCESS} if watch.process_state else set[str]()
+    return frozenset(quiet | process | ({UNDECIDED} if observation.undecided else set()))
 
+
+UNDECIDED: Final = "undecided"
+"""The flag of a trace of which nobody can tell whether its body bound all names that it may bind."""
 
 CHANGES_PROCESS: Final = "changes the process"
 """The flag of a trace whose body changed the state of the process: it only holds in its own kernel."""
@@ -232,7 +236,7 @@ def outputs_in_memory(trace: Trace | None) -> tuple[Output, ...]:
 
 def bound_before(trace: Trace | None, body: Body, seen: Seen) -> frozenset[str] | None:
     """What a body bound when it last ran, if it saw the same then; None if it did not."""
-    if trace is None or trace.static_key != body.static_key:
+    if trace is None or trace.static_key != body.static_key or UNDECIDED in trace.flags:
         return None
     for entry in trace.entries:
         slot, now = entry.looked.slot, seen.entries.get(entry.looked.slot)
