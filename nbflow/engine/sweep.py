@@ -147,9 +147,12 @@ class Sweep:
         return Judge(self.book, view, self.outside, self._timelines, self._kinship)
 
     def _note_kinship(self, place: int, step: str, earlier: Judgement, now: Judgement) -> None:
-        """Judge those again that asked for kinship below a step whose part in it changed."""
+        """Judge those again that asked for kinship below a step that gives or reaches something else.
+
+        Who is kin hangs on bindings at other places than the asker's, which its own look-ups do not tell.
+        """
         (self._kin_users.add if self._kinship.asked else self._kin_users.discard)(step)
-        if self._kin_users and _kinship_made(earlier) != _kinship_made(now):
+        if self._kin_users and (earlier.gives != now.gives or earlier.reached != now.reached):
             for user in self._kin_users:
                 at = self.book.place(user)
                 if at is not None and at > place:
@@ -193,8 +196,3 @@ class Sweep:
 
 def _writes(bound: Bound | None, step: str) -> bool:
     return bound is not None and bound.is_written_by(step)
-
-
-def _kinship_made(judgement: Judgement) -> tuple[object, ...]:
-    kin = frozenset(slot for slot, bound in judgement.gives.items() if bound.kin)
-    return kin, judgement.reached if kin else ()
