@@ -234,7 +234,7 @@ class Observer:
     def _changed(self, rebound: set[str], before: Mapping[str, object], reached: Reached) -> set[str]:
         workspace = self._workspace
         suspects = set(reached.inputs) if reached.complete else set(workspace.labels)
-        groups = {key: workspace.group(key) for key in suspects | rebound}
+        groups = {key: workspace.group(key) for key in suspects}
         suspects = suspects.union(*groups.values())
         self._let_go(before, rebound, suspects)
         suspects &= workspace.names.keys()
