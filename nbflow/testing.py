@@ -31,7 +31,6 @@ from nbflow.types import UNBOUND, Hold, Licence, Standing, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
     from types import CodeType
 
     from nbflow.engine.effects import Call, Outcome
@@ -113,7 +112,6 @@ class Notebook:
     store: Callable[[dict[str, object]], Store] = MemoryStore
     clock: Callable[[], float] = field(default_factory=FakeClock)
     kinds: Mapping[str, Kind] = field(default_factory=dict[str, Kind])
-    ignore: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         self.book = Book()

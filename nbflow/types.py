@@ -122,7 +122,6 @@ class Output:
         reach: What code inside the value may touch.
         sort: `function`, `class`, `module` or `value`.
         preview: A short text for people.
-        unstorable: Why the value cannot be stored, or an empty string.
     """
 
     slot: Slot
@@ -132,7 +131,6 @@ class Output:
     reach: Reach = NO_REACH
     sort: str = "value"
     preview: str = ""
-    unstorable: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from nbflow.engine.influence import lasting
 from nbflow.engine.perform import Performer, site_of
 from nbflow.engine.record import CHANGES_PROCESS, action_key
 from nbflow.engine.slots import FILE, is_kept_in_memory, key_of, slot_of
-from nbflow.engine.verify import ORDER, content, may_start_plain
+from nbflow.engine.verify import ORDER, content, first_not_looked_at, may_start_plain
 from nbflow.states import Origin
 from nbflow.types import UNBOUND, Licence, Looked, Slot, Standing, Trace, Verdict
 
@@ -178,7 +178,7 @@ class Work:
         view = self.sweep.view(step)
         wanted = self.sweep.judgement(step).reached
         for looked in lists:
-            digests = self._present(looked, view) if _covers(looked, wanted) else None
+            digests = self._present(looked, view) if first_not_looked_at(looked, wanted) is None else None
             if digests is None:
                 continue
             for trace in self.workspace.store.find(action_key(step.ran.static_key, looked, digests)):
@@ -315,8 +315,3 @@ class Work:
         writers = self.sweep.writers(slot)
         last = self.book.steps[writers[-1]] if writers else None
         return last is not None and not last.plain
-
-
-def _covers(looked: Iterable[Looked], wanted: Iterable[Slot]) -> bool:
-    seen = {item.slot.locator.partition(".")[0] for item in looked if is_kept_in_memory(item.slot)}
-    return all(slot.locator in seen for slot in wanted)

@@ -80,6 +80,15 @@ def content(looked: Looked, view: View, outside: Outside) -> str | None:
     return unit_key(version, view) if looked.whole_unit else version.output.digest
 
 
+def first_not_looked_at(looked: Iterable[Looked], wanted: Iterable[Slot]) -> Slot | None:
+    """The first slot in memory that a body reaches and that none of these items covers.
+
+    An item for an attribute of a module covers the module's name.
+    """
+    seen = {Slot(item.slot.kind, item.slot.locator.partition(".")[0]) for item in looked}
+    return next((slot for slot in wanted if slot not in seen), None)
+
+
 def answer(entry: Entry, view: View, outside: Outside) -> Answer:
     """Whether the slot of an entry still holds what the body saw in it."""
     now = content(entry.looked, view, outside)
@@ -169,15 +178,8 @@ class Judge:
 
     def _other_inputs(self, trace: Trace, slots: tuple[Slot, ...]) -> Cause | None:
         """A body that reaches other names than its trace saw cannot be judged by that trace."""
-        seen = {
-            entry.looked.slot.locator.partition(".")[0]
-            for entry in trace.entries
-            if is_kept_in_memory(entry.looked.slot)
-        }
-        for slot in slots:
-            if slot.locator not in seen:
-                return Cause("input", slot.locator, before="not read", after="read")
-        return None
+        slot = first_not_looked_at((entry.looked for entry in trace.entries), slots)
+        return Cause("input", slot.locator, before="not read", after="read") if slot is not None else None
 
     def _lost_file(self, trace: Trace) -> Cause | None:
         for output in trace.outputs:

@@ -73,7 +73,7 @@ class TestTraces:
     def test_every_field_survives(self, store: Store) -> None:
         """Reach, sorts, members, unknowns and definitions are kept as they were."""
         reach = Reach(frozenset("ab"), frozenset("c"), frozenset("d"), True, {"part": "digest"})
-        output = Output(Slot("name", "f"), unit_of(1), unit_of(2), ("f", "g"), reach, "function", "f()", "no")
+        output = Output(Slot("name", "f"), unit_of(1), unit_of(2), ("f", "g"), reach, "function", "f()")
         trace = Trace(
             "t",
             "static",
