@@ -8,32 +8,26 @@ What it does not have is a kernel: no magics, no outputs, no display.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
-from nbflow.engine.apply import Workspace
 from nbflow.engine.book import Body, Book, Step, read_body
-from nbflow.engine.drive import calls_user_code
-from nbflow.engine.enact import StepRuns
-from nbflow.engine.observe import Observer
-from nbflow.engine.plan import Action, Work
-from nbflow.engine.slots import ContextKind, FolderKind, Kind, Outside, slot_of
-from nbflow.engine.sweep import Sweep
-from nbflow.store.digests import digest
-from nbflow.store.environment import EnvironmentKind, PackageKind
-from nbflow.store.files import Files
-from nbflow.store.files import Kind as NamedKind
+from nbflow.engine.drive import answered, calls_user_code
+from nbflow.engine.slots import Kind, slot_of
+from nbflow.engine.trunk import Overrides, World, trunk_over
 from nbflow.store.memory import MemoryStore
-from nbflow.store.modules import ModuleKind
 from nbflow.task_runners.base import TaskCall
 from nbflow.task_runners.inline import InlineTaskRunner
-from nbflow.types import UNBOUND, Hold, Licence, Standing, Verdict
+from nbflow.types import Hold, Licence, Standing, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import CodeType
 
-    from nbflow.engine.effects import Call, Outcome
+    from nbflow.engine.effects import Outcome
+    from nbflow.engine.observe import Execution
+    from nbflow.engine.plan import Action
     from nbflow.engine.verify import Judgement
     from nbflow.store.protocol import Store
 
@@ -58,26 +52,6 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.now += seconds
-
-
-class Overrides:
-    """The kind *parameter*: values given from outside for names that a cell sets."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, object] = {}
-
-    def now(self, locator: str) -> str:
-        """The digest of the value given; unbound where the cell's own value counts."""
-        return digest(self.values[locator]) if locator in self.values else UNBOUND
-
-    def show(self, locator: str) -> str:
-        """The value given."""
-        return repr(self.values[locator]) if locator in self.values else "default"
-
-
-def inline(call: Call, body: Callable[[], object]) -> Outcome:
-    """Run a body in this thread, under the call's limit."""
-    return InlineTaskRunner().run(TaskCall(call.attempt, call.spec.name, body, call.timeout)).outcome()
 
 
 @calls_user_code
@@ -122,32 +96,32 @@ class Notebook:
 
     def _open(self) -> None:
         self.names: dict[str, object] = {"__name__": "__main__"}
-        self.files = Files(clock=self.clock)
-        kinds: list[NamedKind] = [
-            *self.files.kinds(),
-            ModuleKind(self.files),
-            PackageKind(),
-            EnvironmentKind(b""),
-        ]
-        named = {
-            **{kind.name: kind for kind in kinds},
-            "parameter": self.parameters,
-            "context": ContextKind(),
-            "folder": FolderKind(),
-            **self.kinds,
-        }
-        self.outside = Outside(named)
-        self.sweep = Sweep(self.book, self.outside)
-        self.workspace = Workspace(self.names, self.store(self.names))
-        observer = Observer(self.workspace, self.files, self.clock, self._execute)
-        runs = StepRuns(self.workspace.store.history, self.clock, inline)
-        self.work = Work(self.book, self.sweep, self.workspace, observer, runs)
+        world = World(
+            self.names, self.store(self.names), self.clock, self._define, self.parameters, self.kinds
+        )
+        trunk = trunk_over(world, self.book)
+        self.files, self.sweep, self.workspace, self.work = (
+            trunk.files,
+            trunk.sweep,
+            trunk.workspace,
+            trunk.work,
+        )
+
+    def _define(self, source: str) -> None:
+        _execute(compile(source, "<definition>", "exec", dont_inherit=True), self.names)
 
     def _execute(self, step: Step, body: Body) -> None:
         self.log.append(step.id)
         _execute(compile(body.source, f"<{step.name}>", "exec", dont_inherit=True), self.names)
         for name in step.parameters & self.parameters.values.keys():
             self.names[name] = self.parameters.values[name]
+
+    def _perform(self, execution: Execution) -> Outcome:
+        """Run a body in this thread, under its limit."""
+        call = execution.call
+        body = partial(self._execute, execution.step, execution.body)
+        report = InlineTaskRunner().run(TaskCall(call.attempt, call.spec.name, body, call.timeout))
+        return report.outcome()
 
     def add(self, source: str, *, plain: bool = False, name: str = "", at: int | None = None) -> str:
         """Put a cell into the notebook without running it; return its identifier."""
@@ -194,7 +168,7 @@ class Notebook:
 
     def run(self, cell: str) -> Action:
         """Run a cell as its user would: a plain one at once, a task incrementally."""
-        return self.work.run_cell(self.step(cell))
+        return answered(self.work.run_cell(self.step(cell)), self._perform)
 
     def run_all(self) -> list[Action]:
         """Run every cell in order, as Run All does."""
@@ -203,7 +177,7 @@ class Notebook:
     def flow(self, *names: str) -> Action:
         """Bring all tasks, or those named, up to date, as `%flow run` does."""
         targets = [self.book.named(name) for name in names] if names else None
-        return self.work.run_flow(targets)
+        return answered(self.work.run_flow(targets), self._perform)
 
     def pin(self, cell: str, hold: Hold | None) -> None:
         """Hold a step at a trace, or end the hold."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from nbflow.engine.drive import answered
 from nbflow.engine.enact import StepRuns
 from nbflow.retries import Retries
 from nbflow.states import Origin
 from nbflow.store.memory import MemoryHistory
-from nbflow.testing import FakeClock, Notebook, inline
+from nbflow.testing import FakeClock, Notebook
 from tests.cells import change, opened
 
 if TYPE_CHECKING:
-    from nbflow.engine.observe import Observation
+    from nbflow.engine.effects import Call, Outcome
+    from nbflow.engine.observe import Execution, Observing
 
 
 def paths(notebook: Notebook, cell: str) -> list[list[str]]:
@@ -115,10 +117,10 @@ class TestRecords:
         step = notebook.step(cells[0])
         assert step.trace is not None
         history = Durable()
-        runs = StepRuns(history, FakeClock(), inline)
+        runs = StepRuns(history, FakeClock())
         for seconds, flushes in ((0.5, 0), (1.5, 1)):
             step.trace = replace(step.trace, seconds=seconds)
-            finished = runs.execute(step, broken, Origin.CELL, ())
+            finished = answered(runs.execute(step, broken, Origin.CELL, ()), unasked)
             assert finished.state.is_failed()
             assert finished.observation is None
             assert history.flushes == flushes
@@ -134,6 +136,12 @@ class Durable(MemoryHistory):
         self.flushes += 1
 
 
-def broken() -> Observation:
+def broken(call: Call) -> Observing:
     """An attempt that cannot even be observed."""
     raise RuntimeError("no more memory")
+    yield
+
+
+def unasked(execution: Execution) -> Outcome:
+    """Nobody may be asked to run a body here."""
+    raise AssertionError(execution.step.name)

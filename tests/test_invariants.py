@@ -229,7 +229,7 @@ class TestBindingIsPure:
                 book.steps[step.id] = step
                 if notebook.book.place(step.id) is not None:
                     book.append(step)
-            other = Sweep(book, notebook.outside)
+            other = Sweep(book, notebook.sweep.outside)
             other.pending()
             book.arrange(notebook.book.order)
             for slot in slots_of(notebook):
@@ -252,12 +252,11 @@ class TestBindingIsPure:
 
 def watch_inputs(notebook: Notebook, wrong: list[str]) -> None:
     """From now on compare, when a task's body starts, each name it reaches with its binding."""
-    observer = notebook.work._performer._observer
-    if getattr(observer._run_body, "is_watching", False):
+    if getattr(notebook._execute, "is_watching", False):
         return
-    run_body = observer._run_body
+    run_body = notebook._execute
 
-    def checked(step: Any, body: Any) -> object:
+    def checked(step: Any, body: Any) -> None:
         view, workspace = notebook.sweep.view(step), notebook.workspace
         for slot in () if step.plain else notebook.sweep.judgement(step).reached:
             version, key = view.bound(slot).version, key_of(slot)
@@ -265,10 +264,10 @@ def watch_inputs(notebook: Notebook, wrong: list[str]) -> None:
                 wrong.append(f"{step.id}: {key} should be unbound")
             elif version is not None and not is_that(workspace, key, version):
                 wrong.append(f"{step.id}: {key} is not its binding")
-        return run_body(step, body)
+        run_body(step, body)
 
     checked.is_watching = True  # type: ignore[attr-defined]
-    observer._run_body = checked
+    notebook._execute = checked  # type: ignore[method-assign]
 
 
 def is_that(workspace: Workspace, key: str, version: Version) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nbflow.engine.book import Step, read_body
+from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.observe import Observation
 from nbflow.engine.record import Maker, Seen, action_key, key_of_trace, make_trace
 from nbflow.engine.verify import QUIET
@@ -26,7 +27,8 @@ def observed(error: BaseException | None = None, *, seconds: float = 0.0) -> Obs
     """A body that did nothing."""
     with Files().watch() as watch:
         pass
-    return Observation(error, frozenset(), (), watch, 1.0, seconds)
+    ended = Ended.RAISED if error else Ended.RETURNED
+    return Observation(Outcome("1", ended, error), frozenset(), (), watch, 1.0, seconds)
 
 
 def trace_of(*sources: str) -> Trace:
@@ -64,7 +66,7 @@ class TestMaking:
     def test_not_of_one_that_never_started(self) -> None:
         """Neither."""
         with pytest.raises(InternalError):
-            self.make(Observation(None, frozenset(), (), None, 0.0, 0.0))
+            self.make(Observation(Outcome("1", Ended.RETURNED), frozenset(), (), None, 0.0, 0.0))
 
     def test_not_where_a_file_changed_meanwhile(self, tmp_path: Path) -> None:
         """Its entries are not what the body could have seen."""
@@ -75,7 +77,7 @@ class TestMaking:
             files.known(str(path))
         watch.settled = type(watch.settled)(voided=(str(path),))
         with pytest.raises(InternalError):
-            self.make(Observation(None, frozenset(), (), watch, 0.0, 0.0))
+            self.make(Observation(Outcome("1", Ended.RETURNED), frozenset(), (), watch, 0.0, 0.0))
 
     def test_two_traces_have_two_identifiers(self) -> None:
         """Also of equal executions."""

@@ -89,7 +89,7 @@ class TestLaw:
                 if lazily and game.random.random() < 0.5:
                     continue
                 notebook.sweep.look_outside()
-                anew = Sweep(notebook.book, notebook.outside)
+                anew = Sweep(notebook.book, notebook.sweep.outside)
                 assert said(notebook, notebook.sweep) == said(notebook, anew), game.log
 
     @settings(max_examples=20, deadline=None)

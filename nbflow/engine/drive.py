@@ -8,7 +8,7 @@ history, and only then tells the subscribers: nothing is ever shown that the his
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
@@ -46,6 +46,9 @@ _log: Final = logging.getLogger("nbflow")
 
 Clock = Callable[[], float]
 Function = TypeVar("Function", bound="FunctionType")
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 _CALLERS: Final[set[CodeType]] = set()
 
@@ -244,6 +247,15 @@ def drive(steps: Steps, handler: Handler, journal: Journal) -> State:
             Cancelled before it is raised again. So is any other interrupt but `CancelRun`.
         IllegalTransitionError: A mistake of nbflow.
     """
+    return answered(driving(steps, handler, journal), handler.call)
+
+
+def driving(steps: Steps, handler: Handler, journal: Journal) -> Generator[Call, Outcome, State]:
+    """Do what `drive` does, but for the calls of bodies: each is yielded and answered from outside.
+
+    So the same run can be driven by whoever executes bodies: in this thread, awaiting, or as a cell
+    that the front end runs anyway.
+    """
     stop: BaseException | None = None
     state: State | None = None
     effect: Effect = next(steps)
@@ -256,11 +268,14 @@ def drive(steps: Steps, handler: Handler, journal: Journal) -> State:
                     answer = state = entered.state
                     journal.tell(entered)
                 else:
-                    answer = effect.ask(handler)
+                    answer = (yield effect) if isinstance(effect, Call) else effect.ask(handler)
             except IllegalTransitionError:
                 raise
             except Exception as error:  # noqa: BLE001  # the run decides what a fault means
                 effect = steps.throw(error)
+            except GeneratorExit:
+                steps.close()
+                raise
             except BaseException as error:  # noqa: BLE001  # raised again after a legal end
                 stop = stop if stop is not None and not isinstance(stop, CancelRun) else error
                 effect = steps.throw(CancelRun(str(error)))
@@ -270,6 +285,28 @@ def drive(steps: Steps, handler: Handler, journal: Journal) -> State:
         # Our own stop is told by the state; an interrupt of the user's must also end what called us.
         if stop is not None and not isinstance(stop, CancelRun):
             raise stop from None
+        return end.value
+
+
+def answered(work: Generator[Request, Answer, Result], answer: Callable[[Request], Answer]) -> Result:
+    """Run a generator to its end, answering each request; what `answer` raises is thrown in.
+
+    Example:
+        >>> def work():
+        ...     return (yield 1) + (yield 2)
+        >>> answered(work(), lambda request: request * 10)
+        30
+    """
+    try:
+        request = next(work)
+        while True:
+            try:
+                reply = answer(request)
+            except BaseException as error:  # noqa: BLE001  # it belongs to whoever asked
+                request = work.throw(error)
+            else:
+                request = work.send(reply)
+    except StopIteration as end:
         return end.value
 
 

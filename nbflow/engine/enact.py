@@ -6,12 +6,13 @@ run: a record in the history, states driven by `run_task`, attempts and limits a
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from nbflow.engine.drive import Journal, PlainHandler, drive
-from nbflow.engine.effects import Call, Hit, Load, Outcome, RunSpec
+from nbflow.engine.drive import Journal, PlainHandler, drive, driving
+from nbflow.engine.effects import Call, Ended, Hit, Load, Outcome, RunSpec
 from nbflow.engine.run import run_task
 from nbflow.states import Origin, Role, State
 from nbflow.store.protocol import History, RunRecord
@@ -20,19 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nbflow.engine.book import Step
-    from nbflow.engine.observe import Observation
+    from nbflow.engine.observe import Execution, Observation, Observing
     from nbflow.types import Cause, Trace
 
 _SLOW_SECONDS: Final = 1.0
 """A body expected to take longer has its Running state on disk before it starts."""
 
 
-class RunBodyCall(Protocol):
-    """Where bodies execute; the engine does not know the runners above it."""
-
-    def __call__(self, call: Call, body: Callable[[], object], /) -> Outcome:
-        """Run the body once under the call's limit and say how it ended."""
-        ...
+Executing = Generator["Execution", Outcome, "Finished"]
+"""One run of a step: yields its executions, is sent how each ended, and returns how it finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,6 @@ class StepRuns:
     Args:
         history: Where runs and their transitions are kept.
         clock: Seconds since the epoch.
-        runner: Executes a body under a limit.
         notebook: Identifier of the notebook.
         sleep: Waits until a time; None: a run that has to wait parks.
     """
@@ -59,7 +55,6 @@ class StepRuns:
         self,
         history: History,
         clock: Callable[[], float],
-        runner: RunBodyCall,
         notebook: str = "",
         sleep: Callable[[float], object] | None = None,
     ) -> None:
@@ -67,28 +62,41 @@ class StepRuns:
         self.journal = Journal(history, clock)
         self.notebook = notebook
         self.number = 0
-        self._runner = runner
         self._sleep = sleep
 
     def execute(
-        self, step: Step, attempt: Callable[[], Observation], origin: Origin, causes: tuple[Cause, ...]
-    ) -> Finished:
+        self, step: Step, attempt: Callable[[Call], Observing], origin: Origin, causes: tuple[Cause, ...]
+    ) -> Executing:
         """Run a step's body, as often as its retries say."""
         run = self._begin(step, origin, causes)
-        handler = _Attempts(attempt, self._runner, self._sleep)
         if step.trace is not None and step.trace.seconds > _SLOW_SECONDS:
             self.history.flush()
         spec = RunSpec(
             run,
             step.name,
-            handler.body,
             retries=step.retries,
             timeout=step.timeout,
             flow_run=self.number,
             origin=origin,
         )
-        state = drive(run_task(spec), handler, self.journal)
-        return Finished(run, state, handler.observation)
+        observation: Observation | None = None
+        calls = driving(run_task(spec), PlainHandler(sleep=self._sleep), self.journal)
+        try:
+            call = next(calls)
+            while True:
+                try:
+                    observation = yield from attempt(call)
+                    outcome = observation.outcome
+                except Exception as fault:  # noqa: BLE001 - an attempt that cannot be observed failed
+                    outcome = Outcome(call.attempt, Ended.RAISED, fault)
+                except GeneratorExit:
+                    raise
+                except BaseException as stop:  # noqa: BLE001 - the run ends legally before it goes on
+                    call = calls.throw(stop)
+                    continue
+                call = calls.send(outcome)
+        except StopIteration as end:
+            return Finished(run, end.value, observation)
 
     def reuse(self, step: Step, trace: Trace, origin: Origin) -> Finished:
         """Record that a step got an earlier result without executing."""
@@ -116,26 +124,6 @@ class StepRuns:
         )
         self.history.begin(record)
         return run
-
-
-class _Attempts(PlainHandler):
-    """Answers the calls of a run by attempts at the step's body."""
-
-    def __init__(
-        self, attempt: Callable[[], Observation], runner: RunBodyCall, sleep: Callable[[float], object] | None
-    ) -> None:
-        super().__init__(sleep=sleep)
-        self.observation: Observation | None = None
-        self._attempt = attempt
-        self._runner = runner
-
-    def body(self) -> None:
-        self.observation = self._attempt()
-        if self.observation.error is not None:
-            raise self.observation.error
-
-    def call(self, effect: Call) -> Outcome:
-        return self._runner(effect, self.body)
 
 
 class _Reuse(PlainHandler):

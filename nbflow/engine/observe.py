@@ -7,14 +7,16 @@ are watched. What was seen becomes a trace in `record.py`.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from os import PathLike
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from nbflow.analysis.names import is_managed
 from nbflow.context import IDENTITIES, watched_by
 from nbflow.engine.apply import Label, Workspace
+from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.generators import current_state, loaded_generators
 from nbflow.engine.slots import FolderKind, context_digest, is_kept_in_memory, slot_of
 from nbflow.exceptions import CacheError
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.bind import Version
     from nbflow.engine.book import Body, Step
+    from nbflow.engine.effects import Call
     from nbflow.store.files import Files
     from nbflow.store.watching import Watch
 
@@ -38,7 +41,7 @@ class Observation:
     """What was seen of one execution of a body.
 
     Args:
-        error: What it raised; None where it completed.
+        outcome: How the body ended.
         changed: Keys that it bound, changed in place or deleted.
         outputs: The outputs among the keys in memory, alias groups counted in.
         watch: Files and the rest of the outside, as watched; None where it never started.
@@ -52,7 +55,7 @@ class Observation:
         fault: Why nbflow could not see what it did; empty where it could.
     """
 
-    error: BaseException | None
+    outcome: Outcome
     changed: frozenset[str]
     outputs: tuple[Output, ...]
     watch: Watch | None
@@ -66,10 +69,23 @@ class Observation:
     data: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
+    def error(self) -> BaseException | None:
+        """What the body raised; None where it completed, or was stopped by its limit."""
+        value = self.outcome.value if self.outcome.ended is Ended.RAISED else None
+        return value if isinstance(value, BaseException) else None
+
+    @property
+    def has_returned(self) -> bool:
+        """Whether the body ran to its end."""
+        return self.outcome.ended is Ended.RETURNED
+
+    @property
     def failure(self) -> str:
         """Why there is no trace, in one line; empty where there may be one."""
         if self.error is not None:
             return _text_of(self.error)
+        if not self.has_returned:
+            return self.outcome.ended.value
         if self.fault:
             return self.fault
         voided = ", ".join(self.watch.voided) if self.watch is not None else ""
@@ -83,7 +99,7 @@ class Observation:
     @property
     def is_whole(self) -> bool:
         """Whether the body completed and nothing that it looked at changed under it."""
-        seen = self.error is None and self.watch is not None and not self.fault
+        seen = self.has_returned and self.watch is not None and not self.fault
         return seen and self.watch is not None and not self.watch.voided
 
 
@@ -113,12 +129,23 @@ class Reached:
     effects: frozenset[str] = frozenset()
 
 
-class RunBody(Protocol):
-    """Executes a body."""
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """The request to run a body now, answered by how it ended.
 
-    def __call__(self, step: Step, body: Body) -> object:
-        """Run to the end or raise."""
-        ...
+    Args:
+        step: The step.
+        body: Its body.
+        call: The engine's call, with attempt and limit.
+    """
+
+    step: Step
+    body: Body
+    call: Call
+
+
+Observing = Generator[Execution, Outcome, Observation]
+"""One observed execution: yields it, is sent how it ended, and returns what was seen."""
 
 
 class Observer:
@@ -128,29 +155,29 @@ class Observer:
         workspace: The names.
         files: Watches the files of a running body.
         clock: Seconds since the epoch.
-        run_body: Executes the body of a step over the names, raising what it raises.
+        define: Executes imports and definitions over the names, raising what they raise.
     """
 
     def __init__(
-        self, workspace: Workspace, files: Files, clock: Callable[[], float], run_body: RunBody
+        self, workspace: Workspace, files: Files, clock: Callable[[], float], define: Callable[[str], object]
     ) -> None:
-        self._run_body = run_body
+        self._define = define
         self._workspace = workspace
         self._files = files
         self._clock = clock
         self._states: dict[str, object] = {}
         self._looks: dict[str, Fingerprint] = {}
 
-    def run(self, step: Step, body: Body, reached: Reached, *, hide: bool = False) -> Observation:
-        """Execute a body and see what it did; never raises what the body raises.
+    def run(self, execution: Execution, reached: Reached, *, hide: bool = False) -> Observing:
+        """Have a body executed and see what it did; never raises what the body raises.
 
         Args:
-            step: The step.
-            body: Its body.
+            execution: The body.
             reached: What has to be looked at.
             hide: Whether names that it only may bind are taken away while it runs, so that binding
                 one to the very object that it held can be told from not binding it.
         """
+        body = execution.body
         if body.analysis.imports:
             # A module whose file changed must be loaded anew, else the old code would run.
             purge_changed_modules(self._files)
@@ -164,29 +191,27 @@ class Observer:
         for key in reached.inputs if hide else ():
             self._workspace.empty_cache(key)
         inputs: list[object] = [value for value in before.values() if isinstance(value, _MAY_NAME_FILES)]
-        execution = self._execute(step, body, inputs)
+        seen = yield from self._watched(execution, inputs)
         bound = self._workspace.unhide({key: before[key] for key in hidden})
         if body.analysis.imports:
             note_loaded(self._files)
             modules = {item.module for item in body.analysis.imports}
             data = [module_data(module, self._files) for module in sorted(modules)]
-            execution = replace(
-                execution, data={path: seen for found in data for path, seen in found.items()}
-            )
+            seen = replace(seen, data={path: now for found in data for path, now in found.items()})
         uncertain = (reached.uncertain & before.keys()) - hidden
         same = frozenset(key for key in uncertain if names.get(key, _MISSING) is before[key])
         bound |= same & (reached.again or frozenset())
         undecided = same if reached.again is None else frozenset[str]()
         try:
-            return self._observed(replace(execution, undecided=undecided), body, before, reached, bound, size)
+            return self._observed(replace(seen, undecided=undecided), body, before, reached, bound, size)
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not become one of the task
             for key in reached.keys & self._workspace.labels.keys():
                 self._workspace.label(key, None)
-            return replace(execution, fault=f"nbflow could not observe it: {type(fault).__name__}: {fault}")
+            return replace(seen, fault=f"nbflow could not observe it: {type(fault).__name__}: {fault}")
 
     def _observed(
         self,
-        execution: Observation,
+        seen: Observation,
         body: Body,
         before: Mapping[str, object],
         reached: Reached,
@@ -195,13 +220,11 @@ class Observer:
     ) -> Observation:
         changed = self._changed(self._rebound(before, reached, size) | bound, before, reached)
         drew = self._drawn(reseeds=reached.reseeds)
-        assigned = (
-            body.analysis.writes | body.analysis.deletes if execution.error is None else frozenset[str]()
-        )
+        assigned = body.analysis.writes | body.analysis.deletes if seen.has_returned else frozenset[str]()
         outputs = self._outputs(changed | drew | {key for key in assigned if not is_managed(key)})
-        return replace(execution, changed=frozenset(changed), outputs=outputs, drew=frozenset(drew))
+        return replace(seen, changed=frozenset(changed), outputs=outputs, drew=frozenset(drew))
 
-    def _execute(self, step: Step, body: Body, inputs: list[object]) -> Observation:
+    def _watched(self, execution: Execution, inputs: list[object]) -> Observing:
         asked: dict[str, str | None] = {}
 
         def note(key: str, value: object) -> None:
@@ -209,16 +232,12 @@ class Observer:
                 asked.setdefault(key, context_digest(value))
 
         folder = FolderKind().now("")
-        error: BaseException | None = None
-        with self._files.watch(body.analysis.paths, inputs) as watch, watched_by(note):
+        with self._files.watch(execution.body.analysis.paths, inputs) as watch, watched_by(note):
             started = self._clock()
-            try:
-                self._run_body(step, body)
-            except BaseException as caught:  # noqa: BLE001 - whatever a body raises is its outcome
-                error = caught
+            outcome = yield execution
             seconds = self._clock() - started
         return Observation(
-            error, frozenset(), (), watch, started, seconds, context=asked, folder=folder or "gone"
+            outcome, frozenset(), (), watch, started, seconds, context=asked, folder=folder or "gone"
         )
 
     def _rebound(self, before: Mapping[str, object], reached: Reached, size: int) -> set[str]:
@@ -270,10 +289,10 @@ class Observer:
         for key in rebound & self._workspace.labels.keys() & before.keys():
             self._workspace.let_go(key, before[key], may_have_changed=key in suspects)
 
-    def define(self, body: Body, step: Step, key: str, version: Version) -> bool:
+    def define(self, body: Body, key: str, version: Version) -> bool:
         """Run a definition alone; whether it gave the very content of the version."""
         try:
-            self._run_body(step, body)
+            self._define(body.source)
         except Exception:  # noqa: BLE001 - then the whole step has to run instead
             return False
         now = self._workspace.look(key)

@@ -12,9 +12,10 @@ from nbflow.analysis import effect_of
 from nbflow.engine.apply import Workspace, is_local_module
 from nbflow.engine.bind import Version, View
 from nbflow.engine.book import definition_body
+from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.generators import GENERATORS
 from nbflow.engine.influence import lasting, reached, reached_through
-from nbflow.engine.observe import Observation, Observer, Reached
+from nbflow.engine.observe import Execution, Observation, Observer, Reached
 from nbflow.engine.record import (
     Maker,
     Seen,
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 
     from nbflow.analysis import Definition
     from nbflow.engine.book import Body, Book, Step
-    from nbflow.engine.enact import Finished, StepRuns
+    from nbflow.engine.effects import Call
+    from nbflow.engine.enact import Executing, Finished, StepRuns
+    from nbflow.engine.observe import Observing
     from nbflow.engine.sweep import Sweep
     from nbflow.states import Origin
 
@@ -133,12 +136,14 @@ class Performer:
         trace = site.step.trace
         return trace is None or any(entry.looked.slot == slot for entry in trace.entries)
 
-    def execute(self, site: Site, origin: Origin) -> Finished | None:
-        """Run a body on what is bound at its place; None where that could not be put back."""
-        step, body = site.step, site.body
+    def prepare(self, site: Site) -> bool:
+        """Put every input of a body back; False where one turns out to be lost."""
         self._store_plain_inputs(site)
-        if not self._put_back(site):
-            return None
+        return self._put_back(site)
+
+    def execute(self, site: Site, origin: Origin) -> Executing:
+        """Run a body on what is bound at its place, which was put there by `prepare`."""
+        step, body = site.step, site.body
         seen = replace(
             see_bound(body, site.slots, site.view), asked=tuple(self._asked(step, body, site.writers))
         )
@@ -146,16 +151,16 @@ class Performer:
             self._reached(step, body, site.slots, site.writers), again=bound_before(step.trace, body, seen)
         )
 
-        def attempt() -> Observation:
+        def attempt(call: Call) -> Observing:
             # A failed attempt may have changed its inputs; each one starts from what is bound.
             if self._put_back(site):
-                return self._observer.run(step, body, reach, hide=True)
+                return (yield from self._observer.run(Execution(step, body, call), reach, hide=True))
             lost = StorageError(f"{step.name} changed its inputs before it failed, and they are not stored.")
-            return Observation(lost, frozenset(), (), None, 0.0, 0.0)
+            return Observation(Outcome(call.attempt, Ended.RAISED, lost), frozenset(), (), None, 0.0, 0.0)
 
-        return self._run(step, body, seen, attempt, origin, reach.effects)
+        return (yield from self._run(step, body, seen, attempt, origin, reach.effects))
 
-    def execute_plain(self, step: Step, origin: Origin) -> Finished:
+    def execute_plain(self, step: Step, origin: Origin) -> Executing:
         """Run a plain cell on the names as they are."""
         body, labels = step.body, self._workspace.labels
         seeded = (slot for slot in _SEEDED if key_of(slot) in labels)
@@ -165,9 +170,11 @@ class Performer:
         writers = frozenset(label.version.step for label in found if label and label.version)
         seen = replace(see_live(slots, self._workspace), asked=tuple(self._asked(step, body, writers)))
         reach = replace(self._reached(step, body, slots, writers), again=bound_before(step.trace, body, seen))
-        return self._run(
-            step, body, seen, lambda: self._observer.run(step, body, reach), origin, reach.effects
-        )
+
+        def attempt(call: Call) -> Observing:
+            return self._observer.run(Execution(step, body, call), reach)
+
+        return (yield from self._run(step, body, seen, attempt, origin, reach.effects))
 
     # --- inputs ------------------------------------------------------------------------------
 
@@ -193,7 +200,7 @@ class Performer:
         if step.ran is None or not self._is_defined(versions):
             return False
         site = site_of(step, definition_body(step.ran, key), self._sweep.view(step))
-        return self._put_back(site) and self._observer.define(site.body, step, key, version)
+        return self._put_back(site) and self._observer.define(site.body, key, version)
 
     def _store_plain_inputs(self, site: Site) -> None:
         """A plain input is stored with the first trace that reads it, so that re-running starts from it."""
@@ -282,11 +289,11 @@ class Performer:
         step: Step,
         body: Body,
         seen: Seen,
-        attempt: Callable[[], Observation],
+        attempt: Callable[[Call], Observing],
         origin: Origin,
         effects: frozenset[str],
-    ) -> Finished:
-        finished = self._runs.execute(step, attempt, origin, self._sweep.judgement(step).causes)
+    ) -> Executing:
+        finished = yield from self._runs.execute(step, attempt, origin, self._sweep.judgement(step).causes)
         observation = finished.observation
         if not finished.state.is_completed() or observation is None or not observation.is_whole:
             self._fail(step, finished)

@@ -6,10 +6,12 @@ of thousands of steps needs no recursion.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from nbflow.engine.bind import Version
+from nbflow.engine.effects import Outcome
 from nbflow.engine.influence import lasting
 from nbflow.engine.perform import Performer, site_of
 from nbflow.engine.record import CHANGES_PROCESS, action_key
@@ -25,11 +27,15 @@ if TYPE_CHECKING:
     from nbflow.engine.bind import View
     from nbflow.engine.book import Book, Step
     from nbflow.engine.enact import Finished, StepRuns
-    from nbflow.engine.observe import Observer
+    from nbflow.engine.observe import Execution, Observer
     from nbflow.engine.sweep import Sweep
 
 _MOST_REPEATS: Final = 8
 """How often one action makes the spent inputs of others from one step again before it gives up."""
+
+Result = TypeVar("Result")
+Working = Generator["Execution", Outcome, Result]
+"""Work that yields each execution of a body, is sent how it ended, and returns a result at its end."""
 
 _DONE: Final = (Verdict.FRESH, Verdict.AS_OF)
 
@@ -47,6 +53,12 @@ class Action:
     executed: list[str] = field(default_factory=list[str])
     reused: list[str] = field(default_factory=list[str])
     errors: dict[str, BaseException] = field(default_factory=dict[str, BaseException])
+
+    @property
+    def stop(self) -> KeyboardInterrupt | None:
+        """The user's Stop, where one ended a body of this action; nothing started after it."""
+        stops = (error for error in self.errors.values() if isinstance(error, KeyboardInterrupt))
+        return next(stops, None)
 
 
 class Work:
@@ -76,13 +88,13 @@ class Work:
 
     # --- what a user does --------------------------------------------------------------------
 
-    def run_cell(self, step: Step) -> Action:
+    def run_cell(self, step: Step) -> Working[Action]:
         """Run a step's own cell: a plain one on the names as they are, a task incrementally."""
         self._begin(Origin.CELL)
         self._adopt_source(step)
         if step.plain:
-            self._note(step, self._performer.execute_plain(step, self._origin))
-        elif self.bring(step, named=True):
+            self._note(step, (yield from self._performer.execute_plain(step, self._origin)))
+        elif (yield from self.bring(step, named=True)):
             self.workspace.settle(self._stand_of(step))
         elif step.id not in self._executed:
             self.workspace.settle({})
@@ -90,13 +102,13 @@ class Work:
             self.workspace.give_back_copied()
         return self._finish()
 
-    def run_flow(self, targets: Iterable[Step] | None = None) -> Action:
+    def run_flow(self, targets: Iterable[Step] | None = None) -> Working[Action]:
         """Bring all tasks, or these and their upstream, up to date; nothing else runs."""
         self._begin(Origin.CATCH_UP if targets is None else Origin.NAMED)
         if targets is None:
-            self._bring_all()
+            yield from self._bring_all()
         for step in targets or ():
-            self.bring(step, named=True)
+            yield from self.bring(step, named=True)
         self.workspace.settle(self._stand_of_flow())
         return self._finish()
 
@@ -112,19 +124,21 @@ class Work:
 
     # --- the order of work -------------------------------------------------------------------
 
-    def _bring_all(self) -> None:
+    def _bring_all(self) -> Working[None]:
         """Bring every task in flow order; those that become stale meanwhile stand further below."""
         tried: set[str] = set()
         while due := [step for step in self.sweep.pending() if self._is_due(step, tried)]:
             for step in due:
+                if self.action.stop is not None:
+                    return
                 tried.add(step.id)
-                self.bring(step)
+                yield from self.bring(step)
 
     def _is_due(self, step: Step, tried: Collection[str]) -> bool:
         due = not step.plain and step.ran is not None and step.licence is Licence.FLOW
         return due and step.id not in tried
 
-    def bring(self, target: Step, *, named: bool = False) -> bool:
+    def bring(self, target: Step, *, named: bool = False) -> Working[bool]:
         """Bring a step up to date; False where it waits or failed."""
         stack = [(target, False)]
         while stack:
@@ -132,7 +146,9 @@ class Work:
             if not again and self.sweep.judgement(step).verdict in _DONE:
                 stack.pop()
                 continue
-            needed = self._advance(step, again, named=named and step is target)
+            needed = yield from self._advance(step, again, named=named and step is target)
+            if self.action.stop is not None:
+                return False
             if needed is False or (isinstance(needed, tuple) and not self._may_start(*needed)):
                 return False
             if isinstance(needed, tuple):
@@ -141,7 +157,7 @@ class Work:
                 stack.pop()
         return True
 
-    def _advance(self, step: Step, again: bool, *, named: bool) -> tuple[Step, bool] | bool | None:
+    def _advance(self, step: Step, again: bool, *, named: bool) -> Working[tuple[Step, bool] | bool | None]:
         """Bring one step up to date if nothing stands before it.
 
         Returns:
@@ -162,10 +178,9 @@ class Work:
         if spent is not None:
             return spent, True
         lost = len(self.workspace.lost)
-        finished = self._performer.execute(site, self._origin)
-        if finished is None:
+        if not self._performer.prepare(site):
             return None if len(self.workspace.lost) > lost else False
-        self._note(step, finished)
+        self._note(step, (yield from self._performer.execute(site, self._origin)))
         return step.trace is not None
 
     def find(self, step: Step) -> Trace | None:

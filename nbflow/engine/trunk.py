@@ -1,0 +1,103 @@
+"""The parts of the engine wired together over one namespace and one store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nbflow.engine.apply import Workspace
+from nbflow.engine.enact import StepRuns
+from nbflow.engine.observe import Observer
+from nbflow.engine.plan import Work
+from nbflow.engine.slots import ContextKind, FolderKind, Kind, Outside
+from nbflow.engine.sweep import Sweep
+from nbflow.store.digests import digest
+from nbflow.store.environment import EnvironmentKind, PackageKind
+from nbflow.store.files import Files
+from nbflow.store.modules import ModuleKind
+from nbflow.types import UNBOUND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from nbflow.engine.book import Book
+    from nbflow.store.files import Kind as NamedKind
+    from nbflow.store.protocol import Store
+
+
+class Overrides:
+    """The kind *parameter*: values given from outside for names that a cell sets."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, object] = {}
+
+    def now(self, locator: str) -> str:
+        """The digest of the value given; unbound where the cell's own value counts."""
+        return digest(self.values[locator]) if locator in self.values else UNBOUND
+
+    def show(self, locator: str) -> str:
+        """The value given."""
+        return repr(self.values[locator]) if locator in self.values else "default"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a trunk stands on.
+
+    Args:
+        names: The user's namespace.
+        store: Where results and history are kept.
+        clock: Seconds since the epoch.
+        define: Executes imports and definitions, given as plain source, over the names.
+        parameters: Values given from outside for parameters.
+        kinds: Further kinds of slots outside, by name.
+        key: Secret key of the digests of environment variables.
+        notebook: Identifier of the notebook.
+        sleep: Waits until a time, seconds since the epoch; None: a run that has to wait parks.
+        files: The files of the session, by default watched with nothing ignored.
+    """
+
+    names: dict[str, object]
+    store: Store
+    clock: Callable[[], float]
+    define: Callable[[str], object]
+    parameters: Overrides
+    kinds: Mapping[str, Kind]
+    key: bytes = b""
+    notebook: str = ""
+    sleep: Callable[[float], object] | None = None
+    files: Files | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """The parts over one namespace, made by `trunk_over`."""
+
+    files: Files
+    sweep: Sweep
+    workspace: Workspace
+    runs: StepRuns
+    work: Work
+
+
+def trunk_over(world: World, book: Book) -> Trunk:
+    """Wire the parts of the engine together.
+
+    Args:
+        world: What they stand on.
+        book: The steps; it outlives a kernel, unlike the rest.
+    """
+    files = world.files or Files(clock=world.clock)
+    kinds: list[NamedKind] = [*files.kinds(), ModuleKind(files), PackageKind(), EnvironmentKind(world.key)]
+    named = {
+        **{kind.name: kind for kind in kinds},
+        "parameter": world.parameters,
+        "context": ContextKind(),
+        "folder": FolderKind(),
+        **world.kinds,
+    }
+    sweep = Sweep(book, Outside(named))
+    workspace = Workspace(world.names, world.store)
+    observer = Observer(workspace, files, world.clock, world.define)
+    runs = StepRuns(world.store.history, world.clock, world.notebook, world.sleep)
+    return Trunk(files, sweep, workspace, runs, Work(book, sweep, workspace, observer, runs))
