@@ -7,19 +7,39 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nbflow.analysis import analyze
+    from nbflow.notebook.extension import session
     from nbflow.states import State
     from nbflow.store.digests import digest, register_digest
 
 __version__ = "0.1.0"
 
-__all__ = ["State", "analyze", "digest", "register_digest"]
+__all__ = [
+    "State",
+    "analyze",
+    "digest",
+    "load_ipython_extension",
+    "register_digest",
+    "session",
+    "unload_ipython_extension",
+]
 
 _HOMES = {
     "State": "nbflow.states",
     "analyze": "nbflow.analysis",
     "digest": "nbflow.store.digests",
     "register_digest": "nbflow.store.digests",
+    "session": "nbflow.notebook.extension",
 }
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Attach nbflow to an IPython shell: what `%load_ext nbflow` calls."""
+    importlib.import_module("nbflow.notebook.extension").attach(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Leave the shell as it was: what `%unload_ext nbflow` calls."""
+    importlib.import_module("nbflow.notebook.extension").detach(shell)
 
 
 def __getattr__(name: str) -> Any:

@@ -117,6 +117,7 @@ class Step:
         licence: Who may start it. A plain cell's is `USER`; catch-up may start a quiet one.
         plain: Whether it is a plain cell rather than a task.
         ran: The body last run; None before the first run.
+        before: The body run before that one, where it was another; None else.
         standing: Whether it ran in this kernel, is remembered, or lost its cell.
         trace: The trace it is bound to; None before the first run and after a failed one.
         hold: A choice by hand that overrides `trace`.
@@ -132,6 +133,7 @@ class Step:
     licence: Licence = Licence.FLOW
     plain: bool = False
     ran: Body | None = None
+    before: Body | None = None
     standing: Standing = Standing.HERE
     trace: Trace | None = None
     hold: Hold | None = None
@@ -150,7 +152,7 @@ class Step:
 class Book:
     """Steps in flow order. Changing the order is the caller's decision, never a side effect.
 
-    `revision` counts the changes of the order.
+    `revision` counts the changes of the order, but for steps put behind all others.
     """
 
     steps: dict[str, Step] = field(default_factory=dict[str, Step])
@@ -198,7 +200,6 @@ class Book:
     def append(self, step: Step) -> None:
         """Put a new step behind all others."""
         self.steps[step.id] = step
-        self.revision += 1
         self._places[step.id] = len(self._order)
         self._order.append(step.id)
 

@@ -113,6 +113,7 @@ class Outcome:
             reason, as a text.
         enforced: For TIMED_OUT, how firmly: `hard`, `firm`, `soft` or `abandoned`.
         versions: Name to version of the inputs that the body had.
+        captured: What it showed, as whoever ran it has encoded it; opaque here.
     """
 
     attempt: str
@@ -120,6 +121,7 @@ class Outcome:
     value: Any = None
     enforced: str = ""
     versions: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    captured: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

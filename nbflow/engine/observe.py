@@ -289,6 +289,13 @@ class Observer:
         for key in rebound & self._workspace.labels.keys() & before.keys():
             self._workspace.let_go(key, before[key], may_have_changed=key in suspects)
 
+    def taken(self, keys: frozenset[str]) -> tuple[Output, ...]:
+        """The outputs that the live objects under these keys, which have no labels yet, amount to."""
+        self._looks = {}
+        for key in keys:
+            self._relabel(key)
+        return self._outputs(keys)
+
     def define(self, body: Body, key: str, version: Version) -> bool:
         """Run a definition alone; whether it gave the very content of the version."""
         try:

@@ -6,6 +6,7 @@ What is executed next is not decided here but in `plan.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis import effect_of
@@ -31,7 +32,7 @@ from nbflow.exceptions import StorageError
 from nbflow.types import UNBOUND, Entry, Looked, Reach, Slot, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from nbflow.analysis import Definition
     from nbflow.engine.book import Body, Book, Step
@@ -176,6 +177,22 @@ class Performer:
 
         return (yield from self._run(step, body, seen, attempt, origin, reach.effects))
 
+    def adopt(self, step: Step, keys: Collection[str]) -> None:
+        """Take names that nobody is known to have made as what a step has made.
+
+        They come from before nbflow watched: they count by value, and nothing tells how they arose.
+        """
+        strangers = frozenset(keys) - self._workspace.labels.keys()
+        outputs = self._observer.taken(strangers & self._workspace.names.keys())
+        if not outputs:
+            return
+        before = step.trace.outputs if step.trace is not None else ()
+        body = step.body
+        step.trace = Trace(token_hex(16), body.static_key, (), (*before, *outputs), step=step.id)
+        step.ran = body
+        self._relabel(step, step.trace)
+        self._sweep.touch(step)
+
     # --- inputs ------------------------------------------------------------------------------
 
     def _put_back(self, site: Site) -> bool:
@@ -299,7 +316,7 @@ class Performer:
             self._fail(step, finished)
             return finished
         trace = make_trace(Maker(step, finished.run, self._runs.notebook, effects), body, seen, observation)
-        self._commit(step, trace)
+        self._commit(step, trace, observation.outcome.captured)
         self._relabel(step, trace)
         step.trace, step.failure = trace, ""
         self._sweep.touch(step)
@@ -315,12 +332,13 @@ class Performer:
         self._sweep.touch(step)
         self._sweep.look_outside()
 
-    def _commit(self, step: Step, trace: Trace) -> None:
+    def _commit(self, step: Step, trace: Trace, captured: bytes) -> None:
         key = key_of_trace(trace)
         outputs = () if step.plain else trace.outputs
         units = {output.unit: output.members for output in outputs if output.members}
         values = {unit: tuple(self._workspace.get(key) for key in members) for unit, members in units.items()}
-        self._workspace.store.commit(key, trace, values)
+        shown = {trace.captured: (captured,)} if captured else dict[str, tuple[object, ...]]()
+        self._workspace.store.commit(key, trace, {**values, **shown})
         self._runs.keep(trace.run, key, trace)
 
     def _relabel(self, step: Step, trace: Trace) -> None:

@@ -82,19 +82,27 @@ class Work:
         self.action = Action()
         self._performer = Performer(book, sweep, workspace, observer, runs)
         self._origin = Origin.CELL
+        self._forced: set[str] = set()
         self._executed: set[str] = set()
         self._runs_here: set[str] = set()
         self._repeats: dict[str, int] = {}
 
     # --- what a user does --------------------------------------------------------------------
 
-    def run_cell(self, step: Step) -> Working[Action]:
-        """Run a step's own cell: a plain one on the names as they are, a task incrementally."""
-        self._begin(Origin.CELL)
+    def run_cell(self, step: Step, *, force: bool = False) -> Working[Action]:
+        """Run a step's own cell: a plain one on the names as they are, a task incrementally.
+
+        Args:
+            step: The step.
+            force: Whether its body runs even where an earlier result fits.
+        """
+        self._begin(Origin.CELL, [step] if force else ())
         self._adopt_source(step)
         if step.plain:
             self._note(step, (yield from self._performer.execute_plain(step, self._origin)))
         elif (yield from self.bring(step, named=True)):
+            if step.trace is not None and step.id not in {*self._executed, *self.action.reused}:
+                self._reuse(step, step.trace)
             self.workspace.settle(self._stand_of(step))
         elif step.id not in self._executed:
             self.workspace.settle({})
@@ -102,9 +110,18 @@ class Work:
             self.workspace.give_back_copied()
         return self._finish()
 
-    def run_flow(self, targets: Iterable[Step] | None = None) -> Working[Action]:
-        """Bring all tasks, or these and their upstream, up to date; nothing else runs."""
-        self._begin(Origin.CATCH_UP if targets is None else Origin.NAMED)
+    def run_flow(
+        self, targets: Collection[Step] | None = None, *, force: bool = False, origin: Origin | None = None
+    ) -> Working[Action]:
+        """Bring all tasks, or these and their upstream, up to date; nothing else runs.
+
+        Args:
+            targets: The steps asked for; None: all tasks.
+            force: Whether their bodies run even where an earlier result fits.
+            origin: Who asks; by default the user, by name where targets are given.
+        """
+        forced = targets or (self._tasks() if force else ())
+        self._begin(origin or (Origin.CATCH_UP if targets is None else Origin.NAMED), forced if force else ())
         if targets is None:
             yield from self._bring_all()
         for step in targets or ():
@@ -122,11 +139,27 @@ class Work:
         self.workspace.settle(self._stand_of_flow())
         return self._finish()
 
+    def adopt(self, step: Step, keys: Collection[str]) -> None:
+        """Take names that nobody is known to have made as what this step has made."""
+        self._performer.adopt(step, keys)
+
+    def stand(self) -> None:
+        """Let every name that a task wrote hold what the flow now ends with; nothing runs."""
+        self._begin(Origin.NAMED)
+        self.workspace.settle(self._stand_of_flow())
+        self._finish()
+
     # --- the order of work -------------------------------------------------------------------
+
+    def _tasks(self) -> list[Step]:
+        return [step for step in self.book if not step.plain and step.ran and step.licence is Licence.FLOW]
 
     def _bring_all(self) -> Working[None]:
         """Bring every task in flow order; those that become stale meanwhile stand further below."""
         tried: set[str] = set()
+        for step in self._tasks() if self._forced else ():
+            tried.add(step.id)
+            yield from self.bring(step)
         while due := [step for step in self.sweep.pending() if self._is_due(step, tried)]:
             for step in due:
                 if self.action.stop is not None:
@@ -140,16 +173,24 @@ class Work:
 
     def bring(self, target: Step, *, named: bool = False) -> Working[bool]:
         """Bring a step up to date; False where it waits or failed."""
-        stack = [(target, False)]
+        stack, as_they_are = [(target, False)], False
         while stack:
             step, again = stack[-1]
-            if not again and self.sweep.judgement(step).verdict in _DONE:
+            if not again and self._is_done(step):
                 stack.pop()
                 continue
-            needed = yield from self._advance(step, again, named=named and step is target)
+            needed = yield from self._advance(
+                step, again, named=named and step is target, as_they_are=as_they_are and step is target
+            )
             if self.action.stop is not None:
                 return False
-            if needed is False or (isinstance(needed, tuple) and not self._may_start(*needed)):
+            if isinstance(needed, tuple) and not self._may_start(*needed):
+                if as_they_are or not self._runs_as_they_are(target, *needed):
+                    return False
+                del stack[1:]
+                as_they_are = True
+                continue
+            if needed is False:
                 return False
             if isinstance(needed, tuple):
                 stack.append(needed)
@@ -157,17 +198,27 @@ class Work:
                 stack.pop()
         return True
 
-    def _advance(self, step: Step, again: bool, *, named: bool) -> Working[tuple[Step, bool] | bool | None]:
+    def _is_done(self, step: Step) -> bool:
+        is_due = step.id in self._forced and step.id not in self._executed
+        return not is_due and self.sweep.judgement(step).verdict in _DONE
+
+    def _runs_as_they_are(self, target: Step, needed: Step, again: bool) -> bool:
+        """Whether a cell runs, as in Jupyter, although a plain cell above it has to run first."""
+        return self._origin is Origin.CELL and needed.plain and not again and target.standing is Standing.HERE
+
+    def _advance(
+        self, step: Step, again: bool, *, named: bool, as_they_are: bool
+    ) -> Working[tuple[Step, bool] | bool | None]:
         """Bring one step up to date if nothing stands before it.
 
         Returns:
             The step that has to run first, with whether it only makes a spent value again;
             else whether it is done; None: try once more, a value turned out to be lost.
         """
-        blocker = self._first_stale_above(step)
+        blocker = None if as_they_are else self._first_stale_above(step)
         if blocker is not None:
             return blocker, False
-        trace = None if again else self.find(step)
+        trace = None if again or step.id in self._forced else self.find(step)
         if trace is not None:
             self._reuse(step, trace)
             return True
@@ -218,7 +269,8 @@ class Work:
         """What changed the state of the process has to happen again in a new kernel."""
         return CHANGES_PROCESS not in trace.flags or trace.run in self._runs_here
 
-    def _first_stale_above(self, step: Step) -> Step | None:
+    def stale_above(self, step: Step) -> list[Step]:
+        """The steps that are not up to date and make something that this one looks at, in flow order."""
         view = self.sweep.view(step)
         slots = self.sweep.judgement(step).reached
         more = lasting(step, step.ran) if step.ran is not None else ()
@@ -228,8 +280,11 @@ class Work:
             for doubt in view.bound(slot).doubts
             if doubt.verdict not in _DONE
         }
-        places = [place for place in map(self.book.place, stale) if place is not None]
-        return self.book.at(min(places)) if places else None
+        places = sorted(place for place in map(self.book.place, stale) if place is not None)
+        return [self.book.at(place) for place in places]
+
+    def _first_stale_above(self, step: Step) -> Step | None:
+        return next(iter(self.stale_above(step)), None)
 
     def _may_start(self, step: Step, again: bool) -> bool:
         """Whether catch-up may start the step, for its own sake or to make a spent value again."""
@@ -254,6 +309,8 @@ class Work:
     def _adopt_source(self, step: Step) -> None:
         """The body that its cell has now is the one last run; a trace of another source is none of its."""
         if step.ran is not step.body:
+            if step.ran is not None and step.ran.static_key != step.body.static_key:
+                step.before = step.ran
             step.ran = step.body
             step.trace = None
         step.standing = Standing.HERE
@@ -282,9 +339,10 @@ class Work:
 
     # --- before and after an action ----------------------------------------------------------
 
-    def _begin(self, origin: Origin) -> None:
+    def _begin(self, origin: Origin, forced: Iterable[Step] = ()) -> None:
         self.action = Action()
         self._origin = origin
+        self._forced = {step.id for step in forced}
         self._executed.clear()
         self._repeats.clear()
         self.sweep.look_outside()

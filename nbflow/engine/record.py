@@ -14,6 +14,7 @@ from nbflow.analysis import changes_outside
 from nbflow.engine.slots import FILE, RANDOM, WORKING_FOLDER, is_kept_in_memory, key_of
 from nbflow.engine.verify import QUIET, unit_key
 from nbflow.exceptions import InternalError
+from nbflow.store.digests import digest as value_digest
 from nbflow.store.digests import key_digest
 from nbflow.types import UNBOUND, Entry, Looked, Output, Slot, Trace
 
@@ -145,6 +146,7 @@ def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
         entries=tuple(entries),
         outputs=tuple(outputs),
         definitions=frozenset(definitions),
+        captured=captured_unit(observation.outcome.captured),
         unknowns=_unknowns(maker, observation, watch),
         flags=_flags(maker, body, observation, watch),
         run=maker.run,
@@ -153,6 +155,11 @@ def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
         started=observation.started,
         seconds=observation.seconds,
     )
+
+
+def captured_unit(captured: bytes) -> str:
+    """Under what unit captured outputs are kept; an empty string where nothing was shown."""
+    return value_digest(captured) if captured else ""
 
 
 def _is_slot_output(output: Output, body: Body, seen: Seen) -> bool:

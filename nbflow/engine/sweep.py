@@ -102,6 +102,8 @@ class Sweep:
         """Judge what has to be judged again, in flow order."""
         if self._revision != self.book.revision:
             self._start_anew()
+        elif len(self._order) != len(self.book):
+            self._go_on_behind()
         while self._dirty:
             place, step = heappop(self._dirty)
             while self._dirty and self._dirty[0] == (place, step):
@@ -123,6 +125,12 @@ class Sweep:
         self._pending.clear()
         self._kin_users.clear()
         self._dirty = [(place, step) for place, step in enumerate(self._order)]
+
+    def _go_on_behind(self) -> None:
+        """Steps were put behind all others: nothing else is at another place than before."""
+        known, self._order = len(self._order), self.book.order
+        for place in range(known, len(self._order)):
+            heappush(self._dirty, (place, self._order[place]))
 
     def _judge(self, place: int, step: Step) -> None:
         self.judged += 1

@@ -160,9 +160,7 @@ class Judge:
         """What the step's own trace says, its upstream set aside."""
         trace = step.trace
         if trace is None:
-            return Verdict.STALE, [
-                Cause("failed" if step.failure else "never ran", step.name, after=step.failure)
-            ]
+            return Verdict.STALE, [_without_trace(step)]
         cause = self._other_inputs(trace, slots) or self._lost_file(trace)
         if cause is not None:
             return Verdict.STALE, [cause]
@@ -269,6 +267,14 @@ class Judge:
             kin = gives[output.slot].kin if output.slot in gives else ()
             gives[output.slot] = Bound(version, doubts, kin, written=True)
         return gives
+
+
+def _without_trace(step: Step) -> Cause:
+    if step.failure:
+        return Cause("failed", step.name, after=step.failure)
+    if step.before is not None:
+        return Cause("code", step.name, before="as last run", after="edited")
+    return Cause("never ran", step.name)
 
 
 class Kinship:

@@ -24,7 +24,7 @@ from nbflow.store.protocol import (
 from nbflow.store.traces import Packed, pack, unpacked_regions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from nbflow.states import Transition
     from nbflow.types import Snapshot, Trace
@@ -218,6 +218,13 @@ class MemoryStore:
         if packed is None:
             raise Missing("not stored")
         return self._formats.decode(packed, unpacked_regions(packed))
+
+    def sizes(self) -> Iterable[tuple[str, int]]:
+        """Return the units that are kept, and how many bytes each takes."""
+        return (
+            (unit, len(packed.pickled) + sum(map(len, packed.regions)))
+            for unit, packed in self._values.items()
+        )
 
     def verify(self, unit: str) -> str:
         """Return an empty string if the unit is kept: memory does not rot."""

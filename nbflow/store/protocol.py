@@ -14,7 +14,7 @@ from nbflow.exceptions import CacheError
 from nbflow.types import Cause, Looked, Snapshot, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from nbflow.states import Transition
 
@@ -215,6 +215,10 @@ class Store(Protocol):
         Raises:
             Missing: If they cannot be had, with the reason.
         """
+        ...
+
+    def sizes(self) -> Iterable[tuple[str, int]]:
+        """Return what is stored: units, and how many bytes each takes."""
         ...
 
     def verify(self, unit: str) -> str:

@@ -1,0 +1,77 @@
+"""What a run would do, in order, without doing any of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nbflow.engine.verify import may_start_plain
+from nbflow.types import Cause, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nbflow.engine.book import Step
+    from nbflow.engine.plan import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a run would do with one step.
+
+    Args:
+        step: The step.
+        does: `runs`, `reuses` an earlier result, `may run` (unless what is above comes out
+            equal), or `waits`.
+        causes: Why, root cause first.
+        seconds: How long it is expected to take, from its last run; None where it never ran.
+    """
+
+    step: Step
+    does: str
+    causes: tuple[Cause, ...]
+    seconds: float | None
+
+
+def preview(work: Work, targets: Iterable[Step] | None = None) -> list[Planned]:
+    """Say what bringing all tasks, or these with their upstream, up to date would do, in flow order."""
+    work.sweep.look_outside()
+    pending = work.sweep.pending()
+    due = [step for step in pending if not step.plain] if targets is None else list(targets)
+    wanted = _with_upstream(work, due)
+    return [_planned(work, step) for step in pending if step.id in wanted and _counts(step)]
+
+
+def expected_seconds(planned: Iterable[Planned]) -> float:
+    """How long the bodies that run are expected to take in all; what never ran counts nothing."""
+    return sum(line.seconds or 0.0 for line in planned if line.does in ("runs", "may run"))
+
+
+def _counts(step: Step) -> bool:
+    """A plain cell that only the user starts is no part of a run: its readers wait and name it."""
+    return step.ran is not None and (not step.plain or may_start_plain(step))
+
+
+def _with_upstream(work: Work, due: Iterable[Step]) -> set[str]:
+    found: set[str] = set()
+    todo = list(due)
+    while todo:
+        step = todo.pop()
+        if step.id not in found:
+            found.add(step.id)
+            todo += work.stale_above(step)
+    return found
+
+
+def _planned(work: Work, step: Step) -> Planned:
+    judgement = work.sweep.judgement(step)
+    trace = None if step.plain else work.find(step)
+    seconds = step.trace.seconds if step.trace is not None else None
+    if judgement.verdict is Verdict.WAITS:
+        return Planned(step, "waits", judgement.causes, None)
+    if work.stale_above(step):
+        own = [cause for cause in judgement.causes if cause.category != "upstream"]
+        return Planned(step, "runs" if own else "may run", judgement.causes, seconds)
+    if trace is not None:
+        return Planned(step, "reuses", judgement.causes, trace.seconds)
+    return Planned(step, "runs", judgement.causes, seconds)

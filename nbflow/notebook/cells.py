@@ -1,0 +1,243 @@
+"""Cell bodies: the header that makes a cell a task, and the execution of a body in the user's names.
+
+A body is compiled as IPython compiles the cell it stands in, with the lines above it left blank, so that
+tracebacks, `%debug` and line numbers are those of the cell.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from inspect import CO_COROUTINE
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+from nbflow.engine.drive import calls_user_code
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from types import CodeType, TracebackType
+
+Kind = Literal["task", "params"]
+
+_HEADER: Final = re.compile(r"(?:%%|#\s?@)(task|params)(?![\w?])([^\n]*)")
+_OURS: Final = ("%flow", "%load_ext nbflow", "%reload_ext nbflow", "%unload_ext nbflow")
+_MAY_WAIT: Final = re.compile(r"\bawait\b|\basync\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first line of a cell that makes it a task or its parameters.
+
+    Args:
+        kind: `task` or `params`.
+        options: What stands behind it in the line.
+        body: The rest of the cell, as written.
+        lines: How many lines of the cell stand above the body.
+    """
+
+    kind: Kind
+    options: str
+    body: str
+    lines: int
+
+
+def read_header(cell: str) -> Header | None:
+    r"""The header of a cell, if it has one.
+
+    Example:
+        >>> read_header("#@task clean --retries 2\nclean = raw.dropna()")
+        Header(kind='task', options='clean --retries 2', body='clean = raw.dropna()', lines=1)
+        >>> read_header("raw = 1") is None
+        True
+    """
+    blank = len(cell) - len(cell.lstrip())
+    found = _HEADER.match(cell, blank)
+    if found is None or "\n" not in cell[found.end() :]:
+        return None
+    lines = cell.count("\n", 0, found.end()) + 1
+    return Header(cast("Kind", found[1]), found[2].strip(), cell[found.end() + 1 :], lines)
+
+
+def is_only_ours(cell: str) -> bool:
+    r"""Whether all code of a cell is nbflow's own line magic, so that it is no step itself.
+
+    Example:
+        >>> is_only_ours("%flow run\n# and then\n%flow status"), is_only_ours("x = 1\n%flow run")
+        (True, False)
+    """
+    lines = (line.strip() for line in cell.splitlines())
+    told = [line for line in lines if line and not line.startswith("#")]
+    return bool(told) and all(line.startswith(_OURS) for line in told)
+
+
+def as_call(lines: list[str], has_to_wait: Callable[[str], bool]) -> list[str]:
+    """IPython's input transformation: a cell with a header becomes a call of its magic.
+
+    Args:
+        lines: The lines of the cell.
+        has_to_wait: Whether running a body may mean to await something.
+    """
+    header = read_header("".join(lines))
+    if header is None:
+        return lines
+    call = f"get_ipython().run_cell_magic({header.kind!r}, {header.options!r}, {header.body!r})\n"
+    return [f"await {call}" if has_to_wait(header.body) else call]
+
+
+@lru_cache(maxsize=2_000)
+def does_wait(source: str) -> bool:
+    """Whether a source awaits something at its top level.
+
+    Example:
+        >>> does_wait("x = await y"), does_wait("async def f(): await y")
+        (True, False)
+    """
+    if _MAY_WAIT.search(source) is None:
+        return False
+    try:
+        code = compile(source, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except (SyntaxError, ValueError):
+        return False
+    return bool(code.co_flags & CO_COROUTINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The cell that a body stands in.
+
+    Args:
+        cell: Its whole text.
+        lines: How many of its lines stand above the body.
+        number: Its execution count when it last ran.
+    """
+
+    cell: str
+    lines: int
+    number: int
+
+
+class LimitReachedError(TimeoutError):
+    """A body that awaits was cancelled at its limit, unlike one that raised a `TimeoutError` itself."""
+
+
+class Bodies:
+    """Compiles and executes bodies over the user's names.
+
+    Args:
+        shell: The IPython shell.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._compiled: dict[tuple[str, Where], tuple[CodeType, ...]] = {}
+
+    def transform(self, body: str) -> str:
+        """Plain Python of a body: magics and shell lines become calls."""
+        return self._shell.transform_cell(body)
+
+    def run(self, source: str, where: Where) -> None:
+        """Execute a body to its end; what it raises, it raises."""
+        for code in self._codes(source, where):
+            run_code(code, self._shell.user_global_ns)
+
+    async def run_within(self, source: str, where: Where, timeout: float | None) -> None:
+        """Execute a body that awaits something, cancelled at its limit.
+
+        Raises:
+            LimitReachedError: If the limit, in seconds, was reached.
+        """
+        limit = asyncio.timeout(timeout)
+        try:
+            async with limit:
+                await self._run_waiting(source, where)
+        except TimeoutError:
+            if limit.expired():
+                raise LimitReachedError from None
+            raise
+
+    async def _run_waiting(self, source: str, where: Where) -> None:
+        for code in self._codes(source, where):
+            awaitable = run_code(code, self._shell.user_global_ns)
+            if code.co_flags & CO_COROUTINE:
+                await cast("Awaitable[object]", awaitable)
+
+    def define(self, source: str) -> None:
+        """Execute imports and definitions, showing nothing."""
+        names = self._shell.user_global_ns
+        run_code(compile(source, "<definitions>", "exec", dont_inherit=True), names)
+
+    def _codes(self, source: str, where: Where) -> tuple[CodeType, ...]:
+        key = (source, where)
+        if key not in self._compiled:
+            self._compiled[key] = self._compile(source, where)
+        return self._compiled[key]
+
+    def _compile(self, source: str, where: Where) -> tuple[CodeType, ...]:
+        shell, compiler = self._shell, self._shell.compile
+        above = "".join(where.cell.splitlines(keepends=True)[: where.lines])
+        name = compiler.cache(above + source, where.number, raw_code=where.cell)
+        tree = compiler.ast_parse("\n" * where.lines + source, filename=name)
+        tree = cast("ast.Module", shell.transform_ast(tree))
+        quiet = shell.displayhook.semicolon_at_end_of_expression(source)
+        how = "none" if quiet else str(shell.ast_node_interactivity)
+        with compiler.extra_flags(ast.PyCF_ALLOW_TOP_LEVEL_AWAIT):
+            return tuple(
+                compiler(_module(part, shows=shows), name, "single" if shows else "exec")
+                for part, shows in parts_of(tree.body, how)
+            )
+
+
+def parts_of(body: Sequence[ast.stmt], how: str) -> list[tuple[list[ast.stmt], bool]]:
+    """Split statements into runs that show nothing and statements that show their value.
+
+    Args:
+        body: The statements.
+        how: IPython's `ast_node_interactivity`.
+    """
+    shown = _shown(body, how)
+    parts: list[tuple[list[ast.stmt], bool]] = []
+    for statement in body:
+        shows = statement in shown
+        if shows or not parts or parts[-1][1]:
+            parts.append(([], shows))
+        parts[-1][0].append(statement)
+    if how == "last_expr_or_assign" and body and (name := _assigned(body[-1])):
+        parts.append(([ast.copy_location(ast.Expr(ast.Name(name, ast.Load())), body[-1])], True))
+    return parts
+
+
+def _shown(body: Sequence[ast.stmt], how: str) -> list[ast.stmt]:
+    if how == "all":
+        return list(body)
+    last = list(body[-1:])
+    return last if how == "last" else [each for each in last if how != "none" and isinstance(each, ast.Expr)]
+
+
+def _assigned(statement: ast.stmt) -> str:
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
+    return target.id if isinstance(target, ast.Name) else ""
+
+
+def _module(part: list[ast.stmt], *, shows: bool) -> ast.AST:
+    if shows:
+        return ast.fix_missing_locations(ast.Interactive(part))
+    return ast.Module(part, [])
+
+
+@calls_user_code
+def run_code(code: CodeType, names: dict[str, Any]) -> object:
+    """Execute code over names; a coroutine is returned where it awaits something."""
+    return eval(code, names)
+
+
+def users_part(trace: TracebackType | None) -> TracebackType | None:
+    """The part of a traceback that is the user's: what lies below the innermost call of a body."""
+    found, part = trace, trace
+    while part is not None:
+        if part.tb_frame.f_code is run_code.__code__:
+            found = part.tb_next
+        part = part.tb_next
+    return found

@@ -1,0 +1,273 @@
+"""The commands of `%flow`: each is one function over the session, found by its name.
+
+A command takes the words behind it and returns what shows itself, or None.
+"""
+
+from __future__ import annotations
+
+import ast
+import shlex
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final
+
+from nbflow.exceptions import OptionError, SessionError
+from nbflow.views import Shown
+from nbflow.views.words import counted, duration, size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from nbflow.engine.plan import Action
+    from nbflow.notebook.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command of `%flow`.
+
+    Args:
+        run: Does it.
+        usage: What may stand behind its name.
+        help: What it does, in a line.
+        switches: Options that take no value.
+        acts: Whether it changes names, so that it cannot run in the middle of a cell.
+    """
+
+    run: Callable[[Session, Words], Any]
+    usage: str
+    help: str
+    switches: tuple[str, ...] = ()
+    acts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What stands behind a command: plain words, switches, and `-p NAME=VALUE` pairs."""
+
+    plain: tuple[str, ...] = ()
+    switches: frozenset[str] = frozenset()
+    pairs: tuple[tuple[str, str], ...] = ()
+
+    def one_or_none(self, what: str) -> str:
+        """The only plain word, or an empty text.
+
+        Raises:
+            OptionError: If there are more.
+        """
+        if len(self.plain) > 1:
+            raise OptionError(f"one {what} at a time; {', '.join(self.plain)} are {len(self.plain)}")
+        return self.plain[0] if self.plain else ""
+
+
+def perform(session: Session, line: str) -> Any:
+    """Do what a `%flow` line says.
+
+    Raises:
+        OptionError: If there is no such command, or the words behind it make no sense.
+    """
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise OptionError(f"the line cannot be read: {error}") from None
+    name, rest = (words[0], words[1:]) if words else ("", [])
+    command = COMMANDS.get(name)
+    if command is None:
+        raise OptionError.unknown("command", name, (known for known in COMMANDS if known))
+    told = _words(name, command, rest)
+    if command.acts:
+        session.finish_plain(line)
+    return command.run(session, told)
+
+
+def _words(name: str, command: Command, rest: Sequence[str]) -> Words:
+    plain: list[str] = []
+    switches: set[str] = set()
+    pairs: list[tuple[str, str]] = []
+    left = list(rest)
+    while left:
+        word = left.pop(0)
+        if word == "-p" and "-p" in command.usage:
+            pairs.append(_pair(left.pop(0) if left else ""))
+        elif word in command.switches:
+            switches.add(word)
+        elif word.startswith("-") and not word.lstrip("-").isdecimal():
+            raise OptionError.unknown(f"option of %flow {name}", word, command.switches)
+        else:
+            plain.append(word)
+    return Words(tuple(plain), frozenset(switches), tuple(pairs))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise OptionError(f"{text!r} is no parameter; write NAME=VALUE")
+    return name, value
+
+
+def value_of(text: str) -> object:
+    """The value that a text stands for: a Python literal, else the text itself.
+
+    Example:
+        >>> value_of("30"), value_of("[1, 2]"), value_of("JFK")
+        (30, [1, 2], 'JFK')
+    """
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+
+
+# --- the commands --------------------------------------------------------------------------------
+
+
+def _flow(session: Session, words: Words) -> Shown:
+    session.remember()
+    return session.report.flow()
+
+
+def _run(session: Session, words: Words) -> Shown:
+    if words.pairs:
+        session.set_parameters({name: value_of(text) for name, text in words.pairs})
+    work = session.run_flow(words.plain, force="--force" in words.switches, plain="--plain" in words.switches)
+    action = session.perform(work)
+    return action_shown(session, action)
+
+
+def action_shown(session: Session, action: Action) -> Shown:
+    """What one flow run did, in a table and in words."""
+    return session.report.action(action)
+
+
+def _plan(session: Session, words: Words) -> Shown:
+    session.prepare()
+    targets = [session.places.named(name).step for name in words.plain] or None
+    return session.report.plan(targets)
+
+
+def _status(session: Session, words: Words) -> Shown:
+    session.prepare()
+    return session.report.status()
+
+
+def _why(session: Session, words: Words) -> Shown:
+    session.prepare()
+    name = words.one_or_none("task") or session.report.first_not_fresh()
+    if not name:
+        return _line("everything is up to date")
+    return session.report.why(name)
+
+
+def _history(session: Session, words: Words) -> Shown:
+    session.prepare()
+    return session.report.history(words.one_or_none("task"))
+
+
+def _restore(session: Session, words: Words) -> Shown:
+    if words.plain[:1] == ("latest",):
+        session.restore_latest(words.plain[1:])
+        return _line("every name holds its latest version again")
+    if not words.plain:
+        raise OptionError("name the task: %flow restore TASK [RUN], or %flow restore latest")
+    name, *runs = words.plain
+    if runs[:1] == ["latest"]:
+        session.restore_latest([name])
+        return _line(f"{name} holds its latest version again")
+    session.restore(name, runs[0] if runs else "-1")
+    return session.report.status()
+
+
+def _auto(session: Session, words: Words) -> Shown:
+    told = words.one_or_none("word")
+    if told not in ("", "on", "off"):
+        raise OptionError.unknown("mode", told, ("on", "off"))
+    session.auto = told == "on" if told else session.auto
+    below = duration(session.around.settings.settings.auto_below)
+    state = f"on: after each cell, tasks expected under {below} run" if session.auto else "off"
+    return _line(f"auto is {state}")
+
+
+def _params(session: Session, words: Words) -> Shown:
+    if "--reset" in words.switches:
+        session.reset_parameters()
+    given = dict(_pair(word) for word in words.plain)
+    if given:
+        session.set_parameters({name: value_of(text) for name, text in given.items()})
+    session.prepare()
+    return session.report.parameters()
+
+
+def _order(session: Session, words: Words) -> Shown:
+    session.places.follow_file()
+    session.prepare()
+    return session.report.order()
+
+
+def _forget(session: Session, words: Words) -> Shown:
+    name = words.one_or_none("task")
+    if not name:
+        raise OptionError("name the task: %flow forget TASK")
+    session.forget(name)
+    return _line(f"{name} is no task of the flow any more; running its cell brings it back")
+
+
+def _config(session: Session, words: Words) -> Shown:
+    settings = session.around.settings
+    names = [each.name for each in fields(settings.settings)]
+    origins = {name: settings.origins.get(name, "default") for name in names}
+    rows = [f"{name} = {getattr(settings.settings, name)!r}  ({origins[name]})" for name in names]
+    return _line("\n".join(rows))
+
+
+def _cache(session: Session, words: Words) -> Shown:
+    what = words.plain[0] if words.plain else "size"
+    if what not in ("size", "ls"):
+        raise OptionError.unknown("command of %flow cache", what, ("size", "ls"))
+    rows = session.report.sizes()
+    total = size(sum(count for _, count in rows)) or "0 B"
+    lines = [f"{counted(len(rows), 'task')}, {total} in {session.around.home or 'memory'}"]
+    if what == "ls":
+        lines += [f"{name}: {size(count)}" for name, count in rows]
+    return _line("\n".join(lines))
+
+
+def _line(text: str) -> Shown:
+    from html import escape
+
+    return Shown(f'<pre style="margin:0;font-size:12px">{escape(text)}</pre>', text)
+
+
+COMMANDS: Final[Mapping[str, Command]] = {
+    "": Command(_flow, "", "the graph of the flow"),
+    "run": Command(
+        _run,
+        "[TASK…] [--force] [--plain] [-p NAME=VALUE]",
+        "bring everything, or these tasks and what they need, up to date",
+        ("--force", "--plain"),
+        acts=True,
+    ),
+    "plan": Command(_plan, "[TASK…]", "what a run would do and why; runs nothing"),
+    "status": Command(_status, "", "one line a task: state, freshness, age, duration"),
+    "why": Command(_why, "[TASK]", "why it is stale, ran, was reused, waits or failed"),
+    "history": Command(_history, "[TASK]", "its runs, with states and causes"),
+    "restore": Command(
+        _restore, "TASK [RUN] | latest", "put back the values of an earlier run: #12, -1", acts=True
+    ),
+    "auto": Command(_auto, "on|off", "run short tasks after each cell", acts=True),
+    "params": Command(_params, "[NAME=VALUE…] [--reset]", "show or set parameters", ("--reset",), acts=True),
+    "order": Command(_order, "", "all cells in flow order", acts=True),
+    "forget": Command(_forget, "TASK", "take a task out of the flow", acts=True),
+    "config": Command(_config, "", "the settings and where they come from"),
+    "cache": Command(_cache, "[size|ls]", "what takes how much of the store"),
+}
+
+
+def help_text() -> str:
+    """All commands, a line each."""
+    rows = [(f"%flow {name} {command.usage}".strip(), command.help) for name, command in COMMANDS.items()]
+    width = max(len(usage) for usage, _ in rows)
+    return "\n".join(f"  {usage:<{width}}  {text}" for usage, text in rows)
+
+
+def no_session() -> SessionError:
+    """What to say where nbflow is not loaded."""
+    return SessionError("nbflow is not loaded in this kernel: run %load_ext nbflow")

@@ -1,0 +1,83 @@
+"""Executing bodies for the engine: in this thread or awaiting, captured, under their limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from nbflow.engine.effects import Ended, Outcome
+from nbflow.exceptions import SessionError
+from nbflow.notebook.cells import LimitReachedError, Where, does_wait
+from nbflow.notebook.outputs import encode
+from nbflow.task_runners.base import TaskCall
+from nbflow.task_runners.inline import InlineTaskRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nbflow.engine.book import Step
+    from nbflow.engine.observe import Execution
+    from nbflow.engine.trunk import Overrides
+    from nbflow.notebook.cells import Bodies
+    from nbflow.notebook.outputs import Screen
+    from nbflow.notebook.places import Cell
+
+
+@dataclass
+class Executor:
+    """Answers requests to run a body.
+
+    Args:
+        bodies: Runs their code.
+        screen: Where what they show goes.
+        names: The user's namespace.
+        parameters: Values given from outside.
+        cells: The cells of the steps.
+        own: The step whose own cell the user runs: only that one shows what it does.
+    """
+
+    bodies: Bodies
+    screen: Screen
+    names: dict[str, Any]
+    parameters: Overrides
+    cells: Mapping[str, Cell]
+    own: Step | None = None
+
+    def answer(self, execution: Execution) -> Outcome:
+        """Run a body in this thread and say how it ended."""
+        step, call = execution.step, execution.call
+        with self.screen.captured(shows=step is self.own) as recorder, self.screen.interruptible():
+            body = TaskCall(call.attempt, step.name, lambda: self._run(execution), call.timeout)
+            outcome = InlineTaskRunner().run(body).outcome()
+        return replace(outcome, captured=encode(recorder.items))
+
+    async def answer_waiting(self, execution: Execution) -> Outcome:
+        """Run a body that may await something and say how it ended."""
+        step, source, call = execution.step, execution.body.source, execution.call
+        if not does_wait(source):
+            return self.answer(execution)
+        with self.screen.captured(shows=step is self.own) as recorder:
+            try:
+                await self.bodies.run_within(source, self._where(step), call.timeout)
+                self._override(step)
+                outcome = Outcome(call.attempt, Ended.RETURNED)
+            except LimitReachedError:
+                outcome = Outcome(call.attempt, Ended.TIMED_OUT, enforced="firm")
+            except BaseException as error:  # noqa: BLE001 - whatever a body raises is its outcome
+                outcome = Outcome(call.attempt, Ended.RAISED, error)
+        return replace(outcome, captured=encode(recorder.items))
+
+    def _run(self, execution: Execution) -> None:
+        step, source = execution.step, execution.body.source
+        if does_wait(source):
+            raise SessionError(f"{step.name} awaits at its top level: run its own cell")
+        self.bodies.run(source, self._where(step))
+        self._override(step)
+
+    def _where(self, step: Step) -> Where:
+        cell = self.cells[step.id]
+        return Where(cell.text, cell.lines, cell.number or 0)
+
+    def _override(self, step: Step) -> None:
+        for name in step.parameters & self.parameters.values.keys():
+            self.names[name] = self.parameters.values[name]

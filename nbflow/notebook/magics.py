@@ -1,0 +1,112 @@
+"""The magics: each parses its line, calls the session, and shows what comes back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+
+from nbflow import options
+from nbflow.exceptions import NbflowError
+from nbflow.notebook import commands
+from nbflow.notebook.cells import read_header, users_part
+from nbflow.notebook.places import Asked
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from nbflow.notebook.session import Session
+
+
+@magics_class
+class FlowMagics(Magics):
+    """`%%task`, `%%params` and `%flow`.
+
+    Args:
+        shell: The IPython shell.
+        session: The session.
+        asked: The cell that is running.
+    """
+
+    def __init__(self, shell: Any, session: Session, asked: Callable[[], Asked]) -> None:
+        super().__init__(shell)
+        self._session = session
+        self._asked = asked
+
+    @cell_magic
+    def task(self, line: str, cell: str) -> Awaitable[None] | None:
+        """Make this cell a task of the flow."""
+        return self._run_header(f"%%task {line}\n{cell}")
+
+    @cell_magic
+    def params(self, line: str, cell: str) -> Awaitable[None] | None:
+        """Make the assignments of this cell parameters of the flow, with these defaults.
+
+        `%flow params NAME=VALUE` and `nbflow run -p NAME=VALUE` override them.
+        """
+        return self._run_header(f"%%params {line}\n{cell}")
+
+    @line_magic
+    def flow(self, line: str) -> Any:
+        """Show and run the flow."""
+        try:
+            return commands.perform(self._session, line)
+        except NbflowError as error:
+            raise UsageError(str(error)) from None
+
+    def _run_header(self, text: str) -> Awaitable[None] | None:
+        """Run the cell; as the front end knows it, where it is that cell."""
+        asked = self._asked()
+        header, whole = read_header(text), read_header(asked.text)
+        if header is None or whole is None or header.body.rstrip() != whole.body.rstrip():
+            asked = Asked(text, number=asked.number, asks=asked.asks)
+        waits = header is not None and self._session.has_to_wait(header.body)
+        return self._run_waiting(asked) if waits else self._run(asked)
+
+    def _run(self, asked: Asked) -> None:
+        __tracebackhide__ = True
+        try:
+            self._session.perform(self._session.run_header(asked))
+        except BaseException as error:  # noqa: BLE001 - raised again as the user shall see it
+            raise self._for_the_user(error) from error.__cause__
+
+    async def _run_waiting(self, asked: Asked) -> None:
+        __tracebackhide__ = True
+        try:
+            await self._session.perform_waiting(self._session.run_header(asked))
+        except BaseException as error:  # noqa: BLE001 - raised again as the user shall see it
+            raise self._for_the_user(error) from error.__cause__
+
+    def _for_the_user(self, error: BaseException) -> BaseException:
+        """Our own errors in one line; the user's with the traceback of the user's lines alone."""
+        if isinstance(error, NbflowError) and not self._session.is_raised_by_body(error):
+            return UsageError(str(error))
+        render_only_users_part(error, self.shell)
+        return error
+
+
+def render_only_users_part(error: BaseException, shell: Any) -> None:
+    """Let IPython show an exception, and let `%debug` enter it, as if the cell had raised it itself."""
+
+    def render() -> list[str]:
+        error.__traceback__ = users_part(error.__traceback__)
+        del error._render_traceback_  # type: ignore[attr-defined]
+        return shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__, tb_offset=0)
+
+    # Some exceptions take no attributes; they are shown with our frames.
+    try:
+        error._render_traceback_ = render  # type: ignore[attr-defined]
+    except AttributeError:
+        return
+
+
+FlowMagics.task.__doc__ = f"""%%task [NAME] [options], or #@task [NAME] [options] as the first line.
+
+Makes this cell a task of the flow and brings it up to date: what is stale above it runs first.
+Without NAME it is called after what it assigns.
+
+{options.help_text()}
+"""
+
+FlowMagics.flow.__doc__ = f"%flow [COMMAND]\n\n{commands.help_text()}\n"

@@ -1,0 +1,306 @@
+"""Cells and their steps: which step a cell is, what it is called, and where in flow order it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from nbflow.engine.book import Step, read_body
+from nbflow.notebook.cells import Header, is_only_ours, read_header
+from nbflow.notebook.naming import default_name, free_name, label_of
+from nbflow.options import TaskOptions, read_options
+from nbflow.types import Licence, Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from nbflow.engine.book import Body, Book
+    from nbflow.notebook.saved import SavedCell, SavedNotebook
+
+KERNEL: Final = "kernel"
+"""The step that stands for whatever the namespace held before nbflow watched."""
+
+_NO_OPTIONS: Final = TaskOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A cell that the user runs.
+
+    Args:
+        text: The whole cell.
+        id: What the front end calls it; empty where it sends nothing.
+        number: Its execution count.
+        asks: Whether somebody is there who could answer a question.
+    """
+
+    text: str
+    id: str = ""
+    number: int | None = None
+    asks: bool = True
+
+
+@dataclass(slots=True, eq=False)
+class Cell:
+    """What the notebook knows of a step's cell.
+
+    Args:
+        step: The step.
+        text: The whole cell as last run.
+        lines: How many lines of it stand above the body.
+        number: Its execution count when it last ran in this kernel; None: it has not.
+        options: What its header says.
+        base: The name that its body suggests, before it was made unique.
+        placed_after: The step that it was placed after for want of better knowledge.
+        shown: The trace whose outputs stand below it.
+        badge: The display id of its badge; empty where none is shown.
+    """
+
+    step: Step
+    text: str
+    lines: int = 0
+    number: int | None = None
+    options: TaskOptions = _NO_OPTIONS
+    base: str = ""
+    placed_after: str = ""
+    shown: str = ""
+    badge: str = ""
+
+
+@dataclass(slots=True)
+class Places:
+    """Finds, makes and places the steps of cells.
+
+    Args:
+        book: The steps.
+        saved: The notebook's file; None where nobody knows it.
+        transform: Makes plain Python of a body.
+        is_console: Whether cells are typed one after the other, as in a terminal.
+    """
+
+    book: Book
+    saved: SavedNotebook | None
+    transform: Callable[[str], str]
+    is_console: bool = False
+    cells: dict[str, Cell] = field(default_factory=dict[str, Cell])
+    notices: list[str] = field(default_factory=list[str])
+    _last: str = ""
+    _in_file: set[str] = field(default_factory=set[str])
+
+    def take(self, asked: Asked) -> Cell:
+        """The cell that is run, as a step at its place with the body that it has now.
+
+        Raises:
+            OptionError: If its header makes no sense.
+            CellSyntaxError: If its body is not Python.
+        """
+        header = read_header(asked.text)
+        options = read_options(header.options) if header else _NO_OPTIONS
+        body = read_body(self.transform(header.body if header else asked.text))
+        self.follow_file()
+        id = self._id_of(asked, options, body)
+        cell = self.cells.get(id) or self._new(id, asked.text, body)
+        self._fill(cell, asked.text, header, options, body)
+        self._number(cell, asked.number)
+        self._last = id
+        return cell
+
+    def remember(self, was_run: Callable[[Body], bool]) -> list[Cell]:
+        """Make steps of the saved cells that earlier kernels have run; return them.
+
+        Args:
+            was_run: Whether the store knows a run of a body.
+        """
+        found: list[Cell] = []
+        for saved in self.saved.cells() if self.saved else ():
+            if not saved.id or saved.id in self.cells or is_only_ours(saved.source):
+                continue
+            cell = self._remembered(saved, was_run)
+            if cell is not None:
+                found.append(cell)
+        return found
+
+    def follow_file(self) -> None:
+        """Take the order of cells from the notebook's file, if it was saved anew."""
+        if self.saved is None or not self.saved.was_saved():
+            return
+        now = [cell.id for cell in self.saved.cells() if cell.id]
+        for gone in self._in_file - set(now):
+            if self.book.place(gone) is not None:
+                self.book.remove(gone)
+        self._in_file |= set(now)
+        order = _arranged(self.book.order, now)
+        if order != self.book.order:
+            self.book.arrange(order)
+
+    def tasks(self) -> Iterator[Cell]:
+        """The cells of tasks in flow order."""
+        return (cell for step in self.book if not step.plain and (cell := self.cells.get(step.id)))
+
+    def named(self, name: str) -> Cell:
+        """The cell of the task that people call `name`.
+
+        Raises:
+            UnknownTaskError: If there is none.
+        """
+        return self.cells[self.book.named(name).id]
+
+    def forget(self, cell: Cell) -> None:
+        """Take a cell's step out of the flow; running the cell brings it back."""
+        if self.book.place(cell.step.id) is not None:
+            self.book.remove(cell.step.id)
+        del self.book.steps[cell.step.id]
+        del self.cells[cell.step.id]
+
+    # --- which step ----------------------------------------------------------------------------
+
+    def _id_of(self, asked: Asked, options: TaskOptions, body: Body) -> str:
+        if asked.id:
+            return asked.id
+        saved = self._saved_with(asked.text)
+        if saved:
+            return saved
+        named = f"task {options.name}"
+        if options.name:
+            return named
+        same = [id for id, cell in self.cells.items() if cell.text == asked.text and not self._is_saved(id)]
+        behind = [id for id in same if self._is_behind_last(id)]
+        return next(iter(behind or same), "") or self._overtaken(body) or f"typed {asked.number or ''}"
+
+    def _is_saved(self, id: str) -> bool:
+        return id in self._in_file
+
+    def _is_behind_last(self, id: str) -> bool:
+        place, last = self.book.place(id), self.book.place(self._last)
+        return place is not None and (last is None or place > last)
+
+    def _saved_with(self, text: str) -> str:
+        """The saved cell with this text; of several the first one behind the cell run last."""
+        cells = self.saved.cells() if self.saved else ()
+        found = [place for place, cell in enumerate(cells) if cell.id and cell.source.strip() == text.strip()]
+        last = next((place for place, cell in enumerate(cells) if cell.id == self._last), -1)
+        behind = [place for place in found if place > last]
+        return cells[(behind or found)[0]].id if found else ""
+
+    def _overtaken(self, body: Body) -> str:
+        """The line typed before whose names this one writes anew, as editing a cell would.
+
+        Only where it reads nothing that was written since: at that place it means the same.
+        """
+        if not self.is_console or not body.analysis.writes:
+            return ""
+        since: set[str] = set()
+        for step in reversed(list(self.book)):
+            written = step.body.analysis.writes | step.body.analysis.maybe_writes
+            is_typed = step.plain and step.id.startswith("typed ")
+            if is_typed and written and written <= body.analysis.writes:
+                return step.id if not (set(body.reads) & (since | written)) else ""
+            since |= written | step.body.analysis.mutates
+        return ""
+
+    # --- what it is ----------------------------------------------------------------------------
+
+    def _new(self, id: str, text: str, body: Body) -> Cell:
+        cell = Cell(Step(id, id, body, Licence.USER, plain=True), text)
+        self.cells[id] = cell
+        place, after = self._place_for(id)
+        if place == len(self.book):
+            self.book.append(cell.step)
+        else:
+            self.book.insert(cell.step, place)
+        cell.placed_after = after
+        return cell
+
+    def _fill(self, cell: Cell, text: str, header: Header | None, options: TaskOptions, body: Body) -> None:
+        step = cell.step
+        cell.text, cell.options, cell.lines = text, options, header.lines if header else 0
+        step.body = body
+        step.plain = header is None or header.kind == "params"
+        step.licence = Licence.USER if step.plain else Licence.FLOW
+        step.parameters = body.analysis.writes if header and header.kind == "params" else frozenset()
+        step.retries, step.timeout = options.attempts, options.timeout
+        if self.book.place(step.id) is None:
+            self.book.insert(step, self._place_for(step.id)[0])
+        if not step.plain:
+            self._name(cell, options.name)
+
+    def _number(self, cell: Cell, number: int | None) -> None:
+        cell.number = number
+        if cell.step.plain:
+            cell.step.name = label_of(cell.text, number) if not cell.step.parameters else "params"
+
+    def _name(self, cell: Cell, given: str) -> None:
+        """Give a task its name; a given one that another cell has is taken from that cell."""
+        step = cell.step
+        others = {other.step.name: other for other in self.tasks() if other is not cell}
+        if given and given in others:
+            self.forget(others[given])
+            self.notices.append(f"two cells define {given}; the one run last owns it")
+        base = given or self._base_name(cell)
+        if base == cell.base and step.name not in others:
+            return
+        cell.base = base
+        name = given or free_name(base, others)
+        if name != step.name:
+            self.book.rename(step.id, name)
+
+    def _base_name(self, cell: Cell) -> str:
+        place = self.book.place(cell.step.id) or 0
+        above = [step.body.analysis for step in self.book][:place]
+        written = {name for analysis in above for name in analysis.writes | analysis.maybe_writes}
+        return default_name(cell.step.body.source, (), written, place + 1)
+
+    # --- where it stands -----------------------------------------------------------------------
+
+    def _place_for(self, id: str) -> tuple[int, str]:
+        """Where a new cell stands, and after which step where that is a guess."""
+        order = [cell.id for cell in self.saved.cells() if cell.id] if self.saved else []
+        if id in order:
+            at = order.index(id)
+            above = [self.book.place(other) for other in order[:at]]
+            known = [place for place in above if place is not None]
+            return (max(known) + 1 if known else self._first_place(order[at + 1 :])), ""
+        last = self.book.place(self._last)
+        if last is None or last + 1 == len(self.book):
+            return len(self.book), ""
+        return last + 1, self.book.at(last).name
+
+    def _first_place(self, below: list[str]) -> int:
+        """Where the first cell of the file stands: above all others of it, below the kernel's step."""
+        known = [place for other in below if (place := self.book.place(other)) is not None]
+        return min(known) if known else len(self.book)
+
+    def _remembered(self, saved: SavedCell, was_run: Callable[[Body], bool]) -> Cell | None:
+        header = read_header(saved.source)
+        try:
+            options = read_options(header.options) if header else _NO_OPTIONS
+            body = read_body(self.transform(header.body if header else saved.source))
+        except Exception:  # noqa: BLE001 - a cell that cannot be read was not run as it is
+            return None
+        if not was_run(body):
+            return None
+        cell = self._new(saved.id, saved.source, body)
+        self._fill(cell, saved.source, header, options, body)
+        self._number(cell, None)
+        cell.step.ran, cell.step.standing = body, Standing.REMEMBERED
+        return cell
+
+
+def _arranged(order: tuple[str, ...], saved: list[str]) -> tuple[str, ...]:
+    """The order with the saved cells as in the file; each other step stays behind its predecessor.
+
+    Example:
+        >>> _arranged(("a", "x", "b", "c"), ["c", "a", "b"])
+        ('c', 'a', 'x', 'b')
+    """
+    known, ranks = set(saved), {id: rank for rank, id in enumerate(saved)}
+    behind: dict[str, list[str]] = {"": []}
+    leader = ""
+    for id in order:
+        if id in known:
+            leader = id
+            behind[leader] = []
+        else:
+            behind[leader].append(id)
+    leaders = sorted((id for id in behind if id), key=lambda id: ranks[id])
+    return tuple(behind[""]) + tuple(each for id in leaders for each in (id, *behind[id]))

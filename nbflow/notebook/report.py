@@ -1,0 +1,394 @@
+"""What the session has to say, as cards for the views: status, plan, why, history, badges."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any, Final
+
+from nbflow.engine.preview import expected_seconds, preview
+from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory
+from nbflow.exceptions import SessionError
+from nbflow.types import Cause, Verdict
+from nbflow.views import (
+    Edge,
+    FlowCard,
+    HistoryCard,
+    PlanCard,
+    PlanLine,
+    RunLine,
+    Shown,
+    TaskCard,
+    WhyCard,
+    show_badge,
+    show_flow,
+    show_history,
+    show_order,
+    show_plan,
+    show_status,
+    show_why,
+)
+from nbflow.views.words import cause_words, counted, moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from nbflow.engine.book import Step
+    from nbflow.engine.plan import Action
+    from nbflow.notebook.places import Cell
+    from nbflow.notebook.session import Session
+    from nbflow.store.protocol import RunRecord
+    from nbflow.types import Trace
+
+_UPSTREAM: Final = "upstream"
+_NEVER_RAN: Final = "never ran"
+_MOST_RUNS: Final = 1000
+
+
+class Report:
+    """Makes cards of a session's steps, runs and judgements.
+
+    Args:
+        session: The session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._badges: dict[str, tuple[Any, ...]] = {}
+        self._sizes: dict[str, int] = {}
+
+    # --- views ---------------------------------------------------------------------------------
+
+    def flow(self) -> Shown:
+        """The graph with the table below it."""
+        return show_flow(self._flow_card(with_plain=True))
+
+    def status(self) -> Shown:
+        """One line a task."""
+        return show_status(self._flow_card(with_plain=False))
+
+    def order(self) -> Shown:
+        """All steps in flow order."""
+        return show_order(self._flow_card(with_plain=True, every=True))
+
+    def plan(self, targets: Sequence[Step] | None = None, ask: str = "") -> Shown:
+        """What a run would do; with `ask`, why a cell did not run, and the ways on."""
+        planned = preview(self._session.work, targets)
+        lines = tuple(
+            PlanLine(line.step.name, line.does, line.causes, line.seconds, line.step.plain)  # type: ignore[arg-type]
+            for line in planned
+        )
+        ways = (
+            (f"`%flow run {ask}` runs all this", "`%flow run` runs everything that is stale"),
+            (),
+        )[not ask]
+        title = f"{ask} waits for you: a lot has to run above it" if ask else ""
+        return show_plan(PlanCard(lines, expected_seconds(planned), title, ways))
+
+    def badge(self, cell: Cell) -> Shown:
+        """The line below a task's cell."""
+        self._badges[cell.step.id] = self._badge_key(cell)
+        static = self._session.around.settings.settings.badge == "static"
+        return show_badge(self.card(cell.step, cell), static=static)
+
+    def badge_has_changed(self, cell: Cell) -> bool:
+        """Whether a badge would say something else than it last did."""
+        return self._badges.get(cell.step.id) != self._badge_key(cell)
+
+    def _badge_key(self, cell: Cell) -> tuple[Any, ...]:
+        step = cell.step
+        judgement = self._session.trunk.sweep.judgement(step)
+        trace = step.bound_trace
+        return (
+            judgement.verdict,
+            judgement.causes,
+            trace.id if trace is not None else "",
+            cell.shown,
+            self._session.lasts.get(step.name),
+        )
+
+    def why(self, name: str) -> Shown:
+        """Why a task is as it is."""
+        session = self._session
+        session.trunk.sweep.look_outside()
+        step = session.places.named(name).step
+        card = self.card(step, session.places.cells.get(step.id))
+        causes = self.root_causes(step) or self._causes_of_last_run(step)
+        return show_why(
+            WhyCard(card, causes, self._reuse_words(step), self._diffs(step), session.around.clock())
+        )
+
+    def history(self, name: str = "") -> Shown:
+        """The runs of a task, or of the whole flow."""
+        session = self._session
+        step = session.places.named(name).step.id if name else None
+        store = session.around.store.history
+        runs = store.runs(session.around.notebook, step, _MOST_RUNS)
+        lines = tuple(self._run_line(run) for run in runs if run.number)
+        return show_history(HistoryCard(lines, name or "flow", session.around.clock()))
+
+    def action(self, action: Action) -> Shown:
+        """What one flow run did, in the order of work."""
+        lines = [
+            PlanLine(
+                step.name,
+                "runs" if step.id in action.executed else "reuses",
+                self._causes_of_last_run(step),
+                step.trace.seconds if step.trace else None,
+                step.plain,
+            )
+            for id in dict.fromkeys((*action.executed, *action.reused))
+            if (step := self._session.book.steps[id])
+        ]
+        return show_plan(PlanCard(tuple(lines), sum(line.seconds or 0.0 for line in lines), "did"))
+
+    def parameters(self) -> Shown:
+        """The flow's parameters: what each has, and its default where that is another."""
+        session = self._session
+        rows: list[str] = []
+        for name in sorted({name for step in session.book for name in step.parameters}):
+            given = session.parameters.values
+            if name in given:
+                rows.append(f"{name} = {given[name]!r}  (set by hand; `%flow params --reset` takes it back)")
+            else:
+                rows.append(f"{name} = {session.around.names.get(name)!r}")
+        text = "\n".join(rows) or "there are no parameters; a cell that starts with %%params makes some"
+        return Shown(f'<pre style="margin:0;font-size:12px">{escape(text)}</pre>', text)
+
+    def sizes(self) -> list[tuple[str, int]]:
+        """How much of the store each task's present result takes, largest first."""
+        self._sizes = dict(self._session.around.store.sizes())
+        cells = self._session.places.tasks()
+        rows = [(cell.step.name, self._size_of(cell.step.bound_trace) or 0) for cell in cells]
+        return sorted(rows, key=lambda row: -row[1])
+
+    def first_not_fresh(self) -> str:
+        """The first task that is not up to date, by name; empty where all are."""
+        sweep = self._session.trunk.sweep
+        found = (cell.step for cell in self._session.places.tasks())
+        return next((step.name for step in found if sweep.judgement(step).verdict is not Verdict.FRESH), "")
+
+    # --- cards ---------------------------------------------------------------------------------
+
+    def card(self, step: Step, cell: Cell | None) -> TaskCard:
+        """One step as it stands."""
+        session = self._session
+        judgement = session.trunk.sweep.judgement(step)
+        trace, last = step.bound_trace, session.lasts.get(step.name)
+        return TaskCard(
+            name=step.name,
+            verdict=judgement.verdict if step.ran is not None else None,
+            state=last.state if last else ("Failed" if step.failure else ""),
+            causes=judgement.causes or self._causes_of_last_run(step),
+            seconds=trace.seconds if trace else None,
+            saved=session.saved_seconds.get(step.id),
+            attempt=last.attempt if last else 1,
+            run=self._number_of(trace),
+            made=trace.started + trace.seconds if trace else None,
+            size=self._size_of(trace),
+            reads=tuple(_reads(trace)),
+            writes=tuple(_writes(trace)),
+            notes=tuple(self._notes(cell)),
+            error=step.failure,
+            description=cell.options.description if cell else "",
+            tags=cell.options.tags if cell else (),
+            is_plain=step.plain,
+        )
+
+    def _flow_card(self, *, with_plain: bool, every: bool = False) -> FlowCard:
+        session = self._session
+        session.trunk.sweep.look_outside()
+        self._sizes = dict(session.around.store.sizes())
+        edges = tuple(self._edges())
+        used = {name for edge in edges for name in (edge.source, edge.target)}
+        steps = [
+            step
+            for step in session.book
+            if step.id in session.places.cells
+            and step.ran is not None
+            and (not step.plain or (with_plain and (every or step.name in used)))
+        ]
+        cards = tuple(self.card(step, session.places.cells.get(step.id)) for step in steps)
+        notices = tuple(session.notices)
+        return FlowCard(cards, edges, session.around.notebook, session.around.clock(), notices)
+
+    def _edges(self) -> Iterator[Edge]:
+        """Who reads what from whom; what a plain cell only defines or imports is left out."""
+        session = self._session
+        for step in session.book:
+            if step.plain:
+                continue
+            names: dict[str, list[str]] = {}
+            view = session.trunk.sweep.view(step)
+            for slot in session.trunk.sweep.judgement(step).reached:
+                version = view.bound(slot).version
+                if version is None or slot.kind == RANDOM or version.output.sort == "module":
+                    continue
+                names.setdefault(version.step, []).append(slot.locator)
+            for entry in step.bound_trace.entries if step.bound_trace else ():
+                version = (
+                    None if is_kept_in_memory(entry.looked.slot) else view.bound(entry.looked.slot).version
+                )
+                if version is not None:
+                    names.setdefault(version.step, []).append(entry.looked.slot.locator)
+            for source, read in names.items():
+                if source in session.places.cells and source != step.id:
+                    yield Edge(session.book.steps[source].name, step.name, tuple(read))
+
+    def _notes(self, cell: Cell | None) -> Iterator[str]:
+        if cell is None:
+            return
+        trace = cell.step.bound_trace
+        if cell.placed_after:
+            yield f"placed after {cell.placed_after}"
+        if cell.shown and trace is not None and cell.shown != trace.id and self._differs(cell.shown, trace):
+            yield self._old_screen(cell.shown, trace)
+        yield from cell.step.body.analysis.notes
+
+    def _differs(self, shown: str, trace: Trace) -> bool:
+        before = self._session.around.store.trace(shown)
+        return before is None or before.captured != trace.captured
+
+    def _old_screen(self, shown: str, trace: Trace) -> str:
+        before = self._session.around.store.trace(shown)
+        then, now = self._number_of(before), self._number_of(trace)
+        return f"output above is from run {then}, run this cell to show run {now}"
+
+    def _number_of(self, trace: Trace | None) -> int:
+        run = self._session.around.store.history.run(trace.run) if trace is not None and trace.run else None
+        return run.number if run is not None else 0
+
+    def _size_of(self, trace: Trace | None) -> int | None:
+        """How many bytes of the store a result takes; small ones lie with their trace and count nothing."""
+        if trace is None:
+            return None
+        return sum(self._sizes.get(output.unit, 0) for output in trace.outputs) or None
+
+    # --- why -----------------------------------------------------------------------------------
+
+    def root_causes(self, step: Step) -> tuple[Cause, ...]:
+        """Why a step is not up to date, root cause first: where a step above is to blame, its causes."""
+        found: dict[Cause, None] = {}
+        seen: set[str] = set()
+        todo = [step]
+        while todo:
+            each = todo.pop(0)
+            if each.id in seen:
+                continue
+            seen.add(each.id)
+            for cause in self._session.trunk.sweep.judgement(each).causes:
+                above = self._named(cause.origin) if cause.category == _UPSTREAM else None
+                if above is not None:
+                    todo.append(above)
+                found[cause] = None
+        roots = [cause for cause in found if cause.category != _UPSTREAM]
+        return (*roots, *(cause for cause in found if cause.category == _UPSTREAM))
+
+    def _named(self, name: str) -> Step | None:
+        return next((step for step in self._session.book if step.name == name), None)
+
+    def waiting_words(self, causes: Sequence[Cause]) -> str:
+        """What a step that cannot run waits for, in one line."""
+        return "; ".join(dict.fromkeys(cause_words(cause) for cause in causes[:3])) or "it waits"
+
+    def stale_mention(self, cell: Cell) -> str:
+        """One line where a plain cell reads what a task has made and what is not up to date; or nothing."""
+        sweep = self._session.trunk.sweep
+        view = sweep.view(cell.step)
+        doubtful: dict[str, str] = {}
+        for slot in sweep.judgement(cell.step).reached:
+            for doubt in view.bound(slot).doubts:
+                step = self._session.book.steps[doubt.step]
+                if doubt.verdict in (Verdict.STALE, Verdict.WAITS) and not step.plain:
+                    doubtful[slot.locator] = step.name
+        if not doubtful:
+            return ""
+        told = ", ".join(f"{name} (of {task})" for name, task in doubtful.items())
+        return f"not up to date here: {told}; `%flow run` brings it up to date"
+
+    def _causes_of_last_run(self, step: Step) -> tuple[Cause, ...]:
+        history = self._session.around.store.history
+        trace = step.bound_trace
+        run = history.run(trace.run) if trace is not None and trace.run else None
+        causes = run.causes if run is not None else ()
+        return tuple(cause for cause in causes if cause.category != _NEVER_RAN)
+
+    def _reuse_words(self, step: Step) -> str:
+        trace = step.bound_trace
+        if trace is None:
+            return ""
+        names = sum(entry.looked.slot.kind == NAME for entry in trace.entries)
+        others = len(trace.entries) - names
+        compared = counted(names, "name") + (f" and {counted(others, 'thing')} outside" if others else "")
+        number = self._number_of(trace)
+        when = moment(trace.started, self._session.around.clock())
+        return f"result of run {number}, {when}; compared: {compared}"
+
+    def _diffs(self, step: Step) -> tuple[tuple[str, str, str], ...]:
+        if step.before is None or step.ran is None or step.trace is not None:
+            return ()
+        return ((step.name, step.before.source, step.ran.source),)
+
+    # --- history -------------------------------------------------------------------------------
+
+    def _run_line(self, run: RunRecord) -> RunLine:
+        transitions = self._session.around.store.history.transitions(run.id)
+        last = transitions[-1] if transitions else None
+        started = transitions[0].at if transitions else None
+        trace = self._session.around.store.trace(run.trace) if run.trace else None
+        seconds = trace.seconds if trace is not None and trace.run == run.id else None
+        attempts = max((transition.attempt for transition in transitions), default=1)
+        state = last.name if last else ""
+        return RunLine(
+            run.number, run.name, state, run.origin, started, seconds, attempts, run.causes, transitions
+        )
+
+    def trace_of_run(self, step: Step, run: str) -> Trace:
+        """The trace that a run of a step ended with.
+
+        Args:
+            step: The step.
+            run: `#12` or `12`; `-1` for the result before the present one, `-2` for the one before that.
+
+        Raises:
+            SessionError: If there is none.
+        """
+        store = self._session.around.store
+        runs = [
+            record
+            for record in store.history.runs(self._session.around.notebook, step.id, _MOST_RUNS)
+            if record.trace
+        ]
+        if run.startswith("-"):
+            results = [record.trace for record in _by_result(runs)]
+            present = step.bound_trace.id if step.bound_trace is not None else ""
+            earlier = results[results.index(present) + 1 :] if present in results else results
+            chosen = earlier[int(run[1:]) - 1 : int(run[1:])]
+        else:
+            chosen = [record.trace for record in runs if str(record.number) == run.lstrip("#")][:1]
+        trace = store.trace(chosen[0]) if chosen else None
+        if trace is None:
+            raise SessionError(
+                f"{step.name} has no result of run {run}; `%flow history {step.name}` lists its runs"
+            )
+        return trace
+
+
+def _by_result(runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
+    """Newest first, each result once."""
+    seen: set[str] = set()
+    for run in runs:
+        if run.trace not in seen:
+            seen.add(run.trace)
+            yield run
+
+
+def _reads(trace: Trace | None) -> Iterator[str]:
+    for entry in trace.entries if trace is not None else ():
+        if entry.looked.slot.kind in (NAME, "file", "parameter", "environment"):
+            yield entry.looked.slot.locator
+
+
+def _writes(trace: Trace | None) -> Iterator[str]:
+    for output in trace.outputs if trace is not None else ():
+        if output.slot.kind != RANDOM:
+            yield output.slot.locator

@@ -1,0 +1,486 @@
+"""The session: the one mutable root of a notebook with nbflow, over the user's namespace.
+
+It turns what the user does (a cell, `%flow run`) into work of the engine and brings the result back to
+the screen. It knows no IPython: what it needs of it are the bodies and the screen that it is given.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nbflow.analysis.names import is_managed
+from nbflow.engine.book import Book, Step, read_body
+from nbflow.engine.drive import answered
+from nbflow.engine.effects import Ended, Outcome
+from nbflow.engine.preview import expected_seconds, preview
+from nbflow.engine.slots import slot_of
+from nbflow.engine.trunk import Overrides, World, trunk_over
+from nbflow.exceptions import CacheError, CellSyntaxError, SessionError
+from nbflow.notebook.cells import does_wait, is_only_ours, read_header
+from nbflow.notebook.execution import Executor
+from nbflow.notebook.outputs import decode
+from nbflow.notebook.places import KERNEL, Asked, Cell, Places
+from nbflow.notebook.report import Report
+from nbflow.states import Origin
+from nbflow.types import Hold, Licence, Snapshot, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from nbflow.engine.drive import Entered
+    from nbflow.engine.observe import Execution
+    from nbflow.engine.plan import Action, Working
+    from nbflow.notebook.cells import Bodies
+    from nbflow.notebook.outputs import Screen
+    from nbflow.notebook.saved import SavedNotebook
+    from nbflow.settings import Origins
+    from nbflow.store.files import Files
+    from nbflow.store.protocol import Store
+
+
+class Last(NamedTuple):
+    """How the last run of a step stands: the state's name, the flow run's number, the attempt."""
+
+    state: str
+    number: int
+    attempt: int
+
+
+@dataclass
+class Surroundings:
+    """What a session stands on.
+
+    Args:
+        names: The user's namespace.
+        hidden: Names of it that are the shell's own.
+        store: Results and history.
+        files: The files that bodies look at.
+        bodies: Executes bodies.
+        screen: Shows what they show.
+        settings: The settings.
+        saved: The notebook's file; None where nobody knows it.
+        notebook: Identifier of the notebook.
+        clock: Seconds since the epoch.
+        sleep: Waits until a time.
+        key: Secret key of the digests of environment variables.
+        home: Where the store is, for people.
+        is_console: Whether cells are typed one after the other.
+    """
+
+    names: dict[str, Any]
+    hidden: Collection[str]
+    store: Store
+    files: Files
+    bodies: Bodies
+    screen: Screen
+    settings: Origins
+    clock: Callable[[], float]
+    sleep: Callable[[float], object]
+    saved: SavedNotebook | None = None
+    notebook: str = ""
+    key: bytes = b""
+    home: str = ""
+    is_console: bool = False
+
+
+@dataclass
+class Pending:
+    """A plain cell that IPython is running: the work that waits for its end."""
+
+    cell: Cell
+    work: Working[Action]
+    execution: Execution
+
+
+@dataclass
+class Session:
+    """The flow of one notebook in one kernel.
+
+    Args:
+        around: What it stands on.
+    """
+
+    around: Surroundings
+    parameters: Overrides = field(default_factory=Overrides)
+    auto: bool = False
+    lasts: dict[str, Last] = field(default_factory=dict[str, Last])
+    saved_seconds: dict[str, float] = field(default_factory=dict[str, float])
+    notices: list[str] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        around, self.book = self.around, Book()
+        self.places = Places(self.book, around.saved, around.bodies.transform, around.is_console)
+        world = World(
+            names=around.names,
+            store=around.store,
+            clock=around.clock,
+            define=around.bodies.define,
+            parameters=self.parameters,
+            kinds={},
+            key=around.key,
+            notebook=around.notebook,
+            sleep=around.sleep,
+            files=around.files,
+        )
+        self.trunk = trunk_over(world, self.book)
+        self.work = self.trunk.work
+        self.report = Report(self)
+        self._pending: Pending | None = None
+        self._executor = Executor(
+            around.bodies, around.screen, around.names, self.parameters, self.places.cells
+        )
+        self._number = 0
+        self._is_remembered = False
+        self._told: set[str] = set()
+        self._steps_by_run: dict[str, str] = {}
+        self.trunk.runs.journal.subscribe(self._note_state)
+        self._make_kernel_step()
+
+    def _make_kernel_step(self) -> None:
+        """Names from before nbflow watched are what this step has made."""
+        body = read_body("")
+        trace = Trace(KERNEL, body.static_key, (), (), step=KERNEL)
+        step = Step(KERNEL, "earlier cells", body, Licence.USER, plain=True, ran=body, trace=trace)
+        self.book.insert(step, 0)
+        self._adopt_strangers()
+
+    def close(self) -> None:
+        """End the session: what is in memory stays valid."""
+        self._pending = None
+        self.around.store.close()
+
+    # --- plain cells, which IPython runs -------------------------------------------------------
+
+    def begin_plain(self, asked: Asked) -> None:
+        """Follow a plain cell that is about to run; a fault of ours leaves it unfollowed."""
+        self._pending = None
+        if is_only_ours(asked.text) or read_header(asked.text) is not None:
+            return
+        try:
+            cell = self.places.take(asked)
+        except CellSyntaxError:
+            return
+        self.trunk.runs.number = 0
+        work = self.work.run_cell(cell.step)
+        self._pending = Pending(cell, work, next(work))
+
+    def end_plain(self, error: BaseException | None) -> None:
+        """The plain cell ended, by itself or with an error."""
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return
+        attempt = pending.execution.call.attempt
+        ended = (
+            Outcome(attempt, Ended.RAISED, error) if error is not None else Outcome(attempt, Ended.RETURNED)
+        )
+        with suppress(StopIteration):
+            pending.work.send(ended)
+        if error is None:
+            self._after_plain(pending.cell)
+
+    def finish_plain(self, line: str) -> None:
+        """End the observation of a cell whose last line is a command of ours.
+
+        Raises:
+            SessionError: If more code follows, which nobody would see.
+        """
+        if self._pending is None:
+            return
+        lines = [text for text in self._pending.cell.text.splitlines() if text.strip()]
+        if not lines[-1].startswith(("%flow", "flow ")):
+            raise SessionError(
+                f"`%flow {line}` runs tasks; give it a cell of its own, or the last line of one"
+            )
+        self.end_plain(None)
+
+    def forget_what_is_seen(self) -> None:
+        """After a fault of ours: no live object is believed to be the version that it was."""
+        self._pending = None
+        for key in tuple(self.trunk.workspace.labels):
+            self.trunk.workspace.label(key, None)
+
+    def _after_plain(self, cell: Cell) -> None:
+        if self.auto:
+            self.perform(self.run_auto())
+        line = self.report.stale_mention(cell)
+        if line:
+            self.around.screen.say(line)
+        self.refresh_badges()
+
+    # --- task cells ----------------------------------------------------------------------------
+
+    def run_header(self, asked: Asked) -> Working[None]:
+        """Run a cell with a header: register its task, or parameters, and bring it up to date.
+
+        Raises:
+            OptionError: If the header makes no sense.
+            CellSyntaxError: If the body is not Python.
+            SessionError: If it waits for something that only the user can do.
+            BaseException: What its body raised.
+        """
+        cell = self.places.take(asked)
+        self.prepare()
+        if cell.options.defer and cell.step.ran is None:
+            cell.step.ran = cell.step.body
+            self.trunk.sweep.touch(cell.step)
+            self._close_cell(cell)
+            return
+        if asked.asks and self._is_too_long(cell):
+            return
+        action = yield from self._working(cell.step, self.work.run_cell(cell.step))
+        self._show_result(cell, action)
+        self._close_cell(cell)
+        error = action.stop or action.errors.get(cell.step.id)
+        if error is not None:
+            raise error
+        self._raise_if_waiting(cell, action)
+        if self.auto:
+            yield from self.run_auto()
+
+    def run_flow(
+        self, names: Sequence[str] = (), *, force: bool = False, plain: bool = False
+    ) -> Working[Action]:
+        """Bring all tasks, or those named and what they need, up to date.
+
+        Args:
+            names: Names of tasks; none: all tasks.
+            force: Whether their bodies run even where an earlier result fits.
+            plain: Whether plain cells that are not up to date run first, in order.
+
+        Raises:
+            UnknownTaskError: If a name is none of a task.
+            KeyboardInterrupt: If the user pressed Stop.
+        """
+        self.prepare()
+        targets = [self.places.named(name).step for name in names] if names else None
+        if plain:
+            for step in [step for step in self.trunk.sweep.pending() if step.plain and step.ran is not None]:
+                yield from self._working(None, self.work.run_cell(step))
+        action = yield from self._working(None, self.work.run_flow(targets, force=force))
+        self.refresh_badges()
+        if action.stop is not None:
+            raise action.stop
+        return action
+
+    def run_auto(self) -> Working[None]:
+        """Bring the tasks up to date that are expected to take little time."""
+        below = self.around.settings.settings.auto_below
+        planned = preview(self.work)
+        due = [
+            line.step
+            for line in planned
+            if line.does in ("runs", "reuses", "may run") and not line.step.plain
+        ]
+        short = [step for step in due if (step.trace.seconds if step.trace else 0.0) < below]
+        if short:
+            work = self.work.run_flow(short, origin=Origin.AUTO)
+            yield from self._working(None, work)
+            self.refresh_badges()
+
+    def prepare(self) -> None:
+        """Take note of what changed beside the cells: the file, strange names, earlier kernels."""
+        self.places.follow_file()
+        self._adopt_strangers()
+        self.remember()
+
+    def _working(self, own: Step | None, work: Working[Action]) -> Working[Action]:
+        """One flow run: it has a number, and a snapshot if it did anything."""
+        self._executor.own = own
+        if not self._number:
+            self._number = self.around.store.history.next_number(self.around.notebook)
+        self.trunk.runs.number = self._number
+        started = self.around.clock()
+        try:
+            action = yield from work
+        finally:
+            self._executor.own = None
+        self._count_saved(action)
+        if action.executed or action.reused:
+            self._snapshot(started)
+            self._number += 1
+        self.notices += self._new_notices()
+        return action
+
+    def _count_saved(self, action: Action) -> None:
+        for id in action.executed:
+            self.saved_seconds.pop(id, None)
+        for id in action.reused:
+            trace = self.book.steps[id].bound_trace
+            self.saved_seconds[id] = trace.seconds if trace is not None else 0.0
+
+    def _snapshot(self, at: float) -> None:
+        traces = {step.id: step.bound_trace.id for step in self.book if step.bound_trace is not None}
+        holds = {step.id: step.hold.trace.id for step in self.book if step.hold is not None}
+        parameters = {name: self.parameters.now(name) for name in self.parameters.values}
+        snapshot = Snapshot(self._number, self.book.order, parameters, holds, traces, at)
+        self.around.store.history.snapshot(snapshot, self.around.notebook)
+
+    def _new_notices(self) -> list[str]:
+        new = [text for text in (*self.around.store.notices, *self.places.notices) if text not in self._told]
+        self._told.update(new)
+        return new
+
+    def _show_result(self, cell: Cell, action: Action) -> None:
+        """The outputs of what the cell has now: shown live, if it ran; else those kept with its result."""
+        trace = cell.step.bound_trace
+        if trace is None:
+            return
+        if cell.step.id not in action.executed:
+            self.around.screen.replay(self._kept_outputs(trace))
+        cell.shown = trace.id
+
+    def _kept_outputs(self, trace: Trace) -> list[Any]:
+        try:
+            return decode(self.around.store.load(trace.captured)[0]) if trace.captured else []  # type: ignore[arg-type]
+        except CacheError:
+            return []
+
+    def _raise_if_waiting(self, cell: Cell, action: Action) -> None:
+        failed = next(((id, error) for id, error in action.errors.items() if id != cell.step.id), None)
+        if failed is not None:
+            name = self.book.steps[failed[0]].name
+            raise SessionError(f"{cell.step.name} was not run: {name} failed ({failed[1]})") from failed[1]
+        judgement = self.trunk.sweep.judgement(cell.step)
+        if cell.step.bound_trace is None and cell.step.id not in action.executed:
+            words = self.report.waiting_words(judgement.causes)
+            raise SessionError(f"{cell.step.name} was not run: {words}")
+
+    def _is_too_long(self, cell: Cell) -> bool:
+        """Whether so much has to run above that the user should say so first; then the plan is shown."""
+        above = [line for line in preview(self.work, [cell.step]) if line.step is not cell.step]
+        if expected_seconds(above) <= self.around.settings.settings.ask_above:
+            return False
+        self.around.screen.show(self.report.plan([cell.step], ask=cell.step.name))
+        return True
+
+    # --- performing ----------------------------------------------------------------------------
+
+    def perform(self, work: Working[Any]) -> Any:
+        """Do work in this thread."""
+        return answered(work, self._executor.answer)
+
+    async def perform_waiting(self, work: Working[Any]) -> Any:
+        """Do work in which bodies may await something."""
+        try:
+            execution = next(work)
+            while True:
+                execution = work.send(await self._executor.answer_waiting(execution))
+        except StopIteration as end:
+            return end.value
+
+    def _note_state(self, entered: Entered) -> None:
+        spec, transition = entered.spec, entered.transition
+        self.lasts[spec.name] = Last(entered.state.name, spec.flow_run, transition.attempt)
+
+    # --- earlier kernels -----------------------------------------------------------------------
+
+    def remember(self) -> None:
+        """Find the results of earlier kernels for the saved cells that have not run here yet."""
+        if self._is_remembered:
+            return
+        self._is_remembered = True
+        store = self.around.store
+        if self.places.remember(lambda body: bool(store.lists(body.static_key))):
+            self.work.remember()
+
+    def _adopt_strangers(self) -> None:
+        """Names that nobody is known to have made come from before nbflow watched, or beside it."""
+        workspace, end = self.trunk.workspace, self.trunk.sweep.end()
+        hidden = self.around.hidden
+        strange = [
+            key
+            for key in self.around.names
+            if key not in workspace.labels
+            and key not in hidden
+            and not is_managed(key)
+            and not end.bound(slot_of(key)).written
+        ]
+        if strange:
+            self.work.adopt(self.book.steps[KERNEL], strange)
+
+    # --- holds, parameters, the book -----------------------------------------------------------
+
+    def restore(self, name: str, run: str) -> Trace:
+        """Hold a task at the result of an earlier run, and put its values back.
+
+        Args:
+            name: The task.
+            run: `#12`, or -1 for the run before the present one.
+
+        Raises:
+            SessionError: If there is no such run, or its values are no longer stored.
+        """
+        self.prepare()
+        step = self.places.named(name).step
+        trace = self.report.trace_of_run(step, run)
+        step.hold = Hold(trace, "restore", "until its cell is run", self.around.clock())
+        self._stand_again(step)
+        return trace
+
+    def restore_latest(self, names: Sequence[str] = ()) -> None:
+        """End the holds of these tasks, or of all, but pins."""
+        self.prepare()
+        cells = [self.places.named(name) for name in names] or list(self.places.tasks())
+        for cell in cells:
+            if cell.step.hold is not None and cell.step.hold.reason != "pin":
+                cell.step.hold = None
+                self._stand_again(cell.step)
+
+    def _stand_again(self, step: Step) -> None:
+        self.trunk.sweep.touch(step)
+        self.work.stand()
+        self.refresh_badges()
+
+    def set_parameters(self, values: dict[str, object]) -> None:
+        """Override parameters until they are reset.
+
+        Raises:
+            SessionError: If no `%%params` cell has such a name.
+        """
+        known = {name for step in self.book for name in step.parameters}
+        unknown = sorted(values.keys() - known)
+        if unknown:
+            there = ", ".join(sorted(known)) or "none; a %%params cell makes some"
+            raise SessionError(f"there is no parameter {unknown[0]!r}; parameters: {there}")
+        self.parameters.values.update(values)
+        self.refresh_badges()
+
+    def reset_parameters(self) -> None:
+        """Let the defaults of the `%%params` cells count again."""
+        self.parameters.values.clear()
+        self.refresh_badges()
+
+    def forget(self, name: str) -> None:
+        """Take a task out of the flow; running its cell brings it back."""
+        self.places.forget(self.places.named(name))
+        self.refresh_badges()
+
+    # --- badges --------------------------------------------------------------------------------
+
+    def _close_cell(self, cell: Cell) -> None:
+        """Put the badge below the cell that ran and bring all others up to date."""
+        if self.around.settings.settings.badge != "off":
+            cell.badge = f"nbflow-{self.around.notebook}-{cell.step.id}-{cell.number}"
+            self.around.screen.show(self.report.badge(cell), cell.badge)
+        self.refresh_badges(but=cell)
+
+    def refresh_badges(self, but: Cell | None = None) -> None:
+        """Update the badges on the screen that say something else now."""
+        if not self.around.screen.can_update:
+            return
+        self.trunk.sweep.look_outside()
+        for cell in self.places.tasks():
+            if cell.badge and cell is not but and self.report.badge_has_changed(cell):
+                self.around.screen.show(self.report.badge(cell), cell.badge, updates=True)
+
+    def has_to_wait(self, body: str) -> bool:
+        """Whether running a cell with this body may mean to await something, there or above it."""
+        if does_wait(self.around.bodies.transform(body)):
+            return True
+        return any(not step.plain and does_wait(step.body.source) for step in self.book)
+
+    def is_raised_by_body(self, error: BaseException) -> bool:
+        """Whether an error is what the last body raised, rather than a message of ours."""
+        return any(raised is error for raised in self.work.action.errors.values())

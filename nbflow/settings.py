@@ -1,0 +1,107 @@
+"""Settings: what there is, and where each value comes from.
+
+In rising order: the default, `[tool.nbflow]` in the nearest `pyproject.toml`, the environment
+(`NBFLOW_…`), `%config NBFlow.…`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path  # noqa: TC003 - an annotation of a dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from nbflow.exceptions import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BADGES: Final = ("live", "static", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What can be set, with its defaults.
+
+    Args:
+        home: Folder of the store; empty: `.nbflow` beside the notebook.
+        ask_above: From how many expected seconds of upstream work a cell asks first.
+        auto_below: Below how many expected seconds `%flow auto` runs a task.
+        badge: `live`, `static` (no times and numbers, so that a re-run changes no line of a
+            diff) or `off`.
+
+    Example:
+        >>> Settings().ask_above
+        30.0
+    """
+
+    home: str = ""
+    ask_above: float = 30.0
+    auto_below: float = 10.0
+    badge: str = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Settings, and where each came from."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+    def changed(self, name: str, value: Any, origin: str) -> Origins:
+        """The same with one setting changed.
+
+        Raises:
+            OptionError: If there is no such setting, or the value is none for it.
+        """
+        settings = replace(self.settings, **{name: _checked(name, value)})
+        return Origins(settings, {**self.origins, name: origin})
+
+
+def read_settings(folder: Path, environment: Mapping[str, str] | None = None) -> Origins:
+    """The settings that hold in a folder.
+
+    Args:
+        folder: Where the search for a `pyproject.toml` begins, upwards.
+        environment: By default the process's.
+
+    Raises:
+        OptionError: If one of them is unknown or has a value that it cannot have.
+    """
+    found = Origins(Settings(), {})
+    file = _nearest_project(folder)
+    table = _table_of(file) if file else dict[str, Any]()
+    for name, value in table.items():
+        found = found.changed(name, value, str(file))
+    told = os.environ if environment is None else environment
+    for each in fields(Settings):
+        variable = f"NBFLOW_{each.name.upper()}"
+        if variable in told:
+            found = found.changed(each.name, told[variable], variable)
+    return found
+
+
+def _nearest_project(folder: Path) -> Path | None:
+    candidates = (parent / "pyproject.toml" for parent in (folder, *folder.parents))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _table_of(file: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+        return cast("dict[str, Any]", content.get("tool", {}).get("nbflow", {}))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise OptionError(f"{file} cannot be read: {error}") from None
+
+
+def _checked(name: str, value: Any) -> Any:
+    kinds: dict[str, type[Any]] = {each.name: type(each.default) for each in fields(Settings)}
+    if name not in kinds:
+        raise OptionError.unknown("setting", name, kinds)
+    if name == "badge" and value not in BADGES:
+        raise OptionError.unknown("badge", str(value), BADGES)
+    try:
+        return kinds[name](value)
+    except (TypeError, ValueError):
+        raise OptionError(f"setting {name}: {value!r} is no number") from None

@@ -1,0 +1,50 @@
+"""Static views of flows, tasks and runs: HTML, SVG and plain text from frozen values.
+
+    cards.py    what a view is given: `TaskCard`, `FlowCard`, `PlanCard`, `WhyCard`, `HistoryCard`
+    shown.py    `Shown` and the views: `show_badge`, `show_status`, `show_flow`, `show_plan`, …
+    badge.py    the line under a task cell
+    table.py    status, order and plan
+    story.py    why and history
+    graph.py    the picture of a flow
+    dot.py      the same for graphviz
+    layout.py   where the boxes of the picture stand
+    grid.py     tables as HTML and as aligned text
+    markup.py   pieces of HTML, escaping, style
+    looks.py    words, colours, icons and shapes of verdicts and states
+    words.py    durations, ages, sizes and causes in words
+
+Nothing here reads a clock, a file or a session.
+"""
+
+from nbflow.views.cards import Edge, FlowCard, HistoryCard, PlanCard, PlanLine, RunLine, TaskCard, WhyCard
+from nbflow.views.dot import to_dot
+from nbflow.views.shown import (
+    Shown,
+    show_badge,
+    show_flow,
+    show_history,
+    show_order,
+    show_plan,
+    show_status,
+    show_why,
+)
+
+__all__ = [
+    "Edge",
+    "FlowCard",
+    "HistoryCard",
+    "PlanCard",
+    "PlanLine",
+    "RunLine",
+    "Shown",
+    "TaskCard",
+    "WhyCard",
+    "show_badge",
+    "show_flow",
+    "show_history",
+    "show_order",
+    "show_plan",
+    "show_status",
+    "show_why",
+    "to_dot",
+]

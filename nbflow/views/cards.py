@@ -1,0 +1,199 @@
+"""What the views are given: frozen values with everything that they show.
+
+A card is taken from book, judgements and history by whoever knows those; the views only arrange
+it. Times are seconds since the epoch, durations are seconds, sizes are bytes. A number that is
+not known is None, a text that there is not is empty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from nbflow.states import Transition
+    from nbflow.types import Cause, Verdict
+
+ActionWord = Literal["runs", "reuses", "waits", "may run"]
+"""What a run would do with a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCard:
+    """One task, or one plain cell, as it stands.
+
+    Args:
+        name: Its name; for a plain cell its label, such as `cell 7`.
+        verdict: Whether it is up to date; None where nobody has judged it yet.
+        state: Name of the last run's state, such as `Cached`; empty if it never ran.
+        causes: Why the verdict is not fresh, or why it last ran; root cause first.
+        seconds: How long the run took that made the result.
+        saved: How much time a reuse saved.
+        attempt: Which attempt ended the last run, counted from 1.
+        run: Number of the flow run that the result is from; 0 outside of one.
+        made: When the result was made.
+        size: How much of the store its result takes.
+        reads: What it reads, in words: names and files.
+        writes: What it writes, in words.
+        notes: What else is to be said, a line each: `also ran cell 7, 0.2 s`; in a badge, those
+            that begin with `output` come before the causes.
+        error: First line of the error that ended the last run.
+        description: What the user wrote about it.
+        tags: The user's tags.
+        is_plain: Whether it is a plain cell and no task.
+
+    Example:
+        >>> from nbflow.types import Verdict
+        >>> TaskCard("clean", Verdict.FRESH, "Cached", saved=1.4, run=12).attempt
+        1
+    """
+
+    name: str
+    verdict: Verdict | None
+    state: str = ""
+    causes: tuple[Cause, ...] = ()
+    seconds: float | None = None
+    saved: float | None = None
+    attempt: int = 1
+    run: int = 0
+    made: float | None = None
+    size: int | None = None
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    error: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    is_plain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One task reads what another made.
+
+    Args:
+        source: Name of the task that makes it.
+        target: Name of the task that reads it.
+        names: What it is: variables and files; empty for an order without data.
+    """
+
+    source: str
+    target: str
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FlowCard:
+    """A flow as it stands.
+
+    Args:
+        tasks: Its tasks and plain cells in flow order.
+        edges: Who reads from whom; an edge of a name that is not among the tasks is not shown.
+        title: What to call it.
+        now: The time that ages count from; 0 where it is not known, and no ages are shown.
+        notices: One-line texts for the user.
+    """
+
+    tasks: tuple[TaskCard, ...]
+    edges: tuple[Edge, ...] = ()
+    title: str = ""
+    now: float = 0.0
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLine:
+    """What a run would do with one step.
+
+    Args:
+        name: The step's name.
+        action: `runs`, `reuses`, `waits` or `may run` (that depends on what comes before it).
+        causes: Why, root cause first.
+        seconds: How long it is expected to take, by its history.
+        is_plain: Whether it is a plain cell.
+    """
+
+    name: str
+    action: ActionWord
+    causes: tuple[Cause, ...] = ()
+    seconds: float | None = None
+    is_plain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCard:
+    """What a run would do, in order.
+
+    Args:
+        lines: The steps in the order of work.
+        seconds: How long all that runs is expected to take together.
+        title: What to call it.
+        notices: One-line texts for the user, such as the ways on.
+    """
+
+    lines: tuple[PlanLine, ...]
+    seconds: float | None = None
+    title: str = ""
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One run of one task.
+
+    Args:
+        number: The flow run's number; 0 outside of one.
+        task: The task's name when it ran.
+        state: Name of the state that it is in or ended in.
+        origin: Who wanted it: `cell`, `catch-up`, `auto`, `named`, `headless`, `audit`.
+        started: When it began.
+        seconds: How long it took.
+        attempts: How many attempts there were.
+        causes: Why it ran or was reused.
+        transitions: Its states, oldest first.
+    """
+
+    number: int
+    task: str
+    state: str
+    origin: str = ""
+    started: float | None = None
+    seconds: float | None = None
+    attempts: int = 1
+    causes: tuple[Cause, ...] = ()
+    transitions: tuple[Transition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryCard:
+    """Runs, newest first.
+
+    Args:
+        lines: The runs.
+        title: What to call it, such as the task's name.
+        now: The time of the question; 0 where it is not known.
+    """
+
+    lines: tuple[RunLine, ...]
+    title: str = ""
+    now: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WhyCard:
+    """Why a task is as it is.
+
+    Args:
+        task: The task.
+        causes: The causes, root cause first.
+        reuse: Which result it has and how far that was compared:
+            `result of run 12, Fri 14:02; compared: 3 inputs, 1 file`.
+        diffs: What changed in code: subject, source before, source after.
+        now: The time of the question; 0 where it is not known.
+    """
+
+    task: TaskCard
+    causes: tuple[Cause, ...] = ()
+    reuse: str = ""
+    diffs: tuple[tuple[str, str, str], ...] = ()
+    now: float = 0.0

@@ -1,0 +1,149 @@
+"""The views: each takes a card and returns a value that shows itself in every host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nbflow.views.badge import badge_html, badge_text
+from nbflow.views.graph import GRAPH_STYLE, MOST_WITH_NAMES, draw
+from nbflow.views.markup import STYLE, escaped, folded, heading, muted, page
+from nbflow.views.story import history_grid, history_text, why_html, why_text
+from nbflow.views.table import (
+    MOST_ROWS,
+    NO_TASKS,
+    flow_head,
+    flow_head_text,
+    not_listed,
+    notices_html,
+    notices_text,
+    order_grid,
+    plan_grid,
+    plan_summary,
+    status_grid,
+    tasks_summary,
+)
+from nbflow.views.words import counted, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nbflow.views.cards import FlowCard, HistoryCard, PlanCard, TaskCard, WhyCard
+
+_ROWS_BELOW_A_MAP = 100
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Shown:
+    """One rendering in several forms; the host takes the richest that it understands.
+
+    Args:
+        html: For notebooks.
+        text: For terminals, logs and screen readers.
+        svg: The picture alone, for documents; empty where there is none.
+
+    Example:
+        >>> Shown("<b>clean</b>", "clean: fresh")
+        clean: fresh
+    """
+
+    html: str
+    text: str
+    svg: str = ""
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return self.bundle()
+
+    def bundle(self) -> dict[str, str]:
+        """Every form there is, by mime type."""
+        bundle = {"text/html": self.html, "image/svg+xml": self.svg, "text/plain": self.text}
+        return {kind: content for kind, content in bundle.items() if content}
+
+
+def show_badge(card: TaskCard, *, static: bool = False) -> Shown:
+    """Return the badge of a task.
+
+    Args:
+        card: The task.
+        static: Whether to leave out what differs between two runs on the same inputs.
+    """
+    return Shown(badge_html(card, static=static), badge_text(card, static=static))
+
+
+def show_status(flow: FlowCard) -> Shown:
+    """Return the table of all tasks: verdict, last run, age, duration, size, reason."""
+    if not flow.tasks:
+        return _message(flow.title, NO_TASKS, flow.notices)
+    grid, rest = status_grid(flow), not_listed(flow)
+    head = [flow_head_text(flow)] if flow_head_text(flow) else []
+    text = [*head, *notices_text(flow.notices), grid.as_text(), *notices_text(rest)]
+    return Shown(page(flow_head(flow), grid.as_html(), notices_html(rest)), "\n".join(text))
+
+
+def show_flow(flow: FlowCard) -> Shown:
+    """Return the picture of a flow, with the table of its tasks behind a line that opens it."""
+    if not flow.tasks:
+        return _message(flow.title, NO_TASKS, flow.notices)
+    is_map = len(flow.tasks) > MOST_WITH_NAMES
+    most = _ROWS_BELOW_A_MAP if is_map else MOST_ROWS
+    picture, grid, rest = draw(flow), status_grid(flow, most), not_listed(flow, most)
+    # A host that does not trust the notebook drops the rules and the picture, and would leave its
+    # words in a heap: without the rules they stay hidden, and the table says it all.
+    view = f'<div class="nbf-v" style="display:none">{picture.inline}</div>'
+    table = folded(muted("table"), grid.as_html() + notices_html(rest), is_open=is_map)
+    text = "\n".join([flow_head_text(flow), *notices_text(flow.notices), grid.as_text(), *notices_text(rest)])
+    return Shown(page(flow_head(flow), view, table, style=STYLE + GRAPH_STYLE), text, picture.alone)
+
+
+def show_order(flow: FlowCard) -> Shown:
+    """Return the flow order: every step with what it reads and writes, plain cells included."""
+    if not flow.tasks:
+        return _message(flow.title, NO_TASKS, flow.notices)
+    grid = order_grid(flow)
+    summary = tasks_summary(flow)
+    head = heading(flow.title, muted(summary)) + notices_html(flow.notices)
+    title = " · ".join(part for part in (one_line(flow.title, 80), summary) if part)
+    text = "\n".join([title, *notices_text(flow.notices), grid.as_text()])
+    return Shown(page(head, grid.as_html()), text)
+
+
+def show_plan(plan: PlanCard) -> Shown:
+    """Return what a run would do, in order, with causes and expected times."""
+    summary = plan_summary(plan)
+    if not plan.lines:
+        return _message(plan.title, summary, plan.notices)
+    grid = plan_grid(plan)
+    title = " · ".join(part for part in (one_line(plan.title, 80), summary) if part)
+    head = heading(plan.title, f"<span>{escaped(summary)}</span>")
+    text = "\n".join([title, grid.as_text(), *notices_text(plan.notices)])
+    return Shown(page(head, grid.as_html(), notices_html(plan.notices)), text)
+
+
+def show_why(why: WhyCard) -> Shown:
+    """Return why a task is as it is: causes root first, the result, differences in code."""
+    return Shown(page(why_html(why)), why_text(why))
+
+
+def show_history(history: HistoryCard) -> Shown:
+    """Return the runs, newest first, with their states."""
+    if not history.lines:
+        return _message(history.title, "no runs yet", ())
+    head = heading(history.title, muted(counted(len(history.lines), "run")))
+    title = [one_line(history.title, 80)] if history.title else []
+    text = "\n".join([*title, history_text(history)])
+    return Shown(page(head, history_grid(history).as_html()), text)
+
+
+def _message(title: str, message: str, notices: Sequence[str]) -> Shown:
+    head = heading(title, muted(message)) + notices_html(notices)
+    line = " · ".join(part for part in (one_line(title, 80), message) if part)
+    return Shown(page(head), "\n".join([line, *notices_text(notices)]))

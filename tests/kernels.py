@@ -1,0 +1,202 @@
+"""A real IPython kernel, driven as JupyterLab drives it: cells with identifiers, a saved file, restarts."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from queue import Empty
+from typing import TYPE_CHECKING, Any
+
+from jupyter_client.manager import KernelManager
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PATIENCE = 60.0
+
+
+@dataclass
+class Shown:
+    """What one cell gave.
+
+    Args:
+        texts: Streams and plain texts of displays and results, in order.
+        bundles: The displays and results.
+        updates: Display id to the last bundle that updated it.
+        error: Name and text of the error, or an empty text.
+        traceback: The error's lines.
+    """
+
+    texts: list[str] = field(default_factory=list)
+    bundles: list[dict[str, Any]] = field(default_factory=list)
+    updates: dict[str, dict[str, Any]] = field(default_factory=dict)
+    error: str = ""
+    traceback: str = ""
+
+    @property
+    def text(self) -> str:
+        """All texts together."""
+        return "\n".join(self.texts)
+
+
+class Kernel:
+    """A kernel and the notebook file that it belongs to.
+
+    Args:
+        folder: Where the notebook lies; the kernel's working folder.
+        saves: Whether the notebook file is written before each cell runs, as autosave does.
+        sends_ids: Whether cells are sent with their identifier.
+    """
+
+    def __init__(
+        self, folder: Path, *, saves: bool = True, sends_ids: bool = True, asks: bool = False
+    ) -> None:
+        self.folder = folder
+        self.path = folder / "nb.ipynb"
+        self.cells: dict[str, str] = {}
+        self.saves = saves
+        self.sends_ids = sends_ids
+        self.asks = asks
+        self._start()
+
+    def _start(self) -> None:
+        self.save()
+        env = {
+            **os.environ,
+            "JPY_SESSION_NAME": str(self.path) if self.saves else "",
+            "IPYTHONDIR": str(self.folder / "ipython"),
+            "NBFLOW_STATE": str(self.folder / "state"),
+        }
+        self.manager = KernelManager(kernel_name="python3")
+        self.manager.start_kernel(cwd=str(self.folder), env=env)
+        self.client = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=PATIENCE)
+
+    def close(self) -> None:
+        """End the kernel."""
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+
+    def restart(self, *, kill: bool = False) -> None:
+        """Restart the kernel; the file and the store stay."""
+        if kill:
+            self.manager.signal_kernel(9)
+        self.close()
+        self._start()
+
+    def __enter__(self) -> Kernel:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    # --- the notebook ----------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write the notebook file."""
+        cells = [
+            {
+                "cell_type": "code",
+                "id": id,
+                "source": source,
+                "metadata": {},
+                "outputs": [],
+                "execution_count": None,
+            }
+            for id, source in self.cells.items()
+        ]
+        content = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+        self.path.write_text(json.dumps(content))
+
+    def set(self, **cells: str) -> None:
+        """Change the text of cells, or put new ones at the end."""
+        self.cells.update(cells)
+
+    def insert(self, id: str, source: str, *, before: str) -> None:
+        """Put a new cell before another."""
+        new: dict[str, str] = {}
+        for known, text in self.cells.items():
+            if known == before:
+                new[id] = source
+            new[known] = text
+        self.cells = new
+
+    def delete(self, id: str) -> None:
+        """Delete a cell."""
+        del self.cells[id]
+
+    # --- running -------------------------------------------------------------------------------
+
+    def run(self, id: str, source: str | None = None) -> Shown:
+        """Run a cell, changed first where a source is given."""
+        if source is not None:
+            self.cells[id] = source
+        if self.saves:
+            self.save()
+        return self.execute(self.cells[id], id)
+
+    def run_all(self) -> list[Shown]:
+        """Run every cell in order, up to the first error."""
+        shown: list[Shown] = []
+        for id in list(self.cells):
+            shown.append(self.run(id))
+            if shown[-1].error:
+                break
+        return shown
+
+    def send(self, code: str, id: str = "") -> str:
+        """Send code without waiting for its end; return the message's identifier."""
+        content = {
+            "code": code,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": self.asks,
+            "stop_on_error": True,
+        }
+        metadata = {"cellId": id} if id and self.sends_ids else {}
+        message = self.client.session.msg("execute_request", content, metadata=metadata)
+        self.client.shell_channel.send(message)
+        return message["header"]["msg_id"]
+
+    def execute(self, code: str, id: str = "") -> Shown:
+        """Run code and wait for its end."""
+        return self.collect(self.send(code, id))
+
+    def collect(self, request: str) -> Shown:
+        """Everything that a request gave, up to its end."""
+        shown, deadline = Shown(), time.monotonic() + PATIENCE
+        while True:
+            try:
+                message = self.client.get_iopub_msg(timeout=max(deadline - time.monotonic(), 0.01))
+            except Empty:
+                raise TimeoutError(f"the kernel gave no end: {shown.text}") from None
+            if message["parent_header"].get("msg_id") == request and self._took(message, shown):
+                break
+        while self.client.get_shell_msg(timeout=PATIENCE)["parent_header"].get("msg_id") != request:
+            pass
+        return shown
+
+    def _took(self, message: dict[str, Any], shown: Shown) -> bool:
+        kind, content = message["msg_type"], message["content"]
+        if kind == "stream":
+            shown.texts.append(content["text"])
+        elif kind == "update_display_data":
+            shown.updates[content["transient"]["display_id"]] = content["data"]
+        elif kind in ("display_data", "execute_result"):
+            shown.bundles.append(content["data"])
+            shown.texts.append(content["data"].get("text/plain", ""))
+        elif kind == "error":
+            shown.error = f"{content['ename']}: {content['evalue']}"
+            shown.traceback = "\n".join(content["traceback"])
+        return kind == "status" and content["execution_state"] == "idle"
+
+    def value(self, expression: str) -> str:
+        """The repr of an expression, evaluated beside the notebook."""
+        code = f"import sys; sys.stdout.write(repr({expression}))"
+        message = self.client.execute(code, silent=False, store_history=False, allow_stdin=False)
+        shown = self.collect(message)
+        return shown.error or shown.text
