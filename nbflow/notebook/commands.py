@@ -5,7 +5,6 @@ A command takes the words behind it and returns what shows itself, or None.
 
 from __future__ import annotations
 
-import ast
 import shlex
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
@@ -87,7 +86,7 @@ def _words(name: str, command: Command, rest: Sequence[str]) -> Words:
     while left:
         word = left.pop(0)
         if word == "-p" and "-p" in command.usage:
-            pairs.append(_pair(left.pop(0) if left else ""))
+            pairs.append(read_pair(left.pop(0) if left else ""))
         elif word in command.switches:
             switches.add(word)
         elif word.startswith("-") and not word.lstrip("-").isdecimal():
@@ -97,24 +96,16 @@ def _words(name: str, command: Command, rest: Sequence[str]) -> Words:
     return Words(tuple(plain), frozenset(switches), tuple(pairs))
 
 
-def _pair(text: str) -> tuple[str, str]:
+def read_pair(text: str) -> tuple[str, str]:
+    """Name and value of `NAME=VALUE`.
+
+    Raises:
+        OptionError: If it is not of that form.
+    """
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise OptionError(f"{text!r} is no parameter; write NAME=VALUE")
     return name, value
-
-
-def value_of(text: str) -> object:
-    """The value that a text stands for: a Python literal, else the text itself.
-
-    Example:
-        >>> value_of("30"), value_of("[1, 2]"), value_of("JFK")
-        (30, [1, 2], 'JFK')
-    """
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text
 
 
 # --- the commands --------------------------------------------------------------------------------
@@ -127,7 +118,7 @@ def _flow(session: Session, words: Words) -> Shown:
 
 def _run(session: Session, words: Words) -> Shown:
     if words.pairs:
-        session.set_parameters({name: value_of(text) for name, text in words.pairs})
+        session.set_parameters(dict(words.pairs))
     work = session.run_flow(words.plain, force="--force" in words.switches, plain="--plain" in words.switches)
     action = session.perform(work)
     return action_shown(session, action)
@@ -189,9 +180,9 @@ def _auto(session: Session, words: Words) -> Shown:
 def _params(session: Session, words: Words) -> Shown:
     if "--reset" in words.switches:
         session.reset_parameters()
-    given = dict(_pair(word) for word in words.plain)
+    given = dict(read_pair(word) for word in words.plain)
     if given:
-        session.set_parameters({name: value_of(text) for name, text in given.items()})
+        session.set_parameters(given)
     session.prepare()
     return session.report.parameters()
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.notebook.cells import Bodies, as_call
+from nbflow.notebook.headless import parameters_given
 from nbflow.notebook.magics import FlowMagics
 from nbflow.notebook.outputs import Screen
 from nbflow.notebook.places import Asked
 from nbflow.notebook.saved import SavedNotebook, find_notebook
-from nbflow.notebook.session import Session, Surroundings
+from nbflow.notebook.session import Session
+from nbflow.notebook.surroundings import Surroundings
 from nbflow.settings import read_settings
 from nbflow.store.disk import open_store
 from nbflow.store.files import Files
@@ -135,6 +138,8 @@ def open_session(shell: Any) -> Session:
         saved=SavedNotebook(path) if path else None,
         notebook=path.name if path else "",
         home=str(home),
+        given=parameters_given(),
+        forces=bool(os.environ.get("NBFLOW_FORCE")),
         is_console=not hasattr(shell, "kernel"),
     )
     return Session(around)

@@ -21,23 +21,19 @@ from nbflow.exceptions import CacheError, CellSyntaxError, SessionError
 from nbflow.notebook.cells import does_wait, is_only_ours, read_header
 from nbflow.notebook.execution import Executor
 from nbflow.notebook.outputs import decode
+from nbflow.notebook.parameters import as_default, defaults_of
 from nbflow.notebook.places import KERNEL, Asked, Cell, Places
 from nbflow.notebook.report import Report
 from nbflow.states import Origin
 from nbflow.types import Hold, Licence, Snapshot, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Mapping, Sequence
 
     from nbflow.engine.drive import Entered
     from nbflow.engine.observe import Execution
     from nbflow.engine.plan import Action, Working
-    from nbflow.notebook.cells import Bodies
-    from nbflow.notebook.outputs import Screen
-    from nbflow.notebook.saved import SavedNotebook
-    from nbflow.settings import Origins
-    from nbflow.store.files import Files
-    from nbflow.store.protocol import Store
+    from nbflow.notebook.surroundings import Surroundings
 
 
 class Last(NamedTuple):
@@ -46,43 +42,6 @@ class Last(NamedTuple):
     state: str
     number: int
     attempt: int
-
-
-@dataclass
-class Surroundings:
-    """What a session stands on.
-
-    Args:
-        names: The user's namespace.
-        hidden: Names of it that are the shell's own.
-        store: Results and history.
-        files: The files that bodies look at.
-        bodies: Executes bodies.
-        screen: Shows what they show.
-        settings: The settings.
-        saved: The notebook's file; None where nobody knows it.
-        notebook: Identifier of the notebook.
-        clock: Seconds since the epoch.
-        sleep: Waits until a time.
-        key: Secret key of the digests of environment variables.
-        home: Where the store is, for people.
-        is_console: Whether cells are typed one after the other.
-    """
-
-    names: dict[str, Any]
-    hidden: Collection[str]
-    store: Store
-    files: Files
-    bodies: Bodies
-    screen: Screen
-    settings: Origins
-    clock: Callable[[], float]
-    sleep: Callable[[float], object]
-    saved: SavedNotebook | None = None
-    notebook: str = ""
-    key: bytes = b""
-    home: str = ""
-    is_console: bool = False
 
 
 @dataclass
@@ -221,6 +180,7 @@ class Session:
             BaseException: What its body raised.
         """
         cell = self.places.take(asked)
+        self._take_given(cell.step)
         self.prepare()
         if cell.options.defer and cell.step.ran is None:
             cell.step.ran = cell.step.body
@@ -229,7 +189,7 @@ class Session:
             return
         if asked.asks and self._is_too_long(cell):
             return
-        action = yield from self._working(cell.step, self.work.run_cell(cell.step))
+        action = yield from self._working(cell.step, self.work.run_cell(cell.step, force=self.around.forces))
         self._show_result(cell, action)
         self._close_cell(cell)
         error = action.stop or action.errors.get(cell.step.id)
@@ -290,7 +250,8 @@ class Session:
         self._executor.own = own
         if not self._number:
             self._number = self.around.store.history.next_number(self.around.notebook)
-        self.trunk.runs.number = self._number
+        # A plain cell's own run is no run of the flow, as it is none in Jupyter.
+        self.trunk.runs.number = 0 if own is not None and own.plain else self._number
         started = self.around.clock()
         try:
             action = yield from work
@@ -433,24 +394,40 @@ class Session:
         self.work.stand()
         self.refresh_badges()
 
-    def set_parameters(self, values: dict[str, object]) -> None:
+    def set_parameters(self, texts: Mapping[str, str]) -> None:
         """Override parameters until they are reset.
+
+        Args:
+            texts: Name to value as text; it takes the type of the default.
 
         Raises:
             SessionError: If no `%%params` cell has such a name.
+            OptionError: If a text is no value of the default's type.
         """
-        known = {name for step in self.book for name in step.parameters}
-        unknown = sorted(values.keys() - known)
+        known = {name: step for step in self.book for name in step.parameters}
+        unknown = sorted(texts.keys() - known.keys())
         if unknown:
-            there = ", ".join(sorted(known)) or "none; a %%params cell makes some"
+            there = ", ".join(sorted(known)) or "none; a cell that starts with %%params makes some"
             raise SessionError(f"there is no parameter {unknown[0]!r}; parameters: {there}")
+        values = {name: self._as_default(known[name], name, text) for name, text in texts.items()}
         self.parameters.values.update(values)
         self.refresh_badges()
 
     def reset_parameters(self) -> None:
-        """Let the defaults of the `%%params` cells count again."""
+        """Let the defaults count again, or what whoever started the kernel has given."""
         self.parameters.values.clear()
+        for step in self.book:
+            self._take_given(step)
         self.refresh_badges()
+
+    def _take_given(self, step: Step) -> None:
+        """Let values given at the start of the kernel override the defaults of a `%%params` cell."""
+        for name in step.parameters & self.around.given.keys() - self.parameters.values.keys():
+            self.parameters.values[name] = self._as_default(step, name, self.around.given[name])
+
+    @staticmethod
+    def _as_default(step: Step, name: str, text: str) -> object:
+        return as_default(name, text, defaults_of(step.body.source).get(name))
 
     def forget(self, name: str) -> None:
         """Take a task out of the flow; running its cell brings it back."""

@@ -1,0 +1,60 @@
+"""The command line: `nbflow run NOTEBOOK`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nbflow.exceptions import NbflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+USAGE_ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: By default the process's.
+
+    Returns:
+        The exit code: 0 completed, 1 failed, 2 wrong usage, 130 stopped.
+    """
+    told = _parser().parse_args(arguments)
+    try:
+        return told.do(told)
+    except NbflowError as error:
+        print(f"nbflow: {error}", file=sys.stderr)
+        return USAGE_ERROR
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nbflow", description="Notebooks as incremental workflows: only what is invalidated runs again."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run a notebook: plain cells in order, tasks incrementally")
+    run.add_argument("notebook", type=Path, help="the notebook's file; it is not changed")
+    run.add_argument(
+        "-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE", help="set a parameter"
+    )
+    run.add_argument("--output", type=Path, metavar="OUT.ipynb", help="write the executed notebook")
+    run.add_argument("--force", action="store_true", help="run every task even where an earlier result fits")
+    run.set_defaults(do=_run)
+    return parser
+
+
+def _run(told: argparse.Namespace) -> int:
+    from nbflow.notebook.commands import read_pair
+    from nbflow.notebook.headless import Headless, run_notebook
+
+    pairs = dict(read_pair(text) for text in told.parameters)
+    return run_notebook(Headless(told.notebook, pairs, told.output, told.force))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
