@@ -13,6 +13,7 @@ import pytest
 from nbflow.exceptions import StoreError
 from nbflow.store import blobs, traces
 from nbflow.store.disk import DiskStore, open_store
+from nbflow.store.index import Index
 from nbflow.store.memory import MemoryStore
 from nbflow.store.protocol import Missing
 from nbflow.store.signing import OTHER_KEY
@@ -163,7 +164,7 @@ class TestFull:
         """For this kernel the result is there; the next one computes it again."""
         store = kernels.open()
         with monkeypatch.context() as patch:
-            patch.setattr(traces.Traces, "append", fault)
+            patch.setattr(Index, "add", fault)
             commit = store.commit("key", trace_of("t", SMALL), {SMALL: (1,)})
         assert commit.stored == {SMALL}
         assert "the disk is full" in commit.notices[0]
@@ -294,7 +295,7 @@ class TestKeys:
         """Everything, values included."""
         self.stored(kernels)
         store = kernels.open(key=bytes(32))
-        assert store.trust() == 4
+        assert store.trust() == 3
         assert store.find("key") == (trace_of("t", UNIT, SMALL),)
         assert np.array_equal(store.load(UNIT)[0], LARGE[0])
         assert store.load(SMALL) == (1,)

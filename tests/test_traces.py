@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbflow.store.index import Index, PickleFreeDisk, RefusedError
-from nbflow.store.protocol import MOST_TRACES
+from nbflow.store.index import Index, PickleFreeDisk, RefusedError, Row
+from nbflow.store.protocol import MOST_LISTS, MOST_TRACES
 from nbflow.store.signing import DAMAGED, FORGED, OTHER_KEY, Signer
-from nbflow.store.traces import Packed, Traces
+from nbflow.store.traces import Packed, Result, Traces
 from nbflow.types import Entry, Looked, Output, Slot, Trace
 
 if TYPE_CHECKING:
@@ -25,9 +25,15 @@ THEIRS = Signer(bytes([1]) * 32)
 SMALL = Packed(b"pickle", (), (), {})
 
 
-def trace_of(name: str, digest: str = "d") -> Trace:
+def trace_of(name: str, digest: str = "d", saw: str = "a", code: str = "s") -> Trace:
     """A trace with one entry and one output."""
-    return Trace(name, "s", (Entry(Looked(Slot("name", "a")), "e"),), (Output(Slot("name", "b"), digest),))
+    return Trace(name, code, (Entry(Looked(Slot("name", saw)), "e"),), (Output(Slot("name", "b"), digest),))
+
+
+def keep(traces: Traces, key: str, trace: Trace, **values: Packed) -> None:
+    """Write a result at once."""
+    traces.wait(Result(key, trace, {}, values))
+    traces.flush()
 
 
 class Counting:
@@ -37,21 +43,46 @@ class Counting:
         self.rows_by_key: dict[str, bytes] = {}
         self.writes: list[str] = []
         self.reads: list[str] = []
+        self.tags: dict[str, str] = {}
+        self.queries = 0
 
     def get(self, key: str) -> bytes | None:
         """Read a row."""
         self.reads.append(key)
         return self.rows_by_key.get(key)
 
-    def add(self, key: str, value: bytes) -> bool:
-        """Write a row unless it is there."""
-        self.writes.append(key)
-        return self.rows_by_key.setdefault(key, value) is value
+    def tagged(self, tags: Any) -> dict[str, list[Row]]:
+        """The rows with one of these tags, newest first."""
+        self.queries += 1
+        rows = [Row(key, self.rows_by_key[key], tag) for key, tag in reversed(self.tags.items())]
+        return {tag: [row for row in rows if row.tag == tag] for tag in tags}
+
+    def present(self, keys: Any) -> set[str]:
+        """Those that are there."""
+        return self.rows_by_key.keys() & set(keys)
+
+    def add(self, rows: Any) -> None:
+        """Write rows that are not there."""
+        for row in rows:
+            assert row.key not in self.rows_by_key
+            self.set(row.key, row.value)
+            if row.tag:
+                self.tag(row.key, row.tag)
 
     def set(self, key: str, value: bytes) -> None:
         """Write a row."""
         self.writes.append(key)
         self.rows_by_key[key] = value
+
+    def tag(self, key: str, tag: str) -> None:
+        """Make it the newest with that tag."""
+        self.tags.pop(key, None)
+        self.tags[key] = tag
+
+    def keep_tags(self, tag: str, most: int) -> None:
+        """Take it from all but the newest."""
+        for key in [key for key, other in reversed(self.tags.items()) if other == tag][most:]:
+            del self.tags[key]
 
     def rows(self) -> Any:
         """The keys."""
@@ -84,33 +115,88 @@ class TestWrites:
 
     def test_a_small_result_is_one_write(self, index: Counting) -> None:
         """With its values."""
-        traces_over(index).append("k", trace_of("t"), {"u": SMALL})
+        keep(traces_over(index), "k", trace_of("t"), u=SMALL)
         assert index.writes == ["t:k"]
 
-    def test_a_known_list_is_not_written_again(self, index: Counting) -> None:
-        """One write for a new list, none for a known one."""
+    def test_a_result_that_looked_at_nothing_new_bears_no_tag(self, index: Counting) -> None:
+        """The list of the first one stands for it."""
         traces = traces_over(index)
-        assert traces.add_list("s", ()) is True
-        assert traces.add_list("s", ()) is False
-        assert index.writes == ["l:s"]
+        keep(traces, "k1", trace_of("t1"))
+        keep(traces, "k2", trace_of("t2"))
+        assert list(index.tags) == ["t:k1"]
+        assert traces.lists("s") == traces_over(index).lists("s") == ((Looked(Slot("name", "a")),),)
+
+    def test_only_the_newest_lists_keep_their_tag(self, index: Counting) -> None:
+        """However many there were."""
+        traces = traces_over(index)
+        for number in range(MOST_LISTS + 4):
+            keep(traces, f"k{number}", trace_of(f"t{number}", saw=f"a{number}"))
+        assert len(index.tags) == MOST_LISTS
+        newest = ((Looked(Slot("name", f"a{number}")),) for number in range(MOST_LISTS + 3, 3, -1))
+        assert traces.lists("s") == traces_over(index).lists("s") == tuple(newest)
+
+    def test_a_list_that_was_dropped_comes_back(self, index: Counting) -> None:
+        """With the record that is there already."""
+        traces = traces_over(index)
+        for number in (*range(MOST_LISTS + 1), 0):
+            keep(traces, f"k{number}", trace_of(f"t{number}", saw=f"a{number}"))
+        assert traces_over(index).lists("s")[0] == (Looked(Slot("name", "a0")),)
+        assert len(index.tags) == MOST_LISTS
 
     def test_what_was_read_is_not_read_again(self, index: Counting) -> None:
         """Until somebody writes."""
-        traces_over(index).append("k", trace_of("t"), {})
+        keep(traces_over(index), "k", trace_of("t"))
         traces = traces_over(index)
         for _ in range(3):
             traces.find("k")
         assert index.reads == ["t:k"]
-        traces_over(index).append("k2", trace_of("t2"), {})
+        keep(traces_over(index), "k2", trace_of("t2"))
         traces.find("k")
         assert index.reads == ["t:k", "t:k"]
 
     def test_an_own_commit_is_known_without_reading(self, index: Counting) -> None:
         """It was just written."""
         traces = traces_over(index)
-        traces.append("k", trace_of("t"), {})
+        keep(traces, "k", trace_of("t"))
         assert traces.find("k") == (trace_of("t"),)
         assert index.reads == []
+
+
+class TestReadingAhead:
+    """Codes that somebody will ask for are read together."""
+
+    def test_one_query_reads_lists_and_traces(self, index: Counting) -> None:
+        """Of all that is expected."""
+        for number in range(20):
+            keep(traces_over(index), f"k{number}", trace_of(f"t{number}", code=f"s{number}"))
+        traces = traces_over(index)
+        traces.expect(f"s{number}" for number in range(20))
+        index.queries = 0
+        for number in range(20):
+            assert len(traces.lists(f"s{number}")) == 1
+            assert [trace.id for trace in traces.find(f"k{number}")] == [f"t{number}"]
+        assert (index.queries, index.reads) == (1, [])
+
+    def test_what_is_expected_and_absent_is_asked_for_once(self, index: Counting) -> None:
+        """As most of it is when a notebook runs for the first time."""
+        traces = traces_over(index)
+        traces.expect(["s1", "s2"])
+        assert traces.lists("s1") == traces.lists("s2") == traces.lists("s1") == ()
+        assert index.queries == 1
+
+    def test_another_kernels_result_shows_although_it_was_absent(self, index: Counting) -> None:
+        """As soon as it is written."""
+        traces = traces_over(index)
+        traces.expect(["s"])
+        assert traces.lists("s") == ()
+        keep(traces_over(index), "k", trace_of("t"))
+        assert len(traces.lists("s")) == 1
+
+    def test_a_tag_that_was_moved_proves_nothing(self, index: Counting) -> None:
+        """The signed record says whose list it is."""
+        keep(traces_over(index), "k", trace_of("t"))
+        index.tags["t:k"] = "another"
+        assert traces_over(index).lists("another") == ()
 
 
 class TestKernels:
@@ -120,24 +206,24 @@ class TestKernels:
         """At once, even where it has looked before."""
         one, other = traces_over(index), traces_over(index)
         assert other.find("k") == ()
-        one.append("k", trace_of("t1"), {})
+        keep(one, "k", trace_of("t1"))
         assert len(other.find("k")) == 1
-        one.append("k", trace_of("t2"), {})
+        keep(one, "k", trace_of("t2"))
         assert [trace.id for trace in other.find("k")] == ["t2", "t1"]
 
     def test_lists_of_two_kernels_are_merged(self, index: Counting) -> None:
         """None overwrites the other's."""
         one, other = traces_over(index), traces_over(index)
         lists = [(Looked(Slot("name", name)),) for name in "ab"]
-        one.add_list("s", lists[0])
-        other.add_list("s", lists[1])
+        keep(one, "k1", trace_of("t1", saw="a"))
+        keep(other, "k2", trace_of("t2", saw="b"))
         assert one.lists("s") == (lists[1], lists[0])
 
     def test_both_append_under_one_key(self, index: Counting) -> None:
         """Both traces are kept, with the values of both."""
         one, other = traces_over(index), traces_over(index)
-        one.append("k", trace_of("t1"), {"u1": SMALL})
-        other.append("k", trace_of("t2"), {"u2": SMALL})
+        keep(one, "k", trace_of("t1"), u1=SMALL)
+        keep(other, "k", trace_of("t2"), u2=SMALL)
         fresh = traces_over(index)
         assert [trace.id for trace in fresh.find("k")] == ["t2", "t1"]
         assert fresh.value("u1") == fresh.value("u2") == SMALL
@@ -150,7 +236,7 @@ class TestGrowth:
         """No record grows with the number of runs."""
         traces = traces_over(index)
         for number in range(100):
-            traces.append("k", trace_of(f"t{number}"), {"u": SMALL})
+            keep(traces, "k", trace_of(f"t{number}"), u=SMALL)
         assert max(map(len, index.rows_by_key.values())) < 1000
         found = traces_over(index).find("k")
         assert [trace.id for trace in found] == [f"t{99 - n}" for n in range(MOST_TRACES)]
@@ -162,7 +248,7 @@ class TestVerification:
 
     def test_another_key_is_a_miss_with_a_reason(self, index: Counting) -> None:
         """And the entry stays."""
-        traces_over(index, THEIRS).append("k", trace_of("t"), {})
+        keep(traces_over(index, THEIRS), "k", trace_of("t"))
         traces = traces_over(index)
         assert traces.find("k") == ()
         assert traces.reasons["k"] == OTHER_KEY
@@ -172,7 +258,7 @@ class TestVerification:
     def test_a_damaged_record_is_a_miss(self, data: st.DataObject) -> None:
         """Wherever it was hit, or cut."""
         index = Counting()
-        traces_over(index).append("k", trace_of("t"), {})
+        keep(traces_over(index), "k", trace_of("t"))
         row = bytearray(index.rows_by_key["t:k"])
         where = data.draw(st.integers(0, len(row) - 1))
         if data.draw(st.booleans()):
@@ -186,7 +272,7 @@ class TestVerification:
 
     def test_a_record_under_another_key_is_a_miss(self, index: Counting) -> None:
         """A trace cannot be made to answer for other inputs."""
-        traces_over(index).append("k", trace_of("t"), {})
+        keep(traces_over(index), "k", trace_of("t"))
         index.rows_by_key["t:k2"] = index.rows_by_key["t:k"]
         traces = traces_over(index)
         assert traces.find("k2") == ()
@@ -204,20 +290,19 @@ class TestVerification:
         index.rows_by_key["t:k"] = b"junk"
         traces = traces_over(index)
         traces.find("k")
-        traces.append("k", trace_of("t"), {})
+        keep(traces, "k", trace_of("t"))
         assert traces_over(index).find("k") == (trace_of("t"),)
         assert "k" not in traces.reasons
 
     def test_trust_signs_all_but_the_damaged(self, index: Counting) -> None:
         """They are found then."""
         theirs = traces_over(index, THEIRS)
-        theirs.append("k", trace_of("t"), {"u": SMALL})
-        theirs.add_list("s", ())
+        keep(theirs, "k", trace_of("t"), u=SMALL)
         index.rows_by_key["t:bad"] = b"junk"
         traces = traces_over(index)
-        assert traces.trust() == 2
+        assert traces.trust() == 1
         assert traces.find("k") == (trace_of("t"),)
-        assert traces.lists("s") == ((),)
+        assert traces.lists("s") == ((Looked(Slot("name", "a")),),)
 
 
 class Planted:
@@ -295,11 +380,26 @@ class TestIndex:
         assert len(list(again.rows())) == 50
         again.close()
 
-    def test_add_does_not_overwrite(self, folder: Path) -> None:
-        """The first writer wins."""
-        assert self.opened.add("a", b"1") is True
-        assert self.opened.add("a", b"2") is False
-        assert self.opened.get("a") == b"1"
+    def test_many_rows_at_once(self, folder: Path) -> None:
+        """More than one statement can ask for."""
+        self.opened.add([Row(f"k{number}", b"1", f"tag{number}") for number in range(1200)])
+        asked = [f"k{number}" for number in range(1, 1300)]
+        assert self.opened.present(asked) == {f"k{number}" for number in range(1, 1200)}
+        assert len(self.opened.tagged(f"tag{number}" for number in range(1300))) == 1200
+
+    def test_a_set_row_keeps_its_tag(self, folder: Path) -> None:
+        """Only its content is another."""
+        self.opened.add([Row("a", b"1", "tag")])
+        self.opened.set("a", b"2")
+        assert self.opened.tagged(["tag"]) == {"tag": [Row("a", b"2", "tag")]}
+
+    def test_the_newest_of_a_tag_comes_first_and_stays(self, folder: Path) -> None:
+        """By when it got the tag."""
+        self.opened.add([Row(key, b"1", "tag") for key in "abc"])
+        self.opened.tag("a", "tag")
+        assert [row.key for row in self.opened.tagged(["tag"])["tag"]] == ["a", "c", "b"]
+        self.opened.keep_tags("tag", 2)
+        assert [row.key for row in self.opened.tagged(["tag"])["tag"]] == ["a", "c"]
 
     def test_the_version_tells_of_others_writes(self, folder: Path) -> None:
         """So that what is in memory can be forgotten."""

@@ -24,7 +24,7 @@ from nbflow.store.signing import DAMAGED, FORGED, OTHER_KEY, Signer, user_key
 from nbflow.store.traces import Packed, Result, Traces, pack, unpacked_regions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from nbflow.types import Trace
@@ -86,6 +86,10 @@ class DiskStore:
             self.history = SqliteHistory(home / "history.db", self._signer, self._tell, clock)
             self._sweep(clock())
 
+    def expect(self, static_keys: Iterable[str]) -> None:
+        """Say which codes will be asked for, in about this order, so that they are read together."""
+        self._traces.expect(static_keys)
+
     def lists(self, static_key: str) -> tuple[InputList, ...]:
         """Return the input lists of a code, newest first."""
         try:
@@ -132,20 +136,18 @@ class DiskStore:
                 self._at_risk += trace.seconds
                 if large or self._at_risk >= self._patience or waiting >= _MOST_WAITING:
                     unstored |= self.flush()
+            self.history.file_trace(trace.id, action_key)
+            self._checkpoint("history")
         except FAULTS as error:
             unstored |= self._keep_aside(error, [Result(action_key, trace, payloads, {})])
         return Commit(frozenset(units.keys() - unstored.keys()), unstored, tuple(self.notices[told:]))
 
     def flush(self) -> dict[str, str]:
         """Make all results durable; return the units that could not be, with the reason."""
-        waiting: list[Result] = []
         try:
-            waiting = self._traces.flush(self._checkpoint)
+            self._traces.flush(self._checkpoint)
         except FAULTS as error:
             return self._keep_aside(error, self._traces.take_back())
-        for result in waiting:
-            self.history.file_trace(result.trace.id, result.action_key)
-            self._checkpoint("history")
         self._at_risk = 0.0
         return {}
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+import time
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 import diskcache  # pyright: ignore[reportMissingTypeStubs] - it has none; `_Cache` says what is used
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -31,9 +34,26 @@ _SETTINGS: Final[dict[str, Any]] = {
     "cull_limit": 0,
     "size_limit": 2**62,
     "statistics": 0,
-    "tag_index": 0,
+    "tag_index": 1,
     "disk_min_file_size": 2**40,
 }
+
+
+_ASKED_AT_ONCE: Final = 500
+_ADD: Final = (
+    "INSERT INTO Cache (key, raw, store_time, access_time, tag, mode, value) VALUES (?, 1, ?, ?, ?, ?, ?)"
+)
+_CHANGE: Final = "UPDATE Cache SET mode = ?, filename = NULL, value = ? WHERE raw = 1 AND key = ?"
+_TAG: Final = "UPDATE Cache SET tag = ?, store_time = ? WHERE raw = 1 AND key = ?"
+_PRESENT: Final = "SELECT key FROM Cache WHERE raw = 1 AND key IN ({})"
+_TAGGED: Final = (
+    "SELECT tag, key, mode, filename, value FROM Cache WHERE raw = 1 AND tag IN ({})"
+    " ORDER BY store_time DESC, rowid DESC"
+)
+_KEEP_TAGS: Final = (
+    "UPDATE Cache SET tag = NULL WHERE tag = ? AND rowid NOT IN"
+    " (SELECT rowid FROM Cache WHERE tag = ? ORDER BY store_time DESC, rowid DESC LIMIT ?)"
+)
 
 
 class RefusedError(OSError):
@@ -42,9 +62,7 @@ class RefusedError(OSError):
 
 class _Cache(Protocol):
     def get(self, key: str) -> object: ...
-    def add(self, key: str, value: bytes) -> bool: ...
     def set(self, key: str, value: bytes) -> bool: ...
-    def delete(self, key: str) -> bool: ...
     def iterkeys(self) -> Iterator[str]: ...
     def transact(self) -> AbstractContextManager[None]: ...
     def close(self) -> None: ...
@@ -59,9 +77,7 @@ class PickleFreeDisk(cast("type[Any]", diskcache.Disk)):
 
     def put(self, key: object) -> tuple[str, bool]:
         """Return a key as diskcache wants it."""
-        if type(key) is not str:
-            raise RefusedError(f"a key is a text, not {type(key).__name__}")
-        return key, True
+        return _key(key), True
 
     def get(self, key: object, raw: object) -> str:
         """Return a key as it was put; empty if it was put by something else."""
@@ -69,15 +85,15 @@ class PickleFreeDisk(cast("type[Any]", diskcache.Disk)):
 
     def store(self, value: object, read: object, key: object = None) -> tuple[int, int, None, sqlite3.Binary]:
         """Return a value's columns."""
-        if type(value) is not bytes or read:
-            raise RefusedError(f"a value is bytes, not {type(value).__name__}")
-        return 0, _RAW, None, sqlite3.Binary(value)
+        if read:
+            raise RefusedError("a value is bytes, not a file")
+        return 0, _RAW, None, _value(value)
 
     def fetch(self, mode: object, filename: object, value: object, read: object) -> bytes:
         """Return a value from its columns."""
-        if mode != _RAW or filename is not None or read or not isinstance(value, bytes):
-            raise RefusedError("a row that this index did not write")
-        return value
+        if read:
+            raise RefusedError("an index has no files")
+        return _fetched(mode, filename, value)
 
     def filename(self, key: object = None, value: object = None) -> tuple[str, str]:
         """Refuse: values are rows."""
@@ -87,8 +103,25 @@ class PickleFreeDisk(cast("type[Any]", diskcache.Disk)):
         """Do nothing: a file name in the database is not ours, nor is the file."""
 
 
+class Row(NamedTuple):
+    """A row to be added.
+
+    Attributes:
+        key: Where it is found.
+        value: Its bytes.
+        tag: Under what it is found together with others; None for no such thing.
+    """
+
+    key: str
+    value: bytes
+    tag: str | None = None
+
+
 class Index:
     """A durable mapping of texts to bytes that several kernels share.
+
+    Many rows are read or written by one statement: diskcache takes one row a call, and needs three
+    statements for it.
 
     Args:
         folder: Where the database is; made where missing.
@@ -105,17 +138,40 @@ class Index:
         """Return the bytes under a key, or None."""
         return cast("bytes | None", self._cache.get(key))
 
-    def add(self, key: str, value: bytes) -> bool:
-        """Put bytes under a key unless it has some; return whether they were put."""
-        return self._cache.add(key, value)
+    def tagged(self, tags: Iterable[str]) -> dict[str, list[Row]]:
+        """Return the rows that bear one of these tags, by tag, the newest first."""
+        found: dict[str, list[Row]] = {}
+        for tag, key, mode, filename, value in self._select(_TAGGED, tags):
+            with suppress(RefusedError):
+                found.setdefault(tag, []).append(Row(key, _fetched(mode, filename, value), tag))
+        return found
+
+    def present(self, keys: Iterable[str]) -> set[str]:
+        """Return those of these keys that have a row."""
+        return {key for (key,) in self._select(_PRESENT, keys)}
+
+    def add(self, rows: Collection[Row]) -> None:
+        """Put rows under keys that have none; see `present`."""
+        now = time.time()
+        columns = [(_key(row.key), now, now, row.tag, _RAW, _value(row.value)) for row in rows]
+        with self.transact():
+            self._connection.executemany(_ADD, columns)
 
     def set(self, key: str, value: bytes) -> None:
-        """Put bytes under a key."""
-        self._cache.set(key, value)
+        """Put bytes under a key; one that has a row keeps its tag."""
+        with self.transact():
+            if not self._connection.execute(_CHANGE, (_RAW, _value(value), _key(key))).rowcount:
+                self.add([Row(key, value)])
 
-    def delete(self, key: str) -> None:
-        """Forget a key."""
-        self._cache.delete(key)
+    def tag(self, key: str, tag: str) -> None:
+        """Give a row a tag; it is the newest that bears it."""
+        with self.transact():
+            self._connection.execute(_TAG, (tag, time.time(), key))
+
+    def keep_tags(self, tag: str, most: int) -> None:
+        """Take the tag from all but the newest rows that bear it."""
+        with self.transact():
+            self._connection.execute(_KEEP_TAGS, (tag, tag, most))
 
     def rows(self) -> Iterator[str]:
         """Yield the keys, sorted."""
@@ -136,6 +192,35 @@ class Index:
     def close(self) -> None:
         """Let go of the database."""
         self._cache.close()
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        # This thread's and this process's own, which its transactions are on; there is no public way to it.
+        return cast("sqlite3.Connection", cast("Any", self._cache)._con)
+
+    def _select(self, query: str, texts: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query that asks for many texts, in portions."""
+        left = iter(texts)
+        while asked := list(islice(left, _ASKED_AT_ONCE)):
+            yield from self._connection.execute(query.format(", ".join("?" * len(asked))), asked)
+
+
+def _key(key: object) -> str:
+    if type(key) is not str:
+        raise RefusedError(f"a key is a text, not {type(key).__name__}")
+    return key
+
+
+def _value(value: object) -> memoryview:
+    if type(value) is not bytes:
+        raise RefusedError(f"a value is bytes, not {type(value).__name__}")
+    return sqlite3.Binary(value)
+
+
+def _fetched(mode: object, filename: object, value: object) -> bytes:
+    if mode != _RAW or filename is not None or not isinstance(value, bytes):
+        raise RefusedError("a row that this index did not write")
+    return value
 
 
 def is_damage(error: Exception) -> bool:

@@ -174,6 +174,10 @@ class Store(Protocol):
         """One-line texts for the user about faults of the store, each told once."""
         ...
 
+    def expect(self, static_keys: Iterable[str]) -> None:
+        """Say which codes will be asked for, in about this order, so that they can be read together."""
+        ...
+
     def lists(self, static_key: str) -> tuple[InputList, ...]:
         """Return the input lists of a code, newest first, at most `MOST_LISTS`."""
         ...

@@ -1,20 +1,24 @@
 """The records of a store: traces under action keys, input lists under static keys, small values.
 
-Each record is one row of the index, sealed under the row's name. A result with small values is
-therefore kept by one durable write. The newest trace of a key stands in the key's own row, with
-its small values; one that is superseded moves to a numbered row and its values to rows of theirs.
-What was read stays in memory until any kernel writes.
+Each record is one row of the index, sealed under the row's name. The newest trace of a key stands
+in the key's own row, with its small values; one that is superseded moves to a numbered row and its
+values to rows of theirs. A record whose trace looked at something new bears its static key as a tag:
+the tagged records of a code give its input lists. So a first result is one row, and one query finds
+the lists and the traces of many codes. What was read stays in memory until another kernel writes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from nbflow.store.columns import Span  # noqa: TC001 - msgspec reads the annotations
+from nbflow.store.index import Row
 from nbflow.store.protocol import (
+    MOST_LISTS,
     MOST_TRACES,
     NON_DETERMINISTIC,
     InputList,
@@ -26,7 +30,7 @@ from nbflow.store.signing import Signer, UnverifiedError
 from nbflow.types import Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from nbflow.store.formats import Payload
     from nbflow.store.index import Index
@@ -34,6 +38,12 @@ if TYPE_CHECKING:
 _LIST: Final = "l:"
 _TRACE: Final = "t:"
 _UNIT: Final = "u:"
+_READ_AHEAD: Final = 256
+"""How many codes are read at once."""
+_MOST_FOUND: Final = 8192
+"""How many keys stay in memory with their traces."""
+_MOST_ROWS: Final = 32_768
+"""Of how many small units it is known which record has them."""
 _MOST_VALUES: Final = 2048
 """How many small values stay in memory once their record was read; at most 64 MB."""
 
@@ -117,14 +127,26 @@ class Traces:
         self._found: dict[str, tuple[Trace, ...]] = {}
         self._rows: dict[str, str] = {}
         self._values: dict[str, Packed] = {}
+        self._limits: Final[tuple[tuple[dict[str, Any], int], ...]] = (
+            (self._lists, _MOST_FOUND),
+            (self._found, _MOST_FOUND),
+            (self._rows, _MOST_ROWS),
+            (self._values, _MOST_VALUES),
+        )
         self._waiting: list[Result] = []
+        self._expected: dict[str, None] = {}
         self.reasons: Final[dict[str, str]] = {}
+
+    def expect(self, static_keys: Iterable[str]) -> None:
+        """Say which codes will be asked for, in about this order: they are read many at once."""
+        self._expected = dict.fromkeys(static_keys)
 
     def lists(self, static_key: str) -> tuple[InputList, ...]:
         """Return the input lists of a code, newest first."""
         self._notice_others()
-        known = self._lists.get(static_key)
-        return known if known is not None else self._read_lists(static_key)
+        if static_key not in self._lists:
+            self._read_lists(static_key)
+        return self._lists.get(static_key, ())
 
     def find(self, action_key: str) -> tuple[Trace, ...]:
         """Return the newest traces under a key, newest first."""
@@ -145,73 +167,68 @@ class Traces:
         self._values.update(result.values)
         return len(self._waiting)
 
-    def flush(self, checkpoint: Callable[[str], None] = _no_checkpoint) -> list[Result]:
-        """Write what waits in one transaction and return it.
-
-        One transaction costs half of what two do, and no list ever leads to a record that is not
-        there. Where it fails, everything still waits.
-        """
+    def flush(self, checkpoint: Callable[[str], None] = _no_checkpoint) -> None:
+        """Write what waits, in one transaction. Where that fails, everything still waits."""
         if not self._waiting:
-            return []
+            return
         waiting, self._waiting = self._waiting, []
         try:
             with self._index.transact():
-                for result in waiting:
-                    self._write(result)
-                    checkpoint("record")
-            checkpoint("list")
+                others_wrote = self._index.version() != self._seen
+                self._write(waiting, checkpoint)
         except BaseException:
             self._waiting = waiting + self._waiting
             raise
-        return waiting
+        self._seen = self._index.version()
+        if others_wrote:
+            self._forget()
+        checkpoint("list")
 
-    def _write(self, result: Result) -> None:
-        # What the caches say of it is what it will be; what the index has is asked anew.
-        self._found.pop(result.action_key, None)
-        self._lists.pop(result.trace.static_key, None)
-        self.append(result.action_key, result.trace, result.values)
-        self.add_list(result.trace.static_key, input_list(result.trace))
+    def _write(self, waiting: list[Result], checkpoint: Callable[[str], None]) -> None:
+        there = self._index.present(_TRACE + result.action_key for result in waiting)
+        lists = self._read_tagged({result.trace.static_key for result in waiting})
+        fresh: dict[str, Row] = {}
+        for result in waiting:
+            row, record = _TRACE + result.action_key, _Record(result.trace, values=dict(result.values))
+            tag = self._tag(lists[result.trace.static_key], result.trace)
+            if row in fresh:
+                self._index.add([fresh.pop(row)])
+                there.add(row)
+            if row in there:
+                self._supersede(row, record)
+                if tag:
+                    self._index.tag(row, tag)
+            else:
+                fresh[row] = Row(row, self._seal(row, record), tag)
+            self._rows.update(dict.fromkeys(result.values, row))
+            self.reasons.pop(result.action_key, None)
+            checkpoint("record")
+        self._index.add(fresh.values())
+        self._keep_lists(lists)
+
+    def _tag(self, known: list[InputList], trace: Trace) -> str | None:
+        """The tag of a trace's record: its code where it looked at something new."""
+        looked = input_list(trace)
+        if looked in known:
+            return None
+        known.insert(0, looked)
+        return trace.static_key
+
+    def _keep_lists(self, lists: Mapping[str, list[InputList]]) -> None:
+        for static_key, known in lists.items():
+            self._lists[static_key] = tuple(known[:MOST_LISTS])
+            if len(known) > MOST_LISTS:
+                self._index.keep_tags(static_key, MOST_LISTS)
 
     def take_back(self) -> list[Result]:
         """Return what waits, to be kept elsewhere, and wait for nothing any more."""
         waiting, self._waiting = self._waiting, []
         return waiting
 
-    def append(self, action_key: str, trace: Trace, values: Mapping[str, Packed]) -> None:
-        """Add a trace under a key, with small values by unit."""
-        row = _TRACE + action_key
-        fresh = _Record(trace, values=dict(values))
-        if not self._index.add(row, self._seal(row, fresh)):
-            with self._index.transact():
-                fresh = self._supersede(row, fresh)
-        self.reasons.pop(action_key, None)
-        self._rows.update(dict.fromkeys(values, row))
-        before = self._found.get(action_key)
-        if fresh.older == 0:
-            self._found[action_key] = (trace,)
-        elif before is not None:
-            self._found[action_key] = (_flagged(fresh), *before)[:MOST_TRACES]
-        self._seen = self._index.version()
-
-    def add_list(self, static_key: str, new: InputList) -> bool:
-        """Add an input list unless it is known; return whether it was added."""
-        known = self.lists(static_key)
-        if new in known:
-            return False
-        row = _LIST + static_key
-        if known or not self._index.add(row, self._seal(row, (new,))):
-            with self._index.transact():
-                known = with_list(self._read_lists(static_key), new)
-                self._index.set(row, self._seal(row, known))
-        else:
-            known = (new,)
-        self._lists[static_key] = known
-        self._seen = self._index.version()
-        return True
-
     def keep(self, unit: str, value: Packed | None) -> None:
         """Keep a unit for its own sake: its small value, or the mark that a file has it."""
         row = _UNIT + unit
+        self._notice_others()
         self._index.set(row, self._seal(row, _Kept(value)))
         self._rows[unit] = row
         self._seen = self._index.version()
@@ -253,41 +270,62 @@ class Traces:
         self._forget()
         return signed
 
-    def _supersede(self, row: str, fresh: _Record) -> _Record:
-        """Replace the newest record of a key, within a transaction; return what was written."""
+    def _supersede(self, row: str, fresh: _Record) -> None:
+        """Replace the newest record of a key, within a transaction."""
+        self._found.pop(row.removeprefix(_TRACE), None)
         old = self._read(row, _Decoders.record)
+        if old is not None and old.trace.id == fresh.trace.id:
+            return
         if old is not None:
-            if old.trace.id == fresh.trace.id:
-                return old
             self._move(row, old, fresh)
             varies = old.varies or differ(old.trace, fresh.trace)
             fresh = _Record(fresh.trace, old.older + 1, varies, fresh.values)
         self._index.set(row, self._seal(row, fresh))
-        return fresh
 
     def _move(self, row: str, old: _Record, fresh: _Record) -> None:
         moved = _older(row, old.older)
         self._index.set(moved, self._seal(moved, old.trace))
         for unit in old.values.keys() - fresh.values.keys():
             kept = _UNIT + unit
-            self._index.add(kept, self._seal(kept, _Kept(old.values[unit])))
+            self._index.set(kept, self._seal(kept, _Kept(old.values[unit])))
             self._rows[unit] = kept
 
-    def _read_lists(self, static_key: str) -> tuple[InputList, ...]:
-        lists = self._read(_LIST + static_key, _Decoders.lists) or ()
-        # An absent row is asked for again each time: another kernel may be about to write it.
-        if lists:
-            self._lists[static_key] = lists
+    def _read_lists(self, static_key: str) -> None:
+        is_expected = static_key in self._expected
+        ahead = list(islice(self._expected, _READ_AHEAD)) if is_expected else []
+        for key in ahead:
+            del self._expected[key]
+        for key, known in self._read_tagged({static_key, *ahead}).items():
+            # Else an absent one is asked for again each time: another kernel may be about to write it.
+            if known or is_expected:
+                self._lists[key] = tuple(known)
+
+    def _read_tagged(self, static_keys: Collection[str]) -> dict[str, list[InputList]]:
+        """The input lists of codes, newest first, by what their tagged records looked at."""
+        lists: dict[str, list[InputList]] = {static_key: [] for static_key in static_keys}
+        for static_key, rows in self._index.tagged(lists).items():
+            for row in rows:
+                record = self._open(row.key, row.value, _Decoders.record)
+                if record is None:
+                    self.reasons[static_key] = self.reasons[row.key.partition(":")[2]]
+                elif record.trace.static_key == static_key:  # tags are not signed
+                    self._note(row.key, record)
+                    looked = input_list(record.trace)
+                    lists[static_key] += [looked] if looked not in lists[static_key] else []
         return lists
+
+    def _note(self, row: str, record: _Record) -> None:
+        self._rows.update(dict.fromkeys(record.values, row))
+        self._values.update(record.values)
+        if record.older == 0:
+            self._found[row.removeprefix(_TRACE)] = (_flagged(record),)
 
     def _read_traces(self, action_key: str) -> tuple[Trace, ...]:
         row = _TRACE + action_key
         record = self._read(row, _Decoders.record)
         if record is None:
             return ()
-        self._rows.update(dict.fromkeys(record.values, row))
-        if len(self._values) < _MOST_VALUES:
-            self._values.update(record.values)
+        self._note(row, record)
         first = max(0, record.older - MOST_TRACES + 1)
         rows = (_older(row, number) for number in range(record.older - 1, first - 1, -1))
         older = (self._read(moved, _Decoders.trace) for moved in rows)
@@ -297,8 +335,9 @@ class Traces:
 
     def _read(self, row: str, decoder: msgspec.msgpack.Decoder[T]) -> T | None:
         sealed = self._index.get(row)
-        if sealed is None:
-            return None
+        return self._open(row, sealed, decoder) if sealed is not None else None
+
+    def _open(self, row: str, sealed: bytes, decoder: msgspec.msgpack.Decoder[T]) -> T | None:
         try:
             return decoder.decode(self._signer.open(row, sealed))
         except UnverifiedError as error:
@@ -312,16 +351,28 @@ class Traces:
         return self._signer.seal(row, _encode(content))
 
     def _notice_others(self) -> None:
-        """Forget what was read if any kernel has written since."""
+        """Forget what was read if another kernel has written since, and what was read longest ago.
+
+        The latter keeps the memory of a kernel that runs for months; what is needed is read again.
+        """
         if self._index.version() != self._seen:
             self.flush()
             self._forget()
+        for known, most in self._limits:
+            if len(known) > most:
+                self.flush()
+                _drop_oldest(known, most // 2)
 
     def _forget(self) -> None:
         self._lists.clear()
         self._found.clear()
         self._values.clear()
         self._seen = self._index.version()
+
+
+def _drop_oldest(known: dict[str, Any], left: int) -> None:
+    for key in list(islice(known, len(known) - left)):
+        del known[key]
 
 
 def _older(row: str, number: int) -> str:
