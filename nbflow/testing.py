@@ -8,7 +8,7 @@ What it does not have is a kernel: no magics, no outputs, no display.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,16 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.now += seconds
+
+
+@lru_cache(maxsize=20_000)
+def code_of(source: str, name: str) -> CodeType:
+    """The code of a cell; compiled once, as that of a module is.
+
+    Raises:
+        SyntaxError: If it cannot be compiled.
+    """
+    return compile(source, f"<{name}>", "exec", dont_inherit=True)
 
 
 @calls_user_code
@@ -112,7 +122,7 @@ class Notebook:
 
     def _execute(self, step: Step, body: Body) -> None:
         self.log.append(step.id)
-        _execute(compile(body.source, f"<{step.name}>", "exec", dont_inherit=True), self.names)
+        _execute(code_of(body.source, step.name), self.names)
         for name in step.parameters & self.parameters.values.keys():
             self.names[name] = self.parameters.values[name]
 

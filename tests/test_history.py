@@ -72,28 +72,28 @@ class TestBatches:
         """A transition alone writes nothing."""
         history = notebook.history()
         history.append(step("r", "Running"))
-        assert notebook.rows("SELECT * FROM transitions") == []
+        assert notebook.rows("SELECT * FROM paths") == []
 
     def test_flush_makes_it_durable(self, notebook: Notebook) -> None:
         """Before a slow body starts."""
         history = notebook.history()
         history.append(step("r", "Running"))
         history.flush()
-        assert len(notebook.rows("SELECT * FROM transitions")) == 1
+        assert len(notebook.rows("SELECT * FROM paths")) == 1
 
     def test_enough_that_has_ended_is_written(self, notebook: Notebook) -> None:
         """Without being asked."""
         history = notebook.history()
         for number in range(128):
             history.append(step(f"r{number}", "Completed"))
-        assert len(notebook.rows("SELECT * FROM transitions")) == 128
+        assert len(notebook.rows("SELECT * FROM paths")) == 128
 
     def test_a_full_buffer_is_written(self, notebook: Notebook) -> None:
         """Whatever is in it."""
         history = notebook.history()
         for number in range(1024):
             history.append(step(f"r{number}", "Running"))
-        assert len(notebook.rows("SELECT * FROM transitions")) == 1024
+        assert len(notebook.rows("SELECT * FROM paths")) == 1024
 
     def test_closing_writes(self, notebook: Notebook) -> None:
         """And another kernel reads it."""
@@ -112,6 +112,32 @@ class TestBatches:
         run = history.run("r")
         assert run is not None
         assert run.name == "new"
+
+    def test_a_run_that_was_written_half_way_goes_on(self, notebook: Notebook) -> None:
+        """Its path lies in two rows, and is one."""
+        history = notebook.history()
+        for names in (("Pending", "Running"), ("Retrying", "Completed")):
+            for name in names:
+                history.append(step("r", name))
+            history.flush()
+        found = history.transitions("r")
+        assert [one.name for one in found] == ["Pending", "Running", "Retrying", "Completed"]
+        assert [one.seq for one in found] == sorted({one.seq for one in found})
+        assert len(notebook.rows("SELECT * FROM paths")) == 2
+
+    def test_a_long_path_lies_in_several_rows(self, notebook: Notebook) -> None:
+        """As a position in the history is the row's and the place in it."""
+        history = notebook.history()
+        history._connect().execute("PRAGMA busy_timeout = 1")
+        other = sqlite3.connect(notebook.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        for number in range(1500):
+            history.append(step("r", f"{number}"))
+        other.execute("ROLLBACK")
+        other.close()
+        found = history.transitions("r")
+        assert [one.name for one in found] == [f"{number}" for number in range(1500)]
+        assert len({one.seq for one in found}) == 1500
 
 
 class TestCrashed:
@@ -246,7 +272,7 @@ class TestKernels:
             os._exit(0)
         os.waitpid(child, 0)
         history.flush()
-        assert sorted(notebook.rows("SELECT run FROM transitions")) == [("child",), ("parent",)]
+        assert sorted(notebook.rows("SELECT run FROM paths")) == [("child",), ("parent",)]
 
     def test_a_locked_history_waits_and_is_written_later(self, notebook: Notebook) -> None:
         """Nothing is lost, and the user is told once."""

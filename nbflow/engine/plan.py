@@ -132,6 +132,7 @@ class Work:
     def remember(self) -> Action:
         """After a restart: find the trace of every step by its source and its present inputs."""
         self._begin(Origin.CATCH_UP)
+        self._expect(self.book)
         for step in tuple(self.book):
             trace = self.find(step) if step.trace is None else None
             if trace is not None:
@@ -161,11 +162,15 @@ class Work:
             tried.add(step.id)
             yield from self.bring(step)
         while due := [step for step in self.sweep.pending() if self._is_due(step, tried)]:
+            self._expect(due)
             for step in due:
                 if self.action.stop is not None:
                     return
                 tried.add(step.id)
                 yield from self.bring(step)
+
+    def _expect(self, steps: Iterable[Step]) -> None:
+        self.workspace.store.expect(step.ran.static_key for step in steps if step.ran is not None)
 
     def _is_due(self, step: Step, tried: Collection[str]) -> bool:
         due = not step.plain and step.ran is not None and step.licence is Licence.FLOW

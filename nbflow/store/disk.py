@@ -22,6 +22,7 @@ from nbflow.store.protocol import Commit, InputList, Missing, Store
 from nbflow.store.scratch import Scratch
 from nbflow.store.signing import DAMAGED, FORGED, OTHER_KEY, Signer, user_key
 from nbflow.store.traces import Packed, Result, Traces, pack, unpacked_regions
+from nbflow.store.walks import is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -230,7 +231,8 @@ class DiskStore:
         payloads: dict[str, Payload] = {}
         unstored: dict[str, str] = {}
         for unit, values in units.items():
-            if self._blobs.has(unit):
+            # Asking for a file takes longer than writing a number.
+            if not is_plain(values) and self._blobs.has(unit):
                 continue
             try:
                 payloads[unit] = self._formats.encode(values)

@@ -26,6 +26,7 @@ from nbflow.analysis.reach import is_local_module
 from nbflow.exceptions import DigestError, StorageError
 from nbflow.store.columns import Buffers, Plan, Reduced, Span, reduce_arrow, reduce_polars
 from nbflow.store.protocol import Missing
+from nbflow.store.walks import is_plain
 
 _PROTOCOL: Final = 5
 _DEEPEST: Final = 10_000
@@ -90,6 +91,8 @@ class Formats:
         Raises:
             StorageError: If a part of them cannot be stored; names the part.
         """
+        if is_plain(values):
+            return Payload(pickle.dumps(values, _PROTOCOL), (), (), {})
         first = Buffers()
         written = self._write(values, first)
         plan = first.second_plan()

@@ -1,6 +1,6 @@
 """The history of runs in SQLite: added to, in batches, and never changed.
 
-What is added waits in memory until enough has ended, or until `flush`. A run that a dead kernel left
+What is added waits in a `Batch` until enough has ended, or until `flush`. A run that a dead kernel left
 Pending, Running or Cancelling becomes Crashed when its history is next opened. A database that
 cannot be used is replaced, broken ones by a new one, all others by memory, with a notice.
 """
@@ -12,30 +12,27 @@ import sqlite3
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from nbflow.states import StateType, Transition
+from nbflow.store.batches import Batch, path_of, path_row, run_of
 from nbflow.store.index import is_damage
 from nbflow.store.memory import MemoryHistory
-from nbflow.store.owners import is_gone, this_owner
-from nbflow.store.protocol import RunRecord
+from nbflow.store.owners import is_gone
 from nbflow.store.signing import Signer, UnverifiedError
-from nbflow.types import Cause, Snapshot
+from nbflow.types import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from pathlib import Path
 
+    from nbflow.store.protocol import RunRecord
+
 _SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS transitions (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT, attempt INTEGER, loop INTEGER, at REAL,
-    type TEXT, name TEXT, message TEXT, details TEXT);
-CREATE INDEX IF NOT EXISTS transitions_of_run ON transitions (run);
+CREATE TABLE IF NOT EXISTS paths (seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT, transitions TEXT);
+CREATE INDEX IF NOT EXISTS paths_of_run ON paths (run);
 CREATE TABLE IF NOT EXISTS runs (
     id TEXT PRIMARY KEY, number INTEGER, notebook TEXT, parent TEXT, role TEXT, step TEXT, name TEXT,
     position INTEGER, origin TEXT, key TEXT, trace TEXT, owner TEXT, causes TEXT, state TEXT DEFAULT '');
@@ -45,41 +42,30 @@ CREATE INDEX IF NOT EXISTS runs_unfinished ON runs (state)
 CREATE TABLE IF NOT EXISTS snapshots (notebook TEXT, number INTEGER, sealed BLOB);
 CREATE INDEX IF NOT EXISTS snapshots_of_notebook ON snapshots (notebook);
 CREATE TABLE IF NOT EXISTS sources (digest TEXT PRIMARY KEY, text TEXT);
-CREATE TABLE IF NOT EXISTS filed (trace TEXT PRIMARY KEY, key TEXT);
+CREATE TABLE IF NOT EXISTS filed (trace TEXT PRIMARY KEY, key TEXT) WITHOUT ROWID;
 """
 _ADD_RUN: Final = """
-INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '') ON CONFLICT (id) DO UPDATE SET
+INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
     name = iif(excluded.name = '', name, excluded.name), key = iif(excluded.key = '', key, excluded.key),
     trace = iif(excluded.trace = '', trace, excluded.trace),
-    causes = iif(excluded.causes = '[]', causes, excluded.causes)
+    causes = iif(excluded.causes = '[]', causes, excluded.causes),
+    state = iif(excluded.state = '', state, excluded.state)
 """
-_ADD_TRANSITION: Final = (
-    "INSERT INTO transitions (run, attempt, loop, at, type, name, message, details)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-)
+_NEW_STATE: Final = "UPDATE runs SET state = ? WHERE id = ?"
+_ADD_PATH: Final = "INSERT INTO paths (run, transitions) VALUES (?, ?)"
+_PATHS: Final = "SELECT seq, transitions FROM paths WHERE run = ? ORDER BY seq"
+_ADD_SNAPSHOT: Final = "INSERT INTO snapshots VALUES (?, ?, ?)"
+_ADD_SOURCE: Final = "INSERT OR IGNORE INTO sources VALUES (?, ?)"
+_ADD_KEY: Final = "INSERT OR REPLACE INTO filed VALUES (?, ?)"
 _RUN_COLUMNS: Final = (
     "id, number, notebook, parent, role, step, name, position, origin, key, trace, owner, causes"
 )
 _UNFINISHED: Final = (
     "SELECT id, owner FROM runs WHERE state IN ('PENDING', 'RUNNING', 'CANCELLING') ORDER BY rowid"
 )
-_LAST: Final = "SELECT attempt, loop FROM transitions WHERE run = ? ORDER BY seq DESC LIMIT 1"
 
-_FULL_BUFFER: Final = 1024
-_ENDED_AT_ONCE: Final = 128
 _MOST_WAITING: Final = 100_000
-_ENDED: Final = frozenset({"COMPLETED", "FAILED", "CANCELLED", "CRASHED"})
-_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
-_CAUSES: Final = msgspec.json.Decoder(tuple[Cause, ...])
-_DETAILS: Final = msgspec.json.Decoder(dict[str, str])
 _SNAPSHOT: Final = msgspec.msgpack.Decoder(Snapshot)
-
-
-@dataclass(frozen=True, slots=True)
-class _Added:
-    statement: str
-    values: tuple[object, ...]
-    again: Callable[[MemoryHistory], None]
 
 
 class SqliteHistory:
@@ -107,9 +93,7 @@ class SqliteHistory:
         self._tell = tell
         self._clock = clock
         self._lock = threading.RLock()
-        self._added: list[_Added] = []
-        self._states: dict[str, str] = {}
-        self._ended = 0
+        self._batch = Batch()
         self._spare: MemoryHistory | None = None
         self._pid = os.getpid()
         self._database: sqlite3.Connection | None = None
@@ -120,30 +104,27 @@ class SqliteHistory:
 
     def begin(self, record: RunRecord) -> None:
         """Add a run, or complete what is known of it."""
-        self._add(_ADD_RUN, _run_row(record), partial(MemoryHistory.begin, record=record))
+        with self._lock:
+            self._taker().begin(record)
 
     def append(self, transition: Transition) -> None:
         """Add a transition of a run that has begun; its `seq` is given here."""
-        again = partial(MemoryHistory.append, transition=transition)
         with self._lock:
-            self._notice_fork()
-            self._states[transition.run] = transition.type
-            self._ended += transition.type in _ENDED
-            self._add(_ADD_TRANSITION, _transition_row(transition), again)
-            if self._ended >= _ENDED_AT_ONCE:
+            self._taker().append(transition)
+            if self._batch.is_due:
                 self.flush()
 
     def transitions(self, run: str) -> tuple[Transition, ...]:
         """Return the transitions of a run, oldest first."""
-        rows = self._rows("SELECT * FROM transitions WHERE run = ? ORDER BY seq", run)
+        rows = self._rows(_PATHS, run)
         spare = self._spare.transitions(run) if self._spare else ()
-        return (*(_transition(row) for row in rows), *spare)
+        return (*(transition for seq, path in rows for transition in path_of(run, seq, path)), *spare)
 
     def run(self, id: str) -> RunRecord | None:
         """Return one run, or None."""
         rows = self._rows(f"SELECT {_RUN_COLUMNS} FROM runs WHERE id = ?", id)
         spare = self._spare.run(id) if self._spare else None
-        return spare or next((_run(row) for row in rows), None)
+        return spare or next((run_of(row) for row in rows), None)
 
     def runs(
         self, notebook: str | None = None, step: str | None = None, limit: int = 100
@@ -153,7 +134,7 @@ class SqliteHistory:
         given = {column: value for column, value in asked.items() if value is not None}
         where = " AND ".join(f"{column} = ?" for column in given) or "1"
         query = f"SELECT {_RUN_COLUMNS} FROM runs WHERE {where} ORDER BY rowid DESC LIMIT ?"
-        stored = (_run(row) for row in self._rows(query, *given.values(), limit))
+        stored = (run_of(row) for row in self._rows(query, *given.values(), limit))
         spare = self._spare.runs(notebook, step, limit) if self._spare else ()
         newer = {record.id for record in spare}
         return (*spare, *(record for record in stored if record.id not in newer))[:limit]
@@ -166,9 +147,8 @@ class SqliteHistory:
 
     def snapshot(self, snapshot: Snapshot, notebook: str) -> None:
         """Add what was bound to what at the end of a flow run."""
-        sealed = self._signer.seal(_bound(notebook), msgspec.msgpack.encode(snapshot))
-        again = partial(MemoryHistory.snapshot, snapshot=snapshot, notebook=notebook)
-        self._add("INSERT INTO snapshots VALUES (?, ?, ?)", (notebook, snapshot.number, sealed), again)
+        with self._lock:
+            self._taker().snapshot(snapshot, notebook)
 
     def snapshots(self, notebook: str) -> tuple[Snapshot, ...]:
         """Return the snapshots of a notebook, oldest first; those not signed by this user are left out."""
@@ -178,8 +158,8 @@ class SqliteHistory:
 
     def save_source(self, digest: str, text: str) -> None:
         """Keep a source text under its digest."""
-        again = partial(MemoryHistory.save_source, digest=digest, text=text)
-        self._add("INSERT OR IGNORE INTO sources VALUES (?, ?)", (digest, text), again)
+        with self._lock:
+            self._taker().save_source(digest, text)
 
     def source(self, digest: str) -> str | None:
         """Return the source text with that digest, or None."""
@@ -189,8 +169,8 @@ class SqliteHistory:
 
     def file_trace(self, trace: str, key: str) -> None:
         """Note the action key that a trace is kept under."""
-        again = partial(MemoryHistory.file_trace, trace=trace, key=key)
-        self._add("INSERT OR REPLACE INTO filed VALUES (?, ?)", (trace, key), again)
+        with self._lock:
+            self._taker().file_trace(trace, key)
 
     def key_of(self, trace: str) -> str:
         """Return the action key that a trace is kept under, or an empty string."""
@@ -200,7 +180,7 @@ class SqliteHistory:
 
     def flush(self) -> None:
         """Make everything added so far durable; costs nothing if nothing was."""
-        if self._added and self._spare is None:
+        if self._batch.size and self._spare is None:
             with self._lock, self._guarded():
                 self._write(self._connect())
 
@@ -223,28 +203,29 @@ class SqliteHistory:
                 self._database.close()
             self._database = None
 
-    def _add(
-        self, statement: str, values: tuple[object, ...], again: Callable[[MemoryHistory], None]
-    ) -> None:
-        with self._lock:
-            self._notice_fork()
-            if self._spare is not None:
-                again(self._spare)
-                return
-            self._added.append(_Added(statement, values, again))
-            if len(self._added) >= _FULL_BUFFER:
-                self.flush()
+    def _taker(self) -> Batch | MemoryHistory:
+        """Who takes what is added now."""
+        self._notice_fork()
+        if self._batch.is_due:
+            self.flush()
+        return self._spare or self._batch
 
     def _write(self, database: sqlite3.Connection) -> None:
-        """Write the buffer in one transaction; it is emptied only after that."""
+        """Write the batch in one transaction; it is emptied only after that."""
+        batch = self._batch
         with _transaction(database):
-            for statement, rows in _batches(self._added):
-                database.executemany(statement, rows)
-            states = [(state, run) for run, state in self._states.items()]
-            database.executemany("UPDATE runs SET state = ? WHERE id = ?", states)
-        self._added.clear()
-        self._states.clear()
-        self._ended = 0
+            database.executemany(_ADD_RUN, batch.run_rows())
+            database.executemany(_NEW_STATE, batch.new_states())
+            database.executemany(_ADD_PATH, batch.path_rows())
+            database.executemany(_ADD_SNAPSHOT, map(self._snapshot_row, batch.snapshots))
+            database.executemany(_ADD_SOURCE, batch.sources.items())
+            database.executemany(_ADD_KEY, batch.keys.items())
+        self._batch = Batch()
+
+    def _snapshot_row(self, taken: tuple[str, Snapshot]) -> tuple[object, ...]:
+        notebook, snapshot = taken
+        sealed = self._signer.seal(_bound(notebook), msgspec.msgpack.encode(snapshot))
+        return notebook, snapshot.number, sealed
 
     def _rows(self, query: str, *values: object) -> list[Any]:
         self.flush()
@@ -272,7 +253,7 @@ class SqliteHistory:
         if self._pid != os.getpid():
             self._inherited.append(self._database)
             self._pid, self._database = os.getpid(), None
-            self._added, self._states, self._ended = [], {}, 0
+            self._batch = Batch()
 
     def _connect(self) -> sqlite3.Connection:
         self._notice_fork()
@@ -281,15 +262,14 @@ class SqliteHistory:
         return self._database
 
     def _degrade(self, error: Exception) -> None:
-        if "locked" in str(error) and len(self._added) < _MOST_WAITING:
+        if "locked" in str(error) and self._batch.size < _MOST_WAITING:
             self._tell("the history is locked by another kernel; it is written when it is free again")
             return
         self._tell(f"the history of runs is kept in memory only, because it cannot be written ({error})")
         if self._spare is None:
             self._spare = MemoryHistory()
-        for added in self._added:
-            added.again(self._spare)
-        self._added.clear()
+        self._batch.tell(self._spare)
+        self._batch = Batch()
 
     def _bury(self) -> None:
         """Make Crashed what dead kernels left unfinished."""
@@ -299,9 +279,12 @@ class SqliteHistory:
         with _transaction(database):
             # Asked again, now that no other kernel can be doing the same.
             for run in _left_by_the_dead(database):
-                crashed = _crashed(run, database.execute(_LAST, (run,)).fetchone(), self._clock())
-                database.execute(_ADD_TRANSITION, _transition_row(crashed))
-                database.execute("UPDATE runs SET state = ? WHERE id = ?", (crashed.type, run))
+                path = [
+                    step for seq, row in database.execute(_PATHS, (run,)) for step in path_of(run, seq, row)
+                ]
+                crashed = _crashed(run, path, self._clock())
+                database.execute(_ADD_PATH, path_row(run, [crashed]))
+                database.execute(_NEW_STATE, (crashed.type, run))
 
 
 def _open(path: Path, tell: Callable[[str], None]) -> sqlite3.Connection:
@@ -343,46 +326,15 @@ def _transaction(database: sqlite3.Connection) -> Generator[None]:
     database.execute("COMMIT")
 
 
-def _batches(added: list[_Added]) -> Iterable[tuple[str, list[tuple[object, ...]]]]:
-    """Group what was added by statement: each has its own table, so the order between does not matter."""
-    rows: dict[str, list[tuple[object, ...]]] = {}
-    for one in added:
-        rows.setdefault(one.statement, []).append(one.values)
-    return rows.items()
-
-
 def _left_by_the_dead(database: sqlite3.Connection) -> list[str]:
     return [run for run, owner in database.execute(_UNFINISHED).fetchall() if is_gone(owner)]
 
 
-def _crashed(run: str, last: tuple[int, int] | None, at: float) -> Transition:
-    attempt, loop = last or (1, 1)
+def _crashed(run: str, path: list[Transition], at: float) -> Transition:
+    attempt, loop = (path[-1].attempt, path[-1].loop) if path else (1, 1)
     message = "the kernel that ran this has ended"
     return Transition(run, attempt, loop, at, StateType.CRASHED.value, "Crashed", message)
 
 
 def _bound(notebook: str) -> str:
     return f"snapshot:{notebook}"
-
-
-def _run_row(record: RunRecord) -> tuple[object, ...]:
-    causes = msgspec.json.encode(record.causes).decode()
-    one = (record.id, record.number, record.notebook, record.parent, record.role, record.step, record.name)
-    owner = record.owner or this_owner()
-    return (*one, record.index, record.origin, record.key, record.trace, owner, causes)
-
-
-def _run(row: tuple[Any, ...]) -> RunRecord:
-    return RunRecord(*row[:-1], causes=_CAUSES.decode(row[-1]))
-
-
-def _transition_row(transition: Transition) -> tuple[object, ...]:
-    details = msgspec.json.encode(dict(transition.details)).decode() if transition.details else ""
-    where = (transition.run, transition.attempt, transition.loop, transition.at)
-    return (*where, transition.type, transition.name, transition.message, details)
-
-
-def _transition(row: tuple[Any, ...]) -> Transition:
-    seq, run, attempt, loop, at, type_, name, message, details = row
-    read = _DETAILS.decode(details) if details else _NOTHING
-    return Transition(run, attempt, loop, at, type_, name, message, read, seq)

@@ -1,0 +1,160 @@
+"""What a history has been told and not written yet: one batch, and the rows that it becomes.
+
+What one batch has of one run is one row of each table: most runs are short and have begun and ended
+in between.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from nbflow.states import Transition
+from nbflow.store.owners import this_owner
+from nbflow.store.protocol import RunRecord
+from nbflow.types import Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from nbflow.store.memory import MemoryHistory
+    from nbflow.types import Snapshot
+
+FULL: Final = 1024
+"""How many things make a batch due."""
+ENDED_AT_ONCE: Final = 128
+"""How many ended runs make a batch due."""
+IN_A_ROW: Final = 1024
+"""How many transitions a row has at most; a position in the history is the row's, times that."""
+
+_ENDED: Final = frozenset({"COMPLETED", "FAILED", "CANCELLED", "CRASHED"})
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+_CAUSES: Final = msgspec.json.Decoder(tuple[Cause, ...])
+_PATH: Final = msgspec.json.Decoder(list[tuple[int, int, float, str, str, str, dict[str, str]]])
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Batch:
+    """What waits to be written; takes what a history takes.
+
+    Example:
+        >>> batch = Batch()
+        >>> batch.begin(RunRecord("r", name="clean", owner="me"))
+        >>> batch.append(Transition("r", 1, 1, 5.0, "COMPLETED", "Completed"))
+        >>> batch.begin(RunRecord("r", key="k"))
+        >>> [row[:1] + row[-2:] for row in batch.run_rows()], batch.new_states()
+        ([('r', '[]', 'COMPLETED')], [])
+    """
+
+    __slots__ = ("_ended", "_runs", "_states", "keys", "paths", "size", "snapshots", "sources")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.paths: dict[str, list[Transition]] = {}
+        self.snapshots: list[tuple[str, Snapshot]] = []
+        self.sources: dict[str, str] = {}
+        self.keys: dict[str, str] = {}
+        self._runs: dict[str, list[RunRecord]] = {}
+        self._states: dict[str, str] = {}
+        self._ended = 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to write it."""
+        return self._ended >= ENDED_AT_ONCE or self.size >= FULL
+
+    def begin(self, record: RunRecord) -> None:
+        """Add a run, or complete what is known of it."""
+        self.size += 1
+        self._runs.setdefault(record.id, []).append(record)
+
+    def append(self, transition: Transition) -> None:
+        """Add a transition."""
+        self.size += 1
+        self._ended += transition.type in _ENDED
+        self._states[transition.run] = transition.type
+        self.paths.setdefault(transition.run, []).append(transition)
+
+    def snapshot(self, snapshot: Snapshot, notebook: str) -> None:
+        """Add a snapshot."""
+        self.size += 1
+        self.snapshots.append((notebook, snapshot))
+
+    def save_source(self, digest: str, text: str) -> None:
+        """Add a source text."""
+        self.size += 1
+        self.sources[digest] = text
+
+    def file_trace(self, trace: str, key: str) -> None:
+        """Add the action key of a trace."""
+        self.size += 1
+        self.keys[trace] = key
+
+    def run_rows(self) -> Iterator[tuple[object, ...]]:
+        """Yield a row for each run that was begun or completed, its present state last."""
+        return (_run_row(records, self._states.get(run, "")) for run, records in self._runs.items())
+
+    def new_states(self) -> list[tuple[str, str]]:
+        """The present states of the other runs, each with its run."""
+        return [(state, run) for run, state in self._states.items() if run not in self._runs]
+
+    def path_rows(self) -> Iterator[tuple[str, str]]:
+        """Yield the rows of the runs' transitions."""
+        for run, path in self.paths.items():
+            for first in range(0, len(path), IN_A_ROW):
+                yield path_row(run, path[first : first + IN_A_ROW])
+
+    def tell(self, memory: MemoryHistory) -> None:
+        """Tell another history all of it, in the order of each run."""
+        for record in (record for records in self._runs.values() for record in records):
+            memory.begin(record)
+        for transition in (transition for path in self.paths.values() for transition in path):
+            memory.append(transition)
+        for notebook, snapshot in self.snapshots:
+            memory.snapshot(snapshot, notebook)
+        for digest, text in self.sources.items():
+            memory.save_source(digest, text)
+        for trace, key in self.keys.items():
+            memory.file_trace(trace, key)
+
+
+def _run_row(records: list[RunRecord], state: str) -> tuple[object, ...]:
+    first = records[0]
+    name, key, trace, causes = first.name, first.key, first.trace, first.causes
+    for record in records[1:]:
+        name, key = record.name or name, record.key or key
+        trace, causes = record.trace or trace, record.causes or causes
+    one = (first.id, first.number, first.notebook, first.parent, first.role, first.step, name)
+    owner = first.owner or this_owner()
+    return (*one, first.index, first.origin, key, trace, owner, _encode(causes).decode(), state)
+
+
+def run_of(row: tuple[Any, ...]) -> RunRecord:
+    """Return a run from its row, the state left out."""
+    return RunRecord(*row[:-1], causes=_CAUSES.decode(row[-1]))
+
+
+def path_row(run: str, path: list[Transition]) -> tuple[str, str]:
+    """Return the row of some transitions of a run."""
+    steps = [
+        (step.attempt, step.loop, step.at, step.type, step.name, step.message, dict(step.details))
+        for step in path
+    ]
+    return run, _encode(steps).decode()
+
+
+def path_of(run: str, seq: int, text: str) -> list[Transition]:
+    """Return the transitions in a row.
+
+    Args:
+        run: The run.
+        seq: The row's number.
+        text: Its text.
+    """
+    first = seq * IN_A_ROW
+    return [
+        Transition(run, attempt, loop, at, kind, name, message, details or _NOTHING, first + number)
+        for number, (attempt, loop, at, kind, name, message, details) in enumerate(_PATH.decode(text))
+    ]
