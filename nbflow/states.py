@@ -38,6 +38,8 @@ class StateType(Enum):
     CANCELLED = "CANCELLED"
     CRASHED = "CRASHED"
 
+    __hash__ = object.__hash__  # an enumeration's own is computed from the name each time
+
 
 TERMINAL: Final = frozenset({StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.CRASHED})
 """The types from which nothing follows: a re-run is a new run."""
@@ -219,17 +221,16 @@ class State:
             return self.result
         if not self.is_final():
             raise NotFinishedError(f"the run is {self.name}; wait for it, or `%flow resume` it", state=self)
-        error = self.exception()
         if raise_on_failure:
-            raise error
-        return error
+            raise self.exception()
+        return self.exception()
 
     def exception(self) -> BaseException:
         """Return the exception of a run that did not complete; make one where it has none."""
         if isinstance(self.result, BaseException):
             return self.result
-        reason = self.message or "no reason was given"
-        return TaskFailedError(f"the run ended {self.name}: {reason}; see `%flow why`", state=self)
+        text = f"the run ended {self.name}: {self.message or 'no reason was given'}; see `%flow why`"
+        return TaskFailedError(text, state=self)
 
     def stamped(self, timestamp: float) -> State:
         """Return the same state as entered at `timestamp`; a `delay` becomes a `start_time` by it."""
@@ -265,8 +266,7 @@ class State:
 
     def __repr__(self) -> str:
         text = repr(self.message) if self.message else ""
-        known = TYPES.get(self.name)
-        kind = "" if known is self.type else f"type={self.type.name}"
+        kind = "" if TYPES.get(self.name) is self.type else f"type={self.type.name}"
         return f"{self.name}({', '.join(part for part in (text, kind) if part)})"
 
 
@@ -313,8 +313,8 @@ def transition_of(state: State, run: str, attempt: int, loop: int, at: float) ->
 def state_of(transition: Transition) -> State:
     """Read a state back from a history; its result is not there."""
     details = {key: _read(key, text) for key, text in transition.details.items()}
-    kind = StateType(transition.type)
-    return State(kind, transition.name, transition.message, transition.at, None, details)
+    kind, name, at = StateType(transition.type), transition.name, transition.at
+    return State(kind, name, transition.message, at, None, details)
 
 
 _OWN_TEXT: Final = frozenset({"enforced", "not_stored"})

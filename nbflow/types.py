@@ -34,6 +34,8 @@ class Verdict(Enum):
     WAITS = "waits"
     AS_OF = "as of"
 
+    __hash__ = object.__hash__  # an enumeration's own is computed from the name each time
+
 
 class Licence(Enum):
     """Who may start a step: the flow, only its name, or only the user."""

@@ -100,8 +100,7 @@ class StepRuns:
 
     def reuse(self, step: Step, trace: Trace, origin: Origin) -> Finished:
         """Record that a step got an earlier result without executing."""
-        run = self._begin(step, origin, ())
-        self.history.begin(RunRecord(run, trace=trace.id))
+        run = self._begin(step, origin, (), trace.id)
         spec = RunSpec(run, step.name, key=trace.id, look_up_first=True, flow_run=self.number, origin=origin)
         state = drive(run_task(spec), _Reuse(trace), self.journal)
         return Finished(run, state, None)
@@ -110,7 +109,7 @@ class StepRuns:
         """Note what a run made."""
         self.history.begin(RunRecord(run, key=key, trace=trace.id))
 
-    def _begin(self, step: Step, origin: Origin, causes: tuple[Cause, ...]) -> str:
+    def _begin(self, step: Step, origin: Origin, causes: tuple[Cause, ...], trace: str = "") -> str:
         run = token_hex(16)
         record = RunRecord(
             run,
@@ -120,6 +119,7 @@ class StepRuns:
             step=step.id,
             name=step.name,
             origin=origin.value,
+            trace=trace,
             causes=causes,
         )
         self.history.begin(record)

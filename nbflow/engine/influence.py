@@ -17,7 +17,7 @@ from nbflow.store.paths import absolute
 from nbflow.types import NO_REACH, Reach, Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from nbflow.analysis import Call, Definition
     from nbflow.engine.bind import Bound, View
@@ -92,7 +92,10 @@ class May:
     change: frozenset[Slot]
 
 
-def may_write(step: Step, body: Body, reached_slots: Iterable[Slot], view: View, book: Book) -> May:
+_GENERATORS: Final = tuple(slot_of(key) for key in GENERATORS)
+
+
+def may_write(step: Step, body: Body, reached_slots: Collection[Slot], view: View, book: Book) -> May:
     """Every slot that running the step may bind, change, delete or write.
 
     By analysis, by what its last traces wrote, by what the code that it reaches may change, and,
@@ -100,12 +103,13 @@ def may_write(step: Step, body: Body, reached_slots: Iterable[Slot], view: View,
     """
     analysis = body.analysis
     binds = {slot_of(name) for name in analysis.writes | analysis.maybe_writes | analysis.deletes}
-    harm = _Harm(body, view, book)
-    changes = {slot_of(name) for name in analysis.mutates | harm.names(reached_slots)}
-    keys = {f"<{generator}>" for generator in analysis.seeds}
-    if harm.may_draw():
-        keys |= {key for key in GENERATORS if view.bound(slot_of(key)).version is not None}
-    binds |= {slot_of(key) for key in keys}
+    changes = {slot_of(name) for name in analysis.mutates}
+    binds |= {slot_of(f"<{generator}>") for generator in analysis.seeds}
+    if body.callees or analysis.definitions or reached_slots:
+        harm = _Harm(body, view, book)
+        changes |= {slot_of(name) for name in harm.names(reached_slots)}
+        if harm.may_draw():
+            binds |= {slot for slot in _GENERATORS if view.bound(slot).version is not None}
     if body.writes_files:
         binds |= {Slot(FILE, absolute(path)) for path in analysis.paths}
     for trace in (step.trace, step.hold.trace if step.hold else None):

@@ -8,7 +8,7 @@ are watched. What was seen becomes a trace in `record.py`.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from os import PathLike
 from typing import TYPE_CHECKING, Final, cast
@@ -148,6 +148,30 @@ Observing = Generator[Execution, Outcome, Observation]
 """One observed execution: yields it, is sent how it ended, and returns what was seen."""
 
 
+@dataclass(slots=True)
+class _Watched:
+    """What was seen of an execution so far."""
+
+    outcome: Outcome
+    watch: Watch
+    started: float
+    seconds: float
+    context: Mapping[str, str | None]
+    folder: str
+    data: Mapping[str, str] = field(default_factory=dict[str, str])
+    undecided: frozenset[str] = frozenset()
+
+    def observation(
+        self,
+        changed: frozenset[str] = frozenset(),
+        outputs: tuple[Output, ...] = (),
+        drew: frozenset[str] = frozenset(),
+        fault: str = "",
+    ) -> Observation:
+        what = self.outcome, changed, outputs, self.watch, self.started, self.seconds, drew
+        return Observation(*what, self.context, self.undecided, fault, self.folder, self.data)
+
+
 class Observer:
     """Runs bodies and observes them.
 
@@ -193,25 +217,28 @@ class Observer:
         inputs: list[object] = [value for value in before.values() if isinstance(value, _MAY_NAME_FILES)]
         seen = yield from self._watched(execution, inputs)
         bound = self._workspace.unhide({key: before[key] for key in hidden})
-        if body.analysis.imports:
-            note_loaded(self._files)
-            modules = {item.module for item in body.analysis.imports}
-            data = [module_data(module, self._files) for module in sorted(modules)]
-            seen = replace(seen, data={path: now for found in data for path, now in found.items()})
+        seen.data = self._loaded(body) if body.analysis.imports else {}
         uncertain = (reached.uncertain & before.keys()) - hidden
         same = frozenset(key for key in uncertain if names.get(key, _MISSING) is before[key])
         bound |= same & (reached.again or frozenset())
-        undecided = same if reached.again is None else frozenset[str]()
+        seen.undecided = same if reached.again is None else frozenset()
         try:
-            return self._observed(replace(seen, undecided=undecided), body, before, reached, bound, size)
+            return self._observed(seen, body, before, reached, bound, size)
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not become one of the task
             for key in reached.keys & self._workspace.labels.keys():
                 self._workspace.label(key, None)
-            return replace(seen, fault=f"nbflow could not observe it: {type(fault).__name__}: {fault}")
+            return seen.observation(fault=f"nbflow could not observe it: {type(fault).__name__}: {fault}")
+
+    def _loaded(self, body: Body) -> dict[str, str]:
+        """The files that the modules read which the body imports, when they were imported."""
+        note_loaded(self._files)
+        modules = sorted({item.module for item in body.analysis.imports})
+        data = [module_data(module, self._files) for module in modules]
+        return {path: now for found in data for path, now in found.items()}
 
     def _observed(
         self,
-        seen: Observation,
+        seen: _Watched,
         body: Body,
         before: Mapping[str, object],
         reached: Reached,
@@ -220,11 +247,12 @@ class Observer:
     ) -> Observation:
         changed = self._changed(self._rebound(before, reached, size) | bound, before, reached)
         drew = self._drawn(reseeds=reached.reseeds)
-        assigned = body.analysis.writes | body.analysis.deletes if seen.has_returned else frozenset[str]()
+        returned = seen.outcome.ended is Ended.RETURNED
+        assigned = body.analysis.writes | body.analysis.deletes if returned else frozenset[str]()
         outputs = self._outputs(changed | drew | {key for key in assigned if not is_managed(key)})
-        return replace(seen, changed=frozenset(changed), outputs=outputs, drew=frozenset(drew))
+        return seen.observation(frozenset(changed), outputs, frozenset(drew))
 
-    def _watched(self, execution: Execution, inputs: list[object]) -> Observing:
+    def _watched(self, execution: Execution, inputs: list[object]) -> Generator[Execution, Outcome, _Watched]:
         asked: dict[str, str | None] = {}
 
         def note(key: str, value: object) -> None:
@@ -236,9 +264,7 @@ class Observer:
             started = self._clock()
             outcome = yield execution
             seconds = self._clock() - started
-        return Observation(
-            outcome, frozenset(), (), watch, started, seconds, context=asked, folder=folder or "gone"
-        )
+        return _Watched(outcome, watch, started, seconds, asked, folder or "gone")
 
     def _rebound(self, before: Mapping[str, object], reached: Reached, size: int) -> set[str]:
         """The names that now stand for another object than before, or for none."""
@@ -340,6 +366,9 @@ class Observer:
         return tuple(output for group in sorted(groups, key=sorted) for output in self._group_outputs(group))
 
     def _group_outputs(self, group: frozenset[str]) -> list[Output]:
+        if len(group) == 1:
+            (key,) = group
+            return [self._output(key, "", (key,))]
         members = tuple(sorted(key for key in group if key in self._workspace))
         values = {key: self._workspace.get(key) for key in members}
         unit = self._unit(values) if len(members) > 1 else ""

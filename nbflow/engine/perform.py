@@ -5,12 +5,12 @@ What is executed next is not decided here but in `plan.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis import effect_of
-from nbflow.engine.apply import Workspace, is_local_module
+from nbflow.engine.apply import Label, Workspace, is_local_module
 from nbflow.engine.bind import Version, View
 from nbflow.engine.book import definition_body
 from nbflow.engine.effects import Ended, Outcome
@@ -95,6 +95,12 @@ def site_of(step: Step, body: Body, view: View) -> Site:
     return Site(step, body, view, slots, tuple(unbound), tuple(units.values()), frozenset(writers))
 
 
+def _imports(body: Body, later: Iterable[Body]) -> list[str]:
+    """The modules that a body imports, and those that functions import when it calls them."""
+    deferred = [item for ran in later for item in ran.analysis.imports if item.deferred]
+    return sorted({item.module for item in (*body.analysis.imports, *deferred) if item.module})
+
+
 class Performer:
     """Executes steps on the workspace and records what they did.
 
@@ -145,12 +151,9 @@ class Performer:
     def execute(self, site: Site, origin: Origin) -> Executing:
         """Run a body on what is bound at its place, which was put there by `prepare`."""
         step, body = site.step, site.body
-        seen = replace(
-            see_bound(body, site.slots, site.view), asked=tuple(self._asked(step, body, site.writers))
-        )
-        reach = replace(
-            self._reached(step, body, site.slots, site.writers), again=bound_before(step.trace, body, seen)
-        )
+        seen = see_bound(body, site.slots, site.view, self._asked(step, body, site.writers))
+        again = bound_before(step.trace, body, seen)
+        reach = self._reached(step, body, site.slots, site.writers, again)
 
         def attempt(call: Call) -> Observing:
             # A failed attempt may have changed its inputs; each one starts from what is bound.
@@ -169,8 +172,8 @@ class Performer:
         self._workspace.ensure(key_of(slot) for slot in slots)
         found = (labels.get(key_of(slot)) for slot in slots if slot.kind == NAME)
         writers = frozenset(label.version.step for label in found if label and label.version)
-        seen = replace(see_live(slots, self._workspace), asked=tuple(self._asked(step, body, writers)))
-        reach = replace(self._reached(step, body, slots, writers), again=bound_before(step.trace, body, seen))
+        seen = see_live(slots, self._workspace, self._asked(step, body, writers))
+        reach = self._reached(step, body, slots, writers, bound_before(step.trace, body, seen))
 
         def attempt(call: Call) -> Observing:
             return self._observer.run(Execution(step, body, call), reach)
@@ -243,11 +246,15 @@ class Performer:
 
     # --- what else a run depends on ----------------------------------------------------------
 
-    def _reached(self, step: Step, body: Body, slots: tuple[Slot, ...], writers: Iterable[str]) -> Reached:
-        bodies = [
-            body,
-            *(ran for ran in (self._book.steps[writer].ran for writer in writers) if ran is not None),
-        ]
+    def _reached(
+        self,
+        step: Step,
+        body: Body,
+        slots: tuple[Slot, ...],
+        writers: Iterable[str],
+        again: frozenset[str] | None,
+    ) -> Reached:
+        bodies = [body, *self._bodies_of(writers)]
         keys = tuple(key_of(slot) for slot in slots)
         analysis = body.analysis
         may = analysis.writes | analysis.maybe_writes | analysis.deletes
@@ -265,10 +272,15 @@ class Performer:
             inputs=keys,
             keys=may.union(keys, later, last),
             uncertain=(analysis.maybe_writes | later | last) - analysis.writes - set(keys),
+            again=again,
             complete=complete,
             reseeds=any(ran.reseeds for ran in bodies),
             effects=self._effects(body, called),
         )
+
+    def _bodies_of(self, writers: Iterable[str]) -> list[Body]:
+        bodies = (self._book.steps[writer].ran for writer in writers)
+        return [ran for ran in bodies if ran is not None]
 
     def _effects(self, body: Body, called: Iterable[Definition]) -> frozenset[str]:
         """What the body, or code that it may call, visibly does outside."""
@@ -276,28 +288,22 @@ class Performer:
         hidden = {"names: " + name for name in sorted(_READ_ANY_NAME & body.analysis.builtins)}
         return body.analysis.effects | hidden | {effect for effect in later if effect}
 
-    def _asked(self, step: Step, body: Body, writers: Iterable[str]) -> list[Entry]:
+    def _asked(self, step: Step, body: Body, writers: Iterable[str]) -> tuple[Entry, ...]:
         """Entries for the slots outside that the source, or code that it may call, names."""
-        later = [ran for ran in (self._book.steps[writer].ran for writer in writers) if ran is not None]
+        later = self._bodies_of(writers)
         variables = body.analysis.environment.union(*(ran.analysis.environment for ran in later))
         slots = [Slot("environment", name) for name in sorted(variables)]
         slots += [Slot("parameter", name) for name in sorted(step.parameters)]
-        for module in self._imports(body, writers):
+        for module in _imports(body, later):
             slots += [Slot("module", module), Slot("package", module)]
         outside = self._sweep.outside
         known = ((slot, outside.digest(slot)) for slot in slots)
-        return [
+        return tuple(
             # What nobody can tell now compares with nothing later: such a result is never fresh.
             Entry(Looked(slot), digest or "unknown", outside.show(slot))
             for slot, digest in known
             if digest != UNBOUND or slot.kind in ("environment", "parameter")
-        ]
-
-    def _imports(self, body: Body, writers: Iterable[str]) -> list[str]:
-        """The modules that the body imports, and those that functions import when it calls them."""
-        bodies = [self._book.steps[writer].ran for writer in writers]
-        later = [item for ran in bodies if ran is not None for item in ran.analysis.imports if item.deferred]
-        return sorted({item.module for item in (*body.analysis.imports, *later) if item.module})
+        )
 
     # --- the run and its trace ---------------------------------------------------------------
 
@@ -351,6 +357,5 @@ class Performer:
                 self._workspace.label(key, None)
             else:
                 label = self._workspace.labels[key]
-                self._workspace.label(
-                    key, replace(label, digest=output.digest, version=Version(step.id, output))
-                )
+                version = Version(step.id, output)
+                self._workspace.label(key, Label(output.digest, label.memory, version, label.code))

@@ -45,8 +45,8 @@ class Seen:
     asked: tuple[Entry, ...] = ()
 
 
-def see_bound(body: Body, slots: Iterable[Slot], view: View) -> Seen:
-    """What a body sees whose bindings were put in place: the versions bound there."""
+def see_bound(body: Body, slots: Iterable[Slot], view: View, asked: tuple[Entry, ...] = ()) -> Seen:
+    """What a body sees whose bindings were put in place: the versions bound there, and `asked`."""
     parts: dict[Slot, tuple[Entry, ...]] = {}
     entries: dict[Slot, Entry] = {}
     units: dict[Slot, tuple[str, frozenset[str]]] = {}
@@ -59,7 +59,8 @@ def see_bound(body: Body, slots: Iterable[Slot], view: View) -> Seen:
         parts |= _attributes(body, slot, version)
         units[slot] = unit_key(version, view), frozenset(key_of(member) for member in view.members(version))
     whole = {name for slot in entries for name in _read_by(slot, view)} if parts else set[str]()
-    return Seen(entries, units, {slot: found for slot, found in parts.items() if slot.locator not in whole})
+    alone = {slot: found for slot, found in parts.items() if slot.locator not in whole}
+    return Seen(entries, units, alone, asked)
 
 
 def _read_by(slot: Slot, view: View) -> frozenset[str]:
@@ -77,8 +78,8 @@ def _attributes(body: Body, slot: Slot, version: Version) -> dict[Slot, tuple[En
     return {slot: tuple(Entry(Looked(part), digests[name]) for name, part in parts.items())}
 
 
-def see_live(slots: Iterable[Slot], workspace: Workspace) -> Seen:
-    """What a body sees that runs on the names as they are, as a plain cell does."""
+def see_live(slots: Iterable[Slot], workspace: Workspace, asked: tuple[Entry, ...] = ()) -> Seen:
+    """What a body sees that runs on the names as they are, as a plain cell does, and `asked`."""
     entries: dict[Slot, Entry] = {}
     units: dict[Slot, tuple[str, frozenset[str]]] = {}
     for slot in slots:
@@ -91,7 +92,7 @@ def see_live(slots: Iterable[Slot], workspace: Workspace) -> Seen:
         preview = label.version.output.preview if label.version else ""
         entries[slot] = Entry(Looked(slot), label.digest, preview)
         units[slot] = _live_unit(key, group, workspace), group
-    return Seen(entries, units)
+    return Seen(entries, units, asked=asked)
 
 
 def _live_unit(key: str, group: frozenset[str], workspace: Workspace) -> str:
@@ -188,6 +189,8 @@ def _context_entries(observation: Observation) -> Iterator[Entry]:
 
 
 def _file_entries(observation: Observation, watch: Watch) -> Iterator[Entry]:
+    if watch.saw_nothing and not observation.data:
+        return
     if watch.read or watch.absent or watch.listings or watch.written:
         # The same relative path means another file elsewhere.
         yield Entry(Looked(WORKING_FOLDER), observation.folder)
@@ -205,6 +208,8 @@ def _file_entries(observation: Observation, watch: Watch) -> Iterator[Entry]:
 
 def _unknowns(maker: Maker, observation: Observation, watch: Watch) -> tuple[str, ...]:
     """Why the result can never be called fresh: what it depends on cannot be compared."""
+    if watch.saw_nothing and not maker.effects and not observation.undecided:
+        return ()
     own = [f"reads {path}, which it writes itself" for path in sorted(watch.own)]
     read = sorted(effect for effect in maker.effects if effect.startswith(_UNSEEN))
     state = [f"changes the state of the process: {text}" for text in watch.process_state]

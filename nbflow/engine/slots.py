@@ -8,7 +8,7 @@ the present content, once for each look at the flow.
 from __future__ import annotations
 
 import os
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 from nbflow.context import MISSING, context
@@ -57,6 +57,11 @@ def is_kept_in_memory(slot: Slot) -> bool:
     return slot.kind in (NAME, RANDOM)
 
 
+@lru_cache(maxsize=64)
+def _digest_of_path(path: str) -> str:
+    return digest(path)
+
+
 class FolderKind:
     """The working folder, which decides what relative paths mean."""
 
@@ -65,7 +70,7 @@ class FolderKind:
     def now(self, locator: str) -> str | None:
         """The digest of its path; None where it is gone."""
         try:
-            return digest(os.getcwd())
+            return _digest_of_path(os.getcwd())
         except OSError:
             return None
 

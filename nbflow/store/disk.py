@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Final
 
 from nbflow.exceptions import StorageError, StoreError
@@ -129,7 +129,7 @@ class DiskStore:
         small = _small(payloads)
         large = frozenset(units.keys() - small.keys() - unstored.keys())
         try:
-            with self._scratch.announced(large):
+            with self._scratch.announced(large) if large else nullcontext():
                 unstored |= self._write(payloads, large)
                 self._checkpoint("blobs")
                 values = {unit: pack(payloads[unit]) for unit in small}
@@ -397,8 +397,8 @@ def _small(payloads: Mapping[str, Payload]) -> dict[str, Payload]:
     """Return the payloads that together are small, the smallest first."""
     small: dict[str, Payload] = {}
     total = 0
-    for unit in sorted(payloads, key=lambda unit: payloads[unit].size):
-        total += payloads[unit].size
+    for size, unit in sorted((payload.size, unit) for unit, payload in payloads.items()):
+        total += size
         if total >= SMALL:
             break
         small[unit] = payloads[unit]

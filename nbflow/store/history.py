@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from nbflow.states import StateType, Transition
-from nbflow.store.batches import Batch, path_of, path_row, run_of
+from nbflow.store.batches import FULL, Batch, path_of, path_row, run_of
 from nbflow.store.index import is_damage
 from nbflow.store.memory import MemoryHistory
 from nbflow.store.owners import is_gone
@@ -205,8 +205,9 @@ class SqliteHistory:
 
     def _taker(self) -> Batch | MemoryHistory:
         """Who takes what is added now."""
-        self._notice_fork()
-        if self._batch.is_due:
+        if self._pid != os.getpid():
+            self._notice_fork()
+        if self._batch.size >= FULL:
             self.flush()
         return self._spare or self._batch
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nbflow.store.paths import FileStat, real, working_folder
 
@@ -50,6 +50,10 @@ class Settlement:
     outside: tuple[str, ...] = ()
 
 
+NOTHING: Final = Settlement()
+"""Of a body that touched nothing outside."""
+
+
 @dataclass(frozen=True, slots=True)
 class Before:
     """What was known before the body ran.
@@ -67,6 +71,10 @@ class Before:
     search_path: tuple[str, ...] = ()
 
 
+UNKNOWN: Final = Before()
+"""Before a body is looked at."""
+
+
 def settle(trail: Trail, before: Before, writers: Collection[str]) -> Settlement:
     """Decide what a body read, wrote, missed and spoiled.
 
@@ -78,6 +86,9 @@ def settle(trail: Trail, before: Before, writers: Collection[str]) -> Settlement
     Returns:
         The settlement; every digest in it belongs to a content with an unchanged stat.
     """
+    untouched = trail.is_empty and not (before.given or before.writers or writers)
+    if untouched and tuple(sys.path) == before.search_path:
+        return NOTHING
     return _Settling(trail, before).settle(writers)
 
 

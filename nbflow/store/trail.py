@@ -111,6 +111,13 @@ class Trail:
         self.environment: dict[str, str | None] = {}
         self.folder: str | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was seen."""
+        files = self.reads or self.writes or self.handed or self.listings or self.imported
+        rest = self.noise or self.outside or self.environment
+        return not files and not rest and self.folder is None
+
     def read(self, path: str) -> None:
         """Note that a path is about to be opened for reading."""
         if path in self.reads or self.contents.ignores(path):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from nbflow.store.events import FOLLOWED, follow
 from nbflow.store.paths import MEMBERS_LOOKED_AT, absolute, given_paths, is_cut, looks_like_path, pattern_base
-from nbflow.store.settlement import Before, Settlement, settle
+from nbflow.store.settlement import NOTHING, UNKNOWN, Before, settle
 from nbflow.store.trail import Trail
 
 if TYPE_CHECKING:
@@ -67,13 +67,13 @@ class Watch:
         self.trail = Trail(contents)
         self.thread = 0
         self._threads: list[threading.Thread] = []
-        self.settled = Settlement()
+        self.settled = NOTHING
         self._constants = tuple(constants)
         self._inputs = tuple(inputs)
         self._writes = tuple(writes)
         self._reads = tuple(reads)
         self._apart = apart
-        self._before = Before()
+        self._before = UNKNOWN
         self._patterns: tuple[str, ...] = ()
         self._outer: tuple[Watch, ...] | None = None
 
@@ -132,6 +132,11 @@ class Watch:
         """What it read that no digest covers."""
         return self.settled.outside
 
+    @property
+    def saw_nothing(self) -> bool:
+        """Whether the body touched nothing outside."""
+        return self.settled is NOTHING
+
     def claims(self, thread: int) -> bool:
         """Whether a thread is the body's own or one that it started, as far as Python tells."""
         return self.thread == thread or any(each.ident == thread for each in self._threads)
@@ -169,6 +174,9 @@ class Watch:
 
     def _look_around(self) -> None:
         """Note what a native reader, which raises no event, may open unseen."""
+        if not (self._constants or self._inputs or self._writes or self._reads):
+            self._before = Before(search_path=tuple(sys.path))
+            return
         for each in self._expand(self._reads, listed=True):
             self.trail.read(each)
         named = tuple(given_paths(filter(looks_like_path, self._constants)))
@@ -238,6 +246,8 @@ def unwatched() -> Generator[None]:
 
 
 def _install() -> None:
+    if _installed:
+        return
     with _installing:
         if not _installed:
             _installed.append(True)
