@@ -11,8 +11,9 @@ import pytest
 
 from nbflow.exceptions import CellSyntaxError, OptionError, UnknownTaskError
 from nbflow.retries import Retries, parse_delays, parse_duration
-from nbflow.store import blobs, traces
+from nbflow.store import blobs
 from nbflow.store.disk import DiskStore, open_store
+from nbflow.store.index import Index
 from nbflow.store.memory import MemoryStore
 from nbflow.testing import Notebook, executed
 from nbflow.types import Cause
@@ -238,7 +239,7 @@ class TestStores:
             raise sqlite3.OperationalError("database or disk is full")
 
         monkeypatch.setattr(blobs.Blobs, "write", no_space)
-        monkeypatch.setattr(traces.Traces, "append", full)
+        monkeypatch.setattr(Index, "transact", full)
         self.check(notebook, "full")
 
     def test_a_folder_that_cannot_be_made(self, tmp_path: Path) -> None:
@@ -258,7 +259,7 @@ class TestStores:
 
         notebook = self.notebook(home)
         monkeypatch.setattr(blobs.Blobs, "write", refuse)
-        monkeypatch.setattr(traces.Traces, "append", readonly)
+        monkeypatch.setattr(Index, "transact", readonly)
         self.check(notebook, "read-only")
         assert notebook.log[:1] == ["cell_3"]
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.drive import Journal, PlainHandler, drive, driving
 from nbflow.engine.effects import Call, Ended, Hit, Load, Outcome, RunSpec
+from nbflow.engine.record import new_id
 from nbflow.engine.run import run_task
 from nbflow.states import Origin, Role, State
 from nbflow.store.protocol import History, RunRecord
@@ -62,6 +62,7 @@ class StepRuns:
         self.journal = Journal(history, clock)
         self.notebook = notebook
         self.number = 0
+        self._clock = clock
         self._sleep = sleep
 
     def execute(
@@ -110,7 +111,7 @@ class StepRuns:
         self.history.begin(RunRecord(run, key=key, trace=trace.id))
 
     def _begin(self, step: Step, origin: Origin, causes: tuple[Cause, ...], trace: str = "") -> str:
-        run = token_hex(16)
+        run = new_id(self._clock())
         record = RunRecord(
             run,
             number=self.number,

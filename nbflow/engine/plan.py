@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from nbflow.engine.bind import Version
 from nbflow.engine.effects import Outcome
-from nbflow.engine.influence import lasting
+from nbflow.engine.influence import lasting, reached
 from nbflow.engine.perform import Performer, site_of
 from nbflow.engine.record import CHANGES_PROCESS, action_key
 from nbflow.engine.slots import FILE, is_kept_in_memory, key_of, slot_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import View
-    from nbflow.engine.book import Book, Step
+    from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.enact import Finished, StepRuns
     from nbflow.engine.observe import Execution, Observer
     from nbflow.engine.sweep import Sweep
@@ -161,6 +161,7 @@ class Work:
         for step in self._tasks() if self._forced else ():
             tried.add(step.id)
             yield from self.bring(step)
+        self._recall(tried)
         while due := [step for step in self.sweep.pending() if self._is_due(step, tried)]:
             self._expect(due)
             for step in due:
@@ -168,6 +169,22 @@ class Work:
                     return
                 tried.add(step.id)
                 yield from self.bring(step)
+
+    def _recall(self, tried: Collection[str]) -> None:
+        """Reuse what is kept of tasks that have no trace in this kernel, each before it is judged.
+
+        A new kernel knows all of them; to judge each as stale first would take as long again.
+        """
+        unknown = [step for step in self.book if step.trace is None and self._is_due(step, tried)]
+        self._expect(unknown)
+        for step in unknown:
+            if step.ran is None or not self.workspace.store.lists(step.ran.static_key):
+                continue
+            view = self.sweep.view_above(step)
+            if step.hold is None and self._first_stale_above(step, view) is None:
+                trace = self._found(step.ran, view)
+                if trace is not None:
+                    self._reuse(step, trace)
 
     def _expect(self, steps: Iterable[Step]) -> None:
         self.workspace.store.expect(step.ran.static_key for step in steps if step.ran is not None)
@@ -220,7 +237,7 @@ class Work:
             The step that has to run first, with whether it only makes a spent value again;
             else whether it is done; None: try once more, a value turned out to be lost.
         """
-        blocker = None if as_they_are else self._first_stale_above(step)
+        blocker = None if as_they_are else self._first_stale_above(step, self.sweep.view(step))
         if blocker is not None:
             return blocker, False
         trace = None if again or step.id in self._forced else self.find(step)
@@ -241,18 +258,16 @@ class Work:
 
     def find(self, step: Step) -> Trace | None:
         """The newest trace of the step's code that fits what is bound at its place."""
-        if step.ran is None:
-            return None
-        lists = self.workspace.store.lists(step.ran.static_key)
-        if not lists:
-            return None
-        view = self.sweep.view(step)
-        wanted = self.sweep.judgement(step).reached
-        for looked in lists:
+        return self._found(step.ran, self.sweep.view(step)) if step.ran is not None else None
+
+    def _found(self, body: Body, view: View) -> Trace | None:
+        store, wanted = self.workspace.store, None
+        for looked in store.lists(body.static_key):
+            wanted = reached(body, view) if wanted is None else wanted
             digests = self._present(looked, view) if first_not_looked_at(looked, wanted) is None else None
             if digests is None:
                 continue
-            for trace in self.workspace.store.find(action_key(step.ran.static_key, looked, digests)):
+            for trace in store.find(action_key(body.static_key, looked, digests)):
                 if self._files_stand(trace) and self._holds_here(trace):
                     return trace
         return None
@@ -276,20 +291,19 @@ class Work:
 
     def stale_above(self, step: Step) -> list[Step]:
         """The steps that are not up to date and make something that this one looks at, in flow order."""
-        view = self.sweep.view(step)
-        slots = self.sweep.judgement(step).reached
-        more = lasting(step, step.ran) if step.ran is not None else ()
-        stale = {
-            doubt.step
-            for slot in (*slots, *more)
-            for doubt in view.bound(slot).doubts
-            if doubt.verdict not in _DONE
-        }
+        return self._stale_above(step, self.sweep.view(step))
+
+    def _stale_above(self, step: Step, view: View) -> list[Step]:
+        if step.ran is None:
+            return []
+        looks_at = (*reached(step.ran, view), *lasting(step, step.ran))
+        doubts = (doubt for slot in looks_at for doubt in view.bound(slot).doubts)
+        stale = {doubt.step for doubt in doubts if doubt.verdict not in _DONE}
         places = sorted(place for place in map(self.book.place, stale) if place is not None)
         return [self.book.at(place) for place in places]
 
-    def _first_stale_above(self, step: Step) -> Step | None:
-        return next(iter(self.stale_above(step)), None)
+    def _first_stale_above(self, step: Step, view: View) -> Step | None:
+        return next(iter(self._stale_above(step, view)), None)
 
     def _may_start(self, step: Step, again: bool) -> bool:
         """Whether catch-up may start the step, for its own sake or to make a spent value again."""

@@ -28,6 +28,15 @@ if TYPE_CHECKING:
     from nbflow.store.watching import Watch
 
 
+def new_id(at: float) -> str:
+    """A unique identifier; one made later is greater, so that a database adds it at its end.
+
+    Args:
+        at: When it is made, seconds since the epoch.
+    """
+    return f"{int(at * 1e6):016x}{token_hex(8)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What a body could see in memory before it ran.
@@ -142,7 +151,7 @@ def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
     outputs += [Output(Slot(FILE, path), digest, digest) for path, digest in sorted(watch.written.items())]
     definitions = {output.slot.locator for output in outputs if output.sort != "value"}
     return Trace(
-        id=token_hex(16),
+        id=new_id(observation.started),
         static_key=body.static_key,
         entries=tuple(entries),
         outputs=tuple(outputs),

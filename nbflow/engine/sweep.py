@@ -48,6 +48,12 @@ class Sweep:
         self.settle()
         return View(self._timelines, self._place(step))
 
+    def view_above(self, step: Step) -> View:
+        """The same, with nothing judged but what stands above the step."""
+        place = self._place(step)
+        self.settle(place)
+        return View(self._timelines, place)
+
     def end(self) -> View:
         """The bindings below the last step."""
         self.settle()
@@ -98,13 +104,13 @@ class Sweep:
             for user in self._users.get(slot, ()):
                 self.touch(self.book.steps[user])
 
-    def settle(self) -> None:
-        """Judge what has to be judged again, in flow order."""
+    def settle(self, end: int | None = None) -> None:
+        """Judge what has to be judged again, in flow order; all of it, or what stands above a place."""
         if self._revision != self.book.revision:
             self._start_anew()
         elif len(self._order) != len(self.book):
             self._go_on_behind()
-        while self._dirty:
+        while self._dirty and (end is None or self._dirty[0][0] < end):
             place, step = heappop(self._dirty)
             while self._dirty and self._dirty[0] == (place, step):
                 heappop(self._dirty)

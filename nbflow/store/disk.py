@@ -173,6 +173,8 @@ class DiskStore:
 
     def has(self, unit: str) -> bool:
         """Whether `load` may succeed, by what is known without loading."""
+        if self._traces.knows(unit):
+            return True
         return self._blobs.has(unit) or self._value(unit) is not None or self._spare.has(unit)
 
     def load(self, unit: str) -> tuple[object, ...]:

@@ -230,8 +230,13 @@ class Traces:
         row = _UNIT + unit
         self._notice_others()
         self._index.set(row, self._seal(row, _Kept(value)))
-        self._rows[unit] = row
+        if value is not None:
+            self._rows[unit] = row
         self._seen = self._index.version()
+
+    def knows(self, unit: str) -> bool:
+        """Whether a record read or written so far has the small value of a unit."""
+        return unit in self._values or unit in self._rows
 
     def value(self, unit: str) -> Packed | None:
         """Return the small value of a unit, if a record read so far or a row of its own has it."""
