@@ -196,6 +196,7 @@ class Notebook:
 
     def restart(self) -> Action:
         """Restart the kernel: names are gone, the store and the saved notebook remain."""
+        self.work.write_down()
         self.workspace.store.close()
         for step in self.book.steps.values():
             step.trace = None

@@ -300,8 +300,8 @@ class Workspace:
             self.keep(key, self.get(key), label)
 
     def keep(self, key: str, value: object, label: Label) -> None:
-        """Keep a live object whose version is not stored."""
-        if label.version is None or self.is_stored({key: label.version}):
+        """Keep a live object whose version is not stored; one that reaches no memory is kept unasked."""
+        if label.version is None or (label.memory and self.is_stored({key: label.version})):
             return
         held = self._held.setdefault(label.version.output.unit, _Held({}, _NO_MEMORY))
         held.values[key] = value

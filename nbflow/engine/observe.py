@@ -209,7 +209,7 @@ class Observer:
         self._states = {key: current_state(key) for key in loaded_generators()}
         names = self._workspace.names
         before = dict(names) if not reached.complete else {k: names[k] for k in reached.keys if k in names}
-        size = len(names)
+        known = frozenset(names)
         hidden = reached.uncertain & before.keys() if hide and reached.complete else frozenset[str]()
         self._workspace.hide(hidden)
         for key in reached.inputs if hide else ():
@@ -223,7 +223,7 @@ class Observer:
         bound |= same & (reached.again or frozenset())
         seen.undecided = same if reached.again is None else frozenset()
         try:
-            return self._observed(seen, body, before, reached, bound, size)
+            return self._observed(seen, body, before, reached, bound, known)
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not become one of the task
             for key in reached.keys & self._workspace.labels.keys():
                 self._workspace.label(key, None)
@@ -243,9 +243,9 @@ class Observer:
         before: Mapping[str, object],
         reached: Reached,
         bound: set[str],
-        size: int,
+        known: frozenset[str],
     ) -> Observation:
-        changed = self._changed(self._rebound(before, reached, size) | bound, before, reached)
+        changed = self._changed(self._rebound(before, reached, known) | bound, before, reached)
         drew = self._drawn(reseeds=reached.reseeds)
         returned = seen.outcome.ended is Ended.RETURNED
         assigned = body.analysis.writes | body.analysis.deletes if returned else frozenset[str]()
@@ -266,14 +266,13 @@ class Observer:
             seconds = self._clock() - started
         return _Watched(outcome, watch, started, seconds, asked, folder or "gone")
 
-    def _rebound(self, before: Mapping[str, object], reached: Reached, size: int) -> set[str]:
+    def _rebound(self, before: Mapping[str, object], reached: Reached, known: frozenset[str]) -> set[str]:
         """The names that now stand for another object than before, or for none."""
         names = self._workspace.names
         keys = reached.keys if reached.complete else before.keys() | names.keys()
         rebound = {key for key in keys if names.get(key, _MISSING) is not before.get(key, _MISSING)}
-        if len(names) - size != sum((key in names) - (key in before) for key in rebound):
-            # Somebody wrote names that no analysis saw: they are those without a label.
-            rebound |= names.keys() - self._workspace.labels.keys()
+        # Somebody may have bound or deleted names that no analysis saw.
+        rebound |= names.keys() ^ known
         return {key for key in rebound if not is_managed(key)}
 
     def _changed(self, rebound: set[str], before: Mapping[str, object], reached: Reached) -> set[str]:

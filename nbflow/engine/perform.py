@@ -6,7 +6,6 @@ What is executed next is not decided here but in `plan.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis import effect_of
@@ -20,6 +19,7 @@ from nbflow.engine.observe import Execution, Observation, Observer, Reached
 from nbflow.engine.record import (
     Maker,
     Seen,
+    adopted_trace,
     bound_before,
     key_of_trace,
     make_trace,
@@ -29,6 +29,7 @@ from nbflow.engine.record import (
 )
 from nbflow.engine.slots import FILE, NAME, is_kept_in_memory, key_of, slot_of
 from nbflow.exceptions import StorageError
+from nbflow.states import Origin
 from nbflow.types import UNBOUND, Entry, Looked, Reach, Slot, Trace
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from nbflow.engine.enact import Executing, Finished, StepRuns
     from nbflow.engine.observe import Observing
     from nbflow.engine.sweep import Sweep
-    from nbflow.states import Origin
 
 _UNSEEN: Final = "unseen"
 """The digest of a slot of which nobody could tell what it held: no later content equals it."""
@@ -120,6 +120,7 @@ class Performer:
         self._workspace = workspace
         self._observer = observer
         self._runs = runs
+        self._unwritten: list[Trace] = []
 
     def first_spent(self, site: Site) -> Step | None:
         """The producer of the first input that is neither live nor stored nor made by a definition."""
@@ -187,12 +188,8 @@ class Performer:
         """
         strangers = frozenset(keys) - self._workspace.labels.keys()
         outputs = self._observer.taken(strangers & self._workspace.names.keys())
-        if not outputs:
-            return
         before = step.trace.outputs if step.trace is not None else ()
-        body = step.body
-        step.trace = Trace(token_hex(16), body.static_key, (), (*before, *outputs), step=step.id)
-        step.ran = body
+        step.trace, step.ran = adopted_trace(step, (*before, *outputs)), step.body
         self._relabel(step, step.trace)
         self._sweep.touch(step)
 
@@ -297,6 +294,8 @@ class Performer:
         for module in _imports(body, later):
             slots += [Slot("module", module), Slot("package", module)]
         outside = self._sweep.outside
+        if step.plain and slots:
+            self._sweep.look_outside(slots)
         known = ((slot, outside.digest(slot)) for slot in slots)
         return tuple(
             # What nobody can tell now compares with nothing later: such a result is never fresh.
@@ -316,19 +315,35 @@ class Performer:
         origin: Origin,
         effects: frozenset[str],
     ) -> Executing:
-        finished = yield from self._runs.execute(step, attempt, origin, self._sweep.judgement(step).causes)
+        causes = () if self._is_own_plain(step, origin) else self._sweep.judgement(step).causes
+        finished = yield from self._runs.execute(step, attempt, origin, causes)
         observation = finished.observation
         if not finished.state.is_completed() or observation is None or not observation.is_whole:
             self._fail(step, finished)
             return finished
         trace = make_trace(Maker(step, finished.run, self._runs.notebook, effects), body, seen, observation)
-        self._commit(step, trace, observation.outcome.captured)
+        if self._is_own_plain(step, origin):
+            self._unwritten.append(trace)
+            self._runs.keep(trace.run, key_of_trace(trace), trace)
+        else:
+            self._commit(step, trace, observation.outcome.captured)
         self._relabel(step, trace)
         step.trace, step.failure = trace, ""
         self._sweep.touch(step)
         if observation.touched_outside:
             self._sweep.look_outside()
         return finished
+
+    @staticmethod
+    def _is_own_plain(step: Step, origin: Origin) -> bool:
+        """Whether the user runs a plain cell, which must cost nothing noticeable."""
+        return step.plain and origin is Origin.CELL
+
+    def write_down(self) -> None:
+        """Store the traces of plain cells that the user ran."""
+        unwritten, self._unwritten = self._unwritten, []
+        for trace in unwritten:
+            self._workspace.store.commit(key_of_trace(trace), trace, {})
 
     def _fail(self, step: Step, finished: Finished) -> None:
         """Without a whole execution the step has no trace, whatever it left behind."""

@@ -96,11 +96,11 @@ class Work:
             step: The step.
             force: Whether its body runs even where an earlier result fits.
         """
+        if step.plain:
+            return (yield from self._run_plain(step))
         self._begin(Origin.CELL, [step] if force else ())
         self._adopt_source(step)
-        if step.plain:
-            self._note(step, (yield from self._performer.execute_plain(step, self._origin)))
-        elif (yield from self.bring(step, named=True)):
+        if (yield from self.bring(step, named=True)):
             if step.trace is not None and step.id not in {*self._executed, *self.action.reused}:
                 self._reuse(step, step.trace)
             self.workspace.settle(self._stand_of(step))
@@ -109,6 +109,13 @@ class Work:
         else:
             self.workspace.give_back_copied()
         return self._finish()
+
+    def _run_plain(self, step: Step) -> Working[Action]:
+        """Run a plain cell as its user does: nothing else is looked at and nothing waits for the disk."""
+        self._reset(Origin.CELL)
+        self._adopt_source(step)
+        self._note(step, (yield from self._performer.execute_plain(step, self._origin)))
+        return self.action
 
     def run_flow(
         self, targets: Collection[Step] | None = None, *, force: bool = False, origin: Origin | None = None
@@ -358,13 +365,21 @@ class Work:
 
     # --- before and after an action ----------------------------------------------------------
 
+    def write_down(self) -> None:
+        """Store what plain cells have made known since the last action of the flow."""
+        self._performer.write_down()
+
     def _begin(self, origin: Origin, forced: Iterable[Step] = ()) -> None:
+        self.write_down()
+        self._reset(origin, forced)
+        self.sweep.look_outside()
+
+    def _reset(self, origin: Origin, forced: Iterable[Step] = ()) -> None:
         self.action = Action()
         self._origin = origin
         self._forced = {step.id for step in forced}
         self._executed.clear()
         self._repeats.clear()
-        self.sweep.look_outside()
         self.workspace.begin()
 
     def _finish(self) -> Action:

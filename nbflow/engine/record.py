@@ -167,6 +167,14 @@ def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
     )
 
 
+def adopted_trace(step: Step, outputs: tuple[Output, ...]) -> Trace:
+    """The trace of the step that stands for what was there before anything was watched.
+
+    No execution made it: it says what the names held when they were first seen, and claims no more.
+    """
+    return Trace(step.id, step.body.static_key, (), outputs, step=step.id)
+
+
 def captured_unit(captured: bytes) -> str:
     """Under what unit captured outputs are kept; an empty string where nothing was shown."""
     return value_digest(captured) if captured else ""

@@ -17,7 +17,7 @@ from nbflow.store.digests import digest
 from nbflow.types import UNBOUND, Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 NAME: Final = "name"
 RANDOM: Final = "random"
@@ -131,13 +131,13 @@ class Outside:
         kind = self._kinds.get(slot.kind)
         return kind.show(slot.locator) if kind else ""
 
-    def look(self) -> tuple[Slot, ...]:
-        """Ask again for everything known so far; return the slots whose content is another."""
+    def look(self, slots: Iterable[Slot] | None = None) -> tuple[Slot, ...]:
+        """Ask again for these slots, by default all known so far; return those that hold another content."""
         changed: list[Slot] = []
-        for slot, before in self._seen.items():
-            now = self._ask(slot)
+        for slot in tuple(self._seen) if slots is None else slots:
+            before, now = self._seen.get(slot), self._ask(slot)
+            self._seen[slot] = now
             if now != before or now is None:
-                self._seen[slot] = now
                 changed.append(slot)
         return tuple(changed)
 

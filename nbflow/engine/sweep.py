@@ -15,6 +15,8 @@ from nbflow.engine.verify import NEVER_RAN, Judge, Judgement, Kinship
 from nbflow.types import Slot, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from nbflow.engine.book import Book, Step
     from nbflow.engine.slots import Outside
 
@@ -98,9 +100,9 @@ class Sweep:
         if place is not None:
             heappush(self._dirty, (place, step.id))
 
-    def look_outside(self) -> None:
-        """Ask the slots outside again and mark the steps that looked at a changed one."""
-        for slot in self.outside.look():
+    def look_outside(self, slots: Iterable[Slot] | None = None) -> None:
+        """Ask slots outside again, by default all, and mark the steps that looked at a changed one."""
+        for slot in self.outside.look(slots):
             for user in self._users.get(slot, ()):
                 self.touch(self.book.steps[user])
 

@@ -14,8 +14,6 @@ from functools import lru_cache
 from inspect import CO_COROUTINE
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from nbflow.engine.drive import calls_user_code
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from types import CodeType, TracebackType
@@ -227,7 +225,6 @@ def _module(part: list[ast.stmt], *, shows: bool) -> ast.AST:
     return ast.Module(part, [])
 
 
-@calls_user_code
 def run_code(code: CodeType, names: dict[str, Any]) -> object:
     """Execute code over names; a coroutine is returned where it awaits something."""
     return eval(code, names)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from nbflow.engine.drive import calls_user_code
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.exceptions import SessionError
-from nbflow.notebook.cells import LimitReachedError, Where, does_wait
+from nbflow.notebook.cells import LimitReachedError, Where, does_wait, run_code
 from nbflow.notebook.outputs import encode
 from nbflow.task_runners.base import TaskCall
 from nbflow.task_runners.inline import InlineTaskRunner
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from nbflow.notebook.cells import Bodies
     from nbflow.notebook.outputs import Screen
     from nbflow.notebook.places import Cell
+
+calls_user_code(run_code)
 
 
 @dataclass

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import time
+import importlib
 from contextlib import ExitStack
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from nbflow.notebook.cells import Bodies, as_call
-from nbflow.notebook.headless import parameters_given
+from nbflow.notebook.asked import Asked
+from nbflow.notebook.cells import as_call
 from nbflow.notebook.magics import FlowMagics
-from nbflow.notebook.outputs import Screen
-from nbflow.notebook.places import Asked
-from nbflow.notebook.saved import SavedNotebook, find_notebook
-from nbflow.notebook.session import Session
-from nbflow.notebook.surroundings import Surroundings
-from nbflow.settings import read_settings
-from nbflow.store.disk import open_store
-from nbflow.store.files import Files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from nbflow.notebook.session import Session
 
 _ATTACHED: Final[dict[int, Attached]] = {}
 
@@ -37,12 +30,17 @@ class Attached:
         self._shell = shell
         self._undo = ExitStack()
         self._asked = Asked("")
-        self.session = open_session(shell)
-        self._undo.callback(self.session.close)
         self._register_magics()
         self._transform_cells()
         self._listen("pre_run_cell", self._before_cell)
         self._listen("post_run_cell", self._after_cell)
+
+    @cached_property
+    def session(self) -> Session:
+        """The session, made when it is first needed: loading the extension costs next to nothing."""
+        made: Session = importlib.import_module("nbflow.notebook.opening").open_session(self._shell)
+        self._undo.callback(made.close)
+        return made
 
     def detach(self) -> None:
         """Leave the shell as it was."""
@@ -50,7 +48,7 @@ class Attached:
 
     def _register_magics(self) -> None:
         manager = self._shell.magics_manager
-        magics = FlowMagics(self._shell, self.session, lambda: self._asked)
+        magics = FlowMagics(self._shell, lambda: self.session, lambda: self._asked)
         kept = {
             (kind, name): manager.magics[kind].get(name)
             for kind, names in magics.magics.items()
@@ -81,7 +79,7 @@ class Attached:
         asks = bool(getattr(getattr(self._shell, "kernel", None), "_allow_stdin", True))
         number = self._shell.execution_count - bool(info.store_history)
         self._asked = Asked(info.raw_cell, _stable_id(info), number, asks)
-        self._guarded(self.session.begin_plain, self._asked)
+        self._guarded(self.session.begin_plain, self._asked, getattr(info, "transformed_cell", None))
 
     def _after_cell(self, result: Any) -> None:
         if result is None or not _is_followed(result.info):
@@ -89,10 +87,10 @@ class Attached:
         error = result.error_before_exec or result.error_in_exec
         self._guarded(self.session.end_plain, error)
 
-    def _guarded(self, step: Callable[[Any], None], argument: Any) -> None:
+    def _guarded(self, step: Callable[..., None], *arguments: Any) -> None:
         """A fault of ours never breaks the user's cell."""
         try:
-            step(argument)
+            step(*arguments)
         except Exception as fault:  # noqa: BLE001 - told in one line
             self.session.forget_what_is_seen()
             why = f"{type(fault).__name__}: {fault}"
@@ -117,39 +115,10 @@ def _put_back(owner: dict[str, Any], name: str, before: Any) -> None:
         owner[name] = before
 
 
-def open_session(shell: Any) -> Session:
-    """A session over a shell's namespace, with the store beside its notebook."""
-    names = shell.user_ns
-    path = find_notebook(names)
-    folder = path.parent if path else Path.cwd()
-    settings = read_settings(folder)
-    home = Path(settings.settings.home).expanduser() if settings.settings.home else folder / ".nbflow"
-    ignored = [str(home), *([str(path)] if path else [])]
-    around = Surroundings(
-        names=names,
-        hidden=frozenset(shell.user_ns_hidden),
-        store=open_store(home, namespace=names),
-        files=Files(ignored),
-        bodies=Bodies(shell),
-        screen=Screen(shell),
-        settings=settings,
-        clock=time.time,
-        sleep=lambda until: time.sleep(max(until - time.time(), 0.0)),
-        saved=SavedNotebook(path) if path else None,
-        notebook=path.name if path else "",
-        home=str(home),
-        given=parameters_given(),
-        forces=bool(os.environ.get("NBFLOW_FORCE")),
-        is_console=not hasattr(shell, "kernel"),
-    )
-    return Session(around)
-
-
-def attach(shell: Any) -> Session:
+def attach(shell: Any) -> None:
     """Attach nbflow to a shell; once only."""
     if id(shell) not in _ATTACHED:
         _ATTACHED[id(shell)] = Attached(shell)
-    return _ATTACHED[id(shell)].session
 
 
 def detach(shell: Any) -> None:

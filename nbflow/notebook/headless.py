@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.exceptions import SessionError
+from nbflow.notebook.parameters import PARAMETERS
 from nbflow.settings import read_settings
 from nbflow.store.disk import open_store
 from nbflow.views.words import cause_words, counted, duration
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from nbflow.store.protocol import RunRecord, Store
 
 NOTEBOOK: Final = "NBFLOW_NOTEBOOK"
-PARAMETERS: Final = "NBFLOW_PARAMETERS"
 _LOAD: Final = "%load_ext nbflow"
 _RAN: Final = "Completed"
 _REUSED: Final = "Cached"
@@ -43,15 +43,6 @@ class Headless:
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     output: Path | None = None
     force: bool = False
-
-
-def parameters_given() -> dict[str, str]:
-    """The parameters that the one who started this kernel has given, as texts."""
-    try:
-        given: dict[str, str] = json.loads(os.environ.get(PARAMETERS, "{}"))
-    except ValueError:
-        return {}
-    return {str(name): str(value) for name, value in given.items()}
 
 
 def run_notebook(asked: Headless, say: Callable[[str], object] = print) -> int:

@@ -10,8 +10,8 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from nbflow import options
 from nbflow.exceptions import NbflowError
 from nbflow.notebook import commands
+from nbflow.notebook.asked import Asked
 from nbflow.notebook.cells import read_header, users_part
-from nbflow.notebook.places import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,11 +25,11 @@ class FlowMagics(Magics):
 
     Args:
         shell: The IPython shell.
-        session: The session.
+        session: Gives the session.
         asked: The cell that is running.
     """
 
-    def __init__(self, shell: Any, session: Session, asked: Callable[[], Asked]) -> None:
+    def __init__(self, shell: Any, session: Callable[[], Session], asked: Callable[[], Asked]) -> None:
         super().__init__(shell)
         self._session = session
         self._asked = asked
@@ -51,7 +51,7 @@ class FlowMagics(Magics):
     def flow(self, line: str) -> Any:
         """Show and run the flow."""
         try:
-            return commands.perform(self._session, line)
+            return commands.perform(self._session(), line)
         except NbflowError as error:
             raise UsageError(str(error)) from None
 
@@ -61,26 +61,26 @@ class FlowMagics(Magics):
         header, whole = read_header(text), read_header(asked.text)
         if header is None or whole is None or header.body.rstrip() != whole.body.rstrip():
             asked = Asked(text, number=asked.number, asks=asked.asks)
-        waits = header is not None and self._session.has_to_wait(header.body)
+        waits = header is not None and self._session().has_to_wait(header.body)
         return self._run_waiting(asked) if waits else self._run(asked)
 
     def _run(self, asked: Asked) -> None:
         __tracebackhide__ = True
         try:
-            self._session.perform(self._session.run_header(asked))
+            self._session().perform(self._session().run_header(asked))
         except BaseException as error:  # noqa: BLE001 - raised again as the user shall see it
             raise self._for_the_user(error) from error.__cause__
 
     async def _run_waiting(self, asked: Asked) -> None:
         __tracebackhide__ = True
         try:
-            await self._session.perform_waiting(self._session.run_header(asked))
+            await self._session().perform_waiting(self._session().run_header(asked))
         except BaseException as error:  # noqa: BLE001 - raised again as the user shall see it
             raise self._for_the_user(error) from error.__cause__
 
     def _for_the_user(self, error: BaseException) -> BaseException:
         """Our own errors in one line; the user's with the traceback of the user's lines alone."""
-        if isinstance(error, NbflowError) and not self._session.is_raised_by_body(error):
+        if isinstance(error, NbflowError) and not self._session().is_raised_by_body(error):
             return UsageError(str(error))
         render_only_users_part(error, self.shell)
         return error

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
+import json
+import os
+from typing import Any, Final
 
 from nbflow.exceptions import OptionError
+
+PARAMETERS: Final = "NBFLOW_PARAMETERS"
+"""The environment variable by which whoever starts a kernel gives parameters, as JSON."""
 
 
 def defaults_of(source: str) -> dict[str, object]:
@@ -52,3 +57,12 @@ def as_default(name: str, text: str, default: object) -> object:
     if default is None or type(given) is type(default):
         return given
     raise OptionError(f"parameter {name} takes {type(default).__name__}, and {text!r} is none")
+
+
+def parameters_given() -> dict[str, str]:
+    """The parameters that the one who started this kernel has given, as texts."""
+    try:
+        given: dict[str, str] = json.loads(os.environ.get(PARAMETERS, "{}"))
+    except ValueError:
+        return {}
+    return {str(name): str(value) for name, value in given.items()}

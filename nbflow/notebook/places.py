@@ -15,29 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from nbflow.engine.book import Body, Book
+    from nbflow.notebook.asked import Asked
     from nbflow.notebook.saved import SavedCell, SavedNotebook
 
 KERNEL: Final = "kernel"
 """The step that stands for whatever the namespace held before nbflow watched."""
 
 _NO_OPTIONS: Final = TaskOptions()
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A cell that the user runs.
-
-    Args:
-        text: The whole cell.
-        id: What the front end calls it; empty where it sends nothing.
-        number: Its execution count.
-        asks: Whether somebody is there who could answer a question.
-    """
-
-    text: str
-    id: str = ""
-    number: int | None = None
-    asks: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -87,8 +71,12 @@ class Places:
     _last: str = ""
     _in_file: set[str] = field(default_factory=set[str])
 
-    def take(self, asked: Asked) -> Cell:
+    def take(self, asked: Asked, source: str | None = None) -> Cell:
         """The cell that is run, as a step at its place with the body that it has now.
+
+        Args:
+            asked: The cell.
+            source: Its body as plain Python, where that is known already.
 
         Raises:
             OptionError: If its header makes no sense.
@@ -96,7 +84,7 @@ class Places:
         """
         header = read_header(asked.text)
         options = read_options(header.options) if header else _NO_OPTIONS
-        body = read_body(self.transform(header.body if header else asked.text))
+        body = read_body(source or self.transform(header.body if header else asked.text))
         self.follow_file()
         id = self._id_of(asked, options, body)
         cell = self.cells.get(id) or self._new(id, asked.text, body)

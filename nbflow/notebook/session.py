@@ -22,7 +22,7 @@ from nbflow.notebook.cells import does_wait, is_only_ours, read_header
 from nbflow.notebook.execution import Executor
 from nbflow.notebook.outputs import decode
 from nbflow.notebook.parameters import as_default, defaults_of
-from nbflow.notebook.places import KERNEL, Asked, Cell, Places
+from nbflow.notebook.places import KERNEL, Cell, Places
 from nbflow.notebook.report import Report
 from nbflow.states import Origin
 from nbflow.types import Hold, Licence, Snapshot, Trace
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nbflow.engine.drive import Entered
     from nbflow.engine.observe import Execution
     from nbflow.engine.plan import Action, Working
+    from nbflow.notebook.asked import Asked
     from nbflow.notebook.surroundings import Surroundings
 
 
@@ -99,26 +100,31 @@ class Session:
 
     def _make_kernel_step(self) -> None:
         """Names from before nbflow watched are what this step has made."""
-        body = read_body("")
-        trace = Trace(KERNEL, body.static_key, (), (), step=KERNEL)
-        step = Step(KERNEL, "earlier cells", body, Licence.USER, plain=True, ran=body, trace=trace)
+        step = Step(KERNEL, "earlier cells", read_body(""), Licence.USER, plain=True)
         self.book.insert(step, 0)
+        self.work.adopt(step, ())
         self._adopt_strangers()
 
     def close(self) -> None:
         """End the session: what is in memory stays valid."""
         self._pending = None
+        self.work.write_down()
         self.around.store.close()
 
     # --- plain cells, which IPython runs -------------------------------------------------------
 
-    def begin_plain(self, asked: Asked) -> None:
-        """Follow a plain cell that is about to run; a fault of ours leaves it unfollowed."""
+    def begin_plain(self, asked: Asked, source: str | None = None) -> None:
+        """Follow a plain cell that is about to run.
+
+        Args:
+            asked: The cell.
+            source: It as plain Python, where that is known already.
+        """
         self._pending = None
         if is_only_ours(asked.text) or read_header(asked.text) is not None:
             return
         try:
-            cell = self.places.take(asked)
+            cell = self.places.take(asked, source)
         except CellSyntaxError:
             return
         self.trunk.runs.number = 0
@@ -163,6 +169,8 @@ class Session:
     def _after_plain(self, cell: Cell) -> None:
         if self.auto:
             self.perform(self.run_auto())
+        if next(self.places.tasks(), None) is None:
+            return
         line = self.report.stale_mention(cell)
         if line:
             self.around.screen.say(line)
@@ -445,11 +453,12 @@ class Session:
 
     def refresh_badges(self, but: Cell | None = None) -> None:
         """Update the badges on the screen that say something else now."""
-        if not self.around.screen.can_update:
+        badged = [cell for cell in self.places.tasks() if cell.badge and cell is not but]
+        if not badged or not self.around.screen.can_update:
             return
         self.trunk.sweep.look_outside()
-        for cell in self.places.tasks():
-            if cell.badge and cell is not but and self.report.badge_has_changed(cell):
+        for cell in badged:
+            if self.report.badge_has_changed(cell):
                 self.around.screen.show(self.report.badge(cell), cell.badge, updates=True)
 
     def has_to_wait(self, body: str) -> bool:

@@ -1,0 +1,22 @@
+"""A cell that the user runs, as the front end sent it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A cell that the user runs.
+
+    Args:
+        text: The whole cell.
+        id: What the front end calls it; empty where it sends nothing.
+        number: Its execution count.
+        asks: Whether somebody is there who could answer a question.
+    """
+
+    text: str
+    id: str = ""
+    number: int | None = None
+    asks: bool = True

@@ -1,0 +1,46 @@
+"""Opening a session over an IPython shell: its store, its settings, its notebook's file."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from nbflow.notebook.cells import Bodies
+from nbflow.notebook.outputs import Screen
+from nbflow.notebook.parameters import parameters_given
+from nbflow.notebook.saved import SavedNotebook, find_notebook
+from nbflow.notebook.session import Session
+from nbflow.notebook.surroundings import Surroundings
+from nbflow.settings import read_settings
+from nbflow.store.disk import open_store
+from nbflow.store.files import Files
+
+
+def open_session(shell: Any) -> Session:
+    """A session over a shell's namespace, with the store beside its notebook."""
+    names = shell.user_ns
+    path = find_notebook(names)
+    folder = path.parent if path else Path.cwd()
+    settings = read_settings(folder)
+    home = Path(settings.settings.home).expanduser() if settings.settings.home else folder / ".nbflow"
+    ignored = [str(home), *([str(path)] if path else [])]
+    around = Surroundings(
+        names=names,
+        hidden=frozenset(shell.user_ns_hidden),
+        store=open_store(home, namespace=names),
+        files=Files(ignored),
+        bodies=Bodies(shell),
+        screen=Screen(shell),
+        settings=settings,
+        clock=time.time,
+        sleep=lambda until: time.sleep(max(until - time.time(), 0.0)),
+        saved=SavedNotebook(path) if path else None,
+        notebook=path.name if path else "",
+        home=str(home),
+        given=parameters_given(),
+        forces=bool(os.environ.get("NBFLOW_FORCE")),
+        is_console=not hasattr(shell, "kernel"),
+    )
+    return Session(around)
