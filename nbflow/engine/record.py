@@ -6,8 +6,9 @@ have seen (invariant I1).
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
-from secrets import token_hex
+from random import Random
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis import changes_outside
@@ -34,7 +35,15 @@ def new_id(at: float) -> str:
     Args:
         at: When it is made, seconds since the epoch.
     """
-    return f"{int(at * 1e6):016x}{token_hex(8)}"
+    return f"{int(at * 1e6):016x}{_chance.getrandbits(64):016x}"
+
+
+_chance: Final = Random(os.urandom(16))
+"""Where identifiers come from: one question to the system, not one a run."""
+
+if hasattr(os, "register_at_fork"):
+    # A child must not give the identifiers that its parent gives.
+    os.register_at_fork(after_in_child=lambda: _chance.seed(os.urandom(16)))
 
 
 @dataclass(frozen=True, slots=True)
