@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbflow.store.formats import Formats
-from nbflow.store.memory import MemoryStore, code_digest
+from nbflow.store.memory import BUDGET, MemoryStore, code_digest
 from nbflow.testing import Notebook
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ def opened(
     return notebook, cells
 
 
-def kept() -> Callable[[dict[str, object]], MemoryStore]:
-    """A store in memory that outlives restarts, as one on disk does."""
+def kept(budget: int = BUDGET) -> Callable[[dict[str, object]], MemoryStore]:
+    """A store in memory that outlives restarts, as one on disk does, with room for so many bytes."""
     stores: list[MemoryStore] = []
 
     def open_again(names: dict[str, object]) -> MemoryStore:
         if not stores:
-            stores.append(MemoryStore(names))
+            stores.append(MemoryStore(names, budget=budget))
         stores[0]._formats = Formats(names, code_digest)
         return stores[0]
 

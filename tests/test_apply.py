@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nbflow.engine.apply import Label, Workspace
+from nbflow.engine.apply import Label, Workspace, next_copy
 from nbflow.engine.bind import Version
 from nbflow.store.digests import unit_digest
 from nbflow.store.memory import MemoryStore
@@ -29,8 +29,9 @@ class Desk:
             key: Output(Slot("name", key), looks[key].digest, unit or looks[key].digest, keys) for key in keys
         }
         versions = {key: Version(step, output) for key, output in outputs.items()}
+        copy = next_copy()
         for key, version in versions.items():
-            self.workspace.label(key, Label(looks[key].digest, looks[key].memory, version))
+            self.workspace.label(key, Label(looks[key].digest, looks[key].memory, version, copy=copy))
         if stored:
             self.store.put(next(iter(outputs.values())).unit, tuple(self.names[key] for key in keys))
         return versions
@@ -148,6 +149,52 @@ class TestPlacing:
         assert desk.workspace.is_available(versions)
         desk.workspace.prune(set)
         assert not desk.workspace.is_available(versions)
+
+    def test_two_copies_of_a_unit_are_not_mixed(self) -> None:
+        """What is left of the one and what is left of the other make no unit."""
+        first, second = [1], [1]
+        desk = Desk(a=first, b=first)
+        versions = desk.make("a", "b", stored=False)
+        desk.rebind(a=[0])
+        desk.names.update(a=second, b=second)
+        assert desk.make("a", "b", stored=False) == versions
+        desk.workspace.label("a", None)
+        assert not desk.workspace.is_available(versions)
+        assert not desk.workspace.place(versions)
+        assert desk.workspace.is_available({"a": versions["a"]})
+
+    def private(self) -> tuple[Desk, dict[str, Version]]:
+        """Two names that hold a copy of which only is known that nobody else shares its memory."""
+        inner = [1]
+        desk = Desk(a=inner, b=inner, z=None)
+        versions = desk.make("a", "b", stored=False)
+        desk.rebind(z=inner)
+        assert desk.workspace.place(versions)
+        desk.workspace.prune(set)
+        assert desk.workspace.labels["a"].is_private
+        return desk, versions
+
+    def test_a_kept_object_that_another_name_came_to_hold_is_not_given_away(self) -> None:
+        """A body bound it to another name before its own one lost it."""
+        desk, versions = self.private()
+        for key in "ab":
+            desk.names["z"] = desk.names.pop(key)
+            desk.workspace.let_go(key, desk.names["z"], may_have_changed=True)
+            desk.workspace.label(key, None)
+        desk.workspace.label("z", None)
+        desk.workspace.ensure("z")
+        assert desk.workspace.place(versions)
+        assert desk.names["a"] is desk.names["b"] is not desk.names["z"]
+
+    def test_a_kept_object_is_spent_with_its_partner(self) -> None:
+        """Also where it was kept before anybody looked what memory the two share."""
+        desk, versions = self.private()
+        desk.rebind(a=[0])
+        memory = desk.workspace.look("b").memory
+        desk.workspace.refine("b", memory)
+        assert desk.workspace.is_available(versions)
+        desk.workspace.spend(memory)
+        assert not desk.workspace.is_available({"a": versions["a"]})
 
     def test_unbinding(self) -> None:
         """A name that is not there stays away; an unstored object can come back."""

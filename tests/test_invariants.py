@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import threading
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import nbflow
@@ -27,6 +27,7 @@ from nbflow.engine.sweep import Sweep
 from nbflow.states import state_of
 from nbflow.store.digests import unit_digest
 from nbflow.store.disk import DiskStore
+from nbflow.store.memory import BUDGET
 from nbflow.store.watching import unwatched
 from nbflow.testing import Notebook, executed
 from nbflow.types import Cause, Hold, Verdict
@@ -136,10 +137,14 @@ class TestADigestBelongsToAContent:
     @given(
         SEEDS,
         st.sampled_from([("alias",), ("mutate", "fail"), ("alias", "restart", "hold"), ("all", "order")]),
+        st.sampled_from([BUDGET, 0]),
     )
-    def test_labels_tell_the_truth(self, seed: int, features: tuple[str, ...]) -> None:
+    @example(1255596291, ("alias", "restart", "hold"), BUDGET)
+    @example(5000720, ("alias",), 0)
+    @example(5000930, ("alias",), 0)
+    def test_labels_tell_the_truth(self, seed: int, features: tuple[str, ...], budget: int) -> None:
         """Each name's object has the digest of its label, and the sharing of its version's unit."""
-        with game_of(seed, features) as game:
+        with game_of(seed, features, budget) as game:
             for _ in range(8):
                 game.act()
                 if any(step.failure for step in game.notebook.book):
@@ -149,8 +154,12 @@ class TestADigestBelongsToAContent:
     def check(self, workspace: Workspace) -> None:
         """Compare every label with the live objects."""
         units: dict[tuple[object, ...], dict[str, object]] = {}
+        looks = {key: workspace.look(key) for key in workspace.labels}
+        for key, other in combinations(looks, 2):
+            apart = looks[key].memory.isdisjoint(looks[other].memory)
+            assert apart or other in workspace.group(key), (key, other)
         for key, label in workspace.labels.items():
-            assert workspace.look(key).digest == label.digest, key
+            assert looks[key].digest == label.digest, key
             if label.version is not None:
                 assert label.version.output.digest == label.digest, key
                 units.setdefault(label.version.unit, {})[key] = workspace.get(key)
@@ -165,6 +174,15 @@ class TestADigestBelongsToAContent:
         change(notebook, cells[4], "x = len(c)\n1 / 0")
         assert change(notebook, cells[2], "c.append(9)\nn = len(b[1])").executed == [cells[2]]
         assert notebook.names["n"] == 2
+
+    def test_a_unit_made_anew_is_not_mixed_with_the_object_of_before(self) -> None:
+        """An object goes back to its name only together with all who hold the unit."""
+        notebook, cells = opened("k = 0", "b = [0]", "c = [3]", "b = c\nn = k", plain=(0, 1))
+        notebook.run(cells[1])
+        change(notebook, cells[0], "k = 1")
+        assert notebook.run(cells[3]).executed == [cells[3]]
+        assert notebook.names["b"] is notebook.names["c"]
+        assert verdicts(notebook) == ["fresh"] * 4
 
     def test_two_names_come_back_as_one_object(self) -> None:
         """From one copy."""

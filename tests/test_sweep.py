@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from nbflow.engine.slots import slot_of
 from nbflow.engine.sweep import Sweep
+from nbflow.store.memory import BUDGET
 from nbflow.testing import Notebook
 from nbflow.types import NO_REACH, Verdict
 from tests.cells import change, kept, opened, verdicts
@@ -38,13 +39,13 @@ MIXES = (
 
 
 @contextmanager
-def game_of(seed: int, features: tuple[str, ...]) -> Iterator[Game]:
+def game_of(seed: int, features: tuple[str, ...], budget: int = BUDGET) -> Iterator[Game]:
     """A random notebook in a folder of its own; the process is left as it was found."""
     start, path, bytecode = Path.cwd(), list(sys.path), sys.dont_write_bytecode
     with TemporaryDirectory(prefix="nbflow-law-") as folder:
         sys.dont_write_bytecode = True
         try:
-            yield Game(Random(seed), features, Path(folder) / "game", lambda: Notebook(store=kept()))
+            yield Game(Random(seed), features, Path(folder) / "game", lambda: Notebook(store=kept(budget)))
         finally:
             os.chdir(start)
             sys.path[:] = path

@@ -7,7 +7,7 @@ them, and lets the right versions stand when an action ends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +29,7 @@ _MISSING: Final = object()
 _CACHED: Final = type(lru_cache(int))
 _NO_MEMORY: Final[frozenset[int]] = frozenset()
 _private_tokens = count(-1, -1)
+_copies = count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,14 @@ class Label:
         memory: Identity tokens of the mutable memory reachable from it.
         version: The version that it is; None for what a failed body left.
         code: Names of the local classes and functions inside the value.
+        copy: Which copy of its version's unit it is part of; the names of one unit are of one copy.
     """
 
     digest: str
     memory: frozenset[int] = _NO_MEMORY
     version: Version | None = None
     code: frozenset[str] = frozenset()
+    copy: int = 0
 
     @property
     def is_private(self) -> bool:
@@ -56,6 +59,11 @@ class Label:
         return bool(self.memory) and min(self.memory) < 0
 
 
+def next_copy() -> int:
+    """A number for the names that one execution makes, or that are put back together, see `Label.copy`."""
+    return next(_copies)
+
+
 def is_local_module(output: Output) -> bool:
     """Whether it is a module of the user's, whose state no store can put back."""
     return output.sort == "module" and bool(output.reach.parts)
@@ -63,11 +71,20 @@ def is_local_module(output: Output) -> bool:
 
 @dataclass(slots=True)
 class _Held:
-    """Live objects of a unit that is not stored and whose names hold something else now."""
+    """Live objects of one copy of a unit that is not stored and whose names hold something else now."""
 
-    values: dict[str, object]
-    memory: frozenset[int]
-    code: frozenset[str] = frozenset()
+    copy: int
+    values: dict[str, object] = field(default_factory=dict[str, object])
+    labels: dict[str, Label] = field(default_factory=dict[str, Label])
+
+    @property
+    def memory(self) -> frozenset[int]:
+        """Identity tokens of the mutable memory reachable from them."""
+        return _NO_MEMORY.union(*(label.memory for label in self.labels.values()))
+
+    def contains(self, code: str) -> bool:
+        """Whether an instance of a local class is among them or inside them."""
+        return any(code in label.code for label in self.labels.values())
 
 
 class Workspace:
@@ -82,11 +99,12 @@ class Workspace:
         self.names = names
         self.store = store
         self.labels: dict[str, Label] = {}
-        self._held: dict[str, _Held] = {}
+        self._held: dict[tuple[str, tuple[str, ...]], _Held] = {}
         self._sharers: dict[int, set[str]] = {}
         self._saved: dict[str, tuple[object, Label | None]] = {}
         self.moved: set[str] = set()
         self._spent: set[int] = set()
+        self._found: dict[int, frozenset[int]] = {}
         self._nameless: dict[int, tuple[object, str]] = {}
         self.lost: set[str] = set()
 
@@ -171,7 +189,7 @@ class Workspace:
                 self.spend(label.memory)
                 self.note(key)
                 self.label(key, replace(label, version=None))
-        for unit in [unit for unit, held in self._held.items() if code in held.code]:
+        for unit in [unit for unit, held in self._held.items() if held.contains(code)]:
             del self._held[unit]
 
     def label(self, key: str, label: Label | None) -> None:
@@ -192,24 +210,26 @@ class Workspace:
         label = self.labels.get(key)
         return label is not None and version.is_same(label.version)
 
+    def holds_together(self, versions: Mapping[str, Version]) -> bool:
+        """Whether the keys hold these versions of one unit, all of them of one copy."""
+        held = all(self.holds(key, version) for key, version in versions.items())
+        return held and len({self.labels[key].copy for key in versions}) == 1
+
     def place(self, versions: Mapping[str, Version]) -> bool:
         """Put the members of one unit back together; False where the unit is spent.
 
-        Nothing is done where every name holds its version and shares memory with no name
-        outside the unit.
+        Nothing is done where every name holds its version, of one copy, and shares memory with
+        no name outside the unit.
         """
         keys = versions.keys()
-        if all(self.holds(key, version) for key, version in versions.items()):
-            if all(self.group(key) <= keys for key in keys):
-                return True
-            values = self._copy_of_live(versions)
-        else:
-            values = self._fetch(versions)
-        if values is None:
+        if self.holds_together(versions) and all(self.group(key) <= keys for key in keys):
+            return True
+        fetched = self._fetch(versions)
+        if fetched is None:
             return False
-        token = frozenset((next(_private_tokens),))
-        for key, version in versions.items():
-            self._bind(key, values[key], Label(version.output.digest, token, version))
+        copy = next_copy()
+        for key, (value, label) in fetched.items():
+            self._bind(key, value, replace(label, version=versions[key], copy=copy))
         return True
 
     def unbind(self, key: str) -> None:
@@ -230,32 +250,41 @@ class Workspace:
             self.names[key] = value
         self.label(key, label)
 
-    def _copy_of_live(self, versions: Mapping[str, Version]) -> dict[str, object] | None:
+    def _fetch(self, versions: Mapping[str, Version]) -> Mapping[str, tuple[object, Label]] | None:
+        """These members: their kept objects where nobody else has them, else a private copy."""
         if self.is_stored(versions):
-            return self._load(versions)
-        return self._copied({key: self.get(key) for key in versions})
-
-    def _fetch(self, versions: Mapping[str, Version]) -> dict[str, object] | None:
-        """A private copy of these members, or their live objects where nobody else has them."""
-        unit = next(iter(versions.values())).output.unit
-        held = self._held.get(unit)
-        if self.is_stored(versions):
-            return self._load(versions)
-        live = {
-            key: self.names[key]
-            for key, version in versions.items()
-            if self.holds(key, version) and key in self.names
-        }
-        values = {**(held.values if held else {}), **live}
-        if not values.keys() >= versions.keys():
+            values = self._load(versions)
+        elif (kept := self._take_kept(versions)) is not None:
+            return kept
+        else:
+            live = self._of_one_copy(versions)
+            values = self._copied(live) if live is not None else None
+        if values is None:
             return None
-        if live or any(self._is_shared(token, versions) for token in (held.memory if held else ())):
-            return self._copied({key: values[key] for key in versions})
-        self._held.pop(unit, None)
-        return {key: values[key] for key in versions}
+        token = frozenset((next(_private_tokens),))
+        return {key: (values[key], Label(version.output.digest, token)) for key, version in versions.items()}
 
-    def _is_shared(self, token: int, versions: Mapping[str, Version]) -> bool:
-        return bool(self._sharers.get(token, set()) - versions.keys())
+    def _take_kept(self, versions: Mapping[str, Version]) -> Mapping[str, tuple[object, Label]] | None:
+        unit = _unit_of(versions)
+        held = self._held.get(unit)
+        if held is None or not held.values.keys() >= versions.keys() or self._is_shared(held, versions):
+            return None
+        del self._held[unit]
+        found = ((key, held.values[key], held.labels[key]) for key in versions)
+        return {key: (value, self._refined(value, label)) for key, value, label in found}
+
+    def _of_one_copy(self, versions: Mapping[str, Version]) -> dict[str, object] | None:
+        """The live and kept objects of these members that are of one copy; None where none is whole."""
+        held = self._held.get(_unit_of(versions))
+        copies = {held.copy: dict(held.values)} if held is not None else {}
+        for key, version in versions.items():
+            if self.holds(key, version) and key in self:
+                copies.setdefault(self.labels[key].copy, {})[key] = self.get(key)
+        whole = (values for values in copies.values() if values.keys() >= versions.keys())
+        return next(({key: values[key] for key in versions} for values in whole), None)
+
+    def _is_shared(self, held: _Held, versions: Mapping[str, Version]) -> bool:
+        return any(self._sharers.get(token, set()) - versions.keys() for token in self._real(held.memory))
 
     def _copied(self, values: dict[str, object]) -> dict[str, object] | None:
         keys = sorted(values)
@@ -287,11 +316,7 @@ class Workspace:
 
     def is_available(self, versions: Mapping[str, Version]) -> bool:
         """Whether `place` would succeed, as far as can be told without loading."""
-        if self.is_stored(versions):
-            return True
-        held = self._held.get(next(iter(versions.values())).output.unit)
-        kept = held.values.keys() if held else ()
-        return all(key in kept or self.holds(key, version) for key, version in versions.items())
+        return self.is_stored(versions) or self._of_one_copy(versions) is not None
 
     def _keep(self, key: str) -> None:
         """Keep the object of a key that is about to hold another one, if nothing else has it."""
@@ -300,13 +325,18 @@ class Workspace:
             self.keep(key, self.get(key), label)
 
     def keep(self, key: str, value: object, label: Label) -> None:
-        """Keep a live object whose version is not stored; one that reaches no memory is kept unasked."""
+        """Keep a live object whose version is not stored; of one copy only, and rather of a whole one.
+
+        One that reaches no memory is kept unasked: asking the store takes longer.
+        """
         if label.version is None or (label.memory and self.is_stored({key: label.version})):
             return
-        held = self._held.setdefault(label.version.output.unit, _Held({}, _NO_MEMORY))
-        held.values[key] = value
-        held.memory |= label.memory
-        held.code |= label.code
+        unit = _unit_of({key: label.version})
+        held = self._held.get(unit)
+        if held is None or (held.copy != label.copy and not held.values.keys() >= set(unit[1])):
+            held = self._held[unit] = _Held(label.copy)
+        if held.copy == label.copy:
+            held.values[key], held.labels[key] = value, label
 
     def let_go(self, key: str, value: object, *, may_have_changed: bool) -> None:
         """Keep an object that lost its name, if it still is the version that the key held; else spend it."""
@@ -316,7 +346,7 @@ class Workspace:
         if now is not None and (moved or now.digest != label.digest):
             self.spend(label.memory | now.memory)
         else:
-            self.keep(key, value, label)
+            self.keep(key, value, replace(label, memory=now.memory) if now is not None else label)
 
     def ensure(self, keys: Iterable[str]) -> None:
         """Give a label to what stands under these keys without one."""
@@ -330,6 +360,8 @@ class Workspace:
         before = self.labels[key]
         after = replace(before, memory=memory)
         self.label(key, after)
+        for token in before.memory if before.is_private else ():
+            self._found[token] = self._found.get(token, _NO_MEMORY) | memory
         saved, label = self._saved.get(key, (_MISSING, None))
         if label == before and saved is self.names.get(key):
             self._saved[key] = (saved, after)
@@ -338,8 +370,12 @@ class Workspace:
         """Note that the objects behind these tokens changed: they stand for no version any more."""
         tokens = frozenset(memory)
         self._spent |= tokens
-        for unit in [unit for unit, held in self._held.items() if held.memory & tokens]:
+        for unit in [unit for unit, held in self._held.items() if self._real(held.memory) & tokens]:
             del self._held[unit]
+
+    def _real(self, memory: frozenset[int]) -> frozenset[int]:
+        """With what was found, when one of its copy was looked at, of what was only known to be private."""
+        return memory.union(*(self._found[token] for token in memory if token in self._found))
 
     def prune(self, needed: Callable[[], Collection[str]]) -> None:
         """Let go of the live objects whose unit no step is bound to."""
@@ -349,10 +385,12 @@ class Workspace:
             known = self._nameless.items()
             self._nameless = {key: value for key, value in known if value[1] in tokens or key in live}
         if not self._held:
+            self._found.clear()
             return
         units = needed()
-        for unit in [unit for unit in self._held if unit not in units]:
-            del self._held[unit]
+        self._held = {unit: held for unit, held in self._held.items() if unit[0] in units}
+        kept = _NO_MEMORY.union(*(held.memory for held in self._held.values()))
+        self._found = {token: memory for token, memory in self._found.items() if token in kept}
 
     def begin(self) -> None:
         """Start an action: what keys hold from here on can be given back by `settle`."""
@@ -361,7 +399,7 @@ class Workspace:
 
     def settle(self, stand: Mapping[str, Version | None]) -> None:
         """End an action: these keys hold these versions, all others what they held before it."""
-        self.give_back_copied()
+        self._give_back_copied()
         self._give_back({key: saved for key, saved in self._saved.items() if key not in stand})
         for key, version in stand.items():
             if version is None:
@@ -369,14 +407,38 @@ class Workspace:
         for versions in _by_unit(stand):
             if not all(self.holds(key, version) for key, version in versions.items()):
                 self.place(self._with_holders(versions))
+        self._unite()
 
     def give_back_copied(self) -> None:
-        """Where a name holds a mere copy of what it held before this action, it gets that object back."""
-        saved = {
-            key: (value, label) for key, (value, label) in self._saved.items() if label and label.version
-        }
-        labels = {key: self.labels[key].version for key in saved if key in self.labels}
-        self._give_back({k: saved[k] for k, v in labels.items() if v and v.is_same(saved[k][1].version)})
+        """End an action that failed: names that hold a mere copy of what they held get that object back."""
+        self._give_back_copied()
+        self._unite()
+
+    def _give_back_copied(self) -> None:
+        saved = {key: label for key, (_, label) in self._saved.items() if label and label.version}
+        copied = {key: label.version for key, label in saved.items() if self._is_copy_of(key, label)}
+        for versions in _by_unit(copied):
+            # All who hold the unit or none: an object of before belongs to no copy that was made since.
+            after = [(saved if key in versions else self.labels)[key] for key in self._with_holders(versions)]
+            if len({label.copy for label in after}) == 1 and not any(map(self._is_spent, after)):
+                self._give_back({key: self._saved[key] for key in versions})
+
+    def _is_copy_of(self, key: str, label: Label) -> bool:
+        now = self.labels.get(key)
+        return now is not None and now.version is not None and now.version.is_same(label.version)
+
+    def _is_spent(self, label: Label) -> bool:
+        return bool(self._real(label.memory) & self._spent)
+
+    def _unite(self) -> None:
+        """The names that hold a unit hold one copy of it; where none can be had they hold it no more."""
+        labels = {key: self.labels[key].version for key in self._saved if key in self.labels}
+        for versions in _by_unit(labels):
+            whole = self._with_holders(versions)
+            if self.holds_together(whole) or self.place(whole):
+                continue
+            for key in whole:
+                self.label(key, replace(self.labels[key], version=None))
 
     def _with_holders(self, versions: Mapping[str, Version]) -> Mapping[str, Version]:
         """With the names that hold members of the unit already: a unit is one copy, never mixed."""
@@ -389,17 +451,28 @@ class Workspace:
         for key, (value, label) in saved.items():
             if label is None or value is _MISSING:
                 self.unbind(key)
-            elif label.memory & self._spent:
+            elif self._is_spent(label):
                 changed[key] = label.version
             elif self.labels.get(key) != label or not self._is_live(key, value):
-                self._bind(key, value, label)
+                self._bind(key, value, self._refined(value, label))
         for versions in _by_unit(changed):
             # Members of one unit come back together, else they would no longer share memory.
             if not all(self.holds(key, version) for key, version in versions.items()):
-                self.place(versions)
+                self.place(self._with_holders(versions))
+
+    def _refined(self, value: object, label: Label) -> Label:
+        """With what the value really reaches, where that was found of others of its copy."""
+        if not label.is_private or label.memory.isdisjoint(self._found):
+            return label
+        return replace(label, memory=self.look_at(value).memory)
 
     def _is_live(self, key: str, value: object) -> bool:
         return key in GENERATORS or self.names.get(key, _MISSING) is value
+
+
+def _unit_of(versions: Mapping[str, Version]) -> tuple[str, tuple[str, ...]]:
+    output = next(iter(versions.values())).output
+    return output.unit, output.members
 
 
 def _by_unit(stand: Mapping[str, Version | None]) -> list[dict[str, Version]]:

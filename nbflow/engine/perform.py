@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis import effect_of
-from nbflow.engine.apply import Label, Workspace, is_local_module
+from nbflow.engine.apply import Label, Workspace, is_local_module, next_copy
 from nbflow.engine.bind import Version, View
 from nbflow.engine.book import definition_body
 from nbflow.engine.effects import Ended, Outcome
@@ -231,7 +231,7 @@ class Performer:
     def _is_live_and_whole(self, versions: Mapping[str, Version]) -> bool:
         """Whether the names hold the whole unit, not stored yet."""
         output = next(iter(versions.values())).output
-        held = all(self._workspace.holds(key, version) for key, version in versions.items())
+        held = self._workspace.holds_together(versions)
         return held and len(versions) == len(output.members) and not self._workspace.store.has(output.unit)
 
     def _live_reach(self, slot: Slot) -> Reach | None:
@@ -363,6 +363,7 @@ class Performer:
         self._runs.keep(trace.run, key, trace)
 
     def _relabel(self, step: Step, trace: Trace) -> None:
+        copy = next_copy()
         for output in trace.outputs:
             if not is_kept_in_memory(output.slot):
                 continue
@@ -373,4 +374,4 @@ class Performer:
             else:
                 label = self._workspace.labels[key]
                 version = Version(step.id, output)
-                self._workspace.label(key, Label(output.digest, label.memory, version, label.code))
+                self._workspace.label(key, Label(output.digest, label.memory, version, label.code, copy))
