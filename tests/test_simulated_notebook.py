@@ -168,6 +168,26 @@ class TestCode:
         assert notebook.flow().executed == cells[1:]
         assert notebook.names["y"] == 2
 
+    BOX = "class Box:\n    def __init__(self, item): self.item = item"
+
+    def test_an_instance_that_was_put_back_is_none_of_a_class_made_anew(self) -> None:
+        """The same source makes another class, as plain Python does; the instance is built again."""
+        notebook, cells = opened(self.BOX, "m = Box(1)", "n = m.item", "m = 3", plain=(0,))
+        notebook.run(cells[1])
+        notebook.run(cells[0])
+        assert change(notebook, cells[2], "n = isinstance(m, Box)").executed == [cells[2]]
+        assert notebook.names["n"] is True
+
+    def test_a_class_that_a_body_only_read_goes_back(self) -> None:
+        """To what the name held before, when its definition was run again for that body."""
+        notebook, cells = opened(
+            self.BOX, "m = Box(1)", "n = m.item", "Box = 3", notebook=Notebook(store=kept())
+        )
+        notebook.restart()
+        notebook.run_all()
+        assert change(notebook, cells[2], "n = isinstance(m, Box)").executed == [cells[2]]
+        assert values(notebook, "n", "Box") == [True, 3]
+
 
 class TestModules:
     """Local modules are code like any other."""
@@ -728,6 +748,32 @@ class TestRestarting:
         notebook.restart()
         assert values(notebook, "a", "b") == [1, 1]
         assert verdicts(notebook) == ["fresh", "fresh"]
+
+    @pytest.mark.parametrize("plain", [(), (0, 1)], ids=["of a task", "of a plain cell"])
+    def test_a_class_and_its_instance(self, plain: tuple[int, ...]) -> None:
+        """No store has the class: its definition runs again, and then its instances come back."""
+        notebook, cells = opened(
+            "class Box:\n    def __init__(self, item): self.item = item",
+            "class Case(Box): pass",
+            "m = Case([1])",
+            "n = m.item",
+            plain=plain,
+            notebook=Notebook(store=kept()),
+        )
+        notebook.restart()
+        assert executed(notebook.run_all()) == [cells[place] for place in plain]
+        assert verdicts(notebook) == ["fresh"] * 4
+        source = "n = [isinstance(m, Case), isinstance(m, Box), m.item]"
+        assert change(notebook, cells[3], source).executed == [cells[3]]
+        assert notebook.names["n"] == [True, True, [1]]
+
+    def test_a_flow_run_after_the_plain_cell_with_the_class(self) -> None:
+        """Brings the instance that could not be built before."""
+        notebook, cells = opened("class Box: pass", "m = Box()", plain=(0,), notebook=Notebook(store=kept()))
+        notebook.restart()
+        notebook.run(cells[0])
+        assert notebook.flow().executed == []
+        assert type(notebook.names["m"]) is notebook.names["Box"]
 
 
 class TestHolding:

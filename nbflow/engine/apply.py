@@ -40,14 +40,14 @@ class Label:
         digest: Digest of the value.
         memory: Identity tokens of the mutable memory reachable from it.
         version: The version that it is; None for what a failed body left.
-        code: Names of the local classes and functions inside the value.
+        code: Names of the local classes and functions inside the value; None where nobody looked.
         copy: Which copy of its version's unit it is part of; the names of one unit are of one copy.
     """
 
     digest: str
     memory: frozenset[int] = _NO_MEMORY
     version: Version | None = None
-    code: frozenset[str] = frozenset()
+    code: frozenset[str] | None = None
     copy: int = 0
 
     @property
@@ -81,10 +81,6 @@ class _Held:
     def memory(self) -> frozenset[int]:
         """Identity tokens of the mutable memory reachable from them."""
         return _NO_MEMORY.union(*(label.memory for label in self.labels.values()))
-
-    def contains(self, code: str) -> bool:
-        """Whether an instance of a local class is among them or inside them."""
-        return any(code in label.code for label in self.labels.values())
 
 
 class Workspace:
@@ -185,12 +181,22 @@ class Workspace:
     def outdate(self, code: str, besides: str) -> None:
         """Note that a local class was made anew: what was made of the old one is its version no more."""
         for key, label in tuple(self.labels.items()):
-            if key != besides and code in label.code:
+            if key != besides and key in self and self._contains(self.get(key), label, code):
                 self.spend(label.memory)
                 self.note(key)
                 self.label(key, replace(label, version=None))
-        for unit in [unit for unit, held in self._held.items() if held.contains(code)]:
-            del self._held[unit]
+        for key, (value, label) in self._saved.items():
+            if key != besides and label is not None and self._contains(value, label, code):
+                self.spend(label.memory)
+        for unit, held in tuple(self._held.items()):
+            if any(self._contains(held.values[key], label, code) for key, label in held.labels.items()):
+                del self._held[unit]
+
+    def _contains(self, value: object, label: Label, code: str) -> bool:
+        """Whether a local class is inside a value; one that was put back is looked at only when asked."""
+        if label.code is not None or label.version is None:
+            return code in (label.code or ())
+        return label.version.output.reach.changes_arguments and code in self.look_at(value).code
 
     def label(self, key: str, label: Label | None) -> None:
         """Say what a key holds; None: nothing that has a label."""
@@ -236,14 +242,17 @@ class Workspace:
         """Take a name away, keeping its object where its version is needed and not stored."""
         if key not in self.labels and key not in self.names:
             return
-        self._keep(key)
-        self.note(key)
+        self.leave(key)
         self.names.pop(key, None)
         self.label(key, None)
 
-    def _bind(self, key: str, value: object, label: Label) -> None:
+    def leave(self, key: str) -> None:
+        """Note and keep what a key holds that is about to hold something else."""
         self._keep(key)
         self.note(key)
+
+    def _bind(self, key: str, value: object, label: Label) -> None:
+        self.leave(key)
         if key in GENERATORS:
             restore_state(key, value)
         else:
@@ -353,7 +362,7 @@ class Workspace:
         for key in keys:
             if key not in self.labels and key in self.names:
                 now = self.look(key)
-                self.label(key, Label(now.digest, now.memory))
+                self.label(key, Label(now.digest, now.memory, code=frozenset(now.code)))
 
     def refine(self, key: str, memory: frozenset[int]) -> None:
         """Say what memory a key really reaches, where only its being private was known."""
@@ -396,6 +405,7 @@ class Workspace:
         """Start an action: what keys hold from here on can be given back by `settle`."""
         self._spent.clear()
         self._saved.clear()
+        self.lost.clear()  # what could not be built without a class can be once that is there
 
     def settle(self, stand: Mapping[str, Version | None]) -> None:
         """End an action: these keys hold these versions, all others what they held before it."""
@@ -405,8 +415,10 @@ class Workspace:
             if version is None:
                 self.unbind(key)
         for versions in _by_unit(stand):
-            if not all(self.holds(key, version) for key, version in versions.items()):
-                self.place(self._with_holders(versions))
+            if all(self.holds(key, version) for key, version in versions.items()):
+                continue
+            if not self.place(self._with_holders(versions)):
+                self.moved |= versions.keys()  # the next flow run tries again
         self._unite()
 
     def give_back_copied(self) -> None:

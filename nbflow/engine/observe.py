@@ -323,14 +323,24 @@ class Observer:
 
     def define(self, body: Body, key: str, version: Version) -> bool:
         """Run a definition alone; whether it gave the very content of the version."""
+        if key in self._workspace:
+            self._workspace.leave(key)
         try:
             self._define(body.source)
         except Exception:  # noqa: BLE001 - then the whole step has to run instead
             return False
         now = self._workspace.look(key)
         same = now.digest == version.output.digest
-        self._workspace.label(key, Label(now.digest, now.memory, version if same else None))
+        self._outdate(key)
+        label = Label(now.digest, now.memory, version if same else None, frozenset(now.code))
+        self._workspace.label(key, label)
         return same
+
+    def _outdate(self, key: str) -> None:
+        """Instances of the class that had this name are none of the one that has it now."""
+        value = self._workspace.get(key)
+        if isinstance(value, type):
+            self._workspace.outdate(f"{value.__module__}.{value.__qualname__}", besides=key)
 
     def _drawn(self, *, reseeds: bool) -> set[str]:
         """The generators whose state moved; one loaded by the body itself counts from its load."""
@@ -351,10 +361,7 @@ class Observer:
     def _relabel(self, key: str) -> None:
         if key in self._workspace:
             now = self._look(key)
-            value = self._workspace.get(key)
-            if isinstance(value, type):
-                # Instances of the class that had this name are none of the one that has it now.
-                self._workspace.outdate(f"{value.__module__}.{value.__qualname__}", besides=key)
+            self._outdate(key)
             self._workspace.label(key, Label(now.digest, now.memory, None, frozenset(now.code)))
         else:
             self._workspace.label(key, None)

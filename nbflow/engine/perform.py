@@ -198,9 +198,13 @@ class Performer:
     def _put_back(self, site: Site) -> bool:
         for key in site.unbound:
             self._workspace.unbind(key)
-        # All of them even where one is spent, so that each loss is known at once.
-        placed = [self._workspace.place(versions) or self._define(versions) for versions in site.units]
-        return all(placed)
+        for _ in range(len(site.units) + 1):
+            # All of them even where one is spent, so that each loss is known at once.
+            placed = [self._workspace.place(versions) or self._define(versions) for versions in site.units]
+            # A class that was made anew outdates what was made of the old one and stood already.
+            if not all(placed) or all(map(self._workspace.holds_together, site.units)):
+                return all(placed)
+        return False
 
     def _is_defined(self, versions: Mapping[str, Version]) -> bool:
         """Whether the unit is one class that its step's source defines."""
@@ -218,6 +222,13 @@ class Performer:
             return False
         site = site_of(step, definition_body(step.ran, key), self._sweep.view(step))
         return self._put_back(site) and self._observer.define(site.body, key, version)
+
+    def define_missing(self, stand: Mapping[str, Version | None]) -> None:
+        """Make the classes among what is to stand, which no store can put back."""
+        for key, version in stand.items():
+            versions = {key: version} if version is not None and len(version.output.members) == 1 else {}
+            if versions and self._is_defined(versions) and not self._workspace.is_available(versions):
+                self._define(versions)
 
     def _store_plain_inputs(self, site: Site) -> None:
         """A plain input is stored with the first trace that reads it, so that re-running starts from it."""

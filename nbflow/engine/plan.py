@@ -103,9 +103,9 @@ class Work:
         if (yield from self.bring(step, named=True)):
             if step.trace is not None and step.id not in {*self._executed, *self.action.reused}:
                 self._reuse(step, step.trace)
-            self.workspace.settle(self._stand_of(step))
+            self._settle(self._stand_of(step))
         elif step.id not in self._executed:
-            self.workspace.settle({})
+            self._settle({})
         else:
             self.workspace.give_back_copied()
         return self._finish()
@@ -133,7 +133,7 @@ class Work:
             yield from self._bring_all()
         for step in targets or ():
             yield from self.bring(step, named=True)
-        self.workspace.settle(self._stand_of_flow())
+        self._settle(self._stand_of_flow())
         return self._finish()
 
     def remember(self) -> Action:
@@ -144,7 +144,7 @@ class Work:
             trace = self.find(step) if step.trace is None else None
             if trace is not None:
                 self._bind(step, trace)
-        self.workspace.settle(self._stand_of_flow())
+        self._settle(self._stand_of_flow())
         return self._finish()
 
     def adopt(self, step: Step, keys: Collection[str]) -> None:
@@ -154,7 +154,7 @@ class Work:
     def stand(self) -> None:
         """Let every name that a task wrote hold what the flow now ends with; nothing runs."""
         self._begin(Origin.NAMED)
-        self.workspace.settle(self._stand_of_flow())
+        self._settle(self._stand_of_flow())
         self._finish()
 
     # --- the order of work -------------------------------------------------------------------
@@ -387,6 +387,10 @@ class Work:
         self.workspace.store.flush()
         self.runs.history.flush()
         return self.action
+
+    def _settle(self, stand: Mapping[str, Version | None]) -> None:
+        self._performer.define_missing(stand)
+        self.workspace.settle(stand)
 
     def _bound_units(self) -> set[str]:
         traces = (step.bound_trace for step in self.book)
