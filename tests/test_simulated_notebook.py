@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nbflow.engine.book import read_body
+from nbflow.engine.placeholder import is_placeholder
 from nbflow.retries import Retries
 from nbflow.store.memory import MemoryStore
 from nbflow.testing import FakeClock, Notebook, executed
@@ -662,7 +663,7 @@ class TestSpent:
         )
         notebook.restart()
         assert executed(notebook.run_all()) == []
-        assert "lock" not in notebook.names
+        assert is_placeholder(notebook.names["lock"])
         assert change(notebook, cells[2], "b = a + 2").executed == [cells[2]]
         assert change(notebook, cells[1], "with lock:\n    a = 2").executed == cells[:2]
         assert values(notebook, "a", "b") == [2, 3]

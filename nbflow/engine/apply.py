@@ -10,63 +10,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from nbflow.engine.generators import GENERATORS, current_state, loaded_generators, restore_state
-from nbflow.exceptions import CacheError
-from nbflow.store.digests import Fingerprint, fingerprint, key_digest
+from nbflow.engine.labels import NO_MEMORY, Label, Labels, is_local_module, next_copy
+from nbflow.engine.placeholder import Placeholder, is_placeholder, text_of
+from nbflow.exceptions import CacheError, NotLoadedError
 from nbflow.store.memory import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from nbflow.engine.bind import Version
+    from nbflow.store.digests import Fingerprint
     from nbflow.store.protocol import Store
-    from nbflow.types import Output
 
 _MISSING: Final = object()
 _CACHED: Final = type(lru_cache(int))
-_NO_MEMORY: Final[frozenset[int]] = frozenset()
 _private_tokens = count(-1, -1)
-_copies = count(1)
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """What a key of the workspace holds.
-
-    Args:
-        digest: Digest of the value.
-        memory: Identity tokens of the mutable memory reachable from it.
-        version: The version that it is; None for what a failed body left.
-        code: Names of the local classes and functions inside the value; None where nobody looked.
-        copy: Which copy of its version's unit it is part of; the names of one unit are of one copy.
-    """
-
-    digest: str
-    memory: frozenset[int] = _NO_MEMORY
-    version: Version | None = None
-    code: frozenset[str] | None = None
-    copy: int = 0
-
-    @property
-    def is_private(self) -> bool:
-        """Whether the memory is only known to be shared with nobody outside the unit.
-
-        So it is after a restoring: finding its tokens would cost a walk over the value.
-        """
-        return bool(self.memory) and min(self.memory) < 0
-
-
-def next_copy() -> int:
-    """A number for the names that one execution makes, or that are put back together, see `Label.copy`."""
-    return next(_copies)
-
-
-def is_local_module(output: Output) -> bool:
-    """Whether it is a module of the user's, whose state no store can put back."""
-    return output.sort == "module" and bool(output.reach.parts)
+_LATER: Final = "it is loaded before a cell runs that mentions it"
+_GONE: Final = "it could not be stored, so that it went with its kernel; run the cell that makes it"
 
 
 @dataclass(slots=True)
@@ -80,10 +43,10 @@ class _Held:
     @property
     def memory(self) -> frozenset[int]:
         """Identity tokens of the mutable memory reachable from them."""
-        return _NO_MEMORY.union(*(label.memory for label in self.labels.values()))
+        return NO_MEMORY.union(*(label.memory for label in self.labels.values()))
 
 
-class Workspace:
+class Workspace(Labels):
     """Names over any mapping, and the random generators, each labelled with its version.
 
     Args:
@@ -92,57 +55,64 @@ class Workspace:
     """
 
     def __init__(self, names: dict[str, Any], store: Store) -> None:
-        self.names = names
+        super().__init__(names)
         self.store = store
-        self.labels: dict[str, Label] = {}
         self._held: dict[tuple[str, tuple[str, ...]], _Held] = {}
-        self._sharers: dict[int, set[str]] = {}
         self._saved: dict[str, tuple[object, Label | None]] = {}
         self.moved: set[str] = set()
         self._spent: set[int] = set()
         self._found: dict[int, frozenset[int]] = {}
-        self._nameless: dict[int, tuple[object, str]] = {}
         self.lost: set[str] = set()
 
     def __contains__(self, key: str) -> bool:
         return key in self.names or key in loaded_generators()
 
     def get(self, key: str) -> object:
-        """The live object of a key."""
+        """The live object of a key, loaded if it is not yet.
+
+        Raises:
+            NotLoadedError: If it cannot be.
+        """
+        value = self._standing(key)
+        if not is_placeholder(value):
+            return value
+        if not self.realise((key,)):
+            raise NotLoadedError(text_of(cast("Placeholder", value)), name=key)
+        return self.names[key]
+
+    def _standing(self, key: str) -> object:
+        """What stands under a key, be it loaded or not."""
         return current_state(key) if key in GENERATORS else self.names[key]
 
-    def group(self, key: str) -> frozenset[str]:
-        """The keys that share mutable memory with `key`, itself included."""
-        found = {key}
-        todo = [key]
-        while todo:
-            label = self.labels.get(todo.pop())
-            near = (
-                {other for token in label.memory for other in self._sharers[token]} if label else set[str]()
-            )
-            todo.extend(near - found)
-            found |= near
-        return frozenset(found)
+    def realise(self, keys: Iterable[str]) -> bool:
+        """Load the values of these keys for which placeholders stand; False where one cannot be had."""
+        waiting = [key for key in keys if is_placeholder(self.names.get(key))]
+        for key in waiting:
+            label = self.labels.get(key)
+            if label is None or label.version is None:
+                return False
+            if is_placeholder(self.names[key]) and not self._realise(label):
+                return False
+        return True
+
+    def _realise(self, label: Label) -> bool:
+        """Load one unit and put its members in the place of their placeholders, all of one copy."""
+        version = label.version
+        values = self._load({version.output.slot.locator: version}) if version is not None else None
+        if values is None:
+            return False
+        for key, value in values.items():
+            known = self.labels.get(key)
+            standing = self.names.get(key)
+            if known is not None and known.copy == label.copy and is_placeholder(standing):
+                self.names[key] = value
+            if key in self._saved and self._saved[key][0] is standing and is_placeholder(standing):
+                self._saved[key] = (value, self._saved[key][1])
+        return True
 
     def look(self, key: str) -> Fingerprint:
         """Digest the live object of a key."""
         return self.look_at(self.get(key))
-
-    def look_at(self, value: object) -> Fingerprint:
-        """Digest any object as `look` does.
-
-        What has no digest gets one that stands for this very object (design 4.2), so that whoever
-        reads it runs again when its producer really ran, and not otherwise.
-        """
-        try:
-            return fingerprint(value, self.names)
-        except CacheError as error:
-            memory = getattr(error, "memory", frozenset[int]()) | {id(value)}
-            known, token = self._nameless.get(id(value), (None, ""))
-            if known is not value:
-                token = key_digest("no digest", uuid4().hex)
-                self._nameless[id(value)] = (value, token)
-            return Fingerprint(token, memory)
 
     def note(self, key: str, value: object = _MISSING) -> None:
         """Remember what a key held before its first change in this action.
@@ -154,7 +124,7 @@ class Workspace:
         self.moved.add(key)
         if key not in self._saved:
             if value is _MISSING and key in self:
-                value = self.get(key)
+                value = self._standing(key)
             self._saved[key] = (value, self.labels.get(key))
 
     def hide(self, keys: Iterable[str]) -> None:
@@ -198,39 +168,20 @@ class Workspace:
             return code in (label.code or ())
         return label.version.output.reach.changes_arguments and code in self.look_at(value).code
 
-    def label(self, key: str, label: Label | None) -> None:
-        """Say what a key holds; None: nothing that has a label."""
-        before = self.labels.pop(key, None)
-        for token in before.memory if before else ():
-            self._sharers[token].discard(key)
-            if not self._sharers[token]:
-                del self._sharers[token]
-        if label is None:
-            return
-        self.labels[key] = label
-        for token in label.memory:
-            self._sharers.setdefault(token, set()).add(key)
-
-    def holds(self, key: str, version: Version) -> bool:
-        """Whether the key holds that very version, by version and not by equal digest."""
-        label = self.labels.get(key)
-        return label is not None and version.is_same(label.version)
-
-    def holds_together(self, versions: Mapping[str, Version]) -> bool:
-        """Whether the keys hold these versions of one unit, all of them of one copy."""
-        held = all(self.holds(key, version) for key, version in versions.items())
-        return held and len({self.labels[key].copy for key in versions}) == 1
-
-    def place(self, versions: Mapping[str, Version]) -> bool:
+    def place(self, versions: Mapping[str, Version], *, lazily: bool = False) -> bool:
         """Put the members of one unit back together; False where the unit is spent.
 
         Nothing is done where every name holds its version, of one copy, and shares memory with
         no name outside the unit.
+
+        Args:
+            versions: The members by key.
+            lazily: Whether a value that would have to be built may stay away until it is used.
         """
         keys = versions.keys()
         if self.holds_together(versions) and all(self.group(key) <= keys for key in keys):
-            return True
-        fetched = self._fetch(versions)
+            return lazily or self.realise(keys)
+        fetched = self._fetch(versions, lazily=lazily)
         if fetched is None:
             return False
         copy = next_copy()
@@ -259,10 +210,13 @@ class Workspace:
             self.names[key] = value
         self.label(key, label)
 
-    def _fetch(self, versions: Mapping[str, Version]) -> Mapping[str, tuple[object, Label]] | None:
+    def _fetch(
+        self, versions: Mapping[str, Version], *, lazily: bool
+    ) -> Mapping[str, tuple[object, Label]] | None:
         """These members: their kept objects where nobody else has them, else a private copy."""
         if self.is_stored(versions):
-            values = self._load(versions)
+            later = lazily and self.store.is_costly(_unit_of(versions)[0])
+            values = _placeholders(versions) if later else self._load(versions)
         elif (kept := self._take_kept(versions)) is not None:
             return kept
         else:
@@ -287,7 +241,7 @@ class Workspace:
         held = self._held.get(_unit_of(versions))
         copies = {held.copy: dict(held.values)} if held is not None else {}
         for key, version in versions.items():
-            if self.holds(key, version) and key in self:
+            if self.holds(key, version) and key in self and not is_placeholder(self._standing(key)):
                 copies.setdefault(self.labels[key].copy, {})[key] = self.get(key)
         whole = (values for values in copies.values() if values.keys() >= versions.keys())
         return next(({key: values[key] for key in versions} for values in whole), None)
@@ -331,7 +285,7 @@ class Workspace:
         """Keep the object of a key that is about to hold another one, if nothing else has it."""
         label = self.labels.get(key)
         if label is not None and label.version is not None and key in self:
-            self.keep(key, self.get(key), label)
+            self.keep(key, self._standing(key), label)
 
     def keep(self, key: str, value: object, label: Label) -> None:
         """Keep a live object whose version is not stored; of one copy only, and rather of a whole one.
@@ -358,9 +312,11 @@ class Workspace:
             self.keep(key, value, replace(label, memory=now.memory) if now is not None else label)
 
     def ensure(self, keys: Iterable[str]) -> None:
-        """Give a label to what stands under these keys without one."""
+        """Give a label to what stands under these keys without one, and load what is not loaded yet."""
+        keys = tuple(keys)
+        self.realise(keys)
         for key in keys:
-            if key not in self.labels and key in self.names:
+            if key not in self.labels and key in self.names and not is_placeholder(self.names[key]):
                 now = self.look(key)
                 self.label(key, Label(now.digest, now.memory, code=frozenset(now.code)))
 
@@ -370,7 +326,7 @@ class Workspace:
         after = replace(before, memory=memory)
         self.label(key, after)
         for token in before.memory if before.is_private else ():
-            self._found[token] = self._found.get(token, _NO_MEMORY) | memory
+            self._found[token] = self._found.get(token, NO_MEMORY) | memory
         saved, label = self._saved.get(key, (_MISSING, None))
         if label == before and saved is self.names.get(key):
             self._saved[key] = (saved, after)
@@ -398,7 +354,7 @@ class Workspace:
             return
         units = needed()
         self._held = {unit: held for unit, held in self._held.items() if unit[0] in units}
-        kept = _NO_MEMORY.union(*(held.memory for held in self._held.values()))
+        kept = NO_MEMORY.union(*(held.memory for held in self._held.values()))
         self._found = {token: memory for token, memory in self._found.items() if token in kept}
 
     def begin(self) -> None:
@@ -417,9 +373,17 @@ class Workspace:
         for versions in _by_unit(stand):
             if all(self.holds(key, version) for key, version in versions.items()):
                 continue
-            if not self.place(self._with_holders(versions)):
+            if not self.place(self._with_holders(versions), lazily=True):
                 self.moved |= versions.keys()  # the next flow run tries again
+                self._say_gone(versions)
         self._unite()
+
+    def _say_gone(self, versions: Mapping[str, Version]) -> None:
+        """Names whose value was lost with the kernel that made it say so when they are used."""
+        for key in versions.keys() - self.names.keys() - GENERATORS.keys():
+            self.note(key)
+            self.label(key, None)
+            self.names[key] = Placeholder(key, _GONE)
 
     def give_back_copied(self) -> None:
         """End an action that failed: names that hold a mere copy of what they held get that object back."""
@@ -469,8 +433,9 @@ class Workspace:
                 self._bind(key, value, self._refined(value, label))
         for versions in _by_unit(changed):
             # Members of one unit come back together, else they would no longer share memory.
-            if not all(self.holds(key, version) for key, version in versions.items()):
-                self.place(self._with_holders(versions))
+            held = all(self.holds(key, version) for key, version in versions.items())
+            if not held and not self.place(self._with_holders(versions), lazily=True):
+                self._say_gone(versions)
 
     def _refined(self, value: object, label: Label) -> Label:
         """With what the value really reaches, where that was found of others of its copy."""
@@ -480,6 +445,10 @@ class Workspace:
 
     def _is_live(self, key: str, value: object) -> bool:
         return key in GENERATORS or self.names.get(key, _MISSING) is value
+
+
+def _placeholders(versions: Mapping[str, Version]) -> dict[str, object]:
+    return {key: Placeholder(key, _LATER) for key in versions}
 
 
 def _unit_of(versions: Mapping[str, Version]) -> tuple[str, tuple[str, ...]]:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Final, cast
 
 from nbflow.analysis.names import is_managed
 from nbflow.context import IDENTITIES, watched_by
-from nbflow.engine.apply import Label, Workspace
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.generators import current_state, loaded_generators
+from nbflow.engine.labels import Label
+from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.slots import FolderKind, context_digest, is_kept_in_memory, slot_of
 from nbflow.exceptions import CacheError
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
@@ -27,6 +28,7 @@ from nbflow.types import UNBOUND, Output
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import Version
     from nbflow.engine.book import Body, Step
     from nbflow.engine.effects import Call
@@ -208,13 +210,19 @@ class Observer:
         self._looks = {}
         self._states = {key: current_state(key) for key in loaded_generators()}
         names = self._workspace.names
+        if not reached.complete:
+            self._workspace.realise(tuple(names))
         before = dict(names) if not reached.complete else {k: names[k] for k in reached.keys if k in names}
         known = frozenset(names)
         hidden = reached.uncertain & before.keys() if hide and reached.complete else frozenset[str]()
         self._workspace.hide(hidden)
         for key in reached.inputs if hide else ():
             self._workspace.empty_cache(key)
-        inputs: list[object] = [value for value in before.values() if isinstance(value, _MAY_NAME_FILES)]
+        inputs: list[object] = [
+            value
+            for value in before.values()
+            if not is_placeholder(value) and isinstance(value, _MAY_NAME_FILES)
+        ]
         seen = yield from self._watched(execution, inputs)
         bound = self._workspace.unhide({key: before[key] for key in hidden})
         seen.data = self._loaded(body) if body.analysis.imports else {}

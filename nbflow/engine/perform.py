@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis import effect_of
-from nbflow.engine.apply import Label, Workspace, is_local_module, next_copy
 from nbflow.engine.bind import Version, View
 from nbflow.engine.book import definition_body
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.generators import GENERATORS
 from nbflow.engine.influence import lasting, reached, reached_through
+from nbflow.engine.labels import Label, is_local_module, next_copy
 from nbflow.engine.observe import Execution, Observation, Observer, Reached
+from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.record import (
     Maker,
     Seen,
@@ -30,12 +31,13 @@ from nbflow.engine.record import (
 from nbflow.engine.slots import FILE, NAME, is_kept_in_memory, key_of, slot_of
 from nbflow.exceptions import StorageError
 from nbflow.states import Origin
-from nbflow.types import UNBOUND, Entry, Looked, Reach, Slot, Trace
+from nbflow.types import NO_REACH, UNBOUND, Entry, Looked, Reach, Slot, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from nbflow.analysis import Definition
+    from nbflow.engine.apply import Workspace
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.effects import Call
     from nbflow.engine.enact import Executing, Finished, StepRuns
@@ -250,7 +252,9 @@ class Performer:
         if key not in self._workspace.names:
             return None
         label = self._workspace.labels.get(key)
-        return label.version.output.reach if label and label.version else self._workspace.look(key).reach
+        if label is not None and label.version is not None:
+            return label.version.output.reach
+        return NO_REACH if is_placeholder(self._workspace.names[key]) else self._workspace.look(key).reach
 
     # --- what else a run depends on ----------------------------------------------------------
 

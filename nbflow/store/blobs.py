@@ -177,6 +177,13 @@ class Blobs:
         )
         return Opened(mapped.pickled, layout.spans, layout.packages, regions)
 
+    def pickle_bytes(self, unit: str) -> int:
+        """How much of the unit's file is objects rather than buffers; 0 where there is no such file."""
+        try:
+            return len(self._checked(unit).pickled)
+        except Missing:
+            return 0
+
     def verify(self, unit: str) -> str:
         """Compare the buffers with their digest, once per file; return what is wrong, or ``""``."""
         try:

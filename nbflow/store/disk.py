@@ -18,7 +18,7 @@ from nbflow.store.formats import Formats, Namespace, Payload
 from nbflow.store.history import SqliteHistory
 from nbflow.store.index import FAULTS, Index, is_damage
 from nbflow.store.memory import MemoryStore, code_digest
-from nbflow.store.protocol import Commit, InputList, Missing, Store
+from nbflow.store.protocol import COSTLY, Commit, InputList, Missing, Store
 from nbflow.store.scratch import Scratch
 from nbflow.store.signing import DAMAGED, FORGED, OTHER_KEY, Signer, user_key
 from nbflow.store.traces import Packed, Result, Traces, pack, unpacked_regions
@@ -176,6 +176,10 @@ class DiskStore:
         if self._traces.knows(unit):
             return True
         return self._blobs.has(unit) or self._value(unit) is not None or self._spare.has(unit)
+
+    def is_costly(self, unit: str) -> bool:
+        """Whether many objects have to be built; small values, which lie in the index, never are."""
+        return self._blobs.pickle_bytes(unit) > COSTLY
 
     def load(self, unit: str) -> tuple[object, ...]:
         """Return a private copy of the members of a unit.

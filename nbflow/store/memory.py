@@ -11,6 +11,7 @@ from nbflow.store.digests import fingerprint
 from nbflow.store.formats import Formats, Namespace, Payload
 from nbflow.store.owners import this_owner
 from nbflow.store.protocol import (
+    COSTLY,
     MOST_TRACES,
     NON_DETERMINISTIC,
     Commit,
@@ -210,6 +211,11 @@ class MemoryStore:
     def has(self, unit: str) -> bool:
         """Whether the unit is kept."""
         return unit in self._values
+
+    def is_costly(self, unit: str) -> bool:
+        """Whether many objects have to be built."""
+        packed = self._values.get(unit)
+        return packed is not None and len(packed.pickled) > COSTLY
 
     def load(self, unit: str) -> tuple[object, ...]:
         """Return a private copy of the members of a unit.

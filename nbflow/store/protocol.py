@@ -27,6 +27,9 @@ MOST_LISTS: Final = 16
 MOST_TRACES: Final = 64
 """How many traces under one action key `find` gives; older ones are kept, not given."""
 
+COSTLY: Final = 1 << 18
+"""From how many bytes of objects, arrays apart, a value is loaded only when it is used."""
+
 NON_DETERMINISTIC: Final = "non-deterministic"
 """The flag of a trace whose key also led to other outputs."""
 
@@ -211,6 +214,10 @@ class Store(Protocol):
 
     def has(self, unit: str) -> bool:
         """Whether `load` may succeed, by what is known without loading."""
+        ...
+
+    def is_costly(self, unit: str) -> bool:
+        """Return whether loading has to build many objects, where arrays would merely be mapped."""
         ...
 
     def load(self, unit: str) -> tuple[object, ...]:

@@ -127,8 +127,9 @@ def _later_too(self: Timeline, place: int) -> Any:
 _before = Timeline.before
 
 
-def _without_check(self: Workspace, versions: Mapping[str, Any]) -> bool:
-    return all(self.holds(key, version) for key, version in versions.items()) or _place(self, versions)
+def _without_check(self: Workspace, versions: Mapping[str, Any], *, lazily: bool = False) -> bool:
+    held = all(self.holds(key, version) for key, version in versions.items())
+    return held or _place(self, versions, lazily=lazily)
 
 
 _place = Workspace.place

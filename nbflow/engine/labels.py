@@ -1,0 +1,123 @@
+"""Labels: what each key of the namespace holds, and which keys share mutable memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from nbflow.exceptions import CacheError
+from nbflow.store.digests import Fingerprint, fingerprint, key_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nbflow.engine.bind import Version
+    from nbflow.types import Output
+
+NO_MEMORY: Final[frozenset[int]] = frozenset()
+_copies = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a key of the workspace holds.
+
+    Args:
+        digest: Digest of the value.
+        memory: Identity tokens of the mutable memory reachable from it.
+        version: The version that it is; None for what a failed body left.
+        code: Names of the local classes and functions inside the value; None where nobody looked.
+        copy: Which copy of its version's unit it is part of; the names of one unit are of one copy.
+    """
+
+    digest: str
+    memory: frozenset[int] = NO_MEMORY
+    version: Version | None = None
+    code: frozenset[str] | None = None
+    copy: int = 0
+
+    @property
+    def is_private(self) -> bool:
+        """Whether the memory is only known to be shared with nobody outside the unit.
+
+        So it is after a restoring: finding its tokens would cost a walk over the value.
+        """
+        return bool(self.memory) and min(self.memory) < 0
+
+
+def next_copy() -> int:
+    """A number for the names that one execution makes, or that are put back together, see `Label.copy`."""
+    return next(_copies)
+
+
+def is_local_module(output: Output) -> bool:
+    """Whether it is a module of the user's, whose state no store can put back."""
+    return output.sort == "module" and bool(output.reach.parts)
+
+
+class Labels:
+    """The labels over one namespace.
+
+    Args:
+        names: The user's namespace.
+    """
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        self.names = names
+        self.labels: dict[str, Label] = {}
+        self._sharers: dict[int, set[str]] = {}
+        self._nameless: dict[int, tuple[object, str]] = {}
+
+    def group(self, key: str) -> frozenset[str]:
+        """The keys that share mutable memory with `key`, itself included."""
+        found = {key}
+        todo = [key]
+        while todo:
+            label = self.labels.get(todo.pop())
+            near = (
+                {other for token in label.memory for other in self._sharers[token]} if label else set[str]()
+            )
+            todo.extend(near - found)
+            found |= near
+        return frozenset(found)
+
+    def look_at(self, value: object) -> Fingerprint:
+        """Digest any object as `look` does.
+
+        What has no digest gets one that stands for this very object (design 4.2), so that whoever
+        reads it runs again when its producer really ran, and not otherwise.
+        """
+        try:
+            return fingerprint(value, self.names)
+        except CacheError as error:
+            memory = getattr(error, "memory", frozenset[int]()) | {id(value)}
+            known, token = self._nameless.get(id(value), (None, ""))
+            if known is not value:
+                token = key_digest("no digest", uuid4().hex)
+                self._nameless[id(value)] = (value, token)
+            return Fingerprint(token, memory)
+
+    def label(self, key: str, label: Label | None) -> None:
+        """Say what a key holds; None: nothing that has a label."""
+        before = self.labels.pop(key, None)
+        for token in before.memory if before else ():
+            self._sharers[token].discard(key)
+            if not self._sharers[token]:
+                del self._sharers[token]
+        if label is None:
+            return
+        self.labels[key] = label
+        for token in label.memory:
+            self._sharers.setdefault(token, set()).add(key)
+
+    def holds(self, key: str, version: Version) -> bool:
+        """Whether the key holds that very version, by version and not by equal digest."""
+        label = self.labels.get(key)
+        return label is not None and version.is_same(label.version)
+
+    def holds_together(self, versions: Mapping[str, Version]) -> bool:
+        """Whether the keys hold these versions of one unit, all of them of one copy."""
+        held = all(self.holds(key, version) for key, version in versions.items())
+        return held and len({self.labels[key].copy for key in versions}) == 1

@@ -1,0 +1,70 @@
+"""Placeholders: what a name holds whose value is not loaded yet, or cannot be.
+
+A placeholder never takes part in a computation: every operation but `repr` and `type` raises. Cells that
+mention the name get the value itself, which is loaded before they run.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NoReturn
+
+from nbflow.exceptions import NotLoadedError
+
+_OPERATORS: Final = """
+    abs add aiter and anext await bool bytes call complex contains delattr delitem divmod enter eq exit float
+    floordiv format ge getitem gt hash iadd iand ifloordiv ilshift imatmul imod imul index int invert ior
+    ipow irshift isub iter itruediv ixor le len length_hint lshift lt matmul mod mul ne neg next or pos pow
+    radd rand rdivmod reduce reduce_ex reversed rfloordiv rlshift rmatmul rmod rmul ror round rpow rrshift
+    rshift rsub rtruediv rxor setattr setitem str sub truediv trunc xor copy deepcopy dir
+"""
+
+
+class Placeholder:
+    """Stands under a name for a value that is not loaded.
+
+    Args:
+        name: The name.
+        reason: Why, and what to do.
+
+    Example:
+        >>> Placeholder("df", "it is loaded when a cell mentions it")
+        <df is not loaded: it is loaded when a cell mentions it>
+    """
+
+    __slots__ = ("_name", "_reason")
+
+    def __init__(self, name: str, reason: str) -> None:
+        object.__setattr__(self, "_name", name)
+        object.__setattr__(self, "_reason", reason)
+
+    def __repr__(self) -> str:
+        return text_of(self)
+
+    def __getattribute__(self, name: str) -> Any:
+        # `isinstance` asks for the class: an answer would let code take another branch than with the value.
+        _refuse(self)
+
+
+def text_of(placeholder: Placeholder) -> str:
+    """What a placeholder says of itself."""
+    name, reason = (object.__getattribute__(placeholder, part) for part in ("_name", "_reason"))
+    return f"<{name} is not loaded: {reason}>"
+
+
+def _refuse(placeholder: Placeholder, *_: object, **__: object) -> NoReturn:
+    name, reason = (object.__getattribute__(placeholder, part) for part in ("_name", "_reason"))
+    raise NotLoadedError(f"{name} is not loaded: {reason}", name=str(name))
+
+
+for _operator in _OPERATORS.split():
+    setattr(Placeholder, f"__{_operator}__", _refuse)
+
+
+def is_placeholder(value: object) -> bool:
+    """Whether a value is one; asks nothing of it.
+
+    Example:
+        >>> is_placeholder(Placeholder("df", "")), is_placeholder(0)
+        (True, False)
+    """
+    return type(value) is Placeholder
