@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from nbflow.engine.apply import Label, Workspace, next_copy
+from nbflow.engine.apply import Workspace
 from nbflow.engine.bind import Version
+from nbflow.engine.labels import Label, next_copy
 from nbflow.store.digests import unit_digest
 from nbflow.store.memory import MemoryStore
 from nbflow.types import Output, Slot

@@ -853,6 +853,19 @@ class TestWhatIsSeen:
         assert (told.reach.reads, told.reach.writes) == ({"m"}, {"n"})
         assert self.seen(names["lock"]).reach == NO_REACH
 
+    def test_classes(self):
+        """The user's own classes inside are told, with or without a digest."""
+
+        class Broken(Plain):
+            def __reduce__(self):
+                raise RuntimeError("not me")
+
+        held = Plain(part=[1])
+        assert fingerprint(1).classes == fingerprint([pathlib.Path()]).classes == frozenset()
+        assert fingerprint({1: held}).classes == fingerprint(Plain).classes == {id(Plain)}
+        for value in (Broken(), [Broken(), held], (part for part in [Broken()])):
+            assert self.seen(value).classes == {id(Broken), id(Plain)}, value
+
     def test_what_is_made_for_pickling_is_left_out(self):
         """Objects that a reduction makes anew are no memory here either."""
         value = pathlib.Path, random.Random(1), object(), decimal.Decimal(1), sparse.dok_array((2, 2))

@@ -179,6 +179,37 @@ class TestCode:
         assert change(notebook, cells[2], "n = isinstance(m, Box)").executed == [cells[2]]
         assert notebook.names["n"] is True
 
+    @pytest.mark.parametrize(
+        ("define", "make", "ask"),
+        [
+            (BOX, "m = Box(object())", "isinstance(m, Box)"),
+            (BOX, "m = (item for item in [Box(1)])", "isinstance(next(m), Box)"),
+            ("class Box:\n    class Lid: pass", "m = Box.Lid()", "isinstance(m, Box.Lid)"),
+            ("def make():\n    class Box: pass\n    return Box\nK = make()", "m = K()", "isinstance(m, K)"),
+            (BOX, "Other = Box\nm = [Other(1)]", "Other is Box and isinstance(m[0], Box)"),
+            (BOX + "\nclass Case(Box): pass", "m = Case(1)", "isinstance(m, Case) and isinstance(m, Box)"),
+        ],
+        ids=["without a digest", "in a generator", "nested", "from a function", "other name", "base"],
+    )
+    def test_an_instance_is_none_of_a_class_made_anew(self, define: str, make: str, ask: str) -> None:
+        """However the value reaches its class; nothing but that class is outdated."""
+        notebook, cells = opened(define, make, "n = 0", "k = [1]", plain=(0,))
+        kept = notebook.names["k"]
+        notebook.run(cells[0])
+        assert change(notebook, cells[2], f"n = {ask}").executed[-1] == cells[2]
+        assert notebook.names["n"] is True
+        assert notebook.names["k"] is kept
+        assert verdicts(notebook) == ["fresh"] * 4
+
+    def test_two_classes_of_one_name(self) -> None:
+        """Each cell has its own; the second does not outdate what was made of the first."""
+        notebook, cells = opened("class Box: k = 1", "m = Box()", "class Box: k = 2", "n = m.k", plain=(0, 2))
+        kept = notebook.names["m"]
+        notebook.run(cells[2])
+        assert change(notebook, cells[3], "n = [m.k, isinstance(m, Box)]").executed == [cells[3]]
+        assert notebook.names["n"] == [1, False]
+        assert notebook.names["m"] is kept
+
     def test_a_class_that_a_body_only_read_goes_back(self) -> None:
         """To what the name held before, when its definition was run again for that body."""
         notebook, cells = opened(

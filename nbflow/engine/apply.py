@@ -7,13 +7,13 @@ them, and lets the right versions stand when an action ends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
-from itertools import count
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from nbflow.engine.generators import GENERATORS, current_state, loaded_generators, restore_state
-from nbflow.engine.labels import NO_MEMORY, Label, Labels, is_local_module, next_copy
+from nbflow.engine.labels import NO_MEMORY, Held, Label, Labels, is_local_module, next_copy, private_memory
 from nbflow.engine.placeholder import Placeholder, is_placeholder, text_of
 from nbflow.exceptions import CacheError, NotLoadedError
 from nbflow.store.memory import MemoryStore
@@ -27,23 +27,8 @@ if TYPE_CHECKING:
 
 _MISSING: Final = object()
 _CACHED: Final = type(lru_cache(int))
-_private_tokens = count(-1, -1)
 _LATER: Final = "it is loaded before a cell runs that mentions it"
 _GONE: Final = "it could not be stored, so that it went with its kernel; run the cell that makes it"
-
-
-@dataclass(slots=True)
-class _Held:
-    """Live objects of one copy of a unit that is not stored and whose names hold something else now."""
-
-    copy: int
-    values: dict[str, object] = field(default_factory=dict[str, object])
-    labels: dict[str, Label] = field(default_factory=dict[str, Label])
-
-    @property
-    def memory(self) -> frozenset[int]:
-        """Identity tokens of the mutable memory reachable from them."""
-        return NO_MEMORY.union(*(label.memory for label in self.labels.values()))
 
 
 class Workspace(Labels):
@@ -57,11 +42,12 @@ class Workspace(Labels):
     def __init__(self, names: dict[str, Any], store: Store) -> None:
         super().__init__(names)
         self.store = store
-        self._held: dict[tuple[str, tuple[str, ...]], _Held] = {}
+        self._held: dict[tuple[str, tuple[str, ...]], Held] = {}
         self._saved: dict[str, tuple[object, Label | None]] = {}
         self.moved: set[str] = set()
         self._spent: set[int] = set()
         self._found: dict[int, frozenset[int]] = {}
+        self._made: dict[tuple[str, str], tuple[object, frozenset[int]]] = {}
         self.lost: set[str] = set()
 
     def __contains__(self, key: str) -> bool:
@@ -148,25 +134,35 @@ class Workspace(Labels):
         """Note that a body had a value without a digest: it may have used it up or changed it."""
         self._nameless.pop(id(self.get(key)), None)
 
-    def outdate(self, code: str, besides: str) -> None:
-        """Note that a local class was made anew: what was made of the old one is its version no more."""
+    def made(self, key: str) -> None:
+        """Note that the class or module under a key was made, if it is one; one made anew is another one."""
+        value, label = self.names.get(key), self.labels[key]
+        if isinstance(value, type | ModuleType) and label.classes:
+            before, classes = self._made.get((key, label.digest), (value, label.classes))
+            self._made[key, label.digest] = (value, label.classes)
+            if before is not value:
+                self._outdate(classes - label.classes)
+
+    def _outdate(self, classes: frozenset[int]) -> None:
+        """What was made of these classes is its version no more."""
         for key, label in tuple(self.labels.items()):
-            if key != besides and key in self and self._contains(self.get(key), label, code):
+            if key in self and self._contains(self.get(key), label, classes):
                 self.spend(label.memory)
                 self.note(key)
                 self.label(key, replace(label, version=None))
-        for key, (value, label) in self._saved.items():
-            if key != besides and label is not None and self._contains(value, label, code):
+        for value, label in self._saved.values():
+            if label is not None and self._contains(value, label, classes):
                 self.spend(label.memory)
         for unit, held in tuple(self._held.items()):
-            if any(self._contains(held.values[key], label, code) for key, label in held.labels.items()):
+            if any(self._contains(held.values[key], label, classes) for key, label in held.labels.items()):
                 del self._held[unit]
 
-    def _contains(self, value: object, label: Label, code: str) -> bool:
-        """Whether a local class is inside a value; one that was put back is looked at only when asked."""
-        if label.code is not None or label.version is None:
-            return code in (label.code or ())
-        return label.version.output.reach.changes_arguments and code in self.look_at(value).code
+    def _contains(self, value: object, label: Label, classes: frozenset[int]) -> bool:
+        """Whether one of these classes is in a value; what was put back is looked at only when asked."""
+        if label.classes is not None or label.version is None:
+            return not classes.isdisjoint(label.classes or ())
+        reach = label.version.output.reach
+        return reach.changes_arguments and not classes.isdisjoint(self.look_at(value).classes)
 
     def place(self, versions: Mapping[str, Version], *, lazily: bool = False) -> bool:
         """Put the members of one unit back together; False where the unit is spent.
@@ -224,8 +220,8 @@ class Workspace(Labels):
             values = self._copied(live) if live is not None else None
         if values is None:
             return None
-        token = frozenset((next(_private_tokens),))
-        return {key: (values[key], Label(version.output.digest, token)) for key, version in versions.items()}
+        memory = private_memory()
+        return {key: (values[key], Label(version.output.digest, memory)) for key, version in versions.items()}
 
     def _take_kept(self, versions: Mapping[str, Version]) -> Mapping[str, tuple[object, Label]] | None:
         unit = _unit_of(versions)
@@ -246,7 +242,7 @@ class Workspace(Labels):
         whole = (values for values in copies.values() if values.keys() >= versions.keys())
         return next(({key: values[key] for key in versions} for values in whole), None)
 
-    def _is_shared(self, held: _Held, versions: Mapping[str, Version]) -> bool:
+    def _is_shared(self, held: Held, versions: Mapping[str, Version]) -> bool:
         return any(self._sharers.get(token, set()) - versions.keys() for token in self._real(held.memory))
 
     def _copied(self, values: dict[str, object]) -> dict[str, object] | None:
@@ -297,7 +293,7 @@ class Workspace(Labels):
         unit = _unit_of({key: label.version})
         held = self._held.get(unit)
         if held is None or (held.copy != label.copy and not held.values.keys() >= set(unit[1])):
-            held = self._held[unit] = _Held(label.copy)
+            held = self._held[unit] = Held(label.copy)
         if held.copy == label.copy:
             held.values[key], held.labels[key] = value, label
 
@@ -318,7 +314,7 @@ class Workspace(Labels):
         for key in keys:
             if key not in self.labels and key in self.names and not is_placeholder(self.names[key]):
                 now = self.look(key)
-                self.label(key, Label(now.digest, now.memory, code=frozenset(now.code)))
+                self.label(key, Label(now.digest, now.memory, classes=now.classes))
 
     def refine(self, key: str, memory: frozenset[int]) -> None:
         """Say what memory a key really reaches, where only its being private was known."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nbflow.types import Output
 
 NO_MEMORY: Final[frozenset[int]] = frozenset()
+_private_tokens = count(-1, -1)
 _copies = count(1)
 
 
@@ -28,14 +29,14 @@ class Label:
         digest: Digest of the value.
         memory: Identity tokens of the mutable memory reachable from it.
         version: The version that it is; None for what a failed body left.
-        code: Names of the local classes and functions inside the value; None where nobody looked.
+        classes: Identities of the local classes inside the value; None where nobody looked.
         copy: Which copy of its version's unit it is part of; the names of one unit are of one copy.
     """
 
     digest: str
     memory: frozenset[int] = NO_MEMORY
     version: Version | None = None
-    code: frozenset[str] | None = None
+    classes: frozenset[int] | None = None
     copy: int = 0
 
     @property
@@ -52,9 +53,34 @@ def next_copy() -> int:
     return next(_copies)
 
 
+def private_memory() -> frozenset[int]:
+    """The memory of names put back together of which only is known that nobody else shares it."""
+    return frozenset((next(_private_tokens),))
+
+
 def is_local_module(output: Output) -> bool:
     """Whether it is a module of the user's, whose state no store can put back."""
     return output.sort == "module" and bool(output.reach.parts)
+
+
+@dataclass(slots=True)
+class Held:
+    """Live objects of one copy of a unit that is not stored and whose names hold something else now.
+
+    Args:
+        copy: Which copy.
+        values: The objects, by key.
+        labels: What was known of each.
+    """
+
+    copy: int
+    values: dict[str, object] = field(default_factory=dict[str, object])
+    labels: dict[str, Label] = field(default_factory=dict[str, Label])
+
+    @property
+    def memory(self) -> frozenset[int]:
+        """Identity tokens of the mutable memory reachable from them."""
+        return NO_MEMORY.union(*(label.memory for label in self.labels.values()))
 
 
 class Labels:
@@ -92,12 +118,12 @@ class Labels:
         try:
             return fingerprint(value, self.names)
         except CacheError as error:
-            memory = getattr(error, "memory", frozenset[int]()) | {id(value)}
+            memory = getattr(error, "memory", NO_MEMORY) | {id(value)}
             known, token = self._nameless.get(id(value), (None, ""))
             if known is not value:
                 token = key_digest("no digest", uuid4().hex)
                 self._nameless[id(value)] = (value, token)
-            return Fingerprint(token, memory)
+            return Fingerprint(token, memory, classes=getattr(error, "classes", NO_MEMORY))
 
     def label(self, key: str, label: Label | None) -> None:
         """Say what a key holds; None: nothing that has a label."""

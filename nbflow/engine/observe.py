@@ -339,16 +339,9 @@ class Observer:
             return False
         now = self._workspace.look(key)
         same = now.digest == version.output.digest
-        self._outdate(key)
-        label = Label(now.digest, now.memory, version if same else None, frozenset(now.code))
-        self._workspace.label(key, label)
+        self._workspace.label(key, Label(now.digest, now.memory, version if same else None, now.classes))
+        self._workspace.made(key)
         return same
-
-    def _outdate(self, key: str) -> None:
-        """Instances of the class that had this name are none of the one that has it now."""
-        value = self._workspace.get(key)
-        if isinstance(value, type):
-            self._workspace.outdate(f"{value.__module__}.{value.__qualname__}", besides=key)
 
     def _drawn(self, *, reseeds: bool) -> set[str]:
         """The generators whose state moved; one loaded by the body itself counts from its load."""
@@ -369,8 +362,8 @@ class Observer:
     def _relabel(self, key: str) -> None:
         if key in self._workspace:
             now = self._look(key)
-            self._outdate(key)
-            self._workspace.label(key, Label(now.digest, now.memory, None, frozenset(now.code)))
+            self._workspace.label(key, Label(now.digest, now.memory, None, now.classes))
+            self._workspace.made(key)
         else:
             self._workspace.label(key, None)
 

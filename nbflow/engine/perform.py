@@ -389,4 +389,4 @@ class Performer:
             else:
                 label = self._workspace.labels[key]
                 version = Version(step.id, output)
-                self._workspace.label(key, Label(output.digest, label.memory, version, label.code, copy))
+                self._workspace.label(key, Label(output.digest, label.memory, version, label.classes, copy))

@@ -55,6 +55,7 @@ def kind_token(walk: Walk, cls: Any) -> bytes:
     if known is not None:
         return known
     if id(cls) in walk.memo or reach.place_of(str(cls.__module__)).home is Home.LOCAL:
+        walk.classes.add(id(cls))
         return walk.later(cls, _class_content)
     if len(_kinds) >= _MOST:
         _kinds.clear()
@@ -335,6 +336,7 @@ def _attributes(walk: Walk, module: ModuleType, enclosing: Mapping[int, int]) ->
             part = _KERNEL + str(id(value)).encode()
         walk.memory |= apart.memory
         walk.copies |= apart.copies
+        walk.classes |= apart.classes
         walk.kept.append(apart.kept)
         yield name, part
 

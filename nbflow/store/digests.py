@@ -68,12 +68,15 @@ class Fingerprint:
         reach: What code inside it may touch when somebody calls it.
         code: `module.QualName` of each function and class of the user's own inside it that
             this name leads to, with its own digest.
+        classes: Identities of the user's own classes inside it, instances' classes included; valid
+            while it lives.
     """
 
     digest: str
     memory: frozenset[int] = NO_MEMORY
     reach: Reach = NO_REACH
     code: Mapping[str, str] = field(default_factory=dict[str, str])
+    classes: frozenset[int] = NO_MEMORY
 
 
 class NoDigestError(DigestError):
@@ -84,6 +87,7 @@ class NoDigestError(DigestError):
         path: Where in the value the part without digest is.
         memory: As in `Fingerprint`; the objects without digest are in it as well.
         reach: As in `Fingerprint`.
+        classes: As in `Fingerprint`.
 
     Example:
         >>> shared = [1]
@@ -101,10 +105,12 @@ class NoDigestError(DigestError):
         path: str = "",
         memory: frozenset[int] = NO_MEMORY,
         reach: Reach = NO_REACH,
+        classes: frozenset[int] = NO_MEMORY,
     ) -> None:
         super().__init__(message, path=path)
         self.memory = memory
         self.reach = reach
+        self.classes = classes
 
 
 def digest(value: object) -> str:
@@ -164,7 +170,7 @@ def _fingerprint(value: object, namespace: Mapping[str, object] | None) -> Finge
         return Fingerprint(made, memory, NO_REACH, NO_CODE)
     code = {name: made if part is value else _alone(part, namespace) for name, part in walk.found.items()}
     parts = _module_parts(value, namespace) if is_local_module(value) else {}
-    return Fingerprint(made, memory, _reach(walk, parts), code)
+    return Fingerprint(made, memory, _reach(walk, parts), code, frozenset(walk.classes))
 
 
 def _reach(walk: Walk, parts: Mapping[str, str]) -> Reach:
@@ -187,7 +193,8 @@ def _with_what_is_seen(
 
     walk = gathered()
     reach = _reach(walk, {}) if walk.calls else NO_REACH
-    return NoDigestError(str(error), path=error.path, memory=lasting(walk, gathered), reach=reach)
+    memory, classes = lasting(walk, gathered), frozenset(walk.classes)
+    return NoDigestError(str(error), path=error.path, memory=memory, reach=reach, classes=classes)
 
 
 def unit_digest(values: Mapping[str, object], namespace: Mapping[str, object] | None = None) -> str:

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from xxhash import xxh3_128, xxh3_128_digest, xxh3_128_hexdigest
 
+from nbflow.analysis.reach import Home, place_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -117,6 +119,7 @@ class Walk:
         "arrays",
         "blind",
         "calls",
+        "classes",
         "copies",
         "enclosing",
         "found",
@@ -156,6 +159,7 @@ class Walk:
         self.tables: Regions | None = None
         self.reads: frozenset[str] = frozenset()
         self.writes: frozenset[str] = frozenset()
+        self.classes: set[int] = set()
         self.calls = False
         self.copies = False
 
@@ -278,6 +282,7 @@ class Walk:
         gathering.gather([value])
         self.memory |= gathering.memory
         self.copies |= gathering.copies
+        self.classes |= gathering.classes
         self.calls |= gathering.calls
         self.reads |= gathering.reads
         self.writes |= gathering.writes
@@ -348,6 +353,9 @@ class Gathering(Walk):
 
     def _look_inside(self, value: Any) -> None:
         self.memory.add(id(value))
+        kind = cast("type[object]", type(value))
+        if place_of(str(kind.__module__)).home is Home.LOCAL:
+            self.token(kind)
         parts = [getattr(value, "__dict__", None), *gc.get_referents(value)]
         if isinstance(value, weakref.ref):
             parts.append(cast("object", value()))
