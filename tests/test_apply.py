@@ -243,6 +243,22 @@ class TestActions:
         desk.names["a"].append(2)
         assert desk.names["b"] == [[1, 2]]
 
+    def test_names_that_cannot_be_one_copy_hold_the_unit_no_more(self) -> None:
+        """Where the one has an object of before and the other one that was made since."""
+        inner = [1]
+        desk = Desk(a=inner, b=inner)
+        versions = desk.make("a", "b", stored=False)
+        old = desk.workspace.labels["a"]
+        desk.workspace.begin()
+        desk.workspace.note("a")
+        desk.names["a"] = [1]
+        desk.workspace.spend(old.memory)
+        memory = desk.workspace.look("a").memory
+        desk.workspace.label("a", Label(old.digest, memory, versions["a"], copy=next_copy()))
+        desk.workspace.settle(versions)
+        assert not any(desk.workspace.holds(key, version) for key, version in versions.items())
+        assert desk.names == {"a": [1], "b": [1]}
+
     def test_an_object_that_was_changed_does_not_go_back(self) -> None:
         """Its version does, from the store."""
         desk = Desk(a=[1])

@@ -275,7 +275,9 @@ class Workspace(Labels):
 
     def is_available(self, versions: Mapping[str, Version]) -> bool:
         """Whether `place` would succeed, as far as can be told without loading."""
-        return self.is_stored(versions) or self._of_one_copy(versions) is not None
+        if self.holds_together(versions) or self.is_stored(versions):
+            return True
+        return self._of_one_copy(versions) is not None
 
     def _keep(self, key: str) -> None:
         """Keep the object of a key that is about to hold another one, if nothing else has it."""
@@ -410,6 +412,7 @@ class Workspace(Labels):
             if self.holds_together(whole) or self.place(whole):
                 continue
             for key in whole:
+                self.note(key)
                 self.label(key, replace(self.labels[key], version=None))
 
     def _with_holders(self, versions: Mapping[str, Version]) -> Mapping[str, Version]:
