@@ -67,16 +67,14 @@ def reached_through(
     return tuple(found)
 
 
-def lasting(step: Step, body: Body) -> Iterator[Slot]:
+def lasting(step: Step, body: Body) -> list[Slot]:
     """Slots that only a run shows the step to read: files and random states.
 
     Those of its last run, and the files that its constants name.
     """
-    for path in body.analysis.paths:
-        yield Slot(FILE, absolute(path))
-    for entry in step.trace.entries if step.trace is not None else ():
-        if entry.looked.slot.kind in (FILE, RANDOM):
-            yield entry.looked.slot
+    named = [Slot(FILE, absolute(path)) for path in body.analysis.paths]
+    seen = [entry.looked.slot for entry in step.trace.entries] if step.trace is not None else []
+    return named + [slot for slot in seen if slot.kind in (FILE, RANDOM)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 from nbflow.analysis.names import is_managed
 from nbflow.context import IDENTITIES, watched_by
 from nbflow.engine.effects import Ended, Outcome
-from nbflow.engine.generators import current_state, loaded_generators
+from nbflow.engine.generators import loaded_generators
 from nbflow.engine.labels import Label
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.slots import FolderKind, context_digest, is_kept_in_memory, slot_of
@@ -208,7 +208,7 @@ class Observer:
             # A module whose file changed must be loaded anew, else the old code would run.
             purge_changed_modules(self._files)
         self._looks = {}
-        self._states = {key: current_state(key) for key in loaded_generators()}
+        self._states = {key: self._workspace.state(key) for key in loaded_generators()}
         names = self._workspace.names
         if not reached.complete:
             self._workspace.realise(tuple(names))
@@ -347,7 +347,7 @@ class Observer:
         """The generators whose state moved; one loaded by the body itself counts from its load."""
         drawn: set[str] = set()
         for key in loaded_generators():
-            state = current_state(key)
+            state = self._workspace.state(key, anew=True)
             if reseeds or self._states.setdefault(key, state) != state:
                 drawn.add(key)
                 self._workspace.note(key, self._states[key])

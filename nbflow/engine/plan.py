@@ -244,16 +244,18 @@ class Work:
             The step that has to run first, with whether it only makes a spent value again;
             else whether it is done; None: try once more, a value turned out to be lost.
         """
-        blocker = None if as_they_are else self._first_stale_above(step, self.sweep.view(step))
+        view = self.sweep.view(step)
+        blocker = None if as_they_are else self._first_stale_above(step, view)
         if blocker is not None:
             return blocker, False
-        trace = None if again or step.id in self._forced else self.find(step)
+        runs_anyway = again or step.id in self._forced
+        trace = self._found(step.ran, view) if step.ran is not None and not runs_anyway else None
         if trace is not None:
             self._reuse(step, trace)
             return True
         if step.ran is None or not (again or self._may_execute(step, named=named)):
             return False
-        site = site_of(step, step.ran, self.sweep.view(step))
+        site = site_of(step, step.ran, view)
         spent = self._performer.first_spent(site)
         if spent is not None:
             return spent, True

@@ -212,12 +212,11 @@ class Judge:
 
     def _above(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> tuple[Verdict, list[Cause]]:
         """The worst verdict of the steps that make something uncertain which this one looks at."""
-        doubts = {
-            doubt: slot
-            for slot in self._looks_at(step, body, slots)
-            for doubt in self._view.bound(slot).doubts
-        }
-        worst = max((doubt.verdict for doubt in doubts), key=_SEVERITY.index, default=Verdict.FRESH)
+        looks_at = self._looks_at(step, body, slots)
+        doubts = {doubt: slot for slot in looks_at for doubt in self._view.bound(slot).doubts}
+        if not doubts:
+            return Verdict.FRESH, []
+        worst = max((doubt.verdict for doubt in doubts), key=_SEVERITY.index)
         blame = [
             Cause(
                 "upstream", slot.locator, after=doubt.verdict.value, origin=self._book.steps[doubt.step].name
@@ -227,12 +226,10 @@ class Judge:
         ]
         return worst, blame
 
-    def _looks_at(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> Iterable[Slot]:
-        yield from slots
-        for slot in lasting(step, body):
-            if slot in self._timelines:
-                yield slot
-            self._view.looked.add(slot)
+    def _looks_at(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> list[Slot]:
+        more = lasting(step, body)
+        self._view.looked.update(more)
+        return [*slots, *(slot for slot in more if slot in self._timelines)]
 
     def _obstacle(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> Cause | None:
         """Why nbflow may not start the step itself."""

@@ -65,6 +65,10 @@ class _Record(msgspec.Struct, array_like=True, frozen=True):
     varies: bool = False
     values: dict[str, Packed] = {}
 
+    @property
+    def newest(self) -> Trace:
+        return _flagged(self.trace) if self.varies else self.trace
+
 
 class _Kept(msgspec.Struct, array_like=True, frozen=True):
     """A unit kept for its own sake; without a value, its value is a file."""
@@ -159,10 +163,10 @@ class Traces:
         # Only what was read already is consulted: what else the index has shows when this is written.
         before = self._found.get(result.action_key, ())
         varies = any(NON_DETERMINISTIC in other.flags or differ(other, result.trace) for other in before[:1])
-        record = _Record(result.trace, varies=varies)
+        trace = _flagged(result.trace) if varies else result.trace
         known = self._lists.get(result.trace.static_key, ())
         self._waiting.append(result)
-        self._found[result.action_key] = (_flagged(record), *before)[:MOST_TRACES]
+        self._found[result.action_key] = (trace, *before)[:MOST_TRACES]
         self._lists[result.trace.static_key] = with_list(known, input_list(result.trace))
         self._values.update(result.values)
         return len(self._waiting)
@@ -323,7 +327,7 @@ class Traces:
         self._rows.update(dict.fromkeys(record.values, row))
         self._values.update(record.values)
         if record.older == 0:
-            self._found[row.removeprefix(_TRACE)] = (_flagged(record),)
+            self._found[row.removeprefix(_TRACE)] = (record.newest,)
 
     def _read_traces(self, action_key: str) -> tuple[Trace, ...]:
         row = _TRACE + action_key
@@ -334,7 +338,7 @@ class Traces:
         first = max(0, record.older - MOST_TRACES + 1)
         rows = (_older(row, number) for number in range(record.older - 1, first - 1, -1))
         older = (self._read(moved, _Decoders.trace) for moved in rows)
-        found = (_flagged(record), *(trace for trace in older if trace is not None))
+        found = (record.newest, *(trace for trace in older if trace is not None))
         self._found[action_key] = found
         return found
 
@@ -384,6 +388,5 @@ def _older(row: str, number: int) -> str:
     return f"{row}:{number:06d}"
 
 
-def _flagged(record: _Record) -> Trace:
-    trace = record.trace
-    return replace(trace, flags=trace.flags | {NON_DETERMINISTIC}) if record.varies else trace
+def _flagged(trace: Trace) -> Trace:
+    return replace(trace, flags=trace.flags | {NON_DETERMINISTIC})
