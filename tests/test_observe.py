@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from nbflow.engine.book import read_body
 from nbflow.engine.observe import HIDDEN, is_managed, looks_secret, preview
 from nbflow.types import UNBOUND, Output
 from tests.cells import change, opened
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def outputs(*sources: str) -> dict[str, Output]:
@@ -15,6 +21,57 @@ def outputs(*sources: str) -> dict[str, Output]:
     trace = notebook.step(cells[-1]).trace
     assert trace is not None, notebook.step(cells[-1]).failure
     return {output.slot.locator: output for output in trace.outputs}
+
+
+class TestOnlyComputes:
+    """Bodies that run nobody's code are not watched."""
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "x = 1 + y * 2",
+            "x, y = 1, [2, (3, 'four')]",
+            "x: int = -1 if y > 2 else 0",
+            "x = f'{y:>5}'",
+            "if y and z: x = 1",
+            "y += 1",
+        ],
+    )
+    def test_assignments_of_literals_and_names(self, source: str) -> None:
+        """With operators between them."""
+        assert read_body(source).only_computes
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "x = f()",
+            "x = y.z",
+            "x = y[0]",
+            "x = [y for y in z]",
+            "x",
+            "import os",
+            "del x",
+            "for x in y: pass",
+            "with x: pass",
+            "class A: pass",
+            "@d\ndef f(): pass",
+            "def f(): pass",
+            "y.z = 1",
+            "x = 'a.csv'",
+            "assert x",
+            "raise x",
+        ],
+    )
+    def test_all_else(self, source: str) -> None:
+        """May run somebody's code, open a file or show something."""
+        assert not read_body(source).only_computes
+
+    def test_operators_of_the_users_own_are_seen(self, tmp_path: Path) -> None:
+        """Only exact numbers, texts and the like are known to run none."""
+        source = (
+            f"class Odd:\n    def __add__(self, other): return open({str(tmp_path / 'note')!r}, 'w').close()"
+        )
+        assert str(tmp_path / "note") in outputs(source, "a = Odd()", "x = a + 1")
 
 
 class TestChanges:

@@ -28,6 +28,14 @@ WRITERS = ("to_", "write", "save", "dump", "sink_", "touch", "rename", "replace"
 """How the names of functions begin that may write a file."""
 
 
+_COMPUTES = (
+    *(ast.Module, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.If, ast.Pass),
+    *(ast.Name, ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.JoinedStr, ast.FormattedValue),
+    *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp),
+    *(ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context),
+)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Body:
     """The source of a step and what static analysis says of it.
@@ -41,6 +49,8 @@ class Body:
         writes_files: Whether some call in it looks like one that writes a file.
         callees: The names at the roots of all its calls, those of its functions included; an empty
             one stands for a call of anything else.
+        only_computes: Whether it consists of assignments of literals, names and operators, and names
+            no file: over numbers, texts and the like it runs nobody's code.
         reseeds: Whether something in it looks like setting a random state; the state after may
             equal the one before, so that no comparison shows it.
     """
@@ -52,6 +62,7 @@ class Body:
     writes_files: bool
     reseeds: bool
     callees: frozenset[str]
+    only_computes: bool
 
 
 @lru_cache(maxsize=20_000)
@@ -71,7 +82,8 @@ def read_body(source: str) -> Body:
     nodes = list(ast.walk(tree))
     writes_files, reseeds = any(map(_looks_like_writer, nodes)), any(map(_looks_like_seeding, nodes))
     callees = frozenset(_root(node.func) for node in nodes if isinstance(node, ast.Call))
-    return Body(source, analysis, key, tuple(sorted(reads)), writes_files, reseeds, callees)
+    computes = not analysis.paths and all(isinstance(node, _COMPUTES) for node in nodes)
+    return Body(source, analysis, key, tuple(sorted(reads)), writes_files, reseeds, callees, computes)
 
 
 def definition_body(body: Body, name: str) -> Body:

@@ -23,6 +23,7 @@ from nbflow.engine.slots import FolderKind, context_digest, is_kept_in_memory, s
 from nbflow.exceptions import CacheError
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
 from nbflow.store.modules import module_data, note_loaded, purge_changed_modules
+from nbflow.store.walks import is_plain
 from nbflow.types import UNBOUND, Output
 
 if TYPE_CHECKING:
@@ -191,6 +192,7 @@ class Observer:
         self._workspace = workspace
         self._files = files
         self._clock = clock
+        self._no_watch = files.watch()
         self._states: dict[str, object] = {}
         self._looks: dict[str, Fingerprint] = {}
 
@@ -208,22 +210,18 @@ class Observer:
             # A module whose file changed must be loaded anew, else the old code would run.
             purge_changed_modules(self._files)
         self._looks = {}
-        self._states = {key: self._workspace.state(key) for key in loaded_generators()}
         names = self._workspace.names
         if not reached.complete:
             self._workspace.realise(tuple(names))
         before = dict(names) if not reached.complete else {k: names[k] for k in reached.keys if k in names}
-        known = frozenset(names)
+        known = list(names)
         hidden = reached.uncertain & before.keys() if hide and reached.complete else frozenset[str]()
         self._workspace.hide(hidden)
         for key in reached.inputs if hide else ():
             self._workspace.empty_cache(key)
-        inputs: list[object] = [
-            value
-            for value in before.values()
-            if not is_placeholder(value) and isinstance(value, _MAY_NAME_FILES)
-        ]
-        seen = yield from self._watched(execution, inputs)
+        # Operators over numbers, texts and the like run nobody's code: nothing outside can be touched.
+        only_computes = body.only_computes and is_plain(before.values())
+        seen = yield from (self._timed(execution) if only_computes else self._watched(execution, before))
         bound = self._workspace.unhide({key: before[key] for key in hidden})
         seen.data = self._loaded(body) if body.analysis.imports else {}
         uncertain = (reached.uncertain & before.keys()) - hidden
@@ -251,16 +249,27 @@ class Observer:
         before: Mapping[str, object],
         reached: Reached,
         bound: set[str],
-        known: frozenset[str],
+        known: list[str],
     ) -> Observation:
         changed = self._changed(self._rebound(before, reached, known) | bound, before, reached)
-        drew = self._drawn(reseeds=reached.reseeds)
+        drew = self._drawn(reseeds=reached.reseeds) if seen.watch is not self._no_watch else set[str]()
         returned = seen.outcome.ended is Ended.RETURNED
         assigned = body.analysis.writes | body.analysis.deletes if returned else frozenset[str]()
         outputs = self._outputs(changed | drew | {key for key in assigned if not is_managed(key)})
         return seen.observation(frozenset(changed), outputs, frozenset(drew))
 
-    def _watched(self, execution: Execution, inputs: list[object]) -> Generator[Execution, Outcome, _Watched]:
+    def _timed(self, execution: Execution) -> Generator[Execution, Outcome, _Watched]:
+        """Have a body executed of which is known that nothing outside can be seen of it."""
+        started = self._clock()
+        outcome = yield execution
+        return _Watched(outcome, self._no_watch, started, self._clock() - started, {}, "")
+
+    def _watched(
+        self, execution: Execution, before: Mapping[str, object]
+    ) -> Generator[Execution, Outcome, _Watched]:
+        self._states = {key: self._workspace.state(key) for key in loaded_generators()}
+        loaded = (value for value in before.values() if not is_placeholder(value))
+        inputs: list[object] = [value for value in loaded if isinstance(value, _MAY_NAME_FILES)]
         asked: dict[str, str | None] = {}
 
         def note(key: str, value: object) -> None:
@@ -274,13 +283,15 @@ class Observer:
             seconds = self._clock() - started
         return _Watched(outcome, watch, started, seconds, asked, folder or "gone")
 
-    def _rebound(self, before: Mapping[str, object], reached: Reached, known: frozenset[str]) -> set[str]:
+    def _rebound(self, before: Mapping[str, object], reached: Reached, known: list[str]) -> set[str]:
         """The names that now stand for another object than before, or for none."""
         names = self._workspace.names
         keys = reached.keys if reached.complete else before.keys() | names.keys()
         rebound = {key for key in keys if names.get(key, _MISSING) is not before.get(key, _MISSING)}
-        # Somebody may have bound or deleted names that no analysis saw.
-        rebound |= names.keys() ^ known
+        # Somebody may have bound or deleted names that no analysis saw; new ones stand behind the others.
+        now = list(names)
+        unchanged = now[: len(known)] == known
+        rebound.update(now[len(known) :] if unchanged else names.keys() ^ known)
         return {key for key in rebound if not is_managed(key)}
 
     def _changed(self, rebound: set[str], before: Mapping[str, object], reached: Reached) -> set[str]:
