@@ -66,8 +66,7 @@ class Slot(NamedTuple):
     locator: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(NamedTuple):
     """What the code inside a value may touch when somebody calls it.
 
     Args:
@@ -82,14 +81,13 @@ class Reach:
     writes: frozenset[str] = NO_NAMES
     mutates: frozenset[str] = NO_NAMES
     changes_arguments: bool = False
-    parts: Mapping[str, str] = field(default_factory=dict[str, str])
+    parts: Mapping[str, str] = NO_CODE
 
 
 NO_REACH: Final = Reach()
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(NamedTuple):
     """One thing that runs of a code have looked at: an item of an input list.
 
     Args:
@@ -102,8 +100,7 @@ class Looked:
     whole_unit: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A slot and the digest that a body saw in it; `preview` is a short text for people."""
 
     looked: Looked
@@ -111,8 +108,7 @@ class Entry:
     preview: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """The content of a slot as one execution left it.
 
     Args:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from nbflow.engine.generators import GENERATORS, current_state, loaded_generators, restore_state
+from nbflow.engine.generators import GENERATORS, States, current_state, loaded_generators
 from nbflow.engine.labels import NO_MEMORY, Held, Label, Labels, is_local_module, next_copy, private_memory
 from nbflow.engine.placeholder import Placeholder, is_placeholder, text_of
 from nbflow.exceptions import CacheError, NotLoadedError
@@ -48,7 +48,7 @@ class Workspace(Labels):
         self._spent: set[int] = set()
         self._found: dict[int, frozenset[int]] = {}
         self._made: dict[tuple[str, str], tuple[object, frozenset[int]]] = {}
-        self._states: dict[str, object] = {}
+        self.states = States()
         self.lost: set[str] = set()
 
     def __contains__(self, key: str) -> bool:
@@ -96,20 +96,6 @@ class Workspace(Labels):
             if key in self._saved and self._saved[key][0] is standing and is_placeholder(standing):
                 self._saved[key] = (value, self._saved[key][1])
         return True
-
-    def state(self, key: str, *, anew: bool = False) -> object:
-        """The state of a generator, as it was last looked at in this action.
-
-        Looking takes a while. Whoever draws between two bodies of one action, a hook perhaps, is taken
-        for the latter of them.
-
-        Args:
-            key: The generator.
-            anew: Whether something has run since.
-        """
-        if anew or key not in self._states:
-            self._states[key] = current_state(key)
-        return self._states[key]
 
     def look(self, key: str) -> Fingerprint:
         """Digest the live object of a key."""
@@ -216,8 +202,7 @@ class Workspace(Labels):
     def _bind(self, key: str, value: object, label: Label) -> None:
         self.leave(key)
         if key in GENERATORS:
-            restore_state(key, value)
-            self._states.pop(key, None)
+            self.states.restore(key, value)
         else:
             self.names[key] = value
         self.label(key, label)
@@ -373,7 +358,7 @@ class Workspace(Labels):
 
     def begin(self) -> None:
         """Start an action: what keys hold from here on can be given back by `settle`."""
-        self._states.clear()
+        self.states.forget()
         self._spent.clear()
         self._saved.clear()
         self.lost.clear()  # what could not be built without a class can be once that is there

@@ -70,6 +70,38 @@ def restore_state(key: str, state: object) -> None:
         generator.set(sys.modules[generator.module], state)
 
 
+class States:
+    """The states of the generators as they were last looked at in one action: looking takes a while.
+
+    Whoever draws between two bodies of one action, a hook perhaps, is taken for the latter of them.
+
+    Example:
+        >>> import random
+        >>> states = States()
+        >>> before, _ = states.of("<random>"), random.random()
+        >>> states.of("<random>") == before, states.of("<random>", anew=True) == before
+        (True, False)
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, object] = {}
+
+    def of(self, key: str, *, anew: bool = False) -> object:
+        """The state of a generator; `anew` where something has run since."""
+        if anew or key not in self._known:
+            self._known[key] = current_state(key)
+        return self._known[key]
+
+    def restore(self, key: str, state: object) -> None:
+        """Put a generator back."""
+        self._known.pop(key, None)
+        restore_state(key, state)
+
+    def forget(self) -> None:
+        """Start anew: anything may have run."""
+        self._known.clear()
+
+
 def _numpy_state(module: Any) -> object:
     name, keys, position, has_gauss, cached = module.get_state()
     return (name, keys.tobytes(), position, has_gauss, cached)

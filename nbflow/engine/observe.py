@@ -267,7 +267,7 @@ class Observer:
     def _watched(
         self, execution: Execution, before: Mapping[str, object]
     ) -> Generator[Execution, Outcome, _Watched]:
-        self._states = {key: self._workspace.state(key) for key in loaded_generators()}
+        self._states = {key: self._workspace.states.of(key) for key in loaded_generators()}
         loaded = (value for value in before.values() if not is_placeholder(value))
         inputs: list[object] = [value for value in loaded if isinstance(value, _MAY_NAME_FILES)]
         asked: dict[str, str | None] = {}
@@ -358,7 +358,7 @@ class Observer:
         """The generators whose state moved; one loaded by the body itself counts from its load."""
         drawn: set[str] = set()
         for key in loaded_generators():
-            state = self._workspace.state(key, anew=True)
+            state = self._workspace.states.of(key, anew=True)
             if reseeds or self._states.setdefault(key, state) != state:
                 drawn.add(key)
                 self._workspace.note(key, self._states[key])

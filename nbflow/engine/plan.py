@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nbflow.engine.enact import Finished, StepRuns
     from nbflow.engine.observe import Execution, Observer
     from nbflow.engine.sweep import Sweep
+    from nbflow.store.protocol import InputList
 
 _MOST_REPEATS: Final = 8
 """How often one action makes the spent inputs of others from one step again before it gives up."""
@@ -185,11 +186,12 @@ class Work:
         unknown = [step for step in self.book if step.trace is None and self._is_due(step, tried)]
         self._expect(unknown)
         for step in unknown:
-            if step.ran is None or not self.workspace.store.lists(step.ran.static_key):
+            lists = self.workspace.store.lists(step.ran.static_key) if step.ran is not None else ()
+            if step.ran is None or not lists:
                 continue
             view = self.sweep.view_above(step)
             if step.hold is None and self._first_stale_above(step, view) is None:
-                trace = self._found(step.ran, view)
+                trace = self._found(step.ran, view, lists)
                 if trace is not None:
                     self._reuse(step, trace)
 
@@ -269,9 +271,9 @@ class Work:
         """The newest trace of the step's code that fits what is bound at its place."""
         return self._found(step.ran, self.sweep.view(step)) if step.ran is not None else None
 
-    def _found(self, body: Body, view: View) -> Trace | None:
+    def _found(self, body: Body, view: View, lists: Iterable[InputList] | None = None) -> Trace | None:
         store, wanted = self.workspace.store, None
-        for looked in store.lists(body.static_key):
+        for looked in store.lists(body.static_key) if lists is None else lists:
             wanted = reached(body, view) if wanted is None else wanted
             digests = self._present(looked, view) if first_not_looked_at(looked, wanted) is None else None
             if digests is None:

@@ -7,7 +7,7 @@ have seen (invariant I1).
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -203,7 +203,7 @@ def _memory_entries(body: Body, seen: Seen, written: set[str], drew: frozenset[s
             continue
         unit, keys = seen.units.get(slot, ("", frozenset[str]()))
         if keys & written:
-            yield replace(entry, looked=Looked(slot, whole_unit=True), digest=unit)
+            yield Entry(Looked(slot, whole_unit=True), unit, entry.preview)
         else:
             yield from seen.parts.get(slot, (entry,))
 
