@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nbflow.states import Transition
+from nbflow.store.batches import ENDED_AT_ONCE, FULL
 from nbflow.store.history import SqliteHistory
 from nbflow.store.owners import is_gone, this_owner
 from nbflow.store.protocol import RunRecord
@@ -84,16 +85,16 @@ class TestBatches:
     def test_enough_that_has_ended_is_written(self, notebook: Notebook) -> None:
         """Without being asked."""
         history = notebook.history()
-        for number in range(128):
+        for number in range(ENDED_AT_ONCE):
             history.append(step(f"r{number}", "Completed"))
-        assert len(notebook.rows("SELECT * FROM paths")) == 128
+        assert len(notebook.rows("SELECT * FROM paths")) == ENDED_AT_ONCE
 
     def test_a_full_buffer_is_written(self, notebook: Notebook) -> None:
         """Whatever is in it."""
         history = notebook.history()
-        for number in range(1024):
+        for number in range(FULL):
             history.append(step(f"r{number}", "Running"))
-        assert len(notebook.rows("SELECT * FROM paths")) == 1024
+        assert len(notebook.rows("SELECT * FROM paths")) == FULL
 
     def test_closing_writes(self, notebook: Notebook) -> None:
         """And another kernel reads it."""

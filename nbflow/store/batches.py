@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from nbflow.store.memory import MemoryHistory
     from nbflow.types import Snapshot
 
-FULL: Final = 1024
+FULL: Final = 4096
 """How many things make a batch due."""
-ENDED_AT_ONCE: Final = 128
+ENDED_AT_ONCE: Final = 512
 """How many ended runs make a batch due."""
 IN_A_ROW: Final = 1024
 """How many transitions a row has at most; a position in the history is the row's, times that."""
