@@ -146,9 +146,9 @@ class TestPlacing:
         desk = Desk(a=[1])
         versions = desk.make("a", stored=False)
         desk.rebind(a=[2])
-        desk.workspace.prune(lambda: {versions["a"].output.unit})
+        desk.workspace.prune(lambda unit, key: unit == versions["a"].output.unit)
         assert desk.workspace.is_available(versions)
-        desk.workspace.prune(set)
+        desk.workspace.prune(lambda unit, key: False)
         assert not desk.workspace.is_available(versions)
 
     def test_two_copies_of_a_unit_are_not_mixed(self) -> None:
@@ -171,7 +171,7 @@ class TestPlacing:
         versions = desk.make("a", "b", stored=False)
         desk.rebind(z=inner)
         assert desk.workspace.place(versions)
-        desk.workspace.prune(set)
+        desk.workspace.prune(lambda unit, key: False)
         assert desk.workspace.labels["a"].is_private
         return desk, versions
 

@@ -19,7 +19,7 @@ from nbflow.exceptions import CacheError, NotLoadedError
 from nbflow.store.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from nbflow.engine.bind import Version
     from nbflow.store.digests import Fingerprint
@@ -341,8 +341,8 @@ class Workspace(Labels):
         """With what was found, when one of its copy was looked at, of what was only known to be private."""
         return memory.union(*(self._found[token] for token in memory if token in self._found))
 
-    def prune(self, needed: Callable[[], Collection[str]]) -> None:
-        """Let go of the live objects whose unit no step is bound to."""
+    def prune(self, is_bound: Callable[[str, str], bool]) -> None:
+        """Let go of the live objects whose unit no step is bound to: told by digest and one of its keys."""
         if self._nameless:
             tokens = {label.digest for label in self.labels.values()}
             live = {id(value) for held in self._held.values() for value in held.values.values()}
@@ -351,8 +351,9 @@ class Workspace(Labels):
         if not self._held:
             self._found.clear()
             return
-        units = needed()
-        self._held = {unit: held for unit, held in self._held.items() if unit[0] in units}
+        for unit, held in tuple(self._held.items()):
+            if not any(is_bound(unit[0], key) for key in held.values):
+                del self._held[unit]
         kept = NO_MEMORY.union(*(held.memory for held in self._held.values()))
         self._found = {token: memory for token, memory in self._found.items() if token in kept}
 

@@ -183,7 +183,7 @@ class Work:
 
         A new kernel knows all of them; to judge each as stale first would take as long again.
         """
-        unknown = [step for step in self.book if step.trace is None and self._is_due(step, tried)]
+        unknown = [step for step in self.sweep.unjudged() if step.trace is None and self._is_due(step, tried)]
         self._expect(unknown)
         for step in unknown:
             lists = self.workspace.store.lists(step.ran.static_key) if step.ran is not None else ()
@@ -387,7 +387,7 @@ class Work:
         self.workspace.begin()
 
     def _finish(self) -> Action:
-        self.workspace.prune(self._bound_units)
+        self.workspace.prune(lambda unit, key: self.sweep.binds(slot_of(key), unit))
         self.workspace.store.flush()
         self.runs.history.flush()
         return self.action
@@ -395,10 +395,6 @@ class Work:
     def _settle(self, stand: Mapping[str, Version | None]) -> None:
         self._performer.define_missing(stand)
         self.workspace.settle(stand)
-
-    def _bound_units(self) -> set[str]:
-        traces = (step.bound_trace for step in self.book)
-        return {output.unit for trace in traces if trace is not None for output in trace.outputs}
 
     def _stand_of(self, step: Step) -> Mapping[str, Version | None]:
         """After a task's own cell its outputs stand."""

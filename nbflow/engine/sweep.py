@@ -90,6 +90,19 @@ class Sweep:
         found = [self._order[place] for place in timeline] if timeline is not None else []
         return [step for step in found if self._writes(step, slot)]
 
+    def binds(self, slot: Slot, unit: str) -> bool:
+        """Whether some step gives the slot a version of that unit."""
+        self.settle()
+        traces = (self.book.at(place).bound_trace for place in self._timelines.get(slot, ()))
+        outputs = (output for trace in traces if trace is not None for output in trace.outputs)
+        return any(output.unit == unit and output.slot == slot for output in outputs)
+
+    def unjudged(self) -> list[Step]:
+        """The steps that were not judged yet, in flow order."""
+        self._follow_book()
+        dirty = dict.fromkeys(step for _, step in sorted(self._dirty))
+        return [self.book.steps[step] for step in dirty if step not in self._judgements]
+
     def _writes(self, step: str, slot: Slot) -> bool:
         trace = self.book.steps[step].bound_trace
         return trace is not None and any(output.slot == slot for output in trace.outputs)
@@ -108,15 +121,18 @@ class Sweep:
 
     def settle(self, end: int | None = None) -> None:
         """Judge what has to be judged again, in flow order; all of it, or what stands above a place."""
-        if self._revision != self.book.revision:
-            self._start_anew()
-        elif len(self._order) != len(self.book):
-            self._go_on_behind()
+        self._follow_book()
         while self._dirty and (end is None or self._dirty[0][0] < end):
             place, step = heappop(self._dirty)
             while self._dirty and self._dirty[0] == (place, step):
                 heappop(self._dirty)
             self._judge(place, self.book.steps[step])
+
+    def _follow_book(self) -> None:
+        if self._revision != self.book.revision:
+            self._start_anew()
+        elif len(self._order) != len(self.book):
+            self._go_on_behind()
 
     def _place(self, step: Step) -> int:
         place = self.book.place(step.id)
