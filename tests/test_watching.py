@@ -760,6 +760,20 @@ class TestNoise:
         del sys.modules["nbw_installed"], sys.modules["nbw_local"]
         assert watch.noise == ("environment changed: SET_BY_nbw_local",)
 
+    def test_data_of_a_package_counts_where_the_body_names_it(
+        self, here: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What a package opens for itself is its own matter; a folder among the inputs is the user's."""
+        data = here / "site-packages" / "nbw_flights" / "data"
+        data.mkdir(parents=True)
+        (data / "a.csv").write_text("x")
+        monkeypatch.setattr(sys, "path", [str(here / "site-packages"), *sys.path])
+        files = Files()
+        for inputs, seen in (((), set()), ((data,), {str(data / "a.csv")})):
+            with files.watch(inputs=inputs) as watch:
+                (data / "a.csv").read_text()
+            assert set(watch.read) == seen
+
     def test_looking_up_versions_lists_nothing(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Libraries ask for the versions of packages, which looks into every folder of `sys.path`."""
         monkeypatch.syspath_prepend(str(here))

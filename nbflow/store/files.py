@@ -162,6 +162,10 @@ class Files:
         """Whether an absolute path is nobody's input."""
         return self._ignored.covers(path)
 
+    def is_in_package(self, path: str) -> bool:
+        """Whether an absolute path is an input where the user's own code names it."""
+        return self._ignored.is_in_package(path)
+
     def now_ns(self) -> int:
         """The time by this session's clock, nanoseconds since the epoch."""
         return int(self._clock() * 1e9)

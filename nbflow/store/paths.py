@@ -212,8 +212,11 @@ class Ignored:
     """
 
     def __init__(self, more: Iterable[str] = ()) -> None:
-        places = {*_python_places(), "/proc", "/sys", "/dev", *map(absolute, more)}
+        packages = _python_places()
+        packages |= {real(place) for place in packages}
+        places = {*packages, "/proc", "/sys", "/dev", *map(absolute, more)}
         places |= {real(place) for place in places}
+        self._packages = tuple(os.path.join(place, "") for place in packages)
         self._exact = frozenset(places)
         self._below = tuple(os.path.join(place, "") for place in places)
 
@@ -225,6 +228,10 @@ class Ignored:
             or path.endswith(".pyc")
             or f"{os.sep}__pycache__{os.sep}" in path
         )
+
+    def is_in_package(self, path: str) -> bool:
+        """Whether an absolute path lies where packages keep their files: it is data once it is named."""
+        return path.startswith(self._packages) and path not in self._exact
 
 
 def _python_places() -> set[str]:

@@ -60,6 +60,10 @@ class Contents(Protocol):
         """Whether the path is nobody's input."""
         ...
 
+    def is_in_package(self, path: str) -> bool:
+        """Whether the path is an input where the user's own code names it."""
+        ...
+
     def now_ns(self) -> int:
         """The time, nanoseconds since the epoch."""
         ...
@@ -94,6 +98,7 @@ class Trail:
         outside: What it read that no digest covers.
         environment: Variable to its value before the first change.
         folder: The working folder before the first change, `None` before there is one.
+        named: Files and folders of packages that the body's inputs name: they are data.
     """
 
     def __init__(self, contents: Contents) -> None:
@@ -110,6 +115,7 @@ class Trail:
         self.outside: dict[str, None] = {}
         self.environment: dict[str, str | None] = {}
         self.folder: str | None = None
+        self.named: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -118,9 +124,19 @@ class Trail:
         rest = self.noise or self.outside or self.environment
         return not files and not rest and self.folder is None
 
+    def name(self, paths: Iterable[str]) -> None:
+        """Note which paths the body's inputs name: what lies below them in a package is its data."""
+        self.named = tuple(path for path in map(absolute, paths) if self.contents.is_in_package(path))
+
+    def ignores(self, path: str) -> bool:
+        """Whether a path is no input of this body."""
+        if not self.contents.ignores(path):
+            return False
+        return not any(path == each or path.startswith(os.path.join(each, "")) for each in self.named)
+
     def read(self, path: str) -> None:
         """Note that a path is about to be opened for reading."""
-        if path in self.reads or self.contents.ignores(path):
+        if path in self.reads or self.ignores(path):
             return
         stat = self.contents.stat(path)
         if stat is not None and not stat.regular:
@@ -145,7 +161,7 @@ class Trail:
 
     def write(self, path: str, *, grows: bool = False) -> None:
         """Note that a path is about to be changed, made or removed."""
-        if self.contents.ignores(path):
+        if self.ignores(path):
             return
         stat = self.contents.stat(path)
         if stat is not None and not stat.regular:
@@ -156,7 +172,7 @@ class Trail:
 
     def hand(self, path: str) -> None:
         """Note that a path or pattern was named to something that may read or change it unseen."""
-        if path in self.handed or self.contents.ignores(path):
+        if path in self.handed or self.ignores(path):
             return
         stat = self.contents.stat(path)
         if stat is None or stat.regular:
@@ -167,14 +183,14 @@ class Trail:
 
     def hand_journal(self, path: str, database: str) -> None:
         """Note a database's log, by content: merely opening it may change its stat."""
-        if path not in self.handed and not self.contents.ignores(path):
+        if path not in self.handed and not self.ignores(path):
             self.journals[path] = database
             self.handed[path] = self.contents.stat(path)
             self.early[path] = self.contents.known(path)
 
     def look_in(self, locator: str) -> None:
         """Note that a folder or pattern is about to be listed."""
-        if locator not in self.listings and not self.contents.ignores(locator):
+        if locator not in self.listings and not self.ignores(locator):
             self.listings[locator] = self.contents.names(locator)
 
     def matches(self, pattern: str) -> tuple[str, ...]:

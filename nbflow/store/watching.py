@@ -181,6 +181,7 @@ class Watch:
             self.trail.read(each)
         named = tuple(given_paths(filter(looks_like_path, self._constants)))
         given = tuple(given_paths(self._inputs))
+        self.trail.name((*named, *given))
         self._before = Before(
             given=self._stats_of(named, given),
             sought=frozenset(map(absolute, filter(looks_like_path, (*named, *given)))),
@@ -202,7 +203,7 @@ class Watch:
         paths = [absolute(path) for path in (*named, *given)]
         for pattern in filter(has_magic, map(absolute, named)):
             paths += self.trail.matches(pattern)
-        stats = {path: contents.stat(path) for path in paths if not contents.ignores(path)}
+        stats = {path: contents.stat(path) for path in paths if not self.trail.ignores(path)}
         if is_cut(self._inputs):
             note = f"only the first {MEMBERS_LOOKED_AT:,} paths of a long input were followed"
             self.trail.outside[note] = None
