@@ -16,7 +16,6 @@ from nbflow.views.words import counted, duration, size
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from nbflow.engine.plan import Action
     from nbflow.notebook.session import Session
 
 
@@ -120,13 +119,7 @@ def _run(session: Session, words: Words) -> Shown:
     if words.pairs:
         session.set_parameters(dict(words.pairs))
     work = session.run_flow(words.plain, force="--force" in words.switches, plain="--plain" in words.switches)
-    action = session.perform(work)
-    return action_shown(session, action)
-
-
-def action_shown(session: Session, action: Action) -> Shown:
-    """What one flow run did, in a table and in words."""
-    return session.report.action(action)
+    return session.report.action(session.perform(work), words.plain)
 
 
 def _plan(session: Session, words: Words) -> Shown:

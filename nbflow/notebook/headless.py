@@ -5,27 +5,42 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import sys
+import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from nbflow.exceptions import SessionError
-from nbflow.notebook.parameters import PARAMETERS
+from nbflow.analysis import analyze
+from nbflow.exceptions import OptionError, SessionError
+from nbflow.notebook.cells import read_header
+from nbflow.notebook.commands import COMMANDS
+from nbflow.notebook.parameters import PARAMETERS, as_default, defaults_of
+from nbflow.notebook.report import compared_words
 from nbflow.settings import read_settings
 from nbflow.store.disk import open_store
-from nbflow.views.words import cause_words, counted, duration
+from nbflow.views import ActionCard, ActionLine
+from nbflow.views.table import action_summary
+from nbflow.views.words import cause_words, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from nbflow.store.protocol import RunRecord, Store
+    from nbflow.types import Trace
 
 NOTEBOOK: Final = "NBFLOW_NOTEBOOK"
 _LOAD: Final = "%load_ext nbflow"
 _RAN: Final = "Completed"
 _REUSED: Final = "Cached"
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
+COMPLETED: Final = 0
+FAILED: Final = 1
+STOPPED: Final = 130
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +60,7 @@ class Headless:
     force: bool = False
 
 
-def run_notebook(asked: Headless, say: Callable[[str], object] = print) -> int:
+def run_notebook(asked: Headless, say: Callable[[str], object] = _print) -> int:
     """Run a notebook; say for each task what became of it.
 
     Args:
@@ -57,33 +72,80 @@ def run_notebook(asked: Headless, say: Callable[[str], object] = print) -> int:
 
     Raises:
         SessionError: If the file is no notebook, or what runs notebooks is not installed.
+        OptionError: If a parameter does not exist or has a value that it cannot have.
     """
-    client_module, notebook = _nbclient(), _read(asked.notebook)
-    teller = Teller(_store_of(asked.notebook), asked.notebook.name, say)
-    folder = str(asked.notebook.resolve().parent)
-    client: Any = client_module.NotebookClient(
-        notebook,
-        timeout=None,
-        kernel_name=notebook.metadata.get("kernelspec", {}).get("name", "python3"),
-        resources={"metadata": {"path": folder}},
-        on_cell_executed=teller.tell,
-    )
+    client_module, notebook = _module("nbclient"), _read(asked.notebook)
+    _check(asked, notebook)
+    teller = Teller(_store_of(asked.notebook), asked.notebook.name, _plain_cells(notebook), say)
+    client = _client(client_module, notebook, asked, teller)
     say(f"{asked.notebook.name}{_told(asked.parameters)}")
     try:
         client.execute(env=_environment(asked))
     except KeyboardInterrupt:
-        say("stopped; finished results are kept")
-        return 130
+        teller.note("stopped; finished results are kept")
+        return STOPPED
     except client_module.exceptions.CellExecutionError as error:
-        teller.tell()
-        say(f"failed: {error.ename}: {error.evalue}")
-        say(_last_lines(error.traceback))
-        return 1
+        teller.note(f"failed: {error.ename}: {error.evalue}\n{_last_lines(error.traceback)}")
+        return FAILED
+    except client_module.exceptions.DeadKernelError:
+        teller.note("failed: the kernel died; finished results are kept")
+        return FAILED
     finally:
         _write(notebook, asked.output)
         teller.tell()
         say(teller.summary())
-    return 1 if teller.failed else 0
+    return FAILED if teller.failed else COMPLETED
+
+
+def _client(module: Any, notebook: Any, asked: Headless, teller: Teller) -> Any:
+    """What drives the kernel; their talk is encrypted where both know how."""
+    kernels: Any = importlib.import_module("jupyter_client.manager").AsyncKernelManager
+    name = notebook.metadata.get("kernelspec", {}).get("name", "python3")
+    specs: Any = importlib.import_module("jupyter_client.kernelspec")
+    try:
+        specs.get_kernel_spec(name)
+    except specs.NoSuchKernel:
+        raise SessionError(f"{asked.notebook} wants the kernel {name!r}, which is not installed") from None
+    client = module.NotebookClient(
+        notebook,
+        timeout=None,
+        kernel_name=name,
+        resources={"metadata": {"path": str(asked.notebook.resolve().parent)}},
+        on_cell_executed=teller.tell,
+    )
+    if "transport_encryption" in kernels.class_trait_names():
+        client.config.KernelManager.transport_encryption = "auto"
+    return client
+
+
+def _check(asked: Headless, notebook: Any) -> None:
+    """Refuse at once what cannot end well."""
+    if asked.output is not None and not asked.output.resolve().parent.is_dir():
+        raise SessionError(f"there is no folder {asked.output.parent} for the executed notebook")
+    defaults: dict[str, object] = {}
+    for cell in notebook.cells:
+        header = read_header(cell.source) if cell.cell_type == "code" else None
+        if header is not None and header.kind == "params":
+            defaults |= _parameters_of(header.body)
+    for name, text in asked.parameters.items():
+        if name not in defaults:
+            raise OptionError.unknown("parameter", name, defaults)
+        as_default(name, text, defaults[name])
+
+
+def _parameters_of(body: str) -> dict[str, object]:
+    """The parameters that a cell makes, with their defaults; None for what is no literal."""
+    try:
+        return {**dict.fromkeys(analyze(body).writes), **defaults_of(body)}
+    except SyntaxError:
+        return {}
+
+
+def _plain_cells(notebook: Any) -> frozenset[str]:
+    """The identifiers of the cells that are no tasks."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and "id" in cell]
+    headers = {cell.id: read_header(cell.source) for cell in cells}
+    return frozenset(id for id, header in headers.items() if header is None or header.kind != "task")
 
 
 def _environment(asked: Headless) -> dict[str, str]:
@@ -97,15 +159,17 @@ def _told(parameters: Mapping[str, str]) -> str:
     return "".join(f" -p {name}={value}" for name, value in parameters.items())
 
 
-def _nbclient() -> Any:
+def _module(name: str) -> Any:
     try:
-        return importlib.import_module("nbclient")
+        return importlib.import_module(name)
     except ImportError:
-        raise SessionError("running notebooks needs nbclient: pip install 'nbflow[run]'") from None
+        raise SessionError(
+            "running notebooks needs nbclient and nbformat: pip install 'nbflow[run]'"
+        ) from None
 
 
 def _read(path: Path) -> Any:
-    nbformat: Any = importlib.import_module("nbformat")
+    nbformat = _module("nbformat")
     try:
         notebook = nbformat.read(path, as_version=4)
     except FileNotFoundError:
@@ -119,7 +183,7 @@ def _read(path: Path) -> Any:
 
 def _write(notebook: Any, output: Path | None) -> None:
     if output is not None:
-        importlib.import_module("nbformat").write(notebook, output)
+        _module("nbformat").write(notebook, output)
 
 
 def _store_of(notebook: Path) -> Store:
@@ -129,7 +193,7 @@ def _store_of(notebook: Path) -> Store:
 
 
 def _last_lines(traceback: str, most: int = 12) -> str:
-    return "\n".join(traceback.splitlines()[-most:])
+    return "\n".join(_COLOURS.sub("", traceback).splitlines()[-most:])
 
 
 class Teller:
@@ -138,51 +202,79 @@ class Teller:
     Args:
         store: The store that the kernel writes to.
         notebook: Identifier of the notebook.
+        plain: Identifiers of the cells that are no tasks.
         say: Takes each line.
     """
 
-    def __init__(self, store: Store, notebook: str, say: Callable[[str], object]) -> None:
+    def __init__(
+        self, store: Store, notebook: str, plain: Collection[str], say: Callable[[str], object]
+    ) -> None:
         self._store = store
         self._notebook = notebook
+        self._plain = plain
         self._say = say
         self._seen = {run.id for run in store.history.runs(notebook, limit=100_000)}
         self._started = time.monotonic()
-        self._ran = self._reused = self._saved = 0.0
-        self.failed = 0
+        self._lines: list[ActionLine] = []
 
-    def tell(self, **_: object) -> None:
-        """Say what happened since this was last asked."""
+    @property
+    def failed(self) -> int:
+        """How many runs of tasks did not end well."""
+        return sum(line.action == "failed" for line in self._lines)
+
+    def tell(self, cell: Any = None, **_: object) -> None:
+        """Say what happened since this was last asked; what nbflow was told in a cell stands above it."""
+        for line in lines_that_act(cell.source) if cell is not None else ():
+            self._say(f"  {line}")
         runs = self._store.history.runs(self._notebook, limit=1_000)
         for run in reversed([run for run in runs if run.id not in self._seen]):
+            self._seen.add(run.id)
             if run.number:
                 self._tell_run(run)
-            self._seen.add(run.id)
+
+    def note(self, text: str) -> None:
+        """Say what happened, and a text after it."""
+        self.tell()
+        self._say(text)
 
     def _tell_run(self, run: RunRecord) -> None:
-        transitions = self._store.history.transitions(run.id)
-        state = transitions[-1].name if transitions else ""
-        trace = self._store.trace(run.trace) if run.trace else None
-        seconds = trace.seconds if trace is not None else 0.0
-        if state == _REUSED:
-            self._reused += 1
-            self._saved += seconds
-            self._line(run.name, "reused", f"saved {duration(seconds)}")
-        elif state == _RAN:
-            self._ran += 1
-            why = "; ".join(cause_words(cause) for cause in run.causes[:2] if cause.category != "never ran")
-            self._line(run.name, "ran", f"{duration(seconds):<9} {why or 'first run'}")
-        else:
-            self.failed += 1
-            self._line(run.name, state.lower(), transitions[-1].message if transitions else "")
+        line = self._line_of(run)
+        self._lines.append(line)
+        time = duration(line.seconds) if line.action == "ran" else ""
+        if line.action == "reused" and line.seconds:
+            time = f"saved {duration(line.seconds)}"
+        why = line.note or "; ".join(map(cause_words, line.causes[:2]))
+        self._say(f"  {line.name:<15} {line.action:<7} {time:<16} {why}".rstrip())
 
-    def _line(self, name: str, what: str, more: str) -> None:
-        self._say(f"  {name:<16} {what:<8} {more}".rstrip())
-        sys.stdout.flush()
+    def _line_of(self, run: RunRecord) -> ActionLine:
+        transitions = self._store.history.transitions(run.id)
+        last, is_plain = transitions[-1] if transitions else None, run.step in self._plain
+        trace = self._store.trace(run.trace) if run.trace else None
+        seconds = trace.seconds if trace is not None else None
+        if last is not None and last.name == _REUSED and trace is not None:
+            return ActionLine(run.name, "reused", (), seconds, self._reuse_words(trace), is_plain)
+        if last is not None and last.name == _RAN:
+            causes = tuple(cause for cause in run.causes if cause.category != "never ran")
+            return ActionLine(run.name, "ran", causes, seconds, "" if causes else "first run", is_plain)
+        return ActionLine(run.name, "failed", note=last.message if last else "", is_plain=is_plain)
+
+    def _reuse_words(self, trace: Trace) -> str:
+        made = self._store.history.run(trace.run) if trace.run else None
+        number = f"as run {made.number} made it; " if made is not None and made.number else ""
+        return f"{number}compared: {compared_words(trace)}"
 
     def summary(self) -> str:
         """The whole run in one line."""
         took = duration(time.monotonic() - self._started)
-        told = [f"{counted(int(self._ran), 'task')} ran", f"{int(self._reused)} reused"]
-        if self.failed:
-            told.append(f"{self.failed} failed")
-        return f"{', '.join(told)}; {duration(self._saved)} saved; {took} in all"
+        return f"{action_summary(ActionCard(tuple(self._lines)))} · {took} in all"
+
+
+def lines_that_act(source: str) -> list[str]:
+    r"""The lines of a cell that tell nbflow to do something, rather than to show it.
+
+    Example:
+        >>> lines_that_act("%flow params LATE=30\n%flow plan\nx = 1")
+        ['%flow params LATE=30']
+    """
+    lines = [line.strip() for line in source.splitlines() if line.startswith("%flow ")]
+    return [line for line in lines if (known := COMMANDS.get(line.split()[1])) is not None and known.acts]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.preview import expected_seconds, preview
-from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory
+from nbflow.engine.slots import FILE, NAME, RANDOM, is_kept_in_memory
 from nbflow.exceptions import SessionError
-from nbflow.types import Cause, Verdict
+from nbflow.store.protocol import RunRecord
+from nbflow.types import Cause, Trace, Verdict
 from nbflow.views import (
+    ActionCard,
+    ActionLine,
     Edge,
     FlowCard,
     HistoryCard,
@@ -19,6 +23,7 @@ from nbflow.views import (
     Shown,
     TaskCard,
     WhyCard,
+    show_action,
     show_badge,
     show_flow,
     show_history,
@@ -36,11 +41,10 @@ if TYPE_CHECKING:
     from nbflow.engine.plan import Action
     from nbflow.notebook.places import Cell
     from nbflow.notebook.session import Session
-    from nbflow.store.protocol import RunRecord
-    from nbflow.types import Trace
 
 _UPSTREAM: Final = "upstream"
 _NEVER_RAN: Final = "never ran"
+_COMPARED: Final = {NAME: "name", FILE: "file", "parameter": "parameter", "package": "package"}
 _MOST_RUNS: Final = 1000
 
 
@@ -126,20 +130,42 @@ class Report:
         lines = tuple(self._run_line(run) for run in runs if run.number)
         return show_history(HistoryCard(lines, name or "flow", session.around.clock()))
 
-    def action(self, action: Action) -> Shown:
-        """What one flow run did, in the order of work."""
-        lines = [
-            PlanLine(
-                step.name,
-                "runs" if step.id in action.executed else "reuses",
-                self._causes_of_last_run(step),
-                step.trace.seconds if step.trace else None,
-                step.plain,
-            )
-            for id in dict.fromkeys((*action.executed, *action.reused))
-            if (step := self._session.book.steps[id])
-        ]
-        return show_plan(PlanCard(tuple(lines), sum(line.seconds or 0.0 for line in lines), "did"))
+    def action(self, action: Action, names: Sequence[str] = ()) -> Shown:
+        """What one flow run did, in the order of work, and what of the tasks asked for it had to leave."""
+        steps = self._session.book.steps
+        done = [steps[id] for id in dict.fromkeys((*action.executed, *action.reused))]
+        number = max((self._newest_run(step).number for step in done), default=0)
+        lines = [self._action_line(step, action) for step in done]
+        return show_action(ActionCard((*lines, *self._left(action, names)), number))
+
+    def _action_line(self, step: Step, action: Action) -> ActionLine:
+        run, seconds = self._newest_run(step), step.bound_trace.seconds if step.bound_trace else None
+        causes = tuple(cause for cause in run.causes if cause.category != _NEVER_RAN)
+        error = action.errors.get(step.id)
+        if error is not None:
+            told = f"{type(error).__name__}: {error}"
+            return ActionLine(step.name, "failed", causes, note=told, is_plain=step.plain)
+        if step.id in action.executed:
+            note = "" if causes else "first run"
+            return ActionLine(step.name, "ran", causes, seconds, note, is_plain=step.plain)
+        return ActionLine(step.name, "reused", (), seconds, self._reuse_words(step), is_plain=step.plain)
+
+    def _left(self, action: Action, names: Sequence[str]) -> Iterator[ActionLine]:
+        """The tasks that a run could not bring up to date."""
+        done = {*action.executed, *action.reused}
+        for cell in self._session.places.tasks():
+            step, judgement = cell.step, self._session.trunk.sweep.judgement(cell.step)
+            if step.id in done or step.ran is None or (names and step.name not in names):
+                continue
+            if judgement.verdict is Verdict.WAITS:
+                yield ActionLine(step.name, "waits", judgement.causes)
+            elif judgement.verdict is Verdict.STALE and action.errors:
+                yield ActionLine(step.name, "not run", judgement.causes)
+
+    def _newest_run(self, step: Step) -> RunRecord:
+        """The last run of a step, by whoever wanted it."""
+        found = self._session.around.store.history.runs(self._session.around.notebook, step.id, 1)
+        return found[0] if found else RunRecord("")
 
     def parameters(self) -> Shown:
         """The flow's parameters: what each has, and its default where that is another."""
@@ -316,12 +342,9 @@ class Report:
         trace = step.bound_trace
         if trace is None:
             return ""
-        names = sum(entry.looked.slot.kind == NAME for entry in trace.entries)
-        others = len(trace.entries) - names
-        compared = counted(names, "name") + (f" and {counted(others, 'thing')} outside" if others else "")
         number = self._number_of(trace)
         when = moment(trace.started, self._session.around.clock())
-        return f"result of run {number}, {when}; compared: {compared}"
+        return f"result of run {number}, {when}; compared: {compared_words(trace)}"
 
     def _diffs(self, step: Step) -> tuple[tuple[str, str, str], ...]:
         if step.before is None or step.ran is None or step.trace is not None:
@@ -380,6 +403,18 @@ def _by_result(runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
         if run.trace not in seen:
             seen.add(run.trace)
             yield run
+
+
+def compared_words(trace: Trace) -> str:
+    """What is compared before a result is reused: how many names, files and other things.
+
+    Example:
+        >>> compared_words(Trace("t", "k", (), ()))
+        'its code'
+    """
+    kinds = Counter(_COMPARED.get(entry.looked.slot.kind, "thing outside") for entry in trace.entries)
+    found = [counted(kinds[kind], kind) for kind in (*_COMPARED.values(), "thing outside") if kinds[kind]]
+    return ", ".join(["its code", *found])
 
 
 def _reads(trace: Trace | None) -> Iterator[str]:

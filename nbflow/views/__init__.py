@@ -1,9 +1,9 @@
 """Static views of flows, tasks and runs: HTML, SVG and plain text from frozen values.
 
-    cards.py    what a view is given: `TaskCard`, `FlowCard`, `PlanCard`, `WhyCard`, `HistoryCard`
+    cards.py    what a view is given: `TaskCard`, `FlowCard`, `PlanCard`, `ActionCard`, `WhyCard`, …
     shown.py    `Shown` and the views: `show_badge`, `show_status`, `show_flow`, `show_plan`, …
     badge.py    the line under a task cell
-    table.py    status, order and plan
+    table.py    status, order, plan and what a run did
     story.py    why and history
     graph.py    the picture of a flow
     dot.py      the same for graphviz
@@ -16,10 +16,22 @@
 Nothing here reads a clock, a file or a session.
 """
 
-from nbflow.views.cards import Edge, FlowCard, HistoryCard, PlanCard, PlanLine, RunLine, TaskCard, WhyCard
+from nbflow.views.cards import (
+    ActionCard,
+    ActionLine,
+    Edge,
+    FlowCard,
+    HistoryCard,
+    PlanCard,
+    PlanLine,
+    RunLine,
+    TaskCard,
+    WhyCard,
+)
 from nbflow.views.dot import to_dot
 from nbflow.views.shown import (
     Shown,
+    show_action,
     show_badge,
     show_flow,
     show_history,
@@ -30,6 +42,8 @@ from nbflow.views.shown import (
 )
 
 __all__ = [
+    "ActionCard",
+    "ActionLine",
     "Edge",
     "FlowCard",
     "HistoryCard",
@@ -39,6 +53,7 @@ __all__ = [
     "Shown",
     "TaskCard",
     "WhyCard",
+    "show_action",
     "show_badge",
     "show_flow",
     "show_history",

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 ActionWord = Literal["runs", "reuses", "waits", "may run"]
 """What a run would do with a step."""
 
+DeedWord = Literal["ran", "reused", "failed", "waits", "not run"]
+"""What a run did with a step."""
+
 
 @dataclass(frozen=True, slots=True)
 class TaskCard:
@@ -134,6 +137,42 @@ class PlanCard:
     lines: tuple[PlanLine, ...]
     seconds: float | None = None
     title: str = ""
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ActionLine:
+    """What a run did with one step.
+
+    Args:
+        name: The step's name.
+        action: `ran`, `reused`, `failed`, `waits`, or `not run` because something above it failed.
+        causes: Why it ran, waits or was not run, root cause first.
+        seconds: How long it ran; of a reused result, how long the run took that made it.
+        note: What else is to be said: the error, or which result was reused.
+        is_plain: Whether it is a plain cell.
+    """
+
+    name: str
+    action: DeedWord
+    causes: tuple[Cause, ...] = ()
+    seconds: float | None = None
+    note: str = ""
+    is_plain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ActionCard:
+    """What one flow run did.
+
+    Args:
+        lines: The steps in the order of work, then those that were left.
+        number: The flow run's number; 0 where it did nothing.
+        notices: One-line texts for the user.
+    """
+
+    lines: tuple[ActionLine, ...]
+    number: int = 0
     notices: tuple[str, ...] = ()
 
 

@@ -116,6 +116,15 @@ ACTIONS: Final[Mapping[str, Look]] = {
 }
 """The looks of what a plan does with a step."""
 
+DEEDS: Final[Mapping[str, Look]] = {
+    "ran": Look("ran", _BLUE, _PLAY),
+    "reused": Look("reused", _TEAL, _BACK, "slant"),
+    "failed": STATES["Failed"],
+    "waits": VERDICTS[Verdict.WAITS],
+    "not run": NOT_RUN,
+}
+"""The looks of what a run did with a step."""
+
 FAILURES: Final = frozenset({StateType.FAILED, StateType.CRASHED, StateType.CANCELLED})
 """Types of states that say more than the verdict, which is stale after each of them."""
 

@@ -12,6 +12,8 @@ from nbflow.views.story import history_grid, history_text, why_html, why_text
 from nbflow.views.table import (
     MOST_ROWS,
     NO_TASKS,
+    action_grid,
+    action_summary,
     flow_head,
     flow_head_text,
     not_listed,
@@ -28,7 +30,7 @@ from nbflow.views.words import counted, one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nbflow.views.cards import FlowCard, HistoryCard, PlanCard, TaskCard, WhyCard
+    from nbflow.views.cards import ActionCard, FlowCard, HistoryCard, PlanCard, TaskCard, WhyCard
 
 _ROWS_BELOW_A_MAP = 100
 
@@ -126,6 +128,17 @@ def show_plan(plan: PlanCard) -> Shown:
     head = heading(plan.title, f"<span>{escaped(summary)}</span>")
     text = "\n".join([title, grid.as_text(), *notices_text(plan.notices)])
     return Shown(page(head, grid.as_html(), notices_html(plan.notices)), text)
+
+
+def show_action(action: ActionCard) -> Shown:
+    """Return what a flow run did with each task, why, and how much time that took and saved."""
+    summary = action_summary(action)
+    if not action.lines:
+        return _message("", summary, action.notices)
+    grid = action_grid(action)
+    text = "\n".join([summary, grid.as_text(), *notices_text(action.notices)])
+    head = heading("", f"<span>{escaped(summary)}</span>", is_status=True)
+    return Shown(page(head, grid.as_html(), notices_html(action.notices)), text)
 
 
 def show_why(why: WhyCard) -> Shown:

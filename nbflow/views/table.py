@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 from nbflow.types import Verdict
 from nbflow.views import markup
 from nbflow.views.grid import Cell, Column, Grid, Row
-from nbflow.views.looks import ACTIONS, VERDICTS, Look, look_of, look_of_state
+from nbflow.views.looks import ACTIONS, DEEDS, VERDICTS, Look, look_of, look_of_state
 from nbflow.views.words import age, cause_words, counted, duration, listed, moment, one_line, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from nbflow.types import Cause
-    from nbflow.views.cards import FlowCard, PlanCard, PlanLine, TaskCard
+    from nbflow.views.cards import ActionCard, ActionLine, FlowCard, PlanCard, PlanLine, TaskCard
 
 MOST_ROWS: Final = 300
 """How many tasks a table lists; a saved notebook holds all of it."""
@@ -268,6 +268,60 @@ _MANY: Final = {
     "reuses": ("is reused", "are reused"),
     "waits": ("waits", "wait"),
 }
+
+
+# --- what a run did ----------------------------------------------------------------------------
+
+
+def action_grid(action: ActionCard) -> Grid:
+    """Return the table of what a run did, in the order of work."""
+    columns = (
+        Column("step"),
+        Column("did"),
+        Column("took", is_number=True),
+        Column("saved", is_number=True),
+        Column("why", "nbf-c", limit=120),
+    )
+    longest = max((line.seconds or 0 for line in action.lines if line.action == "ran"), default=0)
+    return Grid(columns, tuple(_action_row(line, longest) for line in action.lines))
+
+
+def _action_row(line: ActionLine, longest: float) -> Row:
+    look, is_reused = DEEDS[line.action], line.action == "reused"
+    cells = (
+        name_cell(line.name, is_plain=line.is_plain),
+        Cell(look.word, markup.marked(look)),
+        Cell("") if is_reused else _bar_cell(line.seconds, longest),
+        Cell(duration(line.seconds) if is_reused else ""),
+        Cell(line.note or causes_words(line.causes)),
+    )
+    return Row(cells, "nbf-p" if line.is_plain else "")
+
+
+def action_summary(action: ActionCard) -> str:
+    """Return what a run did in a line.
+
+    Example:
+        >>> from nbflow.views.cards import ActionCard, ActionLine
+        >>> ran, reused = ActionLine("model", "ran", seconds=41.2), ActionLine("clean", "reused", seconds=1.5)
+        >>> action_summary(ActionCard((ran, reused), number=12))
+        'run 12 · 1 task ran, 41 s · 1 reused, 1.5 s saved'
+        >>> action_summary(ActionCard(()))
+        'nothing to do, everything is up to date'
+    """
+    number = [f"run {action.number}"] if action.number else []
+    deeds = [part for word in DEEDS if (part := _deeds(action, word, is_first=word == "ran"))]
+    return " · ".join([*number, *deeds]) or "nothing to do, everything is up to date"
+
+
+def _deeds(action: ActionCard, word: str, *, is_first: bool) -> str:
+    """How many tasks a run did one thing with, and how long that took or would have taken."""
+    found = [line for line in action.lines if line.action == word and not line.is_plain]
+    if not found:
+        return ""
+    seconds = duration(sum(line.seconds or 0.0 for line in found))
+    time = {"ran": f", {seconds}", "reused": f", {seconds} saved"}.get(word, "")
+    return f"{counted(len(found), 'task') if is_first else f'{len(found):,}'} {word}{time}"
 
 
 def tasks_summary(flow: FlowCard) -> str:
