@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nbflow.engine.bind import Bound, Timeline, Version, View
+from nbflow.engine.book import read_body
 from nbflow.engine.slots import Outside, slot_of
 from nbflow.engine.verify import answer, content, first_difference, may_start_plain, unit_key
 from nbflow.testing import Notebook
@@ -182,6 +183,20 @@ class TestVerdicts:
         change(notebook, cells[0], "def f(): return k")
         assert notebook.verdict(cells[2]) is Verdict.STALE
         assert root_cause(notebook, cells[2]).subject in ("f", "k")
+
+    def test_without_a_trace_it_tells_what_differs_from_the_last_kernels_result(self) -> None:
+        """It stays stale; where nothing differs, or nothing was there before, it never ran."""
+        notebook, cells = opened("LATE = 15", "flags = LATE + 1", plain=(0,))
+        step = notebook.step(cells[1])
+        step.earlier, step.trace = step.trace, None
+        notebook.sweep.touch(step)
+        assert causes(notebook, cells[1]) == [("never ran", cells[1])]
+        change(notebook, cells[0], "LATE = 18")
+        assert causes(notebook, cells[1]) == [("input", "LATE")]
+        assert notebook.verdict(cells[1]) is Verdict.STALE
+        step.ran = step.body = read_body("flags = LATE + 2")
+        notebook.sweep.touch(step)
+        assert causes(notebook, cells[1]) == [("code", cells[1])]
 
     def test_judging_is_pure(self) -> None:
         """Twice the same."""

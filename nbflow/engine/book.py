@@ -132,6 +132,8 @@ class Step:
         before: The body run before that one, where it was another; None else.
         standing: Whether it ran in this kernel, is remembered, or lost its cell.
         trace: The trace it is bound to; None before the first run and after a failed one.
+        earlier: The last result that an earlier kernel left. It is never reused for what it is; where
+            `trace` is None, the causes tell what differs from it.
         hold: A choice by hand that overrides `trace`.
         failure: Why its last run failed, in one line; empty if it did not.
         parameters: Names that it sets as flow parameters, which can be overridden.
@@ -148,6 +150,7 @@ class Step:
     before: Body | None = None
     standing: Standing = Standing.HERE
     trace: Trace | None = None
+    earlier: Trace | None = None
     hold: Hold | None = None
     failure: str = ""
     parameters: frozenset[str] = frozenset()

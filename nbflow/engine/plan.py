@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from nbflow.engine.sweep import Sweep
     from nbflow.store.protocol import InputList
 
+_MOST_EARLIER: Final = 2_000
+"""How many runs of earlier kernels are looked through for the last result of each step."""
 _MOST_REPEATS: Final = 8
 """How often one action makes the spent inputs of others from one step again before it gives up."""
 
@@ -87,6 +89,7 @@ class Work:
         self._executed: set[str] = set()
         self._runs_here: set[str] = set()
         self._repeats: dict[str, int] = {}
+        self._earlier: dict[str, str] | None = None
 
     # --- what a user does --------------------------------------------------------------------
 
@@ -262,10 +265,23 @@ class Work:
         if spent is not None:
             return spent, True
         lost = len(self.workspace.lost)
+        self._compare_with_earlier(step)
         if not self._performer.prepare(site):
             return None if len(self.workspace.lost) > lost else False
         self._note(step, (yield from self._performer.execute(site, self._origin)))
         return step.trace is not None
+
+    def _compare_with_earlier(self, step: Step) -> None:
+        """Let the causes of a first run in this kernel tell what differs from the last result before it."""
+        if step.trace is not None or step.earlier is not None or not self.runs.notebook:
+            return
+        if self._earlier is None:
+            runs = self.runs.history.runs(self.runs.notebook, limit=_MOST_EARLIER)
+            self._earlier = {run.step: run.trace for run in reversed(runs) if run.trace}
+        known = self._earlier.get(step.id, "")
+        step.earlier = self.workspace.store.trace(known) if known else None
+        if step.earlier is not None:
+            self.sweep.touch(step)
 
     def find(self, step: Step) -> Trace | None:
         """The newest trace of the step's code that fits what is bound at its place."""

@@ -160,19 +160,35 @@ class Judge:
         """What the step's own trace says, its upstream set aside."""
         trace = step.trace
         if trace is None:
-            return Verdict.STALE, [_without_trace(step)]
-        cause = self._other_inputs(trace, slots) or self._lost_file(trace)
+            return Verdict.STALE, [self._without_trace(step, slots)]
+        cause, entry = self._what_differs(trace, slots)
         if cause is not None:
             return Verdict.STALE, [cause]
-        said, entry = first_difference(trace, self._view, self._outside)
-        if said is Answer.DIFFERENT and entry is not None:
-            return Verdict.STALE, [self._difference(entry)]
         causes = [Cause("outside", unknown) for unknown in trace.unknowns]
         if entry is not None:
             causes.append(Cause("unknown", entry.looked.slot.locator, before=entry.preview))
         if step.plain and step.standing is Standing.REMEMBERED:
             causes.append(Cause("unverified", step.name, after="not run in this kernel"))
         return (Verdict.AS_OF if causes else Verdict.FRESH), causes
+
+    def _without_trace(self, step: Step, slots: tuple[Slot, ...]) -> Cause:
+        earlier, body = step.earlier, step.ran
+        if step.failure:
+            return Cause("failed", step.name, after=step.failure)
+        if step.before is not None or (earlier and body and earlier.static_key != body.static_key):
+            return Cause("code", step.name, before="as last run", after="edited")
+        cause = self._what_differs(earlier, slots)[0] if earlier is not None else None
+        return cause or Cause("never ran", step.name)
+
+    def _what_differs(self, trace: Trace, slots: tuple[Slot, ...]) -> tuple[Cause | None, Entry | None]:
+        """What is not as the trace saw it, or else the first entry of which nobody can tell."""
+        cause = self._other_inputs(trace, slots) or self._lost_file(trace)
+        if cause is not None:
+            return cause, None
+        said, entry = first_difference(trace, self._view, self._outside)
+        if said is Answer.DIFFERENT and entry is not None:
+            return self._difference(entry), None
+        return None, entry
 
     def _other_inputs(self, trace: Trace, slots: tuple[Slot, ...]) -> Cause | None:
         """A body that reaches other names than its trace saw cannot be judged by that trace."""
@@ -264,14 +280,6 @@ class Judge:
             kin = gives[output.slot].kin if output.slot in gives else ()
             gives[output.slot] = Bound(version, doubts, kin, written=True)
         return gives
-
-
-def _without_trace(step: Step) -> Cause:
-    if step.failure:
-        return Cause("failed", step.name, after=step.failure)
-    if step.before is not None:
-        return Cause("code", step.name, before="as last run", after="edited")
-    return Cause("never ran", step.name)
 
 
 class Kinship:

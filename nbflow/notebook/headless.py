@@ -241,7 +241,7 @@ class Teller:
         line = self._line_of(run)
         self._lines.append(line)
         time = duration(line.seconds) if line.action == "ran" else ""
-        if line.action == "reused" and line.seconds:
+        if line.action == "reused" and not line.is_plain:
             time = f"saved {duration(line.seconds)}"
         why = line.note or "; ".join(map(cause_words, line.causes[:2]))
         self._say(f"  {line.name:<15} {line.action:<7} {time:<16} {why}".rstrip())
@@ -260,8 +260,8 @@ class Teller:
 
     def _reuse_words(self, trace: Trace) -> str:
         made = self._store.history.run(trace.run) if trace.run else None
-        number = f"as run {made.number} made it; " if made is not None and made.number else ""
-        return f"{number}compared: {compared_words(trace)}"
+        when = f"in run {made.number}" if made is not None and made.number else "before"
+        return f"same as {when}: {compared_words(trace)}"
 
     def summary(self) -> str:
         """The whole run in one line."""

@@ -406,15 +406,16 @@ def _by_result(runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
 
 
 def compared_words(trace: Trace) -> str:
-    """What is compared before a result is reused: how many names, files and other things.
+    """What is compared before a result is reused: how many names, files and more.
 
     Example:
         >>> compared_words(Trace("t", "k", (), ()))
         'its code'
     """
-    kinds = Counter(_COMPARED.get(entry.looked.slot.kind, "thing outside") for entry in trace.entries)
-    found = [counted(kinds[kind], kind) for kind in (*_COMPARED.values(), "thing outside") if kinds[kind]]
-    return ", ".join(["its code", *found])
+    kinds = Counter(_COMPARED.get(entry.looked.slot.kind, "") for entry in trace.entries)
+    found = [counted(kinds[kind], kind) for kind in _COMPARED.values() if kinds[kind]]
+    rest = [f"{kinds['']:,} more"] if kinds[""] else []
+    return ", ".join(["its code", *found, *rest])
 
 
 def _reads(trace: Trace | None) -> Iterator[str]:
