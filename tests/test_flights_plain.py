@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import pytest
-import sklearn.ensemble  # noqa: F401  only threads of what is loaded can be limited
-from threadpoolctl import threadpool_limits
 
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "flights.ipynb"
-SMALL = {"MONTHS": 2, "SAMPLE": 5000, "TREES": 20, "REPEATS": 2}
+from tests.flights import SMALL, cells, plain_run
+
 UNKNOWN_AT_THE_GATE = {"dep_time", "dep_delay", "arr_time", "arr_delay", "air_time", "late"}
-
-
-def cells() -> list[dict[str, Any]]:
-    """The notebook's code cells."""
-    return [cell for cell in json.loads(NOTEBOOK.read_text())["cells"] if cell["cell_type"] == "code"]
-
-
-def without_magics(cell: dict[str, Any]) -> str:
-    """What is left of a cell where nbflow is not installed."""
-    return "".join(line for line in cell["source"] if not line.startswith("%"))
 
 
 @pytest.fixture(scope="module")
 def namespace() -> dict[str, Any]:
-    """All names after the cells ran from top to bottom on a small part of the data, on one core."""
-    mpl.use("agg")
-    names: dict[str, Any] = {"__name__": "__main__"}
-    with threadpool_limits(1):
-        for cell in cells():
-            exec(compile(without_magics(cell), cell["id"], "exec"), names)
-            if cell["id"] == "params":
-                names.update(SMALL)
-    names["plt"].close("all")
-    return names
+    """All names after the cells ran from top to bottom on a small part of the data."""
+    return plain_run(**SMALL)[0]
 
 
 class TestPlain:

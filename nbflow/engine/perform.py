@@ -31,7 +31,7 @@ from nbflow.engine.record import (
 from nbflow.engine.slots import FILE, NAME, is_kept_in_memory, key_of, slot_of
 from nbflow.exceptions import StorageError
 from nbflow.states import Origin
-from nbflow.types import NO_REACH, UNBOUND, Entry, Looked, Reach, Slot, Trace
+from nbflow.types import NO_REACH, UNBOUND, Cause, Entry, Looked, Reach, Slot, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -122,6 +122,7 @@ class Performer:
         self._workspace = workspace
         self._observer = observer
         self._runs = runs
+        self.forced: Collection[str] = ()
         self._unwritten: list[Trace] = []
 
     def first_spent(self, site: Site) -> Step | None:
@@ -321,6 +322,13 @@ class Performer:
 
     # --- the run and its trace ---------------------------------------------------------------
 
+    def _causes(self, step: Step) -> tuple[Cause, ...]:
+        """Why a step runs: where nothing is wrong with what it has, because the user wants it."""
+        causes = self._sweep.judgement(step).causes
+        if step.id in self.forced and all(cause.category == "never ran" for cause in causes):
+            return (Cause("forced", step.name),)
+        return causes
+
     def _run(
         self,
         step: Step,
@@ -330,7 +338,7 @@ class Performer:
         origin: Origin,
         effects: frozenset[str],
     ) -> Executing:
-        causes = () if self._is_own_plain(step, origin) else self._sweep.judgement(step).causes
+        causes = () if self._is_own_plain(step, origin) else self._causes(step)
         finished = yield from self._runs.execute(step, attempt, origin, causes)
         observation = finished.observation
         if not finished.state.is_completed() or observation is None or not observation.is_whole:

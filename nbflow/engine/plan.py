@@ -397,7 +397,7 @@ class Work:
     def _reset(self, origin: Origin, forced: Iterable[Step] = ()) -> None:
         self.action = Action()
         self._origin = origin
-        self._forced = {step.id for step in forced}
+        self._performer.forced = self._forced = {step.id for step in forced}
         self._executed.clear()
         self._repeats.clear()
         self.workspace.begin()

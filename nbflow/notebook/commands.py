@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.exceptions import OptionError, SessionError
-from nbflow.views import Shown
+from nbflow.views import Shown, show_lines
 from nbflow.views.words import counted, duration, size
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _why(session: Session, words: Words) -> Shown:
     session.prepare()
     name = words.one_or_none("task") or session.report.first_not_fresh()
     if not name:
-        return _line("everything is up to date")
+        return show_lines("everything is up to date")
     return session.report.why(name)
 
 
@@ -149,13 +149,13 @@ def _history(session: Session, words: Words) -> Shown:
 def _restore(session: Session, words: Words) -> Shown:
     if words.plain[:1] == ("latest",):
         session.restore_latest(words.plain[1:])
-        return _line("every name holds its latest version again")
+        return show_lines("every name holds its latest version again")
     if not words.plain:
         raise OptionError("name the task: %flow restore TASK [RUN], or %flow restore latest")
     name, *runs = words.plain
     if runs[:1] == ["latest"]:
         session.restore_latest([name])
-        return _line(f"{name} holds its latest version again")
+        return show_lines(f"{name} holds its latest version again")
     session.restore(name, runs[0] if runs else "-1")
     return session.report.status()
 
@@ -167,7 +167,7 @@ def _auto(session: Session, words: Words) -> Shown:
     session.auto = told == "on" if told else session.auto
     below = duration(session.around.settings.settings.auto_below)
     state = f"on: after each cell, tasks expected under {below} run" if session.auto else "off"
-    return _line(f"auto is {state}")
+    return show_lines(f"auto is {state}")
 
 
 def _params(session: Session, words: Words) -> Shown:
@@ -191,7 +191,7 @@ def _forget(session: Session, words: Words) -> Shown:
     if not name:
         raise OptionError("name the task: %flow forget TASK")
     session.forget(name)
-    return _line(f"{name} is no task of the flow any more; running its cell brings it back")
+    return show_lines(f"{name} is no task of the flow any more; running its cell brings it back")
 
 
 def _config(session: Session, words: Words) -> Shown:
@@ -199,7 +199,7 @@ def _config(session: Session, words: Words) -> Shown:
     names = [each.name for each in fields(settings.settings)]
     origins = {name: settings.origins.get(name, "default") for name in names}
     rows = [f"{name} = {getattr(settings.settings, name)!r}  ({origins[name]})" for name in names]
-    return _line("\n".join(rows))
+    return show_lines("\n".join(rows))
 
 
 def _cache(session: Session, words: Words) -> Shown:
@@ -211,13 +211,7 @@ def _cache(session: Session, words: Words) -> Shown:
     lines = [f"{counted(len(rows), 'task')}, {total} in {session.around.home or 'memory'}"]
     if what == "ls":
         lines += [f"{name}: {size(count)}" for name, count in rows]
-    return _line("\n".join(lines))
-
-
-def _line(text: str) -> Shown:
-    from html import escape
-
-    return Shown(f'<pre style="margin:0;font-size:12px">{escape(text)}</pre>', text)
+    return show_lines("\n".join(lines))
 
 
 COMMANDS: Final[Mapping[str, Command]] = {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import FILE, NAME, RANDOM, is_kept_in_memory
 from nbflow.exceptions import SessionError
+from nbflow.notebook.parameters import as_default, defaults_of
 from nbflow.store.protocol import RunRecord
 from nbflow.types import Cause, Trace, Verdict
 from nbflow.views import (
@@ -27,6 +27,7 @@ from nbflow.views import (
     show_badge,
     show_flow,
     show_history,
+    show_lines,
     show_order,
     show_plan,
     show_status,
@@ -169,16 +170,21 @@ class Report:
 
     def parameters(self) -> Shown:
         """The flow's parameters: what each has, and its default where that is another."""
-        session = self._session
-        rows: list[str] = []
-        for name in sorted({name for step in session.book for name in step.parameters}):
-            given = session.parameters.values
-            if name in given:
-                rows.append(f"{name} = {given[name]!r}  (set by hand; `%flow params --reset` takes it back)")
-            else:
-                rows.append(f"{name} = {session.around.names.get(name)!r}")
-        text = "\n".join(rows) or "there are no parameters; a cell that starts with %%params makes some"
-        return Shown(f'<pre style="margin:0;font-size:12px">{escape(text)}</pre>', text)
+        makers = {name: step for step in self._session.book for name in step.parameters}
+        rows = [self._parameter_words(name, makers[name]) for name in sorted(makers)]
+        return show_lines(
+            "\n".join(rows) or "there are no parameters; a cell that starts with %%params makes some"
+        )
+
+    def _parameter_words(self, name: str, step: Step) -> str:
+        """What a parameter has, and where from, if that is not the default of its cell."""
+        session, default = self._session, defaults_of(step.body.source).get(name)
+        values, text = session.parameters.values, session.around.given.get(name)
+        if name not in values:
+            return f"{name} = {(default if default is not None else session.around.names.get(name))!r}"
+        is_given = text is not None and values[name] == as_default(name, text, default)
+        how = "given from outside" if is_given else "set by hand; `%flow params --reset` takes it back"
+        return f"{name} = {values[name]!r}  ({how})"
 
     def sizes(self) -> list[tuple[str, int]]:
         """How much of the store each task's present result takes, largest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING
 
 from nbflow.views.badge import badge_html, badge_text
@@ -154,6 +155,13 @@ def show_history(history: HistoryCard) -> Shown:
     title = [one_line(history.title, 80)] if history.title else []
     text = "\n".join([*title, history_text(history)])
     return Shown(page(head, history_grid(history).as_html()), text)
+
+
+def show_lines(text: str) -> Shown:
+    """Return lines of text as they are."""
+    lines = "\n".join(escape(line) for line in text.splitlines())
+    style = "margin:0;padding:0;background:none;font-size:12px;line-height:1.5"
+    return Shown(f'<pre class="nbf" style="{style}">{lines}</pre>', text)
 
 
 def _message(title: str, message: str, notices: Sequence[str]) -> Shown:

@@ -354,6 +354,7 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "upstream": _upstream,
     "never ran": _never_ran,
     "failed": _failed,
+    "forced": lambda _: "asked for with --force",
     "outside": _outside,
     "unknown": _fixed("", "cannot be compared"),
     "unverified": _unverified,

@@ -1,0 +1,152 @@
+"""`nbflow run`: exit codes, messages, parameters, and the executed notebook."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nbflow.cli import main
+from nbflow.notebook.headless import lines_that_act
+from tests.headless import line_of, nbflow_run, notebook_of, parts_of, shown_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PARAMETERS = "#@params\nLATE = 15\nPLACE = 'JFK'"
+RAW = "%%task raw\nraw = [3, 20, 16]"
+FLAGS = "# @task flags\nflags = [delay > LATE for delay in raw]\nprint(PLACE, sum(flags))"
+
+
+@pytest.fixture
+def notebook(tmp_path: Path) -> Path:
+    """A small notebook with parameters and two tasks; that nbflow has to be loaded goes without saying."""
+    return notebook_of(tmp_path / "nb.ipynb", PARAMETERS, RAW, FLAGS)
+
+
+class TestUsage:
+    """What cannot end well ends at once, with exit code 2 and one line."""
+
+    def refused(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+        """The line that says why."""
+        assert main(["run", *arguments]) == 2
+        said = capsys.readouterr().err.splitlines()
+        assert len(said) == 1
+        return said[0]
+
+    def test_no_such_file(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """It names the file."""
+        path = str(tmp_path / "gone.ipynb")
+        assert self.refused(capsys, path) == f"nbflow: there is no notebook {path}"
+
+    @pytest.mark.parametrize("content", ["x", "{}", "[]", ""])
+    def test_no_notebook(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str) -> None:
+        """Whatever else the file holds."""
+        (tmp_path / "nb.ipynb").write_text(content)
+        assert "is no notebook" in self.refused(capsys, str(tmp_path / "nb.ipynb"))
+
+    def test_a_folder(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Is no notebook either."""
+        assert "is no notebook" in self.refused(capsys, str(tmp_path))
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ("LATE", "'LATE' is no parameter; write NAME=VALUE"),
+            ("LATR=20", "unknown parameter 'LATR'; did you mean 'LATE'?"),
+            ("LATE=soon", "parameter LATE takes int, and 'soon' is none"),
+        ],
+    )
+    def test_a_parameter(
+        self, notebook: Path, capsys: pytest.CaptureFixture[str], given: str, said: str
+    ) -> None:
+        """It says what is wrong, and what there is, before anything runs."""
+        assert self.refused(capsys, str(notebook), "-p", given) == f"nbflow: {said}"
+
+    def test_no_place_for_the_output(self, notebook: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Better said now than after an hour."""
+        target = notebook.parent / "gone" / "out.ipynb"
+        assert "there is no folder" in self.refused(capsys, str(notebook), "--output", str(target))
+
+    def test_a_kernel_that_is_not_there(self, notebook: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """By its name."""
+        content = json.loads(notebook.read_text())
+        content["metadata"]["kernelspec"] = {"name": "cobol", "display_name": "COBOL"}
+        notebook.write_text(json.dumps(content))
+        assert "kernel 'cobol', which is not installed" in self.refused(capsys, str(notebook))
+
+    def test_no_command(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """The usage, as of every command."""
+        with pytest.raises(SystemExit) as stopped:
+            main([])
+        assert stopped.value.code == 2
+        assert "usage: nbflow" in capsys.readouterr().err
+
+
+@pytest.mark.process
+class TestRuns:
+    """What it does, in kernels of its own."""
+
+    def test_parameters_and_output(self, notebook: Path) -> None:
+        """Values take the type of the default; the executed notebook is written, the notebook is not."""
+        before, target = notebook.read_text(), notebook.parent / "out.ipynb"
+        done = nbflow_run(notebook, "-p", "LATE=2", "-p", "PLACE=7", "--output", str(target))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert shown_in(target)["c2"] == "7 3"
+        assert notebook.read_text() == before
+
+    def test_force_runs_every_task(self, notebook: Path) -> None:
+        """Even where an earlier result fits, and says so."""
+        assert nbflow_run(notebook).returncode == 0
+        again = nbflow_run(notebook, "--force")
+        assert parts_of(again.stdout) == [{"raw": "ran", "flags": "ran"}]
+        assert line_of(again.stdout, "raw").endswith("asked for with --force")
+        assert again.stdout.splitlines()[-1].startswith("2 tasks ran")
+
+    def test_another_code_is_named(self, notebook: Path) -> None:
+        """Also where a new kernel never ran the old one."""
+        nbflow_run(notebook)
+        notebook_of(notebook, PARAMETERS, RAW.replace("3", "30"), FLAGS)
+        done = nbflow_run(notebook)
+        assert line_of(done.stdout, "raw").endswith("code of raw changed")
+        assert line_of(done.stdout, "flags").endswith("raw changed: [3, 20, 16] → [30, 20, 16]")
+
+    def test_a_failing_task(self, notebook: Path) -> None:
+        """Exit code 1, the error, and where it came from, without colours and without frames of ours."""
+        target = notebook.parent / "out.ipynb"
+        notebook_of(notebook, PARAMETERS, RAW, "#@task ratio\nratio = 1 / (LATE - 15)", "print('later')")
+        done = nbflow_run(notebook, "--output", str(target))
+        assert done.returncode == 1
+        assert line_of(done.stdout, "ratio").split()[1] == "failed"
+        assert "failed: ZeroDivisionError: division by zero" in done.stdout
+        assert "----> 2 ratio = 1 / (LATE - 15)" in done.stdout
+        assert "\x1b" not in done.stdout
+        assert "/nbflow/" not in done.stdout
+        assert done.stdout.splitlines()[-1].startswith("1 task ran")
+        assert shown_in(target)["c3"] == ""
+
+    def test_a_failing_plain_cell(self, notebook: Path) -> None:
+        """The same; what ran before it is kept."""
+        notebook_of(notebook, PARAMETERS, RAW, "no_such_name")
+        done = nbflow_run(notebook)
+        assert done.returncode == 1
+        assert "failed: NameError: name 'no_such_name' is not defined" in done.stdout
+        assert parts_of(nbflow_run(notebook).stdout) == [{"raw": "reused"}]
+
+    def test_a_task_that_fails_in_a_flow_run(self, notebook: Path) -> None:
+        """No cell fails, and still the exit code is 1."""
+        ratio = "#@task ratio --defer\nratio = 1 / (LATE - 15)"
+        done = nbflow_run(notebook_of(notebook, PARAMETERS, ratio, "%flow run"))
+        assert done.returncode == 1
+        assert line_of(done.stdout, "ratio").split()[1] == "failed"
+
+
+class TestLines:
+    """Which lines of a cell are told."""
+
+    def test_only_commands_that_do_something(self) -> None:
+        """Views are left out, as is what is no command."""
+        assert lines_that_act("%flow\n%flow why model\n%flow  nonsense\n%flow run model") == [
+            "%flow run model"
+        ]
