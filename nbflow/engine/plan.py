@@ -404,8 +404,10 @@ class Work:
 
     def _finish(self) -> Action:
         self.workspace.prune(lambda unit, key: self.sweep.binds(slot_of(key), unit))
-        self.workspace.store.flush()
-        self.runs.history.flush()
+        if self.action.executed:
+            # What only was reused can be told again; its history is written with the next batch.
+            self.workspace.store.flush()
+            self.runs.history.flush()
         return self.action
 
     def _settle(self, stand: Mapping[str, Version | None]) -> None:

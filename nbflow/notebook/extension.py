@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 from contextlib import ExitStack
 from functools import cached_property
@@ -40,6 +41,8 @@ class Attached:
         """The session, made when it is first needed: loading the extension costs next to nothing."""
         made: Session = importlib.import_module("nbflow.notebook.opening").open_session(self._shell)
         self._undo.callback(made.close)
+        atexit.register(made.close)
+        self._undo.callback(atexit.unregister, made.close)
         return made
 
     def detach(self) -> None:

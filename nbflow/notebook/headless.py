@@ -15,8 +15,9 @@ from nbflow.analysis import analyze
 from nbflow.exceptions import OptionError, SessionError
 from nbflow.notebook.cells import read_header
 from nbflow.notebook.commands import COMMANDS
-from nbflow.notebook.parameters import PARAMETERS, as_default, defaults_of
+from nbflow.notebook.parameters import PARAMETERS
 from nbflow.notebook.report import compared_words
+from nbflow.notebook.saved import NOTEBOOK
 from nbflow.settings import read_settings
 from nbflow.store.disk import open_store
 from nbflow.views import ActionCard, ActionLine
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from nbflow.store.protocol import RunRecord, Store
     from nbflow.types import Trace
 
-NOTEBOOK: Final = "NBFLOW_NOTEBOOK"
 _LOAD: Final = "%load_ext nbflow"
 _RAN: Final = "Completed"
 _REUSED: Final = "Cached"

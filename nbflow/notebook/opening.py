@@ -10,7 +10,7 @@ from typing import Any
 from nbflow.notebook.cells import Bodies
 from nbflow.notebook.outputs import Screen
 from nbflow.notebook.parameters import parameters_given
-from nbflow.notebook.saved import SavedNotebook, find_notebook
+from nbflow.notebook.saved import NOTEBOOK, SavedNotebook, find_notebook
 from nbflow.notebook.session import Session
 from nbflow.notebook.surroundings import Surroundings
 from nbflow.settings import read_settings
@@ -41,6 +41,7 @@ def open_session(shell: Any) -> Session:
         home=str(home),
         given=parameters_given(),
         forces=bool(os.environ.get("NBFLOW_FORCE")),
+        is_headless=NOTEBOOK in os.environ,
         is_console=not hasattr(shell, "kernel"),
     )
     return Session(around)

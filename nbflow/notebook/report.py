@@ -60,6 +60,7 @@ class Report:
         self._session = session
         self._badges: dict[str, tuple[Any, ...]] = {}
         self._sizes: dict[str, int] = {}
+        self._runs: dict[str, RunRecord] = {}
 
     # --- views ---------------------------------------------------------------------------------
 
@@ -286,8 +287,19 @@ class Report:
         return f"output above is from run {then}, run this cell to show run {now}"
 
     def _number_of(self, trace: Trace | None) -> int:
-        run = self._session.around.store.history.run(trace.run) if trace is not None and trace.run else None
+        run = self._run_of(trace)
         return run.number if run is not None else 0
+
+    def _run_of(self, trace: Trace | None) -> RunRecord | None:
+        """The run that made a result; asked of the history once, as it never changes."""
+        if trace is None or not trace.run:
+            return None
+        if trace.run not in self._runs:
+            found = self._session.around.store.history.run(trace.run)
+            if found is None:
+                return None
+            self._runs[trace.run] = found
+        return self._runs[trace.run]
 
     def _size_of(self, trace: Trace | None) -> int | None:
         """How many bytes of the store a result takes; small ones lie with their trace and count nothing."""
@@ -338,9 +350,7 @@ class Report:
         return f"not up to date here: {told}; `%flow run` brings it up to date"
 
     def _causes_of_last_run(self, step: Step) -> tuple[Cause, ...]:
-        history = self._session.around.store.history
-        trace = step.bound_trace
-        run = history.run(trace.run) if trace is not None and trace.run else None
+        run = self._run_of(step.bound_trace)
         causes = run.causes if run is not None else ()
         return tuple(cause for cause in causes if cause.category != _NEVER_RAN)
 

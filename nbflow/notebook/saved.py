@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_NAMED_BY: Final = ("NBFLOW_NOTEBOOK", "JPY_SESSION_NAME")
+NOTEBOOK: Final = "NBFLOW_NOTEBOOK"
+"""The environment variable by which a headless run names the notebook to its kernel."""
+
+_NAMED_BY: Final = (NOTEBOOK, "JPY_SESSION_NAME")
 _NAMED_BY_VSCODE: Final = "__vsc_ipynb_file__"
 
 

@@ -93,6 +93,7 @@ class Session:
         )
         self._number = 0
         self._is_remembered = False
+        self._not_users: set[str] = set()
         self._told: set[str] = set()
         self._steps_by_run: dict[str, str] = {}
         self.trunk.runs.journal.subscribe(self._note_state)
@@ -270,6 +271,8 @@ class Session:
             self._snapshot(started)
             self._number += 1
         self.notices += self._new_notices()
+        if self.around.is_headless:
+            self.around.store.history.flush()
         return action
 
     def _count_saved(self, action: Action) -> None:
@@ -356,16 +359,10 @@ class Session:
 
     def _adopt_strangers(self) -> None:
         """Names that nobody is known to have made come from before nbflow watched, or beside it."""
-        workspace, end = self.trunk.workspace, self.trunk.sweep.end()
-        hidden = self.around.hidden
-        strange = [
-            key
-            for key in self.around.names
-            if key not in workspace.labels
-            and key not in hidden
-            and not is_managed(key)
-            and not end.bound(slot_of(key)).written
-        ]
+        unknown = self.around.names.keys() - self.trunk.workspace.labels.keys() - self._not_users
+        self._not_users |= {key for key in unknown if key in self.around.hidden or is_managed(key)}
+        end = self.trunk.sweep.end()
+        strange = [key for key in unknown - self._not_users if not end.bound(slot_of(key)).written]
         if strange:
             self.work.adopt(self.book.steps[KERNEL], strange)
 

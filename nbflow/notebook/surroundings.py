@@ -36,6 +36,7 @@ class Surroundings:
         home: Where the store is, for people.
         given: Parameter name to value as text, from whoever started the kernel.
         forces: Whether the bodies of task cells run even where an earlier result fits.
+        is_headless: Whether nobody sits before the screen: what happened is written down at once.
         is_console: Whether cells are typed one after the other.
     """
 
@@ -54,4 +55,5 @@ class Surroundings:
     home: str = ""
     given: Mapping[str, str] = field(default_factory=dict[str, str])
     forces: bool = False
+    is_headless: bool = False
     is_console: bool = False
