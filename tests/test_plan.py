@@ -188,6 +188,31 @@ class TestStanding:
         assert notebook.names["b"] == 1.0
         assert not notebook.is_current("b")
 
+    def test_what_a_plain_cell_made_that_the_flow_started(self) -> None:
+        """Its names hold what it made, as a task's do."""
+        notebook, cells = opened("a = 1", "b = a + 1", "c = b", plain=(1,))
+        change(notebook, cells[0], "a = 5")
+        assert notebook.flow().executed == cells[1:]
+        assert notebook.names["b"] == 6
+        assert notebook.is_current("b")
+
+    def test_what_such_a_plain_cell_made_for_one_tasks_own_cell(self) -> None:
+        """The next flow run brings its names; until then they are what they were."""
+        notebook, cells = opened("a = 1", "b = a + 1", "c = b", plain=(1,))
+        change(notebook, cells[0], "a = 5")
+        assert notebook.run(cells[2]).executed == cells[1:]
+        assert values(notebook, "b", "c") == [2, 6]
+        notebook.flow()
+        assert values(notebook, "b", "c") == [6, 6]
+
+    def test_a_name_that_its_user_made_last_out_of_order(self) -> None:
+        """A flow run leaves it alone, as Jupyter would."""
+        notebook, cells = opened("a = 1", "a = 2", "b = 0", plain=(0, 1))
+        notebook.run(cells[0])
+        change(notebook, cells[2], "b = 1")
+        notebook.flow()
+        assert notebook.names["a"] == 1
+
     def test_a_waiting_task_changes_nothing(self) -> None:
         """Its own cell neither."""
         notebook, cells = opened("a = 1\nexec('')", "b = a", plain=(0,))
@@ -196,6 +221,20 @@ class TestStanding:
         assert causes(notebook, cells[1]) == [("upstream", "a")]
         assert notebook.run(cells[1]).executed == []
         assert notebook.names == before
+
+
+class TestParameters:
+    """A step's parameters are inputs of its results, old ones included."""
+
+    def test_a_cell_that_becomes_one_of_parameters(self) -> None:
+        """What it gave as a plain cell says nothing of values from outside."""
+        notebook, cells = opened("n = 1", "m = n", plain=(0,))
+        step = notebook.step(cells[0])
+        step.parameters = step.body.analysis.writes
+        notebook.run(cells[0])
+        notebook.set(n=5)
+        assert notebook.flow().executed == cells
+        assert values(notebook, "n", "m") == [5, 5]
 
 
 class TestActions:

@@ -16,7 +16,7 @@ from nbflow.analysis import Analysis, analyze, definition_source, normalise
 from nbflow.exceptions import UnknownTaskError
 from nbflow.retries import NO_RETRIES, Retries
 from nbflow.store.digests import key_digest
-from nbflow.types import Hold, Licence, Standing, Trace
+from nbflow.types import Hold, Licence, Slot, Standing, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,6 +156,11 @@ class Step:
     parameters: frozenset[str] = frozenset()
     retries: Retries = NO_RETRIES
     timeout: float | None = None
+
+    @property
+    def parameter_slots(self) -> tuple[Slot, ...]:
+        """The slots of its parameters: who gives a value there decides what it sets."""
+        return tuple(Slot("parameter", name) for name in sorted(self.parameters))
 
     @property
     def bound_trace(self) -> Trace | None:

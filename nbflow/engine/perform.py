@@ -306,7 +306,7 @@ class Performer:
         later = self._bodies_of(writers)
         variables = body.analysis.environment.union(*(ran.analysis.environment for ran in later))
         slots = [Slot("environment", name) for name in sorted(variables)]
-        slots += [Slot("parameter", name) for name in sorted(step.parameters)]
+        slots += step.parameter_slots
         for module in _imports(body, later):
             slots += [Slot("module", module), Slot("package", module)]
         outside = self._sweep.outside

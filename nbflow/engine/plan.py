@@ -90,6 +90,7 @@ class Work:
         self._runs_here: set[str] = set()
         self._repeats: dict[str, int] = {}
         self._earlier: dict[str, str] | None = None
+        self._caught_up: set[str] = set()
 
     # --- what a user does --------------------------------------------------------------------
 
@@ -194,7 +195,7 @@ class Work:
                 continue
             view = self.sweep.view_above(step)
             if step.hold is None and self._first_stale_above(step, view) is None:
-                trace = self._found(step.ran, view, lists)
+                trace = self._found(step, step.ran, view, lists)
                 if trace is not None:
                     self._reuse(step, trace)
 
@@ -254,7 +255,7 @@ class Work:
         if blocker is not None:
             return blocker, False
         runs_anyway = again or step.id in self._forced
-        trace = self._found(step.ran, view) if step.ran is not None and not runs_anyway else None
+        trace = self._found(step, step.ran, view) if step.ran is not None and not runs_anyway else None
         if trace is not None:
             self._reuse(step, trace)
             return True
@@ -269,6 +270,7 @@ class Work:
         if not self._performer.prepare(site):
             return None if len(self.workspace.lost) > lost else False
         self._note(step, (yield from self._performer.execute(site, self._origin)))
+        self._caught_up.add(step.id)
         return step.trace is not None
 
     def _compare_with_earlier(self, step: Step) -> None:
@@ -285,12 +287,14 @@ class Work:
 
     def find(self, step: Step) -> Trace | None:
         """The newest trace of the step's code that fits what is bound at its place."""
-        return self._found(step.ran, self.sweep.view(step)) if step.ran is not None else None
+        return self._found(step, step.ran, self.sweep.view(step)) if step.ran is not None else None
 
-    def _found(self, body: Body, view: View, lists: Iterable[InputList] | None = None) -> Trace | None:
+    def _found(
+        self, step: Step, body: Body, view: View, lists: Iterable[InputList] | None = None
+    ) -> Trace | None:
         store, wanted = self.workspace.store, None
         for looked in store.lists(body.static_key) if lists is None else lists:
-            wanted = reached(body, view) if wanted is None else wanted
+            wanted = (*reached(body, view), *step.parameter_slots) if wanted is None else wanted
             digests = self._present(looked, view) if first_not_looked_at(looked, wanted) is None else None
             if digests is None:
                 continue
@@ -361,11 +365,13 @@ class Work:
             step.trace = None
         step.standing = Standing.HERE
         step.hold = None
+        self._caught_up.discard(step.id)
         step.failure = ""
         self.sweep.touch(step)
 
     def _reuse(self, step: Step, trace: Trace) -> None:
         self._bind(step, trace)
+        self._caught_up.add(step.id)
         self.action.reused.append(step.id)
         self.runs.reuse(step, trace, self._origin)
 
@@ -424,7 +430,7 @@ class Work:
         }
 
     def _stand_of_flow(self) -> Mapping[str, Version | None]:
-        """After a flow run each name that a task wrote holds its last fresh writer's version.
+        """After a flow run each name that it decides holds its last fresh writer's version.
 
         Only names are looked at whose object or whose binding moved since the last flow run.
         """
@@ -434,13 +440,13 @@ class Work:
         for slot in slots:
             bound = end.bound(slot)
             doubtful = any(doubt.verdict is not Verdict.AS_OF for doubt in bound.doubts)
-            if is_kept_in_memory(slot) and not doubtful and self._is_written_by_task(slot):
+            if is_kept_in_memory(slot) and not doubtful and self._is_decided(slot):
                 stand[key_of(slot)] = bound.version
         self.workspace.moved.clear()
         return stand
 
-    def _is_written_by_task(self, slot: Slot) -> bool:
-        """Whether a task decides the name at the end of the flow."""
+    def _is_decided(self, slot: Slot) -> bool:
+        """Whether a task decides the name at the end of the flow, or a plain cell that no user ran last."""
         writers = self.sweep.writers(slot)
         last = self.book.steps[writers[-1]] if writers else None
-        return last is not None and not last.plain
+        return last is not None and (not last.plain or last.id in self._caught_up)

@@ -81,7 +81,7 @@ def content(looked: Looked, view: View, outside: Outside) -> str | None:
 
 
 def first_not_looked_at(looked: Iterable[Looked], wanted: Iterable[Slot]) -> Slot | None:
-    """The first slot in memory that a body reaches and that none of these items covers.
+    """The first slot in memory, or parameter, that a body reaches and that none of these items covers.
 
     An item for an attribute of a module covers the module's name.
     """
@@ -161,7 +161,7 @@ class Judge:
         trace = step.trace
         if trace is None:
             return Verdict.STALE, [self._without_trace(step, slots)]
-        cause, entry = self._what_differs(trace, slots)
+        cause, entry = self._what_differs(trace, (*slots, *step.parameter_slots))
         if cause is not None:
             return Verdict.STALE, [cause]
         causes = [Cause("outside", unknown) for unknown in trace.unknowns]
@@ -190,9 +190,9 @@ class Judge:
             return self._difference(entry), None
         return None, entry
 
-    def _other_inputs(self, trace: Trace, slots: tuple[Slot, ...]) -> Cause | None:
+    def _other_inputs(self, trace: Trace, wanted: tuple[Slot, ...]) -> Cause | None:
         """A body that reaches other names than its trace saw cannot be judged by that trace."""
-        slot = first_not_looked_at((entry.looked for entry in trace.entries), slots)
+        slot = first_not_looked_at((entry.looked for entry in trace.entries), wanted)
         return Cause("input", slot.locator, before="not read", after="read") if slot is not None else None
 
     def _lost_file(self, trace: Trace) -> Cause | None:
