@@ -225,7 +225,7 @@ class Job:
         found = json.loads(self.kernel.probe("standing()"))
         fresh = self.fresh()
         wrong = {key: value for key, value in found["values"].items() if fresh.values.get(key) != value}
-        assert not wrong, {key: (value, fresh.values.get(key)) for key, value in wrong.items()}
+        assert not wrong, {key: (str(now)[:200], str(fresh.values.get(key))[:200]) for key, now in wrong.items()}
         shown = {id: self.screens.get(id) for id in found["screens"]}
         assert shown == {id: fresh.prints.get(id) for id in shown}
         self.compared = set(found["values"])

@@ -245,4 +245,4 @@ class Kernel:
 
     def value(self, expression: str) -> str:
         """The repr of an expression, evaluated beside the notebook."""
-        return str(self.ask(f"repr({expression})"))
+        return str(self.ask(f"repr(({expression}))"))

@@ -69,6 +69,7 @@ class Places:
     cells: dict[str, Cell] = field(default_factory=dict[str, Cell])
     notices: list[str] = field(default_factory=list[str])
     _last: str = ""
+    _readings: int = 0
     _in_file: set[str] = field(default_factory=set[str])
 
     def take(self, asked: Asked, source: str | None = None) -> Cell:
@@ -110,8 +111,9 @@ class Places:
 
     def follow_file(self) -> None:
         """Take the order of cells from the notebook's file, if it was saved anew."""
-        if self.saved is None or not self.saved.was_saved():
+        if self.saved is None or self.saved.readings() == self._readings:
             return
+        self._readings = self.saved.readings()
         now = [cell.id for cell in self.saved.cells() if cell.id]
         for gone in self._in_file - set(now):
             if self.book.place(gone) is not None:

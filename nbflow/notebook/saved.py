@@ -38,14 +38,21 @@ class SavedNotebook:
     def __post_init__(self) -> None:
         self._stamp: tuple[int, int] | None = None
         self._cells: tuple[SavedCell, ...] = ()
+        self._readings = 0
 
     def cells(self) -> tuple[SavedCell, ...]:
         """Its code cells in order; those read last where it cannot be read now."""
-        if self.was_saved():
+        if self._was_saved():
             self._cells = read_cells(self.path) or self._cells
+            self._readings += 1
         return self._cells
 
-    def was_saved(self) -> bool:
+    def readings(self) -> int:
+        """How often it was read so far; another number than before says that it was saved anew."""
+        self.cells()
+        return self._readings
+
+    def _was_saved(self) -> bool:
         """Whether the file is another than when this was last asked."""
         try:
             found = self.path.stat()

@@ -1,0 +1,285 @@
+"""Plain cells, mutation, and cells that come, move and go, in a real kernel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kernel_job import Job
+from tests.kernels import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
+        yield kernel
+
+
+@pytest.fixture
+def job(kernel: Kernel, tmp_path: Path) -> Job:
+    """The job after its first run."""
+    folder = tmp_path / "job"
+    folder.mkdir()
+    job = Job(kernel, folder)
+    job.run_all()
+    return job
+
+
+class TestPlainCells:
+    """A plain cell among tasks is followed, and started again only where that is safe."""
+
+    def test_a_constant_derived_from_a_tasks_output(self, job: Job) -> None:
+        """It is derived again before its reader runs, and its name holds it."""
+        job.run(clean=job.edit("clean", "usable(load)", "usable(load).head(30)"))
+        assert job.stale().keys() == {"mean", "features", "model", "report", "look"}
+        assert sorted(job.flow()) == ["features", "mean", "model", "report"]
+        assert set(job.stale()) == {"look"}
+        assert "MEAN" in job.compared
+
+    def test_a_derived_constant_that_only_the_user_may_make(self, job: Job) -> None:
+        """Its cell writes a file: the reader waits and names it; by hand all is well again."""
+        job.run(mean='MEAN = float(clean.delay.mean())\nPath("mean.txt").write_text(str(MEAN))')
+        job.run("report")
+        job.run(clean=job.edit("clean", "usable(load)", "usable(load).head(30)"))
+        assert job.flow() == ["features", "model"]
+        number = job.kernel.ask("__import__('nbflow').session().places.cells['mean'].number")
+        assert {id: said for id, said in job.verdicts().items() if id in ("mean", "report")} == {
+            "mean": "waits",
+            "report": "waits",
+        }
+        assert f"cell [{number}]" in job.why("report")
+        assert job.run("mean") == ["mean"]
+        assert job.flow() == ["report"]
+        assert set(job.stale()) == {"look"}
+
+    def test_an_own_cell_with_a_doubtful_constant(self, job: Job) -> None:
+        """Running it runs it with the values as they are; it waits until the constant is made."""
+        job.run(mean='MEAN = float(clean.delay.mean())\nPath("mean.txt").write_text(str(MEAN))')
+        job.run(clean=job.edit("clean", "usable(load)", "usable(load).head(30)"))
+        assert "report" in job.run("report")
+        assert job.verdicts()["report"] == "waits"
+        job.run("mean")
+        assert job.flow() == ["report"]
+        assert set(job.stale()) == {"look"}
+
+    def test_a_plain_cell_that_overrides_an_output(self, job: Job) -> None:
+        """Tasks below it read what it made, those above do not; the task's own cell shows its own."""
+        job.kernel.insert("fewer", "clean = clean[clean.seats > 150].copy()", before="mean")
+        assert job.run("fewer") == ["fewer"]
+        assert job.verdicts()["clean"] == "fresh"
+        assert sorted(job.flow()) == ["features", "mean", "model", "report"]
+        assert set(job.stale()) == {"look"}
+        assert "clean" in job.compared
+        job.run(helpers=job.edit("helpers", "frame.delay.notna()", "frame.delay.notna() & (frame.hour > 6)"))
+        assert sorted(job.flow()) == ["clean", "features", "fewer", "mean", "model", "report"]
+        assert set(job.stale()) == {"look"}
+
+    def test_a_plain_cell_that_overrides_a_constant_below_its_reader(self, job: Job) -> None:
+        """Who stands above reads the first value, again and again."""
+        job.kernel.insert("later", "LATE = 99", before="look")
+        assert job.run("later") == ["later"]
+        assert job.stale() == {}
+        assert job.run("clean") == []
+        assert job.kernel.value("LATE") == "99"
+        assert job.run(clean=job.edit("clean", "clean.delay > LATE", "clean.delay >= LATE")) == ["clean"]
+        job.verdicts()
+        assert job.kernel.value("LATE") == "99"
+
+    def test_a_plain_cell_run_many_times_on_its_own_leavings(self, job: Job) -> None:
+        """As in Jupyter it piles up; what it made is called fresh by nobody but for the first time."""
+        job.kernel.insert("pile", "clean['n'] = clean.get('n', 0) + 1", before="mean")
+        job.run("pile")
+        assert job.verdicts()["pile"] == "fresh"
+        job.run("pile")
+        job.run("pile")
+        assert job.kernel.value("int(clean.n.max())") == "3"
+        assert job.verdicts()["pile"] != "fresh"
+        job.flow()
+        job.verdicts()
+        job.run("clean", "pile")
+        assert job.kernel.value("int(clean.n.max())") == "1"
+        assert job.verdicts()["pile"] == "fresh"
+
+
+class TestMutation:
+    """A re-run starts from its inputs, never from leftovers."""
+
+    def test_a_task_that_changes_its_input(self, job: Job) -> None:
+        """Run three times it gives what once gives; forced as well."""
+        job.kernel.insert(
+            "grow", "%%task grow\nclean['n'] = clean.get('n', 0) + 1\nprint(clean.n.max())", before="mean"
+        )
+        assert job.run("grow") == ["grow"]
+        assert job.run("grow", "grow") == []
+        assert job.kernel.value("int(clean.n.max())") == "1"
+        for _ in range(3):
+            assert job.flow("run grow --force") == ["grow"]
+            assert job.kernel.value("int(clean.n.max())") == "1"
+        assert sorted(job.flow()) == ["features", "mean", "model", "report"]
+        assert set(job.stale()) == {"look"}
+        text = job.edit("grow", "+ 1", "+ 5")
+        assert job.run(grow=text) == ["grow"]
+        assert job.kernel.value("int(clean.n.max())") == "5"
+        job.verdicts()
+
+    def test_two_names_on_one_array(self, kernel: Kernel, tmp_path: Path) -> None:
+        """A change through one is a change of the other, for whoever reads it."""
+        cells = {
+            "ext": "%load_ext nbflow",
+            "plain": "import numpy as np\nSTEP = 1",
+            "make": "%%task make\na = np.zeros(3)\nb = a[1:]",
+            "add": "%%task add\na += STEP",
+            "sum": "%%task sum\ntotal = float(b.sum())\nprint(total)",
+        }
+        job = Job(kernel, tmp_path, cells)
+        assert job.run_all() == ["plain", "make", "add", "sum"]
+        assert job.stale() == {}
+        assert job.run("add", "add", "sum") == []
+        assert job.kernel.value("total, a.tolist(), b.tolist()") == "(2.0, [1.0, 1.0, 1.0], [1.0, 1.0])"
+        assert job.run(plain="import numpy as np\nSTEP = 4") == ["plain"]
+        assert set(job.stale()) == {"add", "sum"}
+        assert "STEP changed: 1 → 4" in job.why("sum")
+        assert set(job.flow()) >= {"add", "sum"}
+        assert job.stale() == {}
+        assert job.kernel.value("total, a.tolist(), b.tolist()") == "(8.0, [4.0, 4.0, 4.0], [4.0, 4.0])"
+        assert job.kernel.value("np.shares_memory(a, b)") == "True"
+        assert job.run("make") == []
+        job.verdicts()
+        assert job.run_all() == ["plain"]
+        assert job.kernel.value("np.shares_memory(a, b)") == "True"
+
+    def test_two_names_on_one_array_of_plain_cells(self, kernel: Kernel, tmp_path: Path) -> None:
+        """Nobody declared them: the first array is put back, for both names, before each run."""
+        cells = {
+            "ext": "%load_ext nbflow",
+            "plain": "import numpy as np\na = np.zeros(3)\nb = a",
+            "add": "#@task add\na += 1",
+            "sum": "#@task sum\ntotal = float(b.sum())\nprint(total)",
+        }
+        job = Job(kernel, tmp_path, cells)
+        assert job.run_all() == ["plain", "add", "sum"]
+        assert job.run(add="#@task add\na += 2") == ["add"]
+        assert job.flow() == ["sum"]
+        assert job.stale() == {}
+        assert job.kernel.value("total, b.tolist()") == "(6.0, [2.0, 2.0, 2.0])"
+
+    def test_a_frame_rewritten_in_four_cells(self, kernel: Kernel, tmp_path: Path) -> None:
+        """An edit in the middle runs what stands below, from the version above."""
+        cells = {
+            "ext": "%load_ext nbflow",
+            "plain": "import pandas as pd",
+            "one": "%%task one\ndf = pd.DataFrame({'a': [3.0, 1.0, None, 2.0]})",
+            "two": "%%task two\ndf = df.dropna()\nprint(len(df))",
+            "three": "%%task three\ndf['b'] = df.a * 2\nprint(df.b.sum())",
+            "four": "%%task four\ndf = df.sort_values('a')\nprint(df)",
+        }
+        job = Job(kernel, tmp_path, cells)
+        assert job.run_all() == list(cells)[1:]
+        assert job.run("two", "three", "four") == []
+        assert job.run("three") == []
+        assert job.kernel.value("list(df.columns), df.a.tolist()") == "(['a', 'b'], [3.0, 1.0, 2.0])"
+        assert job.run(two=job.edit("two", "dropna()", "fillna(9)")) == ["two"]
+        assert job.kernel.value("list(df.columns)") == "['a']"
+        assert job.stale() == {"three": "stale", "four": "stale"}
+        assert "df was made anew by two" in job.why("three")
+        assert job.flow() == ["three", "four"]
+        assert job.stale() == {}
+        assert job.run(three=job.edit("three", "* 2", "* 3")) == ["three"]
+        assert job.run("two") == []
+        assert job.run("four") == ["four"]
+        assert job.stale() == {}
+        assert job.run_all() == ["plain"]
+        assert job.stale() == {}
+
+
+class TestCells:
+    """Cells come, move, go and change their names."""
+
+    def test_an_inserted_task(self, job: Job) -> None:
+        """What it writes is read by those below it."""
+        job.kernel.insert("early", "%%task early\nclean = clean[clean.hour < 20]", before="mean")
+        assert job.run("early") == ["early"]
+        assert sorted(job.flow()) == ["features", "mean", "model", "report"]
+        assert set(job.stale()) == {"look"}
+
+    def test_an_inserted_task_that_nobody_reads(self, job: Job) -> None:
+        """Nothing else changes."""
+        job.kernel.insert("extra", "#@task\nextra = len(clean)\nprint(extra)", before="features")
+        assert job.run("extra") == ["extra"]
+        assert job.stale() == {}
+
+    def test_a_moved_task(self, job: Job) -> None:
+        """Its reader stands above it now and waits, saying so; moved back it is as before."""
+        order = job.kernel.cells
+        moved = {id: text for id, text in order.items() if id != "features"}
+        job.kernel.cells = {**moved, "features": order["features"]}
+        job.kernel.save()
+        said = job.verdicts()
+        assert said["model"] == "waits"
+        assert "defined below, in features" in job.why("model")
+        assert job.flow() == []
+        job.kernel.cells = order
+        job.kernel.save()
+        assert job.stale() == {}
+
+    def test_a_moved_writer_of_a_name_with_several(self, job: Job) -> None:
+        """Only the order decides who reads what."""
+        job.kernel.insert("double", "%%task double\nclean = clean.assign(delay=clean.delay * 2)", before="mean")
+        job.run("double")
+        job.flow()
+        job.run("look")
+        assert job.stale() == {}
+        cells = dict(job.kernel.cells)
+        text = cells.pop("double")
+        job.kernel.cells = cells
+        job.kernel.insert("double", text, before="features")
+        job.kernel.save()
+        assert set(job.stale()) == {"mean", "report", "look"}
+        assert sorted(job.flow()) == ["mean", "report"]
+        assert set(job.stale()) == {"look"}
+
+    def test_a_deleted_task(self, job: Job) -> None:
+        """It writes for nobody any more: its reader has no input, and says so."""
+        job.delete("features")
+        job.kernel.set(model=job.kernel.cells["model"])
+        said = job.verdicts()
+        assert said["model"] in ("stale", "waits")
+        assert "features" in job.why("model")
+        assert "features" not in job.flow()
+
+    def test_a_deleted_rewrite(self, job: Job) -> None:
+        """Its readers read the version above; results from before it came are found again."""
+        job.kernel.insert("early", "%%task early\nclean = clean[clean.hour < 20]", before="mean")
+        job.run("early")
+        job.flow()
+        job.delete("early")
+        assert job.flow() == ["report"]
+        assert job.stale() == {}
+
+    def test_a_renamed_task(self, job: Job) -> None:
+        """It keeps its result and its history, and leaves no ghost."""
+        text = job.edit("features", "%%task features", "%%task traits")
+        assert job.run(features=text) == []
+        assert job.stale() == {}
+        status = job.kernel.execute("%flow status").text
+        assert "traits" in status
+        assert "\nfeatures" not in status
+        history = job.kernel.execute("%flow history traits").text
+        assert "Completed" in history
+
+    def test_a_renamed_variable(self, job: Job) -> None:
+        """Its readers have no input until they are renamed as well."""
+        job.run(features=job.kernel.cells["features"].replace("features", "traits"))
+        assert job.verdicts()["model"] in ("stale", "waits")
+        job.flow()
+        job.verdicts()
+        job.run(model=job.edit("model", "features", "traits"))
+        job.run(report=job.edit("report", "features", "traits"))
+        assert set(job.stale()) <= {"look"}
