@@ -35,6 +35,14 @@ class TestOrder:
         change(notebook, cells[0], "a = 2")
         assert notebook.run(cells[2]).executed == cells[1:]
 
+    def test_its_own_cell_brings_what_does_not_hang_on_the_user(self) -> None:
+        """It runs on the rest as it is, and waits."""
+        notebook, cells = opened("a = 1", "c = a\nexec('')", "b = a", "d = b + c", plain=(1,))
+        change(notebook, cells[0], "a = 2")
+        assert notebook.run(cells[3]).executed == cells[2:]
+        assert notebook.names["d"] == 3
+        assert verdicts(notebook) == ["fresh", "waits", "fresh", "waits"]
+
     def test_tasks_that_never_ran_are_not_started_by_a_flow_run(self) -> None:
         """A cell that was only typed is not yet a task of the flow."""
         notebook, _ = opened("a = 1")

@@ -208,22 +208,23 @@ class Work:
 
     def bring(self, target: Step, *, named: bool = False) -> Working[bool]:
         """Bring a step up to date; False where it waits or failed."""
-        stack, as_they_are = [(target, False)], False
+        stack, passed = [(target, False)], set[str]()
         while stack:
             step, again = stack[-1]
             if not again and self._is_done(step):
                 stack.pop()
                 continue
             needed = yield from self._advance(
-                step, again, named=named and step is target, as_they_are=as_they_are and step is target
+                step, again, named=named and step is target, passed=passed if step is target else ()
             )
             if self.action.stop is not None:
                 return False
             if isinstance(needed, tuple) and not self._may_start(*needed):
-                if as_they_are or not self._runs_as_they_are(target, *needed):
+                if not self._runs_as_they_are(target, *needed):
                     return False
+                # All else above is brought up to date; only what hangs on that cell stays as it is.
+                passed.add((*stack, needed)[1][0].id)
                 del stack[1:]
-                as_they_are = True
                 continue
             if needed is False:
                 return False
@@ -242,16 +243,16 @@ class Work:
         return self._origin is Origin.CELL and needed.plain and not again and target.standing is Standing.HERE
 
     def _advance(
-        self, step: Step, again: bool, *, named: bool, as_they_are: bool
+        self, step: Step, again: bool, *, named: bool, passed: Collection[str]
     ) -> Working[tuple[Step, bool] | bool | None]:
-        """Bring one step up to date if nothing stands before it.
+        """Bring one step up to date if nothing stands before it but what is `passed`.
 
         Returns:
             The step that has to run first, with whether it only makes a spent value again;
             else whether it is done; None: try once more, a value turned out to be lost.
         """
         view = self.sweep.view(step)
-        blocker = None if as_they_are else self._first_stale_above(step, view)
+        blocker = self._first_stale_above(step, view, passed)
         if blocker is not None:
             return blocker, False
         runs_anyway = again or step.id in self._forced
@@ -333,8 +334,8 @@ class Work:
         places = sorted(place for place in map(self.book.place, stale) if place is not None)
         return [self.book.at(place) for place in places]
 
-    def _first_stale_above(self, step: Step, view: View) -> Step | None:
-        return next(iter(self._stale_above(step, view)), None)
+    def _first_stale_above(self, step: Step, view: View, passed: Collection[str] = ()) -> Step | None:
+        return next((above for above in self._stale_above(step, view) if above.id not in passed), None)
 
     def _may_start(self, step: Step, again: bool) -> bool:
         """Whether catch-up may start the step, for its own sake or to make a spent value again."""
