@@ -60,7 +60,7 @@ class Kernel:
     def __init__(
         self, folder: Path, *, saves: bool = True, sends_ids: bool = True, asks: bool = False
     ) -> None:
-        self.folder = folder
+        self.folder = self.home = folder
         self.path = folder / "nb.ipynb"
         self.cells: dict[str, str] = {}
         self.sent: dict[str, str] = {}
@@ -74,9 +74,9 @@ class Kernel:
         env = {
             **os.environ,
             "JPY_SESSION_NAME": str(self.path) if self.saves else "",
-            "IPYTHONDIR": str(self.folder / "ipython"),
-            "NBFLOW_STATE": str(self.folder / "state"),
-            "PYTHONPATH": os.pathsep.join([str(Path(nbflow.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]),
+            "IPYTHONDIR": str(self.home / "ipython"),
+            "NBFLOW_STATE": str(self.home / "state"),
+            "PYTHONPATH": str(Path(nbflow.__file__).parents[1]),
         }
         self.manager = KernelManager(kernel_name="python3")
         self.manager.start_kernel(cwd=str(self.folder), env=env)

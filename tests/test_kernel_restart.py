@@ -1,0 +1,252 @@
+"""Stops, restarts and kills of a real kernel: what was finished is kept, what was not is said."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kernel_job import CELLS, TASKS, Job
+from tests.kernels import Kernel, Shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.process
+
+PLAIN = ["imports", "limits", "line", "helpers", "mean", "look"]
+# It changes its input for a while, says so, and ends when a file tells it to.
+LONG = """\
+%%task {name}
+import signal, time
+for round in range(200_000):
+    work[round % 4] += 1
+    if round == 3:
+        print("half way", flush=True)
+    if round == 4 and Path("stop").exists():
+        signal.raise_signal(signal.SIGINT)
+    if Path("go").exists():
+        break
+    time.sleep(0.001)
+"""
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    with Kernel(tmp_path) as kernel:
+        yield kernel
+
+
+@pytest.fixture
+def job(kernel: Kernel, tmp_path: Path) -> Job:
+    """The job after its first run."""
+    folder = tmp_path / "job"
+    folder.mkdir()
+    job = Job(kernel, folder)
+    job.run_all()
+    return job
+
+
+class TestRestart:
+    """A new kernel knows what the last one did."""
+
+    def test_run_all(self, job: Job) -> None:
+        """Restores every result and computes plain cells only."""
+        job.kernel.restart()
+        assert job.run_all() == PLAIN
+        assert job.stale() == {}
+        assert job.compared >= {*TASKS, "planes", "errors", "MEAN", "shown"}
+        assert job.flow() == []
+
+    def test_run_all_after_an_edit_of_the_file(self, job: Job) -> None:
+        """Only what changed, and what is below it, runs."""
+        job.kernel.restart()
+        job.kernel.set(features=job.edit("features", "(band)", "(band) + 1"))
+        ran = job.run_all()
+        assert [id for id in ran if id in TASKS] == ["features", "model", "report"]
+        assert job.stale() == {}
+
+    def test_run_all_after_a_change_outside(self, job: Job) -> None:
+        """The files are looked at anew."""
+        job.kernel.restart()
+        (job.folder / "scales.py").write_text((job.folder / "scales.py").read_text().replace("60", "30"))
+        ran = job.run_all()
+        assert [id for id in ran if id in TASKS] == ["features", "model", "report"]
+        assert job.stale() == {}
+
+    def test_one_cell_alone(self, job: Job) -> None:
+        """It has its result, or names the cells to run; nothing else runs."""
+        job.kernel.restart()
+        job.run("ext")
+        assert job.run("clean") == []
+        said = job.verdicts()
+        assert said["clean"] in ("fresh", "as of")
+        assert job.kernel.value("len(clean)") == str(len_of(job, "clean"))
+
+    @pytest.mark.parametrize("task", TASKS)
+    def test_each_cell_alone_behind_the_plain_ones(self, job: Job, task: str) -> None:
+        """Its result is proven up to date."""
+        job.kernel.restart()
+        job.run("ext", "imports", "limits", "line", "helpers")
+        assert job.run(task) == []
+        assert job.verdicts()[task] in ("fresh", "as of")
+        assert job.kernel.value(f"'{task}' in globals()") == "True"
+
+    def test_the_flow_alone(self, job: Job) -> None:
+        """Nothing runs that nobody ran here; what cannot be proven says so."""
+        job.kernel.restart()
+        job.run("ext")
+        assert job.flow() == []
+        assert set(job.verdicts().values()) <= {"fresh", "as of", "waits"}
+        job.kernel.set(limits="LATE = 40\nWIDTH = 6")
+        assert job.run("imports", "limits") == ["imports", "limits"]
+        assert job.flow() == []
+        assert job.verdicts()["clean"] == "waits"
+        assert "LATE" in job.why("clean")
+
+
+def len_of(job: Job, name: str) -> int:
+    """The number of rows that a frame has in plain Python."""
+    return len(job.fresh().values[name][1][4].strip("[]").split(","))
+
+
+class TestStop:
+    """The kernel's Stop leaves nothing half done that anybody calls fresh."""
+
+    @pytest.fixture
+    def job(self, kernel: Kernel, tmp_path: Path) -> Job:
+        folder = tmp_path / "job"
+        folder.mkdir()
+        cells = {
+            "ext": "%load_ext nbflow",
+            "plain": "from pathlib import Path\nimport numpy as np",
+            "make": "%%task make\nwork = np.zeros(4)",
+            "long": LONG.format(name="long"),
+            "read": "%%task read\ntotal = float(work.sum())\nprint(total)",
+        }
+        (folder / "go").write_text("")
+        return Job(kernel, folder, cells)
+
+    def stop(self, job: Job, request: str) -> Shown:
+        """Press Stop when the body has said that it is half way."""
+        pressed: list[bool] = []
+
+        def press(shown: Shown) -> None:
+            if "half way" in shown.text and not pressed:
+                pressed.append(True)
+                job.kernel.manager.interrupt_kernel()
+
+        shown = job.kernel.collect(request, press)
+        assert pressed
+        return shown
+
+    def test_in_the_middle_of_a_mutation(self, job: Job) -> None:
+        """The next run starts from the input as it was; nothing is called fresh in between."""
+        job.run("ext", "plain", "make")
+        (job.folder / "go").unlink()
+        job.sources["long"] = job.kernel.cells["long"]
+        shown = self.stop(job, job.kernel.send(job.kernel.cells["long"], "long"))
+        assert shown.error.startswith("KeyboardInterrupt")
+        assert "nbflow" not in shown.traceback
+        (job.folder / "go").write_text("")
+        assert job.kernel.value("float(work.sum()) > 3") == "True"
+        assert job.verdicts() == {"plain": "fresh", "make": "fresh", "long": "stale"}
+        assert "KeyboardInterrupt" in job.why("long")
+        assert "Cancelled" in job.kernel.execute("%flow history long").text
+        job._ran()
+        assert job.run("long", "read") == ["long", "read"]
+        assert job.kernel.value("total, work.tolist()") == "(1.0, [1.0, 0.0, 0.0, 0.0])"
+        assert job.stale() == {}
+
+    def test_of_a_flow_run(self, job: Job) -> None:
+        """What stands below does not start."""
+        job.run_all()
+        (job.folder / "go").unlink()
+        text = job.kernel.cells["long"].replace("+= 1", "+= 2")
+        job.kernel.set(long=text)
+        job.kernel.save()
+        self.stop(job, job.kernel.send(text, "long"))
+        job.sources["long"] = text
+        (job.folder / "stop").write_text("")
+        job._ran()
+        assert job.flow() == ["long"]
+        assert "KeyboardInterrupt" in job.shown.error
+        (job.folder / "go").write_text("")
+        assert set(job.stale()) == {"long", "read"}
+        assert job.flow() == ["long", "read"]
+        assert job.stale() == {}
+        assert job.kernel.value("total") == "2.0"
+
+
+class TestKill:
+    """kill -9 loses the open run and nothing else."""
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_at_a_random_moment(self, kernel: Kernel, tmp_path: Path, seed: int) -> None:
+        """The next kernel reuses each finished result, shows the open run as Crashed, raises nothing."""
+        lucky = random.Random(seed)
+        names = [f"step{place}" for place in range(6)]
+        body = "%%task {name}\n{name} = {above} + 1\nprint('{name}', flush=True)\ntime.sleep({pause})"
+        cells = {"ext": "%load_ext nbflow", "plain": "import time\nstart = 0"}
+        for above, name in zip(["start", *names], names, strict=False):
+            cells[name] = body.format(name=name, above=above, pause=0)
+        stop_at = lucky.choice(names)
+        cells[stop_at] = cells[stop_at].replace("sleep(0)", "sleep(0 if Path('go').exists() else 60)")
+        cells["plain"] += "\nfrom pathlib import Path"
+        folder = tmp_path / "job"
+        folder.mkdir()
+        job = Job(kernel, folder, cells)
+        self.kill_in(job, stop_at, names)
+        (folder / "go").write_text("")
+        done = names[: names.index(stop_at)]
+        assert job.run("ext", "plain") == ["plain"]
+        history = job.kernel.execute("%flow history").text
+        assert "Crashed" in history
+        assert history.count("Crashed") == history.count(f" {stop_at} ")
+        assert job.run(*done) == []
+        assert job.run(*names[len(done) :]) == names[len(done) :]
+        assert job.stale() == {}
+        assert job.run_all() == ["plain"]
+
+    def kill_in(self, job: Job, task: str, names: list[str]) -> None:
+        """Run the cells up to a task, and kill the kernel while that one runs."""
+        job.run("ext", "plain", *names[: names.index(task)])
+        job.sources[task] = job.kernel.cells[task]
+
+        def kill(shown: Shown) -> None:
+            if task in shown.stdout:
+                job.kernel.manager.signal_kernel(9)
+                raise InterruptedError
+
+        job.kernel.save()
+        with pytest.raises(InterruptedError):
+            job.kernel.collect(job.kernel.send(job.kernel.cells[task], task), kill)
+        job.kernel.restart()
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_while_results_are_written(self, kernel: Kernel, tmp_path: Path, seed: int) -> None:
+        """Whatever the moment, the next kernel goes on; what it shows is what plain Python gives."""
+        lucky = random.Random(seed)
+        folder = tmp_path / "job"
+        folder.mkdir()
+        job = Job(kernel, folder)
+        requests = [kernel.send(kernel.cells[id], id) for id in CELLS]
+        last = requests[lucky.randrange(4, len(requests))]
+        moment = lucky.choice(["execute_input", "stream", "display_data", "status"])
+        heard = 0
+        while heard < 1:
+            message = kernel.client.get_iopub_msg(timeout=60)
+            mine = message["parent_header"].get("msg_id") == last
+            heard += mine and (message["msg_type"] == moment or message["content"].get("execution_state") == "idle")
+        kernel.manager.signal_kernel(9)
+        kernel.restart()
+        ran = job.run_all()
+        assert not job.shown.error
+        done = [id for id, request in zip(CELLS, requests, strict=True) if requests.index(request) < requests.index(last)]
+        assert [id for id in ran if id in TASKS and id in done[:-1]] == []
+        assert job.stale() == {}
+        assert job.run_all() == PLAIN
+        json.dumps(ran)
