@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import contextlib
+import inspect
 import io
 import json
 import os
@@ -10,13 +13,16 @@ import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from tests.kernel_probe import canon, is_data
 from tests.kernels import Kernel, Shown
+
+if TYPE_CHECKING:
+    from types import CodeType
 
 SCALES = """
 MINUTES = 60
@@ -131,7 +137,7 @@ def plain_run(cells: dict[str, str], folder: Path, scratch: Path) -> Fresh:
             with contextlib.redirect_stdout(io.StringIO()) as printed:
                 # What a failed cell was to bind is not there for those below; the rest goes on.
                 with contextlib.suppress(Exception):
-                    exec(compile(bare(text), f"<{id}>", "exec", dont_inherit=True), names)
+                    await_if_asked(eval(code_of(text), names))
             fresh.prints[id] = printed.getvalue()
     finally:
         os.chdir(here)
@@ -143,6 +149,17 @@ def plain_run(cells: dict[str, str], folder: Path, scratch: Path) -> Fresh:
     kept = {key: value for key, value in names.items() if not key.startswith("__") and is_data(value)}
     fresh.values = {key: canon(value) for key, value in kept.items()}
     return fresh
+
+
+def code_of(text: str) -> CodeType:
+    """A cell's code, as plain IPython would have it."""
+    return compile(bare(text), "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+
+
+def await_if_asked(result: Any) -> None:
+    """Bring code that awaits something to its end."""
+    if inspect.iscoroutine(result):
+        asyncio.run(result)
 
 
 def bare(text: str) -> str:

@@ -24,8 +24,12 @@ def listen() -> None:
 def _heard(event: str, arguments: tuple[Any, ...]) -> None:
     is_code = event == "exec" and isinstance(arguments[0], CodeType)
     # What a cell with a header is for IPython is a call of its magic; its body is another code object.
-    if is_code and "run_cell_magic" not in arguments[0].co_names:
+    if is_code and not _calls_header(arguments[0]):
         RAN.append(arguments[0])
+
+
+def _calls_header(code: CodeType) -> bool:
+    return "run_cell_magic" in code.co_names and bool({"task", "params"} & set(code.co_consts))
 
 
 def taken(sources: str) -> str:

@@ -201,7 +201,10 @@ class Kernel:
                 break
             if heard is not None:
                 heard(shown)
-        self._reply(request)
+        reply = self._reply(request)
+        if reply["status"] == "error" and not shown.error:
+            # A wrong word is told in a line of text and no message of its own.
+            shown.error = f"{reply['ename']}: {reply['evalue']}"
         return shown
 
     def _reply(self, request: str) -> dict[str, Any]:

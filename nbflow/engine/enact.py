@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nbflow.engine.observe import Execution, Observation, Observing
     from nbflow.types import Cause, Trace
 
-_SLOW_SECONDS: Final = 1.0
+_SLOW_SECONDS: Final = 0.05
 """A body expected to take longer has its Running state on disk before it starts."""
 
 
@@ -70,8 +70,6 @@ class StepRuns:
     ) -> Executing:
         """Run a step's body, as often as its retries say."""
         run = self._begin(step, origin, causes)
-        if step.trace is not None and step.trace.seconds > _SLOW_SECONDS:
-            self.history.flush()
         spec = RunSpec(
             run,
             step.name,
@@ -84,6 +82,8 @@ class StepRuns:
         calls = driving(run_task(spec), PlainHandler(sleep=self._sleep), self.journal)
         try:
             call = next(calls)
+            if _may_take_long(step):
+                self.history.flush()
             while True:
                 try:
                     observation = yield from attempt(call)
@@ -125,6 +125,11 @@ class StepRuns:
         )
         self.history.begin(record)
         return run
+
+
+def _may_take_long(step: Step) -> bool:
+    """Whether the run shall be known to others while it runs, and known to have died with its kernel."""
+    return not step.plain and (step.trace is None or step.trace.seconds > _SLOW_SECONDS)
 
 
 class _Reuse(PlainHandler):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -69,14 +70,20 @@ class FlowMagics(Magics):
         try:
             self._session().perform(self._session().run_header(asked))
         except BaseException as error:  # noqa: BLE001 - raised again as the user shall see it
-            raise self._for_the_user(error) from error.__cause__
+            told = self._for_the_user(error)
+            if told is error:
+                raise
+            raise told from error.__cause__
 
     async def _run_waiting(self, asked: Asked) -> None:
         __tracebackhide__ = True
         try:
             await self._session().perform_waiting(self._session().run_header(asked))
         except BaseException as error:  # noqa: BLE001 - raised again as the user shall see it
-            raise self._for_the_user(error) from error.__cause__
+            told = self._for_the_user(error)
+            if told is error:
+                raise
+            raise told from error.__cause__
 
     def _for_the_user(self, error: BaseException) -> BaseException:
         """Our own errors in one line; the user's with the traceback of the user's lines alone."""
@@ -90,7 +97,7 @@ def render_only_users_part(error: BaseException, shell: Any) -> None:
     """Let IPython show an exception, and let `%debug` enter it, as if the cell had raised it itself."""
 
     def render() -> list[str]:
-        error.__traceback__ = users_part(error.__traceback__)
+        error.__traceback__ = sys.last_traceback = users_part(error.__traceback__)
         del error._render_traceback_  # type: ignore[attr-defined]
         return shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__, tb_offset=0)
 

@@ -1,0 +1,282 @@
+"""What a user sees and has in a real kernel: outputs, errors, magics, `await`; and a shell left as it was."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.kernel_job import Job
+from tests.kernels import Kernel, Shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.process
+
+START = {"ext": "%load_ext nbflow", "plain": "import pandas as pd\nlimit = 3"}
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
+        yield kernel
+
+
+@pytest.fixture
+def job(kernel: Kernel, tmp_path: Path) -> Job:
+    job = Job(kernel, tmp_path, START)
+    job.run_all()
+    return job
+
+
+def bundles(shown: Shown) -> list[dict[str, Any]]:
+    """What was displayed, but for the badge."""
+    return [bundle for bundle in shown.bundles if not bundle["text/plain"].startswith("seen: ")]
+
+
+class TestOutputs:
+    """What a body shows is kept and comes back exactly."""
+
+    @pytest.mark.parametrize("header", ["%%task seen", "#@task seen"])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            "print('a'); print('b', end='')",
+            "import sys\nprint('out')\nprint('err', file=sys.stderr)\nprint('out again')",
+            "seen = pd.DataFrame({'a': [1, 2]})\nseen",
+            "seen = pd.DataFrame({'a': [1, 2]})\nseen;",
+            "display(pd.Series([1, 2]))\nprint('between')\ndisplay({'text/plain': 'raw', 'text/html': '<b>'}, raw=True)",
+            "seen = 1\n'the last value'",
+            "from IPython.display import HTML, Markdown\ndisplay(Markdown('# a'))\nHTML('<i>i</i>')",
+            "handle = display('first', display_id='one')\nhandle.update('second')\nhandle = None",
+            "from IPython.display import clear_output\nprint('gone')\nclear_output()\nprint('stays')",
+            "print('x' * 100_000)",
+            "import warnings\nwarnings.warn('careful', stacklevel=1)",
+            "import logging\nlogging.getLogger('q').warning('told')",
+        ],
+        ids=lambda body: body.splitlines()[0][:24],
+    )
+    def test_replayed(self, job: Job, header: str, body: str) -> None:
+        """The same texts and bundles, in the same order, without running."""
+        assert job.run(seen=f"{header}\n{body}") == ["seen"]
+        first = job.shown
+        assert job.run("seen") == []
+        again = job.shown
+        assert "".join(again.texts[:-1]) == "".join(first.texts[:-1]) or "clear" in body or "handle" in body
+        assert again.stdout == first.stdout or "clear" in body
+        assert bundles(again) == bundles(first) or "handle" in body
+        if "handle" in body:
+            assert "'second'" in again.text
+            assert "'first'" not in again.text
+        if "clear" in body:
+            assert again.stdout == "stays\n"
+
+    def test_a_figure(self, job: Job) -> None:
+        """It is shown by its own cell, once, and comes back with the same pixels."""
+        job.run(plain="%matplotlib inline\nimport matplotlib.pyplot as plt\nlimit = 3")
+        assert not job.shown.error
+        text = "%%task seen\nfigure, axes = plt.subplots(figsize=(1, 1))\naxes.plot([1, limit])\nprint('drawn')"
+        assert job.run(seen=text) == ["seen"]
+        first = [bundle for bundle in job.shown.bundles if "image/png" in bundle]
+        assert len(first) == 1
+        assert job.run("seen") == []
+        assert [bundle for bundle in job.shown.bundles if "image/png" in bundle] == first
+        assert job.kernel.value("plt.get_fignums()") == "[]"
+
+    def test_outputs_from_elsewhere(self, job: Job) -> None:
+        """A run from another cell shows nothing there; the own cell says that it is behind."""
+        job.run(seen="%%task seen\nprint('limit', limit)", read="%%task other\nother = 1")
+        job.run(plain="import pandas as pd\nlimit = 4")
+        job.flow()
+        assert "limit 4" not in job.shown.text
+        badges = [data["text/plain"] for data in job.shown.updates.values()]
+        assert any("run this cell to show run" in text for text in badges), badges
+        assert job.run("seen") == []
+        assert job.shown.stdout == "limit 4\n"
+        assert "run this cell" not in job.shown.text
+
+    def test_an_error_is_not_kept(self, job: Job) -> None:
+        """It is raised each time, by running."""
+        job.run(seen="%%task seen\nprint('before')\nseen = 1 / (limit - 3)")
+        assert job.shown.error == "ZeroDivisionError: division by zero"
+        assert job.shown.stdout == "before\n"
+        assert job.run("seen") == ["seen"]
+        assert job.shown.error == "ZeroDivisionError: division by zero"
+
+
+class TestErrors:
+    """A failed body fails its cell, as if it stood there without a header."""
+
+    BODY = "def inner(n):\n    return 1 / n\n\nseen = inner(limit - 3)"
+
+    @pytest.mark.parametrize("header", ["%%task seen", "#@task seen --retries 1"])
+    def test_the_traceback_is_the_cells(self, job: Job, header: str) -> None:
+        """Its lines with their numbers in the cell, none of ours, none of IPython's magics."""
+        job.run(seen=f"{header}\n{self.BODY}")
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", job.shown.traceback)
+        assert "nbflow" not in plain
+        assert "magic" not in plain
+        assert re.search(r"----> 5 seen = inner\(limit - 3\)", plain)
+        assert re.search(r"----> 3\s+return 1 / n", plain)
+        assert len(re.findall(r"^Cell In\[\d+\], line \d+", plain, re.MULTILINE)) == 2
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            BODY,
+            "try:\n    1 / 0\nexcept ZeroDivisionError:\n    raise ValueError('first')",
+            "try:\n    1 / 0\nexcept ZeroDivisionError as error:\n    raise ValueError('first') from error",
+            "try:\n    1 / 0\nexcept ZeroDivisionError:\n    raise ValueError('only') from None",
+            "raise KeyboardInterrupt",
+            "import json\njson.loads('{')",
+            "exec('1 / 0')",
+            "raise ExceptionGroup('several', [ValueError('a'), TypeError('b')])",
+        ],
+    )
+    def test_the_frames_are_the_same_as_in_a_plain_cell(self, job: Job, body: str) -> None:
+        """Function names and lines, but for the line of the header."""
+        job.run(seen=f"#@task seen\n{body}")
+        task = re.sub(r"\x1b\[[0-9;]*m|In\[\d+\]", "", job.shown.traceback)
+        job.run(bare=f"# a note\n{body}")
+        bare = re.sub(r"\x1b\[[0-9;]*m|In\[\d+\]", "", job.shown.traceback)
+        assert task.replace("#@task seen", "# a note").splitlines()[1:] == bare.splitlines()[1:]
+
+    def test_post_mortem_is_in_the_users_frame(self, job: Job) -> None:
+        """What `%debug` would enter."""
+        job.run(seen=f"%%task seen\n{self.BODY}")
+        frames = "[frame.f_code.co_name for frame, _ in __import__('traceback').walk_tb(__import__('sys').last_traceback)]"
+        assert job.kernel.ask(frames) == ["<module>", "inner"]
+        last = "list(__import__('traceback').walk_tb(__import__('sys').last_traceback))[-1][0].f_locals"
+        assert job.kernel.ask(f"{last}['n']") == 0
+
+    def test_an_error_above(self, job: Job) -> None:
+        """The cell says in one line which task failed; `why` has the root cause."""
+        job.run(above="%%task above\nseen = 1 / limit", read="%%task read\nbelow = seen + 1")
+        job.run(plain="import pandas as pd\nlimit = 0")
+        assert job.run("read") == ["above"]
+        assert job.shown.error.startswith("UsageError")
+        assert "above failed" in job.shown.error
+        assert "\n" not in job.shown.error
+        assert "ZeroDivisionError" in job.why("read")
+
+    def test_a_syntax_error(self, job: Job) -> None:
+        """It is told as such; nothing changes."""
+        job.run(seen="%%task seen\nseen = = 1")
+        assert "Error" in job.shown.error
+        assert "nbflow" not in job.shown.traceback
+        assert job.run(seen="%%task seen\nseen = 1") == ["seen"]
+
+    @pytest.mark.parametrize("line", ["%%task seen --retry 3", "#@task --timeout soon", "%flow rum", "%flow run nobody"])
+    def test_wrong_words(self, job: Job, line: str) -> None:
+        """One line."""
+        shown = job.kernel.execute(f"{line}\nseen = 1" if "task" in line else line)
+        assert shown.error.startswith("UsageError")
+        assert shown.texts == [f"{shown.error}\n"]
+
+
+class TestBodies:
+    """Whatever a cell may hold, a body may."""
+
+    @pytest.mark.parametrize("header", ["%%task seen", "#@task seen"])
+    def test_top_level_await(self, job: Job, header: str) -> None:
+        """It runs in the kernel's loop, is kept, and comes back."""
+        text = f"{header}\nimport asyncio\nasync def twice(n):\n    await asyncio.sleep(0)\n    return 2 * n\nseen = await twice(limit)\nprint(seen)"
+        assert job.run(seen=text) == ["seen"]
+        assert job.shown.stdout == "6\n"
+        assert job.run("seen") == []
+        assert job.shown.stdout == "6\n"
+        assert job.stale() == {}
+
+    def test_an_awaiting_task_that_fails(self, job: Job) -> None:
+        """Its traceback is the cell's."""
+        job.run(seen="%%task seen\nimport asyncio\nawait asyncio.sleep(0)\n1 / (limit - 3)")
+        assert job.shown.error == "ZeroDivisionError: division by zero"
+        assert "nbflow" not in job.shown.traceback
+
+    def test_a_task_below_one_that_awaits(self, job: Job) -> None:
+        """Its own cell brings it up to date as well."""
+        job.run(above="%%task above\nimport asyncio\nawait asyncio.sleep(0)\nbase = limit * 10", read="%%task read\nseen = base + 1\nprint(seen)")
+        job.run(plain="import pandas as pd\nlimit = 5")
+        assert job.run("read") == ["above", "read"]
+        assert job.shown.stdout == "51\n"
+
+    def test_awaiting_in_a_flow_run(self, job: Job) -> None:
+        """`%flow run` brings it up to date too, or says what to run."""
+        job.run(above="%%task above\nimport asyncio\nawait asyncio.sleep(0)\nbase = limit * 10\nprint(base)")
+        job.run(plain="import pandas as pd\nlimit = 5")
+        ran = job.flow()
+        assert not job.shown.error
+        assert ran == ["above"] or "above" in job.shown.text
+
+    def test_magics_and_shell_lines(self, job: Job) -> None:
+        """Line magics and `!` inside a body do what they do in a cell, and their outputs come back."""
+        text = "%%task seen\n%time seen = limit + 1\nwords = !echo one two\n!echo shown\nprint(words)"
+        assert job.run(seen=text) == ["seen"]
+        assert "['one two']" in job.shown.stdout
+        first = job.shown.stdout
+        assert job.run("seen") == []
+        assert job.shown.stdout == first
+        assert job.kernel.value("seen, list(words)") == "(4, ['one two'])"
+
+    def test_a_cell_magic_inside(self, job: Job) -> None:
+        """`%%time` and `%%capture` below the header wrap the body; its reads are seen."""
+        assert job.run(seen="%%task seen\n%%capture said\nprint(limit)\nseen = limit * 2") == ["seen"]
+        assert not job.shown.error
+        assert job.run("seen") == []
+        job.run(plain="import pandas as pd\nlimit = 7")
+        assert job.run("seen") == ["seen"]
+        assert job.kernel.value("seen") == "14"
+
+    def test_underscores_of_ipython(self, job: Job) -> None:
+        """`_` and `Out` work below a task's value as below any."""
+        job.run(seen="%%task seen\nseen = limit\nseen * 100")
+        assert job.kernel.execute("_ + 1").text.strip() == "301"
+
+
+class TestShell:
+    """The shell is the user's."""
+
+    LOOK = """{
+    "magics": [sorted(group) for group in get_ipython().magics_manager.magics.values()],
+    "registry": sorted(get_ipython().magics_manager.registry),
+    "events": [len(found) for found in get_ipython().events.callbacks.values()],
+    "transformers": [len(get_ipython().input_transformers_cleanup), len(get_ipython().input_transformers_post),
+                     len(get_ipython().ast_transformers)],
+    "completers": len(get_ipython().Completer.custom_matchers),
+    "names": sorted(name for name in get_ipython().user_ns if not name.startswith("_")),
+    "hidden": sorted(name for name in get_ipython().user_ns_hidden if not name.startswith("_i")),
+    "handlers": __import__("signal").getsignal(2).__repr__().split(" at ")[0],
+    "hooks": [repr(__import__("sys").displayhook)[:40], type(__import__("sys").stdout).__name__],
+    "meta": len(__import__("sys").meta_path), "path": list(__import__("sys").path),
+    "threads": __import__("threading").active_count(),
+    "files": sorted(__import__("os").readlink("/proc/self/fd/" + each) for each in __import__("os").listdir("/proc/self/fd") if __import__("os").path.exists("/proc/self/fd/" + each)),
+    }"""
+
+    def test_loaded_and_unloaded_a_hundred_times(self, job: Job) -> None:
+        """Nothing is left of it but one inert audit hook."""
+        kernel = job.kernel
+        job.run(seen="%%task seen\nseen = limit")
+        kernel.execute("%unload_ext nbflow")
+        before = kernel.ask(self.LOOK)
+        kernel.execute("for _ in range(100):\n    %load_ext nbflow\n    %unload_ext nbflow")
+        assert kernel.ask(self.LOOK) == before | {"names": [*before["names"]]}
+        shown = kernel.execute("%%task seen\nseen = 1")
+        assert "%%task" in shown.error or "not found" in shown.text + shown.error
+
+    def test_loaded_again(self, job: Job) -> None:
+        """What was computed before is found again."""
+        job.run(seen="%%task seen\nseen = limit * 2")
+        job.kernel.execute("%unload_ext nbflow")
+        job.run("ext", "plain")
+        assert job.run("seen") == []
+        assert job.stale() == {}
+
+    def test_loading_twice(self, job: Job) -> None:
+        """Changes nothing."""
+        job.run("ext", "ext")
+        assert job.run(seen="%%task seen\nseen = limit") == ["seen"]
+        job.kernel.execute("%reload_ext nbflow")
+        assert job.run("seen") == []
