@@ -42,12 +42,12 @@ def taken(sources: str) -> str:
 
     names = {get_file_name(text): id for id, text in json.loads(sources).items()}
     found: list[str] = []
-    parts: Counter[CodeType] = Counter()
+    parts: Counter[tuple[str, CodeType]] = Counter()
     for code in RAN:
         # IPython runs a cell in several parts, each once in one execution.
-        id = names.get(code.co_filename)
-        parts[code] += 1
-        if id is not None and parts[code] > found.count(id):
+        part, id = (code.co_filename, code), names.get(code.co_filename)
+        parts[part] += 1
+        if id is not None and parts[part] > found.count(id):
             found.append(id)
     RAN.clear()
     return json.dumps(found)
