@@ -12,17 +12,18 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from tests.kernel_probe import canon, is_data
-from tests.kernels import Kernel, Shown
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import CodeType
+
+    from tests.kernels import Kernel
 
 SCALES = """
 MINUTES = 60
@@ -242,7 +243,9 @@ class Job:
         found = json.loads(self.kernel.probe("standing()"))
         fresh = self.fresh()
         wrong = {key: value for key, value in found["values"].items() if fresh.values.get(key) != value}
-        assert not wrong, {key: (str(now)[:200], str(fresh.values.get(key))[:200]) for key, now in wrong.items()}
+        assert not wrong, {
+            key: (str(now)[:200], str(fresh.values.get(key))[:200]) for key, now in wrong.items()
+        }
         shown = {id: self.screens.get(id) for id in found["screens"]}
         assert shown == {id: fresh.prints.get(id) for id in shown}
         self.compared = set(found["values"])

@@ -231,7 +231,9 @@ class TestCells:
 
     def test_a_moved_writer_of_a_name_with_several(self, job: Job) -> None:
         """Only the order decides who reads what."""
-        job.kernel.insert("double", "%%task double\nclean = clean.assign(delay=clean.delay * 2)", before="mean")
+        job.kernel.insert(
+            "double", "%%task double\nclean = clean.assign(delay=clean.delay * 2)", before="mean"
+        )
         job.run("double")
         job.flow()
         job.run("look")

@@ -241,12 +241,18 @@ class TestKill:
         while heard < 1:
             message = kernel.client.get_iopub_msg(timeout=60)
             mine = message["parent_header"].get("msg_id") == last
-            heard += mine and (message["msg_type"] == moment or message["content"].get("execution_state") == "idle")
+            heard += mine and (
+                message["msg_type"] == moment or message["content"].get("execution_state") == "idle"
+            )
         kernel.manager.signal_kernel(9)
         kernel.restart()
         ran = job.run_all()
         assert not job.shown.error
-        done = [id for id, request in zip(CELLS, requests, strict=True) if requests.index(request) < requests.index(last)]
+        done = [
+            id
+            for id, request in zip(CELLS, requests, strict=True)
+            if requests.index(request) < requests.index(last)
+        ]
         assert [id for id in ran if id in TASKS and id in done[:-1]] == []
         assert job.stale() == {}
         assert job.run_all() == PLAIN

@@ -54,7 +54,9 @@ def looped() -> dict[str, str]:
             f"#@task model{place}\nweights = float(train.e.mean()) + {place} + EDIT\n"
             f"pred = test.e * weights\nscore{place} = float(pred.sum())\nprint(score{place})"
         )
-    cells["submit"] = "%%task submit\nsubmit = pd.DataFrame({'id': test.index, 'pred': pred + EDIT})\nprint(submit)"
+    cells["submit"] = (
+        "%%task submit\nsubmit = pd.DataFrame({'id': test.index, 'pred': pred + EDIT})\nprint(submit)"
+    )
     cells["ranking"] = "ranking = sorted([score0, score1, score2])\nranking"
     return cells
 
@@ -72,7 +74,9 @@ def scored() -> dict[str, str]:
             f"scores['name'].append('fit{place}')\n"
             f"scores['score'].append(float((right.a * slope{place}).sum()))\nprint(scores['score'][-1])"
         )
-    cells["table"] = "#@task table\ntable = pd.DataFrame(scores)\ntable['rank'] = table.score.rank() + EDIT\nprint(table)"
+    cells["table"] = (
+        "#@task table\ntable = pd.DataFrame(scores)\ntable['rank'] = table.score.rank() + EDIT\nprint(table)"
+    )
     cells["top"] = "top = table.name[0]\ntop"
     return cells
 

@@ -78,7 +78,9 @@ class TestOutputs:
         """It is shown by its own cell, once, and comes back with the same pixels."""
         job.run(plain="%matplotlib inline\nimport matplotlib.pyplot as plt\nlimit = 3")
         assert not job.shown.error
-        text = "%%task seen\nfigure, axes = plt.subplots(figsize=(1, 1))\naxes.plot([1, limit])\nprint('drawn')"
+        text = (
+            "%%task seen\nfigure, axes = plt.subplots(figsize=(1, 1))\naxes.plot([1, limit])\nprint('drawn')"
+        )
         assert job.run(seen=text) == ["seen"]
         first = [bundle for bundle in job.shown.bundles if "image/png" in bundle]
         assert len(first) == 1
@@ -169,7 +171,9 @@ class TestErrors:
         assert "nbflow" not in job.shown.traceback
         assert job.run(seen="%%task seen\nseen = 1") == ["seen"]
 
-    @pytest.mark.parametrize("line", ["%%task seen --retry 3", "#@task --timeout soon", "%flow rum", "%flow run nobody"])
+    @pytest.mark.parametrize(
+        "line", ["%%task seen --retry 3", "#@task --timeout soon", "%flow rum", "%flow run nobody"]
+    )
     def test_wrong_words(self, job: Job, line: str) -> None:
         """One line."""
         shown = job.kernel.execute(f"{line}\nseen = 1" if "task" in line else line)
@@ -198,7 +202,10 @@ class TestBodies:
 
     def test_a_task_below_one_that_awaits(self, job: Job) -> None:
         """Its own cell brings it up to date as well."""
-        job.run(above="%%task above\nimport asyncio\nawait asyncio.sleep(0)\nbase = limit * 10", read="%%task read\nseen = base + 1\nprint(seen)")
+        job.run(
+            above="%%task above\nimport asyncio\nawait asyncio.sleep(0)\nbase = limit * 10",
+            read="%%task read\nseen = base + 1\nprint(seen)",
+        )
         job.run(plain="import pandas as pd\nlimit = 5")
         assert job.run("read") == ["above", "read"]
         assert job.shown.stdout == "51\n"
@@ -252,7 +259,7 @@ class TestShell:
     "hooks": [repr(__import__("sys").displayhook)[:40], type(__import__("sys").stdout).__name__],
     "meta": len(__import__("sys").meta_path), "path": list(__import__("sys").path),
     "threads": __import__("threading").active_count(),
-    "files": sorted(__import__("os").readlink("/proc/self/fd/" + each) for each in __import__("os").listdir("/proc/self/fd") if __import__("os").path.exists("/proc/self/fd/" + each)),
+    "files": sorted(__import__("os").readlink("/proc/self/fd/" + each) for each in __import__("os").listdir("/proc/self/fd") if __import__("os").path.exists("/proc/self/fd/" + each) and "history.sqlite" not in __import__("os").readlink("/proc/self/fd/" + each)),
     }"""
 
     def test_loaded_and_unloaded_a_hundred_times(self, job: Job) -> None:

@@ -69,7 +69,7 @@ class FlowMagics(Magics):
         __tracebackhide__ = True
         try:
             self._session().perform(self._session().run_header(asked))
-        except BaseException as error:  # noqa: BLE001 - raised again as the user shall see it
+        except BaseException as error:
             told = self._for_the_user(error)
             if told is error:
                 raise
@@ -79,7 +79,7 @@ class FlowMagics(Magics):
         __tracebackhide__ = True
         try:
             await self._session().perform_waiting(self._session().run_header(asked))
-        except BaseException as error:  # noqa: BLE001 - raised again as the user shall see it
+        except BaseException as error:
             told = self._for_the_user(error)
             if told is error:
                 raise

@@ -100,6 +100,10 @@ class Recorder:
         self._close_stream()
         return list(self._items)
 
+    def is_switched_to(self, name: str) -> bool:
+        """Whether the last text was written to the other stream."""
+        return self._stream not in ("", name)
+
     def write(self, name: str, text: str) -> None:
         """Note text written to a stream."""
         if not text:
@@ -218,7 +222,9 @@ class Screen:
         """Show captured outputs again, in order."""
         for item in items:
             if isinstance(item, Stream):
-                getattr(sys, item.name).write(item.text)
+                stream = getattr(sys, item.name)
+                stream.write(item.text)
+                stream.flush()
             elif isinstance(item, Display):
                 self.publish(item.data, item.metadata)
 
@@ -260,9 +266,14 @@ class Screen:
         self._shell.display_pub.publish(dict(data), dict(metadata or {}), transient=transient, update=updates)
 
     def _noting(self, recorder: Recorder, name: str) -> Callable[[str], None]:
+        other = getattr(sys, "stderr" if name == "stdout" else "stdout")
+
         def note(text: str) -> None:
-            if not self._in_display:
-                recorder.write(name, text)
+            if self._in_display:
+                return
+            if recorder.is_switched_to(name):
+                other.flush()  # the two have buffers of their own, and what came first is to be seen first
+            recorder.write(name, text)
 
         return note
 
