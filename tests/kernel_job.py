@@ -200,7 +200,8 @@ class Job:
         self.kernel.set(**sources)
         for id in (*sources, *ids):
             self.shown = self.kernel.run(id)
-            self.sources[id] = self.kernel.cells[id]
+            if "not Python" not in self.shown.error:
+                self.sources[id] = self.kernel.cells[id]
             if self.shown.error:
                 break
             self.screens[id] = self.shown.stdout

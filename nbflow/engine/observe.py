@@ -344,6 +344,8 @@ class Observer:
         """Run a definition alone; whether it gave the very content of the version."""
         if key in self._workspace:
             self._workspace.leave(key)
+        if body.analysis.imports:
+            purge_changed_modules(self._files)
         try:
             self._define(body.source)
         except Exception:  # noqa: BLE001 - then the whole step has to run instead
