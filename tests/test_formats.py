@@ -8,7 +8,7 @@ import sqlite3
 import sys
 import threading
 from types import FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from nbflow.exceptions import DigestError, StorageError
 from nbflow.store.formats import Formats, Payload
+from nbflow.store.memory import code_digest
 from nbflow.store.protocol import Missing
 
 if TYPE_CHECKING:
@@ -170,6 +171,21 @@ class TestModulesOfTheUser:
         payload = notebook.store("m")
         shapes(MODEL.replace("+ 1", "+ 2"))
         assert notebook.reason_missing(payload) == "class Model has changed since"
+
+    @pytest.mark.parametrize("decorator", ["", "@functools.cache\n"])
+    def test_a_function_is_bound_to_its_code(
+        self, shapes: Any, monkeypatch: pytest.MonkeyPatch, decorator: str
+    ) -> None:
+        """And to the constants of its module that it reads: by name alone another state would come back."""
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        text = f"import functools\nSCALE = 2\n{decorator}def scaled(n): return SCALE * n\n"
+        formats = Formats({"__name__": "__main__"}, code_digest)
+        payload = formats.encode((shapes(text).scaled,))
+        (restored,) = cast("tuple[Any]", formats.decode(payload, payload.regions))
+        assert restored(4) == 8
+        shapes(text.replace("2", "3"))
+        with pytest.raises(Missing, match="function scaled has changed since"):
+            formats.decode(payload, payload.regions)
 
     def test_a_class_whose_code_has_no_digest_goes_by_name(self, shapes: Any) -> None:
         """It is stored all the same."""

@@ -24,12 +24,14 @@ from typing import Any, Final, Protocol, cast
 
 from nbflow.analysis.reach import is_local_module
 from nbflow.exceptions import DigestError, StorageError
+from nbflow.store.codes import found_by_name
 from nbflow.store.columns import Buffers, Plan, Reduced, Span, reduce_arrow, reduce_polars
 from nbflow.store.protocol import Missing
 from nbflow.store.walks import is_plain
 
 _PROTOCOL: Final = 5
 _DEEPEST: Final = 10_000
+_Cached: Final = type(functools.lru_cache(len))
 Namespace = dict[str, Any]
 CodeDigest = Callable[[object, Namespace], str]
 _Rule = Callable[["_Writer", Any], Reduced]
@@ -71,7 +73,7 @@ class Formats:
 
     Args:
         namespace: The notebook's names; by default those of the program's main module.
-        code_digest: Gives the digest of a class's present code.
+        code_digest: Gives the digest of the present code of a class or function.
 
     Example:
         >>> formats = Formats({"__name__": "__main__"}, lambda value, namespace: "")
@@ -143,8 +145,8 @@ class Formats:
         importable = module is not None and self.module != "__main__" and hasattr(module, "__file__")
         return not (importable and vars(module) is self.namespace)
 
-    def class_named(self, qualname: str, digest: str, module: str = "") -> type:
-        """Return the user's class of that name if its code has that digest.
+    def code_named(self, qualname: str, digest: str, module: str = "") -> object:
+        """Return the user's class or function of that name if its code has that digest.
 
         Args:
             qualname: Its qualified name.
@@ -158,11 +160,11 @@ class Formats:
         found: Any = names.get(qualname.partition(".")[0])
         for part in qualname.split(".")[1:]:
             found = getattr(found, part, None)
-        if not isinstance(found, type):
+        if not isinstance(found, type | FunctionType | _Cached):
             raise Missing(f"class {qualname} is not defined")
         if self.code_digest(cast("object", found), self.namespace) != digest:
-            raise Missing(f"class {qualname} has changed since")
-        return found
+            raise Missing(f"{'class' if isinstance(found, type) else 'function'} {qualname} has changed since")
+        return cast("object", found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +206,8 @@ class _Reader(pickle.Unpickler):
         self.formats = formats
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
-        if module_name == __name__ and global_name == local_class.__name__:
-            return self.formats.class_named
+        if module_name == __name__ and global_name == local_code.__name__:
+            return self.formats.code_named
         if module_name == __name__ and global_name == local_function.__name__:
             return functools.partial(local_function, self.formats.namespace)
         if module_name in (self.formats.module, "__main__"):
@@ -213,9 +215,9 @@ class _Reader(pickle.Unpickler):
         return super().find_class(module_name, global_name)
 
 
-def local_class(formats: Formats, qualname: str, digest: str, module: str = "") -> type:
-    """Stand in the pickle for `Formats.class_named`."""
-    return formats.class_named(qualname, digest, module)
+def local_code(formats: Formats, qualname: str, digest: str, module: str = "") -> object:
+    """Stand in the pickle for `Formats.code_named`."""
+    return formats.code_named(qualname, digest, module)
 
 
 def local_function(
@@ -275,23 +277,25 @@ def _reduce_class(writer: _Writer, cls: type) -> Reduced:
         return _reduce_imported(formats, cls)
     if "<locals>" in cls.__qualname__:
         raise StorageError(f"class {cls.__qualname__} is defined inside a function")
-    return local_class, (cls.__qualname__, formats.code_digest(cls, formats.namespace))
+    return local_code, (cls.__qualname__, formats.code_digest(cls, formats.namespace))
 
 
-def _reduce_imported(formats: Formats, cls: type) -> Reduced:
-    """Bind a class from a file of the user's own to its code, as that may be edited, too."""
-    if "<locals>" in cls.__qualname__ or not is_local_module(sys.modules.get(cls.__module__)):
+def _reduce_imported(formats: Formats, code: Any) -> Reduced:
+    """Bind what comes from a file of the user's own to its code, as that may be edited, too."""
+    if "<locals>" in code.__qualname__ or not is_local_module(sys.modules.get(code.__module__)):
+        return NotImplemented
+    if found_by_name(code, None) is not code:
         return NotImplemented
     try:
-        digest = formats.code_digest(cls, formats.namespace)
+        digest = formats.code_digest(code, formats.namespace)
     except DigestError:
         return NotImplemented
-    return local_class, (cls.__qualname__, digest, cls.__module__)
+    return local_code, (code.__qualname__, digest, code.__module__)
 
 
 def _reduce_function(writer: _Writer, function: FunctionType) -> Reduced:
     if function.__globals__ is not writer.formats.namespace:
-        return NotImplemented
+        return _reduce_imported(writer.formats, function)
     cells = function.__closure__ or ()
     state = {
         "defaults": function.__defaults__,
@@ -334,7 +338,7 @@ def _reduce_module(writer: _Writer, module: ModuleType) -> Reduced:
 def _reduce_cached(writer: _Writer, function: Any) -> Reduced:
     wrapped = function.__wrapped__
     if getattr(wrapped, "__globals__", None) is not writer.formats.namespace:
-        return NotImplemented
+        return _reduce_imported(writer.formats, function)
     parameters = function.cache_parameters()
     return cached_function, (wrapped, parameters["maxsize"], parameters["typed"])
 
@@ -343,7 +347,7 @@ _EXACT: Final[dict[type, _Rule]] = {
     FunctionType: _reduce_function,
     CellType: _reduce_cell,
     ModuleType: _reduce_module,
-    type(functools.lru_cache(_content)): _reduce_cached,
+    _Cached: _reduce_cached,
 }
 
 

@@ -34,9 +34,10 @@ BUDGET: Final = 2**30
 
 
 def code_digest(value: object, namespace: Namespace) -> str:
-    """Return the digest of a class's present code."""
-    # Pickling the first instance of a class leaves `__slotnames__` in it: it must be there before, too.
-    cast("Any", copyreg)._slotnames(value)
+    """Return the digest of the present code of a class or function."""
+    if isinstance(value, type):
+        # Pickling the first instance of a class leaves `__slotnames__` in it: it must be there before, too.
+        cast("Any", copyreg)._slotnames(value)
     return fingerprint(value, namespace).digest
 
 
