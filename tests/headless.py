@@ -55,7 +55,9 @@ def notebook_of(path: Path, *sources: str) -> Path:
         | {"execution_count": None}
         for place, source in enumerate(sources)
     ]
-    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    content = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    path.write_text(json.dumps(content))
     return path
 
 

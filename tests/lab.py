@@ -1,0 +1,228 @@
+"""JupyterLab in a headless Chromium, as a user has it: a server on loopback, a page, a notebook in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+PATIENCE = 90_000
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+OFFLINE = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)
+IS_READY = """() => {
+  const panel = window.jupyterapp?.shell.currentWidget;
+  const session = panel?.sessionContext?.session;
+  return Boolean(panel?.sessionContext?.isReady && session?.kernel?.connectionStatus === 'connected');
+}"""
+PERFORM = """([command, index, done]) => {
+  const app = window.jupyterapp;
+  if (index !== null) app.shell.currentWidget.content.activeCellIndex = index;
+  window.finished = window.finished ?? {};
+  app.commands.execute(command).then(() => { window.finished[done] = true; });
+}"""
+EDIT = """([index, source]) => {
+  window.jupyterapp.shell.currentWidget.content.widgets[index].model.sharedModel.setSource(source);
+}"""
+
+
+def find_browser() -> str:
+    """The system's Chromium.
+
+    Raises:
+        FileNotFoundError: If there is none: a browser test never passes by being skipped.
+    """
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        raise FileNotFoundError(
+            "no Chromium is installed; `make test` installs it where apt may be used, else: "
+            "apt-get install chromium"
+        )
+    return found
+
+
+@dataclass
+class Lab:
+    """A running JupyterLab server and a browser.
+
+    Args:
+        url: The server's address.
+        folder: What it serves.
+        browser: The browser.
+    """
+
+    url: str
+    folder: Path
+    browser: Browser
+
+    @contextmanager
+    def opened(self, notebook: Path, *, dark: bool = False) -> Iterator[Notebook]:
+        """Open a notebook that lies in the folder."""
+        context = self.browser.new_context(viewport={"width": 1280, "height": 900})
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        shown = Notebook(page, notebook)
+        page.on("console", lambda said: shown.note_error(said.type, said.text))
+        page.on("pageerror", lambda error: shown.errors.append(str(error)))
+        context.on("request", lambda request: shown.requested.add(urlsplit(request.url).netloc))
+        try:
+            page.goto(f"{self.url}/lab/tree/{notebook.relative_to(self.folder)}?reset")
+            page.wait_for_function(IS_READY)
+            if dark:
+                page.evaluate(
+                    "() => window.jupyterapp.commands.execute('apputils:change-theme',"
+                    " {theme: 'JupyterLab Dark'})"
+                )
+                page.wait_for_selector("body[data-jp-theme-name='JupyterLab Dark']")
+            yield shown
+        finally:
+            context.close()
+
+
+@dataclass
+class Notebook:
+    """A notebook that is open in JupyterLab.
+
+    Args:
+        page: The page.
+        path: Its file.
+        errors: What went wrong in the page, as its console has it.
+        requested: The hosts that the page asked for something.
+    """
+
+    page: Page
+    path: Path
+    errors: list[str] = field(default_factory=list)
+    requested: set[str] = field(default_factory=set)
+    _count: int = 0
+
+    def note_error(self, kind: str, text: str) -> None:
+        """Note what the console says."""
+        if kind == "error":
+            self.errors.append(text)
+
+    def perform(self, command: str, index: int | None = None, *, confirms: bool = False) -> None:
+        """Do what a command of JupyterLab does, at a cell, and wait for its end."""
+        self._count += 1
+        self.page.evaluate(PERFORM, [command, index, self._count])
+        if confirms:
+            self.page.click(".jp-Dialog .jp-mod-accept")
+        self.page.wait_for_function(f"() => window.finished[{self._count}]")
+
+    def run_all(self) -> None:
+        """Choose *Run All Cells*."""
+        self.perform("notebook:run-all-cells")
+
+    def restart_and_run_all(self) -> None:
+        """Choose *Restart Kernel and Run All Cells…* and confirm."""
+        self.perform("notebook:restart-run-all", confirms=True)
+
+    def run(self, index: int, source: str | None = None) -> None:
+        """Run one cell, edited first where a source is given."""
+        if source is not None:
+            self.page.evaluate(EDIT, [index, source])
+        self.perform("notebook:run-cell", index)
+
+    def save(self) -> None:
+        """Save the notebook."""
+        self.perform("docmanager:save")
+
+    def cell(self, index: int) -> Any:
+        """The cell's element; it is scrolled into view, as cells far away are not drawn."""
+        self.page.evaluate(
+            "index => window.jupyterapp.shell.currentWidget.content.scrollToItem(index)", index
+        )
+        return self.page.locator(f".jp-Notebook .jp-Cell[data-windowed-list-index='{index}']")
+
+    def badge(self, index: int) -> Any:
+        """The badge below a cell."""
+        return self.cell(index).locator(".nbf-b")
+
+
+@contextmanager
+def running_lab(folder: Path) -> Iterator[Lab]:
+    """JupyterLab on loopback over a folder, with settings of its own, and a browser that reaches only it."""
+    browser_path = find_browser()
+    port = _free_port()
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+            *(f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"),
+            *("--IdentityProvider.token=", "--ServerApp.password=", "--expose-app-in-browser"),
+        ],
+        env=_environment(folder / ".jupyter"),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        with open(folder / "server.log", "w") as log:
+            _wait_until_it_runs(server, log)
+            drain = subprocess.Popen(["cat"], stdin=server.stderr, stdout=log)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=browser_path, args=OFFLINE)
+            yield Lab(f"http://127.0.0.1:{port}", folder, browser)
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait()
+        assert server.stderr is not None
+        server.stderr.close()
+    drain.wait()
+
+
+def _wait_until_it_runs(server: subprocess.Popen[str], log: Any) -> None:
+    assert server.stderr is not None
+    said: list[str] = []
+    for line in server.stderr:
+        log.write(line)
+        said.append(line)
+        if "is running at" in line:
+            return
+    raise RuntimeError("the server did not start:\n" + "".join(said))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _environment(home: Path) -> dict[str, str]:
+    settings = home / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
+    places = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "IPYTHONDIR": "ipython",
+        "NBFLOW_STATE": "state",
+    }
+    told = {name: str(home / place) for name, place in places.items()}
+    return {**os.environ, **told, "OMP_NUM_THREADS": "1"}
