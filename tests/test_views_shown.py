@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from nbflow.states import Transition
 from nbflow.types import Cause, Verdict
 from nbflow.views import (
+    ActionCard,
+    ActionLine,
     Edge,
     FlowCard,
     HistoryCard,
@@ -23,9 +25,11 @@ from nbflow.views import (
     Shown,
     TaskCard,
     WhyCard,
+    show_action,
     show_badge,
     show_flow,
     show_history,
+    show_lines,
     show_order,
     show_plan,
     show_status,
@@ -58,6 +62,8 @@ def everything_with(text: str) -> Iterator[Shown]:
     entry = Transition("r", 1, 1, NOW, "FAILED", text, text)
     yield from (show_badge(card), show_badge(failed), show_badge(card, static=True))
     yield from (show_status(flow), show_flow(flow), show_order(flow))
+    yield from (show_action(ActionCard((ActionLine(text, "failed", (odd,), note=text),), 3, (text,))),)
+    yield show_lines(text)
     yield show_plan(PlanCard((PlanLine(text, "runs", (cause, odd)),), 1.0, text, (text,)))
     yield show_why(WhyCard(card, (cause, odd), text, ((text, text, text + "\n" + text),)))
     yield show_history(HistoryCard((RunLine(1, text, text, text, NOW, 1.0, 2, (odd,), (entry,)),), text, NOW))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from nbflow.types import Cause, Verdict
-from nbflow.views import FlowCard, PlanCard, PlanLine, TaskCard
+from nbflow.views import ActionCard, ActionLine, FlowCard, PlanCard, PlanLine, TaskCard
 from nbflow.views.table import (
+    action_grid,
+    action_summary,
     counts,
     flow_head_text,
     not_listed,
@@ -108,3 +110,31 @@ class TestPlan:
         causes = tuple(Cause("unknown", f"x{place}") for place in range(5))
         text = plan_grid(PlanCard((PlanLine("model", "runs", causes),))).as_text()
         assert text.endswith("x0 cannot be compared · x1 cannot be compared · x2 cannot be compared · 2 more")
+
+
+class TestAction:
+    """What a run did."""
+
+    LINES = (
+        ActionLine("params", "ran", (), 0.001, is_plain=True),
+        ActionLine("features", "ran", (LATE,), 12.0),
+        ActionLine("model", "reused", (), 41.0, "result of run 9"),
+        ActionLine("report", "failed", (LATE,), None, "KeyError: 'x'"),
+        ActionLine("mail", "waits", (Cause("manual", "mail", after="run mail"),)),
+    )
+
+    def test_a_row_says_what_how_long_and_why(self) -> None:
+        """What ran took time, what was reused saved some; an error and a note are reasons of their own."""
+        head, *rows = action_grid(ActionCard(self.LINES)).as_text().splitlines()
+        assert head.split() == ["step", "did", "took", "saved", "why"]
+        assert rows[1].split(maxsplit=4) == ["features", "ran", "12", "s", "LATE changed: 15 → 18 (cell 2)"]
+        assert rows[2].split(maxsplit=4) == ["model", "reused", "41", "s", "result of run 9"]
+        assert rows[3].split(maxsplit=2) == ["report", "failed", "KeyError: 'x'"]
+        assert rows[4].split(maxsplit=2) == ["mail", "waits", "only you start it: run mail"]
+        assert rows[1].index("12 s") < rows[2].index("41 s")
+
+    def test_the_summary_counts_tasks(self) -> None:
+        """Plain cells are no tasks."""
+        summary = "run 3 · 1 task ran, 12 s · 1 reused, 41 s saved · 1 failed · 1 waits"
+        assert action_summary(ActionCard(self.LINES, 3)) == summary
+        assert action_summary(ActionCard(self.LINES[:1], 3)) == "run 3"

@@ -237,10 +237,15 @@ class Judge:
             Cause(
                 "upstream", slot.locator, after=doubt.verdict.value, origin=self._book.steps[doubt.step].name
             )
-            for doubt, slot in doubts.items()
+            # Whoever stands first in flow order is nearest to the root.
+            for doubt, slot in sorted(doubts.items(), key=lambda item: self._place_of(item[0]))
             if doubt.verdict is worst
         ]
         return worst, blame
+
+    def _place_of(self, doubt: Doubt) -> int:
+        place = self._book.place(doubt.step)
+        return len(self._book) if place is None else place
 
     def _looks_at(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> list[Slot]:
         more = lasting(step, body)

@@ -22,7 +22,7 @@ from nbflow.settings import read_settings
 from nbflow.store.disk import open_store
 from nbflow.views import ActionCard, ActionLine
 from nbflow.views.table import action_summary
-from nbflow.views.words import cause_words, duration
+from nbflow.views.words import causes_words, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -243,7 +243,7 @@ class Teller:
         time = duration(line.seconds) if line.action == "ran" else ""
         if line.action == "reused" and not line.is_plain:
             time = f"saved {duration(line.seconds)}"
-        why = line.note or "; ".join(map(cause_words, line.causes[:2]))
+        why = line.note or causes_words(line.causes, 2)
         self._say(f"  {line.name:<15} {line.action:<7} {time:<16} {why}".rstrip())
 
     def _line_of(self, run: RunRecord) -> ActionLine:

@@ -38,6 +38,7 @@ from nbflow.views.words import cause_words, counted, moment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from nbflow.engine.bind import Version
     from nbflow.engine.book import Step
     from nbflow.engine.plan import Action
     from nbflow.notebook.places import Cell
@@ -110,6 +111,7 @@ class Report:
             trace.id if trace is not None else "",
             cell.shown,
             self._session.lasts.get(step.name),
+            tuple(self._parameter_notes(step)),
         )
 
     def why(self, name: str) -> Shown:
@@ -179,13 +181,12 @@ class Report:
 
     def _parameter_words(self, name: str, step: Step) -> str:
         """What a parameter has, and where from, if that is not the default of its cell."""
-        session, default = self._session, defaults_of(step.body.source).get(name)
-        values, text = session.parameters.values, session.around.given.get(name)
-        if name not in values:
+        session, default = self._session, _default_of(name, step)
+        if name not in session.parameters.values:
             return f"{name} = {(default if default is not None else session.around.names.get(name))!r}"
-        is_given = text is not None and values[name] == as_default(name, text, default)
-        how = "given from outside" if is_given else "set by hand; `%flow params --reset` takes it back"
-        return f"{name} = {values[name]!r}  ({how})"
+        origin = self._parameter_origin(name, step)
+        back = "; `%flow params --reset` takes it back" if origin == "set by hand" else ""
+        return f"{name} = {session.parameters.values[name]!r}  ({origin}{back})"
 
     def sizes(self) -> list[tuple[str, int]]:
         """How much of the store each task's present result takes, largest first."""
@@ -245,7 +246,7 @@ class Report:
         return FlowCard(cards, edges, session.around.notebook, session.around.clock(), notices)
 
     def _edges(self) -> Iterator[Edge]:
-        """Who reads what from whom; what a plain cell only defines or imports is left out."""
+        """Who reads what from whom; what a cell only imports is left out."""
         session = self._session
         for step in session.book:
             if step.plain:
@@ -254,7 +255,7 @@ class Report:
             view = session.trunk.sweep.view(step)
             for slot in session.trunk.sweep.judgement(step).reached:
                 version = view.bound(slot).version
-                if version is None or slot.kind == RANDOM or version.output.sort == "module":
+                if version is None or slot.kind == RANDOM or self._is_imported(version):
                     continue
                 names.setdefault(version.step, []).append(slot.locator)
             for entry in step.bound_trace.entries if step.bound_trace else ():
@@ -267,6 +268,11 @@ class Report:
                 if source in session.places.cells and source != step.id:
                     yield Edge(session.book.steps[source].name, step.name, tuple(read))
 
+    def _is_imported(self, version: Version) -> bool:
+        ran = self._session.book.steps[version.step].ran
+        made = ran.analysis.definitions.get(version.output.slot.locator) if ran is not None else None
+        return version.output.sort == "module" or (made is not None and made.kind == "import")
+
     def _notes(self, cell: Cell | None) -> Iterator[str]:
         if cell is None:
             return
@@ -275,7 +281,17 @@ class Report:
             yield f"placed after {cell.placed_after}"
         if cell.shown and trace is not None and cell.shown != trace.id and self._differs(cell.shown, trace):
             yield self._old_screen(cell.shown, trace)
+        yield from self._parameter_notes(cell.step)
         yield from cell.step.body.analysis.notes
+
+    def _parameter_notes(self, step: Step) -> Iterator[str]:
+        for name in sorted(step.parameters & self._session.parameters.values.keys()):
+            yield f"{name} = {self._session.parameters.values[name]!r} {self._parameter_origin(name, step)}"
+
+    def _parameter_origin(self, name: str, step: Step) -> str:
+        text, value = self._session.around.given.get(name), self._session.parameters.values[name]
+        is_given = text is not None and value == as_default(name, text, _default_of(name, step))
+        return "given from outside" if is_given else "set by hand"
 
     def _differs(self, shown: str, trace: Trace) -> bool:
         before = self._session.around.store.trace(shown)
@@ -432,6 +448,10 @@ def compared_words(trace: Trace) -> str:
     found = [counted(kinds[kind], kind) for kind in _COMPARED.values() if kinds[kind]]
     rest = [f"{kinds['']:,} more"] if kinds[""] else []
     return ", ".join(["its code", *found, *rest])
+
+
+def _default_of(name: str, step: Step) -> object:
+    return defaults_of(step.body.source).get(name)
 
 
 def _reads(trace: Trace | None) -> Iterator[str]:

@@ -25,10 +25,10 @@ from nbflow.notebook.parameters import as_default, defaults_of
 from nbflow.notebook.places import KERNEL, Cell, Places
 from nbflow.notebook.report import Report
 from nbflow.states import Origin
-from nbflow.types import Hold, Licence, Snapshot, Trace
+from nbflow.types import Hold, Licence, Snapshot, Standing, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from nbflow.engine.drive import Entered
     from nbflow.engine.observe import Execution
@@ -416,13 +416,23 @@ class Session:
             raise SessionError(f"there is no parameter {unknown[0]!r}; parameters: {there}")
         values = {name: self._as_default(known[name], name, text) for name, text in texts.items()}
         self.parameters.values.update(values)
-        self.refresh_badges()
+        self._apply_parameters(values)
 
     def reset_parameters(self) -> None:
         """Let the defaults count again, or what whoever started the kernel has given."""
+        before = dict(self.parameters.values)
         self.parameters.values.clear()
         for step in self.book:
             self._take_given(step)
+        self._apply_parameters(before)
+
+    def _apply_parameters(self, names: Collection[str]) -> None:
+        """Run the cells that set these names, as if they had been edited: so the rest can be judged."""
+        for step in [step for step in self.book if step.parameters.intersection(names)]:
+            if step.ran is not None and step.standing is Standing.HERE:
+                action = self.perform(self._working(step, self.work.run_cell(step)))
+                for error in action.errors.values():
+                    raise error
         self.refresh_badges()
 
     def _take_given(self, step: Step) -> None:
@@ -450,7 +460,7 @@ class Session:
 
     def refresh_badges(self, but: Cell | None = None) -> None:
         """Update the badges on the screen that say something else now."""
-        badged = [cell for cell in self.places.tasks() if cell.badge and cell is not but]
+        badged = [cell for cell in self.places.cells.values() if cell.badge and cell is not but]
         if not badged or not self.around.screen.can_update:
             return
         self.trunk.sweep.look_outside()

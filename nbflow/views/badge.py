@@ -9,7 +9,16 @@ from nbflow.states import TYPES, StateType
 from nbflow.types import Verdict
 from nbflow.views import markup
 from nbflow.views.looks import REUSED, VERDICTS, look_of
-from nbflow.views.words import cause_detail, cause_words, duration, listed, moment, one_line, size
+from nbflow.views.words import (
+    cause_detail,
+    cause_words,
+    causes_words,
+    duration,
+    listed,
+    moment,
+    one_line,
+    size,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -106,9 +115,7 @@ def _attempt(card: TaskCard, *, static: bool) -> str:
 
 
 def _some(causes: tuple[Cause, ...]) -> str:
-    rest = len(causes) - _MOST_CAUSES
-    more = [f"{rest} more"] if rest > 0 else []
-    return " · ".join([*map(cause_words, causes[:_MOST_CAUSES]), *more])
+    return causes_words(causes, _MOST_CAUSES)
 
 
 def _notes(card: TaskCard, *, static: bool) -> Iterable[str]:

@@ -76,6 +76,7 @@ STYLE: Final = (
     "margin:4px 0 8px;overflow-x:auto;white-space:pre;color:inherit}"
     ".nbf ul.nbf-l{list-style:none;margin:4px 0;padding:0}"
     f".nbf ul.nbf-l li{{margin:2px 0;padding-left:14px;border-left:2px solid {LINE}}}"
+    ".nbf dd ul.nbf-l{margin:0}.nbf dd ul.nbf-l li{margin:0;padding:0;border:0}"
     ".nbf details>summary{cursor:pointer}.nbf pre.nbf-x span{display:block}"
 )
 """The rules of tables, lists and diffs."""

@@ -161,7 +161,7 @@ def show_lines(text: str) -> Shown:
     """Return lines of text as they are."""
     lines = "\n".join(escape(line) for line in text.splitlines())
     style = "margin:0;padding:0;background:none;font-size:12px;line-height:1.5"
-    return Shown(f'<pre class="nbf" style="{style}">{lines}</pre>', text)
+    return Shown(f'<pre class="nbf tex2jax_ignore mathjax_ignore" style="{style}">{lines}</pre>', text)
 
 
 def _message(title: str, message: str, notices: Sequence[str]) -> Shown:

@@ -10,8 +10,8 @@ from nbflow.views import markup
 from nbflow.views.badge import headline
 from nbflow.views.grid import Cell, Column, Grid, Row
 from nbflow.views.looks import Look, look_of, look_of_state
-from nbflow.views.table import causes_words, name_cell
-from nbflow.views.words import cause_detail, cause_words, counted, duration, moment, one_line
+from nbflow.views.table import name_cell
+from nbflow.views.words import cause_detail, cause_words, causes_words, counted, duration, moment, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -130,7 +130,8 @@ def history_grid(history: HistoryCard) -> Grid:
 
 def _history_row(line: RunLine, now: float) -> Row:
     look = look_of_state(line.state)
-    why = causes_words(line.causes)
+    is_first = bool(line.causes) and all(cause.category == "never ran" for cause in line.causes)
+    why = "first run" if is_first else causes_words(line.causes)
     cells = (
         Cell(f"#{line.number}" if line.number else "·"),
         Cell(moment(line.started, now)),

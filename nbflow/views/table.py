@@ -9,12 +9,11 @@ from nbflow.types import Verdict
 from nbflow.views import markup
 from nbflow.views.grid import Cell, Column, Grid, Row
 from nbflow.views.looks import ACTIONS, DEEDS, VERDICTS, Look, look_of, look_of_state
-from nbflow.views.words import age, cause_words, counted, duration, listed, moment, one_line, size
+from nbflow.views.words import age, causes_words, counted, duration, listed, moment, one_line, size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from nbflow.types import Cause
     from nbflow.views.cards import ActionCard, ActionLine, FlowCard, PlanCard, PlanLine, TaskCard
 
 MOST_ROWS: Final = 300
@@ -171,12 +170,6 @@ def reason(task: TaskCard) -> str:
         source = f"reused from run {task.run}" if task.run else "reused"
         causes = source + (f", saved {duration(task.saved)}" if task.saved is not None else "")
     return " · ".join(part for part in (one_line(causes), *map(one_line, task.notes)) if part)
-
-
-def causes_words(causes: Sequence[Cause], most: int = 3) -> str:
-    """Return the first causes in a row, the rest of many as a number."""
-    more = [f"{len(causes) - most} more"] if len(causes) > most else []
-    return " · ".join([*map(cause_words, causes[:most]), *more])
 
 
 # --- order -------------------------------------------------------------------------------------

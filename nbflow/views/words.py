@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from nbflow.types import Cause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 _MINUTE: Final = 60
 _HOUR: Final = 3600
@@ -185,6 +186,29 @@ def cause_words(cause: Cause) -> str:
     texts = (cause.category, cause.subject, cause.before, cause.after, cause.origin)
     plain = Cause(*(one_line(text, 120) for text in texts))
     return _PHRASES.get(cause.category, _anything)(plain)
+
+
+def causes_words(causes: Sequence[Cause], most: int = 3) -> str:
+    """Return the first causes in a row, the rest of many as a number; what is upstream is said at once.
+
+    Example:
+        >>> above = [Cause("upstream", "x", after="stale", origin=name) for name in ("raw", "clean", "split")]
+        >>> causes_words([Cause("input", "LATE", "15", "18"), *above])
+        'LATE changed: 15 → 18 · upstream raw, clean, +1 are stale'
+    """
+    phrases = list(_phrases(causes))
+    more = [f"{len(phrases) - most} more"] if len(phrases) > most else []
+    return " · ".join([*phrases[:most], *more])
+
+
+def _phrases(causes: Sequence[Cause]) -> Iterator[str]:
+    for (category, after), group in groupby(causes, lambda cause: (cause.category, cause.after)):
+        found = list(group)
+        names = list(dict.fromkeys(cause.origin or cause.subject for cause in found))
+        if category == "upstream" and len(names) > 1:
+            yield f"upstream {listed(names, 2)} {'wait' if after == 'waits' else f'are {after}'}"
+        else:
+            yield from map(cause_words, found)
 
 
 def cause_detail(cause: Cause) -> str:
