@@ -107,7 +107,7 @@ class _Installed:
     stamp: Stamp
     versions: dict[str, str] = field(default_factory=dict[str, str])
     loaded: dict[str, object] = field(default_factory=dict[str, object])
-    owners: Mapping[str, list[str]] | None = None
+    owners: Mapping[str, list[metadata.Distribution]] | None = None
 
     def version(self, name: str) -> str:
         found = self.versions.get(name)
@@ -126,17 +126,21 @@ class _Installed:
         distribution = _distribution(name)
         if distribution is not None and _holds_module(distribution, name):
             return _version_in_process(name, distribution)
-        owners = sorted(set(self._owners().get(name, ()))) if name.isidentifier() else []
-        found = [owner for owner in map(_distribution, owners) if owner is not None]
+        owners = self._owners().get(name, ()) if name.isidentifier() else ()
+        found = list({owner.name: owner for owner in owners}.values())
         if len(found) == 1:
             return _version_in_process(name, found[0])
         if found:
-            return ", ".join(f"{owner.name} {owner.version}" for owner in found)
+            return ", ".join(sorted(f"{owner.name} {owner.version}" for owner in found))
         return distribution.version if distribution is not None else ""
 
-    def _owners(self) -> Mapping[str, list[str]]:
+    def _owners(self) -> Mapping[str, list[metadata.Distribution]]:
         if self.owners is None:
-            self.owners = metadata.packages_distributions()
+            found: dict[str, list[metadata.Distribution]] = {}
+            for distribution in metadata.distributions():
+                for module in _modules_of(distribution):
+                    found.setdefault(module, []).append(distribution)
+            self.owners = found
         return self.owners
 
 
@@ -172,13 +176,23 @@ def _distribution(name: str) -> metadata.Distribution | None:
         return None
 
 
-def _holds_module(distribution: metadata.Distribution, name: str) -> bool:
-    """Whether the module of that name is this distribution's: `jwt` is not that of PyJWT."""
+def _modules_of(distribution: metadata.Distribution) -> set[str]:
+    """The top-level modules that a distribution installs.
+
+    Read from its record as text: `importlib.metadata` makes an object of each of its files, which takes
+    ten times as long.
+    """
     listed = distribution.read_text("top_level.txt")
     if listed is not None:
-        return name in listed.split()
+        return set(listed.split())
     record = distribution.read_text("RECORD") or ""
-    return any(line.startswith((f"{name}/", f"{name}.")) for line in record.splitlines())
+    tops = {line.partition(",")[0].partition("/")[0] for line in record.splitlines()}
+    return {top.partition(".")[0] for top in tops if not top.endswith(".dist-info")}
+
+
+def _holds_module(distribution: metadata.Distribution, name: str) -> bool:
+    """Whether the module of that name is this distribution's: `jwt` is not that of PyJWT."""
+    return name in _modules_of(distribution)
 
 
 def _version_in_process(name: str, distribution: metadata.Distribution) -> str:

@@ -163,7 +163,9 @@ class Formats:
         if not isinstance(found, type | FunctionType | _Cached):
             raise Missing(f"class {qualname} is not defined")
         if self.code_digest(cast("object", found), self.namespace) != digest:
-            raise Missing(f"{'class' if isinstance(found, type) else 'function'} {qualname} has changed since")
+            raise Missing(
+                f"{'class' if isinstance(found, type) else 'function'} {qualname} has changed since"
+            )
         return cast("object", found)
 
 
