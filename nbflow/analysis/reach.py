@@ -22,6 +22,8 @@ from pathlib import Path
 from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from nbflow.analysis.packages import owners_of_modules
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -279,14 +281,19 @@ def _standard_folders() -> tuple[Path, ...]:
 
 
 @cache
+def _owners() -> Mapping[str, list[importlib.metadata.Distribution]]:
+    return owners_of_modules()
+
+
+@cache
 def _distribution(top: str) -> tuple[str, str]:
     """Name and version of what is installed: the same whether or not it is loaded already."""
     try:
         return top, importlib.metadata.version(top)
     except importlib.metadata.PackageNotFoundError:
-        name = next(iter(importlib.metadata.packages_distributions().get(top, ())), "")
-    if name:
-        return name, importlib.metadata.version(name)
+        owner = next(iter(_owners().get(top, ())), None)
+    if owner is not None:
+        return owner.name, owner.version
     return top, str(getattr(sys.modules.get(top), "__version__", ""))
 
 

@@ -188,9 +188,9 @@ class Session:
             SessionError: If it waits for something that only the user can do.
             BaseException: What its body raised.
         """
+        self.prepare()
         cell = self.places.take(asked)
         self._take_given(cell.step)
-        self.prepare()
         if cell.options.defer and cell.step.ran is None:
             cell.step.ran = cell.step.body
             self.trunk.sweep.touch(cell.step)

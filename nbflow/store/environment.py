@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
+from nbflow.analysis.packages import modules_of, owners_of_modules
 from nbflow.store.paths import PACKAGE_FOLDERS
 from nbflow.types import UNBOUND
 
@@ -136,11 +137,7 @@ class _Installed:
 
     def _owners(self) -> Mapping[str, list[metadata.Distribution]]:
         if self.owners is None:
-            found: dict[str, list[metadata.Distribution]] = {}
-            for distribution in metadata.distributions():
-                for module in _modules_of(distribution):
-                    found.setdefault(module, []).append(distribution)
-            self.owners = found
+            self.owners = owners_of_modules()
         return self.owners
 
 
@@ -176,23 +173,9 @@ def _distribution(name: str) -> metadata.Distribution | None:
         return None
 
 
-def _modules_of(distribution: metadata.Distribution) -> set[str]:
-    """The top-level modules that a distribution installs.
-
-    Read from its record as text: `importlib.metadata` makes an object of each of its files, which takes
-    ten times as long.
-    """
-    listed = distribution.read_text("top_level.txt")
-    if listed is not None:
-        return set(listed.split())
-    record = distribution.read_text("RECORD") or ""
-    tops = {line.partition(",")[0].partition("/")[0] for line in record.splitlines()}
-    return {top.partition(".")[0] for top in tops if not top.endswith(".dist-info")}
-
-
 def _holds_module(distribution: metadata.Distribution, name: str) -> bool:
     """Whether the module of that name is this distribution's: `jwt` is not that of PyJWT."""
-    return name in _modules_of(distribution)
+    return name in modules_of(distribution)
 
 
 def _version_in_process(name: str, distribution: metadata.Distribution) -> str:
