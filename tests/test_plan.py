@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +11,59 @@ from nbflow.store.memory import MemoryStore
 from nbflow.testing import Notebook
 from nbflow.types import Hold, Licence, Standing, Verdict
 from tests.cells import causes, change, opened, values, verdicts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def in_a_new_kernel(notebook: Notebook, *sources: str) -> tuple[Notebook, list[str]]:
+    """Another notebook over the same store, whose cells are known to be run and have no trace yet."""
+    store = notebook.workspace.store
+    again = Notebook(store=lambda names: store)
+    cells = [again.add(source) for source in sources]
+    for step in again.book:
+        step.ran = step.body
+    return again, cells
+
+
+class TestNewKernel:
+    """What another kernel made is found."""
+
+    def test_each_task_is_judged_once(self) -> None:
+        """With its trace, and never as stale."""
+        sources = ("a = 1", "b = a + 1", "c = [a, b]")
+        notebook, cells = in_a_new_kernel(opened(*sources)[0], *sources)
+        action = notebook.flow()
+        assert (action.executed, action.reused) == ([], cells)
+        assert notebook.sweep.judged == len(cells)
+        assert notebook.names["c"] == [1, 2]
+        assert verdicts(notebook) == ["fresh"] * 3
+
+    def test_below_one_that_has_to_run(self) -> None:
+        """What does not read it is found at once, what does when it has run."""
+        first, _ = opened("a = 1", "b = a + 1", "c = b * 2", "z = 5")
+        notebook, cells = in_a_new_kernel(first, "a = 1", "b = 1 + a", "c = b * 2", "z = 5")
+        action = notebook.flow()
+        assert action.executed == [cells[1]]
+        assert action.reused == [cells[0], cells[3], cells[2]]
+        assert notebook.names["c"] == 4
+
+    def test_a_name_that_is_defined_below(self) -> None:
+        """Still waits: what was found before everything was judged is judged again."""
+        first, _ = opened("b = a if 'a' in globals() else 0", "a = 1")
+        notebook, _ = in_a_new_kernel(first, "c = a", "a = 1")
+        notebook.flow()
+        assert verdicts(notebook) == ["waits", "fresh"]
+
+    def test_a_file_that_a_later_task_wrote_last(self, tmp_path: Path) -> None:
+        """Both writers are fresh in a new kernel as they were in the first."""
+        one, other = (f"with open({str(tmp_path / 'f')!r}, 'w') as f: _ = f.write('{n}')" for n in "12")
+        first, _ = opened(one, other)
+        before = verdicts(first)
+        notebook, _ = in_a_new_kernel(first, one, other)
+        notebook.flow()
+        assert verdicts(notebook) == before
+        assert (tmp_path / "f").read_text() == "2"
 
 
 class TestOrder:
