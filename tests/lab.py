@@ -97,7 +97,7 @@ class Lab:
                     "() => window.jupyterapp.commands.execute('apputils:change-theme',"
                     " {theme: 'JupyterLab Dark'})"
                 )
-                page.wait_for_selector("body[data-jp-theme-name='JupyterLab Dark']")
+                page.wait_for_selector("body[data-jp-theme-name='JupyterLab Dark']", state="attached")
             yield shown
         finally:
             context.close()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MOST_WITH_NAMES: Final = 150
 """How many boxes a picture may have; a larger flow is drawn as a map."""
 
+_CROWD: Final = 20
 _MARGIN: Final = 12
 _TEXT_AT: Final = 34
 _NARROWEST: Final = 124
@@ -37,6 +38,7 @@ _GROUND: Final = "var(--jp-layout-color0,var(--vscode-editor-background,transpar
 
 _RULES: Final = (
     ".nbf-g .e{fill:none;stroke:currentColor;stroke-width:1.5;stroke-opacity:.3}.nbf-g .n{stroke-opacity:.75}"
+    ".nbf-g .p{stroke-width:1;stroke-opacity:.16}.nbf-g .p.n{stroke-opacity:.4}"
     ".nbf-g .b{fill:currentColor;fill-opacity:.1;stroke:currentColor;stroke-width:1.5}"
     ".nbf-g .i{fill:none;stroke:currentColor;stroke-width:2;stroke-linecap:round;stroke-linejoin:round}"
     ".nbf-g text{fill:currentColor;font-size:11px}.nbf-g .t{font-size:13px;font-weight:600}"
@@ -149,16 +151,26 @@ class _Drawing(_Sheet):
         if not route:
             return ""
         look = self.looks[self.pairs[place][0]]
-        ink = self.ink(look, "e n", is_alone=is_alone) if _is_news(look) else 'class="e"'
+        css = "e p" if self._is_from_plain(place) else "e"
+        ink = self.ink(look, f"{css} n", is_alone=is_alone) if _is_news(look) else f'class="{css}"'
         names = f": {listed(edge.names, 8)}" if edge.names else ""
         title = f"<title>{escaped(f'{edge.source} → {edge.target}{names}')}</title>"
         dash = "" if edge.names else ' stroke-dasharray="3 3"'
         return f'<path {ink}{dash} d="{_curve(route)}">{title}</path>'
 
+    def _is_from_plain(self, place: int) -> bool:
+        """Whether an edge only hands on what a plain cell made: constants and helpers step back."""
+        return self.flow.tasks[self.pairs[place][0]].is_plain
+
     def _labels(self) -> Iterator[str]:
-        """The names on the edges, where they cover neither a box nor each other."""
+        """The names on the edges, where they cover neither a box nor each other.
+
+        In a crowd, those from plain cells are told by the edge's title alone.
+        """
         taken: list[_Area] = []
-        for edge, route in zip(self.edges, self.places.routes, strict=True):
+        for place, (edge, route) in enumerate(zip(self.edges, self.places.routes, strict=True)):
+            if self._is_from_plain(place) and len(self.edges) > _CROWD:
+                continue
             text = shortened(listed(edge.names, 2), 22)
             if not route or not text or text == edge.source:
                 continue
