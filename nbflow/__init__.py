@@ -10,25 +10,30 @@ if TYPE_CHECKING:
     from nbflow.notebook.extension import session
     from nbflow.states import State
     from nbflow.store.digests import digest, register_digest
+    from nbflow.tasks import Task, task
 
 __version__ = "0.1.0"
 
 __all__ = [
     "State",
+    "Task",
     "analyze",
     "digest",
     "load_ipython_extension",
     "register_digest",
     "session",
+    "task",
     "unload_ipython_extension",
 ]
 
 _HOMES = {
     "State": "nbflow.states",
+    "Task": "nbflow.tasks",
     "analyze": "nbflow.analysis",
     "digest": "nbflow.store.digests",
     "register_digest": "nbflow.store.digests",
     "session": "nbflow.notebook.extension",
+    "task": "nbflow.tasks",
 }
 
 
