@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING
 
 from nbflow.engine.book import Body, Book, Step, read_body
 from nbflow.engine.drive import answered, calls_user_code
+from nbflow.engine.reading import Reading
 from nbflow.engine.slots import Kind, slot_of
 from nbflow.engine.trunk import Overrides, World, trunk_over
+from nbflow.engine.wiring import follow, makers_in, rewire, run_wired
 from nbflow.store.memory import MemoryStore
 from nbflow.task_runners.base import TaskCall
 from nbflow.task_runners.inline import InlineTaskRunner
+from nbflow.tasks import Task, attach_reader, task
 from nbflow.types import Hold, Licence, Standing, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import CodeType
 
     from nbflow.engine.effects import Outcome
@@ -102,6 +105,7 @@ class Notebook:
         self.parameters = Overrides()
         self.log: list[str] = []
         self._ids = count(1)
+        self._own: Step | None = None
         self._open()
 
     def _open(self) -> None:
@@ -116,12 +120,16 @@ class Notebook:
             trunk.workspace,
             trunk.work,
         )
+        self.reading = Reading(self.work, self._bring, lambda step: self.verdict(step.id).value)
 
     def _define(self, source: str) -> None:
         _execute(compile(source, "<definition>", "exec", dont_inherit=True), self.names)
 
     def _execute(self, step: Step, body: Body) -> None:
         self.log.append(step.id)
+        if body.wiring is not None:
+            run_wired(body.wiring, self.names)
+            return
         _execute(code_of(body.source, step.name), self.names)
         for name in step.parameters & self.parameters.values.keys():
             self.names[name] = self.parameters.values[name]
@@ -129,9 +137,25 @@ class Notebook:
     def _perform(self, execution: Execution) -> Outcome:
         """Run a body in this thread, under its limit."""
         call = execution.call
-        body = partial(self._execute, execution.step, execution.body)
+        body = partial(self._execute_read, execution)
         report = InlineTaskRunner().run(TaskCall(call.attempt, call.spec.name, body, call.timeout))
         return report.outcome()
+
+    def _execute_read(self, execution: Execution) -> None:
+        """Execute a body whose reads of task functions are answered."""
+        step, is_own = execution.step, execution.step is self._own
+        detach = attach_reader(self.reading)
+        try:
+            if is_own:
+                self._execute(step, execution.body)
+                return
+            with self.reading.within(step):
+                self._execute(step, execution.body)
+        finally:
+            detach()
+
+    def _bring(self, steps: Sequence[Step]) -> Mapping[str, BaseException]:
+        return answered(self.work.run_flow(steps), self._perform).errors
 
     def add(self, source: str, *, plain: bool = False, name: str = "", at: int | None = None) -> str:
         """Put a cell into the notebook without running it; return its identifier."""
@@ -178,11 +202,40 @@ class Notebook:
 
     def run(self, cell: str) -> Action:
         """Run a cell as its user would: a plain one at once, a task incrementally."""
-        return answered(self.work.run_cell(self.step(cell)), self._perform)
+        step = self.step(cell)
+        if not step.plain:
+            return answered(self.work.run_cell(step), self._perform)
+        step.body = self._read_body(step.body.source)
+        self.reading.begin_plain(step)
+        self._own = step
+        try:
+            action = answered(self.work.run_cell(step), self._perform)
+        finally:
+            self._own = None
+            self.reading.end_plain()
+        self._follow(step)
+        return action
+
+    def _read_body(self, source: str) -> Body:
+        return read_body(source, makers_in(source, lambda name: self.names.get(name) is task))
+
+    def _follow(self, step: Step) -> None:
+        """Make steps of the task functions that a plain cell has defined."""
+        steps, gone = follow(self.book, self.sweep, step)
+        for each in gone:
+            self.book.remove(each.id)
+            del self.book.steps[each.id]
+        if steps or gone:
+            rewire(self.book, self.sweep)
+        for each in steps:
+            held = self.names.get(each.name)
+            if isinstance(held, Task):
+                each.retries, each.timeout = held.options.attempts, held.options.timeout
 
     def run_all(self) -> list[Action]:
         """Run every cell in order, as Run All does."""
-        return [self.run(cell) for cell in self.book.order]
+        cells = [cell for cell in self.book.order if self.step(cell).body.wiring is None]
+        return [self.run(cell) for cell in cells]
 
     def flow(self, *names: str) -> Action:
         """Bring all tasks, or those named, up to date, as `%flow run` does."""

@@ -74,7 +74,8 @@ class Reach(NamedTuple):
         writes: Names of the namespace that it may bind or delete.
         mutates: Names of the namespace whose values it may change in place.
         changes_arguments: Whether it may change its arguments (a method: its object) in place.
-        parts: For a local module, attribute name to digest.
+        parts: For a local module, attribute name to digest; for a task function, what `TASK_VALUE`,
+            `TASK_CODE` and `TASK_WIRED` say.
     """
 
     reads: frozenset[str] = NO_NAMES
@@ -85,6 +86,15 @@ class Reach(NamedTuple):
 
 
 NO_REACH: Final = Reach()
+
+TASK_VALUE: Final = "()"
+"""The part of a task function that is the key under which its value lives."""
+
+TASK_CODE: Final = "fn"
+"""The part of a task function that is the digest of the function alone."""
+
+TASK_WIRED: Final = "wired"
+"""The part of a task function that names its parameters without default, with blanks between."""
 
 
 class Looked(NamedTuple):

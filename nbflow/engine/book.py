@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import ast
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis import Analysis, analyze, definition_source, normalise
+from nbflow.engine.texts import asks_of, has_only_definitions, without_makers
 from nbflow.exceptions import UnknownTaskError
 from nbflow.retries import NO_RETRIES, Retries
 from nbflow.store.digests import key_digest
-from nbflow.types import Hold, Licence, Slot, Standing, Trace
+from nbflow.types import TASK_VALUE, Hold, Licence, Slot, Standing, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,34 @@ _COMPUTES = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """A task function and what its parameters are wired to.
+
+    Args:
+        function: The name that it is bound to.
+        wires: For each parameter without default, its name and the key that it gets.
+    """
+
+    function: str
+    wires: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The key under which its value lives."""
+        return value_key(self.function)
+
+
+def value_key(function: str) -> str:
+    """The key of a task function's value; no variable has such a name.
+
+    Example:
+        >>> value_key("features")
+        'features()'
+    """
+    return f"{function}()"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Body:
     """The source of a step and what static analysis says of it.
@@ -53,6 +82,9 @@ class Body:
             no file: over numbers, texts and the like it runs nobody's code.
         reseeds: Whether something in it looks like setting a random state; the state after may
             equal the one before, so that no comparison shows it.
+        asks: Names that some call in it calls without arguments: reads of task functions.
+        makers: The decorators in it that only make task functions, as long as they are bound to ours.
+        wiring: For the body of a task function, which is made and not read, what it calls; None else.
     """
 
     source: str
@@ -63,38 +95,48 @@ class Body:
     reseeds: bool
     callees: frozenset[str]
     only_computes: bool
+    asks: frozenset[str] = frozenset()
+    makers: frozenset[str] = frozenset()
+    wiring: Wiring | None = None
 
 
 @lru_cache(maxsize=20_000)
-def read_body(source: str) -> Body:
+def read_body(source: str, makers: frozenset[str] = frozenset()) -> Body:
     """Analyse a source; equal sources share one body.
+
+    Args:
+        source: The source.
+        makers: Names at the roots of decorators that only make task functions and call nothing.
 
     Raises:
         CellSyntaxError: If the source is not Python.
     """
-    analysis = analyze(source)
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    key = key_digest(FORMAT, version, normalise(source))
+    tree = ast.parse(source) if makers else None
+    analysis = analyze(without_makers(tree, makers) if tree is not None else source)
+    key = key_digest(FORMAT, _PYTHON, normalise(source))
     tree = ast.parse(source)
     reads = analysis.reads | analysis.maybe_reads | analysis.builtins
-    if not all(_is_definition(statement) for statement in tree.body):
+    if not has_only_definitions(tree, makers):
         reads |= analysis.deferred_reads
     nodes = list(ast.walk(tree))
     writes_files, reseeds = any(map(_looks_like_writer, nodes)), any(map(_looks_like_seeding, nodes))
     callees = frozenset(_root(node.func) for node in nodes if isinstance(node, ast.Call))
     computes = not analysis.paths and all(isinstance(node, _COMPUTES) for node in nodes)
-    return Body(source, analysis, key, tuple(sorted(reads)), writes_files, reseeds, callees, computes)
+    asks, only = asks_of(nodes)
+    if only:
+        # Of a task function that is read and nothing else, only the value counts.
+        used = {name: frozenset((TASK_VALUE,)) for name in only & analysis.attributes.keys()}
+        analysis = replace(analysis, attributes={**analysis.attributes, **used})
+    looks = tuple(sorted(reads)), writes_files, reseeds, callees, computes, asks, makers
+    return Body(source, analysis, key, *looks)
+
+
+_PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def definition_body(body: Body, name: str) -> Body:
     """The part of a body that makes one function, class or module, see design 2.7."""
-    return read_body(definition_source(body.source, (name,)))
-
-
-def _is_definition(statement: ast.stmt) -> bool:
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-        return not statement.decorator_list
-    return isinstance(statement, ast.Import | ast.ImportFrom)
+    return read_body(definition_source(body.source, (name,)), body.makers)
 
 
 def _looks_like_writer(node: ast.AST) -> bool:
@@ -139,6 +181,7 @@ class Step:
         parameters: Names that it sets as flow parameters, which can be overridden.
         retries: When a failed body is tried again.
         timeout: The limit for each attempt in seconds; None: no limit.
+        idle: Whether nobody has asked for what it gives yet, so that the flow leaves it alone.
     """
 
     id: str
@@ -156,6 +199,7 @@ class Step:
     parameters: frozenset[str] = frozenset()
     retries: Retries = NO_RETRIES
     timeout: float | None = None
+    idle: bool = False
 
     @property
     def parameter_slots(self) -> tuple[Slot, ...]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from nbflow.engine.generators import GENERATORS
 from nbflow.engine.slots import FILE, RANDOM, is_kept_in_memory, slot_of
 from nbflow.store.paths import absolute
-from nbflow.types import NO_REACH, Reach, Slot
+from nbflow.types import NO_REACH, TASK_VALUE, Reach, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -51,10 +51,13 @@ def reached_through(
         builtin: Told each such builtin.
     """
     found: dict[Slot, None] = {}
+    partly: set[Slot] = set()
+    own = body.wiring.key if body.wiring is not None else None
     todo = list(body.reads)
-    for name in todo:
+    direct = len(todo)
+    for place, name in enumerate(todo):
         slot = slot_of(name)
-        if slot in found:
+        if name == own or (slot in found and (place < direct or slot not in partly)):
             continue
         reach = reach_of(slot)
         if reach is None and name in BUILTINS:
@@ -62,9 +65,23 @@ def reached_through(
                 builtin(name)
             continue
         found[slot] = None
-        if reach is not None and reach.reads:
+        if reach is None or not reach.reads:
+            continue
+        value = reach.parts.get(TASK_VALUE) if reach.parts and place < direct else None
+        if value is None:
+            partly.discard(slot)
             todo.extend(sorted(reach.reads))
+        else:
+            partly.add(slot)
+            todo.extend(sorted(_of_task(name, body, reach, value)))
     return tuple(found)
+
+
+def _of_task(name: str, body: Body, reach: Reach, value: str) -> frozenset[str]:
+    """What a body reaches through a task function that it names itself: its value only by reading it."""
+    if body.analysis.attributes.get(name) == frozenset((TASK_VALUE,)):
+        return frozenset((value,))
+    return reach.reads if name in body.asks else reach.reads - {value}
 
 
 def lasting(step: Step, body: Body) -> list[Slot]:

@@ -22,6 +22,7 @@ from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.slots import FolderKind, context_digest, is_kept_in_memory, slot_of
 from nbflow.exceptions import CacheError
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
+from nbflow.store.handles import is_task
 from nbflow.store.modules import module_data, note_loaded, purge_changed_modules
 from nbflow.store.walks import is_plain
 from nbflow.types import UNBOUND, Output
@@ -421,6 +422,8 @@ def _text_of(error: BaseException) -> str:
 def _sort(value: object) -> str:
     if isinstance(value, type):
         return "class"
+    if is_task(value):
+        return "function"
     name = type(value).__name__
     return name if name in ("function", "module") else "value"
 

@@ -172,7 +172,7 @@ class Performer:
         """Run a plain cell on the names as they are."""
         body, labels = step.body, self._workspace.labels
         seeded = (slot for slot in _SEEDED if key_of(slot) in labels)
-        slots = (*reached_through(body, self._live_reach), *seeded)
+        slots = (*reached_through(body, self.live_reach), *seeded)
         self._workspace.ensure(key_of(slot) for slot in slots)
         found = (labels.get(key_of(slot)) for slot in slots if slot.kind == NAME)
         writers = frozenset(label.version.step for label in found if label and label.version)
@@ -248,7 +248,8 @@ class Performer:
         held = self._workspace.holds_together(versions)
         return held and len(versions) == len(output.members) and not self._workspace.store.has(output.unit)
 
-    def _live_reach(self, slot: Slot) -> Reach | None:
+    def live_reach(self, slot: Slot) -> Reach | None:
+        """What the code inside a name's live object may touch; None where it holds nothing."""
         key = key_of(slot)
         if key not in self._workspace.names:
             return None

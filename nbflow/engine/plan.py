@@ -18,7 +18,7 @@ from nbflow.engine.record import CHANGES_PROCESS, action_key
 from nbflow.engine.slots import FILE, is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import ORDER, content, first_not_looked_at, may_start_plain
 from nbflow.states import Origin
-from nbflow.types import UNBOUND, Licence, Looked, Slot, Standing, Trace, Verdict
+from nbflow.types import UNBOUND, Licence, Looked, Reach, Slot, Standing, Trace, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -156,6 +156,16 @@ class Work:
         """Take names that nobody is known to have made as what this step has made."""
         self._performer.adopt(step, keys)
 
+    def live_reach(self, slot: Slot) -> Reach | None:
+        """What the code inside a name's live object may touch; None where it holds nothing."""
+        return self._performer.live_reach(slot)
+
+    def makers_of(self, slots: Iterable[Slot]) -> list[Body]:
+        """The bodies that made what these names hold now."""
+        labels = (self.workspace.labels.get(key_of(slot)) for slot in slots)
+        steps = {label.version.step for label in labels if label is not None and label.version is not None}
+        return [ran for step in sorted(steps) if (ran := self.book.steps[step].ran) is not None]
+
     def stand(self) -> None:
         """Let every name that a task wrote hold what the flow now ends with; nothing runs."""
         self._begin(Origin.NAMED)
@@ -165,7 +175,7 @@ class Work:
     # --- the order of work -------------------------------------------------------------------
 
     def _tasks(self) -> list[Step]:
-        return [step for step in self.book if not step.plain and step.ran and step.licence is Licence.FLOW]
+        return [step for step in self.book if self._is_due(step)]
 
     def _bring_all(self) -> Working[None]:
         """Bring every task in flow order; those that become stale meanwhile stand further below."""
@@ -202,9 +212,10 @@ class Work:
     def _expect(self, steps: Iterable[Step]) -> None:
         self.workspace.store.expect(step.ran.static_key for step in steps if step.ran is not None)
 
-    def _is_due(self, step: Step, tried: Collection[str]) -> bool:
+    @staticmethod
+    def _is_due(step: Step, tried: Collection[str] = ()) -> bool:
         due = not step.plain and step.ran is not None and step.licence is Licence.FLOW
-        return due and step.id not in tried
+        return due and not step.idle and step.id not in tried
 
     def bring(self, target: Step, *, named: bool = False) -> Working[bool]:
         """Bring a step up to date; False where it waits or failed."""
@@ -355,7 +366,17 @@ class Work:
             return True
         if any(cause.category == ORDER for cause in self.sweep.judgement(step).causes):
             return False
-        return may_start_plain(step) if step.plain else step.licence is Licence.FLOW
+        if step.plain:
+            return may_start_plain(step) and self._makes_tasks_as_before(step, step.ran)
+        return step.licence is Licence.FLOW
+
+    def _makes_tasks_as_before(self, step: Step, ran: Body | None) -> bool:
+        """Whether the decorators that were taken for ours when its cell ran still are the same."""
+        if ran is None or not ran.makers or step.trace is None:
+            return True
+        view, makers = self.sweep.view(step), {slot_of(name) for name in ran.makers}
+        entries = [entry for entry in step.trace.entries if entry.looked.slot in makers]
+        return all(content(each.looked, view, self.sweep.outside) == each.digest for each in entries)
 
     def _adopt_source(self, step: Step) -> None:
         """The body that its cell has now is the one last run; a trace of another source is none of its."""
@@ -378,10 +399,11 @@ class Work:
 
     def _bind(self, step: Step, trace: Trace) -> None:
         step.trace = trace
-        step.failure = ""
+        step.failure, step.idle = "", False
         self.sweep.touch(step)
 
     def _note(self, step: Step, finished: Finished) -> None:
+        step.idle = False
         self.action.executed.append(step.id)
         self._executed.add(step.id)
         if step.trace is not None and CHANGES_PROCESS in step.trace.flags:

@@ -37,7 +37,7 @@ def preview(work: Work, targets: Iterable[Step] | None = None) -> list[Planned]:
     """Say what bringing all tasks, or these with their upstream, up to date would do, in flow order."""
     work.sweep.look_outside()
     pending = work.sweep.pending()
-    due = [step for step in pending if not step.plain] if targets is None else list(targets)
+    due = [step for step in pending if not step.plain and not step.idle] if targets is None else list(targets)
     wanted = _with_upstream(work, due)
     return [_planned(work, step) for step in pending if step.id in wanted and _counts(step)]
 

@@ -14,6 +14,8 @@ from nbflow.engine.influence import is_code, lasting, may_write, reached
 from nbflow.engine.slots import FILE, NAME, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
 from nbflow.types import (
+    TASK_CODE,
+    TASK_VALUE,
     UNBOUND,
     Answer,
     Cause,
@@ -217,7 +219,10 @@ class Judge:
         return not any(bound.is_written_by(self._book.at(place).id) for place, bound in later)
 
     def _difference(self, entry: Entry) -> Cause:
-        slot = entry.looked.slot
+        slot, part = entry.looked.slot, ""
+        if slot.kind == NAME:
+            name, _, part = slot.locator.partition(".")
+            slot = Slot(NAME, name) if part in (TASK_CODE, TASK_VALUE) else slot
         version = self._view.bound(slot).version if slot.kind in (NAME, FILE) else None
         after = version.output.preview if version else self._outside.show(slot)
         category = "input" if slot.kind == NAME else slot.kind
@@ -272,7 +277,9 @@ class Judge:
         near = (step.id,) if doubts and any(not is_code(self._view.bound(slot)) for slot in slots) else ()
         if doubts:
             may = may_write(step, body, slots, self._view, self._book)
-            for slot in may.bind | may.change | self._kin.of(may.change, self._view):
+            # What nobody has asked for does not run, so that it changes nothing until somebody does.
+            changed = set[Slot]() if step.idle else may.change | self._kin.of(may.change, self._view)
+            for slot in may.bind | changed:
                 bound = self._view.bound(slot)
                 kin = (*bound.kin, *near) if slot in may.bind else bound.kin
                 gives[slot] = bound._replace(doubts=bound.doubts + doubts, kin=kin)

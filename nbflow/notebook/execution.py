@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbflow.engine.drive import calls_user_code
 from nbflow.engine.effects import Ended, Outcome
+from nbflow.engine.wiring import run_wired
 from nbflow.exceptions import SessionError
 from nbflow.notebook.cells import LimitReachedError, Where, does_wait, run_code
 from nbflow.notebook.outputs import encode
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.book import Step
     from nbflow.engine.observe import Execution
+    from nbflow.engine.reading import Reading
     from nbflow.engine.trunk import Overrides
     from nbflow.notebook.cells import Bodies
     from nbflow.notebook.outputs import Screen
@@ -36,6 +38,7 @@ class Executor:
         names: The user's namespace.
         parameters: Values given from outside.
         cells: The cells of the steps.
+        reading: Answers reads of task functions.
         own: The step whose own cell the user runs: only that one shows what it does.
     """
 
@@ -44,6 +47,7 @@ class Executor:
     names: dict[str, Any]
     parameters: Overrides
     cells: Mapping[str, Cell]
+    reading: Reading
     own: Step | None = None
 
     def answer(self, execution: Execution) -> Outcome:
@@ -61,7 +65,8 @@ class Executor:
             return self.answer(execution)
         with self.screen.captured(shows=step is self.own) as recorder:
             try:
-                await self.bodies.run_within(source, self._where(step), call.timeout)
+                with self.reading.within(step):
+                    await self.bodies.run_within(source, self._where(step), call.timeout)
                 self._override(step)
                 outcome = Outcome(call.attempt, Ended.RETURNED)
             except LimitReachedError:
@@ -74,7 +79,11 @@ class Executor:
         step, source = execution.step, execution.body.source
         if does_wait(source):
             raise SessionError(f"{step.name} awaits at its top level: run its own cell")
-        self.bodies.run(source, self._where(step))
+        with self.reading.within(step):
+            if execution.body.wiring is not None:
+                run_wired(execution.body.wiring, self.names)
+            else:
+                self.bodies.run(source, self._where(step))
         self._override(step)
 
     def _where(self, step: Step) -> Where:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.notebook.asked import Asked
 from nbflow.notebook.cells import as_call
 from nbflow.notebook.magics import FlowMagics
+from nbflow.tasks import attach_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,7 @@ class Attached:
         self._undo.callback(made.close)
         atexit.register(made.close)
         self._undo.callback(atexit.unregister, made.close)
+        self._undo.callback(attach_reader(made.functions.reading))
         return made
 
     def detach(self) -> None:

@@ -84,11 +84,11 @@ def label_of(cell: str, number: int | None = None) -> str:
     r"""How a plain cell is spoken of: by the number beside it, else by its first line.
 
     Example:
-        >>> label_of("LATE = 15", 3), label_of("# limits\nLATE = 15")
-        ('cell [3]', 'cell `LATE = 15`')
+        >>> label_of("LATE = 15", 3), label_of("# limits\nLATE = 15"), label_of("@task\ndef f(): ...")
+        ('cell [3]', 'cell `LATE = 15`', 'cell `def f(): ...`')
     """
     if number is not None:
         return f"cell [{number}]"
     lines = [line.strip() for line in cell.splitlines()]
-    line = next((line for line in lines if line and not line.startswith("#")), "empty")
+    line = next((line for line in lines if line and not line.startswith(("#", "@"))), "empty")
     return f"cell `{line if len(line) <= _LONGEST else line[: _LONGEST - 1] + '…'}`"

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.book import Step, read_body
+from nbflow.engine.wiring import makers_in, place_behind, step_ids
 from nbflow.notebook.cells import Header, is_only_ours, read_header
 from nbflow.notebook.naming import default_name, free_name, label_of
 from nbflow.options import TaskOptions, read_options
 from nbflow.types import Licence, Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from nbflow.engine.book import Body, Book
     from nbflow.notebook.asked import Asked
@@ -22,6 +23,7 @@ KERNEL: Final = "kernel"
 """The step that stands for whatever the namespace held before nbflow watched."""
 
 _NO_OPTIONS: Final = TaskOptions()
+_NO_MAKERS: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(slots=True, eq=False)
@@ -60,12 +62,14 @@ class Places:
         saved: The notebook's file; None where nobody knows it.
         transform: Makes plain Python of a body.
         is_console: Whether cells are typed one after the other, as in a terminal.
+        is_maker: Whether a name stands for nbflow or its `task` now.
     """
 
     book: Book
     saved: SavedNotebook | None
     transform: Callable[[str], str]
     is_console: bool = False
+    is_maker: Callable[[str], bool] = lambda name: False
     cells: dict[str, Cell] = field(default_factory=dict[str, Cell])
     notices: list[str] = field(default_factory=list[str])
     _last: str = ""
@@ -85,7 +89,8 @@ class Places:
         """
         header = read_header(asked.text)
         options = read_options(header.options) if header else _NO_OPTIONS
-        body = read_body(source or self.transform(header.body if header else asked.text))
+        text = source or self.transform(header.body if header else asked.text)
+        body = read_body(text, _NO_MAKERS if header else makers_in(text, self.is_maker))
         self.follow_file()
         id = self._id_of(asked, options, body)
         cell = self.cells.get(id) or self._new(id, asked.text, body)
@@ -116,8 +121,9 @@ class Places:
         self._readings = self.saved.readings()
         now = [cell.id for cell in self.saved.cells() if cell.id]
         for gone in self._in_file - set(now):
-            if self.book.place(gone) is not None:
-                self.book.remove(gone)
+            for id in (gone, *step_ids(self.book, gone).values()):
+                if self.book.place(id) is not None:
+                    self.book.remove(id)
         self._in_file |= set(now)
         order = _arranged(self.book.order, now)
         if order != self.book.order:
@@ -153,7 +159,8 @@ class Places:
         named = f"task {options.name}"
         if options.name:
             return named
-        same = [id for id, cell in self.cells.items() if cell.text == asked.text and not self._is_saved(id)]
+        alike = (id for id, cell in self.cells.items() if cell.text and cell.text == asked.text)
+        same = [id for id in alike if not self._is_saved(id)]
         behind = [id for id in same if self._is_behind_last(id)]
         return next(iter(behind or same), "") or self._overtaken(body) or f"typed {asked.number or ''}"
 
@@ -221,16 +228,29 @@ class Places:
 
     def _name(self, cell: Cell, given: str) -> None:
         """Give a task its name; a given one that another cell has is taken from that cell."""
-        step = cell.step
         others = {other.step.name: other for other in self.tasks() if other is not cell}
         if given and given in others:
             self.forget(others[given])
             self.notices.append(f"two cells define {given}; the one run last owns it")
-        base = given or self._base_name(cell)
+        if given:
+            others.pop(given, None)
+        self.call(cell, given or self._base_name(cell), others)
+
+    def call(self, cell: Cell, base: str, others: Collection[str] | None = None) -> None:
+        """Call a task by a name, or, if another task has it, by that name with a number; that sticks.
+
+        Args:
+            cell: Its cell.
+            base: The name.
+            others: The names of all other tasks, where they are known.
+        """
+        step = cell.step
+        if others is None:
+            others = {other.step.name for other in self.tasks() if other is not cell}
         if base == cell.base and step.name not in others:
             return
         cell.base = base
-        name = given or free_name(base, others)
+        name = free_name(base, others)
         if name != step.name:
             self.book.rename(step.id, name)
 
@@ -247,13 +267,15 @@ class Places:
         order = [cell.id for cell in self.saved.cells() if cell.id] if self.saved else []
         if id in order:
             at = order.index(id)
-            above = [self.book.place(other) for other in order[:at]]
-            known = [place for place in above if place is not None]
-            return (max(known) + 1 if known else self._first_place(order[at + 1 :])), ""
+            above = [(place, other) for other in order[:at] if (place := self.book.place(other)) is not None]
+            if not above:
+                return self._first_place(order[at + 1 :]), ""
+            return place_behind(self.book, max(above)[1]), ""
         last = self.book.place(self._last)
-        if last is None or last + 1 == len(self.book):
+        behind = place_behind(self.book, self._last)
+        if last is None or behind == len(self.book):
             return len(self.book), ""
-        return last + 1, self.book.at(last).name
+        return behind, self.book.at(last).name
 
     def _first_place(self, below: list[str]) -> int:
         """Where the first cell of the file stands: above all others of it, below the kernel's step."""
@@ -264,7 +286,8 @@ class Places:
         header = read_header(saved.source)
         try:
             options = read_options(header.options) if header else _NO_OPTIONS
-            body = read_body(self.transform(header.body if header else saved.source))
+            text = self.transform(header.body if header else saved.source)
+            body = read_body(text, _NO_MAKERS if header else makers_in(text, _looks_like_maker(text)))
         except Exception:  # noqa: BLE001 - a cell that cannot be read was not run as it is
             return None
         if not was_run(body):
@@ -274,6 +297,11 @@ class Places:
         self._number(cell, None)
         cell.step.ran, cell.step.standing = body, Standing.REMEMBERED
         return cell
+
+
+def _looks_like_maker(text: str) -> Callable[[str], bool]:
+    """By text alone, which is enough for a remembered cell: what `task` was is among its entries."""
+    return lambda name: name == "task" or f"@{name}.task" in text
 
 
 def _arranged(order: tuple[str, ...], saved: list[str]) -> tuple[str, ...]:

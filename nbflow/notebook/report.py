@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import FILE, NAME, RANDOM, is_kept_in_memory
+from nbflow.engine.wiring import definer_of
 from nbflow.exceptions import SessionError
 from nbflow.notebook.parameters import as_default, defaults_of
 from nbflow.store.protocol import RunRecord
-from nbflow.types import Cause, Trace, Verdict
+from nbflow.types import TASK_CODE, TASK_VALUE, Cause, Trace, Verdict
 from nbflow.views import (
     ActionCard,
     ActionLine,
@@ -198,7 +199,7 @@ class Report:
     def first_not_fresh(self) -> str:
         """The first task that is not up to date, by name; empty where all are."""
         sweep = self._session.trunk.sweep
-        found = (cell.step for cell in self._session.places.tasks())
+        found = (cell.step for cell in self._session.places.tasks() if not cell.step.idle)
         return next((step.name for step in found if sweep.judgement(step).verdict is not Verdict.FRESH), "")
 
     # --- cards ---------------------------------------------------------------------------------
@@ -379,9 +380,19 @@ class Report:
         return f"result of run {number}, {when}; compared: {compared_words(trace)}"
 
     def _diffs(self, step: Step) -> tuple[tuple[str, str, str], ...]:
-        if step.before is None or step.ran is None or step.trace is not None:
+        edited = step
+        if step.body.wiring is not None:
+            causes = self._session.trunk.sweep.judgement(step).causes
+            if not any(
+                (cause.category, cause.subject) == ("code", step.body.wiring.function) for cause in causes
+            ):
+                return ()
+            edited = definer_of(self._session.book, step)
+        elif step.trace is not None:
             return ()
-        return ((step.name, step.before.source, step.ran.source),)
+        if edited.before is None or edited.ran is None:
+            return ()
+        return ((step.name, edited.before.source, edited.ran.source),)
 
     # --- history -------------------------------------------------------------------------------
 
@@ -456,8 +467,10 @@ def _default_of(name: str, step: Step) -> object:
 
 def _reads(trace: Trace | None) -> Iterator[str]:
     for entry in trace.entries if trace is not None else ():
-        if entry.looked.slot.kind in (NAME, "file", "parameter", "environment"):
-            yield entry.looked.slot.locator
+        slot = entry.looked.slot
+        of_task = slot.kind == NAME and slot.locator.partition(".")[2] in (TASK_CODE, TASK_VALUE)
+        if slot.kind in (NAME, "file", "parameter", "environment") and not of_task:
+            yield slot.locator
 
 
 def _writes(trace: Trace | None) -> Iterator[str]:

@@ -20,6 +20,7 @@ from nbflow.engine.trunk import Overrides, World, trunk_over
 from nbflow.exceptions import CacheError, CellSyntaxError, SessionError
 from nbflow.notebook.cells import does_wait, is_only_ours, read_header
 from nbflow.notebook.execution import Executor
+from nbflow.notebook.functions import Functions
 from nbflow.notebook.outputs import decode
 from nbflow.notebook.parameters import as_default, defaults_of
 from nbflow.notebook.places import KERNEL, Cell, Places
@@ -87,10 +88,11 @@ class Session:
         self.trunk = trunk_over(world, self.book)
         self.work = self.trunk.work
         self.report = Report(self)
+        self.functions = Functions(self)
+        self.places.is_maker = self.functions.is_maker
         self._pending: Pending | None = None
-        self._executor = Executor(
-            around.bodies, around.screen, around.names, self.parameters, self.places.cells
-        )
+        what = around.bodies, around.screen, around.names, self.parameters, self.places.cells
+        self._executor = Executor(*what, self.functions.reading)
         self._number = 0
         self._is_remembered = False
         self._not_users: set[str] = set()
@@ -128,6 +130,7 @@ class Session:
             cell = self.places.take(asked, source)
         except CellSyntaxError:
             return
+        self.functions.reading.begin_plain(cell.step)
         self.trunk.runs.number = 0
         work = self.work.run_cell(cell.step)
         self._pending = Pending(cell, work, next(work))
@@ -137,6 +140,7 @@ class Session:
         pending, self._pending = self._pending, None
         if pending is None:
             return
+        error = error or self.functions.reading.end_plain()
         attempt = pending.execution.call.attempt
         ended = (
             Outcome(attempt, Ended.RAISED, error) if error is not None else Outcome(attempt, Ended.RETURNED)
@@ -144,6 +148,7 @@ class Session:
         with suppress(StopIteration):
             pending.work.send(ended)
         if error is None:
+            self.functions.follow(pending.cell.step, by_user=True)
             self._after_plain(pending.cell)
 
     def finish_plain(self, line: str) -> None:
@@ -164,6 +169,7 @@ class Session:
     def forget_what_is_seen(self) -> None:
         """After a fault of ours: no live object is believed to be the version that it was."""
         self._pending = None
+        self.functions.reading.end_plain()
         for key in tuple(self.trunk.workspace.labels):
             self.trunk.workspace.label(key, None)
 
@@ -190,6 +196,7 @@ class Session:
         """
         self.prepare()
         cell = self.places.take(asked)
+        self.functions.drop(cell.step)
         self._take_given(cell.step)
         if cell.options.defer and cell.step.ran is None:
             cell.step.ran = cell.step.body
@@ -226,7 +233,17 @@ class Session:
         targets = [self.places.named(name).step for name in names] if names else None
         if plain:
             for step in [step for step in self.trunk.sweep.pending() if step.plain and step.ran is not None]:
+                self.functions.reading.begin_plain(step)
                 yield from self._working(None, self.work.run_cell(step))
+                self.functions.reading.end_plain()
+        return (yield from self.run_steps(targets, force=force))
+
+    def run_steps(self, targets: Sequence[Step] | None, *, force: bool = False) -> Working[Action]:
+        """Bring all tasks, or these steps and what they need, up to date.
+
+        Raises:
+            KeyboardInterrupt: If the user pressed Stop.
+        """
         action = yield from self._working(None, self.work.run_flow(targets, force=force))
         self.refresh_badges()
         if action.stop is not None:
@@ -267,6 +284,8 @@ class Session:
         finally:
             self._executor.own = None
         self._count_saved(action)
+        for step in [self.book.steps[id] for id in action.executed if self.book.steps[id].plain]:
+            self.functions.follow(step)
         if action.executed or action.reused:
             self._snapshot(started)
             self._number += 1
@@ -356,6 +375,8 @@ class Session:
         store = self.around.store
         if self.places.remember(lambda body: bool(store.lists(body.static_key))):
             self.work.remember()
+            while self.functions.follow_all():
+                self.work.remember()
 
     def _adopt_strangers(self) -> None:
         """Names that nobody is known to have made come from before nbflow watched, or beside it."""
@@ -365,6 +386,7 @@ class Session:
         strange = [key for key in unknown - self._not_users if not end.bound(slot_of(key)).written]
         if strange:
             self.work.adopt(self.book.steps[KERNEL], strange)
+            self.functions.follow(self.book.steps[KERNEL])
 
     # --- holds, parameters, the book -----------------------------------------------------------
 

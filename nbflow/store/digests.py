@@ -39,7 +39,7 @@ from nbflow.store.walks import (
     lasting,
     text,
 )
-from nbflow.types import NO_CODE, NO_REACH, Reach
+from nbflow.types import NO_CODE, NO_REACH, TASK_CODE, TASK_VALUE, TASK_WIRED, Reach
 
 __all__ = [
     "Fingerprint",
@@ -169,8 +169,7 @@ def _fingerprint(value: object, namespace: Mapping[str, object] | None) -> Finge
     if not walk.calls:
         return Fingerprint(made, memory, NO_REACH, NO_CODE)
     code = {name: made if part is value else _alone(part, namespace) for name, part in walk.found.items()}
-    parts = _module_parts(value, namespace) if is_local_module(value) else {}
-    return Fingerprint(made, memory, _reach(walk, parts), code, frozenset(walk.classes))
+    return Fingerprint(made, memory, _reach(walk, _parts(value, namespace)), code, frozenset(walk.classes))
 
 
 def _reach(walk: Walk, parts: Mapping[str, str]) -> Reach:
@@ -289,6 +288,13 @@ def _digest_error(path: str, reason: str) -> DigestError:
 
 def _alone(value: object, namespace: Mapping[str, object] | None) -> str:
     return _walked(Walk(namespace), {"value": value})
+
+
+def _parts(value: Any, namespace: Mapping[str, object] | None) -> dict[str, str]:
+    if handles.is_task(value):
+        alone = _alone(value.fn, namespace)
+        return {TASK_VALUE: value.key, TASK_CODE: alone, TASK_WIRED: " ".join(value.parameters)}
+    return _module_parts(value, namespace) if is_local_module(value) else {}
 
 
 def _module_parts(module: Any, namespace: Mapping[str, object] | None) -> dict[str, str]:

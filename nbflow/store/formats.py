@@ -262,6 +262,8 @@ def _rule_for(kind: type[object]) -> _Rule | None:
     if kind in _EXACT:
         return _EXACT[kind]
     top, _, rest = kind.__module__.partition(".")
+    if kind.__module__ == "nbflow.tasks" and kind.__name__ == "Task":
+        return _reduce_task
     if top == "numpy" and kind.__name__ == "ndarray":
         return lambda writer, value: writer.buffers.reduce_array(value)
     if kind.__module__ == "pandas.core.internals.managers":
@@ -317,6 +319,12 @@ def _reduce_function(writer: _Writer, function: FunctionType) -> Reduced:
         None,
         fill_function,
     )
+
+
+def _reduce_task(writer: _Writer, task: Any) -> Reduced:
+    if getattr(task.fn, "__globals__", None) is not writer.formats.namespace:
+        return NotImplemented
+    return cast("Any", type(task)), (task.fn, task.options)
 
 
 def _content(cell: CellType) -> tuple[object, ...]:

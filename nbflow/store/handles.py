@@ -1,11 +1,14 @@
-"""Encoders of handles: objects that stand for something elsewhere count by what they point at."""
+"""Encoders of handles: objects that stand for something elsewhere count by what they point at.
+
+A task function is one, too: it stands for its function, and for the value that a session keeps for it.
+"""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from nbflow.store.codes import kind_token
+from nbflow.store.codes import kind_token, refer
 from nbflow.store.encoders import by_content
 from nbflow.store.walks import Encoder, NoDigest, Walk, builtin, encodes
 
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MISSING: Final = object()
+_TASK: Final = "nbflow.tasks.Task"
 
 
 def _handle(content: Callable[[Any], object]) -> Encoder:
@@ -84,6 +88,19 @@ def _control(walk: Walk, value: object) -> bytes:
 @encodes("torch._C.Generator")
 def _generator(walk: Walk, value: object) -> bytes:
     return by_content(walk, value, _torch_generator)
+
+
+@encodes(_TASK)
+def _task(walk: Walk, value: Any) -> bytes:
+    """A task function by its function: retries and the like are no part of what it gives."""
+    walk.calls = True
+    walk.reads |= {value.key}
+    return walk.group(b"h", kind_token(walk, type(value)), refer(walk, value.fn))
+
+
+def is_task(value: object) -> bool:
+    """Whether a value is a task function."""
+    return f"{type(value).__module__}.{type(value).__qualname__}" == _TASK
 
 
 @encodes("threading.Thread", "concurrent.futures._base.Executor", "subprocess.Popen", "socket.socket")

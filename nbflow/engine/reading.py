@@ -1,0 +1,183 @@
+"""Reads of task functions while code runs: each gets the value that stands there, or says why not.
+
+A body of the flow has the values of all functions that it was seen to read put in place before it runs. A
+plain cell has them brought up to date first. A read that nobody saw coming is refused: the value that
+stands there then may be an old one. Who reads gets a copy of its own, so that nobody changes the value.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from nbflow.engine.slots import slot_of
+from nbflow.engine.wiring import asked_by, value_steps
+from nbflow.exceptions import CacheError, SessionError
+from nbflow.store.memory import MemoryStore
+from nbflow.types import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from nbflow.engine.apply import Workspace
+    from nbflow.engine.book import Body, Step
+    from nbflow.engine.plan import Work
+
+_DONE = (Verdict.FRESH, Verdict.AS_OF)
+
+
+class Reading:
+    """Answers reads of task functions.
+
+    Args:
+        work: Brings steps up to date.
+        bring: Has steps brought up to date and returns what those raised that failed, by step.
+        why: Says in words why a step is not up to date.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        bring: Callable[[Sequence[Step]], Mapping[str, BaseException]],
+        why: Callable[[Step], str],
+    ) -> None:
+        self._work = work
+        self._names = work.workspace.names
+        self._bring = bring
+        self._why = why
+        self._running: Step | None = None
+        self._plain: Step | None = None
+        self._errors: dict[str, BaseException | None] = {}
+        self._refused: SessionError | None = None
+
+    # --- what runs -----------------------------------------------------------------------------
+
+    @contextmanager
+    def within(self, step: Step) -> Generator[None]:
+        """While the body of a step of the flow runs; a refused read ends it even if it was caught.
+
+        Raises:
+            SessionError: If a read in it was refused.
+        """
+        if step is self._plain:
+            yield
+            return
+        before, self._running, self._refused = self._running, step, None
+        try:
+            yield
+        finally:
+            self._running = before
+        if self._refused is not None:
+            raise self._refused
+
+    def begin_plain(self, step: Step) -> None:
+        """Before a plain cell runs by itself: what it will read is brought up to date."""
+        self.end_plain()
+        self._bring_all(asked_by(self._work, step.body))
+        self._plain = step
+
+    def end_plain(self) -> SessionError | None:
+        """After it ran; return why a read in it was refused, if one was."""
+        refused, self._refused = self._refused, None
+        self._plain = None
+        self._errors.clear()
+        return refused
+
+    def _bring_all(self, steps: Sequence[Step]) -> None:
+        if steps:
+            errors = self._bring(steps)
+            self._errors = {step.id: errors.get(step.id) for step in steps}
+
+    def wires(self, task: Any) -> str:
+        """What the parameters of a task function are wired to, for people."""
+        step = self._step_of(task.key) if self._is_named(task, task.__name__) else None
+        wiring = step.body.wiring if step is not None else None
+        return ", ".join(key for _, key in wiring.wires) if wiring is not None else ""
+
+    # --- a read --------------------------------------------------------------------------------
+
+    def read(self, task: Any) -> tuple[Any] | None:
+        """The value of a task function, in a tuple; None where it is none of the flow.
+
+        Raises:
+            SessionError: If it has none here, or one that nobody can vouch for.
+        """
+        name: str = task.__name__
+        if not self._is_named(task, name):
+            return None
+        if self._running is not None:
+            return self._read_within(self._running, name, task.key)
+        step = self._step_of(task.key)
+        if self._plain is not None and name in self._plain.body.analysis.definitions:
+            raise self._refuse(f"{name}() is read in the cell that defines it; read it in a cell below")
+        if step is None:
+            return None
+        if self._plain is None:
+            self._bring_all([step])
+        elif step.id not in self._errors:
+            raise self._unseen(name)
+        return self._value_of(step, name, task.key)
+
+    def _read_within(self, running: Step, name: str, key: str) -> tuple[Any] | None:
+        """A read in a body of the flow: what it reaches was put in place before it ran."""
+        wiring = running.body.wiring
+        if wiring is not None and wiring.key == key:
+            raise self._refuse(f"{name}() reads its own value; call it with arguments to call itself")
+        step = self._step_of(key)
+        if step is None:
+            return None
+        if slot_of(key) not in self._work.sweep.judgement(running).reached:
+            raise self._unseen(name)
+        if key not in self._names:
+            raise self._refuse(f"{name}() has no value here: {self._why(step)}")
+        return (_copy_of(self._work.workspace, key),)
+
+    def _value_of(self, step: Step, name: str, key: str) -> tuple[Any]:
+        error = self._errors.get(step.id)
+        if isinstance(error, KeyboardInterrupt):
+            raise error
+        if error is not None:
+            raise SessionError(f"{name}() failed ({type(error).__name__}: {error})") from error
+        if key not in self._names or self._work.sweep.judgement(step).verdict not in _DONE:
+            raise SessionError(f"{name}() has no value that is up to date: {self._why(step)}")
+        return (_copy_of(self._work.workspace, key),)
+
+    def _is_named(self, task: object, name: str) -> bool:
+        """Whether it is what its name stands for in the notebook; a copy of it is as good."""
+        held = self._names.get(name)
+        if held is task or type(held) is not type(task):
+            return held is task
+        look = self._work.workspace.look_at
+        return look(task).digest == look(held).digest
+
+    def _step_of(self, key: str) -> Step | None:
+        """The last step that gives a value of this key."""
+        found = [step for step in value_steps(self._work.book) if _is_of(step.body, key)]
+        return found[-1] if found else None
+
+    def _unseen(self, name: str) -> SessionError:
+        text = f"nobody saw that {name}() is read here, so it was not brought up to date; write {name}()"
+        return self._refuse(f"{text} in the cell itself")
+
+    def _refuse(self, text: str) -> SessionError:
+        self._refused = SessionError(text)
+        return self._refused
+
+
+def _copy_of(workspace: Workspace, key: str) -> object:
+    """A private copy of what a key holds; itself where nothing can change it or it cannot be copied."""
+    label, value = workspace.labels.get(key), workspace.names[key]
+    if label is None or label.version is None or not label.memory:
+        return value
+    output, store = label.version.output, workspace.store
+    try:
+        if workspace.is_stored({key: label.version}):
+            return store.load(output.unit)[output.members.index(key)]
+        copies = MemoryStore(workspace.names)
+        return value if copies.put("copy", (value,)) else copies.load("copy")[0]
+    except CacheError:
+        return value
+
+
+def _is_of(body: Body, key: str) -> bool:
+    return body.wiring is not None and body.wiring.key == key

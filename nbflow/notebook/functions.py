@@ -1,0 +1,104 @@
+"""The task functions of a session: steps made of what plain cells define, brought up to date where read."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from nbflow.engine.reading import Reading
+from nbflow.engine.wiring import follow, rewire, step_ids, value_steps
+from nbflow.notebook.places import Cell
+from nbflow.tasks import Task, task
+from nbflow.types import Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from nbflow.engine.book import Step
+    from nbflow.notebook.session import Session
+
+
+class Functions:
+    """Keeps the steps of task functions in line with their cells.
+
+    Args:
+        session: The session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.reading = Reading(session.work, self._bring, self._why)
+
+    def is_maker(self, name: str) -> bool:
+        """Whether a name of the notebook stands for nbflow, or for its `task`."""
+        value = self._session.around.names.get(name)
+        return value is task or (value is not None and value is sys.modules.get("nbflow"))
+
+    def follow(self, definer: Step, *, by_user: bool = False) -> bool:
+        """Make, change and remove the steps of the functions that a plain cell defines.
+
+        Args:
+            definer: The cell's step, after it ran or was remembered.
+            by_user: Whether the user ran the cell, which ends every hold on its functions.
+
+        Returns:
+            Whether some are new.
+        """
+        session = self._session
+        steps, gone = follow(session.book, session.trunk.sweep, definer)
+        new = [step for step in steps if step.id not in session.places.cells]
+        self._remove(gone)
+        if steps or gone:
+            rewire(session.book, session.trunk.sweep)
+        for step in steps:
+            self._fill(session.places.cells.setdefault(step.id, Cell(step, "")))
+            step.hold = None if by_user else step.hold
+        return bool(new)
+
+    def follow_all(self) -> bool:
+        """Follow every plain cell; whether some functions are new."""
+        new = [self.follow(step) for step in tuple(self._session.book) if step.plain]
+        return any(new)
+
+    def drop(self, definer: Step) -> None:
+        """Remove the functions of a cell that is no plain one any more."""
+        ids = step_ids(self._session.book, definer.id).values()
+        self._remove([self._session.book.steps[id] for id in ids])
+
+    def _fill(self, cell: Cell) -> None:
+        step, wiring = cell.step, cell.step.body.wiring
+        held = self._session.around.names.get(wiring.function) if wiring is not None else None
+        if isinstance(held, Task) and step.standing is Standing.HERE:
+            cell.options = held.options
+            step.retries, step.timeout = held.options.attempts, held.options.timeout
+        if wiring is not None:
+            self._session.places.call(cell, cell.options.name or wiring.function)
+
+    def _remove(self, steps: Sequence[Step]) -> None:
+        session = self._session
+        for step in steps:
+            session.places.forget(session.places.cells[step.id])
+        left = {step.body.wiring for step in value_steps(session.book)}
+        for wiring in {step.body.wiring for step in steps} - left:
+            if wiring is not None:
+                session.trunk.workspace.unbind(wiring.key)
+
+    # --- reads ---------------------------------------------------------------------------------
+
+    def _bring(self, steps: Sequence[Step]) -> Mapping[str, BaseException]:
+        session = self._session
+        try:
+            action = session.perform(session.run_steps(steps))
+        except KeyboardInterrupt as stop:
+            return dict.fromkeys((step.id for step in steps), stop)
+        if not action.errors:
+            return {}
+        first = next(iter(action.errors.values()))
+        done = {*action.executed, *action.reused} - action.errors.keys()
+        return {step.id: action.errors.get(step.id, first) for step in steps if step.id not in done}
+
+    def _why(self, step: Step) -> str:
+        session = self._session
+        if step.body.wiring is not None and session.book.place(step.id) is None:
+            return "its cell is gone"
+        return session.report.waiting_words(session.trunk.sweep.judgement(step).causes)
