@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis import Analysis, analyze, definition_source, normalise
-from nbflow.engine.texts import asks_of, has_only_definitions, without_makers
+from nbflow.engine.texts import asks_of, has_only_definitions, root_of, without_makers
 from nbflow.exceptions import UnknownTaskError
 from nbflow.retries import NO_RETRIES, Retries
 from nbflow.store.digests import key_digest
@@ -82,7 +82,7 @@ class Body:
             no file: over numbers, texts and the like it runs nobody's code.
         reseeds: Whether something in it looks like setting a random state; the state after may
             equal the one before, so that no comparison shows it.
-        asks: Names that some call in it calls without arguments: reads of task functions.
+        asks: The names at the roots of what it calls without arguments: it may read task functions so.
         makers: The decorators in it that only make task functions, as long as they are bound to ours.
         wiring: For the body of a task function, which is made and not read, what it calls; None else.
     """
@@ -120,9 +120,9 @@ def read_body(source: str, makers: frozenset[str] = frozenset()) -> Body:
         reads |= analysis.deferred_reads
     nodes = list(ast.walk(tree))
     writes_files, reseeds = any(map(_looks_like_writer, nodes)), any(map(_looks_like_seeding, nodes))
-    callees = frozenset(_root(node.func) for node in nodes if isinstance(node, ast.Call))
+    callees = frozenset(root_of(node.func) for node in nodes if isinstance(node, ast.Call))
     computes = not analysis.paths and all(isinstance(node, _COMPUTES) for node in nodes)
-    asks, only = asks_of(nodes)
+    asks, only = asks_of(source)
     if only:
         # Of a task function that is read and nothing else, only the value counts.
         used = {name: frozenset((TASK_VALUE,)) for name in only & analysis.attributes.keys()}
@@ -147,12 +147,6 @@ def _looks_like_writer(node: ast.AST) -> bool:
         return name.lower().startswith(WRITERS)
     modes = [*node.args[1:2], *(keyword.value for keyword in node.keywords if keyword.arg == "mode")]
     return any(not isinstance(mode, ast.Constant) or set(str(mode.value)) & set("wax+") for mode in modes)
-
-
-def _root(node: ast.expr) -> str:
-    while isinstance(node, ast.Attribute | ast.Subscript):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _looks_like_seeding(node: ast.AST) -> bool:

@@ -362,9 +362,10 @@ class Work:
         has_run = step.id in self._executed and step.id not in self._repeats
         if step.standing is not Standing.HERE or has_run:
             return False
-        if named:
+        is_early = any(cause.category == ORDER for cause in self.sweep.judgement(step).causes)
+        if named and (step.body.wiring is None or not is_early):
             return True
-        if any(cause.category == ORDER for cause in self.sweep.judgement(step).causes):
+        if is_early:
             return False
         if step.plain:
             return may_start_plain(step) and self._makes_tasks_as_before(step, step.ran)

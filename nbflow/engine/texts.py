@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+import re
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from nbflow.analysis.magics import parse_cell
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -15,7 +15,7 @@ def decorator_roots(source: str) -> frozenset[str]:
     r"""The names at the roots of decorators that could make task functions, by their text.
 
     Example:
-        >>> sorted(decorator_roots("@task(retries=2)\ndef f(): ...\n@nb.task\\ndef g(): ..."))
+        >>> sorted(decorator_roots("@task(retries=2)\ndef f(): ...\n@nb.task\ndef g(): ..."))
         ['nb', 'task']
         >>> decorator_roots("x = a @ b")
         frozenset()
@@ -60,14 +60,17 @@ def without_makers(tree: ast.Module, makers: frozenset[str]) -> str:
 
 
 def has_only_definitions(tree: ast.Module, makers: frozenset[str]) -> bool:
-    """Whether all that a source does is to import, to define and to name constants: it calls nothing."""
+    """Whether all that a source does is to import and to define: it calls nothing.
+
+    Beside task functions constants may be named, as their settings often are.
+    """
     return all(_defines(statement, makers) for statement in tree.body)
 
 
 def _defines(statement: ast.stmt, makers: frozenset[str]) -> bool:
     if isinstance(statement, _Function):
         return all(_root(part) in makers for part in statement.decorator_list)
-    if isinstance(statement, ast.Assign):
+    if makers and isinstance(statement, ast.Assign):
         named = all(isinstance(target, ast.Name) for target in statement.targets)
         return named and isinstance(statement.value, ast.Constant)
     return isinstance(statement, ast.Import | ast.ImportFrom)
@@ -83,18 +86,35 @@ def _root(decorator: ast.expr) -> str:
     return ""
 
 
-def asks_of(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str]]:
-    """The names that are called without arguments somewhere, and those of them used in no other way."""
-    asked: set[str] = set()
-    calls: set[int] = set()
-    others: set[str] = set()
-    names: list[ast.Name] = []
-    for node in nodes:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            if not node.args and not node.keywords:
-                asked.add(node.func.id)
-                calls.add(id(node.func))
-        elif isinstance(node, ast.Name):
-            names.append(node)
-    others = {node.id for node in names if id(node) not in calls}
-    return frozenset(asked), frozenset(asked - others)
+def asks_of(source: str) -> tuple[frozenset[str], frozenset[str]]:
+    r"""What a source calls without arguments: the names at the roots, and those used in no other way.
+
+    Example:
+        >>> asked, only = asks_of("f()\nsteps[0]()\ng() + g(1) + h(2)")
+        >>> sorted(asked), sorted(only)
+        (['f', 'g', 'steps'], ['f'])
+    """
+    nodes = [node for statement in parse_cell(source) for node in ast.walk(statement)]
+    calls = [node.func for node in nodes if isinstance(node, ast.Call) and not (node.args or node.keywords)]
+    direct = {id(called) for called in calls if isinstance(called, ast.Name)}
+    others = {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in direct}
+    asked = frozenset(name for called in calls if (name := root_of(called)))
+    if _MAGIC in source:
+        texts = [
+            node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ]
+        # Python inside a magic: what is called there counts as used in any way.
+        asked = asked.union(*(_CALLED.findall(text) for text in texts))
+        others.update(*(_CALLED.findall(text) for text in texts))
+    return asked, asked - others
+
+
+_MAGIC: Final = "get_ipython().run_"
+_CALLED: Final = re.compile(r"([^\W\d]\w*)[\w.\[\]]*\(\s*\)")
+
+
+def root_of(node: ast.expr) -> str:
+    """The name that an expression of attributes and subscripts starts with; empty if it is none."""
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""

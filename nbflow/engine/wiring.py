@@ -75,7 +75,6 @@ def wired_body(wiring: Wiring, within: Body) -> Body:
         within.reseeds,
         frozenset((name,)),
         only_computes=False,
-        asks=frozenset((name,)),
         wiring=wiring,
     )
 
@@ -198,6 +197,8 @@ def asked_by(work: Work, body: Body) -> list[Step]:
     bodies = [body, *work.makers_of(slots)]
     asks = frozenset[str]().union(*(each.asks for each in bodies))
     reaches = [reach for name in asks if (reach := work.live_reach(slot_of(name))) is not None]
-    keys = {reach.parts.get(TASK_VALUE) for reach in reaches} & {slot.locator for slot in slots}
+    # What is called may be a task function, or an object that holds some.
+    called = [{reach.parts[TASK_VALUE]} if TASK_VALUE in reach.parts else reach.reads for reach in reaches]
+    keys = frozenset[str]().union(*called) & {slot.locator for slot in slots}
     last = {step.body.wiring.key: step for step in steps if step.body.wiring is not None}
     return [step for key, step in last.items() if key in keys]
