@@ -5,9 +5,16 @@ from __future__ import annotations
 import ast
 import json
 import os
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
-from nbflow.exceptions import OptionError
+from nbflow.exceptions import OptionError, SessionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nbflow.engine.book import Book, Step
+    from nbflow.engine.trunk import Overrides
 
 PARAMETERS: Final = "NBFLOW_PARAMETERS"
 """The environment variable by which whoever starts a kernel gives parameters, as JSON."""
@@ -66,3 +73,51 @@ def parameters_given() -> dict[str, str]:
     except ValueError:
         return {}
     return {str(name): str(value) for name, value in given.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The values given for parameters, by hand or by whoever started the kernel.
+
+    Args:
+        book: The steps.
+        overrides: The values that count instead of the defaults.
+        at_start: Name to value as text, from whoever started the kernel.
+    """
+
+    book: Book
+    overrides: Overrides
+    at_start: Mapping[str, str]
+
+    def set(self, texts: Mapping[str, str]) -> set[str]:
+        """Override parameters; return their names.
+
+        Raises:
+            SessionError: If no `%%params` cell has such a name.
+            OptionError: If a text is no value of the default's type.
+        """
+        known = {name: step for step in self.book for name in step.parameters}
+        unknown = sorted(texts.keys() - known.keys())
+        if unknown:
+            there = ", ".join(sorted(known)) or "none; a cell that starts with %%params makes some"
+            raise SessionError(f"there is no parameter {unknown[0]!r}; parameters: {there}")
+        values = {name: _value_of(known[name], name, text) for name, text in texts.items()}
+        self.overrides.values.update(values)
+        return set(values)
+
+    def reset(self) -> set[str]:
+        """Take back what was set by hand; return the names."""
+        before = set(self.overrides.values)
+        self.overrides.values.clear()
+        for step in self.book:
+            self.take(step)
+        return before
+
+    def take(self, step: Step) -> None:
+        """Let values given at the start override the defaults of a step's parameters."""
+        for name in step.parameters & self.at_start.keys() - self.overrides.values.keys():
+            self.overrides.values[name] = _value_of(step, name, self.at_start[name])
+
+
+def _value_of(step: Step, name: str, text: str) -> object:
+    return as_default(name, text, defaults_of(step.body.source).get(name))

@@ -22,7 +22,7 @@ from nbflow.notebook.cells import does_wait, is_only_ours, read_header
 from nbflow.notebook.execution import Executor
 from nbflow.notebook.functions import Functions
 from nbflow.notebook.outputs import decode
-from nbflow.notebook.parameters import as_default, defaults_of
+from nbflow.notebook.parameters import Given
 from nbflow.notebook.places import KERNEL, Cell, Places
 from nbflow.notebook.report import Report
 from nbflow.states import Origin
@@ -88,6 +88,7 @@ class Session:
         self.trunk = trunk_over(world, self.book)
         self.work = self.trunk.work
         self.report = Report(self)
+        self.given = Given(self.book, self.parameters, around.given)
         self.functions = Functions(self)
         self.places.is_maker = self.functions.is_maker
         self._pending: Pending | None = None
@@ -197,7 +198,7 @@ class Session:
         self.prepare()
         cell = self.places.take(asked)
         self.functions.drop(cell.step)
-        self._take_given(cell.step)
+        self.given.take(cell.step)
         if cell.options.defer and cell.step.ran is None:
             cell.step.ran = cell.step.body
             self.trunk.sweep.touch(cell.step)
@@ -431,22 +432,11 @@ class Session:
             SessionError: If no `%%params` cell has such a name.
             OptionError: If a text is no value of the default's type.
         """
-        known = {name: step for step in self.book for name in step.parameters}
-        unknown = sorted(texts.keys() - known.keys())
-        if unknown:
-            there = ", ".join(sorted(known)) or "none; a cell that starts with %%params makes some"
-            raise SessionError(f"there is no parameter {unknown[0]!r}; parameters: {there}")
-        values = {name: self._as_default(known[name], name, text) for name, text in texts.items()}
-        self.parameters.values.update(values)
-        self._apply_parameters(values)
+        self._apply_parameters(self.given.set(texts))
 
     def reset_parameters(self) -> None:
         """Let the defaults count again, or what whoever started the kernel has given."""
-        before = dict(self.parameters.values)
-        self.parameters.values.clear()
-        for step in self.book:
-            self._take_given(step)
-        self._apply_parameters(before)
+        self._apply_parameters(self.given.reset())
 
     def _apply_parameters(self, names: Collection[str]) -> None:
         """Run the cells that set these names, as if they had been edited: so the rest can be judged."""
@@ -456,15 +446,6 @@ class Session:
                 for error in action.errors.values():
                     raise error
         self.refresh_badges()
-
-    def _take_given(self, step: Step) -> None:
-        """Let values given at the start of the kernel override the defaults of a `%%params` cell."""
-        for name in step.parameters & self.around.given.keys() - self.parameters.values.keys():
-            self.parameters.values[name] = self._as_default(step, name, self.around.given[name])
-
-    @staticmethod
-    def _as_default(step: Step, name: str, text: str) -> object:
-        return as_default(name, text, defaults_of(step.body.source).get(name))
 
     def forget(self, name: str) -> None:
         """Take a task out of the flow; running its cell brings it back."""
