@@ -201,6 +201,20 @@ class TestCode:
         assert notebook.names["k"] is kept
         assert verdicts(notebook) == ["fresh"] * 4
 
+    def test_a_plain_cell_that_saw_an_instance_of_the_older_class(self) -> None:
+        """Is not fresh: equal content is not enough, and nothing is stored to build it again."""
+        notebook = Notebook(store=partial(MemoryStore, budget=0))
+        _, cells = opened(
+            self.BOX, "m = Box(1)", "n = isinstance(m, Box)", "k = n", plain=(0, 2), notebook=notebook
+        )
+        notebook.run(cells[0])
+        notebook.run(cells[2])
+        assert notebook.names["n"] is False
+        assert verdicts(notebook) == ["fresh", "fresh", "stale", "stale"]
+        assert change(notebook, cells[3], "k = [n]").executed == cells[3:]  # from the first run of the cell
+        assert notebook.names["k"] == [True]
+        assert not notebook.is_current("n")
+
     def test_two_classes_of_one_name(self) -> None:
         """Each cell has its own; the second does not outdate what was made of the first."""
         notebook, cells = opened("class Box: k = 1", "m = Box()", "class Box: k = 2", "n = m.k", plain=(0, 2))

@@ -147,19 +147,21 @@ class Workspace(Labels):
     def _outdate(self, classes: frozenset[int]) -> None:
         """What was made of these classes is its version no more."""
         for key, label in tuple(self.labels.items()):
-            if key in self and self._contains(self.get(key), label, classes):
+            if key in self and self._contains(self._standing(key), label, classes):
                 self.spend(label.memory)
                 self.note(key)
-                self.label(key, replace(label, version=None))
-        for value, label in self._saved.values():
+                self.label(key, replace(label, version=None, is_outdated=True))
+        for key, (value, label) in self._saved.items():
             if label is not None and self._contains(value, label, classes):
-                self.spend(label.memory)
+                self._saved[key] = (value, replace(label, is_outdated=True))
         for unit, held in tuple(self._held.items()):
             if any(self._contains(held.values[key], label, classes) for key, label in held.labels.items()):
                 del self._held[unit]
 
     def _contains(self, value: object, label: Label, classes: frozenset[int]) -> bool:
         """Whether one of these classes is in a value; what was put back is looked at only when asked."""
+        if is_placeholder(value):
+            return False  # it will be built with the class that is there then
         if label.classes is not None or label.version is None:
             return not classes.isdisjoint(label.classes or ())
         reach = label.version.output.reach
@@ -405,7 +407,7 @@ class Workspace(Labels):
         return now is not None and now.version is not None and now.version.is_same(label.version)
 
     def _is_spent(self, label: Label) -> bool:
-        return bool(self._real(label.memory) & self._spent)
+        return label.is_outdated or bool(self._real(label.memory) & self._spent)
 
     def _unite(self) -> None:
         """The names that hold a unit hold one copy of it; where none can be had they hold it no more."""

@@ -31,6 +31,7 @@ class Label:
         version: The version that it is; None for what a failed body left.
         classes: Identities of the local classes inside the value; None where nobody looked.
         copy: Which copy of its version's unit it is part of; the names of one unit are of one copy.
+        is_outdated: Whether a class inside it was made anew since, which no digest shows.
     """
 
     digest: str
@@ -38,6 +39,12 @@ class Label:
     version: Version | None = None
     classes: frozenset[int] | None = None
     copy: int = 0
+    is_outdated: bool = False
+
+    @property
+    def seen(self) -> str:
+        """The digest that a body sees there; that of an outdated value is nobody else's."""
+        return key_digest("outdated", self.digest) if self.is_outdated else self.digest
 
     @property
     def is_private(self) -> bool:

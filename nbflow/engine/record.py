@@ -108,7 +108,7 @@ def see_live(slots: Iterable[Slot], workspace: Workspace, asked: tuple[Entry, ..
             continue
         group = workspace.group(key)
         preview = label.version.output.preview if label.version else ""
-        entries[slot] = Entry(Looked(slot), label.digest, preview)
+        entries[slot] = Entry(Looked(slot), label.seen, preview)
         units[slot] = _live_unit(key, group, workspace), group
     return Seen(entries, units, asked=asked)
 
