@@ -836,6 +836,20 @@ class TestWhatIsSeen:
             assert id(held.part) in self.seen(value).memory, value
         assert id(vars(broken)) in self.seen(broken).memory
 
+    def test_what_refuses_every_question(self):
+        """A value that raises even when it is asked for its class hides nothing, and breaks nothing."""
+
+        class Refuses:
+            __slots__ = ("held",)
+
+            def __getattribute__(self, name):
+                raise LookupError(name)
+
+        value, held = Refuses(), [1]
+        object.__setattr__(value, "held", held)
+        told = self.seen([value, {"x": value}])
+        assert {id(value), id(held)} <= told.memory
+
     def test_however_deep(self):
         """Nesting does not hide what lies at the bottom."""
         bottom: list[object] = []

@@ -15,6 +15,7 @@ import struct
 import weakref
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from itertools import chain
 from marshal import dumps
 from types import ModuleType
@@ -356,11 +357,13 @@ class Gathering(Walk):
         kind = cast("type[object]", type(value))
         if place_of(str(kind.__module__)).home is Home.LOCAL:
             self.token(kind)
-        parts = [getattr(value, "__dict__", None), *gc.get_referents(value)]
-        if isinstance(value, weakref.ref):
+        parts = gc.get_referents(value)
+        with suppress(Exception):  # what raises whatever it is asked has parts all the same
+            parts.append(value.__dict__)
+        if issubclass(kind, weakref.ref):
             parts.append(cast("object", value()))
         for part in parts:
-            if not isinstance(part, type | ModuleType) and not self._is_namespace(part):
+            if not issubclass(type(part), type | ModuleType) and not self._is_namespace(part):
                 self.token(part)
 
     def _is_namespace(self, part: object) -> bool:
