@@ -202,9 +202,9 @@ class Job:
             self.shown = self.kernel.run(id)
             if "not Python" not in self.shown.error:
                 self.sources[id] = self.kernel.cells[id]
+            self.screens[id] = self.shown.stdout
             if self.shown.error:
                 break
-            self.screens[id] = self.shown.stdout
         return self._ran()
 
     def run_all(self) -> list[str]:
@@ -247,8 +247,9 @@ class Job:
         assert not wrong, {
             key: (str(now)[:200], str(fresh.values.get(key))[:200]) for key, now in wrong.items()
         }
-        shown = {id: self.screens.get(id) for id in found["screens"]}
-        assert shown == {id: fresh.prints.get(id) for id in shown}
+        screens = {id: (self.screens.get(id), fresh.prints.get(id)) for id in found["screens"]}
+        old = {id: pair for id, pair in screens.items() if pair[0] != pair[1]}
+        assert not old, old
         self.compared = set(found["values"])
         return found["verdicts"]
 

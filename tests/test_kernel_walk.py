@@ -89,7 +89,8 @@ class Walk:
         ids = [id for id in EDITS if id in self.job.kernel.cells]
         id = ids[one % len(ids)]
         old, new = EDITS[id][two % len(EDITS[id])]
-        text = (CELLS[id], self.job.kernel.cells[id])[three % 2].replace(old, new)
+        text = (CELLS[id], self.job.kernel.cells[id])[three % 2]
+        text = text if new in text else text.replace(old, new)
         return f"{id} {text!r} {self.job.run(**{id: text})} {self.job.shown.error}"
 
     def run(self, one: int, *_: int) -> str:
