@@ -78,9 +78,9 @@ def standing() -> str:
 def _is_current(session: Any, cell: Any) -> bool:
     """Whether nbflow says, by keeping silent, that what stands below a cell is of its fresh result."""
     trace, verdict = cell.step.bound_trace, session.trunk.sweep.judgement(cell.step).verdict.value
-    if trace is None or not cell.shown or verdict != "fresh":
+    if trace is None or not cell.badge or verdict != "fresh":
         return False
-    return "output above" not in session.report.badge(cell).bundle()["text/html"]
+    return "run this cell to show" not in session.report.badge(cell).bundle()["text/html"]
 
 
 def load_over(folder: str) -> str:

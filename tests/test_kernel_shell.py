@@ -100,6 +100,22 @@ class TestOutputs:
         assert job.shown.stdout == "limit 4\n"
         assert "run this cell" not in job.shown.text
 
+    def test_a_cell_that_could_not_run_shows_nothing(self, job: Job) -> None:
+        """Once the flow has its result, it says that it does not show it."""
+        job.run(above="%%task above\nbase = 1 / limit", seen="%%task seen\nseen = base > 0\nprint(seen)")
+        job.run(plain="import pandas as pd\nlimit = 0")
+        job.run("seen")
+        assert "above failed" in job.shown.error
+        job.run(plain="import pandas as pd\nlimit = 3", seen="%%task seen\nseen = base > 0.1\nprint(seen)")
+        assert job.run(above="%%task above\nbase = 1 / (limit - 3)", seen="%%task seen\nprint(base)") == ["above"]
+        assert job.run("seen") == ["above"]
+        assert job.run(above="%%task above\nbase = 2 / limit") == ["above"]
+        assert job.flow() == ["seen"]
+        badges = [data["text/plain"] for data in job.shown.updates.values()]
+        assert any(text.startswith("seen: ") and "run this cell to show run" in text for text in badges), badges
+        job.run("seen")
+        assert job.stale() == {}
+
     def test_an_error_is_not_kept(self, job: Job) -> None:
         """It is raised each time, by running."""
         job.run(seen="%%task seen\nprint('before')\nseen = 1 / (limit - 3)")

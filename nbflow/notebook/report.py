@@ -280,7 +280,7 @@ class Report:
         trace = cell.step.bound_trace
         if cell.placed_after:
             yield f"placed after {cell.placed_after}"
-        if cell.shown and trace is not None and cell.shown != trace.id and self._differs(cell.shown, trace):
+        if cell.badge and trace is not None and cell.shown != trace.id and self._differs(cell.shown, trace):
             yield self._old_screen(cell.shown, trace)
         yield from self._parameter_notes(cell.step)
         yield from cell.step.body.analysis.notes
@@ -295,12 +295,16 @@ class Report:
         return "given from outside" if is_given else "set by hand"
 
     def _differs(self, shown: str, trace: Trace) -> bool:
+        if not shown:
+            return bool(trace.captured)
         before = self._session.around.store.trace(shown)
         return before is None or before.captured != trace.captured
 
     def _old_screen(self, shown: str, trace: Trace) -> str:
         before = self._session.around.store.trace(shown)
         then, now = self._number_of(before), self._number_of(trace)
+        if not shown:
+            return f"run this cell to show run {now}"
         return f"output above is from run {then}, run this cell to show run {now}"
 
     def _number_of(self, trace: Trace | None) -> int:
