@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.notebook.asked import Asked
 from nbflow.notebook.cells import as_call
+from nbflow.notebook.completion import matcher
+from nbflow.notebook.configuring import configurable_of
 from nbflow.notebook.magics import FlowMagics
 from nbflow.tasks import attach_reader
 
@@ -34,6 +36,8 @@ class Attached:
         self._asked = Asked("")
         self._register_magics()
         self._transform_cells()
+        self._complete_lines()
+        self._offer_settings()
         self._listen("pre_run_cell", self._before_cell)
         self._listen("post_run_cell", self._after_cell)
 
@@ -73,6 +77,18 @@ class Attached:
 
         transformers.append(transform)
         self._undo.callback(transformers.remove, transform)
+
+    def _complete_lines(self) -> None:
+        completer = getattr(self._shell, "Completer", None)
+        if completer is not None:
+            made = matcher(lambda: self.session)
+            completer.custom_matchers.append(made)
+            self._undo.callback(completer.custom_matchers.remove, made)
+
+    def _offer_settings(self) -> None:
+        made = configurable_of(self._shell, lambda: self.session)
+        self._shell.configurables.append(made)
+        self._undo.callback(self._shell.configurables.remove, made)
 
     def _listen(self, event: str, callback: Callable[[Any], None]) -> None:
         self._shell.events.register(event, callback)
