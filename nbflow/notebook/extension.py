@@ -103,7 +103,7 @@ class Attached:
         self._guarded(self.session.begin_plain, self._asked, getattr(info, "transformed_cell", None))
 
     def _after_cell(self, result: Any) -> None:
-        if result is None or not _is_followed(result.info):
+        if result is None or not _is_followed(result.info) or "session" not in vars(self):
             return
         error = result.error_before_exec or result.error_in_exec
         self._guarded(self.session.end_plain, error)

@@ -91,8 +91,9 @@ class Places:
         options = read_options(header.options) if header else _NO_OPTIONS
         text = source or self.transform(header.body if header else asked.text)
         body = read_body(text, _NO_MAKERS if header else makers_in(text, self.is_maker))
-        self.follow_file()
         id = self._id_of(asked, options, body)
+        if id not in self.cells:
+            self.follow_file()  # where it stands
         cell = self.cells.get(id) or self._new(id, asked.text, body)
         self._fill(cell, asked.text, header, options, body)
         self._number(cell, asked.number)

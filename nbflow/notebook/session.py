@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nbflow.analysis.names import is_managed
 from nbflow.engine.book import Book, Step, read_body
@@ -44,6 +44,10 @@ class Last(NamedTuple):
     state: str
     number: int
     attempt: int
+
+
+_SNAPSHOT_SECONDS: Final = 10.0
+"""How much time the snapshots of single cells keep between each other."""
 
 
 @dataclass
@@ -95,6 +99,7 @@ class Session:
         what = around.bodies, around.screen, around.names, self.parameters, self.places.cells
         self._executor = Executor(*what, self.functions.reading)
         self._number = 0
+        self._is_snapshot_due, self._snapshot_at = False, 0.0
         self._is_remembered = False
         self._not_users: set[str] = set()
         self._told: set[str] = set()
@@ -113,6 +118,9 @@ class Session:
         """End the session: what is in memory stays valid."""
         self._pending = None
         self.work.write_down()
+        if self._is_snapshot_due:
+            self._number -= 1
+            self._snapshot(self.around.clock(), at_once=True)
         self.around.store.close()
 
     # --- plain cells, which IPython runs -------------------------------------------------------
@@ -288,7 +296,7 @@ class Session:
         for step in [self.book.steps[id] for id in action.executed if self.book.steps[id].plain]:
             self.functions.follow(step)
         if action.executed or action.reused:
-            self._snapshot(started)
+            self._snapshot(started, at_once=own is None)
             self._number += 1
         self.notices += self._new_notices()
         if self.around.is_headless:
@@ -302,7 +310,12 @@ class Session:
             trace = self.book.steps[id].bound_trace
             self.saved_seconds[id] = trace.seconds if trace is not None else 0.0
 
-    def _snapshot(self, at: float) -> None:
+    def _snapshot(self, at: float, *, at_once: bool) -> None:
+        """Note what is bound to what; after single cells now and then, as it names every step."""
+        self._is_snapshot_due = True
+        if not at_once and at - self._snapshot_at < _SNAPSHOT_SECONDS:
+            return
+        self._is_snapshot_due, self._snapshot_at = False, at
         traces = {step.id: step.bound_trace.id for step in self.book if step.bound_trace is not None}
         holds = {step.id: step.hold.trace.id for step in self.book if step.hold is not None}
         parameters = {name: self.parameters.now(name) for name in self.parameters.values}
