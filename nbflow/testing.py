@@ -154,8 +154,8 @@ class Notebook:
         finally:
             detach()
 
-    def _bring(self, steps: Sequence[Step]) -> Mapping[str, BaseException]:
-        return answered(self.work.run_flow(steps), self._perform).errors
+    def _bring(self, steps: Sequence[Step], force: bool) -> Mapping[str, BaseException]:
+        return answered(self.work.run_flow(steps, force=force), self._perform).errors
 
     def add(self, source: str, *, plain: bool = False, name: str = "", at: int | None = None) -> str:
         """Put a cell into the notebook without running it; return its identifier."""

@@ -290,6 +290,24 @@ class TestSteps:
         assert (notebook.names["a"], notebook.names["b"], notebook.names["f()"]) == ([1, 2], [1, 3], [1])
         assert stale(notebook) == set()
 
+    def test_what_can_be_read_once_is_made_for_each_reader(self) -> None:
+        """An iterator can be neither stored nor copied."""
+        notebook, _ = opened(
+            "@task\ndef f():\n    yield 1", "a = list(f())", "b = list(f())", "c = list(f())"
+        )
+        assert [notebook.names[name] for name in "abc"] == [[1], [1], [1]]
+
+    def test_a_function_that_a_function_makes(self) -> None:
+        """Counts with what it closes over."""
+        notebook, (_, made, read) = opened(
+            "def make(k):\n    @task\n    def f(): return k\n    return f", "f = make(3)", "a = f()"
+        )
+        notebook.edit(made, "f = make(4)")
+        notebook.run(made)
+        notebook.run(read)
+        assert notebook.names["a"] == 4
+        assert stale(notebook) == set()
+
 
 class TestStaleness:
     """What changes makes exactly what reads it stale."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from nbflow.engine.slots import slot_of
+from nbflow.engine.bind import Version
+from nbflow.engine.slots import key_of, slot_of
 from nbflow.engine.wiring import asked_by, value_steps
 from nbflow.exceptions import CacheError, SessionError
 from nbflow.store.memory import MemoryStore
@@ -31,14 +32,15 @@ class Reading:
 
     Args:
         work: Brings steps up to date.
-        bring: Has steps brought up to date and returns what those raised that failed, by step.
+        bring: Has steps brought up to date, or run in any case, and returns what those raised that
+            failed, by step.
         why: Says in words why a step is not up to date.
     """
 
     def __init__(
         self,
         work: Work,
-        bring: Callable[[Sequence[Step]], Mapping[str, BaseException]],
+        bring: Callable[[Sequence[Step], bool], Mapping[str, BaseException]],
         why: Callable[[Step], str],
     ) -> None:
         self._work = work
@@ -84,9 +86,31 @@ class Reading:
         return refused
 
     def _bring_all(self, steps: Sequence[Step]) -> None:
-        if steps:
-            errors = self._bring(steps)
-            self._errors = {step.id: errors.get(step.id) for step in steps}
+        if not steps:
+            return
+        errors = dict(self._bring(steps, False))
+        # What can be read only once, as an iterator, is made again for each who reads it.
+        spent = [step for step in steps if self._is_done(step) and not self._put(step)]
+        if spent:
+            errors |= self._bring(spent, True)
+            for step in spent:
+                self._put(step)
+        self._errors = {step.id: errors.get(step.id) for step in steps}
+
+    def _is_done(self, step: Step) -> bool:
+        return self._work.sweep.judgement(step).verdict in _DONE
+
+    def _put(self, step: Step) -> bool:
+        """Let the value that the step gives now stand under its key; False where it is spent."""
+        version = _version_of(step)
+        return version is not None and self._work.workspace.place({version.output.slot.locator: version})
+
+    def _holds(self, step: Step) -> bool:
+        """Whether the value that the step gives now stands under its key, and is up to date."""
+        version = _version_of(step)
+        if version is None or not self._is_done(step):
+            return False
+        return self._work.workspace.holds(version.output.slot.locator, version)
 
     def wires(self, task: Any) -> str:
         """What the parameters of a task function are wired to, for people."""
@@ -138,7 +162,7 @@ class Reading:
             raise error
         if error is not None:
             raise SessionError(f"{name}() failed ({type(error).__name__}: {error})") from error
-        if key not in self._names or self._work.sweep.judgement(step).verdict not in _DONE:
+        if not self._holds(step):
             raise SessionError(f"{name}() has no value that is up to date: {self._why(step)}")
         return (_copy_of(self._work.workspace, key),)
 
@@ -162,6 +186,15 @@ class Reading:
     def _refuse(self, text: str) -> SessionError:
         self._refused = SessionError(text)
         return self._refused
+
+
+def _version_of(step: Step) -> Version | None:
+    """The value that the step of a task function gives now."""
+    wiring, trace = step.body.wiring, step.bound_trace
+    if wiring is None or trace is None:
+        return None
+    outputs = {key_of(output.slot): output for output in trace.outputs}
+    return Version(step.id, outputs[wiring.key]) if wiring.key in outputs else None
 
 
 def _copy_of(workspace: Workspace, key: str) -> object:

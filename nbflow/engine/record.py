@@ -17,7 +17,7 @@ from nbflow.engine.verify import QUIET, unit_key
 from nbflow.exceptions import InternalError
 from nbflow.store.digests import digest as value_digest
 from nbflow.store.digests import key_digest
-from nbflow.types import UNBOUND, Entry, Looked, Output, Slot, Trace
+from nbflow.types import TASK_VALUE, UNBOUND, Entry, Looked, Output, Slot, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -190,8 +190,11 @@ def captured_unit(captured: bytes) -> str:
 
 
 def _is_slot_output(output: Output, body: Body, seen: Seen) -> bool:
-    """A generator that nobody ever seeded is no slot: its state is not an output."""
+    """Whether a slot that changed is an output; a generator that nobody ever seeded is no slot."""
     slot = output.slot
+    if slot.locator.endswith(TASK_VALUE):
+        # The value of a task function is what its step gives, whatever becomes of the object meanwhile.
+        return body.wiring is not None and slot.locator == body.wiring.key
     if slot.kind != RANDOM or slot.locator in body.analysis.seeds:
         return True
     return slot in seen.entries and seen.entries[slot].digest != UNBOUND

@@ -12,7 +12,7 @@ from nbflow.tasks import Task, task
 from nbflow.types import Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from nbflow.engine.book import Step
     from nbflow.notebook.session import Session
@@ -55,9 +55,10 @@ class Functions:
             step.hold = None if by_user else step.hold
         return bool(new)
 
-    def follow_all(self) -> bool:
-        """Follow every plain cell; whether some functions are new."""
-        new = [self.follow(step) for step in tuple(self._session.book) if step.plain]
+    def follow_all(self, ids: Iterable[str]) -> bool:
+        """Follow the plain cells among these steps; whether some functions are new."""
+        steps = [self._session.book.steps[id] for id in ids]
+        new = [self.follow(step) for step in steps if step.plain]
         return any(new)
 
     def drop(self, definer: Step) -> None:
@@ -85,10 +86,10 @@ class Functions:
 
     # --- reads ---------------------------------------------------------------------------------
 
-    def _bring(self, steps: Sequence[Step]) -> Mapping[str, BaseException]:
+    def _bring(self, steps: Sequence[Step], force: bool) -> Mapping[str, BaseException]:
         session = self._session
         try:
-            action = session.perform(session.run_steps(steps))
+            action = session.perform(session.run_steps(steps, force=force))
         except KeyboardInterrupt as stop:
             return dict.fromkeys((step.id for step in steps), stop)
         if not action.errors:

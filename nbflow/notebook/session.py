@@ -293,8 +293,7 @@ class Session:
         finally:
             self._executor.own = None
         self._count_saved(action)
-        for step in [self.book.steps[id] for id in action.executed if self.book.steps[id].plain]:
-            self.functions.follow(step)
+        self.functions.follow_all(action.executed)
         if action.executed or action.reused:
             self._snapshot(started, at_once=own is None)
             self._number += 1
@@ -387,7 +386,7 @@ class Session:
         store = self.around.store
         if self.places.remember(lambda body: bool(store.lists(body.static_key))):
             self.work.remember()
-            while self.functions.follow_all():
+            while self.functions.follow_all(self.book.order):
                 self.work.remember()
 
     def _adopt_strangers(self) -> None:
