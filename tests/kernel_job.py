@@ -35,7 +35,11 @@ def to_hours(minutes):
 
 CELLS = {
     "ext": "%load_ext nbflow",
-    "imports": "import numpy as np\nimport pandas as pd\nfrom pathlib import Path\nfrom scales import to_hours",
+    "imports": """\
+import numpy as np
+import pandas as pd
+from pathlib import Path
+from scales import to_hours""",
     "limits": "LATE = 15\nWIDTH = 6",
     "line": """\
 class Line:
@@ -76,7 +80,8 @@ print(round(model.mean, 6))""",
     "report": """\
 %%task report
 report = {"mean": MEAN, "error": float(np.abs(errors).mean())}
-report |= {"late": int(features.late.sum()), "bands": int(features.band.sum()), "seats": int(features.seats.sum())}
+report |= {"late": int(features.late.sum()), "bands": int(features.band.sum())}
+report["seats"] = int(features.seats.sum())
 Path("report.txt").write_text(str(report))
 print(report)""",
     "look": "shown = dict(report)",
@@ -135,10 +140,9 @@ def plain_run(cells: dict[str, str], folder: Path, scratch: Path) -> Fresh:
     sys.path.insert(0, str(scratch))
     try:
         for id, text in cells.items():
-            with contextlib.redirect_stdout(io.StringIO()) as printed:
-                # What a failed cell was to bind is not there for those below; the rest goes on.
-                with contextlib.suppress(Exception):
-                    await_if_asked(eval(code_of(text), names))
+            # What a failed cell was to bind is not there for those below; the rest goes on.
+            with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(Exception):
+                await_if_asked(eval(code_of(text), names))
             fresh.prints[id] = printed.getvalue()
     finally:
         os.chdir(here)
@@ -205,7 +209,7 @@ class Job:
             self.screens[id] = self.shown.stdout
             if self.shown.error:
                 break
-        return self._ran()
+        return self.ran()
 
     def run_all(self) -> list[str]:
         """Run all cells in order; return those whose code ran."""
@@ -214,7 +218,7 @@ class Job:
     def flow(self, command: str = "run") -> list[str]:
         """Run a `%flow` command; return the cells whose code ran."""
         self.shown = self.kernel.execute(f"%flow {command}")
-        return self._ran()
+        return self.ran()
 
     def edit(self, id: str, old: str, new: str) -> str:
         """The text of a cell with a part replaced; it must be there."""
@@ -228,7 +232,8 @@ class Job:
         self.sources.pop(id, None)
         self.kernel.save()
 
-    def _ran(self) -> list[str]:
+    def ran(self) -> list[str]:
+        """The cells whose code ran since this was last asked."""
         ran = json.loads(self.kernel.probe(f"taken({json.dumps(self.kernel.sent)!r})"))
         assert ran is not None
         return [id for id in ran if id not in ("", "ext")]

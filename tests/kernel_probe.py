@@ -1,4 +1,4 @@
-"""What the tests look at inside a kernel, out of nbflow's sight: which cells' code really ran, what names hold.
+"""What tests look at inside a kernel, out of nbflow's sight: which code really ran, what names hold.
 
 Its source is executed in the kernel as a module without a file, so that neither the notebook's names nor
 its local modules know of it. Executions are counted by Python itself, which announces every code object
@@ -107,7 +107,49 @@ def load_over(folder: str) -> str:
     return nbflow.__file__
 
 
+def shell() -> str:
+    """What an extension could leave behind in the shell and in the process, as JSON."""
+    import signal
+    import threading
+
+    from IPython.core.getipython import get_ipython
+
+    shell: Any = get_ipython()
+    manager, completer = shell.magics_manager, shell.Completer
+    found = {
+        "magics": [sorted(group) for group in manager.magics.values()],
+        "registry": sorted(manager.registry),
+        "events": {event: len(callbacks) for event, callbacks in shell.events.callbacks.items()},
+        "transformers": list(map(len, (shell.input_transformers_cleanup, shell.input_transformers_post))),
+        "syntax": len(shell.ast_transformers),
+        "completers": len(completer.custom_matchers),
+        "names": sorted(name for name in shell.user_ns if not name.startswith("_")),
+        "hidden": sorted(name for name in shell.user_ns_hidden if not name.startswith("_i")),
+        "interrupt": repr(signal.getsignal(signal.SIGINT)),
+        "streams": [type(stream).__name__ for stream in (sys.stdout, sys.stderr, sys.displayhook)],
+        "publisher": sorted(vars(shell.display_pub)),
+        "finders": [len(sys.meta_path), len(sys.path_hooks), *sys.path],
+        "threads": threading.active_count(),
+        "files": _open_files(),
+    }
+    return json.dumps(found)
+
+
+def _open_files() -> list[str]:
+    import os
+
+    found: list[str] = []
+    for each in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
+        try:
+            found.append(os.readlink(f"/proc/self/fd/{each}").partition(":")[0])
+        except OSError:
+            continue
+    # IPython opens its own history when it likes.
+    return sorted(path for path in found if "history.sqlite" not in path)
+
+
 def is_data(value: Any) -> bool:
+    """Whether a value is compared: neither code nor a module."""
     return not (callable(value) or isinstance(value, type(sys)))
 
 

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.process
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """One kernel for all; each test begins anew in it."""
     with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
         yield kernel
 

@@ -1,4 +1,4 @@
-"""The main job in a real kernel: after each edit exactly the bodies run that must, and nothing shown is stale."""
+"""The main job in a real kernel: after each edit those bodies run that must, and no value is stale."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ PLAIN = ["imports", "limits", "line", "helpers", "mean", "look"]
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """One kernel for all; each test begins anew in it."""
     with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
         yield kernel
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from typing import TYPE_CHECKING
@@ -37,6 +36,7 @@ for round in range(200_000):
 
 @pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    """A kernel that is going to be ended."""
     with Kernel(tmp_path) as kernel:
         yield kernel
 
@@ -87,7 +87,7 @@ class TestRestart:
         assert said["clean"] in ("fresh", "as of")
         assert job.kernel.value("len(clean)") == str(len_of(job, "clean"))
 
-    @pytest.mark.parametrize("task", TASKS)
+    @pytest.mark.parametrize("task", ["clean", "report"])
     def test_each_cell_alone_behind_the_plain_ones(self, job: Job, task: str) -> None:
         """Its result is proven up to date."""
         job.kernel.restart()
@@ -119,6 +119,7 @@ class TestStop:
 
     @pytest.fixture
     def job(self, kernel: Kernel, tmp_path: Path) -> Job:
+        """A task that changes its input for a while."""
         folder = tmp_path / "job"
         folder.mkdir()
         cells = {
@@ -157,7 +158,7 @@ class TestStop:
         assert job.verdicts() == {"plain": "fresh", "make": "fresh", "long": "stale"}
         assert "KeyboardInterrupt" in job.why("long")
         assert "Cancelled" in job.kernel.execute("%flow history long").text
-        job._ran()
+        job.ran()
         assert job.run("long", "read") == ["long", "read"]
         assert job.kernel.value("total, work.tolist()") == "(1.0, [1.0, 0.0, 0.0, 0.0])"
         assert job.stale() == {}
@@ -172,7 +173,7 @@ class TestStop:
         self.stop(job, job.kernel.send(text, "long"))
         job.sources["long"] = text
         (job.folder / "stop").write_text("")
-        job._ran()
+        job.ran()
         assert job.flow() == ["long"]
         assert "KeyboardInterrupt" in job.shown.error
         (job.folder / "go").write_text("")
@@ -185,7 +186,7 @@ class TestStop:
 class TestKill:
     """kill -9 loses the open run and nothing else."""
 
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", range(2))
     def test_at_a_random_moment(self, kernel: Kernel, tmp_path: Path, seed: int) -> None:
         """The next kernel reuses each finished result, shows the open run as Crashed, raises nothing."""
         lucky = random.Random(seed)
@@ -227,33 +228,30 @@ class TestKill:
             job.kernel.collect(job.kernel.send(job.kernel.cells[task], task), kill)
         job.kernel.restart()
 
-    @pytest.mark.parametrize("seed", range(4))
+    @pytest.mark.parametrize("seed", range(3))
     def test_while_results_are_written(self, kernel: Kernel, tmp_path: Path, seed: int) -> None:
         """Whatever the moment, the next kernel goes on; what it shows is what plain Python gives."""
         lucky = random.Random(seed)
         folder = tmp_path / "job"
         folder.mkdir()
         job = Job(kernel, folder)
-        requests = [kernel.send(kernel.cells[id], id) for id in CELLS]
-        last = requests[lucky.randrange(4, len(requests))]
+        requests = {id: kernel.send(kernel.cells[id], id) for id in CELLS}
+        last = lucky.choice(list(CELLS)[4:])
         moment = lucky.choice(["execute_input", "stream", "display_data", "status"])
-        heard = 0
-        while heard < 1:
-            message = kernel.client.get_iopub_msg(timeout=60)
-            mine = message["parent_header"].get("msg_id") == last
-            heard += mine and (
-                message["msg_type"] == moment or message["content"].get("execution_state") == "idle"
-            )
+        self.wait_for(kernel, requests[last], moment)
         kernel.manager.signal_kernel(9)
         kernel.restart()
         ran = job.run_all()
         assert not job.shown.error
-        done = [
-            id
-            for id, request in zip(CELLS, requests, strict=True)
-            if requests.index(request) < requests.index(last)
-        ]
-        assert [id for id in ran if id in TASKS and id in done[:-1]] == []
+        finished = list(CELLS)[: list(CELLS).index(last)]
+        assert [id for id in ran if id in TASKS and id in finished] == []
         assert job.stale() == {}
         assert job.run_all() == PLAIN
-        json.dumps(ran)
+
+    def wait_for(self, kernel: Kernel, request: str, moment: str) -> None:
+        """Wait for a kind of message that a cell sends, at the latest for its end."""
+        while True:
+            message = kernel.client.get_iopub_msg(timeout=60)
+            ends = message["content"].get("execution_state") == "idle"
+            if message["parent_header"].get("msg_id") == request and (message["msg_type"] == moment or ends):
+                return

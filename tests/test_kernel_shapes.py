@@ -1,7 +1,7 @@
-"""Five notebooks with the shapes that trouble incremental notebooks most, edited cell by cell in a real kernel.
+"""Five notebooks with the shapes that trouble incremental notebooks most, edited in a real kernel.
 
-Each cell holds an `EDIT`, which stands for a number that an edit raises, so that what the cell makes is another value. A task
-that would *wait* asks the user for a hand: that has to be rare.
+Each cell holds an `EDIT`, which stands for a number that an edit raises, so that what the cell makes is
+another value. A task that would *wait* asks the user for a hand: that has to be rare.
 """
 
 from __future__ import annotations
@@ -30,22 +30,24 @@ def alternating() -> dict[str, str]:
     for place in range(6):
         cells[f"plain{place}"] = (
             f"part{place} = make{place}[make{place}.a > 1].copy()\n"
-            f"part{place}['n{place}'] = part{place}.a * 2 + EDIT\nprint(len(part{place}))\npart{place}.head(2)"
+            f"part{place}['n{place}'] = part{place}.a * 2 + EDIT\n"
+            f"print(len(part{place}))\npart{place}.head(2)"
         )
         cells[f"make{place + 1}"] = (
             f"#@task make{place + 1}\n"
-            f"make{place + 1} = part{place}.assign(a=part{place}.n{place} % 100 + EDIT)\nprint(make{place + 1}.a.sum())"
+            f"make{place + 1} = part{place}.assign(a=part{place}.n{place} % 100 + EDIT)\n"
+            f"print(make{place + 1}.a.sum())"
         )
     return cells
 
 
 def looped() -> dict[str, str]:
-    """Two frames in one list; plain loops change both through the loop's variable; models overwrite one name."""
+    """Two frames in one list; loops change both through the loop's variable; models overwrite one name."""
     cells = {
         "read": f"%%task read\ntrain = {FRAME}\ntest = {FRAME}.tail(4).reset_index(drop=True)",
         "combine": "combine = [train, test]\nLIMIT = 4 + EDIT",
         "loop0": "for each in combine:\n    each['big'] = each.a > LIMIT + EDIT\ntrain.head(1)",
-        "loop1": "for each in combine:\n    each['c'] = each.a * 2 + each.big + EDIT\ntrain[['a', 'c']].head(1)",
+        "loop1": "for each in combine:\n    each['c'] = each.a * 2 + each.big + EDIT\ntrain.c.head(1)",
         "loop2": "%%task loop2\nfor each in combine:\n    each['d'] = each.c - each.b + EDIT",
         "loop3": "for each in combine:\n    each['e'] = each.d ** 2 + EDIT",
     }
@@ -119,6 +121,7 @@ SHAPES = {shape.__name__: shape for shape in (alternating, looped, scored, one_n
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """One kernel for all; each test begins anew in it."""
     with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
         yield kernel
 
@@ -152,6 +155,7 @@ class Edited:
         return {id: said for id, said in self.job.stale().items() if self.is_task(id)}
 
     def is_task(self, id: str) -> bool:
+        """Whether a cell is a task."""
         return self.templates.get(id, "").startswith(("%%task", "#@task"))
 
 

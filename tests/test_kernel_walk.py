@@ -18,13 +18,36 @@ pytestmark = pytest.mark.process
 
 EDITS = {
     "limits": [("15", "25"), ("WIDTH = 6", "WIDTH = 5"), ("LATE", "%%params\nLATE")],
-    "line": [("0.5", "0.75"), ("self.slope * hours", "self.slope * hours + 1"), ("frame.delay.mean()", "frame.hour.mean()")],
-    "helpers": [("hour // WIDTH", "hour // WIDTH + 1"), ("notna()", "notna() & (frame.hour > 7)"), ("found", "kept")],
-    "load": [('print(len(load), "flights")', "print(load.shape)"), ("flights.csv\")", "flights.csv\").head(40)")],
+    "line": [
+        ("0.5", "0.75"),
+        ("self.slope * hours", "self.slope * hours + 1"),
+        ("frame.delay.mean()", "frame.hour.mean()"),
+    ],
+    "helpers": [
+        ("hour // WIDTH", "hour // WIDTH + 1"),
+        ("notna()", "notna() & (frame.hour > 7)"),
+        ("found", "kept"),
+    ],
+    "load": [
+        ('print(len(load), "flights")', "print(load.shape)"),
+        ('flights.csv")', 'flights.csv").head(40)'),
+    ],
     "clean": [("> LATE", ">= LATE"), ("usable(load)", "load.dropna()"), ("usable", "unusable")],
-    "mean": [("mean()", "median()"), ("clean.delay", "clean.delay.dropna()"), ("clean.delay", "features.delay")],
-    "features": [("(band)", "(band) + 1"), ("clean.minutes", "clean.minutes * 2"), ("hours=to_hours", "hours=2 * to_hours")],
-    "model": [("each in model", "each in 1 + model"), ("features.delay", "features.minutes"), ("line.fit", "Line(0.25).fit")],
+    "mean": [
+        ("mean()", "median()"),
+        ("clean.delay", "clean.delay.dropna()"),
+        ("clean.delay", "features.delay"),
+    ],
+    "features": [
+        ("(band)", "(band) + 1"),
+        ("clean.minutes", "clean.minutes * 2"),
+        ("hours=to_hours", "hours=2 * to_hours"),
+    ],
+    "model": [
+        ("each in model", "each in 1 + model"),
+        ("features.delay", "features.minutes"),
+        ("line.fit", "Line(0.25).fit"),
+    ],
     "report": [("MEAN", "2 * MEAN"), ("features.late", "clean.late"), ("report.txt", "other.txt")],
     "look": [("dict(report)", "sorted(report)"), ("dict(report)", "report"), ("shown", "clean")],
 }
@@ -50,6 +73,7 @@ EXTRAS = [
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """One kernel for all; each test begins anew in it."""
     with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
         yield kernel
 
@@ -86,6 +110,7 @@ class Walk:
             raise AssertionError("\n".join([*self.log, str(error)])) from None
 
     def edit(self, one: int, two: int, three: int) -> str:
+        """Another text for a cell of the job, and run it."""
         ids = [id for id in EDITS if id in self.job.kernel.cells]
         id = ids[one % len(ids)]
         old, new = EDITS[id][two % len(EDITS[id])]
@@ -94,16 +119,20 @@ class Walk:
         return f"{id} {text!r} {self.job.run(**{id: text})} {self.job.shown.error}"
 
     def run(self, one: int, *_: int) -> str:
+        """Run a cell as it stands."""
         ids = list(self.job.kernel.cells)
         return f"{ids[one % len(ids)]} {self.job.run(ids[one % len(ids)])} {self.job.shown.error}"
 
     def flow(self, *_: int) -> str:
+        """Bring all up to date."""
         return str(self.job.flow())
 
     def all(self, *_: int) -> str:
+        """Run all cells."""
         return f"{self.job.run_all()} {self.job.shown.error}"
 
     def insert(self, one: int, two: int, _: int) -> str:
+        """A new cell somewhere, and run it."""
         text, id = EXTRAS[one % len(EXTRAS)], f"extra{self._extras}"
         self._extras += 1
         below = list(self.job.kernel.cells)[6:]
@@ -112,6 +141,7 @@ class Walk:
         return f"before {before} {text!r} {self.job.run(id)} {self.job.shown.error}"
 
     def delete(self, one: int, *_: int) -> str:
+        """Delete a cell that was inserted."""
         extras = [id for id in self.job.kernel.cells if id.startswith("extra")]
         if not extras:
             return "nothing"
@@ -119,6 +149,7 @@ class Walk:
         return extras[one % len(extras)]
 
     def move(self, one: int, *_: int) -> str:
+        """Let two neighbours change places."""
         ids = list(self.job.kernel.cells)
         place = 5 + one % (len(ids) - 6)
         ids[place], ids[place + 1] = ids[place + 1], ids[place]
@@ -127,6 +158,7 @@ class Walk:
         return str(ids)
 
     def touch(self, one: int, two: int, _: int) -> str:
+        """Change a file."""
         number = 1 + two % 3
         if one % 4 == 0:
             make_data(self.job.folder, seed=number)
