@@ -11,19 +11,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-WORDS = ("ran", "reused", "failed")
+WORDS = ("ran", "reused", "failed", "stopped")
+COMMAND = (sys.executable, "-m", "nbflow.cli", "run")
 
 
 def nbflow_run(notebook: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a notebook headless in a process of its own, with a state folder of its own."""
-    environment = {
+    environment = environment_of(notebook)
+    return subprocess.run(
+        [*COMMAND, str(notebook), *arguments], env=environment, capture_output=True, text=True, timeout=600
+    )
+
+
+def environment_of(notebook: Path) -> dict[str, str]:
+    """Whatever is kept beside the store is kept beside the notebook."""
+    return {
         **os.environ,
         "IPYTHONDIR": str(notebook.parent / "ipython"),
         "NBFLOW_STATE": str(notebook.parent / "state"),
         "OMP_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-m", "nbflow.cli", "run", str(notebook), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
 
 
 def parts_of(said: str) -> list[dict[str, str]]:

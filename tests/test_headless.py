@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from nbflow.cli import main
 from nbflow.notebook.headless import lines_that_act
-from tests.headless import line_of, nbflow_run, notebook_of, parts_of, shown_in
+from tests.headless import COMMAND, environment_of, line_of, nbflow_run, notebook_of, parts_of, shown_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,6 +136,27 @@ class TestRuns:
         assert done.returncode == 1
         assert "failed: NameError: name 'no_such_name' is not defined" in done.stdout
         assert parts_of(nbflow_run(notebook).stdout) == [{"raw": "reused"}]
+
+    def test_stopping(self, notebook: Path) -> None:
+        """Ctrl-C ends the body that runs; exit code 130; what had finished is kept."""
+        os.mkfifo(notebook.parent / "running")
+        slow = "#@task slow\nimport time\nopen('running', 'w').close()\ntime.sleep(600)"
+        notebook_of(notebook, RAW, slow, "print('later')")
+        with subprocess.Popen(
+            [*COMMAND, str(notebook)], env=environment_of(notebook), stdout=subprocess.PIPE, text=True
+        ) as run:
+            open(notebook.parent / "running").close()
+            run.send_signal(signal.SIGINT)
+            said = run.communicate()[0]
+        assert run.returncode == 130
+        assert parts_of(said) == [{"raw": "ran", "slow": "stopped"}]
+        assert "stopped; finished results are kept" in said
+
+    def test_a_kernel_that_dies(self, notebook: Path) -> None:
+        """Exit code 1, and one line."""
+        done = nbflow_run(notebook_of(notebook, RAW, "import os\nos._exit(3)"))
+        assert done.returncode == 1
+        assert "failed: the kernel died" in done.stdout
 
     def test_a_task_that_fails_in_a_flow_run(self, notebook: Path) -> None:
         """No cell fails, and still the exit code is 1."""

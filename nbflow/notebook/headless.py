@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import os
 import re
+import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 _LOAD: Final = "%load_ext nbflow"
 _RAN: Final = "Completed"
 _REUSED: Final = "Cached"
+_STOPPED: Final = "Cancelled"
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 COMPLETED: Final = 0
 FAILED: Final = 1
@@ -81,20 +85,31 @@ def run_notebook(asked: Headless, say: Callable[[str], object] = _print) -> int:
     say(f"{asked.notebook.name}{_told(asked.parameters)}")
     try:
         client.execute(env=_environment(asked))
-    except KeyboardInterrupt:
-        teller.note("stopped; finished results are kept")
-        return STOPPED
-    except client_module.exceptions.CellExecutionError as error:
-        teller.note(f"failed: {error.ename}: {error.evalue}\n{_last_lines(error.traceback)}")
-        return FAILED
-    except client_module.exceptions.DeadKernelError:
-        teller.note("failed: the kernel died; finished results are kept")
-        return FAILED
+    except (KeyboardInterrupt, *_ends(client_module)) as error:
+        return _told_end(error, teller, is_stopped=client.on_cell_start.asked)
     finally:
         _write(notebook, asked.output)
         teller.tell()
         say(teller.summary())
     return FAILED if teller.failed else COMPLETED
+
+
+def _ends(module: Any) -> tuple[type[BaseException], ...]:
+    return (module.exceptions.CellExecutionError, module.exceptions.DeadKernelError)
+
+
+def _told_end(error: BaseException, teller: Teller, *, is_stopped: bool) -> int:
+    """Say why the notebook did not come to its end; return the exit code."""
+    name = str(getattr(error, "ename", ""))
+    if is_stopped or isinstance(error, KeyboardInterrupt):
+        teller.note("stopped; finished results are kept")
+        return STOPPED
+    if not name:
+        teller.note("failed: the kernel died; finished results are kept")
+    else:
+        told = f"{name}: {getattr(error, 'evalue', '')}"
+        teller.note(f"failed: {told}\n{_last_lines(str(getattr(error, 'traceback', '')))}")
+    return FAILED
 
 
 def _client(module: Any, notebook: Any, asked: Headless, teller: Teller) -> Any:
@@ -113,6 +128,7 @@ def _client(module: Any, notebook: Any, asked: Headless, teller: Teller) -> Any:
         resources={"metadata": {"path": str(asked.notebook.resolve().parent)}},
         on_cell_executed=teller.tell,
     )
+    client.on_cell_start = Stop(client)
     if "transport_encryption" in kernels.class_trait_names():
         client.config.KernelManager.transport_encryption = "auto"
     return client
@@ -196,6 +212,35 @@ def _last_lines(traceback: str, most: int = 12) -> str:
     return "\n".join(_COLOURS.sub("", traceback).splitlines()[-most:])
 
 
+class Stop:
+    """Ctrl-C: the first interrupts the body that runs, as Stop does; the second ends the kernel.
+
+    Args:
+        client: What drives the kernel; it would end the kernel at once and lose track of that.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._sent: list[asyncio.Future[Any]] = []
+
+    @property
+    def asked(self) -> bool:
+        """Whether the user wants to stop."""
+        return bool(self._sent)
+
+    def __call__(self, **_: object) -> None:
+        """Listen from the first cell on; start no further one once the user wants to stop."""
+        if self.asked:
+            raise KeyboardInterrupt
+        with suppress(NotImplementedError, RuntimeError):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._stop)
+
+    def _stop(self) -> None:
+        manager = self._client.km
+        work = manager.shutdown_kernel(now=True) if self.asked else manager.interrupt_kernel()
+        self._sent.append(asyncio.ensure_future(work))
+
+
 class Teller:
     """Says what became of each task, as the history has it.
 
@@ -256,7 +301,8 @@ class Teller:
         if last is not None and last.name == _RAN:
             causes = tuple(cause for cause in run.causes if cause.category != "never ran")
             return ActionLine(run.name, "ran", causes, seconds, "" if causes else "first run", is_plain)
-        return ActionLine(run.name, "failed", note=last.message if last else "", is_plain=is_plain)
+        ended = "stopped" if last is not None and last.name == _STOPPED else "failed"
+        return ActionLine(run.name, ended, note=last.message if last else "", is_plain=is_plain)
 
     def _reuse_words(self, trace: Trace) -> str:
         made = self._store.history.run(trace.run) if trace.run else None

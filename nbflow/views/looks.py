@@ -120,6 +120,7 @@ DEEDS: Final[Mapping[str, Look]] = {
     "ran": Look("ran", _BLUE, _PLAY),
     "reused": Look("reused", _TEAL, _BACK, "slant"),
     "failed": STATES["Failed"],
+    "stopped": STATES["Cancelled"],
     "waits": VERDICTS[Verdict.WAITS],
     "not run": NOT_RUN,
 }
