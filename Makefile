@@ -14,7 +14,7 @@ demo test bench: export OMP_NUM_THREADS = 1
 
 demo: $(VENV)/ready-demo
 	@rm -rf build/demo && mkdir -p build/demo && cp $(NOTEBOOK) build/demo
-	@echo; echo "1. The first time, everything runs"
+	@echo; echo "1. The first time, everything runs. (The tutorial itself sets LATE to 30 and back: its tasks come three times.)"
 	$(BIN)/nbflow run build/demo/flights.ipynb
 	@echo; echo "2. Again, in a new kernel: nothing has changed, so nothing runs"
 	$(BIN)/nbflow run build/demo/flights.ipynb

@@ -99,6 +99,16 @@ class TestRuns:
         assert shown_in(target)["c2"] == "7 3"
         assert notebook.read_text() == before
 
+    def test_resetting_goes_back_to_what_was_given(self, notebook: Path) -> None:
+        """What `%flow params` sets counts at once; taken back, the value given from outside counts."""
+        shows = "print(LATE)"
+        notebook_of(notebook, PARAMETERS, "%flow params LATE=99", shows, "%flow params --reset", shows)
+        target = notebook.parent / "out.ipynb"
+        assert nbflow_run(notebook, "-p", "LATE=2", "--output", str(target)).returncode == 0
+        shown = shown_in(target)
+        assert (shown["c2"], shown["c4"]) == ("99", "2")
+        assert "LATE = 2 given from outside" in target.read_text()
+
     def test_force_runs_every_task(self, notebook: Path) -> None:
         """Even where an earlier result fits, and says so."""
         assert nbflow_run(notebook).returncode == 0
