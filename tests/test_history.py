@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from nbflow.store.history import SqliteHistory
 from nbflow.store.owners import is_gone, this_owner
 from nbflow.store.protocol import RunRecord
 from nbflow.store.signing import Signer
+from nbflow.store.soon import Soon
 from nbflow.types import Snapshot
 
 if TYPE_CHECKING:
@@ -80,6 +82,16 @@ class TestBatches:
         history = notebook.history()
         history.append(step("r", "Running"))
         history.flush()
+        assert len(notebook.rows("SELECT * FROM paths")) == 1
+
+    def test_soon_is_without_anybody_waiting(self, notebook: Notebook) -> None:
+        """While a first body runs of which nobody knows how long it takes."""
+        history = notebook.history()
+        written = threading.Event()
+        history._soon = Soon(lambda: (history.flush(), written.set()), delay=0.0)
+        history.append(step("r", "Running"))
+        history.flush_soon()
+        assert written.wait(10.0)
         assert len(notebook.rows("SELECT * FROM paths")) == 1
 
     def test_enough_that_has_ended_is_written(self, notebook: Notebook) -> None:

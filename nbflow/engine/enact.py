@@ -82,8 +82,7 @@ class StepRuns:
         calls = driving(run_task(spec), PlainHandler(sleep=self._sleep), self.journal)
         try:
             call = next(calls)
-            if _may_take_long(step):
-                self.history.flush()
+            self._make_known(step, origin)
             while True:
                 try:
                     observation = yield from attempt(call)
@@ -98,6 +97,19 @@ class StepRuns:
                 call = calls.send(outcome)
         except StopIteration as end:
             return Finished(run, end.value, observation)
+
+    def _make_known(self, step: Step, origin: Origin) -> None:
+        """A run that takes long is known to others meanwhile, and known to have died with its kernel.
+
+        How long a first one takes nobody knows; of the many that a flow may have, the quick ones are
+        written together.
+        """
+        if step.plain or (step.trace is not None and step.trace.seconds <= _SLOW_SECONDS):
+            return
+        if step.trace is None and origin is not Origin.CELL:
+            self.history.flush_soon()
+        else:
+            self.history.flush()
 
     def reuse(self, step: Step, trace: Trace, origin: Origin) -> Finished:
         """Record that a step got an earlier result without executing."""
@@ -125,11 +137,6 @@ class StepRuns:
         )
         self.history.begin(record)
         return run
-
-
-def _may_take_long(step: Step) -> bool:
-    """Whether the run shall be known to others while it runs, and known to have died with its kernel."""
-    return not step.plain and (step.trace is None or step.trace.seconds > _SLOW_SECONDS)
 
 
 class _Reuse(PlainHandler):

@@ -22,6 +22,7 @@ from nbflow.store.index import is_damage
 from nbflow.store.memory import MemoryHistory
 from nbflow.store.owners import is_gone
 from nbflow.store.signing import Signer, UnverifiedError
+from nbflow.store.soon import Soon
 from nbflow.types import Snapshot
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ _UNFINISHED: Final = (
 )
 
 _MOST_WAITING: Final = 100_000
+SOON: Final = 0.05
+"""Seconds within which `flush_soon` writes."""
 _SNAPSHOT: Final = msgspec.msgpack.Decoder(Snapshot)
 
 
@@ -94,6 +97,7 @@ class SqliteHistory:
         self._clock = clock
         self._lock = threading.RLock()
         self._batch = Batch()
+        self._soon = Soon(self.flush, SOON)
         self._spare: MemoryHistory | None = None
         self._pid = os.getpid()
         self._database: sqlite3.Connection | None = None
@@ -184,6 +188,12 @@ class SqliteHistory:
             with self._lock, self._guarded():
                 self._write(self._connect())
 
+    def flush_soon(self) -> None:
+        """Make it durable in a moment, from another thread, unless that happens before."""
+        if self._pid != os.getpid():
+            self._notice_fork()
+        self._soon.ask()
+
     def trust(self) -> None:
         """Sign every snapshot that is not damaged, whoever signed it."""
         self.flush()
@@ -197,6 +207,8 @@ class SqliteHistory:
 
     def close(self) -> None:
         """Flush and close the database."""
+        if self._pid == os.getpid():
+            self._soon.close()
         self.flush()
         with self._lock:
             if self._database is not None and self._pid == os.getpid():
@@ -255,6 +267,7 @@ class SqliteHistory:
             self._inherited.append(self._database)
             self._pid, self._database = os.getpid(), None
             self._batch = Batch()
+            self._soon = Soon(self.flush, SOON)
 
     def _connect(self) -> sqlite3.Connection:
         self._notice_fork()

@@ -127,6 +127,9 @@ class MemoryHistory:
     def flush(self) -> None:
         """Do nothing: nothing here is durable."""
 
+    def flush_soon(self) -> None:
+        """Do nothing: nothing here is durable."""
+
     def close(self) -> None:
         """Do nothing."""
 

@@ -159,6 +159,10 @@ class History(Protocol):
         """Make everything added so far durable; costs nothing if nothing was."""
         ...
 
+    def flush_soon(self) -> None:
+        """Make it durable in a moment, unless that happens before; costs next to nothing."""
+        ...
+
     def close(self) -> None:
         """Flush and let go of files."""
         ...
