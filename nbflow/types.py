@@ -76,6 +76,7 @@ class Reach(NamedTuple):
         changes_arguments: Whether it may change its arguments (a method: its object) in place.
         parts: For a local module, attribute name to digest; for a task function, what `TASK_VALUE`,
             `TASK_CODE` and `TASK_WIRED` say.
+        paths: Strings in the code that may be meant as paths: native readers open files unseen.
     """
 
     reads: frozenset[str] = NO_NAMES
@@ -83,6 +84,7 @@ class Reach(NamedTuple):
     mutates: frozenset[str] = NO_NAMES
     changes_arguments: bool = False
     parts: Mapping[str, str] = NO_CODE
+    paths: frozenset[str] = NO_NAMES
 
 
 NO_REACH: Final = Reach()

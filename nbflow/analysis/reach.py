@@ -20,7 +20,7 @@ from enum import Enum
 from functools import cache, cached_property
 from pathlib import Path
 from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from nbflow.analysis.packages import owners_of_modules
 
@@ -67,6 +67,7 @@ class CodeShape:
         imports: The import statements in it.
         rebinds: Variables of enclosing functions that it binds anew.
         shows_text: Whether it may look at docstrings, annotations or signatures.
+        texts: The strings among its constants.
     """
 
     content: tuple[object, ...]
@@ -76,6 +77,7 @@ class CodeShape:
     imports: frozenset[Import] = frozenset()
     rebinds: frozenset[str] = frozenset()
     shows_text: bool = False
+    texts: frozenset[str] = frozenset()
 
 
 def _words(text: str) -> frozenset[str]:
@@ -137,7 +139,13 @@ class _Reader:
             self._joined("imports", self._imports()),
             rebinds | (self._joined("rebinds", ()) & free),
             not _TEXT_NAMES.isdisjoint(code.co_names) or any(inner.shows_text for inner in self.nested),
+            self._joined("texts", self._texts()),
         )
+
+    def _texts(self) -> Iterator[str]:
+        for constant in (step.argval for step in self.steps if step.opcode in _CONSTANT):
+            parts = cast("tuple[object, ...]", constant) if isinstance(constant, tuple) else (constant,)
+            yield from (part for part in parts if isinstance(part, str))
 
     def _joined(self, what: str, own: Iterable[Any]) -> frozenset[Any]:
         return frozenset(own).union(*(getattr(inner, what) for inner in self.nested))

@@ -122,6 +122,7 @@ class Reached:
         complete: Whether the analysis of it and of what it calls saw everything.
         reseeds: Whether it may set a random state, so that comparing states proves nothing.
         effects: What it, or code that it may call, visibly does outside.
+        paths: Strings in it, and in code that it may call, that may be meant as paths.
     """
 
     inputs: tuple[str, ...]
@@ -131,6 +132,7 @@ class Reached:
     complete: bool = True
     reseeds: bool = False
     effects: frozenset[str] = frozenset()
+    paths: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +224,9 @@ class Observer:
             self._workspace.empty_cache(key)
         # Operators over numbers, texts and the like run nobody's code: nothing outside can be touched.
         only_computes = body.only_computes and is_plain(before.values())
-        seen = yield from (self._timed(execution) if only_computes else self._watched(execution, before))
+        seen = yield from (
+            self._timed(execution) if only_computes else self._watched(execution, before, reached.paths)
+        )
         bound = self._workspace.unhide({key: before[key] for key in hidden})
         seen.data = self._loaded(body) if body.analysis.imports else {}
         uncertain = (reached.uncertain & before.keys()) - hidden
@@ -266,7 +270,7 @@ class Observer:
         return _Watched(outcome, self._no_watch, started, self._clock() - started, {}, "")
 
     def _watched(
-        self, execution: Execution, before: Mapping[str, object]
+        self, execution: Execution, before: Mapping[str, object], paths: frozenset[str]
     ) -> Generator[Execution, Outcome, _Watched]:
         self._states = {key: self._workspace.states.of(key) for key in loaded_generators()}
         loaded = (value for value in before.values() if not is_placeholder(value))
@@ -278,7 +282,7 @@ class Observer:
                 asked.setdefault(key, context_digest(value))
 
         folder = FolderKind().now("")
-        with self._files.watch(execution.body.analysis.paths, inputs) as watch, watched_by(note):
+        with self._files.watch(paths, inputs) as watch, watched_by(note):
             started = self._clock()
             outcome = yield execution
             seconds = self._clock() - started

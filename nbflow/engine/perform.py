@@ -290,11 +290,17 @@ class Performer:
             complete=complete,
             reseeds=any(ran.reseeds for ran in bodies),
             effects=self._effects(body, called),
+            paths=self._paths(body, slots),
         )
 
     def _bodies_of(self, writers: Iterable[str]) -> list[Body]:
         bodies = (self._book.steps[writer].ran for writer in writers)
         return [ran for ran in bodies if ran is not None]
+
+    def _paths(self, body: Body, slots: Iterable[Slot]) -> frozenset[str]:
+        """Strings that may be meant as paths, in the body and in code that it may call."""
+        reaches = (self.live_reach(slot) for slot in slots if slot.kind == NAME)
+        return body.analysis.paths.union(*(reach.paths for reach in reaches if reach is not None))
 
     def _effects(self, body: Body, called: Iterable[Definition]) -> frozenset[str]:
         """What the body, or code that it may call, visibly does outside."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 from nbflow.analysis import reach
 from nbflow.analysis.reach import CodeShape, Home, Import
+from nbflow.store.paths import given_paths, looks_like_path
 from nbflow.store.walks import Encoder, NoDigest, Walk, builtin, marshalled, text
 
 _MISSING: Final = object()
@@ -134,6 +135,7 @@ def _function_content(walk: Walk, function: FunctionType) -> bytes:
         # Attributes that it may get later, from its own body or from elsewhere, are memory.
         walk.memory.add(id(function))
     shape = reach.shape_of(function.__code__)
+    walk.paths.update(filter(looks_like_path, given_paths(_held_by(function))))
     parts = [_code(walk, function.__code__), text(function.__name__)]
     parts += (_part(walk, value, name) for name, value in _defaults(function))
     parts += (_cell(walk, cell, name, shape, is_member) for name, cell in _cells(function))
@@ -148,6 +150,12 @@ def _wrapped_by(function: FunctionType) -> Iterator[object]:
     for cell in function.__closure__ or ():
         if cell != _EMPTY and isinstance(cell.cell_contents, FunctionType):
             yield cell.cell_contents
+
+
+def _held_by(function: FunctionType) -> Iterator[object]:
+    """What a function has at hand besides its constants: defaults, and variables of enclosing functions."""
+    yield from (value for _, value in _defaults(function))
+    yield from (cell.cell_contents for cell in function.__closure__ or () if cell != _EMPTY)
 
 
 def _defaults(function: FunctionType) -> Iterator[tuple[str, object]]:
@@ -233,6 +241,7 @@ def _note(walk: Walk, value: Any) -> None:
 
 def _globals(walk: Walk, function: FunctionType, shape: CodeShape) -> Iterator[bytes]:
     scope = function.__globals__
+    walk.paths.update(filter(looks_like_path, shape.texts))
     if scope is walk.namespace:
         walk.reads |= reach.reads_of(shape, scope)
         walk.writes |= shape.stores
@@ -242,6 +251,7 @@ def _globals(walk: Walk, function: FunctionType, shape: CodeShape) -> Iterator[b
         if name in scope or not hasattr(builtins, name):
             label, value = _follow(name, attributes, scope.get(name, _MISSING))
             reached[label] = value
+    walk.paths.update(value for value in reached.values() if type(value) is str and looks_like_path(value))
     for label, value in reached.items():
         yield _reached(walk, label, value, shows_text=shape.shows_text)
 

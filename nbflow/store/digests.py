@@ -175,7 +175,8 @@ def _fingerprint(value: object, namespace: Mapping[str, object] | None) -> Finge
 def _reach(walk: Walk, parts: Mapping[str, str]) -> Reach:
     # Whoever reads the value of a task function gets a copy: nobody changes it.
     variables = frozenset(name for name in walk.reads if not name.endswith(TASK_VALUE))
-    return Reach(walk.reads, walk.writes, variables, changes_arguments=True, parts=parts)
+    paths = frozenset(walk.paths)
+    return Reach(walk.reads, walk.writes, variables, changes_arguments=True, parts=parts, paths=paths)
 
 
 def _walked_again(value: object, namespace: Mapping[str, object] | None) -> Walk:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from nbflow.analysis.reach import Home, place_of
 from nbflow.store.codes import kind_token, named, refer
+from nbflow.store.paths import given_paths, looks_like_path
 from nbflow.store.walks import NAMED, Encoder, NoDigest, Walk, builtin, encodes, full_names, text
 
 if TYPE_CHECKING:
@@ -197,12 +198,21 @@ def _global(walk: Walk, value: object, name: str) -> bytes:
     return walk.group(b"g", kind_token(walk, type(value)), named(str(module), name))
 
 
+def _texts_held(value: object, state: Any) -> Iterator[str]:
+    """What methods, or the function that an object calls, may hand to a native reader of files."""
+    if isinstance(value, functools.partial):
+        yield from given_paths((value.args, value.keywords))
+    elif type(state) is dict:
+        yield from (held for held in cast("dict[str, object]", state).values() if type(held) is str)
+
+
 def _rebuilt(walk: Walk, value: object, made: tuple[Any, ...], *, owned: bool) -> bytes:
     kind = type(value)
     plain = _is_plain_object(kind)
     walk.copies |= owned and not plain and kind not in _HONEST
     walk.kept.append(made)
     function, arguments, state, items, pairs, setter = (*made, None, None, None, None)[:6]
+    walk.paths.update(filter(looks_like_path, _texts_held(value, state)))
     if plain and type(state) is tuple:
         # The second part is a new dictionary of the slots: it is no memory of the object.
         slots = walk.mapping(b"d", cast("Any", made)[2][1], dotted=True)

@@ -130,6 +130,7 @@ class Walk:
         "memo",
         "memory",
         "namespace",
+        "paths",
         "pending",
         "reads",
         "tables",
@@ -160,6 +161,7 @@ class Walk:
         self.tables: Regions | None = None
         self.reads: frozenset[str] = frozenset()
         self.writes: frozenset[str] = frozenset()
+        self.paths: set[str] = set()
         self.classes: set[int] = set()
         self.calls = False
         self.copies = False
@@ -287,6 +289,7 @@ class Walk:
         self.calls |= gathering.calls
         self.reads |= gathering.reads
         self.writes |= gathering.writes
+        self.paths |= gathering.paths
         self.kept.append(gathering.kept)
 
     def aside(self, value: object) -> bytes:
