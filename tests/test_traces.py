@@ -242,6 +242,19 @@ class TestGrowth:
         assert [trace.id for trace in found] == [f"t{99 - n}" for n in range(MOST_TRACES)]
         assert traces.find("k") == found
 
+    def test_what_is_known_has_an_end(self, index: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What was let go is read again, what waits to be written is not let go."""
+        for limit in ("_MOST_FOUND", "_MOST_ROWS", "_MOST_VALUES"):
+            monkeypatch.setattr(f"nbflow.store.traces.{limit}", 16)
+        traces = traces_over(index)
+        for number in range(100):
+            traces.wait(Result(f"k{number}", trace_of(f"t{number}"), {}, {f"u{number}": SMALL}))
+            assert len(traces.find(f"k{number}")) == 1
+        assert max(map(len, (traces._found, traces._rows, traces._values))) <= 17
+        for number in range(100):
+            assert len(traces.find(f"k{number}")) == 1
+            assert traces.value(f"u{number}") == SMALL
+
 
 class TestVerification:
     """What is not proven is not used."""

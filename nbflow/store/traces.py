@@ -370,7 +370,7 @@ class Traces:
         for known, most in self._limits:
             if len(known) > most:
                 self.flush()
-                _drop_oldest(known, most // 2)
+                _drop_oldest(known, most - most // 16)
 
     def _forget(self) -> None:
         self._lists.clear()
