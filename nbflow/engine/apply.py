@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from nbflow.engine.generators import GENERATORS, States, current_state, loaded_generators
 from nbflow.engine.labels import NO_MEMORY, Held, Label, Labels, is_local_module, next_copy, private_memory
 from nbflow.engine.placeholder import Placeholder, is_placeholder, text_of
+from nbflow.engine.standing import Standing
 from nbflow.exceptions import CacheError, NotLoadedError
 from nbflow.store.memory import MemoryStore
 
@@ -46,6 +47,8 @@ class Workspace(Labels):
         self._saved: dict[str, tuple[object, Label | None]] = {}
         self.moved: set[str] = set()
         self._spent: set[int] = set()
+        self._taken: set[str] = set()
+        self._then: Standing | None = None
         self._found: dict[int, frozenset[int]] = {}
         self._made: dict[tuple[str, str], tuple[object, frozenset[int]]] = {}
         self.states = States()
@@ -193,6 +196,7 @@ class Workspace(Labels):
         if key not in self.labels and key not in self.names:
             return
         self.leave(key)
+        self._taken.add(key)
         self.names.pop(key, None)
         self.label(key, None)
 
@@ -359,9 +363,21 @@ class Workspace(Labels):
         kept = NO_MEMORY.union(*(held.memory for held in self._held.values()))
         self._found = {token: memory for token, memory in self._found.items() if token in kept}
 
+    def close(self) -> None:
+        """End an action: what stands under the names now is known."""
+        self._then = Standing(self.names)
+
+    def _unlabel_what_others_bound(self) -> None:
+        """Names bound since the last action, by a callback or by code that nobody saw, are no versions."""
+        for key in self._then.changed(self.names) if self._then is not None else ():
+            self.label(key, None)
+        self._then = None
+
     def begin(self) -> None:
         """Start an action: what keys hold from here on can be given back by `settle`."""
         self.states.forget()
+        self._unlabel_what_others_bound()
+        self._taken.clear()
         self._spent.clear()
         self._saved.clear()
         self.lost.clear()  # what could not be built without a class can be once that is there
@@ -389,7 +405,9 @@ class Workspace(Labels):
             self.names[key] = Placeholder(key, _GONE)
 
     def give_back_copied(self) -> None:
-        """End an action that failed: names that hold a mere copy of what they held get that object back."""
+        """End an action that failed: names get back what was only taken away or copied for the body."""
+        taken = {key: self._saved[key] for key in self._taken & self._saved.keys() - self.names.keys()}
+        self._give_back(taken)
         self._give_back_copied()
         self._unite()
 
@@ -429,8 +447,11 @@ class Workspace(Labels):
     def _give_back(self, saved: Mapping[str, tuple[object, Label | None]]) -> None:
         changed: dict[str, Version | None] = {}
         for key, (value, label) in saved.items():
-            if label is None or value is _MISSING:
+            if value is _MISSING:
                 self.unbind(key)
+            elif label is None:
+                self.unbind(key)
+                self.names[key] = value  # nobody knows what it is; taking it away would lose it
             elif self._is_spent(label):
                 changed[key] = label.version
             elif self.labels.get(key) != label or not self._is_live(key, value):

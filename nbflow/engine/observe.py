@@ -20,6 +20,7 @@ from nbflow.engine.generators import loaded_generators
 from nbflow.engine.labels import Label
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.slots import FolderKind, context_digest, is_kept_in_memory, slot_of
+from nbflow.engine.standing import ABSENT, Standing
 from nbflow.exceptions import CacheError
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
 from nbflow.store.handles import is_task
@@ -217,7 +218,7 @@ class Observer:
         if not reached.complete:
             self._workspace.realise(tuple(names))
         before = dict(names) if not reached.complete else {k: names[k] for k in reached.keys if k in names}
-        known = list(names)
+        then = Standing(names)
         hidden = reached.uncertain & before.keys() if hide and reached.complete else frozenset[str]()
         self._workspace.hide(hidden)
         for key in reached.inputs if hide else ():
@@ -234,7 +235,7 @@ class Observer:
         bound |= same & (reached.again or frozenset())
         seen.undecided = same if reached.again is None else frozenset()
         try:
-            return self._observed(seen, body, before, reached, bound, known)
+            return self._observed(seen, body, before, reached, bound, then)
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not become one of the task
             for key in reached.keys & self._workspace.labels.keys():
                 self._workspace.label(key, None)
@@ -251,12 +252,16 @@ class Observer:
         self,
         seen: _Watched,
         body: Body,
-        before: Mapping[str, object],
+        before: dict[str, object],
         reached: Reached,
         bound: set[str],
-        known: list[str],
+        then: Standing,
     ) -> Observation:
-        changed = self._changed(self._rebound(before, reached, known) | bound, before, reached)
+        rebound = {key for key in then.changed(self._workspace.names) if not is_managed(key)}
+        # Code can bind names that no analysis saw.
+        unseen = {key: then.of(key) for key in rebound - before.keys()}
+        before |= {key: value for key, value in unseen.items() if value is not ABSENT}
+        changed = self._changed(rebound | bound, before, reached)
         drew = self._drawn(reseeds=reached.reseeds) if seen.watch is not self._no_watch else set[str]()
         returned = seen.outcome.ended is Ended.RETURNED
         assigned = body.analysis.writes | body.analysis.deletes if returned else frozenset[str]()
@@ -287,17 +292,6 @@ class Observer:
             outcome = yield execution
             seconds = self._clock() - started
         return _Watched(outcome, watch, started, seconds, asked, folder or "gone")
-
-    def _rebound(self, before: Mapping[str, object], reached: Reached, known: list[str]) -> set[str]:
-        """The names that now stand for another object than before, or for none."""
-        names = self._workspace.names
-        keys = reached.keys if reached.complete else before.keys() | names.keys()
-        rebound = {key for key in keys if names.get(key, _MISSING) is not before.get(key, _MISSING)}
-        # Somebody may have bound or deleted names that no analysis saw; new ones stand behind the others.
-        now = list(names)
-        unchanged = now[: len(known)] == known
-        rebound.update(now[len(known) :] if unchanged else names.keys() ^ known)
-        return {key for key in rebound if not is_managed(key)}
 
     def _changed(self, rebound: set[str], before: Mapping[str, object], reached: Reached) -> set[str]:
         workspace = self._workspace

@@ -120,6 +120,7 @@ class Work:
         self._reset(Origin.CELL)
         self._adopt_source(step)
         self._note(step, (yield from self._performer.execute_plain(step, self._origin)))
+        self.workspace.close()
         return self.action
 
     def run_flow(
@@ -438,6 +439,7 @@ class Work:
             # What only was reused can be told again; its history is written with the next batch.
             self.workspace.store.flush()
             self.runs.history.flush()
+        self.workspace.close()
         return self.action
 
     def _settle(self, stand: Mapping[str, Version | None]) -> None:

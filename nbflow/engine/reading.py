@@ -102,8 +102,10 @@ class Reading:
 
     def _put(self, step: Step) -> bool:
         """Let the value that the step gives now stand under its key; False where it is spent."""
-        version = _version_of(step)
-        return version is not None and self._work.workspace.place({version.output.slot.locator: version})
+        version, workspace = _version_of(step), self._work.workspace
+        placed = version is not None and workspace.place({version.output.slot.locator: version})
+        workspace.close()
+        return placed
 
     def _holds(self, step: Step) -> bool:
         """Whether the value that the step gives now stands under its key, and is up to date."""
