@@ -363,6 +363,12 @@ class Workspace(Labels):
         kept = NO_MEMORY.union(*(held.memory for held in self._held.values()))
         self._found = {token: memory for token, memory in self._found.items() if token in kept}
 
+    def disown(self, step: str) -> None:
+        """What a step has made that is no more is nobody's now."""
+        for key, label in tuple(self.labels.items()):
+            if label.version is not None and label.version.step == step:
+                self.label(key, None)
+
     def close(self) -> None:
         """End an action: what stands under the names now is known."""
         self._then = Standing(self.names)

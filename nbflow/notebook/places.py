@@ -23,6 +23,12 @@ KERNEL: Final = "kernel"
 """The step that stands for whatever the namespace held before nbflow watched."""
 
 _NO_OPTIONS: Final = TaskOptions()
+
+
+def _nobody_cares(step: str) -> None:
+    """Nothing holds what the step has made."""
+
+
 _NO_MAKERS: Final[frozenset[str]] = frozenset()
 
 
@@ -61,6 +67,7 @@ class Places:
         book: The steps.
         saved: The notebook's file; None where nobody knows it.
         transform: Makes plain Python of a body.
+        disown: Told the identifier of each step that is forgotten.
         is_console: Whether cells are typed one after the other, as in a terminal.
         is_maker: Whether a name stands for nbflow or its `task` now.
     """
@@ -71,6 +78,7 @@ class Places:
     is_console: bool = False
     is_maker: Callable[[str], bool] = lambda name: False
     cells: dict[str, Cell] = field(default_factory=dict[str, Cell])
+    disown: Callable[[str], object] = _nobody_cares
     notices: list[str] = field(default_factory=list[str])
     _last: str = ""
     _readings: int = 0
@@ -120,15 +128,31 @@ class Places:
         if self.saved is None or self.saved.readings() == self._readings:
             return
         self._readings = self.saved.readings()
-        now = [cell.id for cell in self.saved.cells() if cell.id]
+        now = [cell.id for cell in self.saved.cells() if cell.id and _has_code(cell.source)]
         for gone in self._in_file - set(now):
-            for id in (gone, *step_ids(self.book, gone).values()):
-                if self.book.place(id) is not None:
-                    self.book.remove(id)
+            self.retire(gone)
+        for back in now:
+            self._take_back(back)
         self._in_file |= set(now)
         order = _arranged(self.book.order, now)
         if order != self.book.order:
             self.book.arrange(order)
+
+    def retire(self, cell: str) -> None:
+        """A cell is gone, or has no code any more: its steps are shown, but write for nobody."""
+        for id in (cell, *step_ids(self.book, cell).values()):
+            if self.book.place(id) is not None:
+                self.book.remove(id)
+
+    def _take_back(self, cell: str) -> None:
+        """A cell that was gone is there again, as after an undo: its steps stand where it stands."""
+        for id in (cell, *step_ids(self.book, cell).values()):
+            step = self.book.steps.get(id)
+            if step is None or self.book.place(id) is not None or id not in self.cells:
+                continue
+            self.book.insert(step, self._place_for(cell)[0])
+            was_run = self.cells[id].number is not None
+            step.standing = Standing.HERE if was_run else Standing.REMEMBERED
 
     def tasks(self) -> Iterator[Cell]:
         """The cells of tasks in flow order."""
@@ -147,6 +171,7 @@ class Places:
         if self.book.place(cell.step.id) is not None:
             self.book.remove(cell.step.id)
         del self.book.steps[cell.step.id]
+        self.disown(cell.step.id)
         del self.cells[cell.step.id]
 
     # --- which step ----------------------------------------------------------------------------
@@ -156,6 +181,7 @@ class Places:
             return asked.id
         saved = self._saved_with(asked.text)
         if saved:
+            self._drop_typed(asked.text)
             return saved
         named = f"task {options.name}"
         if options.name:
@@ -164,6 +190,12 @@ class Places:
         same = [id for id in alike if not self._is_saved(id)]
         behind = [id for id in same if self._is_behind_last(id)]
         return next(iter(behind or same), "") or self._overtaken(body) or f"typed {asked.number or ''}"
+
+    def _drop_typed(self, text: str) -> None:
+        """A cell that ran before it was saved has its place in the file now."""
+        typed = [cell for id, cell in self.cells.items() if id.startswith("typed ") and cell.text == text]
+        for cell in typed:
+            self.forget(cell)
 
     def _is_saved(self, id: str) -> bool:
         return id in self._in_file
@@ -225,17 +257,20 @@ class Places:
     def _number(self, cell: Cell, number: int | None) -> None:
         cell.number = number
         if cell.step.plain:
+            cell.base = ""
             cell.step.name = label_of(cell.text, number) if not cell.step.parameters else "params"
 
     def _name(self, cell: Cell, given: str) -> None:
         """Give a task its name; a given one that another cell has is taken from that cell."""
         others = {other.step.name: other for other in self.tasks() if other is not cell}
-        if given and given in others:
-            self.forget(others[given])
-            self.notices.append(f"two cells define {given}; the one run last owns it")
-        if given:
-            others.pop(given, None)
+        before = others.pop(given, None) if given else None
         self.call(cell, given or self._base_name(cell), others)
+        if before is not None:
+            self.call(before, given)
+            where = label_of(before.text, before.number)
+            self.notices.append(
+                f"two cells define {given}; this one owns it now, {where} is {before.step.name}"
+            )
 
     def call(self, cell: Cell, base: str, others: Collection[str] | None = None) -> None:
         """Call a task by a name, or, if another task has it, by that name with a number; that sticks.
@@ -303,6 +338,10 @@ class Places:
 def _looks_like_maker(text: str) -> Callable[[str], bool]:
     """By text alone, which is enough for a remembered cell: what `task` was is among its entries."""
     return lambda name: name == "task" or f"@{name}.task" in text
+
+
+def _has_code(source: str) -> bool:
+    return bool(source.strip()) and not is_only_ours(source)
 
 
 def _arranged(order: tuple[str, ...], saved: list[str]) -> tuple[str, ...]:

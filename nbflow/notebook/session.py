@@ -91,6 +91,7 @@ class Session:
         )
         self.trunk = trunk_over(world, self.book)
         self.work = self.trunk.work
+        self.places.disown = self.trunk.workspace.disown
         self.report = Report(self)
         self.given = Given(self.book, self.parameters, around.given)
         self.functions = Functions(self)
