@@ -145,6 +145,10 @@ class Labels:
         for token in label.memory:
             self._sharers.setdefault(token, set()).add(key)
 
+    def versioned(self) -> set[str]:
+        """The keys that hold a version which some step made."""
+        return {key for key, label in self.labels.items() if label.version is not None}
+
     def holds(self, key: str, version: Version) -> bool:
         """Whether the key holds that very version, by version and not by equal digest."""
         label = self.labels.get(key)

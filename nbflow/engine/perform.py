@@ -189,7 +189,7 @@ class Performer:
 
         They come from before nbflow watched: they count by value, and nothing tells how they arose.
         """
-        strangers = frozenset(keys) - self._workspace.labels.keys()
+        strangers = frozenset(keys) - self._workspace.versioned()
         outputs = self._observer.taken(strangers & self._workspace.names.keys())
         before = step.trace.outputs if step.trace is not None else ()
         step.trace, step.ran = adopted_trace(step, (*before, *outputs)), step.body

@@ -392,7 +392,7 @@ class Session:
 
     def _adopt_strangers(self) -> None:
         """Names that nobody is known to have made come from before nbflow watched, or beside it."""
-        unknown = self.around.names.keys() - self.trunk.workspace.labels.keys() - self._not_users
+        unknown = self.around.names.keys() - self.trunk.workspace.versioned() - self._not_users
         self._not_users |= {key for key in unknown if key in self.around.hidden or is_managed(key)}
         end = self.trunk.sweep.end()
         strange = [key for key in unknown - self._not_users if not end.bound(slot_of(key)).written]

@@ -1,0 +1,98 @@
+"""Cells that come and go in a real kernel: whatever happens to a cell, its readers are bound to what is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kernels import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """One for all tests; each begins with cells and a session of its own."""
+    with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
+        yield kernel
+
+
+def start(kernel: Kernel, **cells: str) -> None:
+    """Open a session anew over these cells and run them."""
+    kernel.execute("%unload_ext nbflow\n%reset -f")
+    kernel.cells = {"load": "%load_ext nbflow", **cells}
+    kernel.run_all()
+
+
+DROP = {
+    "raw": "raw = [1, 2, None]",
+    "drop": "raw = [each for each in raw if each]",
+    "count": "%%task count\ncount = len(raw)",
+}
+
+
+class TestGoneAndBack:
+    """A cell that is deleted, emptied, or there again."""
+
+    def test_deleted_and_undone(self, kernel: Kernel) -> None:
+        """The reader follows both ways."""
+        start(kernel, **DROP)
+        assert kernel.value("count") == "2"
+        kernel.delete("drop")
+        kernel.run("raw")
+        kernel.run("count")
+        assert kernel.value("count") == "3"
+        kernel.insert("drop", DROP["drop"], before="count")
+        kernel.save()
+        assert "stale" in kernel.execute("%flow status").text
+        kernel.execute("%flow run")
+        assert kernel.value("count") == "2"
+
+    @pytest.mark.parametrize("text", ["", "%flow status"])
+    def test_a_cell_without_code_writes_nothing(self, kernel: Kernel, text: str) -> None:
+        """Whether it was emptied, or holds only commands of ours now."""
+        start(kernel, **DROP)
+        kernel.set(drop=text)
+        kernel.run("raw")
+        kernel.run("count")
+        assert kernel.value("count") == "3"
+
+
+class TestNames:
+    """What tasks are called."""
+
+    def test_two_cells_of_one_name(self, kernel: Kernel) -> None:
+        """The one run last owns it; the other stays a task, and what it made stays bound."""
+        start(kernel, one="%%task t\nx = [1]", two="%%task t\ny = 2", read="%%task read\nz = len(x) + y")
+        assert kernel.value("z") == "3"
+        assert "t_2" in kernel.execute("%flow order").text
+
+    def test_a_task_that_was_plain_for_a_while(self, kernel: Kernel) -> None:
+        """It has its name again."""
+        start(kernel, cell="%%task made\nmade = 1")
+        kernel.run("cell", "made = 1")
+        kernel.run("cell", "%%task made\nmade = 2")
+        assert kernel.execute("%flow why made").text.startswith("made: fresh")
+
+    def test_a_forgotten_task(self, kernel: Kernel) -> None:
+        """What it made is there for plain cells and for other tasks, by value."""
+        start(kernel, made="%%task made\nmade = [1]")
+        kernel.execute("%flow forget made")
+        shown = kernel.execute("print(made)", "plain")
+        assert shown.text.strip() == "[1]"
+        kernel.run("read", "%%task read\nread = len(made)")
+        assert kernel.value("read") == "1"
+
+
+class TestNothingIsLost:
+    """Names that a body must not see come back after it."""
+
+    def test_of_a_plain_cell_that_failed(self, kernel: Kernel) -> None:
+        """A reader that fails for want of it does not take it away."""
+        start(kernel)
+        kernel.run("make", "model = [5]\n1 / 0")
+        shown = kernel.run("read", "%%task read\nread = len(model)")
+        assert "NameError" in shown.error
+        assert kernel.value("model") == "[5]"
