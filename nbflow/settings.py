@@ -73,13 +73,20 @@ def read_settings(folder: Path, environment: Mapping[str, str] | None = None) ->
     file = _nearest_project(folder)
     table = _table_of(file) if file else dict[str, Any]()
     for name, value in table.items():
-        found = found.changed(name, value, str(file))
+        found = _with(found, name, value, str(file))
     told = os.environ if environment is None else environment
     for each in fields(Settings):
         variable = f"NBFLOW_{each.name.upper()}"
         if variable in told:
-            found = found.changed(each.name, told[variable], variable)
+            found = _with(found, each.name, told[variable], variable)
     return found
+
+
+def _with(found: Origins, name: str, value: Any, origin: str) -> Origins:
+    try:
+        return found.changed(name, value, origin)
+    except OptionError as error:
+        raise OptionError(f"{origin}: {error}") from None
 
 
 def _nearest_project(folder: Path) -> Path | None:
@@ -90,9 +97,12 @@ def _nearest_project(folder: Path) -> Path | None:
 def _table_of(file: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
-        return cast("dict[str, Any]", content.get("tool", {}).get("nbflow", {}))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise OptionError(f"{file} cannot be read: {error}") from None
+    table = content.get("tool", {}).get("nbflow", {})
+    if not isinstance(table, dict):
+        raise OptionError(f"{file}: tool.nbflow is {table!r}, not a table")
+    return cast("dict[str, Any]", table)
 
 
 def _checked(name: str, value: Any) -> Any:

@@ -104,7 +104,7 @@ class Work:
         if step.plain:
             return (yield from self._run_plain(step))
         self._begin(Origin.CELL, [step] if force else ())
-        self._adopt_source(step)
+        self.adopt_source(step)
         if (yield from self.bring(step, named=True)):
             if step.trace is not None and step.id not in {*self._executed, *self.action.reused}:
                 self._reuse(step, step.trace)
@@ -118,7 +118,7 @@ class Work:
     def _run_plain(self, step: Step) -> Working[Action]:
         """Run a plain cell as its user does: nothing else is looked at and nothing waits for the disk."""
         self._reset(Origin.CELL)
-        self._adopt_source(step)
+        self.adopt_source(step)
         self._note(step, (yield from self._performer.execute_plain(step, self._origin)))
         self.workspace.close()
         return self.action
@@ -380,7 +380,7 @@ class Work:
         entries = [entry for entry in step.trace.entries if entry.looked.slot in makers]
         return all(content(each.looked, view, self.sweep.outside) == each.digest for each in entries)
 
-    def _adopt_source(self, step: Step) -> None:
+    def adopt_source(self, step: Step) -> None:
         """The body that its cell has now is the one last run; a trace of another source is none of its."""
         if step.ran is not step.body:
             if step.ran is not None and step.ran.static_key != step.body.static_key:

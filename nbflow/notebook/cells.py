@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 Kind = Literal["task", "params"]
 
 _HEADER: Final = re.compile(r"(?:%%|#\s?@)(task|params)(?![\w?])([^\n]*)")
-_OURS: Final = ("%flow", "%load_ext nbflow", "%reload_ext nbflow", "%unload_ext nbflow")
+_OURS: Final = re.compile(r"%(?:flow|(?:load|reload|unload)_ext\s+nbflow)(?![\w.])")
+_FLOW: Final = re.compile(r"%?flow\s+(\w+)")
+_MOST_COMPILED: Final = 2_000
 _MAY_WAIT: Final = re.compile(r"\bawait\b|\basync\b")
 
 
@@ -66,9 +68,25 @@ def is_only_ours(cell: str) -> bool:
         >>> is_only_ours("%flow run\n# and then\n%flow status"), is_only_ours("x = 1\n%flow run")
         (True, False)
     """
-    lines = (line.strip() for line in cell.splitlines())
-    told = [line for line in lines if line and not line.startswith("#")]
-    return bool(told) and all(line.startswith(_OURS) for line in told)
+    lines = [line.strip() for line in _code_lines(cell)]
+    return bool(lines) and all(map(_OURS.match, lines))
+
+
+def ends_with_ours(cell: str, line: str) -> bool:
+    r"""Whether no code but nbflow's own line magics follows in a cell from `%flow line` on.
+
+    Example:
+        >>> ends_with_ours("x = 1\n%flow run", "run"), ends_with_ours("%flow run\nflow = 3", "run")
+        (True, False)
+    """
+    lines = _code_lines(cell)
+    calls = ((place, found) for place, text in enumerate(lines) if (found := _FLOW.match(text)))
+    first = next((place for place, found in calls if [found[1]] == line.split()[:1]), None)
+    return first is not None and all(map(_OURS.match, lines[first + 1 :]))
+
+
+def _code_lines(cell: str) -> list[str]:
+    return [line for line in cell.splitlines() if line.strip() and not line.lstrip().startswith("#")]
 
 
 def as_call(lines: list[str], has_to_wait: Callable[[str], bool]) -> list[str]:
@@ -170,6 +188,8 @@ class Bodies:
     def _codes(self, source: str, where: Where) -> tuple[CodeType, ...]:
         key = (source, where)
         if key not in self._compiled:
+            while len(self._compiled) >= _MOST_COMPILED:
+                del self._compiled[next(iter(self._compiled))]
             self._compiled[key] = self._compile(source, where)
         return self._compiled[key]
 

@@ -73,7 +73,13 @@ def perform(session: Session, line: str) -> Any:
         raise OptionError.unknown("command", name, (known for known in COMMANDS if known))
     told = _words(name, command, rest)
     if command.acts:
-        session.finish_plain(line)
+        if session.running is not None and session.running.plain:
+            return None  # a cell that ends with the command, brought up to date by such a run itself
+        if session.running is not None:
+            raise SessionError(
+                f"`%flow {line}` cannot run inside {session.running.name}: the flow is running"
+            )
+        session.plain.finish(line)
     return command.run(session, told)
 
 
@@ -181,7 +187,6 @@ def _params(session: Session, words: Words) -> Shown:
 
 
 def _order(session: Session, words: Words) -> Shown:
-    session.places.follow_file()
     session.prepare()
     return session.report.order()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +17,14 @@ from nbflow.task_runners.base import TaskCall
 from nbflow.task_runners.inline import InlineTaskRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     from nbflow.engine.book import Step
     from nbflow.engine.observe import Execution
     from nbflow.engine.reading import Reading
     from nbflow.engine.trunk import Overrides
     from nbflow.notebook.cells import Bodies
-    from nbflow.notebook.outputs import Screen
+    from nbflow.notebook.outputs import Recorder, Screen
     from nbflow.notebook.places import Cell
 
 calls_user_code(run_code)
@@ -40,6 +42,7 @@ class Executor:
         cells: The cells of the steps.
         reading: Answers reads of task functions.
         own: The step whose own cell the user runs: only that one shows what it does.
+        running: The step whose body runs now.
     """
 
     bodies: Bodies
@@ -49,11 +52,12 @@ class Executor:
     cells: Mapping[str, Cell]
     reading: Reading
     own: Step | None = None
+    running: Step | None = None
 
     def answer(self, execution: Execution) -> Outcome:
         """Run a body in this thread and say how it ended."""
         step, call = execution.step, execution.call
-        with self.screen.captured(shows=step is self.own) as recorder, self.screen.interruptible():
+        with self._captured(step) as recorder, self.screen.interruptible():
             body = TaskCall(call.attempt, step.name, lambda: self._run(execution), call.timeout)
             outcome = InlineTaskRunner().run(body).outcome()
         return replace(outcome, captured=encode(recorder.items))
@@ -63,7 +67,7 @@ class Executor:
         step, source, call = execution.step, execution.body.source, execution.call
         if not does_wait(source):
             return self.answer(execution)
-        with self.screen.captured(shows=step is self.own) as recorder:
+        with self._captured(step) as recorder:
             try:
                 with self.reading.within(step):
                     await self.bodies.run_within(source, self._where(step), call.timeout)
@@ -71,9 +75,21 @@ class Executor:
                 outcome = Outcome(call.attempt, Ended.RETURNED)
             except LimitReachedError:
                 outcome = Outcome(call.attempt, Ended.TIMED_OUT, enforced="firm")
+            except asyncio.CancelledError as error:
+                outcome = Outcome(call.attempt, Ended.RAISED, KeyboardInterrupt() if _is_stopped() else error)
             except BaseException as error:  # noqa: BLE001 - whatever a body raises is its outcome
                 outcome = Outcome(call.attempt, Ended.RAISED, error)
         return replace(outcome, captured=encode(recorder.items))
+
+    @contextmanager
+    def _captured(self, step: Step) -> Generator[Recorder]:
+        """Note what the step's body shows, and that it runs."""
+        before, self.running = self.running, step
+        try:
+            with self.screen.captured(shows=step is self.own) as recorder:
+                yield recorder
+        finally:
+            self.running = before
 
     def _run(self, execution: Execution) -> None:
         step, source = execution.step, execution.body.source
@@ -93,3 +109,12 @@ class Executor:
     def _override(self, step: Step) -> None:
         for name in step.parameters & self.parameters.values.keys():
             self.names[name] = self.parameters.values[name]
+
+
+def _is_stopped() -> bool:
+    """Whether Stop cancels the cell, as kernels do to one that awaits; that is over then."""
+    task = asyncio.current_task()
+    if task is None or not task.cancelling():
+        return False
+    task.uncancel()
+    return True

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import importlib
 from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from nbflow.exceptions import NbflowError
 from nbflow.notebook.asked import Asked
-from nbflow.notebook.cells import as_call
+from nbflow.notebook.cells import as_call, is_only_ours, read_header
 from nbflow.notebook.completion import matcher
 from nbflow.notebook.configuring import configurable_of
 from nbflow.notebook.magics import FlowMagics
@@ -34,6 +36,8 @@ class Attached:
         self._shell = shell
         self._undo = ExitStack()
         self._asked = Asked("")
+        self._outer: Any = None
+        self._is_told = False
         self._register_magics()
         self._transform_cells()
         self._complete_lines()
@@ -73,7 +77,7 @@ class Attached:
         transformers = self._shell.input_transformers_cleanup
 
         def transform(lines: list[str]) -> list[str]:
-            return as_call(lines, self.session.has_to_wait)
+            return as_call(lines, self._has_to_wait)
 
         transformers.append(transform)
         self._undo.callback(transformers.remove, transform)
@@ -95,27 +99,57 @@ class Attached:
         self._undo.callback(self._shell.events.unregister, event, callback)
 
     def _before_cell(self, info: Any) -> None:
-        if not _is_followed(info):
+        # What a cell runs through the shell is a part of that cell.
+        if self._outer is not None or not _is_followed(info):
             return
+        self._outer = info
         asks = bool(getattr(getattr(self._shell, "kernel", None), "_allow_stdin", True))
         number = self._shell.execution_count - bool(info.store_history)
         self._asked = Asked(info.raw_cell, _stable_id(info), number, asks)
-        self._guarded(self.session.begin_plain, self._asked, getattr(info, "transformed_cell", None))
+        if not self._is_open and (is_only_ours(info.raw_cell) or read_header(info.raw_cell) is not None):
+            return  # it opens the session itself, and says why if it cannot
+        plain, source = self._asked, getattr(info, "transformed_cell", None)
+        self._guarded(lambda session: session.plain.begin(plain, source))
 
     def _after_cell(self, result: Any) -> None:
-        if result is None or not _is_followed(result.info) or "session" not in vars(self):
+        outer = self._outer
+        if outer is None or (result is not None and result.info is not outer):
             return
-        error = result.error_before_exec or result.error_in_exec
-        self._guarded(self.session.end_plain, error)
+        self._outer = None
+        if self._is_open:
+            # A kernel that cancels a cell that awaits has no result of it.
+            none = asyncio.CancelledError()
+            error = none if result is None else result.error_before_exec or result.error_in_exec
+            self._guarded(lambda session: session.plain.end(error))
 
-    def _guarded(self, step: Callable[..., None], *arguments: Any) -> None:
-        """A fault of ours never breaks the user's cell."""
+    @property
+    def _is_open(self) -> bool:
+        return "session" in vars(self)
+
+    def _has_to_wait(self, body: str) -> bool:
         try:
-            step(*arguments)
+            return self.session.has_to_wait(body)
+        except Exception:  # noqa: BLE001 - the magic that is called then says it
+            return False
+
+    def _guarded(self, step: Callable[[Session], None]) -> None:
+        """A fault of ours never breaks the user's cell."""
+        if not self._is_open and self._is_told:
+            return  # a command of ours tries again
+        try:
+            step(self.session)
         except Exception as fault:  # noqa: BLE001 - told in one line
-            self.session.forget_what_is_seen()
-            why = f"{type(fault).__name__}: {fault}"
+            self._tell(fault)
+
+    def _tell(self, fault: Exception) -> None:
+        why = str(fault) if isinstance(fault, NbflowError) else f"{type(fault).__name__}: {fault}"
+        if self._is_open:
+            self.session.plain.forget()
             self.session.around.screen.say(f"nbflow could not follow this cell ({why}); it is not cached")
+            return
+        self._is_told = True
+        screen = importlib.import_module("nbflow.notebook.outputs").Screen(self._shell)
+        screen.say(f"nbflow follows no cell before a %flow command works: {why}")
 
 
 def _is_followed(info: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -15,7 +16,7 @@ from nbflow.notebook.asked import Asked
 from nbflow.notebook.cells import read_header, users_part
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Generator
 
     from nbflow.notebook.session import Session
 
@@ -62,23 +63,24 @@ class FlowMagics(Magics):
         header, whole = read_header(text), read_header(asked.text)
         if header is None or whole is None or header.body.rstrip() != whole.body.rstrip():
             asked = Asked(text, number=asked.number, asks=asked.asks)
-        waits = header is not None and self._session().has_to_wait(header.body)
+        try:
+            waits = header is not None and self._session().has_to_wait(header.body)
+        except NbflowError as error:
+            raise UsageError(str(error)) from None
         return self._run_waiting(asked) if waits else self._run(asked)
 
     def _run(self, asked: Asked) -> None:
-        __tracebackhide__ = True
-        try:
+        with self._told_to_the_user():
             self._session().perform(self._session().run_header(asked))
-        except BaseException as error:
-            told = self._for_the_user(error)
-            if told is error:
-                raise
-            raise told from error.__cause__
 
     async def _run_waiting(self, asked: Asked) -> None:
-        __tracebackhide__ = True
-        try:
+        with self._told_to_the_user():
             await self._session().perform_waiting(self._session().run_header(asked))
+
+    @contextmanager
+    def _told_to_the_user(self) -> Generator[None]:
+        try:
+            yield
         except BaseException as error:
             told = self._for_the_user(error)
             if told is error:

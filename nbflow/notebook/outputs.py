@@ -171,12 +171,20 @@ class _Tee:
             self._stream.write(text)
         return len(text)
 
+    def let_go(self) -> None:
+        """Be the stream itself from now on, for whoever kept this one."""
+        self._note, self._shows = _ignore, True
+
     def writelines(self, lines: Any) -> None:
         for line in lines:
             self.write(line)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def _ignore(text: str) -> None:
+    """Note nothing."""
 
 
 class Screen:
@@ -207,7 +215,9 @@ class Screen:
             for name in ("stdout", "stderr"):
                 stream = getattr(sys, name)
                 note = self._noting(recorder, name)
-                setattr(sys, name, _Tee(stream, note, shows=shows))
+                tee = _Tee(stream, note, shows=shows)
+                setattr(sys, name, tee)
+                undo.callback(tee.let_go)
                 undo.callback(setattr, sys, name, stream)
             self._replace(undo, self._shell.display_pub, "publish", self._publishing(recorder, shows=shows))
             self._replace(

@@ -6,24 +6,24 @@ the screen. It knows no IPython: what it needs of it are the bodies and the scre
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nbflow.analysis.names import is_managed
 from nbflow.engine.book import Book, Step, read_body
 from nbflow.engine.drive import answered
-from nbflow.engine.effects import Ended, Outcome
+from nbflow.engine.plan import Action
 from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import slot_of
 from nbflow.engine.trunk import Overrides, World, trunk_over
-from nbflow.exceptions import CacheError, CellSyntaxError, SessionError
-from nbflow.notebook.cells import does_wait, is_only_ours, read_header
+from nbflow.exceptions import CacheError, SessionError
+from nbflow.notebook.cells import does_wait
 from nbflow.notebook.execution import Executor
 from nbflow.notebook.functions import Functions
 from nbflow.notebook.outputs import decode
 from nbflow.notebook.parameters import Given
 from nbflow.notebook.places import KERNEL, Cell, Places
+from nbflow.notebook.plain import PlainCells
 from nbflow.notebook.report import Report
 from nbflow.states import Origin
 from nbflow.types import Hold, Licence, Snapshot, Standing, Trace
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from nbflow.engine.drive import Entered
-    from nbflow.engine.observe import Execution
-    from nbflow.engine.plan import Action, Working
+    from nbflow.engine.plan import Working
     from nbflow.notebook.asked import Asked
     from nbflow.notebook.surroundings import Surroundings
 
@@ -48,15 +47,6 @@ class Last(NamedTuple):
 
 _SNAPSHOT_SECONDS: Final = 10.0
 """How much time the snapshots of single cells keep between each other."""
-
-
-@dataclass
-class Pending:
-    """A plain cell that IPython is running: the work that waits for its end."""
-
-    cell: Cell
-    work: Working[Action]
-    execution: Execution
 
 
 @dataclass
@@ -96,7 +86,7 @@ class Session:
         self.given = Given(self.book, self.parameters, around.given)
         self.functions = Functions(self)
         self.places.is_maker = self.functions.is_maker
-        self._pending: Pending | None = None
+        self.plain = PlainCells(self)
         what = around.bodies, around.screen, around.names, self.parameters, self.places.cells
         self._executor = Executor(*what, self.functions.reading)
         self._number = 0
@@ -104,7 +94,6 @@ class Session:
         self._is_remembered = False
         self._not_users: set[str] = set()
         self._told: set[str] = set()
-        self._steps_by_run: dict[str, str] = {}
         self.trunk.runs.journal.subscribe(self._note_state)
         self._make_kernel_step()
 
@@ -117,73 +106,16 @@ class Session:
 
     def close(self) -> None:
         """End the session: what is in memory stays valid."""
-        self._pending = None
         self.work.write_down()
         if self._is_snapshot_due:
             self._number -= 1
             self._snapshot(self.around.clock(), at_once=True)
         self.around.store.close()
 
-    # --- plain cells, which IPython runs -------------------------------------------------------
+    # --- cells ---------------------------------------------------------------------------------
 
-    def begin_plain(self, asked: Asked, source: str | None = None) -> None:
-        """Follow a plain cell that is about to run.
-
-        Args:
-            asked: The cell.
-            source: It as plain Python, where that is known already.
-        """
-        self._pending = None
-        if is_only_ours(asked.text) or read_header(asked.text) is not None:
-            return
-        try:
-            cell = self.places.take(asked, source)
-        except CellSyntaxError:
-            return
-        self.functions.reading.begin_plain(cell.step)
-        self.trunk.runs.number = 0
-        work = self.work.run_cell(cell.step)
-        self._pending = Pending(cell, work, next(work))
-
-    def end_plain(self, error: BaseException | None) -> None:
-        """The plain cell ended, by itself or with an error."""
-        pending, self._pending = self._pending, None
-        if pending is None:
-            return
-        error = error or self.functions.reading.end_plain()
-        attempt = pending.execution.call.attempt
-        ended = (
-            Outcome(attempt, Ended.RAISED, error) if error is not None else Outcome(attempt, Ended.RETURNED)
-        )
-        with suppress(StopIteration):
-            pending.work.send(ended)
-        if error is None:
-            self.functions.follow(pending.cell.step, by_user=True)
-            self._after_plain(pending.cell)
-
-    def finish_plain(self, line: str) -> None:
-        """End the observation of a cell whose last line is a command of ours.
-
-        Raises:
-            SessionError: If more code follows, which nobody would see.
-        """
-        if self._pending is None:
-            return
-        lines = [text for text in self._pending.cell.text.splitlines() if text.strip()]
-        if not lines[-1].startswith(("%flow", "flow ")):
-            raise SessionError(
-                f"`%flow {line}` runs tasks; give it a cell of its own, or the last line of one"
-            )
-        self.end_plain(None)
-
-    def forget_what_is_seen(self) -> None:
-        """After a fault of ours: no live object is believed to be the version that it was."""
-        self._pending = None
-        self.functions.reading.end_plain()
-        for key in tuple(self.trunk.workspace.labels):
-            self.trunk.workspace.label(key, None)
-
-    def _after_plain(self, cell: Cell) -> None:
+    def after_plain(self, cell: Cell) -> None:
+        """What follows when a plain cell ran without an error."""
         if self.auto:
             self.perform(self.run_auto())
         if next(self.places.tasks(), None) is None:
@@ -192,8 +124,6 @@ class Session:
         if line:
             self.around.screen.say(line)
         self.refresh_badges()
-
-    # --- task cells ----------------------------------------------------------------------------
 
     def run_header(self, asked: Asked) -> Working[None]:
         """Run a cell with a header: register its task, or parameters, and bring it up to date.
@@ -204,16 +134,22 @@ class Session:
             SessionError: If it waits for something that only the user can do.
             BaseException: What its body raised.
         """
+        if self.plain.is_running:
+            raise SessionError("give %%task a cell of its own, as its first line")
+        if self.running is not None:
+            raise SessionError(f"%%task cannot run inside {self.running.name}: the flow is running")
         self.prepare()
         cell = self.places.take(asked)
         self.functions.drop(cell.step)
         self.given.take(cell.step)
-        if cell.options.defer and cell.step.ran is None:
-            cell.step.ran = cell.step.body
-            self.trunk.sweep.touch(cell.step)
+        if cell.options.defer or asked.asks:
+            self.work.adopt_source(cell.step)
+        if cell.options.defer:
+            self._show_result(cell, Action())
             self._close_cell(cell)
             return
         if asked.asks and self._is_too_long(cell):
+            self.refresh_badges()
             return
         action = yield from self._working(cell.step, self.work.run_cell(cell.step, force=self.around.forces))
         self._show_result(cell, action)
@@ -359,6 +295,11 @@ class Session:
         return True
 
     # --- performing ----------------------------------------------------------------------------
+
+    @property
+    def running(self) -> Step | None:
+        """The step whose body the flow is running now."""
+        return self._executor.running
 
     def perform(self, work: Working[Any]) -> Any:
         """Do work in this thread."""

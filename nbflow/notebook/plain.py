@@ -1,0 +1,100 @@
+"""Plain cells, which IPython runs by itself: the session only looks on from their beginning to their end."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nbflow.engine.effects import Ended, Outcome
+from nbflow.exceptions import CellSyntaxError, SessionError
+from nbflow.notebook.cells import ends_with_ours, is_only_ours, read_header
+
+if TYPE_CHECKING:
+    from nbflow.engine.observe import Execution
+    from nbflow.engine.plan import Action, Working
+    from nbflow.notebook.asked import Asked
+    from nbflow.notebook.places import Cell
+    from nbflow.notebook.session import Session
+
+
+@dataclass
+class _Pending:
+    """A plain cell that IPython is running: the work that waits for its end."""
+
+    cell: Cell
+    work: Working[Action]
+    execution: Execution
+
+
+class PlainCells:
+    """Follows the plain cells of a session.
+
+    Args:
+        session: The session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._pending: _Pending | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether one is followed now."""
+        return self._pending is not None
+
+    def begin(self, asked: Asked, source: str | None = None) -> None:
+        """Follow a plain cell that is about to run.
+
+        Args:
+            asked: The cell.
+            source: It as plain Python, where that is known already.
+        """
+        self._pending, session = None, self._session
+        if is_only_ours(asked.text) or read_header(asked.text) is not None:
+            return
+        try:
+            cell = session.places.take(asked, source)
+        except CellSyntaxError:
+            return
+        session.functions.reading.begin_plain(cell.step)
+        session.trunk.runs.number = 0
+        work = session.work.run_cell(cell.step)
+        self._pending = _Pending(cell, work, next(work))
+
+    def end(self, error: BaseException | None) -> None:
+        """The plain cell ended, by itself or with an error."""
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return
+        error = error or self._session.functions.reading.end_plain()
+        attempt = pending.execution.call.attempt
+        ended = (
+            Outcome(attempt, Ended.RAISED, error) if error is not None else Outcome(attempt, Ended.RETURNED)
+        )
+        with suppress(StopIteration):
+            pending.work.send(ended)
+        if error is None:
+            self._session.functions.follow(pending.cell.step, by_user=True)
+            self._session.after_plain(pending.cell)
+
+    def finish(self, line: str) -> None:
+        """End the observation of a cell from whose line `%flow line` on all code is ours.
+
+        Raises:
+            SessionError: If other code follows, which nobody would see.
+        """
+        if self._pending is None:
+            return
+        if not ends_with_ours(self._pending.cell.text, line):
+            raise SessionError(
+                f"`%flow {line}` runs tasks; give it a cell of its own, or the last line of one"
+            )
+        self.end(None)
+
+    def forget(self) -> None:
+        """After a fault of ours: no live object is believed to be the version that it was."""
+        self._pending = None
+        self._session.functions.reading.end_plain()
+        for key in tuple(self._session.trunk.workspace.labels):
+            self._session.trunk.workspace.label(key, None)

@@ -1,0 +1,134 @@
+"""Cells that use nbflow in a way it was not made for: each is followed whole, or refused in one line."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kernel_job import Job
+from tests.kernels import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.process
+
+START = {"ext": "%load_ext nbflow", "plain": "limit = 3"}
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """One kernel for all; each test begins anew in it."""
+    with Kernel(tmp_path_factory.mktemp("kernel"), asks=True) as kernel:
+        yield kernel
+
+
+@pytest.fixture
+def job(kernel: Kernel, tmp_path: Path) -> Job:
+    """A notebook with nbflow and a constant."""
+    job = Job(kernel, tmp_path, START)
+    job.run_all()
+    return job
+
+
+def told(job: Job) -> str:
+    """Everything that the last cell said."""
+    return job.shown.text + job.shown.error
+
+
+class TestPlainCells:
+    """A plain cell is seen from its beginning to its end."""
+
+    @pytest.mark.parametrize("text", ["x = 1\n%flow run\nlimit = 2\n%flow status", "%flow run\nflow = 3"])
+    def test_code_below_a_run_is_refused(self, job: Job, text: str) -> None:
+        """Whatever stands in the last line."""
+        job.run(mid=text)
+        assert "give it a cell of its own" in told(job)
+        assert job.kernel.value("limit") == "3"
+
+    def test_commands_below_a_run(self, job: Job) -> None:
+        """They see what it did."""
+        job.run(seen="%%task seen\nseen = limit", mid="limit = 7\n%flow run\n# and\n%flow status")
+        assert not job.shown.error
+        assert job.kernel.value("seen") == "7"
+
+    @pytest.mark.parametrize("stored", ["", ", store_history=True"])
+    def test_a_cell_in_a_cell(self, job: Job, stored: str) -> None:
+        """Is a part of it: what it changes is what the outer one changed."""
+        job.run(nested=f"get_ipython().run_cell('other = 5'{stored})\nlimit = 2")
+        job.run(seen="%%task seen\nseen = limit")
+        assert job.kernel.value("seen, other") == "(2, 5)"
+        job.delete("nested")
+        job.run("plain", "seen")
+        assert job.kernel.value("seen") == "3"
+
+    @pytest.mark.parametrize(
+        "text", ["%%time\n%%task b\nb = 1", "get_ipython().run_cell_magic('task', 'b', 'b = 1')"]
+    )
+    def test_a_task_in_a_plain_cell_is_refused(self, job: Job, text: str) -> None:
+        """It stands in a cell of its own."""
+        job.run(loop=text)
+        assert "give %%task a cell of its own" in told(job)
+        assert job.run(b="%%task b\nb = 1") == ["b"]
+
+
+class TestTasks:
+    """A body is no place to run the flow from."""
+
+    def test_a_run_in_a_task_is_refused(self, job: Job) -> None:
+        """Once, and the task has failed."""
+        job.run(b="%%task b\nb = limit\n%flow run")
+        assert told(job).count("cannot run inside b") >= 1
+        job.run(b="%%task b\nb = limit\n%flow status")
+        assert not job.shown.error
+
+    def test_a_stream_that_a_task_kept(self, job: Job) -> None:
+        """Shows again what is written to it, once the body has ended."""
+        text = "%%task b\nimport logging\nlogging.basicConfig(level=20, force=True)\nb = limit"
+        job.run(b=text, plain="limit = 4")
+        assert job.flow() == ["b"]
+        job.run(say="logging.warning('HELLO')")
+        assert "HELLO" in job.shown.text
+
+    def test_a_deferred_task(self, job: Job) -> None:
+        """Its own cell never runs it."""
+        assert job.run(b="%%task b --defer\nb = limit") == []
+        assert job.run("b") == []
+        assert job.flow() == ["b"]
+        assert job.run("b") == []
+
+    def test_asking_first(self, job: Job) -> None:
+        """A new or edited cell asks as well, and what is run then is its new source."""
+        job.run(plain="import time\nlimit = 3", b="%%task b\ntime.sleep(.15)\nb = limit")
+        job.run(c="%%task c\nc = b + 1")
+        job.kernel.execute("%config NBFlow.ask_above = 0.1")
+        job.run(plain="import time\nlimit = 4")
+        assert job.run(c="%%task c\nc = b + 100") == []
+        assert job.run(d="%%task d\nd = b") == []
+        assert job.flow("run c") == ["b", "c"]
+        assert job.kernel.value("c") == "104"
+
+
+class TestSettings:
+    """A faulty setting is told, not thrown about."""
+
+    def test_a_faulty_project(self, kernel: Kernel, tmp_path: Path) -> None:
+        """One line that names the file; cells run as without nbflow, until it is mended."""
+        job = Job(kernel, tmp_path, START)
+        project = tmp_path / "pyproject.toml"
+        project.write_text("[tool.nbflow]\nunknwn = 1\n")
+        job.run("ext", "plain")
+        assert "pyproject.toml" in job.shown.text
+        assert "Traceback" not in job.shown.text
+        assert job.run(b="b = limit") is not None
+        assert job.shown.text == ""
+        job.run(c="%%task c\nc = b")
+        assert job.shown.error.startswith("UsageError")
+        assert "pyproject.toml" in told(job)
+        project.write_text("")
+        assert "pyproject.toml" not in job.kernel.execute("%flow status").text
+        job.run("b", "c")
+        assert json.loads(kernel.probe("standing()"))["verdicts"]["c"] == "fresh"
