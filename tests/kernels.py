@@ -67,6 +67,7 @@ class Kernel:
         self.saves = saves
         self.sends_ids = sends_ids
         self.asks = asks
+        self.handle = "{}"
         self._start()
 
     def _start(self) -> None:
@@ -174,7 +175,7 @@ class Kernel:
             "allow_stdin": self.asks,
             "stop_on_error": True,
         }
-        metadata = {"cellId": id} if id and self.sends_ids else {}
+        metadata = {"cellId": self.handle.format(id)} if id and self.sends_ids else {}
         message = self.client.session.msg("execute_request", content, metadata=metadata)
         self.sent[id] = code
         self.client.shell_channel.send(message)

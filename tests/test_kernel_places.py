@@ -1,4 +1,4 @@
-"""Cells that come and go in a real kernel: whatever happens to a cell, its readers are bound to what is there."""
+"""Cells that come and go in a real kernel: their readers are bound to what is there."""
 
 from __future__ import annotations
 
@@ -96,3 +96,23 @@ class TestNothingIsLost:
         shown = kernel.run("read", "%%task read\nread = len(model)")
         assert "NameError" in shown.error
         assert kernel.value("model") == "[5]"
+
+
+class TestHandles:
+    """A front end whose identifiers are those of an open editor, not of the file, as VS Code's are."""
+
+    def test_an_edit_that_is_not_saved(self, kernel: Kernel) -> None:
+        """Is an edit of the cell, not a cell behind the others; saving makes no second one."""
+        kernel.handle = "vscode-notebook-cell:/home/nb.ipynb#{}"
+        try:
+            start(kernel, make="x = 1", read="#@task\nread = x + 1")
+            kernel.saves = False
+            kernel.run("make", "x = 2")
+            assert "stale" in kernel.execute("%flow status").text
+            kernel.run("read", "#@task\nread = x + 2")
+            assert kernel.value("read") == "4"
+            kernel.saves = True
+            kernel.run_all()
+            assert "read_2" not in kernel.execute("%flow order").text
+        finally:
+            kernel.handle, kernel.saves = "{}", True

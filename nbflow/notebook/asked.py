@@ -11,7 +11,8 @@ class Asked:
 
     Args:
         text: The whole cell.
-        id: What the front end calls it; empty where it sends nothing.
+        id: What the notebook's file calls it; empty where the front end does not send that.
+        handle: What the front end calls it as long as the notebook is open; empty where it sends nothing.
         number: Its execution count.
         asks: Whether somebody is there who could answer a question.
     """
@@ -20,3 +21,4 @@ class Asked:
     id: str = ""
     number: int | None = None
     asks: bool = True
+    handle: str = ""

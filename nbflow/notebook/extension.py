@@ -105,7 +105,8 @@ class Attached:
         self._outer = info
         asks = bool(getattr(getattr(self._shell, "kernel", None), "_allow_stdin", True))
         number = self._shell.execution_count - bool(info.store_history)
-        self._asked = Asked(info.raw_cell, _stable_id(info), number, asks)
+        handle = str(getattr(info, "cell_id", None) or "")
+        self._asked = Asked(info.raw_cell, _stable(handle), number, asks, handle)
         if not self._is_open and (is_only_ours(info.raw_cell) or read_header(info.raw_cell) is not None):
             return  # it opens the session itself, and says why if it cannot
         plain, source = self._asked, getattr(info, "transformed_cell", None)
@@ -157,10 +158,9 @@ def _is_followed(info: Any) -> bool:
     return bool(info.store_history) and not info.silent
 
 
-def _stable_id(info: Any) -> str:
-    """The cell's identifier where the front end sends one that outlives the kernel."""
-    id = str(getattr(info, "cell_id", None) or "")
-    return "" if id.startswith("vscode-notebook-cell:") else id
+def _stable(handle: str) -> str:
+    """The cell's identifier where the front end sends that of the notebook's file."""
+    return "" if handle.startswith("vscode-notebook-cell:") else handle
 
 
 def _put_back(owner: dict[str, Any], name: str, before: Any) -> None:

@@ -81,6 +81,7 @@ class Places:
     disown: Callable[[str], object] = _nobody_cares
     notices: list[str] = field(default_factory=list[str])
     _last: str = ""
+    _handles: dict[str, str] = field(default_factory=dict[str, str])
     _readings: int = 0
     _in_file: set[str] = field(default_factory=set[str])
 
@@ -179,6 +180,15 @@ class Places:
     def _id_of(self, asked: Asked, options: TaskOptions, body: Body) -> str:
         if asked.id:
             return asked.id
+        known = self._handles.get(asked.handle, "")
+        if known and (not known.startswith("typed ") or not self._saved_with(asked.text)):
+            return known
+        id = self._id_by_content(asked, options, body)
+        if asked.handle:
+            self._handles[asked.handle] = id
+        return id
+
+    def _id_by_content(self, asked: Asked, options: TaskOptions, body: Body) -> str:
         saved = self._saved_with(asked.text)
         if saved:
             self._drop_typed(asked.text)
