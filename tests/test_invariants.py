@@ -141,6 +141,7 @@ class TestADigestBelongsToAContent:
     )
     @example(1255596291, ("alias", "restart", "hold"), BUDGET)
     @example(5000720, ("alias",), 0)
+    @example(314220440, ("alias",), BUDGET)
     @example(5000930, ("alias",), 0)
     def test_labels_tell_the_truth(self, seed: int, features: tuple[str, ...], budget: int) -> None:
         """Each name's object has the digest of its label, and the sharing of its version's unit."""

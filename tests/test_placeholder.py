@@ -12,6 +12,7 @@ import pytest
 from nbflow.engine.placeholder import Placeholder, is_placeholder
 from nbflow.exceptions import NotLoadedError
 from nbflow.testing import Notebook
+from nbflow.types import Verdict
 from tests.cells import kept
 
 if TYPE_CHECKING:
@@ -145,3 +146,40 @@ class TestLoading:
         notebook.run(made)
         notebook.run(total)
         assert notebook.names["total"] == 4
+
+
+class TestGone:
+    """What could not be stored went with its kernel; its name only says so."""
+
+    def restarted(self) -> tuple[Notebook, str]:
+        """A plain cell above the task whose value is gone."""
+        notebook = Notebook(kept())
+        early = notebook.add("p = 1", plain=True)
+        notebook.add("numbers = (n for n in range(3))")
+        notebook.run_all()
+        notebook.restart()
+        return notebook, early
+
+    def test_a_cell_that_took_it_unused_is_not_fresh(self) -> None:
+        """A fresh run raises, for nothing is bound above the cell."""
+        notebook, early = self.restarted()
+        notebook.edit(early, "numbers = [1, numbers]")
+        notebook.run(early)
+        assert notebook.verdict(early) is not Verdict.FRESH
+
+    def test_a_cell_that_did_not_use_it(self) -> None:
+        """Ran, and is known to have run."""
+        notebook, early = self.restarted()
+        notebook.edit(early, "p = 2 if numbers is not None else numbers")
+        assert notebook.run(early).errors == {}
+        assert (notebook.names["p"], notebook.step(early).failure) == (2, "")
+
+    def test_what_holds_it_can_be_replaced(self) -> None:
+        """A list with such a thing inside stands in nobody's way."""
+        notebook, early = self.restarted()
+        notebook.edit(early, "p = [1, numbers]")
+        notebook.run(early)
+        notebook.edit(early, "p = [2]")
+        assert notebook.run(early).errors == {}
+        assert notebook.names["p"] == [2]
+        assert notebook.verdict(early) is Verdict.FRESH

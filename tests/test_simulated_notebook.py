@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import json
 import os
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nbflow.engine.book import read_body
+from nbflow.engine.generators import GENERATORS, Generator
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.retries import Retries
 from nbflow.store.memory import MemoryStore
@@ -845,6 +847,71 @@ class TestRandomness:
     """The global generators are slots once somebody seeded them."""
 
     CASES = (("random", "random.random()"), ("numpy.random", "numpy.random.rand()"))
+
+    def test_a_generator_that_comes_with_a_body_that_seeds(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As NumPy's does in the first cell of a new kernel; it counts from its load."""
+        (folder / "late_random.py").write_text("STATE = 0")
+        late = Generator("late_random", lambda module: module.STATE, lambda module, state: None)
+        monkeypatch.setitem(GENERATORS, "<late>", late)
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.setitem(sys.modules, "late_random", None)
+        monkeypatch.delitem(sys.modules, "late_random")
+        notebook, cells = opened("import random, late_random\nrandom.seed(1)", "x = random.random()")
+        assert notebook.step(cells[0]).failure == ""
+        assert verdicts(notebook) == ["fresh", "fresh"]
+
+    def test_a_generator_that_nobody_seeded_is_nobodys_matter(self) -> None:
+        """Although another one was seeded, by a body that might have seeded all."""
+        importlib.import_module("numpy.random")
+        notebook, cells = opened(
+            "import random\nrandom.seed(1)", "x = random.random()", "y = x", plain=(0, 1)
+        )
+        notebook.run(cells[0])
+        notebook.run(cells[1])
+        assert verdicts(notebook)[:2] == ["fresh"] * 2
+        assert notebook.workspace.labels.keys() & GENERATORS.keys() == {"<random>"}
+
+    def test_a_name_that_stood_there_before(self) -> None:
+        """A body that binds it to the very same object has made it all the same."""
+        notebook = Notebook()
+        notebook.names["json"] = json
+        cell = notebook.add("import json")
+        assert notebook.run(cell).errors == {}
+        assert notebook.verdict(cell) is Verdict.FRESH
+
+    def test_a_plain_cell_that_draws(self) -> None:
+        """Is fresh as a task is, as long as nobody drew before it since the seeding."""
+        notebook, cells = opened(
+            "import random\nrandom.seed(1)", "x = random.random()", "y = random.random()", plain=(0, 1)
+        )
+        assert verdicts(notebook) == ["fresh"] * 3
+        notebook.run(cells[1])
+        assert verdicts(notebook) == ["fresh", "stale", "stale"]
+        notebook.run(cells[0])
+        notebook.run(cells[1])
+        assert verdicts(notebook) == ["fresh"] * 3
+
+    def test_a_draw_that_nobody_saw(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where nbflow failed to observe a cell, what the next one draws from is no state of the flow's."""
+        notebook, cells = opened(
+            "import random\nrandom.seed(1)", "x = random.random()", "y = random.random()", plain=(0, 1, 2)
+        )
+
+        def fail(*_: object) -> None:
+            raise RuntimeError("a fault of ours")
+
+        notebook.run(cells[0])
+        with monkeypatch.context() as patch:
+            patch.setattr("nbflow.engine.observe.Observer._changed", fail)
+            assert notebook.run(cells[1]).errors == {}
+        assert notebook.step(cells[1]).failure.startswith("nbflow could not observe it")
+        notebook.run(cells[1])
+        assert notebook.verdict(cells[1]) is not Verdict.FRESH
+        notebook.run(cells[0])
+        notebook.run(cells[1])
+        assert notebook.verdict(cells[1]) is Verdict.FRESH
 
     @pytest.mark.parametrize(("module", "draw"), CASES, ids=["random", "numpy"])
     def test_a_seeded_draw_run_alone_equals_run_all(self, module: str, draw: str) -> None:

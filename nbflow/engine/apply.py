@@ -310,6 +310,8 @@ class Workspace(Labels):
         """Keep an object that lost its name, if it still is the version that the key held; else spend it."""
         label = self.labels[key]
         now = self.look_at(value) if may_have_changed and label.memory else None
+        if now is not None:
+            self._learn(label, now.memory)
         moved = now is not None and not label.is_private and now.memory != label.memory
         if now is not None and (moved or now.digest != label.digest):
             self.spend(label.memory | now.memory)
@@ -330,11 +332,14 @@ class Workspace(Labels):
         before = self.labels[key]
         after = replace(before, memory=memory)
         self.label(key, after)
-        for token in before.memory if before.is_private else ():
-            self._found[token] = self._found.get(token, NO_MEMORY) | memory
+        self._learn(before, memory)
         saved, label = self._saved.get(key, (_MISSING, None))
         if label == before and saved is self.names.get(key):
             self._saved[key] = (saved, after)
+
+    def _learn(self, label: Label, memory: frozenset[int]) -> None:
+        for token in label.memory if label.is_private else ():
+            self._found[token] = self._found.get(token, NO_MEMORY) | memory
 
     def spend(self, memory: Iterable[int]) -> None:
         """Note that the objects behind these tokens changed: they stand for no version any more."""

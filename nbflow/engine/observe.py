@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 from nbflow.analysis.names import is_managed
 from nbflow.context import IDENTITIES, watched_by
 from nbflow.engine.effects import Ended, Outcome
-from nbflow.engine.generators import loaded_generators
+from nbflow.engine.generators import GENERATORS, loaded_generators
 from nbflow.engine.labels import Label
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.slots import FolderKind, context_digest, is_kept_in_memory, slot_of
@@ -237,9 +237,14 @@ class Observer:
         try:
             return self._observed(seen, body, before, reached, bound, then)
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not become one of the task
-            for key in reached.keys & self._workspace.labels.keys():
-                self._workspace.label(key, None)
+            self._forget(reached.keys & self._workspace.labels.keys())
             return seen.observation(fault=f"nbflow could not observe it: {type(fault).__name__}: {fault}")
+
+    def _forget(self, keys: Iterable[str]) -> None:
+        """Nobody knows what these keys hold; but a generator without a label is one that nobody seeded."""
+        for key in keys:
+            now = self._workspace.look(key) if key in GENERATORS else None
+            self._workspace.label(key, Label(now.digest) if now is not None else None)
 
     def _loaded(self, body: Body) -> dict[str, str]:
         """The files that the modules read which the body imports, when they were imported."""
@@ -264,8 +269,10 @@ class Observer:
         changed = self._changed(rebound | bound, before, reached)
         drew = self._drawn(reseeds=reached.reseeds) if seen.watch is not self._no_watch else set[str]()
         returned = seen.outcome.ended is Ended.RETURNED
-        assigned = body.analysis.writes | body.analysis.deletes if returned else frozenset[str]()
-        outputs = self._outputs(changed | drew | {key for key in assigned if not is_managed(key)})
+        named = body.analysis.writes | body.analysis.deletes if returned else frozenset[str]()
+        assigned = {key for key in named if not is_managed(key)}
+        self._workspace.ensure(assigned)  # one may have been given the very object that a stranger left there
+        outputs = self._outputs(changed | drew | assigned)
         return seen.observation(frozenset(changed), outputs, frozenset(drew))
 
     def _timed(self, execution: Execution) -> Generator[Execution, Outcome, _Watched]:
@@ -299,7 +306,7 @@ class Observer:
         groups = {key: workspace.group(key) for key in suspects}
         suspects = suspects.union(*groups.values())
         self._let_go(before, rebound, suspects)
-        suspects &= workspace.names.keys()
+        suspects &= workspace.names.keys() & workspace.labels.keys()  # what is gone cannot be changed
         mutated = {key for key in suspects - rebound if self._is_mutated(key)}
         for key in rebound:
             workspace.note(key, before.get(key, _MISSING))
@@ -360,9 +367,10 @@ class Observer:
         drawn: set[str] = set()
         for key in loaded_generators():
             state = self._workspace.states.of(key, anew=True)
-            if reseeds or self._states.setdefault(key, state) != state:
+            before = self._states.setdefault(key, state)
+            if reseeds or before != state:
                 drawn.add(key)
-                self._workspace.note(key, self._states[key])
+                self._workspace.note(key, before)
                 self._relabel(key)
         return drawn
 

@@ -35,6 +35,7 @@ from nbflow.types import NO_REACH, UNBOUND, Cause, Entry, Looked, Reach, Slot, T
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from nbflow.analysis import Definition
     from nbflow.engine.apply import Workspace
@@ -346,6 +347,7 @@ class Performer:
         effects: frozenset[str],
     ) -> Executing:
         causes = () if self._is_own_plain(step, origin) else self._causes(step)
+        seeded = self._workspace.labels.keys() & GENERATORS.keys()
         finished = yield from self._runs.execute(step, attempt, origin, causes)
         observation = finished.observation
         if not finished.state.is_completed() or observation is None or not observation.is_whole:
@@ -358,6 +360,7 @@ class Performer:
         else:
             self._commit(step, trace, observation.outcome.captured)
         self._relabel(step, trace)
+        self._forget_unseeded(trace, seeded)
         step.trace, step.failure = trace, ""
         self._sweep.touch(step)
         if observation.touched_outside:
@@ -391,6 +394,12 @@ class Performer:
         shown = {trace.captured: (captured,)} if captured else dict[str, tuple[object, ...]]()
         self._workspace.store.commit(key, trace, {**values, **shown})
         self._runs.keep(trace.run, key, trace)
+
+    def _forget_unseeded(self, trace: Trace, seeded: AbstractSet[str]) -> None:
+        """A generator that nobody has seeded yet holds nothing that a cell could be said to read."""
+        made = {key_of(output.slot) for output in outputs_in_memory(trace)}
+        for key in (self._workspace.labels.keys() & GENERATORS.keys()) - seeded - made:
+            self._workspace.label(key, None)
 
     def _relabel(self, step: Step, trace: Trace) -> None:
         copy = next_copy()

@@ -12,7 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis import changes_outside
-from nbflow.engine.slots import FILE, RANDOM, WORKING_FOLDER, is_kept_in_memory, key_of
+from nbflow.engine.slots import FILE, RANDOM, WORKING_FOLDER, is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import QUIET, unit_key
 from nbflow.exceptions import InternalError
 from nbflow.store.digests import digest as value_digest
@@ -96,6 +96,10 @@ def _attributes(body: Body, slot: Slot, version: Version) -> dict[Slot, tuple[En
     return {slot: tuple(Entry(Looked(part), digests[name]) for name, part in parts.items())}
 
 
+_NOT_LOADED: Final = "not loaded"
+"""The digest of what only stands for a value: no content equals it."""
+
+
 def see_live(slots: Iterable[Slot], workspace: Workspace, asked: tuple[Entry, ...] = ()) -> Seen:
     """What a body sees that runs on the names as they are, as a plain cell does, and `asked`."""
     entries: dict[Slot, Entry] = {}
@@ -104,7 +108,7 @@ def see_live(slots: Iterable[Slot], workspace: Workspace, asked: tuple[Entry, ..
         key = key_of(slot)
         label = workspace.labels.get(key)
         if label is None or key not in workspace:
-            entries[slot] = Entry(Looked(slot), UNBOUND)
+            entries[slot] = Entry(Looked(slot), _NOT_LOADED if key in workspace else UNBOUND)
             continue
         group = workspace.group(key)
         preview = label.version.output.preview if label.version else ""
@@ -118,7 +122,7 @@ def _live_unit(key: str, group: frozenset[str], workspace: Workspace) -> str:
     others = [workspace.labels[other].version for other in group]
     if version is None or not all(version.is_same(other) for other in others):
         return key_digest("mixed", *sorted(group))
-    return key_digest("unit", version.output.unit, *sorted(group))
+    return key_digest("unit", version.output.unit, *sorted(slot_of(other).locator for other in group))
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,9 +135,10 @@ def pattern_base(pattern: str) -> str:
 
 def given_path(value: object) -> str | None:
     """The text of a value that is a string or a path and may name a file, else `None`."""
-    if isinstance(value, str):
-        text = value
-    elif isinstance(value, os.PathLike):
+    kind = type(value)  # a value may raise when it is asked what it is
+    if issubclass(kind, str):
+        text = cast("str", value)
+    elif hasattr(kind, "__fspath__"):
         text = _text_of(cast("os.PathLike[str]", value))
     else:
         return None
