@@ -51,7 +51,10 @@ class PlainCells:
             source: It as plain Python, where that is known already.
         """
         self._pending, session = None, self._session
-        if is_only_ours(asked.text) or read_header(asked.text) is not None:
+        if is_only_ours(asked.text):
+            session.places.retire(asked.id)  # what it held before is in no cell now
+            return
+        if read_header(asked.text) is not None:
             return
         try:
             cell = session.places.take(asked, source)

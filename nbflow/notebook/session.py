@@ -234,7 +234,9 @@ class Session:
         if action.executed or action.reused:
             self._snapshot(started, at_once=own is None)
             self._number += 1
-        self.notices += self._new_notices()
+        for text in self._new_notices():
+            self.notices.append(text)
+            self.around.screen.say(text)
         if self.around.is_headless:
             self.around.store.history.flush()
         return action
