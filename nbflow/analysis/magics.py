@@ -28,7 +28,7 @@ _WITH_VALUE: Final[Mapping[str, str]] = {
     "lprun": "fmDTus",
     "capture": "",
 }
-_ISOLATED: Final = frozenset(("timeit", "prun", "memit", "lprun", "mprun"))
+_ISOLATED: Final = frozenset(("timeit",))
 _CODE: Final = frozenset(("time", "timeit", "prun", "capture", "memit", "lprun", "mprun"))
 _INERT_CELLS: Final = frozenset(("html", "HTML", "latex", "markdown", "svg", "SVG", "javascript", "js"))
 _INERT_LINES: Final = frozenset(
