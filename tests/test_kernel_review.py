@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kernel_job import Job
-from tests.kernels import Kernel
+from tests.kernels import Kernel, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,9 @@ class TestPlainCells:
 
     def test_commands_below_a_run(self, job: Job) -> None:
         """They see what it did."""
-        job.run(seen="%%task seen\nseen = limit", mid="limit = 7\n%flow run\n# and\n%flow status")
+        job.run(seen="%%task seen\nseen = limit")
+        job.kernel.insert("mid", "limit = 7\n%flow run\n# and\n%flow status", before="seen")
+        assert job.run("mid") == ["mid", "seen"]
         assert not job.shown.error
         assert job.kernel.value("seen") == "7"
 
@@ -110,6 +112,81 @@ class TestTasks:
         assert job.run(d="%%task d\nd = b") == []
         assert job.flow("run c") == ["b", "c"]
         assert job.kernel.value("c") == "104"
+
+
+class TestAuto:
+    """`%flow auto on` tries what may work."""
+
+    def test_a_failed_task(self, job: Job) -> None:
+        """Is left alone, with all below it, until what it looks at is another."""
+        job.run(b="%%task b\nb = 1 / (limit - 3)", c="%%task c\nc = b")
+        job.run("c")
+        job.flow("auto on")
+        assert [job.run(z=f"z = {n}") for n in range(3)] == [["z"]] * 3
+        assert job.run(plain="limit = 4") == ["plain", "b", "c"]
+        job.run(plain="limit = 3")
+        assert job.run(z="z = 4") == ["z"]
+        job.flow("auto off")
+
+
+class TestAwait:
+    """Bodies that await something at their top level."""
+
+    TEXT = "%%task b\nimport asyncio\nb = await asyncio.sleep(0, limit)"
+
+    def test_a_run_in_a_cell_of_its_own(self, job: Job) -> None:
+        """Awaits them."""
+        job.run(b=self.TEXT, c="%%task c\nc = b + 1", plain="limit = 4")
+        assert job.flow() == ["b", "c"]
+        assert "run" in job.shown.text
+        assert job.kernel.value("c") == "5"
+
+    def test_a_run_below_other_code(self, job: Job) -> None:
+        """Is refused before anything runs; nothing has failed."""
+        job.run(b=self.TEXT, c="%%task c\nc = b + 1", plain="limit = 4")
+        assert job.run(mid="other = 1\n%flow run") == ["mid"]
+        assert "b awaits at its top level" in told(job)
+        assert "Failed" not in job.kernel.execute("%flow history b").text
+        assert job.flow() == ["b", "c"]
+
+    def test_automatic_runs_leave_it_alone(self, job: Job) -> None:
+        """As nobody awaits them."""
+        job.run(b=self.TEXT, c="%%task c\nc = b + 1", d="%%task d\nd = limit")
+        job.flow("auto on")
+        assert job.run(plain="limit = 5") == ["plain", "d"]
+        job.flow("auto off")
+        assert job.flow() == ["b", "c"]
+
+    def test_stop(self, job: Job) -> None:
+        """Cancels the run, and nothing further starts."""
+        text = self.TEXT.replace("b = await", "print('started')\nb = await").replace(
+            "(0,", "(limit * 30 - 90,"
+        )
+        job.run(b=text, c="%%task c\nc = b + 1", plain="limit = 4")
+        pressed: list[str] = []
+
+        def press(shown: Shown) -> None:
+            if "started" in shown.text and not pressed:
+                pressed.append("stop")
+                job.kernel.manager.interrupt_kernel()
+
+        shown = job.kernel.collect(job.kernel.send(job.kernel.cells["b"], "b"), press)
+        assert "KeyboardInterrupt" in shown.error
+        history = job.kernel.execute("%flow history b").text
+        assert "Cancelled" in history
+        assert "Failed" not in history
+        assert job.kernel.value("c") == "4"
+
+
+class TestNames:
+    """A state belongs to a cell, not to what it is called."""
+
+    def test_a_name_that_moves(self, job: Job) -> None:
+        """A new task of an old name has no state yet."""
+        job.run(b="%%task b\nb = 1 / 0")
+        assert "Failed" in job.kernel.execute("%flow status").text
+        job.run(b="%%task other\nb = 1", c="%%task b --defer\nc = 2")
+        assert "Failed" not in job.kernel.execute("%flow status").text
 
 
 class TestSettings:

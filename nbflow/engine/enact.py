@@ -62,6 +62,8 @@ class StepRuns:
         self.journal = Journal(history, clock)
         self.notebook = notebook
         self.number = 0
+        self.steps: dict[str, str] = {}
+        """Identifier of each run that goes on to that of its step."""
         self._clock = clock
         self._sleep = sleep
 
@@ -136,6 +138,7 @@ class StepRuns:
             causes=causes,
         )
         self.history.begin(record)
+        self.steps[run] = step.id
         return run
 
 

@@ -138,7 +138,7 @@ class Work:
         if targets is None:
             yield from self._bring_all()
         for step in targets or ():
-            yield from self.bring(step, named=True)
+            yield from self.bring(step, named=self._origin is not Origin.AUTO)
         self._settle(self._stand_of_flow())
         return self._finish()
 

@@ -22,6 +22,7 @@ Kind = Literal["task", "params"]
 
 _HEADER: Final = re.compile(r"(?:%%|#\s?@)(task|params)(?![\w?])([^\n]*)")
 _OURS: Final = re.compile(r"%(?:flow|(?:load|reload|unload)_ext\s+nbflow)(?![\w.])")
+_RUN: Final = re.compile(r"\s*%flow\s+(run(?:\s.*)?)$")
 _FLOW: Final = re.compile(r"%?flow\s+(\w+)")
 _MOST_COMPILED: Final = 2_000
 _MAY_WAIT: Final = re.compile(r"\bawait\b|\basync\b")
@@ -92,15 +93,24 @@ def _code_lines(cell: str) -> list[str]:
 def as_call(lines: list[str], has_to_wait: Callable[[str], bool]) -> list[str]:
     """IPython's input transformation: a cell with a header becomes a call of its magic.
 
+    In a cell of nothing but commands, `%flow run` is awaited where bodies may mean to await something.
+
     Args:
         lines: The lines of the cell.
         has_to_wait: Whether running a body may mean to await something.
     """
     header = read_header("".join(lines))
     if header is None:
-        return lines
+        is_run = is_only_ours("".join(lines)) and any(map(_RUN.match, lines))
+        return [_awaited(line) for line in lines] if is_run and has_to_wait("") else lines
     call = f"get_ipython().run_cell_magic({header.kind!r}, {header.options!r}, {header.body!r})\n"
     return [f"await {call}" if has_to_wait(header.body) else call]
+
+
+def _awaited(line: str) -> str:
+    found = _RUN.match(line)
+    owner = "get_ipython().magics_manager.registry['FlowMagics']"
+    return f"await {owner}.flow_waiting({found[1].strip()!r})\n" if found else line
 
 
 @lru_cache(maxsize=2_000)

@@ -16,6 +16,7 @@ from nbflow.views.words import counted, duration, size
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from nbflow.engine.plan import Action, Working
     from nbflow.notebook.session import Session
 
 
@@ -62,7 +63,26 @@ def perform(session: Session, line: str) -> Any:
 
     Raises:
         OptionError: If there is no such command, or the words behind it make no sense.
+        SessionError: If it changes names and stands where that would go unseen.
     """
+    command, words = _read(session, line)
+    return None if _is_part_of_run(session, command) else command.run(session, words)
+
+
+async def perform_waiting(session: Session, line: str) -> Any:
+    """Do what a `%flow` line says, where bodies may await something; errors as `perform`."""
+    command, words = _read(session, line)
+    if command.run is not _run or _is_part_of_run(session, command):
+        return perform(session, line)
+    return session.report.action(await session.perform_waiting(_work(session, words)), words.plain)
+
+
+def _is_part_of_run(session: Session, command: Command) -> bool:
+    """Whether a plain cell that ends with the command is itself brought up to date by a run."""
+    return command.acts and session.running is not None and session.running.plain
+
+
+def _read(session: Session, line: str) -> tuple[Command, Words]:
     try:
         words = shlex.split(line)
     except ValueError as error:
@@ -73,14 +93,12 @@ def perform(session: Session, line: str) -> Any:
         raise OptionError.unknown("command", name, (known for known in COMMANDS if known))
     told = _words(name, command, rest)
     if command.acts:
-        if session.running is not None and session.running.plain:
-            return None  # a cell that ends with the command, brought up to date by such a run itself
-        if session.running is not None:
+        if session.running is not None and not session.running.plain:
             raise SessionError(
                 f"`%flow {line}` cannot run inside {session.running.name}: the flow is running"
             )
         session.plain.finish(line)
-    return command.run(session, told)
+    return command, told
 
 
 def _words(name: str, command: Command, rest: Sequence[str]) -> Words:
@@ -122,10 +140,13 @@ def _flow(session: Session, words: Words) -> Shown:
 
 
 def _run(session: Session, words: Words) -> Shown:
+    return session.report.action(session.perform(_work(session, words)), words.plain)
+
+
+def _work(session: Session, words: Words) -> Working[Action]:
     if words.pairs:
         session.set_parameters(dict(words.pairs))
-    work = session.run_flow(words.plain, force="--force" in words.switches, plain="--plain" in words.switches)
-    return session.report.action(session.perform(work), words.plain)
+    return session.run_flow(words.plain, force="--force" in words.switches, plain="--plain" in words.switches)
 
 
 def _plan(session: Session, words: Words) -> Shown:

@@ -43,6 +43,7 @@ class Executor:
         reading: Answers reads of task functions.
         own: The step whose own cell the user runs: only that one shows what it does.
         running: The step whose body runs now.
+        can_wait: Whether a body that awaits something can be awaited.
     """
 
     bodies: Bodies
@@ -53,6 +54,7 @@ class Executor:
     reading: Reading
     own: Step | None = None
     running: Step | None = None
+    can_wait: bool = False
 
     def answer(self, execution: Execution) -> Outcome:
         """Run a body in this thread and say how it ended."""
@@ -80,6 +82,15 @@ class Executor:
             except BaseException as error:  # noqa: BLE001 - whatever a body raises is its outcome
                 outcome = Outcome(call.attempt, Ended.RAISED, error)
         return replace(outcome, captured=encode(recorder.items))
+
+    @contextmanager
+    def waiting(self, *, can_wait: bool) -> Generator[None]:
+        """Say for a block whether bodies can be awaited in it."""
+        before, self.can_wait = self.can_wait, can_wait
+        try:
+            yield
+        finally:
+            self.can_wait = before
 
     @contextmanager
     def _captured(self, step: Step) -> Generator[Recorder]:

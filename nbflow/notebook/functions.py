@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nbflow.engine.reading import Reading
 from nbflow.engine.wiring import follow, rewire, step_ids, value_steps
+from nbflow.exceptions import SessionError
 from nbflow.notebook.places import Cell
 from nbflow.tasks import Task, task
 from nbflow.types import Standing
@@ -90,7 +91,7 @@ class Functions:
         session = self._session
         try:
             action = session.perform(session.run_steps(steps, force=force))
-        except KeyboardInterrupt as stop:
+        except (KeyboardInterrupt, SessionError) as stop:
             return dict.fromkeys((step.id for step in steps), stop)
         if not action.errors:
             return {}

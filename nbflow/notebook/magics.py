@@ -57,6 +57,14 @@ class FlowMagics(Magics):
         except NbflowError as error:
             raise UsageError(str(error)) from None
 
+    async def flow_waiting(self, line: str) -> Any:
+        """What `%flow` does, in a cell that may await something."""
+        shell: Any = self.shell
+        try:
+            return await commands.perform_waiting(self._session(), shell.var_expand(line))
+        except NbflowError as error:
+            raise UsageError(str(error)) from None
+
     def _run_header(self, text: str) -> Awaitable[None] | None:
         """Run the cell; as the front end knows it, where it is that cell."""
         asked = self._asked()

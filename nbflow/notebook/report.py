@@ -111,7 +111,7 @@ class Report:
             judgement.causes,
             trace.id if trace is not None else "",
             cell.shown,
-            self._session.lasts.get(step.name),
+            self._session.lasts.get(step.id),
             tuple(self._parameter_notes(step)),
         )
 
@@ -208,7 +208,7 @@ class Report:
         """One step as it stands."""
         session = self._session
         judgement = session.trunk.sweep.judgement(step)
-        trace, last = step.bound_trace, session.lasts.get(step.name)
+        trace, last = step.bound_trace, session.lasts.get(step.id)
         return TaskCard(
             name=step.name,
             verdict=judgement.verdict if step.ran is not None else None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from nbflow.analysis.names import is_managed
 from nbflow.engine.book import Book, Step, read_body
 from nbflow.engine.drive import answered
+from nbflow.engine.influence import reached
 from nbflow.engine.plan import Action
 from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import slot_of
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.drive import Entered
     from nbflow.engine.plan import Working
+    from nbflow.engine.preview import Planned
     from nbflow.notebook.asked import Asked
     from nbflow.notebook.surroundings import Surroundings
 
@@ -94,6 +96,7 @@ class Session:
         self._is_remembered = False
         self._not_users: set[str] = set()
         self._told: set[str] = set()
+        self._failed: dict[str, object] = {}
         self.trunk.runs.journal.subscribe(self._note_state)
         self._make_kernel_step()
 
@@ -142,8 +145,7 @@ class Session:
         cell = self.places.take(asked)
         self.functions.drop(cell.step)
         self.given.take(cell.step)
-        if cell.options.defer or asked.asks:
-            self.work.adopt_source(cell.step)
+        self.work.adopt_source(cell.step)
         if cell.options.defer:
             self._show_result(cell, Action())
             self._close_cell(cell)
@@ -151,6 +153,7 @@ class Session:
         if asked.asks and self._is_too_long(cell):
             self.refresh_badges()
             return
+        self._refuse_waiting([cell.step], force=self.around.forces)
         action = yield from self._working(cell.step, self.work.run_cell(cell.step, force=self.around.forces))
         self._show_result(cell, action)
         self._close_cell(cell)
@@ -189,7 +192,9 @@ class Session:
 
         Raises:
             KeyboardInterrupt: If the user pressed Stop.
+            SessionError: If one of them awaits something, and this thread cannot.
         """
+        self._refuse_waiting(targets, force=force)
         action = yield from self._working(None, self.work.run_flow(targets, force=force))
         self.refresh_badges()
         if action.stop is not None:
@@ -200,16 +205,50 @@ class Session:
         """Bring the tasks up to date that are expected to take little time."""
         below = self.around.settings.settings.auto_below
         planned = preview(self.work)
-        due = [
-            line.step
-            for line in planned
-            if line.does in ("runs", "reuses", "may run") and not line.step.plain
-        ]
+        due = [line.step for line in planned if line.does in ("runs", "reuses", "may run")]
+        left = self._left_alone(planned)
+        due = [step for step in due if not step.plain and step.id not in left]
         short = [step for step in due if (step.trace.seconds if step.trace else 0.0) < below]
         if short:
             work = self.work.run_flow(short, origin=Origin.AUTO)
             yield from self._working(None, work)
             self.refresh_badges()
+
+    def _left_alone(self, planned: Sequence[Planned]) -> set[str]:
+        """The steps that failed on what they would look at now, that nobody can await here, and all below."""
+        left: set[str] = set()
+        for step in (line.step for line in planned):
+            fails = bool(step.failure) and self._failed.get(step.id) == self._looks_at(step)
+            if (
+                fails
+                or self._cannot_wait(step)
+                or any(above.id in left for above in self.work.stale_above(step))
+            ):
+                left.add(step.id)
+        return left
+
+    def _looks_at(self, step: Step) -> object:
+        """What a step's body finds at its place, as far as its code tells."""
+        view, body = self.trunk.sweep.view(step), step.body
+        return body.static_key, {slot: view.bound(slot).version for slot in reached(body, view)}
+
+    def _cannot_wait(self, step: Step) -> bool:
+        return not self._executor.can_wait and does_wait(step.body.source)
+
+    def _refuse_waiting(self, targets: Sequence[Step] | None, *, force: bool) -> None:
+        """Nothing runs where something that awaits had to be awaited, and nobody can.
+
+        Raises:
+            SessionError: If so.
+        """
+        if not any(map(self._cannot_wait, self.book)):
+            return
+        steps = [line.step for line in preview(self.work, targets) if line.does in ("runs", "may run")]
+        forced = (targets or [cell.step for cell in self.places.tasks()]) if force else ()
+        found = next(filter(self._cannot_wait, (*steps, *forced)), None)
+        if found is not None:
+            how = "run its cell, or `%flow run` in a cell of its own"
+            raise SessionError(f"nothing was run: {found.name} awaits at its top level; {how}")
 
     def prepare(self) -> None:
         """Take note of what changed beside the cells: the file, strange names, earlier kernels."""
@@ -229,6 +268,7 @@ class Session:
             action = yield from work
         finally:
             self._executor.own = None
+        self._failed |= {id: self._looks_at(self.book.steps[id]) for id in action.errors}
         self._count_saved(action)
         self.functions.follow_all(action.executed)
         if action.executed or action.reused:
@@ -305,20 +345,25 @@ class Session:
 
     def perform(self, work: Working[Any]) -> Any:
         """Do work in this thread."""
-        return answered(work, self._executor.answer)
+        with self._executor.waiting(can_wait=False):
+            return answered(work, self._executor.answer)
 
     async def perform_waiting(self, work: Working[Any]) -> Any:
         """Do work in which bodies may await something."""
-        try:
-            execution = next(work)
-            while True:
-                execution = work.send(await self._executor.answer_waiting(execution))
-        except StopIteration as end:
-            return end.value
+        with self._executor.waiting(can_wait=True):
+            try:
+                execution = next(work)
+                while True:
+                    execution = work.send(await self._executor.answer_waiting(execution))
+            except StopIteration as end:
+                return end.value
 
     def _note_state(self, entered: Entered) -> None:
         spec, transition = entered.spec, entered.transition
-        self.lasts[spec.name] = Last(entered.state.name, spec.flow_run, transition.attempt)
+        step = self.trunk.runs.steps.get(spec.id, "")
+        self.lasts[step] = Last(entered.state.name, spec.flow_run, transition.attempt)
+        if entered.state.is_final():
+            self.trunk.runs.steps.pop(spec.id, None)
 
     # --- earlier kernels -----------------------------------------------------------------------
 
@@ -425,7 +470,7 @@ class Session:
             if self.report.badge_has_changed(cell):
                 self.around.screen.show(self.report.badge(cell), cell.badge, updates=True)
 
-    def has_to_wait(self, body: str) -> bool:
+    def has_to_wait(self, body: str = "") -> bool:
         """Whether running a cell with this body may mean to await something, there or above it."""
         if does_wait(self.around.bodies.transform(body)):
             return True
