@@ -102,11 +102,13 @@ class TestTasks:
         assert job.flow() == ["b"]
         assert job.run("b") == []
 
-    def test_asking_first(self, job: Job) -> None:
+    def test_asking_first(self, kernel: Kernel, tmp_path: Path) -> None:
         """A new or edited cell asks as well, and what is run then is its new source."""
+        (tmp_path / "pyproject.toml").write_text("[tool.nbflow]\nask_above = 0.1\n")
+        job = Job(kernel, tmp_path, START)
+        job.run_all()
         job.run(plain="import time\nlimit = 3", b="%%task b\ntime.sleep(.15)\nb = limit")
         job.run(c="%%task c\nc = b + 1")
-        job.kernel.execute("%config NBFlow.ask_above = 0.1")
         job.run(plain="import time\nlimit = 4")
         assert job.run(c="%%task c\nc = b + 100") == []
         assert job.run(d="%%task d\nd = b") == []
@@ -159,9 +161,10 @@ class TestAwait:
 
     def test_stop(self, job: Job) -> None:
         """Cancels the run, and nothing further starts."""
-        text = self.TEXT.replace("b = await", "print('started')\nb = await").replace(
-            "(0,", "(limit * 30 - 90,"
+        naps = (
+            "print('started')\nfor _ in range(300 * (limit == 4)):\n    await asyncio.sleep(0.1)\nb = await"
         )
+        text = self.TEXT.replace("b = await", naps)
         job.run(b=text, c="%%task c\nc = b + 1", plain="limit = 4")
         pressed: list[str] = []
 
