@@ -116,3 +116,15 @@ class TestHandles:
             assert "read_2" not in kernel.execute("%flow order").text
         finally:
             kernel.handle, kernel.saves = "{}", True
+
+
+class TestPicture:
+    """The graph for documents."""
+
+    def test_as_graphviz(self, kernel: Kernel) -> None:
+        """Each task is a node, each name read an edge."""
+        start(kernel, make="%%task make\nx = 1", read="%%task read\ny = x")
+        source = kernel.value("__import__('nbflow').session().visualize().source")
+        assert "make" in source
+        assert "->" in source
+        assert "digraph" in source

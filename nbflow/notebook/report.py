@@ -33,6 +33,7 @@ from nbflow.views import (
     show_plan,
     show_status,
     show_why,
+    to_dot,
 )
 from nbflow.views.words import cause_words, counted, moment
 
@@ -69,6 +70,10 @@ class Report:
     def flow(self) -> Shown:
         """The graph with the table below it."""
         return show_flow(self._flow_card(with_plain=True))
+
+    def dot(self) -> Any:
+        """The graph as a `graphviz.Digraph`."""
+        return to_dot(self._flow_card(with_plain=True))
 
     def status(self) -> Shown:
         """One line a task."""

@@ -451,6 +451,15 @@ class Session:
         self.places.forget(self.places.named(name))
         self.refresh_badges()
 
+    def visualize(self) -> Any:
+        """The graph of the flow as a `graphviz.Digraph`, coloured by verdict and state.
+
+        Raises:
+            NbflowError: If the package graphviz is not installed.
+        """
+        self.prepare()
+        return self.report.dot()
+
     # --- badges --------------------------------------------------------------------------------
 
     def _close_cell(self, cell: Cell) -> None:
