@@ -80,6 +80,7 @@ class Notebook:
         store: Makes the store for a namespace; called again at each restart.
         clock: Seconds since the epoch.
         kinds: Further kinds of slots outside, by name.
+        is_shared: Whether `names` is also bound by others between two actions, as in a kernel.
 
     Example:
         >>> notebook = Notebook()
@@ -99,6 +100,7 @@ class Notebook:
     store: Callable[[dict[str, object]], Store] = MemoryStore
     clock: Callable[[], float] = field(default_factory=FakeClock)
     kinds: Mapping[str, Kind] = field(default_factory=dict[str, Kind])
+    is_shared: bool = False
 
     def __post_init__(self) -> None:
         self.book = Book()
@@ -111,7 +113,13 @@ class Notebook:
     def _open(self) -> None:
         self.names: dict[str, object] = {"__name__": "__main__"}
         world = World(
-            self.names, self.store(self.names), self.clock, self._define, self.parameters, self.kinds
+            self.names,
+            self.store(self.names),
+            self.clock,
+            self._define,
+            self.parameters,
+            self.kinds,
+            is_shared=self.is_shared,
         )
         trunk = trunk_over(world, self.book)
         self.files, self.sweep, self.workspace, self.work = (

@@ -62,7 +62,7 @@ class TestBetweenCells:
 
     def test_a_task_runs_on_what_it_is_bound_to(self) -> None:
         """Not on what somebody put under the name meanwhile."""
-        notebook, cells = opened("y = 1", "u = y + 0", plain=(0,))
+        notebook, cells = opened("y = 1", "u = y + 0", plain=(0,), notebook=Notebook(is_shared=True))
         notebook.names["y"] = 5
         change(notebook, cells[1], "u = y + 1")
         assert notebook.names["u"] == 2
@@ -70,7 +70,7 @@ class TestBetweenCells:
 
     def test_a_plain_cell_reads_what_is_there(self) -> None:
         """And what it makes of it is not taken for what the flow would give."""
-        notebook, _ = opened("y = 1", plain=(0,))
+        notebook, _ = opened("y = 1", plain=(0,), notebook=Notebook(is_shared=True))
         notebook.names["y"] = 5
         reader = notebook.add("z = y + 0", plain=True)
         notebook.run(reader)

@@ -38,9 +38,10 @@ class Workspace(Labels):
     Args:
         names: The user's namespace.
         store: Where stored versions are.
+        is_shared: Whether others may bind names between two actions: callbacks, tools of a front end.
     """
 
-    def __init__(self, names: dict[str, Any], store: Store) -> None:
+    def __init__(self, names: dict[str, Any], store: Store, *, is_shared: bool = False) -> None:
         super().__init__(names)
         self.store = store
         self._held: dict[tuple[str, tuple[str, ...]], Held] = {}
@@ -49,6 +50,7 @@ class Workspace(Labels):
         self._spent: set[int] = set()
         self._taken: set[str] = set()
         self._then: Standing | None = None
+        self._others_bind = is_shared
         self._found: dict[int, frozenset[int]] = {}
         self._made: dict[tuple[str, str], tuple[object, frozenset[int]]] = {}
         self.states = States()
@@ -368,21 +370,15 @@ class Workspace(Labels):
         kept = NO_MEMORY.union(*(held.memory for held in self._held.values()))
         self._found = {token: memory for token, memory in self._found.items() if token in kept}
 
-    def disown(self, step: str) -> None:
-        """What a step has made that is no more is nobody's now."""
-        for key, label in tuple(self.labels.items()):
-            if label.version is not None and label.version.step == step:
-                self.label(key, None)
-
     def close(self) -> None:
-        """End an action: what stands under the names now is known."""
-        self._then = Standing(self.names)
+        """End an action."""
+        self._then = Standing(self.names) if self._others_bind else None
 
     def _unlabel_what_others_bound(self) -> None:
         """Names bound since the last action, by a callback or by code that nobody saw, are no versions."""
-        for key in self._then.changed(self.names) if self._then is not None else ():
+        then, self._then = self._then, None
+        for key in then.changed(self.names) if then else ():
             self.label(key, None)
-        self._then = None
 
     def begin(self) -> None:
         """Start an action: what keys hold from here on can be given back by `settle`."""
@@ -458,11 +454,10 @@ class Workspace(Labels):
     def _give_back(self, saved: Mapping[str, tuple[object, Label | None]]) -> None:
         changed: dict[str, Version | None] = {}
         for key, (value, label) in saved.items():
-            if value is _MISSING:
+            if value is _MISSING or label is None:
                 self.unbind(key)
-            elif label is None:
-                self.unbind(key)
-                self.names[key] = value  # nobody knows what it is; taking it away would lose it
+                if value is not _MISSING:
+                    self.names[key] = value  # nobody knows what it is; taking it away would lose it
             elif self._is_spent(label):
                 changed[key] = label.version
             elif self.labels.get(key) != label or not self._is_live(key, value):

@@ -145,6 +145,12 @@ class Labels:
         for token in label.memory:
             self._sharers.setdefault(token, set()).add(key)
 
+    def disown(self, step: str) -> None:
+        """What a step has made that is no more is nobody's now."""
+        for key, label in tuple(self.labels.items()):
+            if label.version is not None and label.version.step == step:
+                self.label(key, None)
+
     def versioned(self) -> set[str]:
         """The keys that hold a version which some step made."""
         return {key for key, label in self.labels.items() if label.version is not None}

@@ -217,14 +217,14 @@ class Observer:
         names = self._workspace.names
         if not reached.complete:
             self._workspace.realise(tuple(names))
-        before = dict(names) if not reached.complete else {k: names[k] for k in reached.keys if k in names}
-        then = Standing(names)
+        before = self._named(reached.keys) if reached.complete else dict(names)
+        # Operators over numbers, texts and the like run nobody's code: nothing outside can be touched.
+        only_computes = body.only_computes and is_plain(before.values())
+        then = Standing(before if only_computes else names)
         hidden = reached.uncertain & before.keys() if hide and reached.complete else frozenset[str]()
         self._workspace.hide(hidden)
         for key in reached.inputs if hide else ():
             self._workspace.empty_cache(key)
-        # Operators over numbers, texts and the like run nobody's code: nothing outside can be touched.
-        only_computes = body.only_computes and is_plain(before.values())
         seen = yield from (
             self._timed(execution) if only_computes else self._watched(execution, before, reached.paths)
         )
@@ -235,7 +235,8 @@ class Observer:
         bound |= same & (reached.again or frozenset())
         seen.undecided = same if reached.again is None else frozenset()
         try:
-            return self._observed(seen, body, before, reached, bound, then)
+            bound |= self._rebound(then, before, self._named(reached.keys) if only_computes else names)
+            return self._observed(seen, body, before, reached, bound)
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not become one of the task
             self._forget(reached.keys & self._workspace.labels.keys())
             return seen.observation(fault=f"nbflow could not observe it: {type(fault).__name__}: {fault}")
@@ -260,13 +261,8 @@ class Observer:
         before: dict[str, object],
         reached: Reached,
         bound: set[str],
-        then: Standing,
     ) -> Observation:
-        rebound = {key for key in then.changed(self._workspace.names) if not is_managed(key)}
-        # Code can bind names that no analysis saw.
-        unseen = {key: then.of(key) for key in rebound - before.keys()}
-        before |= {key: value for key, value in unseen.items() if value is not ABSENT}
-        changed = self._changed(rebound | bound, before, reached)
+        changed = self._changed(bound, before, reached)
         drew = self._drawn(reseeds=reached.reseeds) if seen.watch is not self._no_watch else set[str]()
         returned = seen.outcome.ended is Ended.RETURNED
         named = body.analysis.writes | body.analysis.deletes if returned else frozenset[str]()
@@ -274,6 +270,17 @@ class Observer:
         self._workspace.ensure(assigned)  # one may have been given the very object that a stranger left there
         outputs = self._outputs(changed | drew | assigned)
         return seen.observation(frozenset(changed), outputs, frozenset(drew))
+
+    def _named(self, keys: Iterable[str]) -> dict[str, object]:
+        names = self._workspace.names
+        return {key: names[key] for key in keys if key in names}
+
+    def _rebound(self, then: Standing, before: dict[str, object], names: Mapping[str, object]) -> set[str]:
+        """The names that stand for another object now; code can bind some that no analysis sees."""
+        rebound = {key for key in then.changed(names) if not is_managed(key)}
+        unseen = {key: then.of(key) for key in rebound - before.keys()}
+        before |= {key: value for key, value in unseen.items() if value is not ABSENT}
+        return rebound
 
     def _timed(self, execution: Execution) -> Generator[Execution, Outcome, _Watched]:
         """Have a body executed of which is known that nothing outside can be seen of it."""

@@ -55,6 +55,7 @@ class World:
         notebook: Identifier of the notebook.
         sleep: Waits until a time, seconds since the epoch; None: a run that has to wait parks.
         files: The files of the session, by default watched with nothing ignored.
+        is_shared: Whether others may bind names between two actions, as in a kernel.
     """
 
     names: dict[str, object]
@@ -67,6 +68,7 @@ class World:
     notebook: str = ""
     sleep: Callable[[float], object] | None = None
     files: Files | None = None
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def trunk_over(world: World, book: Book) -> Trunk:
         **world.kinds,
     }
     sweep = Sweep(book, Outside(named))
-    workspace = Workspace(world.names, world.store)
+    workspace = Workspace(world.names, world.store, is_shared=world.is_shared)
     observer = Observer(workspace, files, world.clock, world.define)
     runs = StepRuns(world.store.history, world.clock, world.notebook, world.sleep)
     return Trunk(files, sweep, workspace, runs, Work(book, sweep, workspace, observer, runs))

@@ -80,6 +80,7 @@ class Session:
             notebook=around.notebook,
             sleep=around.sleep,
             files=around.files,
+            is_shared=True,
         )
         self.trunk = trunk_over(world, self.book)
         self.work = self.trunk.work
