@@ -128,3 +128,15 @@ class TestPicture:
         assert "make" in source
         assert "->" in source
         assert "digraph" in source
+
+
+class TestOneCellAlone:
+    """After a restart nothing else has to run first."""
+
+    def test_a_plain_cell(self, kernel: Kernel) -> None:
+        """What it reads of earlier tasks is there."""
+        make = "%%task make\nimport json as j\ndef f(x):\n    return x + 1\ndata = [1, 2]"
+        start(kernel, make=make, look="print(j.dumps(data), f(1))")
+        kernel.restart()
+        kernel.run("load")
+        assert kernel.run("look").text.strip() == "[1, 2] 2"

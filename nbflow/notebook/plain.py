@@ -6,11 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nbflow.analysis.names import BUILTINS
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.exceptions import CellSyntaxError, SessionError
 from nbflow.notebook.cells import ends_with_ours, is_only_ours, read_header
 
 if TYPE_CHECKING:
+    from nbflow.engine.book import Step
     from nbflow.engine.observe import Execution
     from nbflow.engine.plan import Action, Working
     from nbflow.notebook.asked import Asked
@@ -60,10 +62,17 @@ class PlainCells:
             cell = session.places.take(asked, source)
         except CellSyntaxError:
             return
+        if self._misses_a_name(cell.step):
+            session.remember()
         session.functions.reading.begin_plain(cell.step)
         session.trunk.runs.number = 0
         work = session.work.run_cell(cell.step)
         self._pending = _Pending(cell, work, next(work))
+
+    def _misses_a_name(self, step: Step) -> bool:
+        """Whether the cell reads what is not there: a task of an earlier kernel may have made it."""
+        names = self._session.around.names
+        return any(name not in names and name not in BUILTINS for name in step.body.reads)
 
     def end(self, error: BaseException | None) -> None:
         """The plain cell ended, by itself or with an error."""
