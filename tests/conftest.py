@@ -3,10 +3,36 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
+
+from tests.kernel_job import Job
+from tests.kernels import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 # What lands must not hang on luck; searching with ever new examples is for developers.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """One kernel for all tests of a file; each begins anew in it."""
+    with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
+        yield kernel
+
+
+@pytest.fixture
+def job(kernel: Kernel, tmp_path: Path) -> Job:
+    """The job after its first run."""
+    folder = tmp_path / "job"
+    folder.mkdir()
+    job = Job(kernel, folder)
+    job.run_all()
+    return job

@@ -8,32 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kernel_job import CELLS, SCALES, TASKS, Job, make_data, make_planes
-from tests.kernels import Kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.kernels import Kernel
 
 pytestmark = pytest.mark.process
 
 PLAIN = ["imports", "limits", "line", "helpers", "mean", "look"]
-
-
-@pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    """One kernel for all; each test begins anew in it."""
-    with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
-        yield kernel
-
-
-@pytest.fixture
-def job(kernel: Kernel, tmp_path: Path) -> Job:
-    """The job after its first run."""
-    folder = tmp_path / "job"
-    folder.mkdir()
-    job = Job(kernel, folder)
-    job.run_all()
-    return job
 
 
 class TestRunning:

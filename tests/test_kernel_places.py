@@ -6,17 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kernels import Kernel
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    """One for all tests; each begins with cells and a session of its own."""
-    with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
-        yield kernel
+    from tests.kernels import Kernel
 
 
 def start(kernel: Kernel, **cells: str) -> None:

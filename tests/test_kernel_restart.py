@@ -41,16 +41,6 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
         yield kernel
 
 
-@pytest.fixture
-def job(kernel: Kernel, tmp_path: Path) -> Job:
-    """The job after its first run."""
-    folder = tmp_path / "job"
-    folder.mkdir()
-    job = Job(kernel, folder)
-    job.run_all()
-    return job
-
-
 class TestRestart:
     """A new kernel knows what the last one did."""
 

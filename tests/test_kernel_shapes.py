@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kernel_job import Job
-from tests.kernels import Kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.kernels import Kernel
 
 pytestmark = pytest.mark.process
 
@@ -117,13 +117,6 @@ def in_place() -> dict[str, str]:
 
 
 SHAPES = {shape.__name__: shape for shape in (alternating, looped, scored, one_name, in_place)}
-
-
-@pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    """One kernel for all; each test begins anew in it."""
-    with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
-        yield kernel
 
 
 class Edited:

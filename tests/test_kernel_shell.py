@@ -9,22 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.kernel_job import Job
-from tests.kernels import Kernel, Shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.kernels import Kernel, Shown
 
 pytestmark = pytest.mark.process
 
 START = {"ext": "%load_ext nbflow", "plain": "import pandas as pd\nlimit = 3"}
-
-
-@pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    """One kernel for all; each test begins anew in it."""
-    with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
-        yield kernel
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kernel_job import CELLS, SCALES, Job, make_data, make_planes
-from tests.kernels import Kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.kernels import Kernel
 
 pytestmark = pytest.mark.process
 
@@ -69,13 +69,6 @@ EXTRAS = [
     "report['more'] = len(report)",
     "for frame in [load, clean]:\n    frame['m2'] = frame.minutes * 2",
 ]
-
-
-@pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    """One kernel for all; each test begins anew in it."""
-    with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
-        yield kernel
 
 
 Act = tuple[str, int, int, int]
