@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast, overload
 
 from nbflow.engine import transitions
 from nbflow.engine.effects import (
+    Asked,
     Await,
     Call,
     CancelRun,
@@ -250,11 +251,15 @@ def drive(steps: Steps, handler: Handler, journal: Journal) -> State:
     return answered(driving(steps, handler, journal), handler.call)
 
 
-def driving(steps: Steps, handler: Handler, journal: Journal) -> Generator[Call, Outcome, State]:
+@overload
+def driving(steps: Steps, handler: Handler, journal: Journal) -> Generator[Call, Outcome, State]: ...
+@overload
+def driving(steps: Steps, handler: None, journal: Journal) -> Generator[Asked, Any, State]: ...
+def driving(steps: Steps, handler: Handler | None, journal: Journal) -> Generator[Any, Any, State]:
     """Do what `drive` does, but for the calls of bodies: each is yielded and answered from outside.
 
     So the same run can be driven by whoever executes bodies: in this thread, awaiting, or as a cell
-    that the front end runs anyway.
+    that the front end runs anyway. Without a handler every effect but `Enter` is yielded.
     """
     stop: BaseException | None = None
     state: State | None = None
@@ -267,8 +272,10 @@ def driving(steps: Steps, handler: Handler, journal: Journal) -> Generator[Call,
                     # Kept before anybody is told: an interrupt from there on finds the run in this state.
                     answer = state = entered.state
                     journal.tell(entered)
+                elif handler is None or isinstance(effect, Call):
+                    answer = yield effect
                 else:
-                    answer = (yield effect) if isinstance(effect, Call) else effect.ask(handler)
+                    answer = effect.ask(handler)
             except IllegalTransitionError:
                 raise
             except Exception as error:  # noqa: BLE001  # the run decides what a fault means
@@ -282,10 +289,14 @@ def driving(steps: Steps, handler: Handler, journal: Journal) -> Generator[Call,
             else:
                 effect = steps.send(answer)
     except StopIteration as end:
-        # Our own stop is told by the state; an interrupt of the user's must also end what called us.
-        if stop is not None and not isinstance(stop, CancelRun):
-            raise stop from None
+        _raise_users_own(stop)
         return end.value
+
+
+def _raise_users_own(stop: BaseException | None) -> None:
+    """Our own stop is told by the state; an interrupt of the user's must also end what called us."""
+    if stop is not None and not isinstance(stop, CancelRun):
+        raise stop from None
 
 
 def answered(work: Generator[Request, Answer, Result], answer: Callable[[Request], Answer]) -> Result:

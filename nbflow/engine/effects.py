@@ -285,6 +285,8 @@ class Park:
         handler.park(self)
 
 
-Effect = Enter | Await | Load | Save | Call | Sleep | Spawn | Park
+Asked = Await | Load | Save | Call | Sleep | Spawn | Park
+"""The effects that a handler performs."""
+Effect = Enter | Asked
 Steps = Generator[Effect, Any, State]
 Moves = Generator[Effect, Any, None]
