@@ -5,9 +5,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+# Bound here and now: else the name would stand for the module of that name.
+from nbflow.context import context
+
 if TYPE_CHECKING:
     from nbflow.analysis import analyze
+    from nbflow.flows import Flow, Parameter, flow
     from nbflow.notebook.extension import session
+    from nbflow.running.inputs import allow_failure, flatten, quote, unmapped
     from nbflow.states import State
     from nbflow.store.digests import digest, register_digest
     from nbflow.tasks import Task, task
@@ -15,25 +20,40 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Flow",
+    "Parameter",
     "State",
     "Task",
+    "allow_failure",
     "analyze",
+    "context",
     "digest",
+    "flatten",
+    "flow",
     "load_ipython_extension",
+    "quote",
     "register_digest",
     "session",
     "task",
     "unload_ipython_extension",
+    "unmapped",
 ]
 
 _HOMES = {
+    "Flow": "nbflow.flows",
+    "Parameter": "nbflow.flows",
     "State": "nbflow.states",
     "Task": "nbflow.tasks",
+    "allow_failure": "nbflow.running.inputs",
     "analyze": "nbflow.analysis",
     "digest": "nbflow.store.digests",
+    "flatten": "nbflow.running.inputs",
+    "flow": "nbflow.flows",
+    "quote": "nbflow.running.inputs",
     "register_digest": "nbflow.store.digests",
     "session": "nbflow.notebook.extension",
     "task": "nbflow.tasks",
+    "unmapped": "nbflow.running.inputs",
 }
 
 

@@ -13,8 +13,10 @@ from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from nbflow.cache_policies import CachePolicy
 from nbflow.exceptions import OptionError
 from nbflow.retries import NO_RETRIES, Retries, parse_delays, parse_duration
+from nbflow.triggers import Trigger, all_successful
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,6 +58,45 @@ def _as_words(value: object) -> tuple[str, ...]:
     return tuple(_as_text(word) for word in cast("Iterable[object]", value))
 
 
+def _as_callable(value: object) -> Callable[..., Any]:
+    if not callable(value):
+        raise OptionError(f"{value!r} cannot be called; give a function")
+    return value
+
+
+def _as_callables(value: object) -> tuple[Callable[..., Any], ...]:
+    if callable(value) or not isinstance(value, Iterable):
+        raise OptionError(f"{value!r} is no list; give a list of functions")
+    return tuple(_as_callable(each) for each in cast("Iterable[object]", value))
+
+
+def _as_template(value: object) -> str | Callable[..., str]:
+    if isinstance(value, str):
+        return value
+    if not callable(value):
+        raise OptionError(f"{value!r} is no name; give a text such as 'load-{{year}}', or a function")
+    return cast("Callable[..., str]", value)
+
+
+def _as_classes(value: object) -> tuple[type[BaseException], ...]:
+    kinds = tuple(cast("Iterable[object]", value)) if isinstance(value, (list, tuple)) else (value,)
+    if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
+        raise OptionError(f"{value!r} is no exception class; name classes such as OSError")
+    return cast("tuple[type[BaseException], ...]", kinds)
+
+
+def _as_policy(value: object) -> CachePolicy:
+    if not isinstance(value, CachePolicy):
+        raise OptionError(f"{value!r} is no cache policy; take one of nbflow.cache_policies")
+    return value
+
+
+def _as_fraction(value: Any) -> float:
+    if isinstance(value, bool) or float(value) < 0:
+        raise OptionError(f"{value!r} is no fraction; give a number from 0 on")
+    return float(value)
+
+
 def _option(
     help: str,
     value: str = "",
@@ -72,8 +113,13 @@ def _option(
         default: Its value where nothing is said.
         take: Makes its value of what a keyword argument gives.
     """
-    metadata = {"help": help, "value": value, "read": read, "take": take}
+    metadata = {"help": help, "value": value, "read": read, "take": take, "in_header": True}
     return field(default=default, metadata=metadata)
+
+
+def _argument(help: str, take: Callable[[Any], Any] = bool, default: Any = None) -> Any:
+    """A field that only `@task` has: functions, and what belongs to explicit flows."""
+    return field(default=default, metadata={"help": help, "take": take, "in_header": False})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +151,45 @@ class TaskOptions:
     tags: tuple[str, ...] = _option("words to find it by", "a,b", _words, (), _as_words)
     description: str = _option("what it is for", "TEXT", str, "", _as_text)
     defer: bool = _option("register only, do not run", default=False)
+    version: str = _argument("which version of it this is", _as_text, "")
+    trigger: Trigger = _argument("whether it may run, see nbflow.triggers", _as_callable, all_successful)
+    skip_on_upstream_skip: bool = _argument("skip it below a skipped task", default=True)
+    retry_jitter: float = _argument("by which fraction a delay varies by chance", _as_fraction, 0.0)
+    retry_on: tuple[type[BaseException], ...] = _argument(
+        "retry only after these exceptions", _as_classes, ()
+    )
+    retry_condition: Callable[..., object] | None = _argument(
+        "called with task, run and state: whether to retry", _as_callable
+    )
+    cache_policy: CachePolicy | None = _argument("what must be equal to reuse a result", _as_policy)
+    cache_key_fn: Callable[..., str | None] | None = _argument(
+        "called with run and parameters: the key", _as_callable
+    )
+    cache_expiration: float | None = _argument("how long a result is reused", parse_duration)
+    refresh_cache: bool = _argument("run, and replace what is cached", default=False)
+    cache_for: float | None = _argument("how long a result is reused, as in Prefect 1", parse_duration)
+    cache_validator: Callable[..., bool] | None = _argument("which result may be reused", _as_callable)
+    cache_key: str = _argument("whose results it shares", _as_text, "")
+    persist_result: bool | None = _argument("whether results are stored")
+    log_prints: bool | None = _argument("whether prints go to the log of the run")
+    task_run_name: str | Callable[..., str] | None = _argument("the name of each run", _as_template)
+    runner: Any = _argument("where it runs", lambda runner: runner)
+    nout: int | None = _argument("how many values it returns", _as_count)
+    state_handlers: tuple[Callable[..., Any], ...] = _argument(
+        "called with task, old and new state", _as_callables, ()
+    )
+    on_running: tuple[Callable[..., Any], ...] = _argument("called when it starts", _as_callables, ())
+    on_completion: tuple[Callable[..., Any], ...] = _argument("called when it completed", _as_callables, ())
+    on_failure: tuple[Callable[..., Any], ...] = _argument("called when it failed", _as_callables, ())
+    on_cancellation: tuple[Callable[..., Any], ...] = _argument("called when it ends", _as_callables, ())
+    on_crashed: tuple[Callable[..., Any], ...] = _argument("called when it crashed", _as_callables, ())
 
     @property
     def attempts(self) -> Retries:
-        """The retries as the engine takes them."""
-        return Retries(limit=self.retries, delays=self.retry_delay) if self.retries else NO_RETRIES
+        """The retries as the engine takes them; the condition is bound to its run by whoever knows that."""
+        if not self.retries:
+            return NO_RETRIES
+        return Retries(self.retries, self.retry_delay, self.retry_jitter, self.retry_on)
 
 
 def flag_of(option: Field[Any]) -> str:
@@ -124,13 +204,16 @@ def flag_of(option: Field[Any]) -> str:
 
 def options() -> tuple[Field[Any], ...]:
     """The options of a header, in the order of its help; the name is none of them."""
-    return fields(TaskOptions)[1:]
+    return tuple(each for each in fields(TaskOptions)[1:] if each.metadata["in_header"])
 
 
-_OTHER_NAMES: Final = {
+OTHER_NAMES: Final = {
     "max_retries": "retries",
     "retry_delay_seconds": "retry_delay",
+    "retry_jitter_factor": "retry_jitter",
+    "retry_condition_fn": "retry_condition",
     "timeout_seconds": "timeout",
+    "log_stdout": "log_prints",
 }
 """Prefect's names for the same settings."""
 
@@ -152,9 +235,9 @@ def take_options(given: Mapping[str, Any], base: TaskOptions | None = None) -> T
     by_name = {option.name: option for option in fields(TaskOptions)}
     values: dict[str, Any] = {}
     for name, value in given.items():
-        own = _OTHER_NAMES.get(name, name)
+        own = OTHER_NAMES.get(name, name)
         if own not in by_name:
-            raise OptionError.unknown("option", name, (*by_name, *_OTHER_NAMES))
+            raise OptionError.unknown("option", name, (*by_name, *OTHER_NAMES))
         if own in values:
             raise OptionError(f"{name} and {own} are one option; give it once")
         values[own] = value

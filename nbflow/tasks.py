@@ -1,35 +1,33 @@
-"""`@task`: a function whose value a session keeps up to date.
+"""`@task`: a function, or a class with a method `run`, as a task.
 
-A `Task` is called like its function. Where a session is attached, calling it without any argument reads
-its value, brought up to date first; with arguments it is an ordinary run. Without a session every call is
-an ordinary run.
+What a call means is decided by the innermost context: in `with Flow(...)` it adds to the flow; in the body
+of a run it is a run of its own; at top level of a notebook, without arguments, it reads the value that the
+session keeps up to date; everywhere else it runs.
 """
 
 from __future__ import annotations
 
 import inspect
-import time
-from dataclasses import dataclass
-from functools import WRAPPER_ASSIGNMENTS, partial
-from itertools import count
+from dataclasses import dataclass, fields
+from functools import WRAPPER_ASSIGNMENTS, cached_property
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Final, Protocol, overload
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast, overload
 
-from nbflow.engine.drive import Journal, PlainHandler, drive
-from nbflow.engine.effects import Ended, RunSpec
-from nbflow.engine.run import run_task
+from nbflow.engine.drive import calls_user_code
 from nbflow.exceptions import DefinitionError
-from nbflow.options import TaskOptions, take_options
-from nbflow.task_runners.base import TaskCall
-from nbflow.task_runners.inline import InlineTaskRunner
+from nbflow.options import OTHER_NAMES, TaskOptions, take_options
+from nbflow.running.calls import call, map_items, submit
+from nbflow.running.scope import SETTING, Scope, present_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from nbflow.engine.effects import Call, Outcome
+    from nbflow.engine.effects import Call
+    from nbflow.running.futures import TaskFuture, TaskFutureList
+    from nbflow.running.runs import Run
 
-_runs: Final = count(1)
 _PLAIN: Final = TaskOptions()
+_OPTIONS: Final = {**{each.name: each.name for each in fields(TaskOptions)}, **OTHER_NAMES}
 _BY_NAME: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -68,14 +66,16 @@ def attach_reader(reader: Reader) -> Callable[[], None]:
 
 
 class Task:
-    """A function as a task.
+    """A function as a task, or a class of one's own with a method `run`.
 
     Args:
-        fn: The function.
-        options: What was said of it beside its body.
+        fn: The function; for a subclass, its name or nothing.
+        options: What was said of it beside its body: the fields of `nbflow.options.TaskOptions`, or
+            Prefect's names for them.
 
     Raises:
         DefinitionError: If it is no function with a name.
+        OptionError: If an option or its value does not exist.
 
     Example:
         >>> @task(retries=2)
@@ -86,24 +86,45 @@ class Task:
         (8, 'Make it more.', ('x',))
         >>> double
         <Task double(x, times=2)>
+        >>> class Add(Task):
+        ...     def run(self, x, y=1):
+        ...         return x + y
+        >>> Add(name="plus")(3)
+        4
     """
 
     __wrapped__: Callable[..., Any]
     __name__: str
     __qualname__: str
 
-    def __init__(self, fn: Callable[..., Any], options: TaskOptions = _PLAIN) -> None:
-        if not callable(fn) or not str(getattr(fn, "__name__", "")).isidentifier():
+    def __init__(
+        self, fn: Callable[..., Any] | str | None = None, given: TaskOptions = _PLAIN, **options: Any
+    ) -> None:
+        if fn is None or isinstance(fn, str):
+            options = {"name": fn, **options} if fn else options
+            like: dict[str, Any] = {"__name__": type(self).__name__, "__qualname__": type(self).__qualname__}
+        elif not callable(fn) or not str(getattr(fn, "__name__", "")).isidentifier():
             raise DefinitionError(f"@task makes a task of a function with a name, and {fn!r} is none")
-        like = {name: getattr(fn, name) for name in WRAPPER_ASSIGNMENTS if hasattr(fn, name)}
-        vars(self).update(vars(fn) if hasattr(fn, "__dict__") else {})
-        vars(self).update(like, __wrapped__=fn, fn=fn, options=options)
+        else:
+            vars(self).update(vars(fn) if hasattr(fn, "__dict__") else {})
+            like = {name: getattr(fn, name) for name in WRAPPER_ASSIGNMENTS if hasattr(fn, name)}
+            like |= {"__wrapped__": fn, "fn": fn}
+        vars(self).update(like, options=take_options(options, given) if options else given)
 
     fn: Callable[..., Any]
     options: TaskOptions
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a Task does not change; use {self.__name__}.with_options({name}=…)")
+        if name in _OPTIONS or name in ("fn", "options"):
+            raise AttributeError(f"a Task does not change; use {self.__name__}.with_options({name}=…)")
+        object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        # The options, by our names and by Prefect's, are attributes as well.
+        own = _OPTIONS.get(name)
+        if own is not None and "options" in vars(self):
+            return getattr(self.options, own)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     @property
     def name(self) -> str:
@@ -118,11 +139,35 @@ class Task:
     @property
     def parameters(self) -> tuple[str, ...]:
         """The parameters without default, which a session wires by name."""
-        try:
-            found = inspect.signature(self.fn).parameters.values()
-        except (TypeError, ValueError):
-            return ()
+        found = self.signature.parameters.values() if self.signature is not None else ()
         return tuple(each.name for each in found if each.kind in _BY_NAME and each.default is each.empty)
+
+    @cached_property
+    def signature(self) -> inspect.Signature | None:
+        """The signature of its body; None where Python does not know it."""
+        try:
+            return inspect.signature(self.body)
+        except (TypeError, ValueError):
+            return None
+
+    @property
+    def is_async(self) -> bool:
+        """Whether its body has to be awaited."""
+        return self._is_async
+
+    @cached_property
+    def _is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.body)
+
+    @property
+    def body(self) -> Callable[..., Any]:
+        """What is executed: the function, or the method `run`."""
+        return vars(self).get("fn") or self.run
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Execute the body as a plain function; to be overridden by subclasses."""
+        fn = vars(self).get("fn")
+        return fn(*args, **kwargs) if fn is not None else None
 
     def with_options(self, **options: Any) -> Task:
         """The same function as a task with these options set; None takes one back to its default.
@@ -135,51 +180,101 @@ class Task:
             >>> quick.retries, quick.timeout
             (0, 10.0)
         """
-        return Task(self.fn, take_options(options, self.options))
+        return self.copy(**options)
+
+    def copy(self, **options: Any) -> Task:
+        """Another task like it, with these options set."""
+        made = object.__new__(type(self))
+        vars(made).update(vars(self), options=take_options(options, self.options))
+        return made
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Read its value where a session is attached and nothing is given; else run the function."""
-        if not args and not kwargs and _SEAM.reader is not None:
-            found = _SEAM.reader.read(self)
-            if found is not None:
-                return found[0]
-        return self._run(args, kwargs)
+        """Add it to the flow that is built, read its value in a session, or run it."""
+        setting = SETTING.get()
+        if setting is None:
+            if not args and not kwargs and _SEAM.reader is not None:
+                found = _SEAM.reader.read(self)
+                if found is not None:
+                    return found[0]
+            return call(present_scope(), self, args, kwargs)
+        if isinstance(setting, Scope):
+            return call(setting, self, args, kwargs)
+        return setting.call(self, args, kwargs)
 
-    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not self.options.retries and self.options.timeout is None:
-            return self.fn(*args, **kwargs)
-        body = partial(self.fn, *args, **kwargs)
-        run, retries = f"{self.name}#{next(_runs)}", self.options.attempts
-        spec = RunSpec(run, self.name, body, retries=retries, timeout=self.options.timeout)
-        return drive(run_task(spec), _Attempts(), Journal([], time.time)).value()
+    def submit(self, *args: Any, **kwargs: Any) -> TaskFuture:
+        """Start a run in the flow that runs here, and return the future of its result.
+
+        Args:
+            args: Arguments of the function; futures and states in them are waited for.
+            kwargs: The same; `wait_for` names what else has to be over before.
+
+        Raises:
+            RunError: If no flow runs here.
+        """
+        return submit(self, args, kwargs)
+
+    def map(self, *args: Any, **kwargs: Any) -> TaskFutureList:
+        """Start one run for each item of the arguments, and return their futures by position.
+
+        Args:
+            args: What can be iterated has one element for each item; `unmapped(x)` is the same for all.
+            kwargs: The same; `wait_for` names what else has to be over before.
+
+        Raises:
+            RunError: If no flow runs here.
+            DefinitionError: If nothing can be mapped over, or lengths differ.
+        """
+        return map_items(self, args, kwargs)
+
+    # --- what a run needs ----------------------------------------------------------------------
+
+    def arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameter to argument for a call.
+
+        Raises:
+            TypeError: If the arguments do not fit; the message is Python's own.
+        """
+        if self.signature is None:
+            return {"args": args, "kwargs": dict(kwargs)}
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError:
+            # Called with them, the body raises before it begins, with the words that people know.
+            self.body(*args, **kwargs)
+            raise
+        return dict(bound.arguments)
+
+    def scope_for(self, run: Run, around: Scope, call: Call) -> Scope:
+        """The scope of the body of a run."""
+        return around.within(run)
+
+    @calls_user_code
+    def execute(self, scope: Scope, call: Call) -> Any:
+        """Execute the body once."""
+        inputs = call.inputs
+        if self._is_by_name:
+            return self.body(**inputs)
+        if self.signature is None:
+            return self.body(*inputs["args"], **inputs["kwargs"])
+        bound = inspect.BoundArguments(self.signature, cast("Any", dict(inputs)))
+        return self.body(*bound.args, **bound.kwargs)
+
+    @cached_property
+    def _is_by_name(self) -> bool:
+        """Whether all parameters can be given by name."""
+        signature = self.signature
+        return signature is not None and all(each.kind in _BY_NAME for each in signature.parameters.values())
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self if instance is None else MethodType(self, instance)
 
-    def __reduce__(self) -> str:
-        return self.__qualname__
+    def __reduce__(self) -> Any:
+        return self.__qualname__ if "fn" in vars(self) else object.__reduce_ex__(self, 2)
 
     def __repr__(self) -> str:
-        try:
-            signature = str(inspect.signature(self.fn))
-        except (TypeError, ValueError):
-            signature = "(…)"
+        signature = str(self.signature) if self.signature is not None else "(…)"
         wires = _SEAM.reader.wires(self) if _SEAM.reader is not None else ""
         return f"<Task {self.__name__}{signature}{wires and f', reads {wires}'}>"
-
-
-class _Attempts(PlainHandler):
-    """Performs the attempts of an ordinary run in this thread, each under its limit."""
-
-    def __init__(self) -> None:
-        super().__init__(sleep=lambda until: time.sleep(max(until - time.time(), 0.0)))
-
-    def call(self, effect: Call) -> Outcome:
-        attempt = TaskCall(effect.attempt, effect.spec.name, effect.spec.body, effect.timeout)
-        outcome = InlineTaskRunner().run(attempt).outcome()
-        if outcome.ended is Ended.RAISED and isinstance(outcome.value, KeyboardInterrupt):
-            raise outcome.value
-        return outcome
 
 
 @overload
@@ -207,4 +302,6 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         (2, 'the second', 60.0)
     """
     made = take_options(options)
+    if isinstance(fn, str):
+        raise DefinitionError(f"@task makes a task of a function with a name, and {fn!r} is none")
     return Task(fn, made) if fn is not None else lambda function: Task(function, made)  # pyright: ignore[reportUnknownLambdaType, reportUnknownVariableType, reportUnknownArgumentType]

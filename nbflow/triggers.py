@@ -100,6 +100,9 @@ class BuiltIn:
     def __repr__(self) -> str:
         return self.name
 
+    def __reduce__(self) -> tuple[Callable[[str], BuiltIn], tuple[str]]:
+        return parse_trigger, (self.name,)
+
 
 def _when(passes: Callable[[Tally], bool]) -> Rule:
     return lambda tally: Gate.RUN if passes(tally) else Gate.FAIL

@@ -45,6 +45,7 @@ class RunSpec:
         body: What is executed; opaque here.
         upstream: The edges from the tasks before it.
         inputs: Constants, and the inputs that are supplied when the task is started by name.
+        bind: Makes the arguments of what each edge passes; None: each under the key of its edge.
         trigger: Whether it may run.
         skip_on_upstream_skip: Whether it is skipped below a skipped task.
         started_by_name: Whether a person named it: no upstream is awaited, no trigger asked.
@@ -77,6 +78,7 @@ class RunSpec:
     body: Any = None
     upstream: tuple[Edge, ...] = ()
     inputs: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    bind: Callable[[Mapping[Edge, Any]], Mapping[str, Any]] | None = None
     trigger: Trigger = all_successful
     skip_on_upstream_skip: bool = True
     started_by_name: bool = False

@@ -157,6 +157,11 @@ class Mailbox:
             self._actions.get()()
         return done.result()
 
+    def work_off(self) -> None:
+        """Do what lies in it now."""
+        while not self._actions.empty():
+            self._actions.get()()
+
 
 def _nothing() -> None:
     """Wake whoever waits."""

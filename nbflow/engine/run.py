@@ -251,7 +251,9 @@ def _signalled_by_trigger(run: _Run, signal: Signal) -> State:
 def _bind_inputs(run: _Run) -> Iterable[Effect]:
     """Collect the arguments and the versions they have; no effect is needed for that."""
     passed = [(edge.key, state) for edge, state in run.upstream.items() if edge.key is not None]
-    if passed:
+    if passed and run.spec.bind is not None:
+        run.inputs = run.spec.bind({edge: _passed(state) for edge, state in run.upstream.items()})
+    elif passed:
         run.inputs = {**run.spec.inputs, **{key: _passed(state) for key, state in passed}}
         known = {key: state.details["version"] for key, state in passed if "version" in state.details}
         run.versions = {**run.spec.versions, **known}

@@ -86,12 +86,14 @@ class TaskCall:
         name: What people call the task.
         body: What to run, without arguments.
         timeout: The limit in seconds; None: no limit.
+        awaits: Whether what the body returns has to be awaited.
     """
 
     attempt: str
     name: str
     body: Callable[[], Any]
     timeout: float | None = None
+    awaits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.drive import calls_user_code, is_caller
 from nbflow.engine.effects import Ended
+from nbflow.task_runners.awaiting import awaited_here
 from nbflow.task_runners.base import Enforced, Promises, TaskCall, TaskReport
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class InlineTaskRunner:
         7
     """
 
-    name: Final = "inline"
+    name: str = "inline"
 
     @property
     def promises(self) -> Promises:
@@ -67,7 +68,9 @@ class InlineTaskRunner:
         """
         started = time.monotonic()
         try:
-            if call.timeout is None:
+            if call.awaits:
+                report = awaited_here(call)
+            elif call.timeout is None:
                 report = _report(call)
             elif _can_interrupt():
                 report = _ALARMS.run(call, call.timeout)
@@ -120,9 +123,10 @@ def _report(call: TaskCall) -> TaskReport:
 
 def _without_ours(traceback: TracebackType | None) -> TracebackType | None:
     """Drop the frames down to the body's own: the user wants to see the user's lines."""
-    while traceback is not None and traceback.tb_frame.f_globals.get("__name__") == __name__:
-        traceback = traceback.tb_next
-    return traceback
+    users = traceback
+    while users is not None and _is_ours(users.tb_frame):
+        users = users.tb_next
+    return users or traceback
 
 
 def _unlimited(call: TaskCall, timeout: float) -> TaskReport:

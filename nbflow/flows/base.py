@@ -1,0 +1,94 @@
+"""What both sorts of flows share: their settings, and the scope of their runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from nbflow.context import date_fields
+from nbflow.options import TaskOptions, take_options
+from nbflow.running.calls import run_of
+from nbflow.running.scope import Scope
+from nbflow.states import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from nbflow.engine.effects import Call
+    from nbflow.running.runs import Run
+    from nbflow.task_runners.base import Runner
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSettings:
+    """What is said of a flow beside its body and what is said of tasks as well.
+
+    Args:
+        task_runner: Where its tasks execute; None: the default of its sort of flow.
+        validate_parameters: Whether arguments are brought to the types of their annotations.
+        flow_run_name: The name of each run: a text with parameters in braces, or a function.
+    """
+
+    task_runner: Any = None
+    validate_parameters: bool = True
+    flow_run_name: str | Callable[..., str] | None = None
+
+
+_OWN: Final = tuple(each.name for each in fields(FlowSettings))
+
+
+class BaseFlow:
+    """A template of flow runs.
+
+    Args:
+        name: What people call it.
+        given: The fields of `FlowSettings`, and of `nbflow.options.TaskOptions` those that make sense.
+    """
+
+    is_async = False
+
+    def __init__(self, name: str, **given: Any) -> None:
+        self.settings, self.options = _taken(given, FlowSettings(), TaskOptions(name=name))
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.options.name
+
+    def new_run(self, around: Scope) -> Run:
+        """A run of it, with the number of its flow run."""
+        run = run_of(self, around, Role.FLOW)
+        records = around.records
+        run.number = around.flow.number if around.flow else records.history.next_number(records.notebook)
+        return run
+
+    def scope_for(self, run: Run, around: Scope, call: Call) -> Scope:
+        """The scope of the body of a run."""
+        shown = {
+            "flow_name": self.name,
+            "flow_run_id": run.id,
+            "flow_run_name": run.name,
+            "parameters": call.inputs,
+            "scheduled_start_time": run.state.timestamp,
+            **date_fields(run.state.timestamp or around.records.timers.now()),
+        }
+        return Scope(around.records, run, run, self.runner(around), call.inputs, shown)
+
+    def runner(self, around: Scope) -> Runner:
+        """Where its tasks execute."""
+        raise NotImplementedError
+
+    def execute(self, scope: Scope, call: Call) -> Any:
+        """Execute its body once."""
+        raise NotImplementedError
+
+
+def _taken(
+    given: Mapping[str, Any], settings: FlowSettings, options: TaskOptions
+) -> tuple[FlowSettings, TaskOptions]:
+    """The settings and options with what is given; None takes one back to its default."""
+    default = FlowSettings()
+    own = {name: given[name] for name in _OWN if name in given}
+    rest = {name: value for name, value in given.items() if name not in own}
+    changes = {name: getattr(default, name) if value is None else value for name, value in own.items()}
+    return replace(settings, **changes), take_options(rest, options)

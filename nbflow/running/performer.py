@@ -1,0 +1,147 @@
+"""Performing the effects of one run of a task or a flow."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from nbflow.context import context
+from nbflow.engine.drive import PlainHandler, calls_user_code
+from nbflow.engine.effects import Ended, Outcome
+from nbflow.engine.ongoing import after, when_all
+from nbflow.running.scope import INLINE, SETTING
+from nbflow.states import Completed, Role, State
+from nbflow.task_runners.base import TaskCall, TaskReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from nbflow.engine.effects import Await, Call, Sleep
+    from nbflow.running.futures import TaskFuture
+    from nbflow.running.inputs import Inputs
+    from nbflow.running.runs import Run
+    from nbflow.running.scope import Lane, Scope
+    from nbflow.triggers import Edge
+
+
+class Performer(PlainHandler):
+    """Performs the effects of one run; what takes time is answered by a future.
+
+    Args:
+        run: The run.
+        inputs: Its arguments, and the results that it waits for.
+        source: Gives, for the upstream task of an edge, the future or the state of its run.
+        scope: Within what it was started.
+        lane: Where it goes on.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        inputs: Inputs,
+        source: Callable[[Any], TaskFuture | State],
+        scope: Scope,
+        lane: Lane,
+    ) -> None:
+        super().__init__()
+        self._run = run
+        self._inputs = inputs
+        self._source = source
+        self._scope = scope
+        self._lane = lane
+        # In another thread the body sees the variables of whoever called.
+        self._around = copy_context() if lane.runner is not INLINE else None
+
+    def await_upstream(self, effect: Await) -> Any:
+        """Answer when all upstream runs have ended or wait for a person."""
+        sources = {edge: self._source(edge.upstream_task) for edge in effect.spec.upstream}
+        waited = when_all(each.ended for each in sources.values() if not isinstance(each, State))
+        if waited.done():
+            return self._states(sources)
+        return after(waited, lambda _: self._states(sources))
+
+    def _states(self, sources: Mapping[Edge, TaskFuture | State]) -> dict[Edge, State]:
+        return {edge: self._seen(edge, source) for edge, source in sources.items()}
+
+    def _seen(self, edge: Edge, source: TaskFuture | State) -> State:
+        """A failure that the call allows counts as a result: its exception."""
+        state = source if isinstance(source, State) else source.state
+        if edge in self._inputs.allowed and state.is_final() and not state.is_completed():
+            return Completed(f"allowed to be {state.name}", state.exception())
+        return state
+
+    def sleep(self, effect: Sleep) -> Any:
+        """Answer when the time has come."""
+        return self._scope.records.timers.at(effect.until)
+
+    def call(self, effect: Call) -> Any:
+        """Have the body executed by the runner."""
+        run, of = self._run, self._run.of
+        run.run_count, run.parameters = effect.run_count, effect.inputs
+        body: Callable[[], Any] = partial(self._await_body if of.is_async else self._execute, effect)
+        if self._around is not None:
+            body = partial(self._around.copy().run, body)
+        call = TaskCall(effect.attempt, run.name, body, effect.timeout, of.is_async)
+        report = self._lane.runner.submit(call)
+        return _outcome(report.result()) if report.done() else after(report, _outcome)
+
+    @calls_user_code
+    def _execute(self, effect: Call) -> Any:
+        with self._entered(effect) as scope:
+            try:
+                value = self._run.of.execute(scope, effect)
+            except BaseException as stop:
+                scope.stop_open(stop)
+                raise
+            finally:
+                scope.wait_open()
+            return value
+
+    async def _await_body(self, effect: Call) -> Any:
+        with self._entered(effect) as scope:
+            try:
+                value = await self._run.of.execute(scope, effect)
+            except BaseException as stop:
+                scope.stop_open(stop)
+                raise
+            finally:
+                await scope.await_open()
+            return value
+
+    @contextmanager
+    def _entered(self, effect: Call) -> Generator[Scope]:
+        """What the body sees around it."""
+        scope = self._run.of.scope_for(self._run, self._scope, effect)
+        token = SETTING.set(scope)
+        try:
+            with context(self._shown(scope, effect)):
+                yield scope
+        finally:
+            SETTING.reset(token)
+
+    def _shown(self, scope: Scope, effect: Call) -> Mapping[str, Any]:
+        """What `nbflow.context` shows to the body."""
+        run = self._run
+        if run.role is Role.FLOW:
+            return scope.shown
+        shown = {
+            **scope.shown,
+            "task_name": run.of.name,
+            "task_run_id": run.id,
+            "task_run_name": run.name,
+            "task_run_count": effect.run_count,
+            "task_tags": run.tags,
+        }
+        if run.index is not None:
+            shown["map_index"] = run.index
+        if effect.loop > 1:
+            shown |= {"task_loop_count": effect.loop, "task_loop_result": effect.loop_result}
+        return shown
+
+
+def _outcome(report: TaskReport) -> Outcome:
+    if report.ended is Ended.RAISED and isinstance(report.value, KeyboardInterrupt):
+        raise report.value
+    return report.outcome()

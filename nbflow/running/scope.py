@@ -1,0 +1,107 @@
+"""Within what a task is called: the run whose body calls, its flow run, its runner and its records."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from nbflow.running.records import Records, are_given, present_records, unrecorded
+from nbflow.task_runners.inline import InlineTaskRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from nbflow.engine.ongoing import Action
+    from nbflow.running.futures import TaskFuture
+    from nbflow.running.runs import Run
+    from nbflow.task_runners.base import Runner
+
+INLINE: Final = InlineTaskRunner()
+"""The runner that runs a body in the thread that asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Where a run goes on.
+
+    Args:
+        runner: Where its body executes.
+        resume: Where it is decided what comes next, once an answer came late.
+    """
+
+    runner: Runner
+    resume: Callable[[Action], object]
+
+
+@dataclass(eq=False, slots=True)
+class Scope:
+    """What surrounds a call.
+
+    Args:
+        records: Where runs are kept.
+        run: The run whose body calls; None outside of any.
+        flow: The flow run that it belongs to; None outside of one.
+        runner: Where `.submit()` and `.map()` execute; None: nowhere, as outside of a flow.
+        parameters: Those of the flow run.
+        shown: What `nbflow.context` shows of the flow run.
+        open: The runs that were submitted in here and have not ended.
+    """
+
+    records: Records
+    run: Run | None = None
+    flow: Run | None = None
+    runner: Runner | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    shown: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    open: dict[TaskFuture, None] = field(default_factory=dict["TaskFuture", None])
+
+    def within(self, run: Run) -> Scope:
+        """The scope of the body of a task run that was started in this one."""
+        return Scope(self.records, run, self.flow, self.runner, self.parameters, self.shown)
+
+    def note_open(self, future: TaskFuture) -> None:
+        """Note a run that was submitted here; it is over when this scope closes."""
+        self.open[future] = None
+        future.ended.add_done_callback(lambda _: self.open.pop(future, None))
+
+    def stop_open(self, stop: BaseException) -> None:
+        """Stop what was submitted here, because the body failed or was stopped."""
+        name = self.run.name if self.run else "the flow"
+        for future in list(self.open):
+            future.cancel(f"{name} ended: {stop or type(stop).__name__}")
+
+    def wait_open(self) -> None:
+        """Wait for what was submitted here: a run ends after those that its body started."""
+        for future in list(self.open):
+            future.wait()
+
+    async def await_open(self) -> None:
+        """Do what `wait_open` does, awaiting."""
+        for future in list(self.open):
+            await asyncio.wrap_future(future.ended)
+
+
+class Building(Protocol):
+    """A flow that is built: calls add tasks to it."""
+
+    def call(self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Add a call of a task."""
+        ...
+
+
+SETTING: Final[ContextVar[Building | Scope | None]] = ContextVar("nbflow_setting", default=None)
+"""The innermost flow that is built, or the scope of the body that runs; None at top level."""
+
+
+def present_scope(*, recorded: bool = False) -> Scope:
+    """The scope of the run whose body executes here, or a new one at top level.
+
+    Args:
+        recorded: Whether runs at top level are recorded, too, as those of flows are.
+    """
+    setting = SETTING.get()
+    if isinstance(setting, Scope):
+        return setting
+    return Scope(present_records() if recorded or are_given() else unrecorded())
