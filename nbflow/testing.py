@@ -7,6 +7,7 @@ What it does not have is a kernel: no magics, no outputs, no display.
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import count
@@ -55,6 +56,30 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.now += seconds
+
+
+class FakeTimers:
+    """Time that passes as soon as somebody waits for it; for `nbflow.running.records.records_in`.
+
+    Example:
+        >>> timers = FakeTimers(FakeClock(100.0))
+        >>> timers.at(130.0).result(), timers.now()
+        (True, 130.0)
+    """
+
+    def __init__(self, clock: FakeClock | None = None) -> None:
+        self.clock = clock or FakeClock()
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self.clock()
+
+    def at(self, when: float) -> Future[bool]:
+        """A future that is done: the time has come."""
+        self.clock.now = max(self.clock.now, when)
+        come: Future[bool] = Future()
+        come.set_result(True)
+        return come
 
 
 @lru_cache(maxsize=20_000)
