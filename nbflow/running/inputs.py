@@ -117,6 +117,8 @@ def gather(
     template = {name: search.template(name, value) for name, value in arguments.items()}
     for each in order:
         search.template(None, each)
+    if not search.edges and search.is_annotated:
+        template = {name: _filled(value, {}) for name, value in template.items()}
     return Inputs(template, tuple(search.edges), frozenset(search.allowed), mapped)
 
 
@@ -129,6 +131,7 @@ class _Search:
     def __init__(self, is_source: Callable[[object], bool]) -> None:
         self.edges: dict[Edge, None] = {}
         self.allowed: set[Edge] = set()
+        self.is_annotated = False
         self._is_source = is_source
         self._allows = False
 
@@ -154,6 +157,7 @@ class _Search:
         return value if same else type(value)(found)
 
     def _meant(self, key: str | None, value: Annotation) -> Any:
+        self.is_annotated = True
         if isinstance(value, quote):
             return value
         if not isinstance(value, allow_failure):
