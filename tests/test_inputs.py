@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -33,7 +33,7 @@ trees = st.recursive(
 
 def _replaced(tree: Any, by: int) -> Any:
     """The same tree with a number for all that is to come; a plain model of `fill`."""
-    kind: type[Any] = type(tree)
+    kind = cast("Any", type(tree))
     if kind is dict:
         return {key: _replaced(each, by) for key, each in tree.items()}
     if kind in (list, tuple):
