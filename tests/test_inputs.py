@@ -37,7 +37,7 @@ def _replaced(tree: Any, by: int) -> Any:
     if kind is dict:
         return {key: _replaced(each, by) for key, each in tree.items()}
     if kind in (list, tuple):
-        return kind(_replaced(each, by) for each in tree)
+        return cast("Any", kind)(_replaced(each, by) for each in tree)
     return by if kind is Coming else tree
 
 
