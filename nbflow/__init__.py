@@ -11,7 +11,7 @@ from nbflow.context import context
 if TYPE_CHECKING:
     from nbflow.analysis import analyze
     from nbflow.flows import Flow, Parameter, flow
-    from nbflow.notebook.extension import session
+    from nbflow.notebook.extension import past, session
     from nbflow.running.inputs import allow_failure, flatten, quote, unmapped
     from nbflow.states import State
     from nbflow.store.digests import digest, register_digest
@@ -31,6 +31,7 @@ __all__ = [
     "flatten",
     "flow",
     "load_ipython_extension",
+    "past",
     "quote",
     "register_digest",
     "session",
@@ -49,6 +50,7 @@ _HOMES = {
     "digest": "nbflow.store.digests",
     "flatten": "nbflow.running.inputs",
     "flow": "nbflow.flows",
+    "past": "nbflow.notebook.extension",
     "quote": "nbflow.running.inputs",
     "register_digest": "nbflow.store.digests",
     "session": "nbflow.notebook.extension",

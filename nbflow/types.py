@@ -189,12 +189,15 @@ class Hold:
         reason: `pin`, `accept`, `restore`, `only`, `cached inputs` or `task states`.
         until: What ends it, in words.
         at: When it was made, seconds since the epoch.
+        entries: What the step would have seen then; it counts only while that is so. None: it counts
+            whatever changes.
     """
 
     trace: Trace
     reason: str
     until: str = ""
     at: float = 0.0
+    entries: tuple[Entry, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,6 +200,12 @@ class Step:
         """The slots of its parameters: who gives a value there decides what it sets."""
         return tuple(Slot("parameter", name) for name in sorted(self.parameters))
 
+    def take(self, trace: Trace) -> None:
+        """Stand at a trace of its own: what was accepted counted for what its body saw before."""
+        if self.hold is not None and self.hold.entries is not None and self.hold.trace is not trace:
+            self.hold = None
+        self.trace, self.failure = trace, ""
+
     @property
     def bound_trace(self) -> Trace | None:
         """The trace that decides what readers see: the held one, else its own."""

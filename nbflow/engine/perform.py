@@ -361,7 +361,7 @@ class Performer:
             self._commit(step, trace, observation.outcome.captured)
         self._relabel(step, trace)
         self._forget_unseeded(trace, seeded)
-        step.trace, step.failure = trace, ""
+        step.take(trace)
         self._sweep.touch(step)
         if observation.touched_outside:
             self._sweep.look_outside()

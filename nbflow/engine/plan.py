@@ -16,9 +16,9 @@ from nbflow.engine.influence import lasting, reached
 from nbflow.engine.perform import Performer, site_of
 from nbflow.engine.record import CHANGES_PROCESS, action_key
 from nbflow.engine.slots import FILE, is_kept_in_memory, key_of, slot_of
-from nbflow.engine.verify import ORDER, content, first_not_looked_at, may_start_plain
+from nbflow.engine.verify import ORDER, content, may_start_plain, not_looked_at
 from nbflow.states import Origin
-from nbflow.types import UNBOUND, Licence, Looked, Reach, Slot, Standing, Trace, Verdict
+from nbflow.types import UNBOUND, Hold, Licence, Looked, Reach, Slot, Standing, Trace, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -167,6 +167,13 @@ class Work:
         steps = {label.version.step for label in labels if label is not None and label.version is not None}
         return [ran for step in sorted(steps) if (ran := self.book.steps[step].ran) is not None]
 
+    def hold(self, step: Step, hold: Hold | None) -> None:
+        """Let a step stand at a trace chosen by hand, or end that; `stand` puts the values in place."""
+        step.hold = hold
+        if step.plain:
+            self._caught_up.add(step.id)
+        self.sweep.touch(step)
+
     def stand(self) -> None:
         """Let every name that a task wrote hold what the flow now ends with; nothing runs."""
         self._begin(Origin.NAMED)
@@ -308,7 +315,7 @@ class Work:
         store, wanted = self.workspace.store, None
         for looked in store.lists(body.static_key) if lists is None else lists:
             wanted = (*reached(body, view), *step.parameter_slots) if wanted is None else wanted
-            digests = self._present(looked, view) if first_not_looked_at(looked, wanted) is None else None
+            digests = None if any(not_looked_at(looked, wanted)) else self._present(looked, view)
             if digests is None:
                 continue
             for trace in store.find(action_key(body.static_key, looked, digests)):
@@ -400,8 +407,8 @@ class Work:
         self.runs.reuse(step, trace, self._origin)
 
     def _bind(self, step: Step, trace: Trace) -> None:
-        step.trace = trace
-        step.failure, step.idle = "", False
+        step.take(trace)
+        step.idle = False
         self.sweep.touch(step)
 
     def _note(self, step: Step, finished: Finished) -> None:

@@ -20,6 +20,7 @@ from nbflow.types import (
     Answer,
     Cause,
     Entry,
+    Hold,
     Licence,
     Looked,
     Slot,
@@ -29,7 +30,7 @@ from nbflow.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from nbflow.engine.book import Body, Book, Step
 
@@ -82,13 +83,13 @@ def content(looked: Looked, view: View, outside: Outside) -> str | None:
     return unit_key(version, view) if looked.whole_unit else version.output.digest
 
 
-def first_not_looked_at(looked: Iterable[Looked], wanted: Iterable[Slot]) -> Slot | None:
-    """The first slot in memory, or parameter, that a body reaches and that none of these items covers.
+def not_looked_at(looked: Iterable[Looked], wanted: Iterable[Slot]) -> Iterator[Slot]:
+    """The slots in memory, or parameters, that a body reaches and that none of these items covers.
 
     An item for an attribute of a module covers the module's name.
     """
     seen = {Slot(item.slot.kind, item.slot.locator.partition(".")[0]) for item in looked}
-    return next((slot for slot in wanted if slot not in seen), None)
+    return (slot for slot in wanted if slot not in seen)
 
 
 def answer(entry: Entry, view: View, outside: Outside) -> Answer:
@@ -99,10 +100,24 @@ def answer(entry: Entry, view: View, outside: Outside) -> Answer:
     return Answer.SAME if now == entry.digest else Answer.DIFFERENT
 
 
-def first_difference(trace: Trace, view: View, outside: Outside) -> tuple[Answer, Entry | None]:
+def as_it_is(trace: Trace, reached: Iterable[Slot], view: View, outside: Outside) -> tuple[Entry, ...]:
+    """What a body would see now of all that its trace has looked at, and of what it reaches besides.
+
+    Of what nobody can tell, the entry stays as the trace has it.
+    """
+    seen = {entry.looked: entry for entry in trace.entries}
+    looked = (*seen, *(Looked(slot) for slot in not_looked_at(seen, reached)))
+    contents = {each: content(each, view, outside) for each in looked}
+    return tuple(
+        seen[each] if now is None and each in seen else Entry(each, now or UNBOUND)
+        for each, now in contents.items()
+    )
+
+
+def first_difference(entries: Iterable[Entry], view: View, outside: Outside) -> tuple[Answer, Entry | None]:
     """Compare the entries in the order first seen, stopping at the first difference."""
     unknown: Entry | None = None
-    for entry in trace.entries:
+    for entry in entries:
         said = answer(entry, view, outside)
         if said is Answer.DIFFERENT:
             return said, entry
@@ -146,7 +161,7 @@ class Judge:
         return Judgement(verdict, tuple(causes), self._gives(step, body, slots, verdict), slots)
 
     def _verdict(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> tuple[Verdict, list[Cause]]:
-        if step.hold is not None:
+        if step.hold is not None and self._counts(step.hold, (*slots, *step.parameter_slots)):
             return Verdict.AS_OF, [Cause("held", step.name, after=step.hold.reason)]
         own, causes = self._own(step, slots)
         above, blame = self._above(step, body, slots)
@@ -157,6 +172,15 @@ class Judge:
                 return Verdict.WAITS, [obstacle, *causes]
             return (Verdict.WAITS if above is Verdict.WAITS else Verdict.STALE), causes
         return (Verdict.AS_OF if Verdict.AS_OF in (own, above) else Verdict.FRESH), causes
+
+    def _counts(self, hold: Hold, slots: tuple[Slot, ...]) -> bool:
+        """Whether a hold counts still: one for a certain key ends with the next change."""
+        if hold.entries is None:
+            return True
+        looked = (entry.looked for entry in hold.entries)
+        if any(not_looked_at(looked, slots)) or self._lost_file(hold.trace):
+            return False
+        return first_difference(hold.entries, self._view, self._outside)[0] is not Answer.DIFFERENT
 
     def _own(self, step: Step, slots: tuple[Slot, ...]) -> tuple[Verdict, list[Cause]]:
         """What the step's own trace says, its upstream set aside."""
@@ -187,14 +211,14 @@ class Judge:
         cause = self._other_inputs(trace, slots) or self._lost_file(trace)
         if cause is not None:
             return cause, None
-        said, entry = first_difference(trace, self._view, self._outside)
+        said, entry = first_difference(trace.entries, self._view, self._outside)
         if said is Answer.DIFFERENT and entry is not None:
             return self._difference(entry), None
         return None, entry
 
     def _other_inputs(self, trace: Trace, wanted: tuple[Slot, ...]) -> Cause | None:
         """A body that reaches other names than its trace saw cannot be judged by that trace."""
-        slot = first_not_looked_at((entry.looked for entry in trace.entries), wanted)
+        slot = next(not_looked_at((entry.looked for entry in trace.entries), wanted), None)
         return Cause("input", slot.locator, before="not read", after="read") if slot is not None else None
 
     def _lost_file(self, trace: Trace) -> Cause | None:

@@ -21,13 +21,14 @@ from nbflow.exceptions import CacheError, SessionError
 from nbflow.notebook.cells import does_wait
 from nbflow.notebook.execution import Executor
 from nbflow.notebook.functions import Functions
+from nbflow.notebook.holds import Holds
 from nbflow.notebook.outputs import decode
 from nbflow.notebook.parameters import Given
 from nbflow.notebook.places import KERNEL, Cell, Places
 from nbflow.notebook.plain import PlainCells
 from nbflow.notebook.report import Report
 from nbflow.states import Origin
-from nbflow.types import Hold, Licence, Snapshot, Standing, Trace
+from nbflow.types import Licence, Snapshot, Standing, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -88,6 +89,7 @@ class Session:
         self.report = Report(self)
         self.given = Given(self.book, self.parameters, around.given)
         self.functions = Functions(self)
+        self.holds = Holds(self)
         self.places.is_maker = self.functions.is_maker
         self.plain = PlainCells(self)
         what = around.bodies, around.screen, around.names, self.parameters, self.places.cells
@@ -181,6 +183,8 @@ class Session:
         """
         self.prepare()
         targets = [self.places.named(name).step for name in names] if names else None
+        if force:
+            self.holds.end_accepted(targets)
         if plain:
             for step in [step for step in self.trunk.sweep.pending() if step.plain and step.ran is not None]:
                 self.functions.reading.begin_plain(step)
@@ -391,36 +395,21 @@ class Session:
 
     # --- holds, parameters, the book -----------------------------------------------------------
 
-    def restore(self, name: str, run: str) -> Trace:
-        """Hold a task at the result of an earlier run, and put its values back.
+    def restore(self, name: str, run: str = "-1") -> Trace:
+        """Let a task stand at the result of an earlier run, see `Holds.restore`."""
+        return self.holds.restore(name, run)
 
-        Args:
-            name: The task.
-            run: `#12`, or -1 for the run before the present one.
+    def pin(self, name: str, run: str = "") -> Trace:
+        """Let a task stand at a result until it is unpinned, see `Holds.pin`."""
+        return self.holds.pin(name, run)
 
-        Raises:
-            SessionError: If there is no such run, or its values are no longer stored.
-        """
-        self.prepare()
-        step = self.places.named(name).step
-        trace = self.report.trace_of_run(step, run)
-        step.hold = Hold(trace, "restore", "until its cell is run", self.around.clock())
-        self._stand_again(step)
-        return trace
+    def accept(self, *names: str, because: str = "") -> list[str]:
+        """Take present results for up to date, see `Holds.accept`."""
+        return self.holds.accept(names, because)
 
-    def restore_latest(self, names: Sequence[str] = ()) -> None:
-        """End the holds of these tasks, or of all, but pins."""
-        self.prepare()
-        cells = [self.places.named(name) for name in names] or list(self.places.tasks())
-        for cell in cells:
-            if cell.step.hold is not None and cell.step.hold.reason != "pin":
-                cell.step.hold = None
-                self._stand_again(cell.step)
-
-    def _stand_again(self, step: Step) -> None:
-        self.trunk.sweep.touch(step)
-        self.work.stand()
-        self.refresh_badges()
+    def past(self, name: str, run: str = "-1") -> object:
+        """The value that a task had after an earlier run, see `Holds.past`."""
+        return self.holds.past(name, run)
 
     def set_parameters(self, texts: Mapping[str, str]) -> None:
         """Override parameters until they are reset.
