@@ -123,10 +123,17 @@ def _report(call: TaskCall) -> TaskReport:
 
 def _without_ours(traceback: TracebackType | None) -> TracebackType | None:
     """Drop the frames down to the body's own: the user wants to see the user's lines."""
-    users = traceback
-    while users is not None and _is_ours(users.tb_frame):
-        users = users.tb_next
-    return users or traceback
+    while traceback is not None and _leads_to_body(traceback.tb_frame):
+        traceback = traceback.tb_next
+    return traceback
+
+
+_ON_THE_WAY: Final = ("nbflow.task_runners.", "nbflow.running.", "nbflow.flows.", "nbflow.tasks")
+
+
+def _leads_to_body(frame: FrameType) -> bool:
+    """Whether a frame only calls a body; those of a notebook's cells are dropped by who shows them."""
+    return str(frame.f_globals.get("__name__", "")).startswith(_ON_THE_WAY)
 
 
 def _unlimited(call: TaskCall, timeout: float) -> TaskReport:
