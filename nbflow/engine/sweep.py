@@ -65,8 +65,7 @@ class Sweep:
         """The step's present judgement; a step without a place is judged behind all others."""
         self.settle()
         if self.book.place(step.id) is None:
-            view = self.end()
-            return self._judge_at(view).judge(step)
+            return self._judge_at(self.end()).judge(step)
         return self._judgements[step.id]
 
     def pending(self) -> list[Step]:

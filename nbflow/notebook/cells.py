@@ -164,6 +164,11 @@ class Bodies:
         """Plain Python of a body: magics and shell lines become calls."""
         return self._shell.transform_cell(body)
 
+    def source_of(self, cell: str) -> str:
+        """Plain Python of a cell, without its header."""
+        header = read_header(cell)
+        return self.transform(header.body if header else cell)
+
     def run(self, source: str, where: Where) -> None:
         """Execute a body to its end; what it raises, it raises."""
         for code in self._codes(source, where):

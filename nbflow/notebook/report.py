@@ -117,7 +117,7 @@ class Report:
             trace.id if trace is not None else "",
             cell.shown,
             self._session.lasts.get(step.id),
-            tuple(self._parameter_notes(step)),
+            tuple(self._parameter_notes(step)) if step.parameters else (),
         )
 
     def why(self, name: str) -> Shown:

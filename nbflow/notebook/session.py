@@ -68,7 +68,7 @@ class Session:
 
     def __post_init__(self) -> None:
         around, self.book = self.around, Book()
-        self.places = Places(self.book, around.saved, around.bodies.transform, around.is_console)
+        self.places = Places(self.book, around.saved, around.bodies.source_of, around.is_console)
         world = World(
             names=around.names,
             store=around.store,
@@ -129,8 +129,12 @@ class Session:
             self.around.screen.say(line)
         self.refresh_badges()
 
-    def run_header(self, asked: Asked) -> Working[None]:
+    def run_header(self, asked: Asked, source: str | None = None) -> Working[None]:
         """Run a cell with a header: register its task, or parameters, and bring it up to date.
+
+        Args:
+            asked: The cell.
+            source: Its body as plain Python, where that is known already.
 
         Raises:
             OptionError: If the header makes no sense.
@@ -143,7 +147,7 @@ class Session:
         if self.running is not None:
             raise SessionError(f"%%task cannot run inside {self.running.name}: the flow is running")
         self.prepare()
-        cell = self.places.take(asked)
+        cell = self.places.take(asked, source)
         self.functions.drop(cell.step)
         self.given.take(cell.step)
         self.work.adopt_source(cell.step)
@@ -476,13 +480,12 @@ class Session:
         if not badged or not self.around.screen.can_update:
             return
         self.trunk.sweep.look_outside()
-        for cell in badged:
-            if self.report.badge_has_changed(cell):
-                self.around.screen.show(self.report.badge(cell), cell.badge, updates=True)
+        for cell in filter(self.report.badge_has_changed, badged):
+            self.around.screen.show(self.report.badge(cell), cell.badge, updates=True)
 
-    def has_to_wait(self, body: str = "") -> bool:
-        """Whether running a cell with this body may mean to await something, there or above it."""
-        if does_wait(self.around.bodies.transform(body)):
+    def has_to_wait(self, source: str = "") -> bool:
+        """Whether running a body, given as plain Python, may mean to await something, there or above it."""
+        if does_wait(source):
             return True
         return any(not step.plain and does_wait(step.body.source) for step in self.book)
 
