@@ -7,6 +7,7 @@ the screen. It knows no IPython: what it needs of it are the bodies and the scre
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import filterfalse
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nbflow.analysis.names import is_managed
@@ -385,7 +386,8 @@ class Session:
 
     def _adopt_strangers(self) -> None:
         """Names that nobody is known to have made come from before nbflow watched, or beside it."""
-        unknown = self.around.names.keys() - self.trunk.workspace.versioned() - self._not_users
+        unknown = {*filterfalse(self._not_users.__contains__, self.around.names)}
+        unknown -= self.trunk.workspace.versioned()
         self._not_users |= {key for key in unknown if key in self.around.hidden or is_managed(key)}
         end = self.trunk.sweep.end()
         strange = [key for key in unknown - self._not_users if not end.bound(slot_of(key)).written]
