@@ -69,6 +69,8 @@ def is_only_ours(cell: str) -> bool:
         >>> is_only_ours("%flow run\n# and then\n%flow status"), is_only_ours("x = 1\n%flow run")
         (True, False)
     """
+    if "%" not in cell:
+        return False
     lines = [line.strip() for line in _code_lines(cell)]
     return bool(lines) and all(map(_OURS.match, lines))
 
