@@ -7,6 +7,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+import msgspec
+
 from nbflow.engine.standing import ABSENT
 from nbflow.exceptions import CacheError
 from nbflow.store.digests import Fingerprint, fingerprint, key_digest
@@ -22,8 +24,7 @@ _private_tokens = count(-1, -1)
 _copies = count(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(msgspec.Struct, frozen=True):
     """What a key of the workspace holds.
 
     Args:
