@@ -227,7 +227,7 @@ class Observer:
         seen = yield from (
             self._timed(execution) if only_computes else self._watched(execution, before, reached.paths)
         )
-        bound = self._workspace.unhide({key: before[key] for key in hidden})
+        bound = self._workspace.unhide({key: before[key] for key in hidden}) if hidden else set[str]()
         seen.data = self._loaded(body) if body.analysis.imports else {}
         uncertain = (reached.uncertain & before.keys()) - hidden
         same = frozenset(key for key in uncertain if names.get(key, _MISSING) is before[key])
