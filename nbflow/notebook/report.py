@@ -103,9 +103,13 @@ class Report:
         static = self._session.around.settings.settings.badge == "static"
         return show_badge(self.card(cell.step, cell), static=static)
 
-    def badge_has_changed(self, cell: Cell) -> bool:
-        """Whether a badge would say something else than it last did."""
-        return self._badges.get(cell.step.id) != self._badge_key(cell)
+    def with_other_badges(self, cells: Iterable[Cell]) -> list[Cell]:
+        """The cells among these whose badge would say something else than it last did."""
+        news, place = self._session.trunk.sweep.news, self._session.book.place
+        # Parameters may have been set, and who has no place is judged when asked: that makes no news.
+        steps = ((cell.step, cell) for cell in cells)
+        may = [cell for step, cell in steps if step.id in news or step.parameters or place(step.id) is None]
+        return [cell for cell in may if self._badges.get(cell.step.id) != self._badge_key(cell)]
 
     def _badge_key(self, cell: Cell) -> tuple[Any, ...]:
         step = cell.step

@@ -368,6 +368,7 @@ class Session:
         spec, transition = entered.spec, entered.transition
         step = self.trunk.runs.steps.get(spec.id, "")
         self.lasts[step] = Last(entered.state.name, spec.flow_run, transition.attempt)
+        self.trunk.sweep.news.add(step)
         if entered.state.is_final():
             self.trunk.runs.steps.pop(spec.id, None)
 
@@ -481,9 +482,12 @@ class Session:
         badged = [cell for cell in self.places.cells.values() if cell.badge and cell is not but]
         if not badged or not self.around.screen.can_update:
             return
-        self.trunk.sweep.look_outside()
-        for cell in filter(self.report.badge_has_changed, badged):
+        sweep = self.trunk.sweep
+        sweep.look_outside()
+        sweep.settle()
+        for cell in self.report.with_other_badges(badged):
             self.around.screen.show(self.report.badge(cell), cell.badge, updates=True)
+        sweep.news.clear()
 
     def has_to_wait(self, source: str = "") -> bool:
         """Whether running a body, given as plain Python, may mean to await something, there or above it."""
