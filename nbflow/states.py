@@ -14,10 +14,11 @@ enforced), `version` (of the result in the store), `not_stored` (why it is not t
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
 
 from nbflow.exceptions import NotFinishedError, OptionError, TaskFailedError
 
@@ -94,8 +95,7 @@ class Origin(Enum):
     AUDIT = "audit"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class State:
+class State(msgspec.Struct, frozen=True, eq=False):
     """One state of one run.
 
     Two states are equal if type, name, message, result and details are; the time does not
@@ -122,7 +122,7 @@ class State:
     message: str = ""
     timestamp: float | None = None
     result: Any = None
-    details: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    details: Mapping[str, Any] = msgspec.field(default_factory=lambda: _NOTHING)
 
     def is_final(self) -> bool:
         """Whether nothing follows this state."""
@@ -270,8 +270,7 @@ class State:
         return f"{self.name}({', '.join(part for part in (text, kind) if part)})"
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(msgspec.Struct, frozen=True):
     """One entry of a run's history, as it is stored.
 
     Args:
@@ -300,7 +299,7 @@ class Transition:
     type: str
     name: str
     message: str = ""
-    details: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    details: Mapping[str, str] = msgspec.field(default_factory=lambda: _NOTHING)
     seq: int = 0
 
 

@@ -7,15 +7,15 @@ them, and lets the right versions stand when an action ends.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from msgspec.structs import replace
+
 from nbflow.engine.generators import GENERATORS, States, current_state, loaded_generators
 from nbflow.engine.labels import NO_MEMORY, Held, Label, Labels, is_local_module, next_copy, private_memory
 from nbflow.engine.placeholder import Placeholder, is_placeholder, text_of
-from nbflow.engine.standing import Standing
 from nbflow.exceptions import CacheError, NotLoadedError
 from nbflow.store.memory import MemoryStore
 
@@ -49,7 +49,6 @@ class Workspace(Labels):
         self.moved: set[str] = set()
         self._spent: set[int] = set()
         self._taken: set[str] = set()
-        self._then: Standing | None = None
         self._others_bind = is_shared
         self._found: dict[int, frozenset[int]] = {}
         self._made: dict[tuple[str, str], tuple[object, frozenset[int]]] = {}
@@ -372,18 +371,13 @@ class Workspace(Labels):
 
     def close(self) -> None:
         """End an action."""
-        self._then = Standing(self.names) if self._others_bind else None
-
-    def _unlabel_what_others_bound(self) -> None:
-        """Names bound since the last action, by a callback or by code that nobody saw, are no versions."""
-        then, self._then = self._then, None
-        for key in then.changed(self.names) if then else ():
-            self.label(key, None)
+        if self._others_bind:
+            self.leave_to_others()
 
     def begin(self) -> None:
         """Start an action: what keys hold from here on can be given back by `settle`."""
         self.states.forget()
-        self._unlabel_what_others_bound()
+        self.take_from_others()
         self._taken.clear()
         self._spent.clear()
         self._saved.clear()

@@ -12,6 +12,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast, overload
 
+import msgspec
+
 from nbflow.engine import transitions
 from nbflow.engine.effects import (
     Asked,
@@ -62,8 +64,7 @@ class History(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Entered:
+class Entered(msgspec.Struct, frozen=True):
     """What subscribers are told: a state was entered.
 
     Args:

@@ -8,9 +8,10 @@ belongs to the driver, a `Handler` has one method for each.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Protocol
+
+import msgspec
 
 from nbflow.retries import NO_RETRIES, Draw, Retries
 from nbflow.states import Origin, Role, State
@@ -35,8 +36,7 @@ class Ended(Enum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
-class RunSpec:
+class RunSpec(msgspec.Struct, frozen=True):
     """Everything that `run_task` has to know about one run.
 
     Args:
@@ -77,7 +77,7 @@ class RunSpec:
     name: str
     body: Any = None
     upstream: tuple[Edge, ...] = ()
-    inputs: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    inputs: Mapping[str, Any] = msgspec.field(default_factory=lambda: _NOTHING)
     bind: Callable[[Mapping[Edge, Any]], Mapping[str, Any]] | None = None
     trigger: Trigger = all_successful
     skip_on_upstream_skip: bool = True
@@ -93,7 +93,7 @@ class RunSpec:
     attempt: int = 1
     loop: int = 1
     loop_result: Any = None
-    versions: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    versions: Mapping[str, str] = msgspec.field(default_factory=lambda: _NOTHING)
     state_handlers: tuple[StateHandler, ...] = ()
     draw: Draw | None = None
     reason: str = ""
@@ -104,8 +104,7 @@ class RunSpec:
     origin: Origin = Origin.NAMED
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """The answer to `Call`.
 
     Args:
@@ -122,21 +121,19 @@ class Outcome:
     ended: Ended
     value: Any = None
     enforced: str = ""
-    versions: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    versions: Mapping[str, str] = msgspec.field(default_factory=lambda: _NOTHING)
     captured: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(msgspec.Struct, frozen=True):
     """The answer to `Load` where there is a result; a miss is answered by None."""
 
     value: Any
     message: str = ""
-    details: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    details: Mapping[str, Any] = msgspec.field(default_factory=lambda: _NOTHING)
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(msgspec.Struct, frozen=True):
     """The answer to `Save`: the version stored, or the problem that prevented it; or None."""
 
     version: str = ""
@@ -175,8 +172,7 @@ class Handler(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Enter:
+class Enter(msgspec.Struct, frozen=True):
     """Append a state to the history; answered by the state as appended."""
 
     spec: RunSpec
@@ -185,8 +181,7 @@ class Enter:
     loop: int
 
 
-@dataclass(frozen=True, slots=True)
-class Await:
+class Await(msgspec.Struct, frozen=True):
     """Wait for the upstream runs; answered by `{edge: state}`."""
 
     spec: RunSpec
@@ -196,8 +191,7 @@ class Await:
         return handler.await_upstream(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(msgspec.Struct, frozen=True):
     """Look a result up; answered by a `Hit` or None."""
 
     spec: RunSpec
@@ -208,8 +202,7 @@ class Load:
         return handler.load(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Save:
+class Save(msgspec.Struct, frozen=True):
     """Store a result, or what iteration `loop` starts from; answered by `Saved` or None."""
 
     spec: RunSpec
@@ -222,8 +215,7 @@ class Save:
         return handler.save(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """Run the body once; answered by an `Outcome`.
 
     Args:
@@ -251,8 +243,7 @@ class Call:
         return handler.call(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(msgspec.Struct, frozen=True):
     """Wait until a time, seconds since the epoch; answered by whether it was waited."""
 
     spec: RunSpec
@@ -263,8 +254,7 @@ class Sleep:
         return handler.sleep(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Spawn:
+class Spawn(msgspec.Struct, frozen=True):
     """Run the items of a mapped run; answered by their states, by position."""
 
     spec: RunSpec
@@ -275,8 +265,7 @@ class Spawn:
         return handler.spawn(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Park:
+class Park(msgspec.Struct, frozen=True):
     """The generator ends in a state that is not final; a later one goes on from the history."""
 
     spec: RunSpec

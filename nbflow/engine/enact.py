@@ -7,8 +7,9 @@ run: a record in the history, states driven by `run_task`, attempts and limits a
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from nbflow.engine.drive import Journal, PlainHandler, drive, driving
 from nbflow.engine.effects import Call, Ended, Hit, Load, Outcome, RunSpec
@@ -32,8 +33,7 @@ Executing = Generator["Execution", Outcome, "Finished"]
 """One run of a step: yields its executions, is sent how each ended, and returns how it finished."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(msgspec.Struct, frozen=True):
     """A run that ended: its identifier, its last state, and what was seen of its last attempt."""
 
     run: str

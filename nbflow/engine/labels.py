@@ -7,6 +7,9 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+import msgspec
+
+from nbflow.engine.standing import ABSENT
 from nbflow.exceptions import CacheError
 from nbflow.store.digests import Fingerprint, fingerprint, key_digest
 
@@ -21,8 +24,7 @@ _private_tokens = count(-1, -1)
 _copies = count(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(msgspec.Struct, frozen=True):
     """What a key of the workspace holds.
 
     Args:
@@ -102,6 +104,7 @@ class Labels:
         self.labels: dict[str, Label] = {}
         self._sharers: dict[int, set[str]] = {}
         self._nameless: dict[int, tuple[object, str]] = {}
+        self._left: dict[str, object] | None = None
 
     def group(self, key: str) -> frozenset[str]:
         """The keys that share mutable memory with `key`, itself included."""
@@ -144,6 +147,19 @@ class Labels:
         self.labels[key] = label
         for token in label.memory:
             self._sharers.setdefault(token, set()).add(key)
+        if self._left is not None:
+            self._left.setdefault(key, self.names.get(key, ABSENT))
+
+    def leave_to_others(self) -> None:
+        """Between two actions others may bind names: note what stands under each key with a label."""
+        self._left = {key: self.names.get(key, ABSENT) for key in self.labels}
+
+    def take_from_others(self) -> None:
+        """What a callback, or code that nobody saw, has bound since the last action is no version."""
+        left, self._left = self._left, None
+        for key, value in left.items() if left else ():
+            if self.names.get(key, ABSENT) is not value:
+                self.label(key, None)
 
     def disown(self, step: str) -> None:
         """What a step has made that is no more is nobody's now."""

@@ -13,6 +13,8 @@ from functools import lru_cache
 from os import PathLike
 from typing import TYPE_CHECKING, Final, cast
 
+import msgspec
+
 from nbflow.analysis.names import is_managed
 from nbflow.context import IDENTITIES, watched_by
 from nbflow.engine.effects import Ended, Outcome
@@ -41,8 +43,7 @@ if TYPE_CHECKING:
 _MISSING: Final = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True):
     """What was seen of one execution of a body.
 
     Args:
@@ -66,12 +67,12 @@ class Observation:
     watch: Watch | None
     started: float
     seconds: float
-    drew: frozenset[str] = field(default_factory=frozenset[str])
-    context: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
+    drew: frozenset[str] = msgspec.field(default_factory=frozenset[str])
+    context: Mapping[str, str | None] = msgspec.field(default_factory=dict[str, "str | None"])
     undecided: frozenset[str] = frozenset()
     fault: str = ""
     folder: str = ""
-    data: Mapping[str, str] = field(default_factory=dict[str, str])
+    data: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
 
     @property
     def error(self) -> BaseException | None:
@@ -111,8 +112,7 @@ class Observation:
 _MAY_NAME_FILES: Final = (str, PathLike, list, tuple, dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(msgspec.Struct, frozen=True):
     """What a body reaches: what has to be looked at to see what it did.
 
     Args:
@@ -136,8 +136,7 @@ class Reached:
     paths: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(msgspec.Struct, frozen=True):
     """The request to run a body now, answered by how it ended.
 
     Args:
@@ -228,7 +227,7 @@ class Observer:
         seen = yield from (
             self._timed(execution) if only_computes else self._watched(execution, before, reached.paths)
         )
-        bound = self._workspace.unhide({key: before[key] for key in hidden})
+        bound = self._workspace.unhide({key: before[key] for key in hidden}) if hidden else set[str]()
         seen.data = self._loaded(body) if body.analysis.imports else {}
         uncertain = (reached.uncertain & before.keys()) - hidden
         same = frozenset(key for key in uncertain if names.get(key, _MISSING) is before[key])

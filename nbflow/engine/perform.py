@@ -104,6 +104,12 @@ def _imports(body: Body, later: Iterable[Body]) -> list[str]:
     return sorted({item.module for item in (*body.analysis.imports, *deferred) if item.module})
 
 
+def _definitions(bodies: Iterable[Body], keys: Collection[str]) -> list[Definition]:
+    """What these bodies say of the code behind these keys."""
+    every = [definition for ran in bodies for definition in ran.analysis.definitions.values()]
+    return [definition for definition in every if definition.name in keys]
+
+
 class Performer:
     """Executes steps on the workspace and records what they did.
 
@@ -172,10 +178,11 @@ class Performer:
     def execute_plain(self, step: Step, origin: Origin) -> Executing:
         """Run a plain cell on the names as they are."""
         body, labels = step.body, self._workspace.labels
-        seeded = (slot for slot in _SEEDED if key_of(slot) in labels)
+        seeded = [slot for slot in _SEEDED if key_of(slot) in labels]
         slots = (*reached_through(body, self.live_reach), *seeded)
-        self._workspace.ensure(key_of(slot) for slot in slots)
-        found = (labels.get(key_of(slot)) for slot in slots if slot.kind == NAME)
+        keys = tuple(map(key_of, slots))
+        self._workspace.ensure(keys)
+        found = (labels.get(key) for key in keys if key not in GENERATORS)
         writers = frozenset(label.version.step for label in found if label and label.version)
         seen = see_live(slots, self._workspace, self._asked(step, body, writers))
         reach = self._reached(step, body, slots, writers, bound_before(step.trace, body, seen))
@@ -269,20 +276,16 @@ class Performer:
         writers: Iterable[str],
         again: frozenset[str] | None,
     ) -> Reached:
-        bodies = [body, *self._bodies_of(writers)]
-        keys = tuple(key_of(slot) for slot in slots)
+        others = [ran for ran in self._bodies_of(writers) if ran is not body]
+        bodies = [body, *others]
+        keys = tuple(map(key_of, slots))
         analysis = body.analysis
         may = analysis.writes | analysis.maybe_writes | analysis.deletes
         # Code that it calls may bind names, too: those that the cells defining that code speak of.
-        called = [
-            definition
-            for ran in bodies
-            for definition in ran.analysis.definitions.values()
-            if ran is not body and definition.name in keys
-        ]
-        later = frozenset[str]().union(*(definition.writes for definition in called))
+        called = _definitions(others, keys)
+        later = frozenset[str]().union(*[definition.writes for definition in called])
         complete = all(ran.analysis.complete for ran in bodies)
-        last = frozenset(key_of(output.slot) for output in outputs_in_memory(step.trace))
+        last = frozenset([key_of(output.slot) for output in outputs_in_memory(step.trace)])
         return Reached(
             inputs=keys,
             keys=may.union(keys, later, last),
@@ -295,30 +298,30 @@ class Performer:
         )
 
     def _bodies_of(self, writers: Iterable[str]) -> list[Body]:
-        bodies = (self._book.steps[writer].ran for writer in writers)
-        return [ran for ran in bodies if ran is not None]
+        return [ran for writer in writers if (ran := self._book.steps[writer].ran) is not None]
 
     def _paths(self, body: Body, slots: Iterable[Slot]) -> frozenset[str]:
         """Strings that may be meant as paths, in the body and in code that it may call."""
-        reaches = (self.live_reach(slot) for slot in slots if slot.kind == NAME)
-        return body.analysis.paths.union(*(reach.paths for reach in reaches if reach is not None))
+        reaches = [reach for slot in slots if slot.kind == NAME and (reach := self.live_reach(slot))]
+        return body.analysis.paths.union(*[reach.paths for reach in reaches])
 
     def _effects(self, body: Body, called: Iterable[Definition]) -> frozenset[str]:
         """What the body, or code that it may call, visibly does outside."""
-        later = (effect_of(call.path) for definition in called for call in definition.calls)
-        hidden = {"names: " + name for name in sorted(_READ_ANY_NAME & body.analysis.builtins)}
-        return body.analysis.effects | hidden | {effect for effect in later if effect}
+        later = [effect_of(call.path) for definition in called for call in definition.calls]
+        hidden = ["names: " + name for name in sorted(_READ_ANY_NAME & body.analysis.builtins)]
+        return body.analysis.effects.union(hidden, filter(None, later))
 
     def _asked(self, step: Step, body: Body, writers: Iterable[str]) -> tuple[Entry, ...]:
         """Entries for the slots outside that the source, or code that it may call, names."""
         later = self._bodies_of(writers)
-        variables = body.analysis.environment.union(*(ran.analysis.environment for ran in later))
-        slots = [Slot("environment", name) for name in sorted(variables)]
-        slots += step.parameter_slots
+        variables = body.analysis.environment.union(*[ran.analysis.environment for ran in later])
+        slots = [*[Slot("environment", name) for name in sorted(variables)], *step.parameter_slots]
         for module in _imports(body, later):
             slots += [Slot("module", module), Slot("package", module)]
+        if not slots:
+            return ()
         outside = self._sweep.outside
-        if step.plain and slots:
+        if step.plain:
             self._sweep.look_outside(slots)
         known = ((slot, outside.digest(slot)) for slot in slots)
         return tuple(
@@ -346,7 +349,8 @@ class Performer:
         origin: Origin,
         effects: frozenset[str],
     ) -> Executing:
-        causes = () if self._is_own_plain(step, origin) else self._causes(step)
+        is_own_plain = step.plain and origin is Origin.CELL  # which must cost nothing noticeable
+        causes = () if is_own_plain else self._causes(step)
         seeded = self._workspace.labels.keys() & GENERATORS.keys()
         finished = yield from self._runs.execute(step, attempt, origin, causes)
         observation = finished.observation
@@ -354,7 +358,7 @@ class Performer:
             self._fail(step, finished)
             return finished
         trace = make_trace(Maker(step, finished.run, self._runs.notebook, effects), body, seen, observation)
-        if self._is_own_plain(step, origin):
+        if is_own_plain:
             self._unwritten.append(trace)
             self._runs.keep(trace.run, key_of_trace(trace), trace)
         else:
@@ -366,11 +370,6 @@ class Performer:
         if observation.touched_outside:
             self._sweep.look_outside()
         return finished
-
-    @staticmethod
-    def _is_own_plain(step: Step, origin: Origin) -> bool:
-        """Whether the user runs a plain cell, which must cost nothing noticeable."""
-        return step.plain and origin is Origin.CELL
 
     def write_down(self) -> None:
         """Store the traces of plain cells that the user ran."""
@@ -397,8 +396,9 @@ class Performer:
 
     def _forget_unseeded(self, trace: Trace, seeded: AbstractSet[str]) -> None:
         """A generator that nobody has seeded yet holds nothing that a cell could be said to read."""
-        made = {key_of(output.slot) for output in outputs_in_memory(trace)}
-        for key in (self._workspace.labels.keys() & GENERATORS.keys()) - seeded - made:
+        new = (self._workspace.labels.keys() & GENERATORS.keys()) - seeded
+        made = {key_of(output.slot) for output in outputs_in_memory(trace)} if new else new
+        for key in new - made:
             self._workspace.label(key, None)
 
     def _relabel(self, step: Step, trace: Trace) -> None:

@@ -147,7 +147,9 @@ class Work:
         self._begin(Origin.CATCH_UP)
         self._expect(self.book)
         for step in tuple(self.book):
-            trace = self.find(step) if step.trace is None else None
+            # To judge all of them as stale first would take as long again.
+            ran, view = step.ran, self.sweep.view_above(step)
+            trace = self._found(step, ran, view) if ran is not None and step.trace is None else None
             if trace is not None:
                 self._bind(step, trace)
         self._settle(self._stand_of_flow())

@@ -7,9 +7,10 @@ have seen (invariant I1).
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from nbflow.analysis import changes_outside
 from nbflow.engine.slots import FILE, RANDOM, WORKING_FOLDER, is_kept_in_memory, key_of, slot_of
@@ -46,8 +47,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: _chance.seed(os.urandom(16)))
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """What a body could see in memory before it ran.
 
     Args:
@@ -59,7 +59,7 @@ class Seen:
 
     entries: Mapping[Slot, Entry]
     units: Mapping[Slot, tuple[str, frozenset[str]]]
-    parts: Mapping[Slot, tuple[Entry, ...]] = field(default_factory=dict[Slot, "tuple[Entry, ...]"])
+    parts: Mapping[Slot, tuple[Entry, ...]] = msgspec.field(default_factory=dict[Slot, "tuple[Entry, ...]"])
     asked: tuple[Entry, ...] = ()
 
 
@@ -125,8 +125,7 @@ def _live_unit(key: str, group: frozenset[str], workspace: Workspace) -> str:
     return key_digest("unit", version.output.unit, *sorted(slot_of(other).locator for other in group))
 
 
-@dataclass(frozen=True, slots=True)
-class Maker:
+class Maker(msgspec.Struct, frozen=True):
     """Who runs a body: what a trace says of its maker besides what was observed.
 
     Args:

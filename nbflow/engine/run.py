@@ -84,7 +84,7 @@ class _Run:
 
     __slots__ = (
         "attempt", "called", "crashes", "failures", "inputs", "is_root", "key", "loop", "loop_result", "made",
-        "notes", "parked", "requests", "spec", "state", "upstream", "versions",
+        "notes", "over", "parked", "requests", "spec", "state", "upstream", "versions",
     )  # fmt: skip
 
     def __init__(self, spec: RunSpec) -> None:
@@ -98,6 +98,7 @@ class _Run:
         self.loop_result = spec.loop_result
         self.notes: list[str] = []
         self.parked = False
+        self.over = self.state.is_final()
         self.begin_iteration(spec.loop, spec.attempt)
 
     def begin_iteration(self, loop: int, attempt: int = 1) -> None:
@@ -112,22 +113,19 @@ class _Run:
         self.attempt += self.called
         self.called = False
 
-    @property
-    def over(self) -> bool:
-        return self.parked or self.state.is_final()
-
     def enter(self, state: State) -> Moves:
         """Enter a state; what counts is the answer, because a state handler may replace it."""
         self.state = state
         entered = yield Enter(self.spec, state, self.attempt, self.loop)
         if entered is not None:
             self.state = entered
+        self.over = self.state.is_final()
         if self.state.type is StateType.PAUSED:
             yield from self.park()
 
     def park(self) -> Moves:
         """End here for now: a run that waits holds no thread and no stack."""
-        self.parked = True
+        self.parked = self.over = True
         yield Park(self.spec, self.state)
 
     def wait(self) -> Moves:

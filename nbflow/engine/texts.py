@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis.magics import parse_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -46,10 +49,10 @@ def imported_makers(source: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def without_makers(tree: ast.Module, makers: frozenset[str]) -> str:
+def without_makers(source: str, makers: frozenset[str]) -> str:
     """The source with decorators that only make task functions as expressions before their function."""
     body: list[ast.stmt] = []
-    for statement in tree.body:
+    for statement in parse_cell(source):
         if isinstance(statement, _Function):
             made = [part for part in statement.decorator_list if _root(part) in makers]
             if made == statement.decorator_list:
@@ -59,12 +62,12 @@ def without_makers(tree: ast.Module, makers: frozenset[str]) -> str:
     return ast.unparse(ast.fix_missing_locations(ast.Module(body, [])))
 
 
-def has_only_definitions(tree: ast.Module, makers: frozenset[str]) -> bool:
+def has_only_definitions(statements: Iterable[ast.stmt], makers: frozenset[str]) -> bool:
     """Whether all that a source does is to import and to define: it calls nothing.
 
     Beside task functions constants may be named, as their settings often are.
     """
-    return all(_defines(statement, makers) for statement in tree.body)
+    return all(_defines(statement, makers) for statement in statements)
 
 
 def _defines(statement: ast.stmt, makers: frozenset[str]) -> bool:
@@ -86,15 +89,19 @@ def _root(decorator: ast.expr) -> str:
     return ""
 
 
-def asks_of(source: str) -> tuple[frozenset[str], frozenset[str]]:
+def asks_of(source: str, nodes: Collection[ast.AST]) -> tuple[frozenset[str], frozenset[str]]:
     r"""What a source calls without arguments: the names at the roots, and those used in no other way.
 
+    Args:
+        source: The text.
+        nodes: All nodes of its syntax tree.
+
     Example:
-        >>> asked, only = asks_of("f()\nsteps[0]()\ng() + g(1) + h(2)")
+        >>> text = "f()\nsteps[0]()\ng() + g(1) + h(2)"
+        >>> asked, only = asks_of(text, list(ast.walk(ast.parse(text))))
         >>> sorted(asked), sorted(only)
         (['f', 'g', 'steps'], ['f'])
     """
-    nodes = [node for statement in parse_cell(source) for node in ast.walk(statement)]
     calls = [node.func for node in nodes if isinstance(node, ast.Call) and not (node.args or node.keywords)]
     direct = {id(called) for called in calls if isinstance(called, ast.Name)}
     others = {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in direct}

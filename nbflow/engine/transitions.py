@@ -60,8 +60,7 @@ def is_legal(old: State | None, new: State) -> bool:
         >>> is_legal(Pending(), Running()), is_legal(Completed(), Running()), is_legal(None, Running())
         (True, False, False)
     """
-    allowed = INITIAL if old is None else LEGAL[_known_name(old)]
-    return _known_name(new) in allowed
+    return _known_name(new) in (INITIAL if old is None else LEGAL[_known_name(old)])
 
 
 def check(old: State | None, new: State, run: str = "") -> None:

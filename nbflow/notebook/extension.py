@@ -15,7 +15,6 @@ from nbflow.notebook.cells import as_call, is_only_ours, read_header
 from nbflow.notebook.completion import matcher
 from nbflow.notebook.configuring import configurable_of
 from nbflow.notebook.magics import FlowMagics
-from nbflow.tasks import attach_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +47,8 @@ class Attached:
     @cached_property
     def session(self) -> Session:
         """The session, made when it is first needed: loading the extension costs next to nothing."""
+        from nbflow.tasks import attach_reader
+
         made: Session = importlib.import_module("nbflow.notebook.opening").open_session(self._shell)
         self._undo.callback(made.close)
         atexit.register(made.close)
@@ -129,7 +130,7 @@ class Attached:
 
     def _has_to_wait(self, body: str) -> bool:
         try:
-            return self.session.has_to_wait(body)
+            return self.session.has_to_wait(self.session.around.bodies.transform(body))
         except Exception:  # noqa: BLE001 - the magic that is called then says it
             return False
 

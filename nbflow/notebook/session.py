@@ -7,6 +7,7 @@ the screen. It knows no IPython: what it needs of it are the bodies and the scre
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import filterfalse
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nbflow.analysis.names import is_managed
@@ -69,7 +70,7 @@ class Session:
 
     def __post_init__(self) -> None:
         around, self.book = self.around, Book()
-        self.places = Places(self.book, around.saved, around.bodies.transform, around.is_console)
+        self.places = Places(self.book, around.saved, around.bodies.source_of, around.is_console)
         world = World(
             names=around.names,
             store=around.store,
@@ -131,8 +132,12 @@ class Session:
             self.around.screen.say(line)
         self.refresh_badges()
 
-    def run_header(self, asked: Asked) -> Working[None]:
+    def run_header(self, asked: Asked, source: str | None = None) -> Working[None]:
         """Run a cell with a header: register its task, or parameters, and bring it up to date.
+
+        Args:
+            asked: The cell.
+            source: Its body as plain Python, where that is known already.
 
         Raises:
             OptionError: If the header makes no sense.
@@ -145,7 +150,7 @@ class Session:
         if self.running is not None:
             raise SessionError(f"%%task cannot run inside {self.running.name}: the flow is running")
         self.prepare()
-        cell = self.places.take(asked)
+        cell = self.places.take(asked, source)
         self.functions.drop(cell.step)
         self.given.take(cell.step)
         self.work.adopt_source(cell.step)
@@ -367,6 +372,7 @@ class Session:
         spec, transition = entered.spec, entered.transition
         step = self.trunk.runs.steps.get(spec.id, "")
         self.lasts[step] = Last(entered.state.name, spec.flow_run, transition.attempt)
+        self.trunk.sweep.news.add(step)
         if entered.state.is_final():
             self.trunk.runs.steps.pop(spec.id, None)
 
@@ -385,7 +391,8 @@ class Session:
 
     def _adopt_strangers(self) -> None:
         """Names that nobody is known to have made come from before nbflow watched, or beside it."""
-        unknown = self.around.names.keys() - self.trunk.workspace.versioned() - self._not_users
+        unknown = {*filterfalse(self._not_users.__contains__, self.around.names)}
+        unknown -= self.trunk.workspace.versioned()
         self._not_users |= {key for key in unknown if key in self.around.hidden or is_managed(key)}
         end = self.trunk.sweep.end()
         strange = [key for key in unknown - self._not_users if not end.bound(slot_of(key)).written]
@@ -464,14 +471,16 @@ class Session:
         badged = [cell for cell in self.places.cells.values() if cell.badge and cell is not but]
         if not badged or not self.around.screen.can_update:
             return
-        self.trunk.sweep.look_outside()
-        for cell in badged:
-            if self.report.badge_has_changed(cell):
-                self.around.screen.show(self.report.badge(cell), cell.badge, updates=True)
+        sweep = self.trunk.sweep
+        sweep.look_outside()
+        sweep.settle()
+        for cell in self.report.with_other_badges(badged):
+            self.around.screen.show(self.report.badge(cell), cell.badge, updates=True)
+        sweep.news.clear()
 
-    def has_to_wait(self, body: str = "") -> bool:
-        """Whether running a cell with this body may mean to await something, there or above it."""
-        if does_wait(self.around.bodies.transform(body)):
+    def has_to_wait(self, source: str = "") -> bool:
+        """Whether running a body, given as plain Python, may mean to await something, there or above it."""
+        if does_wait(source):
             return True
         return any(not step.plain and does_wait(step.body.source) for step in self.book)
 

@@ -14,10 +14,10 @@ not share it. All values without mutable memory have the same empty set.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from marshal import dumps
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from xxhash import xxh3_128_hexdigest
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ _ATOMS: Final = frozenset({int, float, str, bytes, bool, complex, type(None)})
 _registered: dict[type | str, Encoder] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(msgspec.Struct, frozen=True):
     """What is known of a live value.
 
     Args:
@@ -75,7 +74,7 @@ class Fingerprint:
     digest: str
     memory: frozenset[int] = NO_MEMORY
     reach: Reach = NO_REACH
-    code: Mapping[str, str] = field(default_factory=dict[str, str])
+    code: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     classes: frozenset[int] = NO_MEMORY
 
 

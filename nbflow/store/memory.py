@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copyreg
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
+
+from msgspec.structs import replace
 
 from nbflow.exceptions import StorageError
 from nbflow.store.digests import fingerprint

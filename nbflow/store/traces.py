@@ -9,11 +9,12 @@ the lists and the traces of many codes. What was read stays in memory until anot
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from nbflow.store.columns import Span  # noqa: TC001 - msgspec reads the annotations
 from nbflow.store.index import Row
