@@ -37,7 +37,7 @@ from nbflow.views import (
 from nbflow.views.words import cause_words, counted, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from nbflow.engine.bind import Version
     from nbflow.engine.book import Step
