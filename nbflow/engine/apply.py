@@ -7,7 +7,7 @@ them, and lets the right versions stand when an action ends.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nbflow.store.protocol import Store
 
 _MISSING: Final = object()
+_AS_THEY_ARE: Final = nullcontext()
 _CACHED: Final = type(lru_cache(int))
 _LATER: Final = "it is loaded before a cell runs that mentions it"
 _GONE: Final = "it could not be stored, so that it went with its kernel; run the cell that makes it"
@@ -191,12 +192,9 @@ class Workspace(Labels):
         if self.holds_together(versions) and all(self.group(key) <= keys for key in keys):
             return lazily or self.realise(keys)
         fetched = self._fetch(versions, lazily=lazily)
-        if fetched is None:
-            return False
-        copy = next_copy()
-        for key, (value, label) in fetched.items():
-            self._bind(key, value, replace(label, version=versions[key], copy=copy))
-        return True
+        for key, (value, label) in (fetched or {}).items():
+            self._bind(key, value, label)
+        return fetched is not None
 
     def unbind(self, key: str) -> None:
         """Take a name away, keeping its object where its version is needed and not stored."""
@@ -226,7 +224,7 @@ class Workspace(Labels):
         """These members: their kept objects where nobody else has them, else a private copy."""
         if self.is_stored(versions):
             later = lazily and self.store.is_costly(first_of(versions).output.unit)
-            values = _placeholders(versions) if later else self._load(versions)
+            values = {key: Placeholder(key, _LATER) for key in versions} if later else self._load(versions)
         elif (kept := self._take_kept(versions)) is not None:
             return kept
         else:
@@ -234,16 +232,23 @@ class Workspace(Labels):
             values = self._copied(live, first_of(versions).classes) if live is not None else None
         if values is None:
             return None
-        memory = private_memory()
-        return {key: (values[key], Label(version.output.digest, memory)) for key, version in versions.items()}
+        memory, copy = private_memory(), next_copy()
+        return {
+            key: (values[key], Label(version.output.digest, memory, version, copy=copy))
+            for key, version in versions.items()
+        }
 
     def _take_kept(self, versions: Mapping[str, Version]) -> Mapping[str, tuple[object, Label]] | None:
         held = self._kept(versions)
         if held is None:
             return None
         del self._held[first_of(versions).content]
-        found = ((key, held.values[key], held.labels[key]) for key in versions)
-        return {key: (value, self._refined(value, label)) for key, value, label in found}
+        found = {key: (held.values[key], held.labels[key]) for key in versions}
+        copy = next_copy()
+        return {
+            key: (value, replace(self._refined(value, label), version=versions[key], copy=copy))
+            for key, (value, label) in found.items()
+        }
 
     def _of_one_copy(self, versions: Mapping[str, Version]) -> dict[str, object] | None:
         """The live and kept objects of these members that are of one copy; None where none is whole."""
@@ -261,7 +266,7 @@ class Workspace(Labels):
         try:
             if holders is None or copies.put("copy", tuple(values[key] for key in keys)):
                 return None
-            with self._lent(holders):
+            with self._lent(holders) if holders else _AS_THEY_ARE:
                 return dict(zip(keys, copies.load("copy"), strict=True))
         except CacheError:
             return None
@@ -271,7 +276,7 @@ class Workspace(Labels):
         output, holders = version.output, self._holders(version.classes)
         try:
             if holders is not None:
-                with self._lent(holders):
+                with self._lent(holders) if holders else _AS_THEY_ARE:
                     return dict(zip(output.members, self.store.load(output.unit), strict=True))
         except CacheError:
             pass
@@ -317,9 +322,7 @@ class Workspace(Labels):
             return True
         if self._kept(versions) is not None:
             return True
-        return (
-            self._of_one_copy(versions) is not None and self._holders(first_of(versions).classes) is not None
-        )
+        return bool(self._of_one_copy(versions)) and self._holders(first_of(versions).classes) is not None
 
     def _keep(self, key: str) -> None:
         """Keep the object of a key that is about to hold another one, if nothing else has it."""
@@ -459,6 +462,8 @@ class Workspace(Labels):
         """The names that hold a unit hold one copy of it; where none can be had they hold it no more."""
         labels = {key: self.labels[key].version for key in self._saved if key in self.labels}
         for versions in by_unit(labels):
+            if len(first_of(versions).output.members) == 1:
+                continue  # one name is one copy
             whole = self._with_holders(versions)
             if self.holds_together(whole) or self.place(whole):
                 continue
@@ -497,7 +502,3 @@ class Workspace(Labels):
 
     def _is_live(self, key: str, value: object) -> bool:
         return key in GENERATORS or self.names.get(key, _MISSING) is value
-
-
-def _placeholders(versions: Mapping[str, Version]) -> dict[str, object]:
-    return {key: Placeholder(key, _LATER) for key in versions}

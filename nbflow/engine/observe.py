@@ -314,7 +314,8 @@ class Observer:
         groups = {key: workspace.group(key) for key in suspects}
         suspects = suspects.union(*groups.values())
         self._let_go(before, rebound, suspects)
-        suspects &= workspace.names.keys() & workspace.labels.keys()  # what is gone cannot be changed
+        # What is gone cannot be changed.
+        suspects = {key for key in suspects if key in workspace.names and key in workspace.labels}
         mutated = {key for key in suspects - rebound if self._is_mutated(key)}
         for key in rebound:
             workspace.note(key, before.get(key, _MISSING))
