@@ -125,8 +125,8 @@ class StepRuns:
         try:
             # Both are on record before anybody is told: whatever a Stop interrupts, the run has ended.
             self.journal.tell(pending)
-            self.journal.tell(cached)
         finally:
+            self.journal.tell(cached)
             del self.steps[run]
         return Finished(run, cached.state, None)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain
 from os import PathLike
 from typing import TYPE_CHECKING, Final, cast
 
@@ -401,8 +400,8 @@ class Observer:
         """Every key of each group that something was written in: the group is one unit."""
         groups = {self._workspace.group(key) for key in written}
         found = [output for group in sorted(groups, key=sorted) for output in self._group_outputs(group)]
-        for look in self._looks.values():
-            self._workspace.known.meet(look.classes)
+        for classes in filter(None, (look.classes for look in self._looks.values())):
+            self._workspace.known.meet(classes)
         return tuple(found)
 
     def _group_outputs(self, group: frozenset[str]) -> list[Output]:
@@ -417,8 +416,10 @@ class Observer:
 
     def _classes(self, members: Iterable[str]) -> tuple[tuple[str, bool], ...]:
         """The notebook's classes inside a unit, and which of them are new: nobody but the body made those."""
-        looks = (self._look(key).classes for key in members if key in self._workspace)
-        found = dict(chain.from_iterable(classes.items() for classes in looks if classes))
+        found: dict[int, type] = {}
+        for key in members:
+            if key in self._workspace:
+                found.update(self._look(key).classes)
         return self._workspace.known.describe(found) if found else ()
 
     def _unit(self, values: Mapping[str, object]) -> str:
