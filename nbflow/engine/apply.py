@@ -8,7 +8,6 @@ them, and lets the right versions stand when an action ends.
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
-from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 _MISSING: Final = object()
 _AS_THEY_ARE: Final = nullcontext()
-_CACHED: Final = type(lru_cache(int))
 _LATER: Final = "it is loaded before a cell runs that mentions it"
 _GONE: Final = "it could not be stored, so that it went with its kernel; run the cell that makes it"
 
@@ -130,12 +128,6 @@ class Workspace(Labels):
         bound = values.keys() & self.names.keys()
         self.names.update({key: value for key, value in values.items() if key not in bound})
         return set(bound)
-
-    def empty_cache(self, key: str) -> None:
-        """Make a cached function compute again, so that what it reads is seen by who calls it."""
-        value = self.names.get(key)
-        if isinstance(value, _CACHED):
-            value.cache_clear()
 
     def renew(self, key: str) -> None:
         """Note that a body had a value without a digest: it may have used it up or changed it."""

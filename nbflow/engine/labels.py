@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from nbflow.types import Output, Slot
 
 NO_MEMORY: Final[frozenset[int]] = frozenset()
+_CACHED: Final = type(lru_cache(int))
 _private_tokens = count(-1, -1)
 _copies = count(1)
 
@@ -221,6 +223,12 @@ class Labels:
     def _learn(self, label: Label, memory: frozenset[int]) -> None:
         for token in label.memory if label.is_private else ():
             self._found[token] = self._found.get(token, NO_MEMORY) | memory
+
+    def empty_cache(self, key: str) -> None:
+        """Make a cached function compute again, so that what it reads is seen by who calls it."""
+        value = self.names.get(key)
+        if isinstance(value, _CACHED):
+            value.cache_clear()
 
     def disown(self, step: str) -> None:
         """What a step has made that is no more is nobody's now."""
