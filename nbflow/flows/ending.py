@@ -12,6 +12,8 @@ from nbflow.states import Cancelled, Completed, Failed, NamedState, Paused, Runn
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from nbflow.running.runs import Run
+
 
 def ended_by_tasks(states: Mapping[str, State], result: Any) -> State:
     """The final state of a graph flow, by the states of its reference tasks.
@@ -95,17 +97,29 @@ def _states_in(value: Any) -> list[State]:
     return found if all(isinstance(each, State) for each in found) else []
 
 
-def outcome_of(state: State) -> Any:
+def outcome_of(state: State, run: Run) -> Any:
     """Return what a completed flow made; raise what makes its run end in any other state.
+
+    Args:
+        state: The state that it shall end in; where it completes although runs of it failed, it will say so.
+        run: Its run.
 
     Raises:
         Signal: One that the engine obeys.
     """
     if state.is_completed():
+        state = state.noted(_told(run))
         if state.message or state.name != "Completed":
             raise _asking(SUCCESS(), state) if state.name == "Completed" else ENDRUN(state)
         return state.result
     raise _asking(FAIL(), state) if state.is_failed() else ENDRUN(state)
+
+
+def _told(run: Run) -> str:
+    if not run.failures:
+        return ""
+    names = ", ".join(map(repr, run.failed)) + (", …" if run.failures > len(run.failed) else "")
+    return f"{run.failures} of its runs failed: {names}"
 
 
 def _asking(signal: Signal, state: State) -> Signal:
