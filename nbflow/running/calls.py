@@ -193,6 +193,7 @@ async def _awaited(scope: Scope, of: Runnable, inputs: Inputs, returns_state: bo
         await asyncio.wrap_future(future.ended)
     except BaseException as stop:
         ongoing.cancel(str(stop) or type(stop).__name__)
+        await asyncio.wait([asyncio.wrap_future(future.ended)])
         raise
     return future.state if returns_state else future.state.value()
 
@@ -200,8 +201,8 @@ async def _awaited(scope: Scope, of: Runnable, inputs: Inputs, returns_state: bo
 # --- later -----------------------------------------------------------------------------------------
 
 
-def submit(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskFuture:
-    """Start a run of a task and return the future of its result.
+def submit(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Start a run of a task and return the future of its result, or its state if that is asked for.
 
     Raises:
         RunError: If no flow runs here.
@@ -211,7 +212,7 @@ def submit(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskFuture
     future = _submitted(scope, of, _inputs(of, args, kwargs), runner)
     if returns_state:
         future.wait()
-        return future.state  # type: ignore[return-value]
+        return future.state
     return future
 
 
@@ -223,21 +224,23 @@ def _runner_for(of: Any, method: str) -> tuple[Scope, Any]:
     return scope, runner
 
 
-def _submitted(scope: Scope, of: Runnable, inputs: Inputs, runner: Any) -> TaskFuture:
+def _submitted(
+    scope: Scope, of: Runnable, inputs: Inputs, runner: Any, index: int | None = None
+) -> TaskFuture:
+    run = run_of(of, scope, index=index)
     if not runner.promises.concurrent:
-        run = run_of(of, scope)
         future = TaskFuture(run)
         run_here(scope, of, inputs, run=run)
         future.end()
         return future
-    future, ongoing = begin(of, inputs, scope, Lane(runner, go_on_here))
+    future, ongoing = begin(of, inputs, scope, Lane(runner, go_on_here), run=run)
     scope.note_open(future)
     go_on_here(ongoing.start)
     return future
 
 
-def map_items(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskFutureList:
-    """Submit one run for each item, and return their futures by position.
+def map_items(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Submit one run for each item, and return their futures by position, or their states if asked for.
 
     Futures and states among the arguments are waited for here: how many items there are is in them.
 
@@ -246,10 +249,16 @@ def map_items(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskFut
         DefinitionError: If nothing can be mapped over, or lengths differ.
     """
     scope, runner = _runner_for(of, "map")
+    returns_state = bool(kwargs.pop("return_state", False))
     order = list(_listed(kwargs.pop("wait_for", None)))
     rows = split(resolved(of.arguments(args, kwargs)), of.name)
-    runs = (gather(row, is_source, order) for row in rows)
-    return TaskFutureList(_submitted(scope, of, inputs, runner) for inputs in runs)
+    made = TaskFutureList(
+        _submitted(scope, of, gather(row, is_source, order), runner, index) for index, row in enumerate(rows)
+    )
+    if not returns_state:
+        return made
+    made.wait()
+    return [future.state for future in made]
 
 
 def resolved(arguments: Mapping[str, Any]) -> dict[str, Any]:
