@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, cast, overload
 from nbflow.engine.drive import calls_user_code
 from nbflow.exceptions import DefinitionError
 from nbflow.flows.base import BaseFlow
-from nbflow.flows.ending import ended_by_value, outcome_of
 from nbflow.running.calls import call
+from nbflow.running.deciding import ended_by_value, outcome_of
 from nbflow.running.scope import Scope, present_scope
 from nbflow.running.validation import Validation
 from nbflow.task_runners.thread import ThreadPoolTaskRunner

@@ -193,7 +193,9 @@ async def _awaited(scope: Scope, of: Runnable, inputs: Inputs, returns_state: bo
         await asyncio.wrap_future(future.ended)
     except BaseException as stop:
         ongoing.cancel(str(stop) or type(stop).__name__)
-        await asyncio.wait([asyncio.wrap_future(future.ended)])
+        if isinstance(stop, asyncio.CancelledError):
+            # What it awaited cleans up before whoever called it goes on.
+            await asyncio.wrap_future(future.ended)
         raise
     return future.state if returns_state else future.state.value()
 

@@ -11,6 +11,7 @@ from nbflow.context import context
 from nbflow.engine.drive import PlainHandler, calls_user_code
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.ongoing import after, when_all
+from nbflow.running.deciding import has_states, value_of_task
 from nbflow.running.logs import RunLogger, prints_of
 from nbflow.running.scope import INLINE, SETTING
 from nbflow.running.stepping import Stepper
@@ -101,6 +102,9 @@ class Performer(PlainHandler):
                 value = self._run.of.execute(scope, effect)
                 if self._run.of.yields:
                     value = list(value)
+                if self._run.role is not Role.FLOW and has_states(value):
+                    scope.wait_open()
+                    value = value_of_task(value)
             except BaseException as stop:
                 scope.stop_open(stop)
                 raise
@@ -113,6 +117,9 @@ class Performer(PlainHandler):
             try:
                 made = self._run.of.execute(scope, effect)
                 value = [each async for each in made] if self._run.of.yields else await made
+                if self._run.role is not Role.FLOW and has_states(value):
+                    await scope.await_open()
+                    value = value_of_task(value)
             except BaseException as stop:
                 scope.stop_open(stop)
                 raise
