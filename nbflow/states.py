@@ -1,8 +1,8 @@
 """The states of runs, as values.
 
 Only runs have states; a task is a template. A state is a pair of a *type*, on which every rule rests, and a
-*name*, which says it in more detail, with a message, a time, a result and details. Which may follow which is no
-matter of this module (`nbflow.engine.transitions`), nor is the time, which is filled in where one is appended.
+*name*, which says it in more detail, with a message, a time, a result and details. Which may follow which is
+a matter of `nbflow.engine.transitions`, and the time is filled in where a state is appended to a history.
 
 Well-known details: `start_time` (seconds since the epoch; all states of type SCHEDULED and
 Paused), `delay` (seconds from the timestamp to the start), `cached_inputs` (name to version),
