@@ -139,11 +139,22 @@ class Performer(PlainHandler):
             finally:
                 scope.wait_open()
 
-    async def _await_steps(self, effect: Call) -> AsyncGenerator[Any]:
+    async def _await_steps(self, effect: Call) -> AsyncGenerator[Any, Any]:
         with self._entered(effect) as scope:
+            made: AsyncGenerator[Any, Any] = self._run.of.execute(scope, effect)
+            move = partial(made.asend, None)
             try:
-                async for each in self._run.of.execute(scope, effect):
-                    yield each
+                while True:
+                    value = await move()
+                    try:
+                        move = partial(made.asend, (yield value))
+                    except Exception as thrown:  # noqa: BLE001  # the generator may catch it
+                        move = partial(made.athrow, thrown)
+            except StopAsyncIteration:
+                return
+            except GeneratorExit:
+                await made.aclose()
+                raise
             except BaseException as stop:
                 scope.stop_open(stop)
                 raise
