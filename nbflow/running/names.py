@@ -39,7 +39,7 @@ def name_of_run(
             name = cast("object", _made(template, parameters))
         except Exception as error:
             text = f"the name {_told(template)} cannot be made for a run of {of!r}: "
-            known = ", ".join(parameters)
+            known = ", ".join(sorted(parameters))
             reason = f"there is no {error}; it has {known}" if isinstance(error, KeyError) else str(error)
             raise OptionError(text + (reason or type(error).__name__)) from error
     if not isinstance(name, str):
