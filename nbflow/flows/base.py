@@ -9,8 +9,8 @@ from nbflow.context import date_fields
 from nbflow.exceptions import OptionError
 from nbflow.options import OTHER_NAMES, TaskOptions, take_options
 from nbflow.running.calls import run_of
+from nbflow.running.earlier import PastRun, past_runs
 from nbflow.running.hooks import OPTION_OF, Hooked
-from nbflow.running.past import PastRun, past_runs
 from nbflow.running.scope import Scope, present_scope
 from nbflow.states import Role
 
