@@ -20,6 +20,7 @@ from nbflow.running.calls import call, map_items, submit
 from nbflow.running.hooks import Hooked
 from nbflow.running.inputs import unmapped
 from nbflow.running.scope import SETTING, Scope, present_scope
+from nbflow.running.tags import with_present
 from nbflow.states import Role
 
 if TYPE_CHECKING:
@@ -205,13 +206,14 @@ class Task(Hooked):
             >>> quick.retries, quick.timeout
             (0, 10.0)
         """
-        return self.copy(**options)
-
-    def copy(self, **options: Any) -> Task:
-        """Another task like it, with these options set."""
         made = object.__new__(type(self))
         vars(made).update(vars(self), options=take_options(options, self.options))
         return made
+
+    def copy(self, **options: Any) -> Task:
+        """Another one for a flow that is built: with these options, and the tags given around here."""
+        made = self.with_options(**options)
+        return made.with_options(tags=sorted(with_present(made.options.tags)))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Add it to the flow that is built, read its value in a session, or run it."""

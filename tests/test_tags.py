@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nbflow import context, flow, tags, task
+from nbflow import Flow, context, flow, tags, task
 from nbflow.running.records import records_in, using
 from nbflow.store.memory import MemoryStore
 from nbflow.testing import FakeTimers
@@ -54,6 +54,16 @@ class TestTags:
         with tags("nightly"):
             assert tagged() == ["nightly", "own"]
         assert told == [frozenset({"mine", "nightly"})]
+
+    def test_in_a_graph_they_count_where_a_task_is_added(self) -> None:
+        """Whenever the graph is run."""
+        with Flow("graph") as graph:
+            with tags("a"):
+                tagged = seen()
+            plain = seen()
+        states = graph.run().result
+        assert (states[tagged].result, states[plain].result) == (["a", "own"], ["own"])
+        assert seen.options.tags == ("own",)
 
     def test_an_exception_ends_them(self) -> None:
         """As it ends the statement."""
