@@ -149,6 +149,8 @@ def _follow_rules(run: _Run) -> Moves:
             yield from rule(run)
             if run.over:
                 break
+    except Signal as refusal:  # of `bind`
+        yield from run.enter(refusal.state)
     except Exception as error:  # noqa: BLE001  # whatever the driver could not do ends the run legally
         yield from _crash(run, f"{type(error).__name__}: {error}")
 
@@ -249,7 +251,7 @@ def _signalled_by_trigger(run: _Run, signal: Signal) -> State:
 def _bind_inputs(run: _Run) -> Iterable[Effect]:
     """Collect the arguments and the versions they have; no effect is needed for that."""
     passed = [(edge.key, state) for edge, state in run.upstream.items() if edge.key is not None]
-    if passed and run.spec.bind is not None:
+    if run.spec.bind is not None and (run.upstream or not run.spec.upstream):
         run.inputs = run.spec.bind({edge: _passed(state) for edge, state in run.upstream.items()})
     elif passed:
         run.inputs = {**run.spec.inputs, **{key: _passed(state) for key, state in passed}}
@@ -487,11 +489,4 @@ Rule = Callable[[_Run], Iterable[Effect]]
 
 RULES: Final[tuple[Rule, ...]] = (_begin, _await_upstream, _ask_trigger, _bind_inputs, _look_up, _execute)
 """The order of the rules."""
-_LOOKUP_FIRST: Final[tuple[Rule, ...]] = (
-    _begin,
-    _await_upstream,
-    _bind_inputs,
-    _look_up,
-    _ask_trigger,
-    _execute,
-)
+_LOOKUP_FIRST: Final = (_begin, _await_upstream, _bind_inputs, _look_up, _ask_trigger, _execute)
