@@ -10,7 +10,7 @@ from nbflow.context import context
 
 if TYPE_CHECKING:
     from nbflow.analysis import analyze
-    from nbflow.flows import Flow, Parameter, flow
+    from nbflow.flows import Flow, Parameter, case, flow, ifelse, merge, switch
     from nbflow.notebook.extension import past, session
     from nbflow.running.futures import as_completed, wait
     from nbflow.running.inputs import allow_failure, flatten, quote, unmapped
@@ -30,16 +30,20 @@ __all__ = [
     "allow_failure",
     "analyze",
     "as_completed",
+    "case",
     "context",
     "digest",
     "flatten",
     "flow",
     "get_run_logger",
+    "ifelse",
     "load_ipython_extension",
+    "merge",
     "past",
     "quote",
     "register_digest",
     "session",
+    "switch",
     "tags",
     "task",
     "unload_ipython_extension",
@@ -55,19 +59,25 @@ _HOMES = {
     "allow_failure": "nbflow.running.inputs",
     "analyze": "nbflow.analysis",
     "as_completed": "nbflow.running.futures",
+    "case": "nbflow.flows",
     "digest": "nbflow.store.digests",
     "flatten": "nbflow.running.inputs",
     "flow": "nbflow.flows",
     "get_run_logger": "nbflow.running.logs",
+    "ifelse": "nbflow.flows",
+    "merge": "nbflow.flows",
     "past": "nbflow.notebook.extension",
     "quote": "nbflow.running.inputs",
     "register_digest": "nbflow.store.digests",
     "session": "nbflow.notebook.extension",
+    "switch": "nbflow.flows",
     "tags": "nbflow.running.tags",
     "task": "nbflow.tasks",
     "unmapped": "nbflow.running.inputs",
     "wait": "nbflow.running.futures",
 }
+
+_MODULES = frozenset({"cache_policies", "engine", "states", "task_runners", "triggers"})
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -82,6 +92,8 @@ def unload_ipython_extension(shell: Any) -> None:
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for: `import nbflow` itself stays light."""
+    if name in _MODULES:
+        return importlib.import_module(f"nbflow.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'nbflow' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

@@ -195,6 +195,7 @@ class TaskOptions:
     log_prints: bool | None = _argument("whether prints go to the log of the run")
     task_run_name: str | Callable[..., str] | None = _argument("the name of each run", _as_template)
     runner: Any = _argument("where it runs", lambda runner: runner)
+    slug: str = _argument("what tells it from others in a flow", _as_text, "")
     nout: int | None = _argument("how many values it returns", _as_count)
     state_handlers: tuple[Callable[..., Any], ...] = _argument(
         "called with task, old and new state", _as_callables, ()

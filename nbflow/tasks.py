@@ -10,7 +10,17 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass, fields
 from functools import WRAPPER_ASSIGNMENTS, cached_property
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Protocol,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
 
 from nbflow.engine.drive import calls_user_code
 from nbflow.exceptions import DefinitionError
@@ -19,15 +29,15 @@ from nbflow.retries import exponential_backoff
 from nbflow.running.calls import call, map_items, submit
 from nbflow.running.hooks import Hooked
 from nbflow.running.inputs import unmapped
-from nbflow.running.scope import SETTING, Scope, present_scope
+from nbflow.running.scope import SETTING, Scope, building, present_scope
 from nbflow.running.tags import with_present
 from nbflow.states import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from nbflow.engine.effects import Call
-    from nbflow.running.futures import TaskFuture, TaskFutureList
+    from nbflow.running.futures import TaskFuture
     from nbflow.running.runs import Run
 
 __all__ = ["Method", "Reader", "Task", "attach_reader", "exponential_backoff", "task"]
@@ -240,8 +250,10 @@ class Task(Hooked):
         """
         return submit(self, args, kwargs)
 
-    def map(self, *args: Any, **kwargs: Any) -> TaskFutureList:
+    def map(self, *args: Any, **kwargs: Any) -> Any:
         """Start one run for each item of the arguments, and return their futures by position.
+
+        In `with Flow(…)` a task is added to the flow and returned, which does so when the flow runs.
 
         Args:
             args: What can be iterated has one element for each item; `unmapped(x)` is the same for all.
@@ -251,7 +263,76 @@ class Task(Hooked):
             RunError: If no flow runs here.
             DefinitionError: If nothing can be mapped over, or lengths differ.
         """
-        return map_items(self, args, kwargs)
+        setting = SETTING.get()
+        if setting is None or isinstance(setting, Scope):
+            return map_items(self, args, kwargs)
+        return setting.map(self, args, kwargs)
+
+    # --- in a flow that is built ---------------------------------------------------------------
+
+    def bind(self, *args: Any, flow: Any = None, **kwargs: Any) -> Task:
+        """Give the task itself, not a copy of it, its arguments in a flow.
+
+        Args:
+            args: Its arguments.
+            flow: The flow; None: the one that is built.
+            kwargs: The same, and `upstream_tasks` and `mapped`.
+
+        Raises:
+            DefinitionError: If no flow is built here.
+        """
+        building(flow).bind(self, args, kwargs)
+        return self
+
+    def set_upstream(self, task: Any, flow: Any = None, key: str | None = None, mapped: bool = False) -> Task:
+        """Let this task need another one; with a key, its result as that argument.
+
+        Raises:
+            DefinitionError: If no flow is built here, or the task has no such argument.
+        """
+        building(flow).depend(self, task, key, mapped)
+        return self
+
+    def set_downstream(
+        self, task: Task, flow: Any = None, key: str | None = None, mapped: bool = False
+    ) -> Task:
+        """Let another task need this one; with a key, its result as that argument.
+
+        Raises:
+            DefinitionError: If no flow is built here, or the other task has no such argument.
+        """
+        building(flow).depend(task, self, key, mapped)
+        return self
+
+    def set_dependencies(self, flow: Any = None, **given: Any) -> Task:
+        """Let this task need others, and others need it; see `nbflow.Flow.set_dependencies`."""
+        building(flow).set_dependencies(self, **given)
+        return self
+
+    def __getitem__(self, key: Any) -> Task:
+        """In a flow that is built: a task that takes one item of what this one makes."""
+        setting = SETTING.get()
+        if setting is None or isinstance(setting, Scope):
+            raise TypeError(f"{self.name!r} is a task and no value; call it first: {self.__name__}()[…]")
+        return setting.item(self, key)
+
+    def __iter__(self) -> Iterator[Task]:
+        """As many tasks as it makes values, each of which takes one."""
+        if self._values is None:
+            raise TypeError(f"how many values {self.name!r} makes is not known; say it: @task(nout=2)")
+        return (self[place] for place in range(self._values))
+
+    @cached_property
+    def _values(self) -> int | None:
+        """How many values it makes, as its options or its annotation say."""
+        if self.options.nout is not None:
+            return self.options.nout
+        try:
+            returned = get_type_hints(self.body).get("return")
+        except Exception:  # noqa: BLE001  # annotations may name anything
+            return None
+        parts = get_args(returned) if get_origin(returned) is tuple else ()
+        return len(parts) if parts and parts[-1] is not Ellipsis else None
 
     # --- what a run needs ----------------------------------------------------------------------
 
@@ -343,7 +424,7 @@ class Method:
         """Start a run, and return the future of its result."""
         return self.__func__.submit(self.__self__, *args, **kwargs)
 
-    def map(self, *args: Any, **kwargs: Any) -> TaskFutureList:
+    def map(self, *args: Any, **kwargs: Any) -> Any:
         """Start one run for each item, and return their futures by position."""
         return self.__func__.map(unmapped(self.__self__), *args, **kwargs)
 

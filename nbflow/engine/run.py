@@ -38,9 +38,10 @@ from nbflow.engine.effects import (
     Spawn,
     Steps,
 )
+from nbflow.engine.mapped import ended_by_items
 from nbflow.engine.signals import FAIL, LOOP, RETRY, SUCCESS, Signal
 from nbflow.engine.transitions import is_legal
-from nbflow.exceptions import TaskTimeoutError
+from nbflow.exceptions import DefinitionError, TaskTimeoutError
 from nbflow.retries import RETRY_LIMIT
 from nbflow.states import State, StateType
 from nbflow.triggers import Edge, Gate, Judgement, judge
@@ -252,16 +253,21 @@ def _bind_inputs(run: _Run) -> Iterable[Effect]:
     """Collect the arguments and the versions they have; no effect is needed for that."""
     passed = [(edge.key, state) for edge, state in run.upstream.items() if edge.key is not None]
     if run.spec.bind is not None and (run.upstream or not run.spec.upstream):
-        run.inputs = run.spec.bind({edge: _passed(state) for edge, state in run.upstream.items()})
+        run.inputs = run.spec.bind({edge: passed_on(state) for edge, state in run.upstream.items()})
     elif passed:
-        run.inputs = {**run.spec.inputs, **{key: _passed(state) for key, state in passed}}
+        run.inputs = {**run.spec.inputs, **{key: passed_on(state) for key, state in passed}}
         known = {key: state.details["version"] for key, state in passed if "version" in state.details}
         run.versions = {**run.spec.versions, **known}
     return ()
 
 
-def _passed(state: State) -> Any:
-    """Return what a task receives from one before it: the value, None if skipped, else the error."""
+def passed_on(state: State) -> Any:
+    """Return what a task receives from one before it: the value, None if skipped, else the error.
+
+    Example:
+        >>> passed_on(states.Completed(result=7)), passed_on(states.Failed(result=KeyError("a")))
+        (7, KeyError('a'))
+    """
     if state.is_completed() or state.result is not None:
         return None if state.is_skipped() else state.result
     return state.exception()
@@ -462,28 +468,12 @@ def _again(run: _Run, message: str, delay: float) -> State:
 
 
 def _spawn_items(run: _Run) -> Choice:
-    found: Sequence[State] = yield Spawn(run.spec, run.inputs)
-    return _summed_up(tuple(found))
+    try:
+        found: Sequence[State] = yield Spawn(run.spec, run.inputs)
+    except DefinitionError as error:
+        return run.with_inputs(states.Failed(str(error), error))
+    return ended_by_items(tuple(found))
 
-
-def _summed_up(found: tuple[State, ...]) -> State:
-    """Mapped if all items completed, else the worst of them; a failed item is never hidden."""
-    results = [state.value(raise_on_failure=False) if state.is_final() else None for state in found]
-    for maker, matches in _WORST_FIRST:
-        bad = [f"[{index}]" for index, state in enumerate(found) if matches(state)]
-        if bad:
-            which = ", ".join(bad[:5]) + (" …" if len(bad) > 5 else "")
-            message = f"{len(bad)} of {len(found)} items are {maker.name}: {which}"
-            return maker(message, results, map_states=found)
-    return states.Mapped(f"{len(found)} items", results, map_states=found)
-
-
-_WORST_FIRST: Final[tuple[tuple[states.NamedState, Callable[[State], bool]], ...]] = (
-    (states.Failed, State.is_failed),
-    (states.Crashed, State.is_crashed),
-    (states.Cancelled, State.is_cancelled),
-    (states.Paused, lambda state: not state.is_final()),
-)
 
 Rule = Callable[[_Run], Iterable[Effect]]
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from nbflow.engine.graph import topological_order
-from nbflow.engine.ongoing import Mailbox, go_on_here, when_all
-from nbflow.exceptions import DefinitionError, UnknownTaskError
+from nbflow.context import context as shown
+from nbflow.engine.graph import descendants
+from nbflow.engine.signals import ENDRUN
+from nbflow.exceptions import DefinitionError, MissingParameterError, OptionError, RunError
 from nbflow.flows.base import BaseFlow
 from nbflow.flows.ending import ended_by_tasks, outcome_of
-from nbflow.running.calls import begin, run_here
-from nbflow.running.inputs import Inputs, gather
-from nbflow.running.scope import INLINE, SETTING, Lane, Scope, present_scope
+from nbflow.flows.progress import DETAIL, PARAMETERS, Progress, keep, read_back, write_down
+from nbflow.flows.structure import Structure
+from nbflow.flows.walk import Plan, Walk
+from nbflow.running.calls import run_here
+from nbflow.running.inputs import Inputs
+from nbflow.running.parked import Parked, parked_flow_run
+from nbflow.running.scope import INLINE, SETTING, Scope, present_scope
+from nbflow.states import Paused, Running, State
 from nbflow.tasks import Task
 
 if TYPE_CHECKING:
@@ -19,9 +27,9 @@ if TYPE_CHECKING:
     from contextvars import Token
 
     from nbflow.engine.effects import Call
-    from nbflow.running.futures import TaskFuture
+    from nbflow.running.records import Records
     from nbflow.running.runs import Run
-    from nbflow.states import State
+    from nbflow.store.protocol import RunRecord
     from nbflow.task_runners.base import Runner
 
 
@@ -42,7 +50,7 @@ class TaskStates(dict[Task, Any]):
         return found[0]
 
 
-class Flow(BaseFlow):
+class Flow(Structure, BaseFlow):
     """A graph of tasks.
 
     Args:
@@ -66,52 +74,22 @@ class Flow(BaseFlow):
     def __init__(self, name: str, **given: Any) -> None:
         if not name:
             raise DefinitionError("a Flow needs a name: Flow('etl')")
-        super().__init__(name, **given)
-        self.inputs: dict[Task, Inputs] = {}
+        Structure.__init__(self)
+        BaseFlow.__init__(self, name, **given)
         self._tokens: list[Token[Any]] = []
         self._references: tuple[Task, ...] = ()
-
-    # --- building ------------------------------------------------------------------------------
+        self._plans: dict[str, Plan] = {}
+        self._at_hand: dict[str, TaskStates] = {}
 
     def __enter__(self) -> Flow:
         self._tokens.append(SETTING.set(self))
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         SETTING.reset(self._tokens.pop())
-
-    def call(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Task:
-        """Add a call of a task, as a copy of it that the flow owns."""
-        order = kwargs.pop("upstream_tasks", None) or ()
-        node = task.copy()
-        inputs = gather(task.arguments(args, kwargs), lambda value: isinstance(value, Task), order)
-        for edge in inputs.edges:
-            self.add_task(edge.upstream_task)
-        self.inputs[node] = inputs
-        return node
-
-    def add_task(self, task: Task) -> Task:
-        """Add a task without arguments, unless it is in the flow."""
-        self.inputs.setdefault(task, Inputs({}))
-        return task
-
-    @property
-    def tasks(self) -> tuple[Task, ...]:
-        """All tasks, each after those that it needs.
-
-        Raises:
-            CycleError: If they need each other.
-        """
-        upstream = {
-            task: [edge.upstream_task for edge in inputs.edges] for task, inputs in self.inputs.items()
-        }
-        return tuple(topological_order(upstream))
-
-    @property
-    def terminal_tasks(self) -> tuple[Task, ...]:
-        """The tasks that no other one needs."""
-        needed = {edge.upstream_task for inputs in self.inputs.values() for edge in inputs.edges}
-        return tuple(task for task in self.inputs if task not in needed)
+        if kind is None:
+            # Tasks that wait for each other are told of here, where they were made to.
+            _ = self.tasks
 
     def set_reference_tasks(self, tasks: Iterable[Task]) -> None:
         """Let these tasks decide how a run of the flow ends; by default the terminal ones do.
@@ -119,24 +97,184 @@ class Flow(BaseFlow):
         Raises:
             UnknownTaskError: If one is not in the flow.
         """
-        wanted = tuple(tasks)
-        for task in wanted:
-            if task not in self.inputs:
-                raise UnknownTaskError(task.name, [each.name for each in self.inputs])
-        self._references = wanted
+        self._references = tuple(self.task(each) for each in tasks)
 
-    @property
     def reference_tasks(self) -> tuple[Task, ...]:
         """The tasks that decide how a run of the flow ends."""
-        return self._references or self.terminal_tasks
+        return self._references or self.terminal_tasks()
 
     # --- running -------------------------------------------------------------------------------
 
-    def run(self, parameters: Mapping[str, Any] | None = None, **more: Any) -> State:
-        """Run all tasks, and return the state of the flow's run; its `result` maps tasks to states."""
+    def run(
+        self,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        context: Mapping[str, Any] | None = None,
+        start_tasks: Iterable[Task | str] = (),
+        task_states: Mapping[Any, State] | None = None,
+        task_runner: Runner | None = None,
+        **more: Any,
+    ) -> State:
+        """Run the tasks, each as soon as it can.
+
+        Args:
+            parameters: Values of the flow's parameters, by name.
+            context: What `nbflow.context` shows beside what it shows of every run.
+            start_tasks: Tasks, or names of tasks, that run whatever is before them; only they, what is below
+                them, and what these lack, belong to the run. One that waits for a person in the flow's
+                last run goes on there.
+            task_states: Tasks and the states that stand for their runs; one with the state `Resume` runs
+                whatever is before it.
+            task_runner: Where tasks execute; None: where the flow says.
+            more: Further values of parameters.
+
+        Returns:
+            The state of the flow's run; its `result` maps tasks to states. It is Running as long as one of
+            the reference tasks has not ended; `resume` goes on then.
+
+        Raises:
+            CycleError: If tasks wait for each other.
+            UnknownTaskError: If a task is not in the flow.
+            OptionError: If the flow has no such parameter.
+            MissingParameterError: If a parameter without default was not given.
+        """
+        self._check_built()
+        given = {self.task(each): state for each, state in (task_states or {}).items()}
+        starts = [self.task(each) for each in start_tasks]
+        starts += [each for each, state in given.items() if state.name == "Resuming" and each not in starts]
         scope = present_scope(recorded=True)
-        given = {**(parameters or {}), **more}
-        return run_here(scope, self, Inputs(given), run=self.new_run(scope))
+        values = {**(parameters or {}), **more}
+        with shown(context) if context else nullcontext():
+            if starts and not values:
+                waiting = self._waiting(scope)
+                if waiting is not None and set(starts) <= waiting[2].parked.keys():
+                    return self._go_on(scope, waiting, starts, given, task_runner)
+            plan = self._plan(starts, given, bool(tuple(start_tasks)), task_runner)
+            return self._run(scope, self.new_run(scope), plan, self._complete(values))
+
+    def resume(self, *tasks: Task | str) -> State:
+        """Go on with the last run of the flow, where it waits for a person; also one of another kernel.
+
+        Args:
+            tasks: Which of the waiting tasks may run; none: all of them.
+
+        Returns:
+            The state of the flow's run, as `run` does.
+
+        Raises:
+            RunError: If no run of the flow, or of these tasks, waits.
+        """
+        self._check_built()
+        scope = present_scope(recorded=True)
+        waiting = self._waiting(scope)
+        if waiting is None:
+            raise RunError(f"no run of flow {self.name!r} waits for a person; start one with run()")
+        wanted = [self.task(each) for each in tasks] or list(waiting[2].parked)
+        for each in wanted:
+            if each not in waiting[2].parked:
+                raise RunError(f"task {each.name!r} does not wait for a person; run(start_tasks=[…]) runs it")
+        return self._go_on(scope, waiting, wanted)
+
+    def _check_built(self) -> None:
+        if self._tokens:
+            raise DefinitionError(f"flow {self.name!r} is being built; run it after the with block")
+        _ = self.tasks
+
+    def _complete(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of all parameters."""
+        known = {each.name: each for each in self.parameters()}
+        for name in values:
+            if name not in known:
+                raise OptionError.unknown("parameter", name, known)
+        missing = [each.name for each in known.values() if each.is_required and each.name not in values]
+        if missing:
+            raise MissingParameterError.named(*missing, flow=self.name)
+        return {**{name: each.default for name, each in known.items()}, **values}
+
+    def _plan(
+        self, starts: list[Task], given: Mapping[Task, State], only_these: bool, runner: Runner | None
+    ) -> Plan:
+        """The plan of a new run.
+
+        Args:
+            starts: The tasks that run whatever is before them.
+            given: The states that stand for runs.
+            only_these: Whether only they and what is below them belong to the run.
+            runner: Where tasks execute.
+        """
+        plan = Plan(
+            self._known(given, starts),
+            dict.fromkeys(starts, Parked.NEW),
+            {each: state for each, state in given.items() if not state.is_final()},
+            {each: tuple(state.map_states) for each, state in given.items()},
+            runner=runner,
+        )
+        return replace(plan, wanted=self._lacking(plan)) if only_these else plan
+
+    def _known(self, given: Mapping[Task, State], starts: Iterable[Task]) -> dict[Task, State]:
+        """The tasks that are not run; what is below one that starts is run anew."""
+        below = {*starts, *descendants(self.upstream(), starts)} if starts else ()
+        settled = {each: state for each, state in given.items() if state.is_final() or state.is_paused()}
+        return {each: state for each, state in settled.items() if each not in below}
+
+    def _lacking(self, plan: Plan) -> frozenset[Task]:
+        """The tasks that are to start, what is below them, and what these lack."""
+        starts = set(plan.starts)
+        wanted = starts | descendants(self.upstream(), starts)
+        open_tasks = list(wanted)
+        while open_tasks:
+            for each in plan.needs(self, open_tasks.pop()):
+                if each not in wanted and each not in plan.known:
+                    wanted.add(each)
+                    open_tasks.append(each)
+        return frozenset(wanted)
+
+    # --- going on ------------------------------------------------------------------------------
+
+    def _waiting(self, scope: Scope) -> tuple[RunRecord, Parked, Progress] | None:
+        """The last run of the flow, where it waits, and how far it had come."""
+        found = parked_flow_run(scope.records, self.name)
+        if found is None or found[1].state is None:
+            return None
+        at_hand = self._at_hand.get(found[0].id, TaskStates())
+        return *found, read_back(self, found[1].state.details, scope.records, at_hand)
+
+    def _go_on(
+        self,
+        scope: Scope,
+        waiting: tuple[RunRecord, Parked, Progress],
+        starts: list[Task],
+        given: Mapping[Task, State] | None = None,
+        runner: Runner | None = None,
+    ) -> State:
+        record, where, progress = waiting
+        stay = {
+            task: Paused("waits for a person", map_states=progress.items[task]) for task in progress.parked
+        }
+        plan = Plan(
+            self._known({**progress.known, **stay, **(given or {})}, starts),
+            {each: progress.parked[each] for each in starts},
+            items=progress.items,
+            staying={each: where.run for each, where in progress.parked.items()},
+            runner=runner,
+        )
+        run = self.new_run(scope)
+        run.id, run.number = record.id, record.number
+        return self._run(scope, run, plan, progress.parameters, **where.how())
+
+    def _run(self, scope: Scope, run: Run, plan: Plan, parameters: Mapping[str, Any], **how: Any) -> State:
+        self._plans[run.id] = plan
+        try:
+            state = run_here(scope, self, Inputs(parameters), run=run, **how)
+        finally:
+            del self._plans[run.id]
+        self._at_hand.pop(run.id, None)
+        if not state.is_paused():
+            scope.records.history.flush_soon()
+            return state
+        scope.records.history.flush()
+        self._at_hand[run.id] = state.result
+        return Running(state.message, state.result)
 
     def runner(self, around: Scope) -> Runner:
         """Where its tasks execute: this thread, if nothing else was said."""
@@ -144,43 +282,23 @@ class Flow(BaseFlow):
 
     def execute(self, scope: Scope, call: Call) -> Any:
         """Run the tasks, each as soon as it can."""
-        futures = _Walk(self, scope).futures()
-        states = TaskStates({task: future.state for task, future in futures.items()})
-        references = {task.name: states[task] for task in self.reference_tasks}
-        return outcome_of(ended_by_tasks(references, states), cast("Run", scope.run))
+        plan = self._plans.get(call.spec.id, Plan())
+        walk = Walk(self, scope, plan)
+        states = TaskStates(walk.states())
+        slugs = self.slugs()
+        wanted = [each for each in self.reference_tasks() if plan.wanted is None or each in plan.wanted]
+        state = ended_by_tasks({slugs[each]: states[each] for each in wanted}, states)
+        if state.is_running():
+            raise ENDRUN(self._paused(state, walk, scope.records, call.inputs))
+        return outcome_of(state, cast("Run", scope.run))
+
+    def _paused(self, state: State, walk: Walk, records: Records, parameters: Mapping[str, Any]) -> State:
+        """The state of a run that waits, with what it goes on from."""
+        waiting = [task.name for task, each in state.result.items() if each.is_paused()]
+        message = f"{state.message}; {', '.join(map(repr, waiting))} waits for a person: resume()"
+        reached = write_down(self, state.result, walk.runs, records)
+        kept = {DETAIL: reached, PARAMETERS: keep(dict(parameters), records.store)}
+        return Paused(message, state.result).with_details(**kept)
 
     def __repr__(self) -> str:
         return f"<Flow {self.name!r}: {len(self.inputs)} tasks>"
-
-
-class _Walk:
-    """One walk through the tasks of a flow.
-
-    Args:
-        flow: The flow.
-        scope: That of its run.
-    """
-
-    def __init__(self, flow: Flow, scope: Scope) -> None:
-        self._flow = flow
-        self._scope = scope
-        self._mailbox = Mailbox()
-        runner = scope.runner or INLINE
-        self._lane = Lane(runner, go_on_here if runner.promises.concurrent else self._mailbox.post)
-
-    def futures(self) -> dict[Task, TaskFuture]:
-        """The future of each task's run; all have ended, or wait for a person."""
-        made: dict[Task, TaskFuture] = {}
-        try:
-            for task in self._flow.tasks:
-                made[task], ongoing = begin(
-                    task, self._flow.inputs[task], self._scope, self._lane, source=made.__getitem__
-                )
-                ongoing.start()
-            self._mailbox.work_until(when_all(future.ended for future in made.values()))
-        except BaseException as stop:
-            for future in made.values():
-                future.cancel(str(stop) or type(stop).__name__)
-            self._mailbox.work_off()
-            raise
-        return made

@@ -41,18 +41,14 @@ def is_source(value: object) -> bool:
     return isinstance(value, (TaskFuture, State))
 
 
-def _itself(source: Any) -> Any:
-    return source
-
-
 def begin(
     of: Runnable,
     inputs: Inputs,
     scope: Scope,
     lane: Lane,
     *,
-    source: Callable[[Any], TaskFuture | State] = _itself,
     run: Run | None = None,
+    performer: Callable[..., Performer] = Performer,
     **how: Any,
 ) -> tuple[TaskFuture, Ongoing]:
     """Make a run of a task or a flow; it is started by its `Ongoing`.
@@ -62,16 +58,16 @@ def begin(
         inputs: Its arguments.
         scope: Within what it is called.
         lane: Where it goes on.
-        source: Gives, for the upstream task of an edge, the future or the state of its run.
         run: The run, where somebody has made it already.
+        performer: Makes what performs its effects.
         how: Further fields of its `RunSpec`.
     """
     run = run or run_of(of, scope)
     future = TaskFuture(run)
     if has_to_prepare(of):
         how = {"bind": partial(prepared, run, inputs, scope), **how}
-    performer = Performer(run, inputs, source, scope, lane)
-    ongoing = Ongoing(run_task(_spec(run, inputs, how)), performer, scope.records.journal, lane.resume)
+    handler = performer(run, inputs, scope, lane)
+    ongoing = Ongoing(run_task(_spec(run, inputs, how)), handler, scope.records.journal, lane.resume)
     future.drive(ongoing)
     scope.records.begin(_record(run, scope))
     return future, ongoing

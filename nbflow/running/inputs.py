@@ -81,7 +81,8 @@ class Inputs:
         template: Parameter to argument, with a mark wherever a result is to come.
         edges: The results to come, in the order of the arguments.
         allowed: Those of them whose failure is no failure here.
-        mapped: The parameters that have one value for each item of a map.
+        mapped: The parameters that have one value for each item of a map; None: what is needed without
+            being passed has an item for each as well.
 
     Example:
         >>> inputs = gather({"x": [1, "a", 2]}, lambda value: value == "a")
@@ -92,7 +93,7 @@ class Inputs:
     template: Mapping[str, Any]
     edges: tuple[Edge, ...] = ()
     allowed: frozenset[Edge] = frozenset()
-    mapped: frozenset[str] = field(default_factory=frozenset[str])
+    mapped: frozenset[str | None] = field(default_factory=frozenset[str | None])
 
     def fill(self, results: Results) -> dict[str, Any]:
         """The arguments with the results in their places."""
@@ -105,7 +106,7 @@ def gather(
     arguments: Mapping[str, Any],
     is_source: Callable[[object], bool],
     order: Iterable[object] = (),
-    mapped: frozenset[str] = frozenset(),
+    mapped: frozenset[str | None] = frozenset(),
 ) -> Inputs:
     """Find the results to come among the arguments of a call.
 
@@ -113,7 +114,8 @@ def gather(
         arguments: Parameter to argument.
         is_source: Whether an object stands for a result to come.
         order: What else has to be over before the call; nothing of it is passed.
-        mapped: The parameters that have one value for each item of a map.
+        mapped: The parameters that have one value for each item of a map; None: what is needed without
+            being passed has an item for each as well.
     """
     search = _Search(is_source)
     template = {name: search.template(name, value) for name, value in arguments.items()}

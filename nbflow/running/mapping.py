@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from typing import Any, Final, cast
 
 from nbflow.exceptions import DefinitionError
@@ -31,10 +31,8 @@ def split(arguments: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     columns = {key: _elements(key, value, name) for key, value in arguments.items()}
     lengths = {key: len(column) for key, column in columns.items() if column is not None}
     if not lengths:
-        raise DefinitionError(f"{name} is mapped over nothing; give at least one list")
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{key} has {length}" for key, length in lengths.items())
-        raise DefinitionError(f"{name} is mapped over unequal lengths: {told}; use unmapped(…) for constants")
+        raise _over_nothing(name)
+    check_lengths(lengths, name)
     rows = range(next(iter(lengths.values())))
     return [
         {key: _constant(arguments[key]) if column is None else column[row] for key, column in columns.items()}
@@ -48,12 +46,79 @@ def _elements(key: str, value: Any, name: str) -> list[Any] | None:
         return None
     if isinstance(value, flatten):
         return value.elements()
-    if isinstance(value, Mapping):
-        raise DefinitionError(
-            f"{name} cannot be mapped over the dictionary {key}; give list({key}.items()), or unmapped({key})"
-        )
-    return list(cast("Iterable[Any]", value)) if isinstance(value, Iterable) else None
+    if not isinstance(value, Iterable):
+        return None
+    check_items(key, value, name)
+    return list(cast("Iterable[Any]", value))
 
 
 def _constant(value: Any) -> Any:
     return value.unwrap() if isinstance(value, unmapped) else value
+
+
+def mapped_over(
+    arguments: Mapping[str, Any], name: str, is_source: Callable[[object], bool], *, may_be_none: bool = False
+) -> tuple[dict[str, Any], frozenset[str | None]]:
+    """The arguments of a map that is run later, and which of them have one value for each item.
+
+    Results to come count as lists. What can be iterated only once becomes a list now.
+
+    Args:
+        arguments: Parameter to argument.
+        name: What people call the task, for messages.
+        is_source: Whether an object stands for a result to come.
+        may_be_none: Whether there may be none of them.
+
+    Raises:
+        DefinitionError: If an argument has no items, or not as many as another one.
+
+    Example:
+        >>> mapped_over({"x": range(2), "y": unmapped(3)}, "plus", lambda value: False)[1]
+        frozenset({'x'})
+    """
+    given = {key: _kept(key, value, name, is_source) for key, value in arguments.items()}
+    mapped = {key for key, value in given.items() if not isinstance(value, (unmapped, *_WHOLE))}
+    lengths = {key: len(given[key]) for key in mapped if isinstance(given[key], Sized)}
+    check_lengths(lengths, name)
+    if not mapped and not may_be_none:
+        raise _over_nothing(name)
+    return given, frozenset(mapped)
+
+
+def _kept(key: str, value: Any, name: str, is_source: Callable[[object], bool]) -> Any:
+    if is_source(value) or isinstance(value, (unmapped, flatten, *_WHOLE)):
+        return value
+    check_items(key, value, name)
+    return value if isinstance(value, Sized) else list(value)
+
+
+def check_items(key: str, value: Any, name: str) -> None:
+    """Do nothing where an argument has items to map over.
+
+    Raises:
+        DefinitionError: If it is a dictionary, or cannot be iterated.
+    """
+    if isinstance(value, Mapping):
+        raise DefinitionError(
+            f"{name} cannot be mapped over the dictionary {key}; give list({key}.items()), or unmapped({key})"
+        )
+    if not isinstance(value, Iterable):
+        kind = type(value).__name__
+        raise DefinitionError(
+            f"{name} cannot be mapped over {key}, which is of type {kind}; give a list, or unmapped({key})"
+        )
+
+
+def check_lengths(lengths: Mapping[str, int], name: str) -> None:
+    """Do nothing where all arguments have the same number of items.
+
+    Raises:
+        DefinitionError: If they have not.
+    """
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+        raise DefinitionError(f"{name} is mapped over unequal lengths: {told}; use unmapped(…) for constants")
+
+
+def _over_nothing(name: str) -> DefinitionError:
+    return DefinitionError(f"{name} is mapped over nothing; give at least one list")

@@ -29,24 +29,28 @@ if TYPE_CHECKING:
     from nbflow.triggers import Edge
 
 
+def _itself(source: Any) -> Any:
+    return source
+
+
 class Performer(PlainHandler):
     """Performs the effects of one run; what takes time is answered by a future.
 
     Args:
         run: The run.
         inputs: Its arguments, and the results that it waits for.
-        source: Gives, for the upstream task of an edge, the future or the state of its run.
         scope: Within what it was started.
         lane: Where it goes on.
+        source: Gives, for the upstream task of an edge, the future or the state of its run.
     """
 
     def __init__(
         self,
         run: Run,
         inputs: Inputs,
-        source: Callable[[Any], TaskFuture | State],
         scope: Scope,
         lane: Lane,
+        source: Callable[[Any], TaskFuture | State] = _itself,
     ) -> None:
         super().__init__()
         self._run = run
@@ -62,18 +66,17 @@ class Performer(PlainHandler):
         sources = {edge: self._source(edge.upstream_task) for edge in effect.spec.upstream}
         waited = when_all(each.ended for each in sources.values() if not isinstance(each, State))
         if waited.done():
-            return self._states(sources)
-        return after(waited, lambda _: self._states(sources))
+            return self.states_of(sources)
+        return after(waited, lambda _: self.states_of(sources))
 
-    def _states(self, sources: Mapping[Edge, TaskFuture | State]) -> dict[Edge, State]:
+    def states_of(self, sources: Mapping[Edge, TaskFuture | State]) -> dict[Edge, State]:
+        """How the upstream runs have ended, as this run sees it."""
         return {edge: self._seen(edge, source) for edge, source in sources.items()}
 
     def _seen(self, edge: Edge, source: TaskFuture | State) -> State:
         """A failure that the call allows counts as a result: its exception."""
         state = source if isinstance(source, State) else source.state
-        if edge in self._inputs.allowed and state.is_final() and not state.is_completed():
-            return Completed(f"allowed to be {state.name}", state.exception())
-        return state
+        return _allowed(state) if edge in self._inputs.allowed else state
 
     def sleep(self, effect: Sleep) -> Any:
         """Answer when the time has come."""
@@ -190,9 +193,21 @@ class Performer(PlainHandler):
         }
         if run.index is not None:
             shown["map_index"] = run.index
+        if effect.spec.started_by_name:
+            shown["resume"] = True
         if effect.loop > 1:
             shown |= {"task_loop_count": effect.loop, "task_loop_result": effect.loop_result}
         return shown
+
+
+def _allowed(state: State) -> State:
+    """The same as a success; of a mapped run, each of its items."""
+    if state.is_completed() or not state.is_final():
+        return state
+    message, items = f"allowed to be {state.name}", state.map_states
+    if items:
+        return Completed(message, state.result, map_states=tuple(map(_allowed, items)))
+    return Completed(message, state.exception())
 
 
 def _outcome(report: TaskReport) -> Outcome:

@@ -64,6 +64,9 @@ class _NoHistory:
     def flush(self) -> None:
         """Do nothing."""
 
+    def flush_soon(self) -> None:
+        """Do nothing."""
+
 
 def records_in(store: Store, timers: Timers = TIMERS, notebook: str = "") -> Records:
     """Records in a store.

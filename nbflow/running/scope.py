@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from nbflow.exceptions import DefinitionError
 from nbflow.running.records import Records, are_given, present_records, unrecorded
 from nbflow.task_runners.inline import InlineTaskRunner
 
@@ -92,9 +93,37 @@ class Building(Protocol):
         """Add a call of a task."""
         ...
 
+    def map(self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Add a task that runs once for each item of its arguments."""
+        ...
+
+    def bind(self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Give a task its arguments."""
+        ...
+
+    def item(self, task: Any, key: Any) -> Any:
+        """Add a task that takes one item of what another one makes."""
+        ...
+
+    def depend(self, task: Any, upstream: Any, key: str | None = None, mapped: bool = False) -> None:
+        """Let a task need another one."""
+        ...
+
 
 SETTING: Final[ContextVar[Building | Scope | None]] = ContextVar("nbflow_setting", default=None)
 """The innermost flow that is built, or the scope of the body that runs; None at top level."""
+
+
+def building(flow: Any = None) -> Any:
+    """The flow that is built: the given one, else the innermost `with Flow(…)`.
+
+    Raises:
+        DefinitionError: If there is none.
+    """
+    setting = flow if flow is not None else SETTING.get()
+    if setting is None or isinstance(setting, Scope):
+        raise DefinitionError("this adds to a flow; do it in `with Flow(…):`, or say flow=…")
+    return setting
 
 
 def present_scope(*, recorded: bool = False) -> Scope:

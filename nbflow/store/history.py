@@ -49,7 +49,7 @@ _ADD_RUN: Final = """
 INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
     name = iif(excluded.name = '', name, excluded.name), key = iif(excluded.key = '', key, excluded.key),
     trace = iif(excluded.trace = '', trace, excluded.trace),
-    causes = iif(excluded.causes = '[]', causes, excluded.causes),
+    causes = iif(excluded.causes = '[]', causes, excluded.causes), owner = excluded.owner,
     state = iif(excluded.state = '', state, excluded.state)
 """
 _NEW_STATE: Final = "UPDATE runs SET state = ? WHERE id = ?"

@@ -49,10 +49,13 @@ def completed(known: RunRecord | None, record: RunRecord) -> RunRecord:
         >>> completed(RunRecord("r", step="s"), RunRecord("r", key="k")).step
         's'
     """
+    owner = record.owner or this_owner()
     if known is None:
-        return record if record.owner else replace(record, owner=this_owner())
+        return replace(record, owner=owner)
+    # Whoever adds to a run runs it: one that waited for a person may go on in another kernel.
     return replace(
         known,
+        owner=owner,
         name=record.name or known.name,
         key=record.key or known.key,
         trace=record.trace or known.trace,
