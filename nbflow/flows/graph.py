@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from nbflow.context import context as shown
@@ -12,6 +13,7 @@ from nbflow.engine.signals import ENDRUN
 from nbflow.exceptions import DefinitionError, MissingParameterError, OptionError, RunError
 from nbflow.flows.base import BaseFlow
 from nbflow.flows.ending import ended_by_tasks, outcome_of
+from nbflow.flows.picture import card_of
 from nbflow.flows.progress import DETAIL, PARAMETERS, Progress, keep, read_back, write_down
 from nbflow.flows.structure import Structure
 from nbflow.flows.walk import Plan, Walk
@@ -299,6 +301,24 @@ class Flow(Structure, BaseFlow):
         reached = write_down(self, state.result, walk.runs, records)
         kept = {DETAIL: reached, PARAMETERS: keep(dict(parameters), records.store)}
         return Paused(message, state.result).with_details(**kept)
+
+    # --- showing -------------------------------------------------------------------------------
+
+    def visualize(self, state: State | None = None) -> Any:
+        """The graph as a `graphviz.Digraph`.
+
+        Args:
+            state: The state of one of its runs, whose tasks are drawn in the colours of theirs.
+
+        Raises:
+            NbflowError: If the package graphviz is not installed.
+        """
+        dot = import_module("nbflow.views.dot")
+        return dot.to_dot(card_of(self, self.name, state.result if state is not None else None))
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        views = import_module("nbflow.views.shown")
+        return {**views.show_flow(card_of(self, self.name)).bundle(), "text/plain": repr(self)}
 
     def __repr__(self) -> str:
         return f"<Flow {self.name!r}: {len(self.inputs)} tasks>"
