@@ -78,8 +78,9 @@ class case:  # a word that is called, as in Prefect
         return self
 
     def note(self, task: Task) -> None:
-        """Take note of a task that was added within the block."""
-        self._inside.append(task)
+        """Take note of a task that was added within the block; a parameter belongs to the whole flow."""
+        if not isinstance(task, Parameter):
+            self._inside.append(task)
 
     def __exit__(self, kind: object, *_: object) -> None:
         self._flow.blocks.pop()
@@ -87,7 +88,7 @@ class case:  # a word that is called, as in Prefect
             return
         inside = set(self._inside)
         for task in self._inside:
-            if not isinstance(task, Parameter) and inside.isdisjoint(self._flow.upstream_tasks(task)):
+            if inside.isdisjoint(self._flow.upstream_tasks(task)):
                 self._flow.depend(task, self._gate)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
-from itertools import chain, count, pairwise
+from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from nbflow.engine.graph import descendants, topological_order
@@ -275,19 +276,13 @@ class Structure:
         Raises:
             DuplicateTaskError: If two tasks were given one slug.
         """
-        own = {task: task.options.slug for task in self.inputs if task.options.slug}
-        twice = {slug for slug in own.values() if list(own.values()).count(slug) > 1}
-        if twice:
-            raise DuplicateTaskError(f"{min(twice)!r} is the slug of two tasks; give one of them another")
-        taken = set(own.values())
+        given = Counter(task.options.slug for task in self.inputs if task.options.slug)
+        slug, times = max(given.items(), key=lambda item: item[1], default=("", 1))
+        if times > 1:
+            raise DuplicateTaskError(f"{slug!r} is the slug of {times} tasks; give each its own")
+        taken = set(given)
         numbers: dict[str, Iterator[int]] = {}
-        for task in self.inputs:
-            if task not in own:
-                name, numbered = task.name, numbers.setdefault(task.name, count(2))
-                slugs = chain((name,), (f"{name}-{number}" for number in numbered))
-                own[task] = next(slug for slug in slugs if slug not in taken)
-                taken.add(own[task])
-        return own
+        return {task: task.options.slug or _free(task.name, taken, numbers) for task in self.inputs}
 
     def upstream(self) -> dict[Task, list[Task]]:
         """Each task and those that it needs."""
@@ -330,3 +325,12 @@ def _joined(before: Inputs, more: Inputs) -> Inputs:
         allowed=before.allowed | more.allowed,
         mapped=before.mapped | more.mapped,
     )
+
+
+def _free(name: str, taken: set[str], numbers: dict[str, Iterator[int]]) -> str:
+    """A name that is not taken, which it is from now on."""
+    if name in taken:
+        numbered = numbers.setdefault(name, count(2))
+        name = next(slug for slug in (f"{name}-{number}" for number in numbered) if slug not in taken)
+    taken.add(name)
+    return name
