@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from nbflow.context import context as shown
 from nbflow.engine.graph import descendants
+from nbflow.engine.mapped import ended_by_items
 from nbflow.engine.signals import ENDRUN
 from nbflow.exceptions import DefinitionError, MissingParameterError, OptionError, RunError
 from nbflow.flows.base import BaseFlow
@@ -141,7 +142,7 @@ class Flow(Structure, BaseFlow):
             MissingParameterError: If a parameter without default was not given.
         """
         self._check_built()
-        given = {self.task(each): state for each, state in (task_states or {}).items()}
+        given = {self.task(each): _summed_up(state) for each, state in (task_states or {}).items()}
         starts = [self.task(each) for each in start_tasks]
         starts += [each for each, state in given.items() if state.name == "Resuming" and each not in starts]
         scope = present_scope(recorded=True)
@@ -207,7 +208,7 @@ class Flow(Structure, BaseFlow):
         plan = Plan(
             self._known(given, starts),
             dict.fromkeys(starts, Parked.NEW),
-            {each: state for each, state in given.items() if not state.is_final()},
+            {each: state for each, state in given.items() if not _is_settled(state)},
             {each: tuple(state.map_states) for each, state in given.items()},
             runner=runner,
         )
@@ -216,8 +217,7 @@ class Flow(Structure, BaseFlow):
     def _known(self, given: Mapping[Task, State], starts: Iterable[Task]) -> dict[Task, State]:
         """The tasks that are not run; what is below one that starts is run anew."""
         below = {*starts, *descendants(self.upstream(), starts)} if starts else ()
-        settled = {each: state for each, state in given.items() if state.is_final() or state.is_paused()}
-        return {each: state for each, state in settled.items() if each not in below}
+        return {each: state for each, state in given.items() if _is_settled(state) and each not in below}
 
     def _lacking(self, plan: Plan) -> frozenset[Task]:
         """The tasks that are to start, what is below them, and what these lack."""
@@ -322,3 +322,15 @@ class Flow(Structure, BaseFlow):
 
     def __repr__(self) -> str:
         return f"<Flow {self.name!r}: {len(self.inputs)} tasks>"
+
+
+def _summed_up(state: State) -> State:
+    """A given state of a mapped task, as its items make it."""
+    items = tuple(state.map_states)
+    has_ended = items and state.result is None and _is_settled(state)
+    return ended_by_items(items) if has_ended else state
+
+
+def _is_settled(state: State) -> bool:
+    """Whether nothing has to be run where this state was given."""
+    return state.is_paused() or (state.is_final() and all(item.is_final() for item in state.map_states))

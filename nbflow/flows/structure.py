@@ -249,7 +249,7 @@ class Structure:
         )
 
     def task(self, wanted: Task | str) -> Task:
-        """A task of the flow, given itself or its name.
+        """A task of the flow, given itself, its name or its slug.
 
         Raises:
             UnknownTaskError: If there is none, or several of that name.
@@ -258,7 +258,8 @@ class Structure:
             return wanted
         slugs = self.slugs()
         name = wanted.name if isinstance(wanted, Task) else wanted
-        found = [task for task in self.inputs if wanted in (task.name, slugs[task])]
+        found = [task for task in self.inputs if task.name == wanted]
+        found = found or [task for task, slug in slugs.items() if slug == wanted]
         if len(found) > 1:
             told = ", ".join(repr(slugs[task]) for task in found)
             raise UnknownTaskError(f"{name!r} is the name of {len(found)} tasks; say which: {told}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sized
 from typing import Any, Final, cast
 
 from nbflow.exceptions import DefinitionError
-from nbflow.running.inputs import flatten, unmapped
+from nbflow.running.inputs import Annotation, flatten, unmapped
 
 _WHOLE: Final = (str, bytes, bytearray)
 
@@ -86,7 +86,7 @@ def mapped_over(
 
 
 def _kept(key: str, value: Any, name: str, is_source: Callable[[object], bool]) -> Any:
-    if is_source(value) or isinstance(value, (unmapped, flatten, *_WHOLE)):
+    if is_source(value) or isinstance(value, (Annotation, *_WHOLE)):
         return value
     check_items(key, value, name)
     return value if isinstance(value, Sized) else list(value)
