@@ -77,7 +77,7 @@ def mapped_over(
         frozenset({'x'})
     """
     given = {key: _kept(key, value, name, is_source) for key, value in arguments.items()}
-    mapped = {key for key, value in given.items() if not isinstance(value, (unmapped, *_WHOLE))}
+    mapped = [key for key, value in given.items() if not isinstance(value, (unmapped, *_WHOLE))]
     lengths = {key: len(given[key]) for key in mapped if isinstance(given[key], Sized)}
     check_lengths(lengths, name)
     if not mapped and not may_be_none:
