@@ -29,6 +29,7 @@ from nbflow.retries import exponential_backoff
 from nbflow.running.calls import call, map_items, submit
 from nbflow.running.hooks import Hooked
 from nbflow.running.inputs import unmapped
+from nbflow.running.operators import Operators
 from nbflow.running.scope import SETTING, Scope, building, present_scope
 from nbflow.running.tags import with_present
 from nbflow.states import Role
@@ -81,7 +82,7 @@ def attach_reader(reader: Reader) -> Callable[[], None]:
     return detach
 
 
-class Task(Hooked):
+class Task(Hooked, Operators):
     """A function as a task, or a class of one's own with a method `run`.
 
     Args:

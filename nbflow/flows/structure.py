@@ -15,7 +15,7 @@ from nbflow.running.mapping import mapped_over
 from nbflow.tasks import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 NOTHING: Final = Inputs({})
 _ORDER: Final = ("upstream_tasks", "wait_for")
@@ -121,6 +121,10 @@ class Structure:
     def item(self, task: Task, key: Any) -> Task:
         """Add a task that takes one item of what another one makes."""
         return self.call(GET_ITEM.with_options(name=f"{task.name}[{key!r}]"), (task, key), {})
+
+    def operate(self, function: Callable[[Any, Any], Any], symbol: str, left: Any, right: Any) -> Task:
+        """Add a task that does what an operator does."""
+        return self.call(Task(function, name=symbol), (left, right), {})
 
     def depend(self, task: Task, upstream: Any, key: str | None = None, mapped: bool = False) -> None:
         """Let a task need another one.

@@ -105,6 +105,10 @@ class Building(Protocol):
         """Add a task that takes one item of what another one makes."""
         ...
 
+    def operate(self, function: Any, symbol: str, left: Any, right: Any) -> Any:
+        """Add a task that does what an operator does."""
+        ...
+
     def depend(self, task: Any, upstream: Any, key: str | None = None, mapped: bool = False) -> None:
         """Let a task need another one."""
         ...
