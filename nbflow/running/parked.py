@@ -54,7 +54,7 @@ def parked(records: Records, run: str) -> Parked | None:
 
 def parked_flow_run(records: Records, name: str) -> tuple[RunRecord, Parked] | None:
     """The last run of the flow of that name, where it waits for a person."""
-    runs = records.history.runs(records.notebook, name)
+    runs = records.history.runs(records.notebook, f"{name}()")
     last = next((run for run in runs if run.role == "flow"), None)
     found = parked(records, last.id) if last is not None else None
     return (last, found) if last is not None and found is not None else None
