@@ -294,6 +294,11 @@ class TestRuns:
             (whole.id, "item", 0), (whole.id, "item", 1),
         ]  # fmt: skip
 
+    def test_names_of_their_own(self, records: Records) -> None:
+        """By the arguments of each item; the whole is called as its task."""
+        run(lambda: inc.with_options(task_run_name="inc-{x}").map([1, 2]))
+        assert [each.name for each in reversed(records.history.runs())][1:] == ["inc", "inc-1", "inc-2"]
+
     def test_one_that_waits_lets_the_others_go_on(self) -> None:
         """Resumed, only that one runs; what is below comes after."""
         calls: list[int] = []

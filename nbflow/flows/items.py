@@ -112,7 +112,6 @@ class ItemsPerformer(Performer):
             run=run,
             performer=partial(_ItemPerformer, states),
             upstream=tuple(states),
-            bind=partial(_row, row),
             started_by_name=effect.spec.started_by_name or effect.spec.resumed is not None,
             **(goes_on or Parked.NEW).how(),
         )
@@ -141,11 +140,6 @@ class _ItemPerformer(Performer):
     def await_upstream(self, effect: Await) -> _Upstream:
         """Answer at once."""
         return self._ends
-
-
-def _row(row: dict[str, Any], _: Mapping[Edge, Any]) -> dict[str, Any]:
-    """What an item receives is in its row, whatever its upstream passes."""
-    return row
 
 
 def _states(items: Iterable[TaskFuture | State]) -> list[State]:

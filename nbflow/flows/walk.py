@@ -19,7 +19,7 @@ from nbflow.running.scope import INLINE, Lane, Scope
 from nbflow.states import Pending, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from nbflow.flows.structure import Structure
     from nbflow.running.futures import TaskFuture
@@ -147,16 +147,13 @@ class Walk:
         return None
 
     def _begin(self, task: Task) -> TaskFuture:
-        inputs, how = self._structure.inputs[task], _PLAIN
-        performer: Any = partial(Performer, source=self._state)
-        if inputs.mapped:
-            performer = partial(ItemsPerformer, self._plan.items.get(task, ()), self._state)
-            how = _as_whole(task, inputs)
+        inputs, where = self._structure.inputs[task], self._plan.starts.get(task)
+        if where is not None:
+            inputs = self._filled(inputs)
+        performer, how = self._manner(task, inputs)
         run = run_of(task, self._scope)
-        where = self._plan.starts.get(task)
         if where is not None:
             run.id = where.run or run.id
-            inputs = self._filled(inputs)
             how = {**how, "started_by_name": True, **where.how()}
         elif task in self._plan.begun:
             how = {**how, "start_time": self._plan.begun[task].start_time}
@@ -165,6 +162,13 @@ class Walk:
         self._started.append(future)
         ongoing.start()
         return future
+
+    def _manner(self, task: Task, inputs: Inputs) -> tuple[Callable[..., Performer], Mapping[str, Any]]:
+        """Who performs a run, and how it differs from a plain one."""
+        if not inputs.mapped:
+            return partial(Performer, source=self._state), _PLAIN
+        items = self._plan.items.get(task, ())
+        return partial(ItemsPerformer, items, self._state), _as_whole(task, inputs)
 
     def _filled(self, inputs: Inputs) -> Inputs:
         """The inputs of a task that runs as a root: the results are in their places already."""
@@ -178,9 +182,10 @@ _PLAIN: Final[Mapping[str, Any]] = {}
 
 
 def _as_whole(task: Task, inputs: Inputs) -> dict[str, Any]:
-    """How the run of a mapped task differs: retries and limits are those of its items."""
+    """How the run of a mapped task differs: retries, limits and names are those of its items."""
     return {
         "mapped": True,
+        "bind": inputs.fill,
         "trigger": BeforeItems(task.options, inputs.mapped),
         "skip_on_upstream_skip": False,
         "retries": NO_RETRIES,

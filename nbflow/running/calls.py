@@ -98,7 +98,7 @@ def _spec(run: Run, inputs: Inputs, how: Mapping[str, Any]) -> RunSpec:
     fields: dict[str, Any] = {
         "upstream": inputs.edges,
         "inputs": inputs.template,
-        "bind": inputs.fill if inputs.edges else None,
+        "bind": inputs.fill if inputs.edges or how.get("upstream") else None,
         "trigger": options.trigger,
         "skip_on_upstream_skip": options.skip_on_upstream_skip,
         "retries": _retries(run),
