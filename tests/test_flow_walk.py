@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 from typing import TYPE_CHECKING, Any
@@ -121,6 +122,44 @@ class TestOrder:
         with Flow("here") as flow:
             node = where()
         assert flow.run().result[node].value() is True
+
+
+class TestBodies:
+    """What tasks may be, wherever they execute."""
+
+    @pytest.mark.parametrize("runner", RUNNERS, ids=["inline", "one", "three"])
+    def test_asynchronous_ones_and_generators(self, runner: Any) -> None:
+        """They pass on what they make."""
+
+        @task
+        async def later(x):
+            await asyncio.sleep(0)
+            return x + 1
+
+        @task
+        def counts(n):
+            yield from range(n)
+
+        with Flow("bodies") as flow:
+            node = counts(later(later(1)))
+            items = later.map(node)
+        states = flow.run(task_runner=runner).result
+        assert (states[node].value(), states[items].value()) == ([0, 1, 2], [1, 2, 3])
+
+    def test_a_flow_within_a_task_on_the_same_workers(self) -> None:
+        """Who waits gives its place up."""
+        pool = ThreadPoolTaskRunner(1)
+
+        @task
+        def inner():
+            with Flow("inner", task_runner=pool) as flow:
+                node = inc(ok(1))
+            return flow.run().result[node].value()
+
+        with Flow("outer", task_runner=pool) as flow:
+            nodes = [inner(), inner()]
+        states = flow.run().result
+        assert [states[node].value() for node in nodes] == [2, 2]
 
 
 class TestStop:

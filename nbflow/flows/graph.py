@@ -280,7 +280,9 @@ class Flow(Structure, BaseFlow):
 
     def runner(self, around: Scope) -> Runner:
         """Where its tasks execute: this thread, if nothing else was said."""
-        return self.settings.task_runner or INLINE
+        given = self.settings.task_runner
+        made = given() if isinstance(given, type) else given
+        return made or INLINE
 
     def execute(self, scope: Scope, call: Call) -> Any:
         """Run the tasks, each as soon as it can."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +18,7 @@ from nbflow.running.parked import Parked
 from nbflow.running.performer import Performer
 from nbflow.running.scope import INLINE, Lane, Scope
 from nbflow.states import Pending, State
+from nbflow.task_runners.thread import place_given_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -89,11 +91,17 @@ class Walk:
         try:
             for task in self._structure.tasks:
                 self._reach(task)
-            self._mailbox.work_until(when_all(self._over.values()))
+            self._wait()
         except BaseException as stop:
             self._stop(str(stop) or type(stop).__name__)
             raise
         return {task: self._state(task) for task in self._structure.inputs}
+
+    def _wait(self) -> None:
+        """Do what comes up here, or let others do it, until all have ended."""
+        is_elsewhere = self._lane.runner.promises.concurrent
+        with place_given_up() if is_elsewhere else nullcontext():
+            self._mailbox.work_until(when_all(self._over.values()))
 
     def _stop(self, reason: str) -> None:
         """Nothing begins any more, and what goes on is stopped."""
