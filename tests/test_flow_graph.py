@@ -330,6 +330,15 @@ class TestStartTasks:
         assert (state.name, state.result[node].value()) == ("Completed", (0, True))
         assert state.result["fails"].name == "Pending"
 
+    def test_without_a_reference_task_its_own_last_tasks_decide(self) -> None:
+        """A failure is not hidden because it was not asked for."""
+        with Flow("own") as flow:
+            one, two = ok(), fails()
+        flow.set_reference_tasks([one])
+        assert flow.run(start_tasks=two).name == "Failed"
+        assert flow.run(start_tasks=(each for each in [two])).name == "Failed"
+        assert flow.run(start_tasks="ok").name == "Completed"
+
     def test_a_resume_state_does_the_same(self) -> None:
         """All other tasks run as usual."""
         flow, tasks = self.build()

@@ -12,7 +12,7 @@ import pytest
 from nbflow import Flow, Parameter, Task, context, task, unmapped
 from nbflow.engine.signals import LOOP, PAUSE
 from nbflow.engine.state import Resume, Success
-from nbflow.exceptions import RunError
+from nbflow.exceptions import MissingParameterError, RunError
 from nbflow.running.records import records_in, using
 from nbflow.store.disk import open_store
 from nbflow.testing import FakeClock, FakeTimers
@@ -199,12 +199,16 @@ class TestGoingOn:
 
         here = kernel(both)
         here.start().run()
-        state = here.restart().resume("approve")
+        flow = here.restart()
+        assert [each.name for each in flow.waiting_tasks()] == ["approve", "second"]
+        state = flow.resume("approve")
+        assert [each.name for each in flow.waiting_tasks()] == ["second"]
         assert [state.result[name].name for name in ("approve", "second", "add")] == [
             "Completed", "Paused", "Pending",
         ]  # fmt: skip
         state = here.restart().resume()
         assert (state.name, state.result["add"].value(), calls) == ("Completed", 3, ["approve", "approve"])
+        assert flow.waiting_tasks() == ()
 
     def test_a_failure_beside_is_not_forgotten(self, kernel: Callable[..., Kernel]) -> None:
         """The flow fails in the end."""
@@ -282,6 +286,27 @@ class TestGoingOn:
         grown.append(True)
         state = here.restart().resume()
         assert (state.name, calls) == ("Completed", ["raw", "approve", "clean"])
+
+    def test_a_secret_is_not_kept(self, kernel: Callable[..., Kernel]) -> None:
+        """In another kernel it has to be given again; what was made of it is there."""
+
+        @task(trigger=manual_only)
+        def sends(rows, key):
+            return len(rows), key
+
+        def secret() -> Flow:
+            with Flow("secret") as flow:
+                sends(raw(Parameter("year")), Parameter("api_key"))
+            return flow
+
+        here = kernel(secret)
+        here.start().run(year=5, api_key="s3cret")
+        flow = here.restart()
+        with pytest.raises(MissingParameterError, match="needs the parameter 'api_key'"):
+            flow.resume()
+        state = flow.resume(api_key="s3cret")
+        assert (state.result["sends"].value(), calls) == ((2, "s3cret"), ["raw"])
+        assert all(b"s3cret" not in path.read_bytes() for path in here.folder.rglob("*") if path.is_file())
 
     def test_nothing_waits(self, kernel: Callable[..., Kernel]) -> None:
         """It is said what to do instead."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from nbflow.context import context as shown
 from nbflow.engine.graph import descendants
@@ -15,7 +15,7 @@ from nbflow.exceptions import DefinitionError, MissingParameterError, OptionErro
 from nbflow.flows.base import BaseFlow
 from nbflow.flows.ending import ended_by_tasks, outcome_of
 from nbflow.flows.picture import card_of
-from nbflow.flows.progress import DETAIL, PARAMETERS, Progress, keep, read_back, write_down
+from nbflow.flows.progress import DETAIL, PARAMETERS, Progress, keep, read_back, without_secrets, write_down
 from nbflow.flows.structure import Structure
 from nbflow.flows.walk import Plan, Walk
 from nbflow.running.calls import run_here
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from nbflow.running.runs import Run
     from nbflow.store.protocol import RunRecord
     from nbflow.task_runners.base import Runner
+
+
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class TaskStates(dict[Task, Any]):
@@ -82,7 +85,7 @@ class Flow(Structure, BaseFlow):
         self._tokens: list[Token[Any]] = []
         self._references: tuple[Task, ...] = ()
         self._plans: dict[str, Plan] = {}
-        self._at_hand: dict[str, TaskStates] = {}
+        self._at_hand: dict[str, Progress] = {}
 
     def __enter__(self) -> Flow:
         self._tokens.append(SETTING.set(self))
@@ -113,7 +116,7 @@ class Flow(Structure, BaseFlow):
         parameters: Mapping[str, Any] | None = None,
         *,
         context: Mapping[str, Any] | None = None,
-        start_tasks: Iterable[Task | str] = (),
+        start_tasks: Iterable[Task | str] | Task | str = (),
         task_states: Mapping[Any, State] | None = None,
         task_runner: Runner | None = None,
         **more: Any,
@@ -143,8 +146,11 @@ class Flow(Structure, BaseFlow):
         """
         self._check_built()
         given = {self.task(each): _summed_up(state) for each, state in (task_states or {}).items()}
-        starts = [self.task(each) for each in start_tasks]
-        starts += [each for each, state in given.items() if state.name == "Resuming" and each not in starts]
+        named = [start_tasks] if isinstance(start_tasks, (Task, str)) else start_tasks
+        only = [self.task(each) for each in named]
+        starts = only + [
+            each for each, state in given.items() if state.name == "Resuming" and each not in only
+        ]
         scope = present_scope(recorded=True)
         values = {**(parameters or {}), **more}
         with shown(context) if context else nullcontext():
@@ -152,20 +158,22 @@ class Flow(Structure, BaseFlow):
                 waiting = self._waiting(scope)
                 if waiting is not None and set(starts) <= waiting[2].parked.keys():
                     return self._go_on(scope, waiting, starts, given, task_runner)
-            plan = self._plan(starts, given, bool(tuple(start_tasks)), task_runner)
+            plan = self._plan(starts, given, bool(only), task_runner)
             return self._run(scope, self.new_run(scope), plan, self._complete(values))
 
-    def resume(self, *tasks: Task | str) -> State:
+    def resume(self, *tasks: Task | str, **parameters: Any) -> State:
         """Go on with the last run of the flow, where it waits for a person; also one of another kernel.
 
         Args:
             tasks: Which of the waiting tasks may run; none: all of them.
+            parameters: Values of parameters that are not kept, such as secrets.
 
         Returns:
             The state of the flow's run, as `run` does.
 
         Raises:
             RunError: If no run of the flow, or of these tasks, waits.
+            MissingParameterError: If the value of a parameter was not kept.
         """
         self._check_built()
         scope = present_scope(recorded=True)
@@ -176,7 +184,12 @@ class Flow(Structure, BaseFlow):
         for each in wanted:
             if each not in waiting[2].parked:
                 raise RunError(f"task {each.name!r} does not wait for a person; run(start_tasks=[…]) runs it")
-        return self._go_on(scope, waiting, wanted)
+        return self._go_on(scope, waiting, wanted, parameters=parameters)
+
+    def waiting_tasks(self) -> tuple[Task, ...]:
+        """The tasks that wait for a person in the last run of the flow, also of another kernel."""
+        waiting = self._waiting(present_scope(recorded=True))
+        return tuple(waiting[2].parked) if waiting is not None else ()
 
     def _check_built(self) -> None:
         if self._tokens:
@@ -238,7 +251,7 @@ class Flow(Structure, BaseFlow):
         found = parked_flow_run(scope.records, self.name)
         if found is None or found[1].state is None:
             return None
-        at_hand = self._at_hand.get(found[0].id, TaskStates())
+        at_hand = self._at_hand.get(found[0].id, Progress())
         return *found, read_back(self, found[1].state.details, scope.records, at_hand)
 
     def _go_on(
@@ -248,8 +261,10 @@ class Flow(Structure, BaseFlow):
         starts: list[Task],
         given: Mapping[Task, State] | None = None,
         runner: Runner | None = None,
+        parameters: Mapping[str, Any] = _NOTHING,
     ) -> State:
         record, where, progress = waiting
+        values = self._complete({**progress.parameters, **parameters})
         stay = {
             task: Paused("waits for a person", map_states=progress.items[task]) for task in progress.parked
         }
@@ -262,7 +277,7 @@ class Flow(Structure, BaseFlow):
         )
         run = self.new_run(scope)
         run.id, run.number = record.id, record.number
-        return self._run(scope, run, plan, progress.parameters, **where.how())
+        return self._run(scope, run, plan, values, **where.how())
 
     def _run(self, scope: Scope, run: Run, plan: Plan, parameters: Mapping[str, Any], **how: Any) -> State:
         self._plans[run.id] = plan
@@ -275,7 +290,7 @@ class Flow(Structure, BaseFlow):
             scope.records.history.flush_soon()
             return state
         scope.records.history.flush()
-        self._at_hand[run.id] = state.result
+        self._at_hand[run.id] = Progress(state.result, parameters=parameters)
         return Running(state.message, state.result)
 
     def runner(self, around: Scope) -> Runner:
@@ -290,18 +305,26 @@ class Flow(Structure, BaseFlow):
         walk = Walk(self, scope, plan)
         states = TaskStates(walk.states())
         slugs = self.slugs()
-        wanted = [each for each in self.reference_tasks() if plan.wanted is None or each in plan.wanted]
-        state = ended_by_tasks({slugs[each]: states[each] for each in wanted}, states)
+        state = ended_by_tasks({slugs[each]: states[each] for each in self._deciding(plan)}, states)
         if state.is_running():
             raise ENDRUN(self._paused(state, walk, scope.records, call.inputs))
         return outcome_of(state, cast("Run", scope.run))
 
+    def _deciding(self, plan: Plan) -> Iterable[Task]:
+        """The reference tasks of a run; where none belongs to it, its own terminal tasks."""
+        wanted = plan.wanted
+        if wanted is None:
+            return self.reference_tasks()
+        needed = {each for task in wanted for each in self.upstream_tasks(task)}
+        return [each for each in self.reference_tasks() if each in wanted] or list(wanted - needed)
+
     def _paused(self, state: State, walk: Walk, records: Records, parameters: Mapping[str, Any]) -> State:
         """The state of a run that waits, with what it goes on from."""
         waiting = [task.name for task, each in state.result.items() if each.is_paused()]
-        message = f"{state.message}; {', '.join(map(repr, waiting))} waits for a person: resume()"
+        who = f"{', '.join(map(repr, waiting))} {'waits' if len(waiting) == 1 else 'wait'}"
+        message = f"{state.message}; {who} for a person: resume()"
         reached = write_down(self, state.result, walk.runs, records)
-        kept = {DETAIL: reached, PARAMETERS: keep(dict(parameters), records.store)}
+        kept = {DETAIL: reached, PARAMETERS: keep(without_secrets(parameters), records.store)}
         return Paused(message, state.result).with_details(**kept)
 
     # --- showing -------------------------------------------------------------------------------

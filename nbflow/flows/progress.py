@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from nbflow.engine.observe import looks_secret
 from nbflow.exceptions import CacheError
 from nbflow.running.parked import Parked, parked
 from nbflow.states import State, StateType
@@ -81,7 +82,7 @@ def write_down(
         if state.is_pending():
             continue
         run = runs.get(task, "") if state.is_paused() else ""
-        store = records.store if task in needed or run else None
+        store = records.store if (task in needed or run) and not looks_secret(task.name) else None
         items = state.map_states if store is not None else ()
         reached[slugs[task]] = _written(state, None if items else store, run)
         reached |= {_item(slugs[task], place): _written(item, store) for place, item in enumerate(items)}
@@ -101,6 +102,16 @@ def _written(state: State, store: Store | None, run: str = "") -> list[str]:
     return list(Reached(state.type.value, state.name, state.message, version, run))
 
 
+def without_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters whose values may be stored.
+
+    Example:
+        >>> without_secrets({"year": 2013, "api_key": "x"})
+        {'year': 2013}
+    """
+    return {name: value for name, value in parameters.items() if not looks_secret(name)}
+
+
 def keep(value: object, store: Store | None) -> str:
     """Put a value into a store, and return under which digest; empty where it cannot be kept."""
     if store is None:
@@ -113,7 +124,7 @@ def keep(value: object, store: Store | None) -> str:
 
 
 def read_back(
-    structure: Structure, details: Mapping[str, Any], records: Records, at_hand: Mapping[Task, State]
+    structure: Structure, details: Mapping[str, Any], records: Records, at_hand: Progress
 ) -> Progress:
     """How far the tasks had come, by what `write_down` has made.
 
@@ -123,15 +134,16 @@ def read_back(
         structure: The tasks.
         details: Those of the flow run's last state.
         records: Where runs and results are kept.
-        at_hand: What this process remembers of the states.
+        at_hand: What this process remembers of it.
     """
     reached = {slug: Reached(*row) for slug, row in details.get(DETAIL, {}).items()}
-    progress = Progress(parameters=_loaded(details.get(PARAMETERS, ""), records.store, {}))
+    parameters = at_hand.parameters or _loaded(details.get(PARAMETERS, ""), records.store, {})
+    progress = Progress(parameters=parameters)
     lost: set[Task] = set()
     for task, slug in structure.slugs().items():
         if slug not in reached:
             continue
-        state = at_hand.get(task) or _state(slug, reached, records.store)
+        state = at_hand.known.get(task) or _state(slug, reached, records.store)
         if reached[slug].type == StateType.PAUSED.value:
             progress.parked[task] = parked(records, reached[slug].run) or Parked.NEW
             progress.items[task] = tuple(state.map_states)

@@ -193,6 +193,7 @@ def _as_whole(task: Task, inputs: Inputs) -> dict[str, Any]:
     """How the run of a mapped task differs: retries, limits and names are those of its items."""
     return {
         "mapped": True,
+        "key": None,
         "bind": inputs.fill,
         "trigger": BeforeItems(task.options, inputs.mapped),
         "skip_on_upstream_skip": False,
