@@ -40,6 +40,15 @@ def fail(text="no"):
     raise ValueError(text)
 
 
+def raising(error: BaseException) -> Any:
+    """A body that raises."""
+
+    def body():
+        raise error
+
+    return body
+
+
 def names_of(run: Any) -> list[str]:
     """The names of the states that a run has entered."""
     return [state.name for state in run.states]
@@ -320,6 +329,27 @@ class TestRetries:
         state = broken(return_state=True)
         assert isinstance(state.result, KeyError)
         assert "retry_condition_fn raised ZeroDivisionError" in state.message
+
+    def test_a_failure_that_is_not_raised_is_judged_alike(self) -> None:
+        """By the exception that it has, or by one that says so."""
+        seen: list[str] = []
+
+        def asked(task, task_run, state):
+            try:
+                state.value()
+            except Exception as error:
+                seen.append(type(error).__name__)
+                return True
+
+        @task(retries=1)
+        def returned():
+            return Failed("no", data=KeyError("k"))
+
+        for each in (returned, task(raising(signals.FAIL("bad")), retries=1)):
+            each.with_options(retry_condition_fn=asked)(return_state=True)
+        assert seen == ["KeyError", "TaskFailedError"]
+        only = returned.with_options(retry_on=(KeyError,))(return_state=True)
+        assert only.message == "no; 1 retry was not enough"
 
 
 class TestTimeouts:
@@ -638,6 +668,15 @@ class TestValidation:
             "got 'five'; names: Input should be a valid list, got 3; pass what is annotated"
         )
         assert (ran, told, names_of(typed.runs()[0])) == ([], ["typed"], ["Pending", "Failed"])
+
+    def test_a_default_is_what_the_function_says(self) -> None:
+        """Whatever is annotated."""
+
+        @flow
+        def loose(n: int = None, names: list[str] = ()):  # noqa: RUF013  # pyright: ignore
+            return n, names
+
+        assert loose() == (None, ())
 
     def test_it_can_be_switched_off(self) -> None:
         """Arguments are passed as they are then."""
