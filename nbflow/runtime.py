@@ -33,6 +33,8 @@ class Present:
         self._names = names
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # of one that is being unpickled nothing is there yet
+            raise AttributeError(name)
         if name not in self._names:
             known = ", ".join(self._names)
             raise AttributeError(f"nothing is known of {name!r}; use one of {known}", name=name, obj=self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -138,6 +139,7 @@ class TestCalls:
             return scale.times(1), named.submit(2).result(), scale.times.map([1, 2]).result(), scale.half(4)
 
         assert scaled() == (3, 6, [3, 6], 2)
+        assert copy.copy(Scale().times)(2) == 6
         assert scaled.runs()[0].children()[1].name == "times 2"
 
     def test_a_task_runs_in_a_task(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,6 +38,10 @@ class TestPresentRuns:
             return inner(n), flow_run.name, flow_run.flow_name, flow_run.parameters, task_run.id
 
         assert whole(5) == (("inner-5", 1, ["a"], "whole 5"), "whole 5", "whole", {"n": 5}, None)
+
+    def test_they_can_be_pickled(self) -> None:
+        """With functions that use them."""
+        assert pickle.loads(pickle.dumps(flow_run)).id is None
 
     def test_outside_of_a_run_nothing_is_known(self) -> None:
         """And what nobody knows is an error."""

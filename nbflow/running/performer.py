@@ -12,7 +12,7 @@ from nbflow.engine.drive import PlainHandler, calls_user_code
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.ongoing import after, when_all
 from nbflow.running.deciding import has_states, value_of_task
-from nbflow.running.logs import RunLogger, prints_of
+from nbflow.running.logs import logger_of, prints_of
 from nbflow.running.scope import INLINE, SETTING
 from nbflow.running.stepping import Stepper
 from nbflow.states import Completed, Role, State
@@ -178,10 +178,10 @@ class Performer(PlainHandler):
         """What `nbflow.context` shows to the body."""
         run = self._run
         if run.role is Role.FLOW:
-            return {**scope.shown, "logger": RunLogger(run)}
+            return {**scope.shown, "logger": logger_of(run)}
         shown = {
             **scope.shown,
-            "logger": RunLogger(run),
+            "logger": logger_of(run),
             "task_name": run.of.name,
             "task_run_id": run.id,
             "task_run_name": run.name,
