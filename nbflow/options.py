@@ -38,6 +38,11 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def _limit(value: Any) -> float | None:
+    # As in Prefect, no time at all is no limit.
+    return parse_duration(value) or None
+
+
 def _as_text(value: object) -> str:
     if not isinstance(value, str):
         raise OptionError(f"{value!r} is not a text")
@@ -145,9 +150,7 @@ class TaskOptions:
     retry_delay: tuple[float, ...] = _option(
         "time before each of them: 30, 30s, 10m, 2h", "D[,D…]", _durations, (), tuple
     )
-    timeout: float | None = _option(
-        "limit for each attempt: 30, 30s, 10m, 2h", "D", parse_duration, take=parse_duration
-    )
+    timeout: float | None = _option("limit for each attempt: 30, 30s, 10m, 2h", "D", _limit, take=_limit)
     tags: tuple[str, ...] = _option("words to find it by", "a,b", _words, (), _as_words)
     description: str = _option("what it is for", "TEXT", str, "", _as_text)
     defer: bool = _option("register only, do not run", default=False)

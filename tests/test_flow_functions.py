@@ -404,6 +404,11 @@ class TestTimeouts:
         (child,) = waits.runs()[0].children()
         assert child.state.is_cancelled()
 
+    def test_no_time_at_all_is_no_limit(self) -> None:
+        """As in Prefect."""
+        assert flow(double.fn, timeout_seconds=0)(2) == 4
+        assert double.with_options(timeout="0s").options.timeout is None
+
     def test_a_timeout_of_the_users_own_is_a_failure(self) -> None:
         """Only a limit that was set makes a run TimedOut."""
 
