@@ -249,7 +249,8 @@ class TestSave:
     @pytest.mark.parametrize("saved", [Saved(problem="a lock"), StoreError("a lock")])
     def test_what_is_not_stored_still_reaches_the_user(self, saved: object) -> None:
         """With the reason."""
-        assert Walk(spec(key="k"), [7], saved=saved).last == Completed(result=7, not_stored="a lock")
+        expected = Completed("not stored: a lock", 7, not_stored="a lock")
+        assert Walk(spec(key="k"), [7], saved=saved).last == expected
 
     @pytest.mark.parametrize("end", [ERROR, SKIP(), PAUSE(), CRASH, STOPPED, ENDRUN(Completed(result=1))])
     def test_only_results_are_saved(self, end: object) -> None:
