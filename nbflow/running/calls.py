@@ -63,7 +63,13 @@ def begin(
     run = run or run_of(of, scope)
     future = TaskFuture(run)
     performer = Performer(run, inputs, source, scope, lane)
-    ongoing = Ongoing(run_task(_spec(run, inputs, how)), performer, scope.records.journal, lane.resume)
+    ongoing = Ongoing(
+        run_task(_spec(run, inputs, {**performer.fields(), **how})),
+        performer,
+        scope.records.journal,
+        lane.resume,
+    )
+    performer.ended = ongoing.future
     future.drive(ongoing)
     scope.records.begin(_record(run, scope))
     return future, ongoing

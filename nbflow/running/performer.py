@@ -11,14 +11,19 @@ from nbflow.context import context
 from nbflow.engine.drive import PlainHandler, calls_user_code
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.ongoing import after, when_all
+from nbflow.running.caching import caching_of
+from nbflow.running.claims import CLAIMS, once_done
+from nbflow.running.kept import keep_inputs
+from nbflow.running.loops import Loops
 from nbflow.running.scope import INLINE, SETTING
 from nbflow.states import Completed, Role, State
 from nbflow.task_runners.base import TaskCall, TaskReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
+    from concurrent.futures import Future
 
-    from nbflow.engine.effects import Await, Call, Sleep
+    from nbflow.engine.effects import Await, Call, Keep, Left, Load, Recall, Save, Saved, Sleep
     from nbflow.running.futures import TaskFuture
     from nbflow.running.inputs import Inputs
     from nbflow.running.runs import Run
@@ -51,8 +56,52 @@ class Performer(PlainHandler):
         self._source = source
         self._scope = scope
         self._lane = lane
+        self._caching = caching_of(run, scope)
+        self._loops = Loops(run, scope.records, scope.parameters)
+        self.ended: Future[State]
         # In another thread the body sees the variables of whoever called.
         self._around = copy_context() if lane.runner is not INLINE else None
+
+    def fields(self) -> dict[str, Any]:
+        """What the `RunSpec` of the run has to say of what is performed here."""
+        keeps = self._scope.records.store is not None and self._run.role is not Role.FLOW
+        if self._caching is None:
+            return {"keeps": keeps}
+        look_up = not self._run.of.options.refresh_cache
+        return {"keeps": keeps, "key": self._caching.key, "look_up": look_up}
+
+    def load(self, effect: Load) -> Any:
+        """Look up what an earlier run has made, or one that is making it now."""
+        if self._caching is None:
+            return None
+        # Who calls directly holds a thread, perhaps the one that the other run needs: it does not wait.
+        other = CLAIMS.take(effect.key, self._run, self.ended) if self._lane.runner is not INLINE else None
+        if other is not None:
+            return once_done(other, partial(self.load, effect))
+        return self._caching.look_up()
+
+    def save(self, effect: Save) -> Saved | None:
+        """Keep the result, or what the next iteration of LOOP starts from."""
+        if effect.loop:
+            self._loops.save(effect.loop, effect.value, self._run.parameters, self.ended)
+            return None
+        return self._caching.save(effect.value) if self._caching is not None else None
+
+    def recall(self, effect: Recall) -> Left | None:
+        """Find where an interrupted run of the same has left its LOOP."""
+        return self._loops.recall(effect.inputs)
+
+    def keep(self, effect: Keep) -> Mapping[str, str]:
+        """Store the inputs; what is a stored result of another run is known already."""
+        store = self._scope.records.store
+        if store is None or not effect.inputs:
+            return {}
+        direct = self._inputs.direct()
+        states = {name: self._state(self._source(edge.upstream_task)) for name, edge in direct.items()}
+        known = {
+            name: state.details["version"] for name, state in states.items() if "version" in state.details
+        }
+        return keep_inputs(store, effect.inputs, known, self._caching.digests if self._caching else {})
 
     def await_upstream(self, effect: Await) -> Any:
         """Answer when all upstream runs have ended or wait for a person."""
@@ -67,10 +116,14 @@ class Performer(PlainHandler):
 
     def _seen(self, edge: Edge, source: TaskFuture | State) -> State:
         """A failure that the call allows counts as a result: its exception."""
-        state = source if isinstance(source, State) else source.state
+        state = self._state(source)
         if edge in self._inputs.allowed and state.is_final() and not state.is_completed():
             return Completed(f"allowed to be {state.name}", state.exception())
         return state
+
+    @staticmethod
+    def _state(source: TaskFuture | State) -> State:
+        return source if isinstance(source, State) else source.state
 
     def sleep(self, effect: Sleep) -> Any:
         """Answer when the time has come."""

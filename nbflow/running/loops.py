@@ -1,0 +1,183 @@
+"""LOOP that survives: where a run is stopped, or its kernel dies, another goes on at its last iteration.
+
+A run keeps the last two results of LOOP under names of its own, and a mark under what it computes: the code
+of its task, the inputs, the parameters of the flow. A later run of the same finds the mark, and goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
+
+from nbflow.engine.cache_validators import Digested
+from nbflow.engine.effects import Left
+from nbflow.exceptions import CacheError
+from nbflow.running.caching import STORE_LOCK
+from nbflow.running.identity import code_digest, named_arguments
+from nbflow.states import StateType
+from nbflow.store.digests import key_digest
+from nbflow.store.protocol import Missing
+from nbflow.store.walks import is_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from concurrent.futures import Future
+
+    from nbflow.running.records import Records
+    from nbflow.running.runs import Run
+    from nbflow.store.protocol import Store
+
+_GRACE: Final = 0.05
+_SHARE: Final = 0.1
+"""Keeping may take so many seconds, and this part of all time that the run has taken."""
+
+_INTERRUPTED: Final = frozenset({StateType.CANCELLED.value, StateType.CRASHED.value})
+_GOES_ON: Final = frozenset(
+    {StateType.CANCELLED, StateType.CRASHED, StateType.PAUSED, StateType.SCHEDULED, StateType.RUNNING}
+)
+
+_known: Final[WeakKeyDictionary[Store, dict[str, bool]]] = WeakKeyDictionary()
+
+
+@dataclass(slots=True)
+class Loops:
+    """What one run keeps of its LOOP.
+
+    Args:
+        run: The run.
+        records: Where runs are kept.
+        parameters: Those of its flow.
+    """
+
+    run: Run
+    records: Records
+    parameters: Mapping[str, Any]
+    _key: str = ""
+    _before: str = ""
+    _last: tuple[int, Any] | None = None
+    _written: int = 0
+    _spent: float = 0.0
+    _began: float = field(default_factory=perf_counter)
+
+    def recall(self, arguments: Mapping[str, Any]) -> Left | None:
+        """Where an interrupted run of the same task, code and inputs goes on; None where there is none."""
+        store = self.records.store
+        if store is None or not self._has_looped(store):
+            return None
+        self._key = self._what(arguments)
+        with STORE_LOCK:
+            before = _loaded(store, _mark(self._key)) if self._key else None
+            if before is None or not self._was_interrupted(before[0]):
+                return None
+            self._before = str(before[0])
+            return last_loop(store, self._before)
+
+    def save(self, loop: int, result: Any, arguments: Mapping[str, Any], ended: Future[Any]) -> None:
+        """Keep what iteration `loop` starts from; very short iterations are kept now and then."""
+        if self._last is None:
+            self._begin(arguments, ended)
+        self._last = (loop, result)
+        if self._spent <= _GRACE + _SHARE * (perf_counter() - self._began):
+            self._write(loop, result)
+
+    def _begin(self, arguments: Mapping[str, Any], ended: Future[Any]) -> None:
+        self._key = self._key or self._what(arguments)
+        ended.add_done_callback(lambda _: self._end())
+
+    def _write(self, loop: int, result: Any) -> None:
+        store, start = self.records.store, perf_counter()
+        if store is None:
+            return
+        with STORE_LOCK:
+            store.replace(_slot(self.run.id, loop), (loop, result))
+            if not self._written:
+                self._leave_mark(store)
+        self._written = loop
+        self._spent += perf_counter() - start
+
+    def _leave_mark(self, store: Store) -> None:
+        store.replace(self._sign, (True,))
+        _known.setdefault(store, {})[self._sign] = True
+        if self._key:
+            store.replace(_mark(self._key), (self.run.id,))
+        if self._before:
+            _discard(store, self._before)
+        # Who finds the mark asks the history how this run ended, also if this process is killed.
+        self.records.history.flush()
+
+    def _end(self) -> None:
+        """Keep what another run goes on from; of a run that has ended otherwise, nothing."""
+        store = self.records.store
+        if store is None or self._last is None:
+            return
+        if self.run.state.type not in _GOES_ON:
+            with STORE_LOCK:
+                _discard(store, self.run.id)
+                if self._key:
+                    store.discard(_mark(self._key))
+        elif self._last[0] != self._written and is_plain(self._last[1:]):
+            # What can be changed may have been, by the iteration that was stopped.
+            self._write(*self._last)
+
+    @property
+    def _sign(self) -> str:
+        return key_digest("has looped", self.records.notebook, self.run.of.name)
+
+    def _has_looped(self, store: Store) -> bool:
+        """Whether any run of the task has; asked of the store once, because most tasks never do."""
+        known = _known.setdefault(store, {})
+        name = self.run.of.name
+        if name not in known:
+            with STORE_LOCK:
+                known[name] = store.has(self._sign)
+        return known[name] or known.get(self._sign, False)
+
+    def _what(self, arguments: Mapping[str, Any]) -> str:
+        """What the run computes; empty where that cannot be compared."""
+        of = self.run.of
+        inputs = Digested(named_arguments(of, arguments)).digests
+        parameters = Digested(self.parameters).digests
+        digests = [*_flat(inputs), "parameters", *_flat(parameters)]
+        try:
+            return key_digest("loop", code_digest(of), self.run.index, *digests) if all(digests) else ""
+        except CacheError:
+            return ""
+
+    def _was_interrupted(self, run: object) -> bool:
+        transitions = self.records.history.transitions(str(run))
+        return bool(transitions) and transitions[-1].type in _INTERRUPTED
+
+
+def last_loop(store: Store, run: str) -> Left | None:
+    """The last result of LOOP that is kept of a run, and the iteration that starts from it."""
+    found = [slot for loop in (0, 1) if (slot := _loaded(store, _slot(run, loop))) is not None]
+    if not found:
+        return None
+    loop, result = max(found, key=lambda slot: slot[0])
+    return Left(loop, result)
+
+
+def _flat(digests: Mapping[str, str]) -> list[str]:
+    return [text for name in sorted(digests) for text in (name, digests[name])]
+
+
+def _slot(run: str, loop: int) -> str:
+    return key_digest("loop of", run, loop % 2)
+
+
+def _mark(key: str) -> str:
+    return key_digest("loop at", key)
+
+
+def _loaded(store: Store, unit: str) -> Any:
+    try:
+        return store.load(unit)
+    except Missing:
+        return None
+
+
+def _discard(store: Store, run: str) -> None:
+    for loop in (0, 1):
+        store.discard(_slot(run, loop))
