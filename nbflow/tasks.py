@@ -18,6 +18,7 @@ from nbflow.exceptions import DefinitionError
 from nbflow.options import OTHER_NAMES, TaskOptions, take_options
 from nbflow.running.calls import call, map_items, submit
 from nbflow.running.scope import SETTING, Scope, present_scope
+from nbflow.running.transactions import Transactional
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,7 +66,7 @@ def attach_reader(reader: Reader) -> Callable[[], None]:
     return detach
 
 
-class Task:
+class Task(Transactional):
     """A function as a task, or a class of one's own with a method `run`.
 
     Args:

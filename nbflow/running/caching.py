@@ -135,6 +135,12 @@ class Caching:
         self._note(trace)
         return Saved(problem=problem) if problem else Saved(unit)
 
+    def forget(self) -> None:
+        """Reuse the result no more, because what it stands for was undone."""
+        if self.trace is not None:
+            with STORE_LOCK:
+                self._store.replace(_void_mark(self.trace), (True,))
+
     # --- looking up ----------------------------------------------------------------------------
 
     def _candidates(self) -> Iterator[Trace]:
@@ -177,7 +183,7 @@ class Caching:
         return Hit(value, message, {name: value for name, value in details.items() if value})
 
     def _is_undone(self, trace: Trace) -> bool:
-        return bool(self._run.of.options.on_rollback) and self._store.has(void_mark(trace))
+        return bool(self._run.of.options.on_rollback) and self._store.has(_void_mark(trace))
 
     def _expires(self, trace: Trace) -> float | None:
         """When a result ceases to be reused, by who made it and by who asks for it now."""
@@ -228,7 +234,7 @@ class Caching:
         return self._scope.records.timers.now()
 
 
-def void_mark(trace: Trace) -> str:
+def _void_mark(trace: Trace) -> str:
     """The name in a store that says that what a run did was undone."""
     return key_digest("undone", trace.id)
 

@@ -69,7 +69,7 @@ def begin(
         scope.records.journal,
         lane.resume,
     )
-    performer.ended = ongoing.future
+    performer.follow(ongoing.future)
     future.drive(ongoing)
     scope.records.begin(_record(run, scope))
     return future, ongoing

@@ -16,6 +16,7 @@ from nbflow.running.claims import CLAIMS, once_done
 from nbflow.running.kept import keep_inputs
 from nbflow.running.loops import Loops
 from nbflow.running.scope import INLINE, SETTING
+from nbflow.running.transactions import entered, settle, transaction_of
 from nbflow.states import Completed, Role, State
 from nbflow.task_runners.base import TaskCall, TaskReport
 
@@ -57,10 +58,25 @@ class Performer(PlainHandler):
         self._scope = scope
         self._lane = lane
         self._caching = caching_of(run, scope)
+        self._transaction = transaction_of(run, self._undone) if run.role is not Role.FLOW else None
         self._loops = Loops(run, scope.records, scope.parameters)
         self.ended: Future[State]
         # In another thread the body sees the variables of whoever called.
         self._around = copy_context() if lane.runner is not INLINE else None
+
+    def follow(self, ended: Future[State]) -> None:
+        """Be told when the run has ended, before anybody who waits for it."""
+        self.ended = ended
+        if self._transaction is not None:
+            ended.add_done_callback(self._settle)
+
+    def _settle(self, _: Future[State]) -> None:
+        if self._transaction is not None:
+            settle(self._transaction, self._run)
+
+    def _undone(self) -> None:
+        if self._caching is not None:
+            self._caching.forget()
 
     def fields(self) -> dict[str, Any]:
         """What the `RunSpec` of the run has to say of what is performed here."""
@@ -169,7 +185,7 @@ class Performer(PlainHandler):
         scope = self._run.of.scope_for(self._run, self._scope, effect)
         token = SETTING.set(scope)
         try:
-            with context(self._shown(scope, effect)):
+            with entered(self._transaction), context(self._shown(scope, effect)):
                 yield scope
         finally:
             SETTING.reset(token)
