@@ -228,13 +228,13 @@ class TestLookup:
         """The run goes on, and says so."""
         walk = Walk(spec(key="k"), [7], hit=fault)
         assert walk.last.value() == 7
-        assert f"not looked up: {fault}" in walk.last.message
+        assert f"not reused: {fault}" in walk.last.message
 
     def test_a_key_that_cannot_be_made_costs_only_the_cache(self) -> None:
         """The task runs uncached."""
         walk = Walk(spec(key=lambda inputs: inputs["nobody"]), [7])
         assert (walk.last.value(), walk.kinds) == (7, ["Call"])
-        assert "not looked up" in walk.last.message
+        assert "not reused" in walk.last.message
 
 
 class TestSave:

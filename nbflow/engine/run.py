@@ -214,7 +214,7 @@ def _look_up(run: Course) -> Moves:
         yield from run.enter(signal.state)
         return
     except Exception as error:  # noqa: BLE001  # a key function is user code, a store may be broken
-        run.notes.append(f"not looked up: {error}")
+        run.notes.append(f"not reused: {error}")
         return
     if hit is not None:
         yield from run.enter(states.Cached(hit.message, hit.value, **hit.details))

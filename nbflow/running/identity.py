@@ -89,7 +89,9 @@ def _digest(task: Any, value: object) -> str:
     try:
         return digest(value)
     except DigestError as error:
-        part = error.path.removeprefix("value").lstrip(".") or "its code"
+        name = getattr(task.body, "__qualname__", "")
+        path = error.path.removeprefix("value").lstrip(".")
+        part = path.removeprefix(name).lstrip(".") or "its code"
         raise CacheError(
             f"{task.name!r} reaches {part}, which has no digest; pass it as an argument that does not count, "
             "or say with nbflow.register_digest what it is made of"
