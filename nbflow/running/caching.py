@@ -15,6 +15,7 @@ from nbflow.engine.record import new_id
 from nbflow.exceptions import CacheError, DigestError
 from nbflow.running.keys import CallKey, Rules, key_of_call, rules_of
 from nbflow.states import Cached, Role, State
+from nbflow.store.blobs import NOT_STORED
 from nbflow.store.digests import digest, key_digest
 from nbflow.store.memory import MemoryStore
 from nbflow.store.protocol import Missing, RunRecord
@@ -108,11 +109,12 @@ class Caching:
         for trace in self._candidates():
             try:
                 hit = self._hit(trace)
-            except (Missing, _Refused) as error:
-                text = (
-                    f"{_label(trace, self._now())} is {error.reason}" if isinstance(error, Missing) else error
-                )
-                problem = problem or CacheError(str(text))
+            except Missing as missing:
+                # What could not be stored said so when it was made.
+                if missing.reason != NOT_STORED:
+                    problem = problem or _Refused(f"{_label(trace, self._now())} is {missing.reason}")
+            except _Refused as refused:
+                problem = problem or refused
             else:
                 if hit is not None:
                     return hit
@@ -168,8 +170,7 @@ class Caching:
             raise _Refused(f"{_label(trace, now)} expired {_clock(expires, now)}")
         unit = trace.outputs[0].unit
         with STORE_LOCK:
-            # What could not be stored said so when it was made; what was undone counts for nothing.
-            if not self._store.has(unit) or self._is_undone(trace):
+            if self._is_undone(trace):
                 return None
             value = self._store.load(unit)[0]
         if not self._is_valid(trace, value, expires):

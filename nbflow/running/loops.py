@@ -58,10 +58,11 @@ class Loops:
     _before: str = ""
     _last: tuple[int, Any] | None = None
     _written: int = 0
+    _is_marked: bool = False
     _spent: float = 0.0
     _began: float = field(default_factory=perf_counter)
 
-    def recall(self, arguments: Mapping[str, Any]) -> Left | None:
+    def recall(self, arguments: Mapping[str, Any], ended: Future[Any]) -> Left | None:
         """Where an interrupted run of the same task, code and inputs goes on; None where there is none."""
         store = self.records.store
         if store is None or not self._has_looped(store):
@@ -71,20 +72,20 @@ class Loops:
             before = _loaded(store, _mark(self._key)) if self._key else None
             if before is None or not self._was_interrupted(before[0]):
                 return None
-            self._before = str(before[0])
-            return last_loop(store, self._before)
+            left = last_loop(store, str(before[0]))
+        if left is not None:
+            self._before, self._last, self._written = str(before[0]), (left.loop, left.result), left.loop
+            ended.add_done_callback(lambda _: self._end())
+        return left
 
     def save(self, loop: int, result: Any, arguments: Mapping[str, Any], ended: Future[Any]) -> None:
         """Keep what iteration `loop` starts from; very short iterations are kept now and then."""
         if self._last is None:
-            self._begin(arguments, ended)
+            self._key = self._key or self._what(arguments)
+            ended.add_done_callback(lambda _: self._end())
         self._last = (loop, result)
         if self._spent <= _GRACE + _SHARE * (perf_counter() - self._began):
             self._write(loop, result)
-
-    def _begin(self, arguments: Mapping[str, Any], ended: Future[Any]) -> None:
-        self._key = self._key or self._what(arguments)
-        ended.add_done_callback(lambda _: self._end())
 
     def _write(self, loop: int, result: Any) -> None:
         store, start = self.records.store, perf_counter()
@@ -92,18 +93,20 @@ class Loops:
             return
         with STORE_LOCK:
             store.replace(_slot(self.run.id, loop), (loop, result))
-            if not self._written:
+            if not self._is_marked:
                 self._leave_mark(store)
         self._written = loop
         self._spent += perf_counter() - start
 
     def _leave_mark(self, store: Store) -> None:
+        self._is_marked = True
         store.replace(self._sign, (True,))
         _known.setdefault(store, {})[self._sign] = True
         if self._key:
             store.replace(_mark(self._key), (self.run.id,))
         if self._before:
             _discard(store, self._before)
+            self._before = ""
         # Who finds the mark asks the history how this run ended, also if this process is killed.
         self.records.history.flush()
 
@@ -114,7 +117,7 @@ class Loops:
             return
         if self.run.state.type not in _GOES_ON:
             with STORE_LOCK:
-                _discard(store, self.run.id)
+                _discard(store, self._before or self.run.id)
                 if self._key:
                     store.discard(_mark(self._key))
         elif self._last[0] != self._written and is_plain(self._last[1:]):

@@ -105,7 +105,7 @@ class Performer(PlainHandler):
 
     def recall(self, effect: Recall) -> Left | None:
         """Find where an interrupted run of the same has left its LOOP."""
-        return self._loops.recall(effect.inputs)
+        return self._loops.recall(effect.inputs, self.ended)
 
     def keep(self, effect: Keep) -> Mapping[str, str]:
         """Store the inputs; what is a stored result of another run is known already."""
