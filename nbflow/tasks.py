@@ -17,6 +17,7 @@ from nbflow.engine.drive import calls_user_code
 from nbflow.exceptions import DefinitionError
 from nbflow.options import OTHER_NAMES, TaskOptions, take_options
 from nbflow.running.calls import call, map_items, submit
+from nbflow.running.keys import task_input_hash
 from nbflow.running.scope import SETTING, Scope, present_scope
 from nbflow.running.transactions import Transactional
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from nbflow.engine.effects import Call
     from nbflow.running.futures import TaskFuture, TaskFutureList
     from nbflow.running.runs import Run
+
+__all__ = ["Reader", "Task", "attach_reader", "task", "task_input_hash"]
 
 _PLAIN: Final = TaskOptions()
 _OPTIONS: Final = {**{each.name: each.name for each in fields(TaskOptions)}, **OTHER_NAMES}

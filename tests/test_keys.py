@@ -13,8 +13,9 @@ from nbflow.engine.cache_validators import all_inputs, duration_only, never_use,
 from nbflow.engine.signals import FAIL
 from nbflow.exceptions import CacheError
 from nbflow.options import take_options
-from nbflow.running.keys import CallKey, Rules, key_of_call, rules_of
+from nbflow.running.keys import CallKey, KeyContext, Rules, key_of_call, rules_of
 from nbflow.running.runs import Run
+from nbflow.tasks import task_input_hash
 
 
 def total(x: int = 1, y: int = 2) -> int:
@@ -125,6 +126,25 @@ class TestByFunction:
         """Arguments and code do not count."""
         rules = Rules(key_function=lambda context, given: "k")
         assert keys(rules, x=1) == keys(rules, x=2)
+
+
+class TestInputHash:
+    """Prefect 2's key function."""
+
+    def test_task_code_and_inputs_count(self) -> None:
+        """And further keyword arguments as others do."""
+
+        def load(year: int, **more: Any) -> None: ...
+
+        def hash_of(of: Any, given: dict[str, Any]) -> str | None:
+            run = Run("r1", "load", of)
+            return task_input_hash(KeyContext(of, run, given), given)
+
+        given = {"year": 1, "origin": "JFK"}
+        of = task(load)
+        assert hash_of(of, given) == hash_of(of, dict(given))
+        others = [hash_of(of, {**given, "origin": "EWR"}), hash_of(task(load, name="other"), given)]
+        assert len({hash_of(of, given), *others}) == 3
 
 
 class TestByValidator:

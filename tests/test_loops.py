@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nbflow import context, flow, task
-from nbflow.engine.signals import LOOP
+from nbflow.engine.signals import LOOP, PAUSE
+from nbflow.running.calls import run_here
+from nbflow.running.inputs import Inputs
+from nbflow.running.kept import kept_of
+from nbflow.running.loops import last_loop
 from nbflow.running.records import Records, records_in, using
+from nbflow.running.runs import Run
+from nbflow.running.scope import present_scope
+from nbflow.states import state_of
 from nbflow.store.disk import DiskStore
 from nbflow.store.memory import MemoryStore
 from nbflow.testing import FakeTimers
@@ -143,6 +150,25 @@ def double(x: int) -> int:
     return 2 * x
 
 
+class TestResumed:
+    """A run that waited for a person in the middle of its LOOP."""
+
+    def test_it_goes_on_where_it_stood(self, records: Records, script: Script) -> None:
+        """With the result that its iteration started from; then nothing is left of it."""
+        grow = looping(script)
+        script.at[2] = PAUSE()
+        in_flow(grow, 0)
+        waiting = next(run for run in records.history.runs() if run.role == "task")
+        last = records.history.transitions(waiting.id)[-1]
+        assert (last.name, last.loop, script.iterations()) == ("Paused", 2, [1, 2])
+        run = Run(waiting.id, "grow", grow)
+        how = {"resumed": state_of(last), "attempt": last.attempt, "loop": last.loop}
+        state = run_here(present_scope(recorded=True), grow, Inputs({"start": 0}), run=run, **how)
+        assert (state.value(), script.seen) == ([0, 1, 2, 3], [(2, [0, 1]), (3, [0, 1, 2])])
+        assert records.store is not None
+        assert last_loop(records.store, waiting.id) is None
+
+
 KILLED = """
 import os, sys
 from pathlib import Path
@@ -208,8 +234,6 @@ class TestManyIterations:
         with using(records_in(store, FakeTimers())) as records:
             with pytest.raises(KeyboardInterrupt):
                 in_flow(count, 3000)
-            from nbflow.running.kept import kept_of
-
             (run, _) = records.history.runs()
             kept = kept_of(run.id, records)
         assert (kept.loop, kept.loop_result, kept.state.name) == (3001, 3000, "Cancelled")

@@ -166,7 +166,7 @@ class Handler(Protocol):
         ...
 
     def recall(self, effect: Recall, /) -> Left | None:
-        """Return where an interrupted run of the same task and inputs goes on in its LOOP, or None."""
+        """Return where the run, or an interrupted one of the same, goes on in its LOOP, or None."""
         ...
 
     def keep(self, effect: Keep, /) -> Mapping[str, str]:
@@ -237,7 +237,7 @@ class Save(msgspec.Struct, frozen=True):
 
 
 class Recall(msgspec.Struct, frozen=True):
-    """Ask for the LOOP that an interrupted run of the same task left; answered by `Left` or None."""
+    """Ask where the run, or an interrupted one of the same, left its LOOP; answered by `Left` or None."""
 
     spec: RunSpec
     inputs: Mapping[str, Any]

@@ -38,7 +38,7 @@ from nbflow.engine.effects import (
     Spawn,
     Steps,
 )
-from nbflow.engine.items import summed_up
+from nbflow.engine.mapped import ended_by_items
 from nbflow.engine.signals import FAIL, LOOP, RETRY, SUCCESS, Signal
 from nbflow.engine.transitions import is_legal
 from nbflow.exceptions import TaskTimeoutError
@@ -221,8 +221,8 @@ def _look_up(run: Course) -> Moves:
 
 
 def _recall(run: Course) -> Moves:
-    """Go on at the iteration that an interrupted run of the same task had reached."""
-    if not run.spec.keeps or run.spec.resumed is not None:
+    """Go on at the iteration that this run, or an interrupted one of the same task, had reached."""
+    if not run.spec.keeps:
         return
     try:
         left: Left | None = yield Recall(run.spec, run.inputs)
@@ -231,7 +231,7 @@ def _recall(run: Course) -> Moves:
         return
     if left is not None:
         run.loop_result = left.result
-        run.begin_iteration(left.loop)
+        run.begin_iteration(left.loop, run.attempt if left.loop == run.loop else 1)
 
 
 # --- the attempts ----------------------------------------------------------------------------
@@ -415,7 +415,7 @@ def _again(run: Course, message: str, delay: float) -> State:
 
 def _spawn_items(run: Course) -> Choice:
     found: Sequence[State] = yield Spawn(run.spec, run.inputs)
-    return summed_up(tuple(found))
+    return ended_by_items(tuple(found))
 
 
 Rule = Callable[[Course], Iterable[Effect]]

@@ -64,7 +64,7 @@ def begin(
     future = TaskFuture(run)
     performer = Performer(run, inputs, source, scope, lane)
     ongoing = Ongoing(
-        run_task(_spec(run, inputs, {**performer.fields(), **how})),
+        run_task(_spec(run, inputs, {**performer.fields(how), **how})),
         performer,
         scope.records.journal,
         lane.resume,

@@ -57,8 +57,7 @@ def rules_of(options: TaskOptions, persists: bool | None = None) -> Rules | None
     policy, validator, function = options.cache_policy, options.cache_validator, options.cache_key_fn
     expiration, age = options.cache_expiration, options.cache_for
     persists = persists if options.persist_result is None else options.persist_result
-    asked = (policy, validator, function, expiration, age, persists)
-    if persists is False or asked == _NOTHING_ASKED:
+    if persists is False or persists is policy is validator is function is expiration is age is None:
         return None
     lasts = min((limit for limit in (expiration, age) if limit is not None), default=None)
     if function is not None:
@@ -70,9 +69,6 @@ def rules_of(options: TaskOptions, persists: bool | None = None) -> Rules | None
     # That a result is stored says nothing yet about later runs.
     wanted = policy or (_WITHIN_RUN if expiration is None else DEFAULT)
     return Rules(wanted, None, validator, lasts)
-
-
-_NOTHING_ASKED: Final = (None, None, None, None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +105,21 @@ class CallKey:
     source: str = ""
     unequal: str = ""
     is_shared: bool = False
+
+
+def task_input_hash(context: KeyContext, arguments: Mapping[str, Any]) -> str | None:
+    """A `cache_key_fn` as Prefect 2 had it: the task, its code, and its inputs.
+
+    Args:
+        context: What is known of the run.
+        arguments: The arguments by name.
+
+    Raises:
+        CacheError: If something of it cannot be compared.
+    """
+    asked = _Asked(context.task_run, _digested(arguments), Digested())
+    made = asked.by_policy(DEFAULT)
+    return key_digest(identity_of(context.task), *made.keys) if made is not None else None
 
 
 def key_of_call(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
 from nbflow.engine.cache_validators import Digested
 from nbflow.engine.effects import Left
@@ -38,7 +37,16 @@ _GOES_ON: Final = frozenset(
     {StateType.CANCELLED, StateType.CRASHED, StateType.PAUSED, StateType.SCHEDULED, StateType.RUNNING}
 )
 
-_known: Final[WeakKeyDictionary[Store, dict[str, bool]]] = WeakKeyDictionary()
+
+def has_looped(run: Run, records: Records) -> bool:
+    """Whether any run of a task has kept a LOOP; the store is asked once, because most tasks never do."""
+    name = run.of.name
+    known = records.looped.get(name)
+    if known is None:
+        with STORE_LOCK:
+            known = records.store is not None and records.store.has(_sign(records, name))
+        records.looped[name] = known
+    return known
 
 
 @dataclass(slots=True)
@@ -62,19 +70,23 @@ class Loops:
     _spent: float = 0.0
     _began: float = field(default_factory=perf_counter)
 
-    def recall(self, arguments: Mapping[str, Any], ended: Future[Any]) -> Left | None:
-        """Where an interrupted run of the same task, code and inputs goes on; None where there is none."""
+    def recall(self, arguments: Mapping[str, Any], goes_on: bool, ended: Future[Any]) -> Left | None:
+        """Where this run, if it goes on, or an interrupted one of the same goes on; None where there is none.
+
+        Args:
+            arguments: Parameter to argument.
+            goes_on: Whether the run has waited for a person, or for a time, and goes on now.
+            ended: Is done when the run has ended.
+        """
         store = self.records.store
-        if store is None or not self._has_looped(store):
+        if store is None:
             return None
         self._key = self._what(arguments)
         with STORE_LOCK:
-            before = _loaded(store, _mark(self._key)) if self._key else None
-            if before is None or not self._was_interrupted(before[0]):
-                return None
-            left = last_loop(store, str(before[0]))
+            before = self.run.id if goes_on else self._interrupted(store)
+            left = last_loop(store, before) if before else None
         if left is not None:
-            self._before, self._last, self._written = str(before[0]), (left.loop, left.result), left.loop
+            self._before, self._last, self._written = before, (left.loop, left.result), left.loop
             ended.add_done_callback(lambda _: self._end())
         return left
 
@@ -100,13 +112,13 @@ class Loops:
 
     def _leave_mark(self, store: Store) -> None:
         self._is_marked = True
-        store.replace(self._sign, (True,))
-        _known.setdefault(store, {})[self._sign] = True
+        store.replace(_sign(self.records, self.run.of.name), (True,))
+        self.records.looped[self.run.of.name] = True
         if self._key:
             store.replace(_mark(self._key), (self.run.id,))
-        if self._before:
+        if self._before not in ("", self.run.id):
             _discard(store, self._before)
-            self._before = ""
+        self._before = ""
         # Who finds the mark asks the history how this run ended, also if this process is killed.
         self.records.history.flush()
 
@@ -124,19 +136,6 @@ class Loops:
             # What can be changed may have been, by the iteration that was stopped.
             self._write(*self._last)
 
-    @property
-    def _sign(self) -> str:
-        return key_digest("has looped", self.records.notebook, self.run.of.name)
-
-    def _has_looped(self, store: Store) -> bool:
-        """Whether any run of the task has; asked of the store once, because most tasks never do."""
-        known = _known.setdefault(store, {})
-        name = self.run.of.name
-        if name not in known:
-            with STORE_LOCK:
-                known[name] = store.has(self._sign)
-        return known[name] or known.get(self._sign, False)
-
     def _what(self, arguments: Mapping[str, Any]) -> str:
         """What the run computes; empty where that cannot be compared."""
         of = self.run.of
@@ -148,9 +147,11 @@ class Loops:
         except CacheError:
             return ""
 
-    def _was_interrupted(self, run: object) -> bool:
-        transitions = self.records.history.transitions(str(run))
-        return bool(transitions) and transitions[-1].type in _INTERRUPTED
+    def _interrupted(self, store: Store) -> str:
+        """The run that has done the same last, if it was interrupted."""
+        found = _loaded(store, _mark(self._key)) if self._key else None
+        transitions = self.records.history.transitions(str(found[0])) if found is not None else ()
+        return str(found[0]) if found and transitions and transitions[-1].type in _INTERRUPTED else ""
 
 
 def last_loop(store: Store, run: str) -> Left | None:
@@ -164,6 +165,10 @@ def last_loop(store: Store, run: str) -> Left | None:
 
 def _flat(digests: Mapping[str, str]) -> list[str]:
     return [text for name in sorted(digests) for text in (name, digests[name])]
+
+
+def _sign(records: Records, task: str) -> str:
+    return key_digest("has looped", records.notebook, task)
 
 
 def _slot(run: str, loop: int) -> str:

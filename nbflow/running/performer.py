@@ -14,7 +14,7 @@ from nbflow.engine.ongoing import after, when_all
 from nbflow.running.caching import caching_of
 from nbflow.running.claims import CLAIMS, once_done
 from nbflow.running.kept import keep_inputs
-from nbflow.running.loops import Loops
+from nbflow.running.loops import Loops, has_looped
 from nbflow.running.scope import INLINE, SETTING
 from nbflow.running.transactions import entered, settle, transaction_of
 from nbflow.states import Completed, Role, State
@@ -59,7 +59,7 @@ class Performer(PlainHandler):
         self._lane = lane
         self._caching = caching_of(run, scope)
         self._transaction = transaction_of(run, self._undone) if run.role is not Role.FLOW else None
-        self._loops = Loops(run, scope.records, scope.parameters)
+        self._loops: Loops | None = None
         self.ended: Future[State]
         # In another thread the body sees the variables of whoever called.
         self._around = copy_context() if lane.runner is not INLINE else None
@@ -78,10 +78,14 @@ class Performer(PlainHandler):
         if self._caching is not None:
             self._caching.forget()
 
-    def fields(self) -> dict[str, Any]:
-        """What the `RunSpec` of the run has to say of what is performed here."""
+    def fields(self, how: Mapping[str, Any]) -> dict[str, Any]:
+        """What the `RunSpec` of the run has to say of what is performed here.
+
+        Args:
+            how: Its other fields; of a mapped run, only the items are cached.
+        """
         keeps = self._scope.records.store is not None and self._run.role is not Role.FLOW
-        if self._caching is None:
+        if self._caching is None or how.get("mapped"):
             return {"keeps": keeps}
         look_up = not self._run.of.options.refresh_cache
         return {"keeps": keeps, "key": self._caching.key, "look_up": look_up}
@@ -99,13 +103,20 @@ class Performer(PlainHandler):
     def save(self, effect: Save) -> Saved | None:
         """Keep the result, or what the next iteration of LOOP starts from."""
         if effect.loop:
-            self._loops.save(effect.loop, effect.value, self._run.parameters, self.ended)
+            self._looping().save(effect.loop, effect.value, self._run.parameters, self.ended)
             return None
         return self._caching.save(effect.value) if self._caching is not None else None
 
     def recall(self, effect: Recall) -> Left | None:
-        """Find where an interrupted run of the same has left its LOOP."""
-        return self._loops.recall(effect.inputs, self.ended)
+        """Find where the run, or an interrupted one of the same, has left its LOOP."""
+        if not has_looped(self._run, self._scope.records):
+            return None
+        return self._looping().recall(effect.inputs, effect.spec.resumed is not None, self.ended)
+
+    def _looping(self) -> Loops:
+        if self._loops is None:
+            self._loops = Loops(self._run, self._scope.records, self._scope.parameters)
+        return self._loops
 
     def keep(self, effect: Keep) -> Mapping[str, str]:
         """Store the inputs; what is a stored result of another run is known already."""

@@ -33,6 +33,7 @@ class Records:
         store: Where results are kept; None: nowhere.
         timers: The time, and waiting for it.
         notebook: Identifier of the notebook.
+        looped: Name of a task to whether a run of it has kept a LOOP, as far as that was asked.
     """
 
     history: History
@@ -40,6 +41,7 @@ class Records:
     store: Store | None = None
     timers: Timers = TIMERS
     notebook: str = ""
+    looped: dict[str, bool] = field(default_factory=dict[str, bool])
 
     def begin(self, record: RunRecord) -> None:
         """Note a run before its first state."""
