@@ -153,11 +153,23 @@ class TestInputs:
         """Is not what it started from: where that is known to differ, nothing is kept."""
 
         @task(cache_policy=DEFAULT)
-        def spoil(rows: list[int], limit: int) -> None:
-            rows.append(3)
+        def spoil(rows: list[list[int]], limit: int) -> None:
+            rows.append([3])
             raise ValueError("no")
 
-        assert left_by(records, spoil, [1], 2).inputs == {"limit": 2}
+        assert left_by(records, spoil, [[1]], 2).inputs == {"limit": 2}
+
+    @pytest.mark.parametrize("rows", [[1, 2], {1, 2}, {"a": 1}, bytearray(b"ab")], ids=type)
+    def test_what_is_small_is_copied(self, records: Records, rows: Any) -> None:
+        """So that it is known as it was, whatever the body does."""
+
+        @task
+        def spoil(rows: Any) -> None:
+            rows.clear()
+            raise ValueError("no")
+
+        expected = type(rows)(rows)
+        assert left_by(records, spoil, rows).inputs == {"rows": expected}
 
     def test_what_is_left_out(self, records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
         """Secrets, what has no digest, what cannot be stored, and what is very large."""

@@ -7,6 +7,7 @@ came before it again.
 from __future__ import annotations
 
 import sys
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,7 @@ from nbflow.running.loops import last_loop
 from nbflow.states import Pending, State, state_of
 from nbflow.store.digests import digest
 from nbflow.store.protocol import Missing
+from nbflow.store.walks import is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,6 +90,27 @@ def _loaded(store: Store, versions: Mapping[str, str]) -> tuple[dict[str, Any], 
         except Missing as error:
             missing[name] = error.reason
     return inputs, missing
+
+
+def copies_of(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Copies of the inputs that a body may change in place, as far as copying costs next to nothing.
+
+    Example:
+        >>> copies_of({"rows": [1, 2], "x": 1, "nested": [[1]]})
+        {'rows': [1, 2]}
+    """
+    return {name: copy(value) for name, value in inputs.items() if _is_soon_copied(value)}
+
+
+_COPIED: Final[frozenset[type]] = frozenset({list, dict, set, bytearray})
+_SMALL: Final = 256
+
+
+def _is_soon_copied(value: Any) -> bool:
+    kind: type = value.__class__
+    if kind not in _COPIED or len(value) > _SMALL:
+        return False
+    return is_plain(value.values() if kind is dict else value)
 
 
 def keep_inputs(

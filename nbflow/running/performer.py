@@ -13,7 +13,7 @@ from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.ongoing import after, when_all
 from nbflow.running.caching import caching_of
 from nbflow.running.claims import CLAIMS, once_done
-from nbflow.running.kept import keep_inputs
+from nbflow.running.kept import copies_of, keep_inputs
 from nbflow.running.loops import Loops, has_looped
 from nbflow.running.scope import INLINE, SETTING
 from nbflow.running.transactions import entered, settle, transaction_of
@@ -60,6 +60,7 @@ class Performer(PlainHandler):
         self._caching = caching_of(run, scope)
         self._transaction = transaction_of(run, self._undone) if run.role is not Role.FLOW else None
         self._loops: Loops | None = None
+        self._copies: Mapping[str, Any] | None = None
         self.ended: Future[State]
         # In another thread the body sees the variables of whoever called.
         self._around = copy_context() if lane.runner is not INLINE else None
@@ -128,7 +129,8 @@ class Performer(PlainHandler):
         known = {
             name: state.details["version"] for name, state in states.items() if "version" in state.details
         }
-        return keep_inputs(store, effect.inputs, known, self._caching.digests if self._caching else {})
+        inputs = {**effect.inputs, **(self._copies or {})}
+        return keep_inputs(store, inputs, known, self._caching.digests if self._caching else {})
 
     def await_upstream(self, effect: Await) -> Any:
         """Answer when all upstream runs have ended or wait for a person."""
@@ -160,6 +162,8 @@ class Performer(PlainHandler):
         """Have the body executed by the runner."""
         run, of = self._run, self._run.of
         run.run_count, run.parameters = effect.run_count, effect.inputs
+        if self._copies is None:
+            self._copies = copies_of(effect.inputs)
         body: Callable[[], Any] = partial(self._await_body if of.is_async else self._execute, effect)
         if self._around is not None:
             body = partial(self._around.copy().run, body)
