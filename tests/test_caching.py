@@ -549,8 +549,9 @@ class TestValidators:
             return tally.note()
 
         with Flow("sequence") as graph:
-            p, q, _ = (Parameter(name, default=1) for name in "pqu")
+            p, q, u = (Parameter(name, default=1) for name in "pqu")
             made = f(p, q)
+            graph.add_task(u)
         base = {"p": 1, "q": 1, "u": 1}
         changes: list[dict[str, int]] = [{}, {}, {"q": 2}, {"p": 2}, {"u": 2}, {}]
         states = [graph.run({**base, **change}).result[made] for change in changes]

@@ -329,13 +329,13 @@ class Transactional:
 
     def on_commit(self, hook: Hook) -> Hook:
         """Have `hook(transaction)` called when a run of it is committed."""
-        return self._hooked("on_commit", hook)
+        return self._added("on_commit", hook)
 
     def on_rollback(self, hook: Hook) -> Hook:
         """Have `hook(transaction)` called when a run of it is rolled back."""
-        return self._hooked("on_rollback", hook)
+        return self._added("on_rollback", hook)
 
-    def _hooked(self, option: str, hook: Hook) -> Hook:
+    def _added(self, option: str, hook: Hook) -> Hook:
         if not callable(hook):
             raise OptionError(f"{option}: {hook!r} cannot be called; write @{option} above a function")
         hooks = (*getattr(self.options, option), hook)
