@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nbflow import Flow, Parameter, flow, task
+from nbflow import Flow, Parameter, Task, digest, flow, task
 from nbflow.cache_policies import (
     DEFAULT,
     FLOW_PARAMETERS,
@@ -240,7 +240,6 @@ class TestIdentity:
 
     def test_classes_of_tasks(self, records: Records) -> None:
         """What was set on a task counts."""
-        from nbflow import Task
 
         class Add(Task):
             def __init__(self, more: int, **options: Any) -> None:
@@ -689,10 +688,9 @@ class TestPlaces:
         assert state.value() == 1
         assert state.message == "not reused: no disk; not stored: no space"
 
-    def test_secrets(self, records: Records) -> None:
+    def test_secrets(self, records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Their digests tell nothing to who reads a store; other secrets are other inputs."""
-        from nbflow import digest
-
+        monkeypatch.setenv("NBFLOW_STATE", str(tmp_path))
         tally = Tally()
 
         @task(cache_policy=DEFAULT)

@@ -28,6 +28,17 @@ def reads_rate() -> int:
     return RATE["rate"]
 
 
+class Box:
+    """Something with a method."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def put(self) -> int:
+        """How much there is."""
+        return self.size
+
+
 class Add(Task):
     """A task of a class of one's own."""
 
@@ -50,6 +61,19 @@ class TestIdentity:
         assert [identity_of(each) for each in (made(1), Add(1))] == [
             identity_of(each) for each in (made(1), Add(1))
         ]
+
+    def test_methods_by_their_objects(self) -> None:
+        """Equal ones are the same."""
+        tasks = [task(Box(size).put) for size in (1, 2, 1)]
+        one, other, again = (identity_of(each) for each in tasks)
+        assert one == again != other
+
+    def test_main_modules_of_two_notebooks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Are two, others are what their names say."""
+        of = made(1)
+        assert identity_of(of, "a") == identity_of(of, "b")
+        monkeypatch.setattr(of.fn, "__module__", "__main__")
+        assert identity_of(of, "a") != identity_of(of, "b")
 
     def test_options_do_not_count(self) -> None:
         """But for the name."""

@@ -87,7 +87,8 @@ class Caching:
 
     def key(self, arguments: Mapping[str, Any]) -> str | None:
         """Under what the result is found; None: it is not cached. See `nbflow.running.keys`."""
-        self._call = key_of_call(self._run, self._rules, arguments, self._scope.parameters)
+        scope = self._scope
+        self._call = key_of_call(self._run, self._rules, arguments, scope.parameters, scope.records.notebook)
         self._started = self._now()
         if self._call is not None and self._rules.validator is not None:
             # A body may change its inputs: what they were is known only before it runs.

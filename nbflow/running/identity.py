@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cached_property
 from inspect import Parameter
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from nbflow.exceptions import CacheError, DigestError
@@ -15,10 +17,14 @@ if TYPE_CHECKING:
 _NO_PART: Final = frozenset({"options"})
 
 
-def identity_of(task: Any) -> str:
+def identity_of(task: Any, notebook: str = "") -> str:
     """What tells a task from all others, whatever its code is at present.
 
-    Functions that one function has made differ by what they hold of it.
+    Functions that one function has made differ by what they hold of it, methods by their objects.
+
+    Args:
+        task: The task.
+        notebook: Identifier of the notebook, which tells its `__main__` from those of others.
 
     Raises:
         CacheError: If what it holds cannot be compared.
@@ -29,10 +35,20 @@ def identity_of(task: Any) -> str:
         (True, False)
     """
     body = task.body
+    module, name = str(getattr(body, "__module__", "")), str(getattr(body, "__qualname__", body.__class__))
     held = [cell.cell_contents for cell in getattr(body, "__closure__", None) or () if _is_full(cell)]
-    held += [_attributes(task)] if "fn" not in vars(task) else []
-    parts = (getattr(body, "__module__", ""), getattr(body, "__qualname__", str(body.__class__)), task.name)
-    return key_digest("task", *map(str, parts), _digest(task, held) if held else "")
+    if "fn" not in vars(task):
+        held.append(_attributes(task))
+    elif isinstance(body, MethodType):
+        held.append(body.__self__)
+    return key_digest(
+        "task", module, _program(module, notebook), name, task.name, _digest(task, held) if held else ""
+    )
+
+
+def _program(module: str, notebook: str) -> str:
+    """Which program a main module is of; other modules have names of their own."""
+    return notebook or str(getattr(sys.modules[module], "__file__", "")) if module == "__main__" else ""
 
 
 def code_digest(task: Any) -> str:

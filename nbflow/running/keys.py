@@ -123,7 +123,11 @@ def task_input_hash(context: KeyContext, arguments: Mapping[str, Any]) -> str | 
 
 
 def key_of_call(
-    run: Run, rules: Rules, arguments: Mapping[str, Any], parameters: Mapping[str, Any]
+    run: Run,
+    rules: Rules,
+    arguments: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    notebook: str = "",
 ) -> CallKey | None:
     """The key of a call; None where its result is neither looked up nor kept.
 
@@ -132,12 +136,13 @@ def key_of_call(
         rules: How its task is cached.
         arguments: Parameter to argument.
         parameters: Those of the flow.
+        notebook: Identifier of the notebook.
 
     Raises:
         FAIL: If `cache_key_fn` returns something that is no text.
         CacheError: If something that counts cannot be compared; the run goes on uncached.
     """
-    asked = _Asked(run, _digested(named_arguments(run.of, arguments)), _digested(parameters))
+    asked = _Asked(run, _digested(named_arguments(run.of, arguments)), _digested(parameters), notebook)
     if rules.key_function is not None:
         return asked.by_function(rules.key_function)
     if rules.policy is not None:
@@ -152,6 +157,7 @@ class _Asked:
     run: Run
     inputs: Digested
     parameters: Digested
+    notebook: str = ""
 
     def by_function(self, function: KeyFunction) -> CallKey | None:
         """The key that the user's function gives; it says all, whichever task asks."""
@@ -172,7 +178,7 @@ class _Asked:
         inputs = self.inputs.digests if "INPUTS" in parts else _NO_DIGESTS
         parameters = self.parameters.digests if "FLOW_PARAMETERS" in parts else _NO_DIGESTS
         self._refuse_unknown(inputs.keys() - policy.without)
-        owner = "" if source else identity_of(of)
+        owner = "" if source else identity_of(of, self.notebook)
         run = self.run.flow_run_id or self.run.id
         found = policy.key(KeyParts(owner, source, inputs, parameters, run))
         if found is None:
