@@ -182,6 +182,18 @@ class TestInputs:
         given = ("t", threading.Lock(), (n for n in [1]), np.zeros(1000), 2014)
         assert left_by(records, calls, *given).inputs == {"year": 2014}
 
+    def test_another_users_inputs(self, tmp_path: Path) -> None:
+        """What is signed with another key is not used."""
+        records = reopened(tmp_path)
+        with using(records):
+            run = left_by(records, fails, [1], list(range(50_000)))
+            identifier = run_of(records, "fails").id
+        assert run.missing == {}
+        records.store.close()  # type: ignore[union-attr]
+        store = DiskStore(tmp_path, namespace={"__name__": "__main__"}, key=bytes(32))
+        assert kept_of(identifier, records_in(store)).inputs == {}
+        store.close()
+
     def test_what_is_gone_from_the_store(self, records: Records) -> None:
         """Is named with the reason; the rest comes back."""
         found = left_by(records, fails, [1], [2])

@@ -126,6 +126,20 @@ class TestInterrupted:
         assert (in_flow(looping(script, to=5), 0), script.iterations()) == ("Completed", [1, 2, 3, 4])
         assert (in_flow(looping(script), 0), script.iterations()) == ("Completed", [3])
 
+    def test_a_store_that_lost_it(self, records: Records, script: Script) -> None:
+        """Whether the mark, or what it leads to: then it begins anew."""
+        assert records.store is not None
+        for lost in range(4):
+            script.at[3] = KeyboardInterrupt()
+            with pytest.raises(KeyboardInterrupt):
+                in_flow(looping(script), lost)
+            script.iterations()
+            units = [unit for unit, _ in records.store.sizes()]
+            for unit in units[lost:]:
+                records.store.discard(unit)
+            assert in_flow(looping(script), lost) == "Completed"
+            assert script.iterations() in ([1, 2, 3], [2, 3], [3])
+
     def test_a_failure_begins_anew(self, records: Records, script: Script) -> None:
         """It was no interruption; a retry goes on at its iteration."""
         script.at[3] = ValueError("no")

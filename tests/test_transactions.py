@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -172,6 +173,28 @@ class TestTogether:
 
         assert run(body) == "Completed"
         assert log == ["a", "b", "undo a 2", "undo a 1", "caught", "c"]
+
+    def test_what_goes_on_meanwhile_is_undone_when_it_ends(self, records: Records, log: Log) -> None:
+        """It did its work for something that has failed."""
+        failed = threading.Event()
+
+        def body() -> str:
+            assert failed.wait(10)
+            log.append("slow")
+            return "slow"
+
+        slow = task(body)
+        slow.on_rollback(lambda txn: log.append("undo slow"))
+
+        def around() -> None:
+            with transaction():
+                future = slow.submit()
+                log.task("bad", BAD)(return_state=True)
+                failed.set()
+                future.result()
+
+        run(around)
+        assert log == ["bad", "slow", "undo slow"]
 
     def test_a_retry_is_no_failure(self, records: Records, log: Log) -> None:
         """What counts is how the run ends."""

@@ -251,7 +251,8 @@ def _entries(run: Run, call: CallKey) -> Iterator[Entry]:
 
 
 def _flow_run(trace: Trace) -> Entry:
-    return next(entry for entry in trace.entries if entry.looked.slot == _FLOW_RUN)
+    found = (entry for entry in trace.entries if entry.looked.slot == _FLOW_RUN)
+    return next(found, Entry(Looked(_FLOW_RUN), ""))
 
 
 def _state_of(trace: Trace, value: object, expires: float | None) -> State:

@@ -88,6 +88,7 @@ class Transaction:
     _children: list[Transaction] = field(default_factory=list["Transaction"])
     _values: dict[str, Any] = field(default_factory=dict[str, Any])
     _staged: Any = None
+    _goes_on: bool = False
 
     def set(self, name: str, value: Any) -> None:
         """Keep a value for the hooks of this transaction and for those within it."""
@@ -152,6 +153,8 @@ class Transaction:
     def close(self) -> None:
         """The work is done: commit it now, leave it to the transaction around this one, or undo it."""
         if self._is_over():
+            if self._goes_on:
+                self._undo_own()
             return
         if self.mode is CommitMode.OFF:
             self.rollback()
@@ -196,15 +199,20 @@ class Transaction:
 
     def _undo(self) -> None:
         """Undo the last work first; the task that failed has no work to undo."""
-        had_work, self.state = self.is_staged(), TransactionState.ROLLED_BACK
-        if had_work:
-            for hook in reversed(self.on_rollback):
-                self._undo_by(hook)
-            if self.on_rollback and self.undone is not None:
-                self.undone()
+        is_done, self._goes_on = self.is_staged(), self.is_active()
+        self.state = TransactionState.ROLLED_BACK
+        if is_done:
+            self._undo_own()
         for child in reversed(self._children):
             if not child._is_over():
                 child._undo()
+
+    def _undo_own(self) -> None:
+        self._goes_on = False
+        for hook in reversed(self.on_rollback):
+            self._undo_by(hook)
+        if self.on_rollback and self.undone is not None:
+            self.undone()
 
     def _undo_by(self, hook: Callable[[Transaction], object]) -> None:
         try:
