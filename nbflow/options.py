@@ -7,10 +7,12 @@ descriptions.
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields, replace
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from nbflow.cache_policies import CachePolicy
@@ -65,9 +67,28 @@ def _as_callable(value: object) -> Callable[..., Any]:
 
 
 def _as_callables(value: object) -> tuple[Callable[..., Any], ...]:
-    if callable(value) or not isinstance(value, Iterable):
+    if callable(value):
+        return (_of_task_run_and_state(value),)
+    if not isinstance(value, Iterable):
         raise OptionError(f"{value!r} is no list; give a list of functions")
     return tuple(_as_callable(each) for each in cast("Iterable[object]", value))
+
+
+def _of_task_run_and_state(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """A hook as in Prefect 1, which is called with task and state, as one that is told the run as well."""
+    try:
+        parameters = inspect.signature(hook).parameters.values()
+    except ValueError:  # of some built-in functions nobody knows it
+        return hook
+    required = [each for each in parameters if each.default is each.empty]
+    if len(required) != 2 or any(each.kind is each.VAR_POSITIONAL for each in required):
+        return hook
+
+    @wraps(hook)
+    def told(task: Any, _: Any, state: Any) -> Any:
+        return hook(task, state)
+
+    return told
 
 
 def _as_template(value: object) -> str | Callable[..., str]:

@@ -1,14 +1,13 @@
 """The states of runs, as values.
 
-Only runs have states; a task is a template. A state is a pair of a *type*, on which every rule
-rests, and a *name*, which says it in more detail, with a message, a time, a result and details.
-Which state may follow which is no matter of this module (`nbflow.engine.transitions`), and
-neither is the time: a timestamp is filled in where a state is appended to a history.
+Only runs have states; a task is a template. A state is a pair of a *type*, on which every rule rests, and a
+*name*, which says it in more detail, with a message, a time, a result and details. Which may follow which is
+a matter of `nbflow.engine.transitions`, and the time is filled in where a state is appended to a history.
 
 Well-known details: `start_time` (seconds since the epoch; all states of type SCHEDULED and
 Paused), `delay` (seconds from the timestamp to the start), `cached_inputs` (name to version),
 `map_states` (the items of a mapped run), `loop_count`, `enforced` (how firmly a limit was
-enforced), `version` (of the result in the store), `not_stored` (why it is not there).
+enforced), `version` (of the result in the store), `not_stored` (why it is not there), `error` (of a member).
 """
 
 from __future__ import annotations
@@ -227,8 +226,9 @@ class State(msgspec.Struct, frozen=True, eq=False):
 
     def exception(self) -> BaseException:
         """Return the exception of a run that did not complete; make one where it has none."""
-        if isinstance(self.result, BaseException):
-            return self.result
+        for own in (self.result, self.details.get("error")):
+            if isinstance(own, BaseException):
+                return own
         text = f"the run ended {self.name}: {self.message or 'no reason was given'}; see `%flow why`"
         return TaskFailedError(text, state=self)
 

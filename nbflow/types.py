@@ -136,6 +136,8 @@ class Output(NamedTuple):
         reach: What code inside the value may touch.
         sort: `function`, `class`, `module` or `value`.
         preview: A short text for people.
+        classes: Qualified names of the notebook's classes inside the unit, each with whether the
+            body made it itself; it may have done both.
     """
 
     slot: Slot
@@ -145,6 +147,7 @@ class Output(NamedTuple):
     reach: Reach = NO_REACH
     sort: str = "value"
     preview: str = ""
+    classes: tuple[tuple[str, bool], ...] = ()
 
 
 class Trace(msgspec.Struct, frozen=True):

@@ -25,7 +25,7 @@ from nbflow.types import TASK_VALUE, Hold, Licence, Slot, Standing, Trace
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FORMAT = "2"
+FORMAT = "3"
 """Part of every static key: raised when what a trace says changes its meaning."""
 
 WRITERS = ("to_", "write", "save", "dump", "sink_", "touch", "rename", "replace", "unlink", "remove", "copy")

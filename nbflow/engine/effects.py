@@ -45,7 +45,8 @@ class RunSpec(msgspec.Struct, frozen=True):
         body: What is executed; opaque here.
         upstream: The edges from the tasks before it.
         inputs: Constants, and the inputs that are supplied when the task is started by name.
-        bind: Makes the arguments of what each edge passes; None: each under the key of its edge.
+        bind: Makes the arguments of what each edge passes; None: each under the key of its edge. It may raise
+            a signal to end the run before its body.
         trigger: Whether it may run.
         skip_on_upstream_skip: Whether it is skipped below a skipped task.
         started_by_name: Whether a person named it: no upstream is awaited, no trigger asked.

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from nbflow.engine.drive import Journal, PlainHandler, drive, driving
-from nbflow.engine.effects import Call, Ended, Hit, Load, Outcome, RunSpec
+from nbflow.engine.drive import Journal, PlainHandler, driving
+from nbflow.engine.effects import Call, Ended, Enter, Outcome, RunSpec
 from nbflow.engine.record import new_id
 from nbflow.engine.run import run_task
-from nbflow.states import Origin, Role, State
+from nbflow.states import Cached, Origin, Pending, Role, State
 from nbflow.store.protocol import History, RunRecord
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nbflow.engine.observe import Execution, Observation, Observing
     from nbflow.types import Cause, Trace
 
+_EARLIER: Final = "an earlier result"
 _SLOW_SECONDS: Final = 0.05
 """A body expected to take longer has its Running state on disk before it starts."""
 
@@ -63,7 +64,7 @@ class StepRuns:
         self.notebook = notebook
         self.number = 0
         self.steps: dict[str, str] = {}
-        """Identifier of each run that goes on to that of its step."""
+        """Identifier of each run that goes on, to that of its step."""
         self._clock = clock
         self._sleep = sleep
 
@@ -99,6 +100,8 @@ class StepRuns:
                 call = calls.send(outcome)
         except StopIteration as end:
             return Finished(run, end.value, observation)
+        finally:
+            del self.steps[run]
 
     def _make_known(self, step: Step, origin: Origin) -> None:
         """A run that takes long is known to others meanwhile, and known to have died with its kernel.
@@ -116,9 +119,16 @@ class StepRuns:
     def reuse(self, step: Step, trace: Trace, origin: Origin) -> Finished:
         """Record that a step got an earlier result without executing."""
         run = self._begin(step, origin, (), trace.id)
-        spec = RunSpec(run, step.name, key=trace.id, look_up_first=True, flow_run=self.number, origin=origin)
-        state = drive(run_task(spec), _Reuse(trace), self.journal)
-        return Finished(run, state, None)
+        spec = RunSpec(run, step.name, flow_run=self.number, origin=origin)
+        pending = self.journal.append(Enter(spec, Pending(), 1, 1), None)
+        cached = self.journal.append(Enter(spec, Cached(_EARLIER, trace), 1, 1), pending.state)
+        try:
+            # Both are on record before anybody is told: whatever a Stop interrupts, the run has ended.
+            self.journal.tell(pending)
+        finally:
+            self.journal.tell(cached)
+            del self.steps[run]
+        return Finished(run, cached.state, None)
 
     def keep(self, run: str, key: str, trace: Trace) -> None:
         """Note what a run made."""
@@ -140,14 +150,3 @@ class StepRuns:
         self.history.begin(record)
         self.steps[run] = step.id
         return run
-
-
-class _Reuse(PlainHandler):
-    """Answers the lookup of a run with the trace found already."""
-
-    def __init__(self, trace: Trace) -> None:
-        super().__init__()
-        self._trace = trace
-
-    def load(self, effect: Load) -> Hit:
-        return Hit(self._trace, "an earlier result", {"trace": self._trace.id})

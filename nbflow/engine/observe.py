@@ -196,6 +196,7 @@ class Observer:
         self._files = files
         self._clock = clock
         self._no_watch = files.watch()
+        self._step = ""
         self._states: dict[str, object] = {}
         self._looks: dict[str, Fingerprint] = {}
 
@@ -208,7 +209,7 @@ class Observer:
             hide: Whether names that it only may bind are taken away while it runs, so that binding
                 one to the very object that it held can be told from not binding it.
         """
-        body = execution.body
+        body, self._step = execution.body, execution.step.id
         if body.analysis.imports:
             # A module whose file changed must be loaded anew, else the old code would run.
             purge_changed_modules(self._files)
@@ -312,7 +313,8 @@ class Observer:
         groups = {key: workspace.group(key) for key in suspects}
         suspects = suspects.union(*groups.values())
         self._let_go(before, rebound, suspects)
-        suspects &= workspace.names.keys() & workspace.labels.keys()  # what is gone cannot be changed
+        # What is gone cannot be changed.
+        suspects = {key for key in suspects if key in workspace.names and key in workspace.labels}
         mutated = {key for key in suspects - rebound if self._is_mutated(key)}
         for key in rebound:
             workspace.note(key, before.get(key, _MISSING))
@@ -345,9 +347,9 @@ class Observer:
         for key in rebound & self._workspace.labels.keys() & before.keys():
             self._workspace.let_go(key, before[key], may_have_changed=key in suspects)
 
-    def taken(self, keys: frozenset[str]) -> tuple[Output, ...]:
-        """The outputs that the live objects under these keys, which have no labels yet, amount to."""
-        self._looks = {}
+    def taken(self, step: Step, keys: frozenset[str]) -> tuple[Output, ...]:
+        """The outputs of a step that the live objects under these keys, not labelled yet, amount to."""
+        self._looks, self._step = {}, step.id
         for key in keys:
             self._relabel(key)
         return self._outputs(keys)
@@ -365,7 +367,8 @@ class Observer:
         now = self._workspace.look(key)
         same = now.digest == version.output.digest
         self._workspace.label(key, Label(now.digest, now.memory, version if same else None, now.classes))
-        self._workspace.made(key)
+        self._workspace.made(key, version.step)
+        self._workspace.known.meet(now.classes)
         return same
 
     def _drawn(self, *, reseeds: bool) -> set[str]:
@@ -389,23 +392,35 @@ class Observer:
         if key in self._workspace:
             now = self._look(key)
             self._workspace.label(key, Label(now.digest, now.memory, None, now.classes))
-            self._workspace.made(key)
+            self._workspace.made(key, self._step)
         else:
             self._workspace.label(key, None)
 
     def _outputs(self, written: Iterable[str]) -> tuple[Output, ...]:
         """Every key of each group that something was written in: the group is one unit."""
         groups = {self._workspace.group(key) for key in written}
-        return tuple(output for group in sorted(groups, key=sorted) for output in self._group_outputs(group))
+        found = [output for group in sorted(groups, key=sorted) for output in self._group_outputs(group)]
+        for classes in filter(None, (look.classes for look in self._looks.values())):
+            self._workspace.known.meet(classes)
+        return tuple(found)
 
     def _group_outputs(self, group: frozenset[str]) -> list[Output]:
         if len(group) == 1:
             (key,) = group
-            return [self._output(key, "", (key,))]
+            return [self._output(key, "", (key,), self._classes((key,)))]
         members = tuple(sorted(key for key in group if key in self._workspace))
         values = {key: self._workspace.get(key) for key in members}
         unit = self._unit(values) if len(members) > 1 else ""
-        return [self._output(key, unit, members) for key in sorted(group)]
+        classes = self._classes(members)
+        return [self._output(key, unit, members, classes) for key in sorted(group)]
+
+    def _classes(self, members: Iterable[str]) -> tuple[tuple[str, bool], ...]:
+        """The notebook's classes inside a unit, and which of them are new: nobody but the body made those."""
+        found: dict[int, type] = {}
+        for key in members:
+            if key in self._workspace:
+                found.update(self._look(key).classes)
+        return self._workspace.known.describe(found) if found else ()
 
     def _unit(self, values: Mapping[str, object]) -> str:
         try:
@@ -413,14 +428,16 @@ class Observer:
         except CacheError:
             return key_digest("no digest", *(self._look(key).digest for key in sorted(values)))
 
-    def _output(self, key: str, unit: str, members: tuple[str, ...]) -> Output:
+    def _output(
+        self, key: str, unit: str, members: tuple[str, ...], classes: tuple[tuple[str, bool], ...]
+    ) -> Output:
         slot = slot_of(key)
         if key not in self._workspace:
             return Output(slot, UNBOUND)
         value = self._workspace.get(key)
         now = self._look(key)
         text = preview(value) if is_kept_in_memory(slot) and not looks_secret(key) else HIDDEN
-        return Output(slot, now.digest, unit or now.digest, members, now.reach, _sort(value), text)
+        return Output(slot, now.digest, unit or now.digest, members, now.reach, _sort(value), text, classes)
 
 
 def _text_of(error: BaseException) -> str:

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis import effect_of
-from nbflow.engine.bind import Version, View
 from nbflow.engine.book import definition_body
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.generators import GENERATORS
 from nbflow.engine.influence import lasting, reached, reached_through
 from nbflow.engine.labels import Label, is_local_module, next_copy
 from nbflow.engine.observe import Execution, Observation, Observer, Reached
+from nbflow.engine.origins import version_of
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.record import (
+    NOTHING_SEEN,
     Maker,
     Seen,
     adopted_trace,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from nbflow.analysis import Definition
     from nbflow.engine.apply import Workspace
+    from nbflow.engine.bind import Version, View
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.effects import Call
     from nbflow.engine.enact import Executing, Finished, StepRuns
@@ -198,10 +200,10 @@ class Performer:
         They come from before nbflow watched: they count by value, and nothing tells how they arose.
         """
         strangers = frozenset(keys) - self._workspace.versioned()
-        outputs = self._observer.taken(strangers & self._workspace.names.keys())
+        outputs = self._observer.taken(step, strangers & self._workspace.names.keys())
         before = step.trace.outputs if step.trace is not None else ()
         step.trace, step.ran = adopted_trace(step, (*before, *outputs)), step.body
-        self._relabel(step, step.trace)
+        self._relabel(step, step.trace, NOTHING_SEEN)
         self._sweep.touch(step)
 
     # --- inputs ------------------------------------------------------------------------------
@@ -363,7 +365,7 @@ class Performer:
             self._runs.keep(trace.run, key_of_trace(trace), trace)
         else:
             self._commit(step, trace, observation.outcome.captured)
-        self._relabel(step, trace)
+        self._relabel(step, trace, seen)
         self._forget_unseeded(trace, seeded)
         step.take(trace)
         self._sweep.touch(step)
@@ -401,16 +403,16 @@ class Performer:
         for key in new - made:
             self._workspace.label(key, None)
 
-    def _relabel(self, step: Step, trace: Trace) -> None:
+    def _relabel(self, step: Step, trace: Trace, seen: Seen) -> None:
         copy = next_copy()
         for output in trace.outputs:
             if not is_kept_in_memory(output.slot):
                 continue
             key = key_of(output.slot)
             self._workspace.note(key)
-            if output.digest == UNBOUND:
+            version = version_of(step.id, trace, output, seen.classes_of)
+            if version is None:
                 self._workspace.label(key, None)
             else:
                 label = self._workspace.labels[key]
-                version = Version(step.id, output)
                 self._workspace.label(key, Label(output.digest, label.memory, version, label.classes, copy))

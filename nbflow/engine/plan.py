@@ -10,21 +10,20 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from nbflow.engine.bind import Version
 from nbflow.engine.effects import Outcome
 from nbflow.engine.influence import lasting, reached
 from nbflow.engine.perform import Performer, site_of
-from nbflow.engine.record import CHANGES_PROCESS, action_key
+from nbflow.engine.record import CHANGES_PROCESS, action_key, outputs_in_memory
 from nbflow.engine.slots import FILE, is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import ORDER, content, may_start_plain, not_looked_at
 from nbflow.states import Origin
-from nbflow.types import UNBOUND, Hold, Licence, Looked, Reach, Slot, Standing, Trace, Verdict
+from nbflow.types import Hold, Licence, Looked, Reach, Slot, Standing, Trace, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from nbflow.engine.apply import Workspace
-    from nbflow.engine.bind import View
+    from nbflow.engine.bind import Version, View
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.enact import Finished, StepRuns
     from nbflow.engine.observe import Execution, Observer
@@ -457,12 +456,9 @@ class Work:
 
     def _stand_of(self, step: Step) -> Mapping[str, Version | None]:
         """After a task's own cell its outputs stand."""
-        trace = step.bound_trace
-        return {
-            key_of(output.slot): Version(step.id, output) if output.digest != UNBOUND else None
-            for output in (trace.outputs if trace else ())
-            if is_kept_in_memory(output.slot)
-        }
+        given = self.sweep.judgement(step)
+        outputs = outputs_in_memory(step.bound_trace)
+        return {key_of(output.slot): given.version(output.slot) for output in outputs}
 
     def _stand_of_flow(self) -> Mapping[str, Version | None]:
         """After a flow run each name that it decides holds its last fresh writer's version.

@@ -85,6 +85,8 @@ def _follow_rules(run: Course) -> Moves:
             yield from rule(run)
             if run.over:
                 break
+    except Signal as refusal:  # of `bind`
+        yield from run.enter(refusal.state)
     except Exception as error:  # noqa: BLE001  # whatever the driver could not do ends the run legally
         yield from _crash(run, f"{type(error).__name__}: {error}")
 
@@ -186,7 +188,7 @@ def _bind_inputs(run: Course) -> Iterable[Effect]:
     """Collect the arguments and the versions they have; no effect is needed for that."""
     run.keeps = run.spec.keeps
     passed = [(edge.key, state) for edge, state in run.upstream.items() if edge.key is not None]
-    if passed and run.spec.bind is not None:
+    if run.spec.bind is not None and (run.upstream or not run.spec.upstream):
         run.inputs = run.spec.bind({edge: _passed(state) for edge, state in run.upstream.items()})
     elif passed:
         run.inputs = {**run.spec.inputs, **{key: _passed(state) for key, state in passed}}

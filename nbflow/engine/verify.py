@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View
 from nbflow.engine.influence import is_code, lasting, may_write, reached
+from nbflow.engine.origins import seen_as, shown_as, version_of
 from nbflow.engine.slots import FILE, NAME, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
 from nbflow.types import (
@@ -54,6 +55,10 @@ class Judgement:
     gives: Mapping[Slot, Bound] = field(default_factory=dict[Slot, Bound])
     reached: tuple[Slot, ...] = ()
 
+    def version(self, slot: Slot) -> Version | None:
+        """What the step gives the slot; None where it gives it nothing."""
+        return self.gives[slot].version if slot in self.gives else None
+
 
 ORDER: Final = "order"
 """The category of the cause that a name is defined below only."""
@@ -61,10 +66,15 @@ ORDER: Final = "order"
 NEVER_RAN: Final = Judgement(Verdict.STALE, (Cause("never ran", "this step"),))
 
 
+def version_key(version: Version, view: View) -> str:
+    """The content of a value alone, as a body at a place sees it."""
+    return seen_as(version.output.digest, version.classes, view.classes)
+
+
 def unit_key(version: Version, view: View) -> str:
     """The content of a whole alias unit at a place: which members, their contents and sharing."""
     members = sorted(slot.locator for slot in view.members(version))
-    return key_digest("unit", version.output.unit, *members)
+    return seen_as(key_digest("unit", version.output.unit, *members), version.classes, view.classes)
 
 
 def content(looked: Looked, view: View, outside: Outside) -> str | None:
@@ -80,7 +90,7 @@ def content(looked: Looked, view: View, outside: Outside) -> str | None:
         return UNBOUND
     if attribute:
         return version.output.reach.parts.get(attribute, UNBOUND)
-    return unit_key(version, view) if looked.whole_unit else version.output.digest
+    return unit_key(version, view) if looked.whole_unit else version_key(version, view)
 
 
 def not_looked_at(looked: Iterable[Looked], wanted: Iterable[Slot]) -> Iterator[Slot]:
@@ -248,7 +258,9 @@ class Judge:
             name, _, part = slot.locator.partition(".")
             slot = Slot(NAME, name) if part in (TASK_CODE, TASK_VALUE) else slot
         version = self._view.bound(slot).version if slot.kind in (NAME, FILE) else None
-        after = version.output.preview if version else self._outside.show(slot)
+        after = self._outside.show(slot)
+        if version is not None:
+            after = shown_as(version.output.preview, version.classes, self._view.classes)
         category = "input" if slot.kind == NAME else slot.kind
         if version is not None and version.output.sort != "value":
             category = "code"
@@ -311,8 +323,9 @@ class Judge:
             for name in analysis.writes | analysis.maybe_writes | analysis.deletes | analysis.mutates:
                 slot = slot_of(name)
                 gives[slot] = gives.get(slot, NOTHING)._replace(version=None, written=True)
-        for output in trace.outputs if trace is not None else ():
-            version = Version(step.id, output) if output.digest != UNBOUND else None
+            return gives
+        for output in trace.outputs:
+            version = version_of(step.id, trace, output, self._view.classes)
             kin = gives[output.slot].kin if output.slot in gives else ()
             gives[output.slot] = Bound(version, doubts, kin, written=True)
         return gives

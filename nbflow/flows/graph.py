@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from nbflow.engine.graph import topological_order
 from nbflow.engine.ongoing import Mailbox, go_on_here, when_all
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.effects import Call
     from nbflow.running.futures import TaskFuture
+    from nbflow.running.runs import Run
     from nbflow.states import State
     from nbflow.task_runners.base import Runner
 
@@ -146,7 +147,7 @@ class Flow(BaseFlow):
         futures = _Walk(self, scope).futures()
         states = TaskStates({task: future.state for task, future in futures.items()})
         references = {task.name: states[task] for task in self.reference_tasks}
-        return outcome_of(ended_by_tasks(references, states))
+        return outcome_of(ended_by_tasks(references, states), cast("Run", scope.run))
 
     def __repr__(self) -> str:
         return f"<Flow {self.name!r}: {len(self.inputs)} tasks>"

@@ -373,8 +373,6 @@ class Session:
         step = self.trunk.runs.steps.get(spec.id, "")
         self.lasts[step] = Last(entered.state.name, spec.flow_run, transition.attempt)
         self.trunk.sweep.news.add(step)
-        if entered.state.is_final():
-            self.trunk.runs.steps.pop(spec.id, None)
 
     # --- earlier kernels -----------------------------------------------------------------------
 

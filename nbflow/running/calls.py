@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
@@ -13,11 +14,15 @@ from nbflow.engine.record import new_id
 from nbflow.engine.run import run_task
 from nbflow.exceptions import RunError
 from nbflow.running.futures import TaskFuture, TaskFutureList
+from nbflow.running.hooks import answer_of
 from nbflow.running.inputs import Inputs, flatten, gather, unmapped
 from nbflow.running.mapping import split
 from nbflow.running.performer import Performer
+from nbflow.running.preparing import has_to_prepare, prepared
 from nbflow.running.runs import Run
 from nbflow.running.scope import INLINE, Lane, Scope, present_scope
+from nbflow.running.stepping import stepped, stepped_async
+from nbflow.running.tags import with_present
 from nbflow.states import Origin, Role, State
 from nbflow.store.protocol import RunRecord
 from nbflow.task_runners.awaiting import LoopTaskRunner
@@ -25,6 +30,7 @@ from nbflow.task_runners.awaiting import LoopTaskRunner
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from nbflow.retries import Retries
     from nbflow.running.runs import Runnable
 
 _chance: Final = Random()
@@ -62,6 +68,8 @@ def begin(
     """
     run = run or run_of(of, scope)
     future = TaskFuture(run)
+    if has_to_prepare(of):
+        how = {"bind": partial(prepared, run, inputs, scope), **how}
     performer = Performer(run, inputs, source, scope, lane)
     ongoing = Ongoing(
         run_task(_spec(run, inputs, {**performer.fields(how), **how})),
@@ -75,20 +83,24 @@ def begin(
     return future, ongoing
 
 
-def run_of(of: Runnable, scope: Scope, role: Role = Role.TASK, index: int | None = None) -> Run:
-    """A new run of a task in a scope."""
-    name = of.name if index is None else f"{of.name}[{index}]"
-    return Run(
-        new_id(scope.records.timers.now()),
-        name,
+def run_of(of: Runnable, scope: Scope, role: Role | None = None, index: int | None = None) -> Run:
+    """A new run of a task or a flow in a scope."""
+    records, flow = scope.records, scope.flow
+    run = Run(
+        new_id(records.timers.now()),
+        of.name if index is None else f"{of.name}[{index}]",
         of,
-        role,
-        scope.flow,
+        role or of.role,
+        flow,
         scope.run,
         index,
-        frozenset(of.options.tags),
-        scope.flow.number if scope.flow else 0,
+        with_present(of.options.tags),
+        flow.number if flow else 0,
+        history=records.history,
     )
+    if run.role is Role.FLOW and flow is None:
+        run.number = records.history.next_number(records.notebook)
+    return run
 
 
 def _spec(run: Run, inputs: Inputs, how: Mapping[str, Any]) -> RunSpec:
@@ -99,7 +111,7 @@ def _spec(run: Run, inputs: Inputs, how: Mapping[str, Any]) -> RunSpec:
         "bind": inputs.fill if inputs.edges else None,
         "trigger": options.trigger,
         "skip_on_upstream_skip": options.skip_on_upstream_skip,
-        "retries": options.attempts,
+        "retries": _retries(run),
         "timeout": options.timeout,
         "state_handlers": tuple(partial(handler, run.of) for handler in options.state_handlers),
         "draw": _chance.random,
@@ -112,6 +124,11 @@ def _spec(run: Run, inputs: Inputs, how: Mapping[str, Any]) -> RunSpec:
     return RunSpec(run.id, run.name, run, **{**fields, **how})
 
 
+def _retries(run: Run) -> Retries:
+    rules, condition = run.of.options.attempts, run.of.options.retry_condition
+    return rules if condition is None else replace(rules, condition=partial(answer_of, condition, run))
+
+
 def _record(run: Run, scope: Scope) -> RunRecord:
     return RunRecord(
         run.id,
@@ -119,7 +136,7 @@ def _record(run: Run, scope: Scope) -> RunRecord:
         scope.records.notebook,
         run.parent.id if run.parent else "",
         run.role.value,
-        run.of.name,
+        f"{run.of.name}()",  # no cell has such an identifier
         run.name,
         -1 if run.index is None else run.index,
         Origin.NAMED.value,
@@ -132,11 +149,16 @@ def _record(run: Run, scope: Scope) -> RunRecord:
 def call(scope: Scope, of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run a task or a flow now and return what it made; of an asynchronous one, an awaitable of it.
 
+    One whose body is a generator gives a generator, and runs as its values are asked for.
+
     Raises:
         Exception: What ended the run, unless `return_state=True` asks for its state.
     """
     returns_state = bool(kwargs.pop("return_state", False))
     inputs = _inputs(of, args, kwargs)
+    if of.yields and not returns_state:
+        start = partial(begin, of, inputs, scope)
+        return stepped_async(start) if of.is_async else stepped(start)
     if of.is_async:
         return _awaited(scope, of, inputs, returns_state)
     state = run_here(scope, of, inputs)
@@ -177,6 +199,9 @@ async def _awaited(scope: Scope, of: Runnable, inputs: Inputs, returns_state: bo
         await asyncio.wrap_future(future.ended)
     except BaseException as stop:
         ongoing.cancel(str(stop) or type(stop).__name__)
+        if isinstance(stop, asyncio.CancelledError):
+            # What it awaited cleans up before whoever called it goes on.
+            await asyncio.wrap_future(future.ended)
         raise
     return future.state if returns_state else future.state.value()
 
@@ -184,8 +209,8 @@ async def _awaited(scope: Scope, of: Runnable, inputs: Inputs, returns_state: bo
 # --- later -----------------------------------------------------------------------------------------
 
 
-def submit(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskFuture:
-    """Start a run of a task and return the future of its result.
+def submit(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Start a run of a task and return the future of its result, or its state if that is asked for.
 
     Raises:
         RunError: If no flow runs here.
@@ -195,7 +220,7 @@ def submit(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskFuture
     future = _submitted(scope, of, _inputs(of, args, kwargs), runner)
     if returns_state:
         future.wait()
-        return future.state  # type: ignore[return-value]
+        return future.state
     return future
 
 
@@ -207,21 +232,23 @@ def _runner_for(of: Any, method: str) -> tuple[Scope, Any]:
     return scope, runner
 
 
-def _submitted(scope: Scope, of: Runnable, inputs: Inputs, runner: Any) -> TaskFuture:
+def _submitted(
+    scope: Scope, of: Runnable, inputs: Inputs, runner: Any, index: int | None = None
+) -> TaskFuture:
+    run = run_of(of, scope, index=index)
     if not runner.promises.concurrent:
-        run = run_of(of, scope)
         future = TaskFuture(run)
         run_here(scope, of, inputs, run=run)
         future.end()
         return future
-    future, ongoing = begin(of, inputs, scope, Lane(runner, go_on_here))
+    future, ongoing = begin(of, inputs, scope, Lane(runner, go_on_here), run=run)
     scope.note_open(future)
     go_on_here(ongoing.start)
     return future
 
 
-def map_items(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskFutureList:
-    """Submit one run for each item, and return their futures by position.
+def map_items(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Submit one run for each item, and return their futures by position, or their states if asked for.
 
     Futures and states among the arguments are waited for here: how many items there are is in them.
 
@@ -230,10 +257,16 @@ def map_items(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskFut
         DefinitionError: If nothing can be mapped over, or lengths differ.
     """
     scope, runner = _runner_for(of, "map")
+    returns_state = bool(kwargs.pop("return_state", False))
     order = list(_listed(kwargs.pop("wait_for", None)))
     rows = split(resolved(of.arguments(args, kwargs)), of.name)
-    runs = (gather(row, is_source, order) for row in rows)
-    return TaskFutureList(_submitted(scope, of, inputs, runner) for inputs in runs)
+    made = TaskFutureList(
+        _submitted(scope, of, gather(row, is_source, order), runner, index) for index, row in enumerate(rows)
+    )
+    if not returns_state:
+        return made
+    made.wait()
+    return [future.state for future in made]
 
 
 def resolved(arguments: Mapping[str, Any]) -> dict[str, Any]:

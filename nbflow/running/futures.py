@@ -56,6 +56,8 @@ class TaskFuture:
     def drive(self, ongoing: Ongoing) -> None:
         """Take the run that this is the future of; it is not started here."""
         self._ongoing = ongoing
+        # A run is stopped by `cancel`, not by somebody who awaits this and is cancelled.
+        self.ended.set_running_or_notify_cancel()
         ongoing.future.add_done_callback(lambda _: self.end())
 
     def end(self) -> None:

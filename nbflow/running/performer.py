@@ -13,15 +13,18 @@ from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.ongoing import after, when_all
 from nbflow.running.caching import caching_of
 from nbflow.running.claims import CLAIMS, once_done
+from nbflow.running.deciding import has_states, value_of_task
 from nbflow.running.kept import copies_of, keep_inputs
+from nbflow.running.logs import RunLogger, prints_of
 from nbflow.running.loops import Loops, has_looped
 from nbflow.running.scope import INLINE, SETTING
+from nbflow.running.stepping import Stepper
 from nbflow.running.transactions import entered, settle, transaction_of
 from nbflow.states import Completed, Role, State
 from nbflow.task_runners.base import TaskCall, TaskReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
     from concurrent.futures import Future
 
     from nbflow.engine.effects import Await, Call, Keep, Left, Load, Recall, Save, Saved, Sleep
@@ -161,21 +164,31 @@ class Performer(PlainHandler):
     def call(self, effect: Call) -> Any:
         """Have the body executed by the runner."""
         run, of = self._run, self._run.of
-        run.run_count, run.parameters = effect.run_count, effect.inputs
+        run.parameters = effect.inputs
         if self._copies is None:
             self._copies = copies_of(effect.inputs)
-        body: Callable[[], Any] = partial(self._await_body if of.is_async else self._execute, effect)
+        body: Callable[[], Any] = partial(self._body(), effect)
         if self._around is not None:
             body = partial(self._around.copy().run, body)
         call = TaskCall(effect.attempt, run.name, body, effect.timeout, of.is_async)
         report = self._lane.runner.submit(call)
         return _outcome(report.result()) if report.done() else after(report, _outcome)
 
+    def _body(self) -> Callable[[Call], Any]:
+        if isinstance(self._lane.runner, Stepper):
+            return self._await_steps if self._run.of.is_async else self._steps
+        return self._await_body if self._run.of.is_async else self._execute
+
     @calls_user_code
     def _execute(self, effect: Call) -> Any:
         with self._entered(effect) as scope:
             try:
                 value = self._run.of.execute(scope, effect)
+                if self._run.of.yields:
+                    value = list(value)
+                if self._run.role is not Role.FLOW and has_states(value):
+                    scope.wait_open()
+                    value = value_of_task(value)
             except BaseException as stop:
                 scope.stop_open(stop)
                 raise
@@ -186,7 +199,11 @@ class Performer(PlainHandler):
     async def _await_body(self, effect: Call) -> Any:
         with self._entered(effect) as scope:
             try:
-                value = await self._run.of.execute(scope, effect)
+                made = self._run.of.execute(scope, effect)
+                value = [each async for each in made] if self._run.of.yields else await made
+                if self._run.role is not Role.FLOW and has_states(value):
+                    await scope.await_open()
+                    value = value_of_task(value)
             except BaseException as stop:
                 scope.stop_open(stop)
                 raise
@@ -194,24 +211,61 @@ class Performer(PlainHandler):
                 await scope.await_open()
             return value
 
+    @calls_user_code
+    def _steps(self, effect: Call) -> Generator[Any, Any, Any]:
+        with self._entered(effect) as scope:
+            try:
+                made: Generator[Any, Any, Any] = self._run.of.execute(scope, effect)
+                return (yield from made)
+            except BaseException as stop:
+                scope.stop_open(stop)
+                raise
+            finally:
+                scope.wait_open()
+
+    async def _await_steps(self, effect: Call) -> AsyncGenerator[Any, Any]:
+        with self._entered(effect) as scope:
+            made: AsyncGenerator[Any, Any] = self._run.of.execute(scope, effect)
+            move = partial(made.asend, None)
+            try:
+                while True:
+                    value = await move()
+                    try:
+                        move = partial(made.asend, (yield value))
+                    except Exception as thrown:  # noqa: BLE001  # the generator may catch it
+                        move = partial(made.athrow, thrown)
+            except StopAsyncIteration:
+                return
+            except GeneratorExit:
+                await made.aclose()
+                raise
+            except BaseException as stop:
+                scope.stop_open(stop)
+                raise
+            finally:
+                await scope.await_open()
+
     @contextmanager
     def _entered(self, effect: Call) -> Generator[Scope]:
         """What the body sees around it."""
         scope = self._run.of.scope_for(self._run, self._scope, effect)
         token = SETTING.set(scope)
         try:
-            with entered(self._transaction), context(self._shown(scope, effect)):
+            with entered(self._transaction), context(self._shown(scope, effect)), prints_of(self._run):
                 yield scope
         finally:
             SETTING.reset(token)
+            if scope.owns_runner and scope.runner is not None:
+                scope.runner.close()
 
     def _shown(self, scope: Scope, effect: Call) -> Mapping[str, Any]:
         """What `nbflow.context` shows to the body."""
         run = self._run
         if run.role is Role.FLOW:
-            return scope.shown
+            return {**scope.shown, "logger": RunLogger(run)}
         shown = {
             **scope.shown,
+            "logger": RunLogger(run),
             "task_name": run.of.name,
             "task_run_id": run.id,
             "task_run_name": run.name,

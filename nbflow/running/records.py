@@ -6,6 +6,7 @@ working directory, when a flow first runs; calls of single tasks outside of a fl
 
 from __future__ import annotations
 
+import atexit
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from nbflow.store.disk import open_store
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from nbflow.states import Transition
     from nbflow.store.protocol import History, RunRecord, Store
 
 
@@ -56,6 +58,10 @@ class _NoHistory:
 
     def append(self, transition: object) -> None:
         """Do nothing."""
+
+    def transitions(self, run: str) -> tuple[Transition, ...]:
+        """None."""
+        return ()
 
     def flush(self) -> None:
         """Do nothing."""
@@ -118,6 +124,7 @@ def present_records() -> Records:
     if folder not in _GIVEN.opened:
         home = read_settings(folder).settings.home
         store = open_store(Path(home).expanduser() if home else folder / ".nbflow")
+        atexit.register(store.close)
         _GIVEN.opened[folder] = records_in(store)
     return _GIVEN.opened[folder]
 

@@ -47,6 +47,7 @@ class Scope:
         parameters: Those of the flow run.
         shown: What `nbflow.context` shows of the flow run.
         open: The runs that were submitted in here and have not ended.
+        owns_runner: Whether the runner was made for it, and ends with it.
     """
 
     records: Records
@@ -56,6 +57,7 @@ class Scope:
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
     shown: Mapping[str, Any] = field(default_factory=dict[str, Any])
     open: dict[TaskFuture, None] = field(default_factory=dict["TaskFuture", None])
+    owns_runner: bool = False
 
     def within(self, run: Run) -> Scope:
         """The scope of the body of a task run that was started in this one."""

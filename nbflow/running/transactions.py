@@ -12,13 +12,14 @@ import inspect
 import logging
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.effects import Ended
 from nbflow.exceptions import OptionError
 from nbflow.running.caching import STORE_LOCK, store_of
+from nbflow.running.hooks import Hook, Hooked
 from nbflow.running.scope import present_scope
 from nbflow.store.digests import key_digest
 from nbflow.task_runners.awaiting import awaited_here
@@ -27,13 +28,11 @@ from nbflow.task_runners.base import TaskCall
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from nbflow.options import TaskOptions
     from nbflow.running.runs import Run
     from nbflow.store.protocol import Store
 
 _log: Final = logging.getLogger("nbflow")
 _MISSING: Final = object()
-Hook = TypeVar("Hook", bound="Callable[..., Any]")
 
 
 class CommitMode(Enum):
@@ -330,10 +329,8 @@ def settle(present: Transaction, run: Run) -> None:
         present.rollback()
 
 
-class Transactional:
-    """A template of runs to which hooks for transactions can be added by decorators."""
-
-    options: TaskOptions
+class Transactional(Hooked):
+    """A template of runs to which hooks for transactions can be added as well."""
 
     def on_commit(self, hook: Hook) -> Hook:
         """Have `hook(transaction)` called when a run of it is committed."""
@@ -342,13 +339,6 @@ class Transactional:
     def on_rollback(self, hook: Hook) -> Hook:
         """Have `hook(transaction)` called when a run of it is rolled back."""
         return self._added("on_rollback", hook)
-
-    def _added(self, option: str, hook: Hook) -> Hook:
-        if not callable(hook):
-            raise OptionError(f"{option}: {hook!r} cannot be called; write @{option} above a function")
-        hooks = (*getattr(self.options, option), hook)
-        vars(self)["options"] = replace(self.options, **{option: hooks})
-        return hook
 
 
 def _unit(key: str) -> str:

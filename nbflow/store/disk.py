@@ -198,7 +198,7 @@ class DiskStore:
 
     def is_costly(self, unit: str) -> bool:
         """Whether many objects have to be built; small values, which lie in the index, never are."""
-        return self._blobs.pickle_bytes(unit) > COSTLY
+        return not self._traces.knows(unit) and self._blobs.pickle_bytes(unit) > COSTLY
 
     def load(self, unit: str) -> tuple[object, ...]:
         """Return a private copy of the members of a unit.
