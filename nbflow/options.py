@@ -187,6 +187,13 @@ class TaskOptions:
     on_cancellation: tuple[Callable[..., Any], ...] = _argument("called when it ends", _as_callables, ())
     on_crashed: tuple[Callable[..., Any], ...] = _argument("called when it crashed", _as_callables, ())
 
+    on_commit: tuple[Callable[..., Any], ...] = _argument(
+        "called with the transaction when that commits", _as_callables, ()
+    )
+    on_rollback: tuple[Callable[..., Any], ...] = _argument(
+        "called with the transaction when that is rolled back", _as_callables, ()
+    )
+
     @property
     def attempts(self) -> Retries:
         """The retries as the engine takes them; the condition is bound to its run by whoever knows that."""

@@ -24,9 +24,12 @@ from nbflow.engine.effects import (
     Ended,
     Enter,
     Hit,
+    Keep,
+    Left,
     Load,
     Outcome,
     Park,
+    Recall,
     RunSpec,
     Save,
     Saved,
@@ -374,6 +377,14 @@ class PlainHandler:
     def save(self, effect: Save) -> Saved | None:
         """Store nothing."""
         return None
+
+    def recall(self, effect: Recall) -> Left | None:
+        """Know of no other run."""
+        return None
+
+    def keep(self, effect: Keep) -> Mapping[str, str]:
+        """Store nothing."""
+        return {}
 
     def call(self, effect: Call) -> Outcome:
         """Call the body; what it raises is its outcome, but for interrupts, which stop the run."""

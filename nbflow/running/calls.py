@@ -72,7 +72,13 @@ def begin(
     if has_to_prepare(of):
         how = {"bind": partial(prepared, run, inputs, scope), **how}
     performer = Performer(run, inputs, source, scope, lane)
-    ongoing = Ongoing(run_task(_spec(run, inputs, how)), performer, scope.records.journal, lane.resume)
+    ongoing = Ongoing(
+        run_task(_spec(run, inputs, {**performer.fields(how), **how})),
+        performer,
+        scope.records.journal,
+        lane.resume,
+    )
+    performer.follow(ongoing.future)
     future.drive(ongoing)
     scope.records.begin(_record(run, scope))
     return future, ongoing

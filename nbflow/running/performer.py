@@ -11,17 +11,23 @@ from nbflow.context import context
 from nbflow.engine.drive import PlainHandler, calls_user_code
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.ongoing import after, when_all
+from nbflow.running.caching import caching_of
+from nbflow.running.claims import CLAIMS, once_done
 from nbflow.running.deciding import has_states, value_of_task
+from nbflow.running.kept import copies_of, keep_inputs
 from nbflow.running.logs import logger_of, prints_of
+from nbflow.running.loops import Loops, has_looped
 from nbflow.running.scope import INLINE, SETTING
 from nbflow.running.stepping import Stepper
+from nbflow.running.transactions import entered, settle, transaction_of
 from nbflow.states import Completed, Role, State
 from nbflow.task_runners.base import TaskCall, TaskReport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+    from concurrent.futures import Future
 
-    from nbflow.engine.effects import Await, Call, Sleep
+    from nbflow.engine.effects import Await, Call, Keep, Left, Load, Recall, Save, Saved, Sleep
     from nbflow.running.futures import TaskFuture
     from nbflow.running.inputs import Inputs
     from nbflow.running.runs import Run
@@ -54,8 +60,80 @@ class Performer(PlainHandler):
         self._source = source
         self._scope = scope
         self._lane = lane
+        self._caching = caching_of(run, scope)
+        self._transaction = transaction_of(run, self._undone) if run.role is not Role.FLOW else None
+        self._loops: Loops | None = None
+        self._copies: Mapping[str, Any] | None = None
+        self.ended: Future[State]
         # In another thread the body sees the variables of whoever called.
         self._around = copy_context() if lane.runner is not INLINE else None
+
+    def follow(self, ended: Future[State]) -> None:
+        """Be told when the run has ended, before anybody who waits for it."""
+        self.ended = ended
+        if self._transaction is not None:
+            ended.add_done_callback(self._settle)
+
+    def _settle(self, _: Future[State]) -> None:
+        if self._transaction is not None:
+            settle(self._transaction, self._run)
+
+    def _undone(self) -> None:
+        if self._caching is not None:
+            self._caching.forget()
+
+    def fields(self, how: Mapping[str, Any]) -> dict[str, Any]:
+        """What the `RunSpec` of the run has to say of what is performed here.
+
+        Args:
+            how: Its other fields; of a mapped run, only the items are cached.
+        """
+        keeps = self._scope.records.store is not None and self._run.role is not Role.FLOW
+        if self._caching is None or how.get("mapped"):
+            return {"keeps": keeps}
+        look_up = not self._run.of.options.refresh_cache
+        return {"keeps": keeps, "key": self._caching.key, "look_up": look_up}
+
+    def load(self, effect: Load) -> Any:
+        """Look up what an earlier run has made, or one that is making it now."""
+        if self._caching is None:
+            return None
+        # Who calls directly holds a thread, perhaps the one that the other run needs: it does not wait.
+        other = CLAIMS.take(effect.key, self._run, self.ended) if self._lane.runner is not INLINE else None
+        if other is not None:
+            return once_done(other, partial(self.load, effect))
+        return self._caching.look_up()
+
+    def save(self, effect: Save) -> Saved | None:
+        """Keep the result, or what the next iteration of LOOP starts from."""
+        if effect.loop:
+            self._looping().save(effect.loop, effect.value, self._run.parameters, self.ended)
+            return None
+        return self._caching.save(effect.value) if self._caching is not None else None
+
+    def recall(self, effect: Recall) -> Left | None:
+        """Find where the run, or an interrupted one of the same, has left its LOOP."""
+        if not has_looped(self._run, self._scope.records):
+            return None
+        return self._looping().recall(effect.inputs, effect.spec.resumed is not None, self.ended)
+
+    def _looping(self) -> Loops:
+        if self._loops is None:
+            self._loops = Loops(self._run, self._scope.records, self._scope.parameters)
+        return self._loops
+
+    def keep(self, effect: Keep) -> Mapping[str, str]:
+        """Store the inputs; what is a stored result of another run is known already."""
+        store = self._scope.records.store
+        if store is None or not effect.inputs:
+            return {}
+        direct = self._inputs.direct()
+        states = {name: self._state(self._source(edge.upstream_task)) for name, edge in direct.items()}
+        known = {
+            name: state.details["version"] for name, state in states.items() if "version" in state.details
+        }
+        inputs = {**effect.inputs, **(self._copies or {})}
+        return keep_inputs(store, inputs, known, self._caching.digests if self._caching else {})
 
     def await_upstream(self, effect: Await) -> Any:
         """Answer when all upstream runs have ended or wait for a person."""
@@ -70,10 +148,14 @@ class Performer(PlainHandler):
 
     def _seen(self, edge: Edge, source: TaskFuture | State) -> State:
         """A failure that the call allows counts as a result: its exception."""
-        state = source if isinstance(source, State) else source.state
+        state = self._state(source)
         if edge in self._inputs.allowed and state.is_final() and not state.is_completed():
             return Completed(f"allowed to be {state.name}", state.exception())
         return state
+
+    @staticmethod
+    def _state(source: TaskFuture | State) -> State:
+        return source if isinstance(source, State) else source.state
 
     def sleep(self, effect: Sleep) -> Any:
         """Answer when the time has come."""
@@ -83,6 +165,8 @@ class Performer(PlainHandler):
         """Have the body executed by the runner."""
         run, of = self._run, self._run.of
         run.parameters = effect.inputs
+        if self._copies is None:
+            self._copies = copies_of(effect.inputs)
         body: Callable[[], Any] = partial(self._body(), effect)
         if self._around is not None:
             body = partial(self._around.copy().run, body)
@@ -167,7 +251,7 @@ class Performer(PlainHandler):
         scope = self._run.of.scope_for(self._run, self._scope, effect)
         token = SETTING.set(scope)
         try:
-            with context(self._shown(scope, effect)), prints_of(self._run):
+            with entered(self._transaction), context(self._shown(scope, effect)), prints_of(self._run):
                 yield scope
         finally:
             SETTING.reset(token)
