@@ -190,6 +190,10 @@ class Handler(Protocol):
         """Take note that the run ends here for now; its history says how to go on."""
         ...
 
+    def stop(self, reason: str, /) -> None:
+        """Stop what goes on below the run: somebody stopped it from outside."""
+        ...
+
 
 class Enter(msgspec.Struct, frozen=True):
     """Append a state to the history; answered by the state as appended."""

@@ -76,6 +76,8 @@ def run_task(spec: RunSpec) -> Steps:
         yield from _follow_rules(run)
     except (CancelRun, KeyboardInterrupt) as stop:
         yield from _cancel(run, str(stop) or "stopped")
+        if isinstance(stop, KeyboardInterrupt):
+            raise  # pressed in a trigger, for one; it must also end what called us
     return run.state
 
 

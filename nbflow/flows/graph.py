@@ -12,6 +12,7 @@ from nbflow.flows.ending import ended_by_tasks, outcome_of
 from nbflow.running.calls import begin, run_here
 from nbflow.running.inputs import Inputs, gather
 from nbflow.running.scope import INLINE, SETTING, Lane, Scope, present_scope
+from nbflow.task_runners.places import place_given_up
 from nbflow.tasks import Task
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class _Walk:
     def __init__(self, flow: Flow, scope: Scope) -> None:
         self._flow = flow
         self._scope = scope
-        self._mailbox = Mailbox()
+        self._mailbox = Mailbox(place_given_up)
         runner = scope.runner or INLINE
         self._lane = Lane(runner, go_on_here if runner.promises.concurrent else self._mailbox.post)
 
@@ -176,11 +177,10 @@ class _Walk:
                 made[task], ongoing = begin(
                     task, self._flow.inputs[task], self._scope, self._lane, source=made.__getitem__
                 )
-                ongoing.start()
+                self._scope.note_open(made[task])
+                go_on_here(ongoing.start)
             self._mailbox.work_until(when_all(future.ended for future in made.values()))
         except BaseException as stop:
-            for future in made.values():
-                future.cancel(str(stop) or type(stop).__name__)
-            self._mailbox.work_off()
+            self._scope.stop(str(stop) or type(stop).__name__)
             raise
         return made

@@ -9,7 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.effects import RunSpec
-from nbflow.engine.ongoing import Mailbox, Ongoing, go_on_here
+from nbflow.engine.ongoing import Mailbox, Ongoing, go_on_here, go_on_in
 from nbflow.engine.record import new_id
 from nbflow.engine.run import run_task
 from nbflow.engine.signals import Signal
@@ -23,10 +23,12 @@ from nbflow.running.preparing import has_to_prepare, prepared
 from nbflow.running.runs import Run
 from nbflow.running.scope import INLINE, Lane, Scope, present_scope
 from nbflow.running.stepping import stepped, stepped_async
+from nbflow.running.stopping import stop_in_order
 from nbflow.running.tags import with_present
 from nbflow.states import Origin, Role, State
 from nbflow.store.protocol import RunRecord
 from nbflow.task_runners.awaiting import LoopTaskRunner
+from nbflow.task_runners.places import place_given_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -185,24 +187,34 @@ def _listed(value: Any) -> Iterable[Any]:
 
 def run_here(scope: Scope, of: Runnable, inputs: Inputs, **how: Any) -> State:
     """Run it in this thread, which waits for whatever has to be waited for."""
-    mailbox = Mailbox()
+    if scope.run is not None:
+        return _run_in_thread(scope, of, inputs, how)
+    with stop_in_order():
+        return _run_in_thread(scope, of, inputs, how)
+
+
+def _run_in_thread(scope: Scope, of: Runnable, inputs: Inputs, how: Mapping[str, Any]) -> State:
+    mailbox = Mailbox(place_given_up)
     future, ongoing = begin(of, inputs, scope, Lane(INLINE, mailbox.post), **how)
+    scope.note_open(future)
     try:
         ongoing.start()
         mailbox.work_until(future.ended)
     except BaseException as stop:
         ongoing.cancel(str(stop) or type(stop).__name__)
-        mailbox.work_off()
         raise
     return future.state
 
 
 async def _awaited(scope: Scope, of: Runnable, inputs: Inputs, returns_state: bool) -> Any:
     loop = asyncio.get_running_loop()
-    lane = Lane(LoopTaskRunner(loop), loop.call_soon_threadsafe)
-    future, ongoing = begin(of, inputs, scope, lane)
+    future, ongoing = begin(of, inputs, scope, Lane(LoopTaskRunner(loop), go_on_in(loop)))
+    scope.note_open(future)
     try:
         ongoing.start()
+        for edge in inputs.edges:
+            if isinstance(edge.upstream_task, TaskFuture):
+                await edge.upstream_task.settled()
         await asyncio.wrap_future(future.ended)
     except BaseException as stop:
         ongoing.cancel(str(stop) or type(stop).__name__)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from nbflow.context import context
 from nbflow.engine.drive import PlainHandler, calls_user_code
-from nbflow.engine.effects import Ended, Outcome
-from nbflow.engine.ongoing import after, when_all
+from nbflow.engine.effects import CancelRun, Ended
+from nbflow.engine.ongoing import Later, when_all
 from nbflow.running.caching import caching_of
 from nbflow.running.claims import CLAIMS, once_done
 from nbflow.running.deciding import has_states, value_of_task
@@ -21,18 +23,23 @@ from nbflow.running.scope import INLINE, SETTING
 from nbflow.running.stepping import Stepper
 from nbflow.running.transactions import entered, settle, transaction_of
 from nbflow.states import Completed, Role, State
-from nbflow.task_runners.base import TaskCall, TaskReport
+from nbflow.task_runners.base import Enforced, TaskCall, TaskReport, warning_about_limit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Mapping
     from concurrent.futures import Future
 
-    from nbflow.engine.effects import Await, Call, Keep, Left, Load, Recall, Save, Saved, Sleep
+    from nbflow.engine.effects import Await, Call, Keep, Left, Load, Outcome, Recall, Save, Saved, Sleep
     from nbflow.running.futures import TaskFuture
     from nbflow.running.inputs import Inputs
     from nbflow.running.runs import Run
     from nbflow.running.scope import Lane, Scope
     from nbflow.triggers import Edge
+
+
+_log: Final = logging.getLogger("nbflow")
+_WARNED: Final[WeakSet[Any]] = WeakSet()
+"""The tasks that have said what their limits are worth."""
 
 
 class Performer(PlainHandler):
@@ -67,6 +74,9 @@ class Performer(PlainHandler):
         self.ended: Future[State]
         # In another thread the body sees the variables of whoever called.
         self._around = copy_context() if lane.runner is not INLINE else None
+        self._within: Scope | None = None
+        self._stopped: str | None = None
+        self._abandoned = ""
 
     def follow(self, ended: Future[State]) -> None:
         """Be told when the run has ended, before anybody who waits for it."""
@@ -141,9 +151,10 @@ class Performer(PlainHandler):
         waited = when_all(each.ended for each in sources.values() if not isinstance(each, State))
         if waited.done():
             return self._states(sources)
-        return after(waited, lambda _: self._states(sources))
+        return Later(waited, lambda _: self._states(sources))
 
     def _states(self, sources: Mapping[Edge, TaskFuture | State]) -> dict[Edge, State]:
+        self._raise_stop()
         return {edge: self._seen(edge, source) for edge, source in sources.items()}
 
     def _seen(self, edge: Edge, source: TaskFuture | State) -> State:
@@ -163,16 +174,46 @@ class Performer(PlainHandler):
 
     def call(self, effect: Call) -> Any:
         """Have the body executed by the runner."""
+        self._raise_stop()
         run, of = self._run, self._run.of
         run.parameters = effect.inputs
         if self._copies is None:
             self._copies = copies_of(effect.inputs)
         body: Callable[[], Any] = partial(self._body(), effect)
-        if self._around is not None:
-            body = partial(self._around.copy().run, body)
         call = TaskCall(effect.attempt, run.name, body, effect.timeout, of.is_async)
-        report = self._lane.runner.submit(call)
-        return _outcome(report.result()) if report.done() else after(report, _outcome)
+        if effect.timeout is not None:
+            self._warn(call)
+        submit = self._lane.runner.submit
+        report = submit(call) if self._around is None else self._around.run(submit, call)
+        return self._outcome(report.result()) if report.done() else Later(report, self._outcome)
+
+    def _warn(self, call: TaskCall) -> None:
+        """Say once for each task what its limit is worth."""
+        warning = warning_about_limit(call, self._lane.runner)
+        if warning and self._run.of not in _WARNED:
+            _WARNED.add(self._run.of)
+            _log.warning(warning)
+
+    def _outcome(self, report: TaskReport) -> Outcome:
+        if report.ended is Ended.RAISED and isinstance(report.value, KeyboardInterrupt):
+            raise report.value
+        if report.enforced is Enforced.ABANDONED:
+            self._abandoned = report.attempt
+            if self._within is not None:
+                self._within.stop(f"{self._run.name} reached its limit")
+        return report.outcome()
+
+    def stop(self, reason: str) -> None:
+        """Stop what the body has started."""
+        self._stopped = reason
+        if self._within is not None:
+            self._within.stop(reason)
+
+    def _raise_stop(self) -> None:
+        """Where this run was started, nothing starts any more once that was stopped."""
+        stopped = self._scope.why_stopped()
+        if stopped is not None:
+            raise CancelRun(stopped)
 
     def _body(self) -> Callable[[Call], Any]:
         if isinstance(self._lane.runner, Stepper):
@@ -189,11 +230,11 @@ class Performer(PlainHandler):
                 if self._run.role is not Role.FLOW and has_states(value):
                     scope.wait_open()
                     value = value_of_task(value)
-            except BaseException as stop:
-                scope.stop_open(stop)
-                raise
-            finally:
                 scope.wait_open()
+            except BaseException as stop:
+                scope.stop_after(stop)
+                scope.wait_open()
+                raise
             return value
 
     async def _await_body(self, effect: Call) -> Any:
@@ -204,11 +245,11 @@ class Performer(PlainHandler):
                 if self._run.role is not Role.FLOW and has_states(value):
                     await scope.await_open()
                     value = value_of_task(value)
-            except BaseException as stop:
-                scope.stop_open(stop)
-                raise
-            finally:
                 await scope.await_open()
+            except BaseException as stop:
+                scope.stop_after(stop)
+                await scope.await_open()
+                raise
             return value
 
     @calls_user_code
@@ -218,7 +259,7 @@ class Performer(PlainHandler):
                 made: Generator[Any, Any, Any] = self._run.of.execute(scope, effect)
                 return (yield from made)
             except BaseException as stop:
-                scope.stop_open(stop)
+                scope.stop_after(stop)
                 raise
             finally:
                 scope.wait_open()
@@ -240,7 +281,7 @@ class Performer(PlainHandler):
                 await made.aclose()
                 raise
             except BaseException as stop:
-                scope.stop_open(stop)
+                scope.stop_after(stop)
                 raise
             finally:
                 await scope.await_open()
@@ -248,7 +289,15 @@ class Performer(PlainHandler):
     @contextmanager
     def _entered(self, effect: Call) -> Generator[Scope]:
         """What the body sees around it."""
+        self._raise_stop()
         scope = self._run.of.scope_for(self._run, self._scope, effect)
+        scope.around = self._scope
+        if effect.attempt == self._abandoned:
+            scope.stop(f"{self._run.name} reached its limit")
+        else:
+            self._within = scope
+        if self._stopped is not None:
+            scope.stop(self._stopped)
         token = SETTING.set(scope)
         try:
             with entered(self._transaction), context(self._shown(scope, effect)), prints_of(self._run):
@@ -277,9 +326,3 @@ class Performer(PlainHandler):
         if effect.loop > 1:
             shown |= {"task_loop_count": effect.loop, "task_loop_result": effect.loop_result}
         return shown
-
-
-def _outcome(report: TaskReport) -> Outcome:
-    if report.ended is Ended.RAISED and isinstance(report.value, KeyboardInterrupt):
-        raise report.value
-    return report.outcome()

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.drive import Journal
+from nbflow.engine.timers import TIMERS, Timers
 from nbflow.running.hooks import follow
-from nbflow.running.timers import TIMERS, Timers
 from nbflow.settings import read_settings
 from nbflow.store.disk import open_store
 

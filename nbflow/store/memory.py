@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import threading
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from msgspec.structs import replace
@@ -69,6 +70,7 @@ class MemoryHistory:
         self._snapshots: dict[str, list[Snapshot]] = {}
         self._sources: dict[str, str] = {}
         self._keys: dict[str, str] = {}
+        self._lock = threading.Lock()
 
     def begin(self, record: RunRecord) -> None:
         """Add a run, or complete what is known of it."""
@@ -76,7 +78,8 @@ class MemoryHistory:
 
     def append(self, transition: Transition) -> None:
         """Add a transition."""
-        self._transitions.append(replace(transition, seq=len(self._transitions) + 1))
+        with self._lock:
+            self._transitions.append(replace(transition, seq=len(self._transitions) + 1))
 
     def transitions(self, run: str) -> tuple[Transition, ...]:
         """Return the transitions of a run, oldest first."""
