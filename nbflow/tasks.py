@@ -27,11 +27,12 @@ from nbflow.exceptions import DefinitionError
 from nbflow.options import OTHER_NAMES, TaskOptions, take_options
 from nbflow.retries import exponential_backoff
 from nbflow.running.calls import call, map_items, submit
-from nbflow.running.hooks import Hooked
 from nbflow.running.inputs import unmapped
+from nbflow.running.keys import task_input_hash
 from nbflow.running.operators import Operators
 from nbflow.running.scope import SETTING, Scope, building, present_scope
 from nbflow.running.tags import with_present
+from nbflow.running.transactions import Transactional
 from nbflow.states import Role
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from nbflow.running.futures import TaskFuture
     from nbflow.running.runs import Run
 
-__all__ = ["Method", "Reader", "Task", "attach_reader", "exponential_backoff", "task"]
+__all__ = ["Method", "Reader", "Task", "attach_reader", "exponential_backoff", "task", "task_input_hash"]
 
 _PLAIN: Final = TaskOptions()
 _OPTIONS: Final = {**{each.name: each.name for each in fields(TaskOptions)}, **OTHER_NAMES}
@@ -82,7 +83,7 @@ def attach_reader(reader: Reader) -> Callable[[], None]:
     return detach
 
 
-class Task(Hooked, Operators):
+class Task(Transactional, Operators):
     """A function as a task, or a class of one's own with a method `run`.
 
     Args:
@@ -434,6 +435,8 @@ class Method:
         return Method(self.__func__.with_options(**options), self.__self__)
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # of one that is being unpickled nothing is there yet
+            raise AttributeError(name)
         return getattr(self.__func__, name)
 
     def __repr__(self) -> str:

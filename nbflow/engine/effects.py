@@ -1,8 +1,8 @@
 """What `nbflow.engine.run` asks for, what it is answered, and what it has to know: values only.
 
 A run is described by one `RunSpec`. The generator `run_task` yields effects (`Enter`, `Await`,
-`Load`, `Save`, `Call`, `Sleep`, `Spawn`, `Park`) and is sent their answers; but for `Enter`, which
-belongs to the driver, a `Handler` has one method for each.
+`Load`, `Save`, `Recall`, `Keep`, `Call`, `Sleep`, `Spawn`, `Park`) and is sent their answers; but
+for `Enter`, which belongs to the driver, a `Handler` has one method for each.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ class RunSpec(msgspec.Struct, frozen=True):
             returns it; None: neither.
         look_up: Whether a result under the key is reused (`refresh_cache` says no).
         look_up_first: Whether the lookup comes before the trigger, as in a session.
+        keeps: Whether its driver keeps what another run goes on from: the inputs of a run that does
+            not complete, and the results of LOOP.
         mapped: Whether the body runs once for each element; the run spawns its items then.
         start_time: When it begins, seconds since the epoch; None: now.
         resumed: The last state of a run that goes on; None for a new one.
@@ -88,6 +90,7 @@ class RunSpec(msgspec.Struct, frozen=True):
     key: str | Callable[[Mapping[str, Any]], str | None] | None = None
     look_up: bool = True
     look_up_first: bool = False
+    keeps: bool = False
     mapped: bool = False
     start_time: float | None = None
     resumed: State | None = None
@@ -141,6 +144,13 @@ class Saved(msgspec.Struct, frozen=True):
     problem: str = ""
 
 
+class Left(msgspec.Struct, frozen=True):
+    """The answer to `Recall` where a run was interrupted: its next iteration, and what that starts from."""
+
+    loop: int
+    result: Any
+
+
 class Handler(Protocol):
     """Who performs the effects; each method may raise, and is told everything by its effect."""
 
@@ -154,6 +164,14 @@ class Handler(Protocol):
 
     def save(self, effect: Save, /) -> Saved | None:
         """Store a result under a key."""
+        ...
+
+    def recall(self, effect: Recall, /) -> Left | None:
+        """Return where the run, or an interrupted one of the same, goes on in its LOOP, or None."""
+        ...
+
+    def keep(self, effect: Keep, /) -> Mapping[str, str]:
+        """Store the inputs of a run that may be taken up again; return name to version."""
         ...
 
     def call(self, effect: Call, /) -> Outcome:
@@ -170,6 +188,10 @@ class Handler(Protocol):
 
     def park(self, effect: Park, /) -> None:
         """Take note that the run ends here for now; its history says how to go on."""
+        ...
+
+    def stop(self, reason: str, /) -> None:
+        """Stop what goes on below the run: somebody stopped it from outside."""
         ...
 
 
@@ -204,7 +226,10 @@ class Load(msgspec.Struct, frozen=True):
 
 
 class Save(msgspec.Struct, frozen=True):
-    """Store a result, or what iteration `loop` starts from; answered by `Saved` or None."""
+    """Store a result, or what iteration `loop` starts from; answered by `Saved` or None.
+
+    The key of a run that is not cached is empty; only iterations are saved of it.
+    """
 
     spec: RunSpec
     key: str
@@ -214,6 +239,28 @@ class Save(msgspec.Struct, frozen=True):
     def ask(self, handler: Handler) -> Saved | None:
         """Let the handler perform it."""
         return handler.save(self)
+
+
+class Recall(msgspec.Struct, frozen=True):
+    """Ask where the run, or an interrupted one of the same, left its LOOP; answered by `Left` or None."""
+
+    spec: RunSpec
+    inputs: Mapping[str, Any]
+
+    def ask(self, handler: Handler) -> Left | None:
+        """Let the handler perform it."""
+        return handler.recall(self)
+
+
+class Keep(msgspec.Struct, frozen=True):
+    """Store the inputs, because the run may be taken up again; answered by name to version."""
+
+    spec: RunSpec
+    inputs: Mapping[str, Any]
+
+    def ask(self, handler: Handler) -> Mapping[str, str]:
+        """Let the handler perform it."""
+        return handler.keep(self)
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -277,7 +324,7 @@ class Park(msgspec.Struct, frozen=True):
         handler.park(self)
 
 
-Asked = Await | Load | Save | Call | Sleep | Spawn | Park
+Asked = Await | Load | Save | Recall | Keep | Call | Sleep | Spawn | Park
 """The effects that a handler performs."""
 Effect = Enter | Asked
 Steps = Generator[Effect, Any, State]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from nbflow.engine.ongoing import after, when_all
+from nbflow.engine.ongoing import Later, go_on_here, when_all
 from nbflow.exceptions import DefinitionError
 from nbflow.running.calls import begin, run_of
 from nbflow.running.inputs import Annotation, Inputs, flatten, unmapped
@@ -19,9 +19,11 @@ from nbflow.triggers import Edge, Gate, Trigger, judge, manual_only
 
 if TYPE_CHECKING:
     from nbflow.engine.effects import Await, Spawn
+    from nbflow.engine.ongoing import Ongoing
     from nbflow.options import TaskOptions
     from nbflow.running.futures import TaskFuture
     from nbflow.running.runs import Run
+    from nbflow.running.scope import Lane
 
 _Upstream = Mapping[Edge, State]
 _NONE: Final[_Upstream] = {}
@@ -73,6 +75,7 @@ class ItemsPerformer(Performer):
         super().__init__(*given, source=source)
         self._kept = kept
         self._known: _Upstream = _NONE
+        self._items: list[TaskFuture | State] = []
 
     def states_of(self, sources: Mapping[Edge, Any]) -> dict[Edge, State]:
         """How the upstream runs have ended."""
@@ -84,19 +87,20 @@ class ItemsPerformer(Performer):
         """Run the items, and answer when all have ended or wait for a person."""
         table = _Table(self._run.name, effect.inputs, self._known, self._inputs.mapped)
         rows = table.rows()
-        items: list[TaskFuture | State] = []
-        try:
-            for place, row in enumerate(rows):
-                items.append(self._item(effect, place, row, table.states(place)))
-        except BaseException as stop:
-            _cancel(items, str(stop) or type(stop).__name__)
-            raise
-        waited = when_all(item.ended for item in items if not isinstance(item, State))
-        if waited.done():
-            return _states(items)
-        answer = after(waited, lambda _: _states(items))
-        answer.add_done_callback(lambda done: done.cancelled() and _cancel(items, "its mapped task ended"))
-        return answer
+        for place, row in enumerate(rows):
+            self._items.append(self._item(effect, place, row, table.states(place)))
+        waited = when_all(item.ended for item in self._items if not isinstance(item, State))
+        return self._states() if waited.done() else Later(waited, lambda _: self._states())
+
+    def stop(self, reason: str) -> None:
+        """Stop the items."""
+        super().stop(reason)
+        for item in self._items:
+            if not isinstance(item, State):
+                item.cancel(reason)
+
+    def _states(self) -> list[State]:
+        return [item if isinstance(item, State) else item.state for item in self._items]
 
     def _item(self, effect: Spawn, place: int, row: dict[str, Any], states: _Upstream) -> TaskFuture | State:
         kept = self._kept[place] if place < len(self._kept) else None
@@ -115,7 +119,8 @@ class ItemsPerformer(Performer):
             started_by_name=effect.spec.started_by_name or effect.spec.resumed is not None,
             **(goes_on or Parked.NEW).how(),
         )
-        ongoing.start()
+        self._scope.note_open(future)
+        start(ongoing, self._lane)
         return future
 
     def _run_of(self, place: int) -> Run:
@@ -142,14 +147,12 @@ class _ItemPerformer(Performer):
         return self._ends
 
 
-def _states(items: Iterable[TaskFuture | State]) -> list[State]:
-    return [item if isinstance(item, State) else item.state for item in items]
-
-
-def _cancel(items: Iterable[TaskFuture | State], reason: str) -> None:
-    for item in items:
-        if not isinstance(item, State):
-            item.cancel(reason)
+def start(ongoing: Ongoing, lane: Lane) -> None:
+    """Start a run; in threads never within another one, whose turn it would be part of."""
+    if lane.runner.promises.concurrent:
+        go_on_here(ongoing.start)
+    else:
+        ongoing.start()
 
 
 class _Table:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nbflow.engine.observe import looks_secret
 from nbflow.exceptions import CacheError
+from nbflow.running.caching import STORE_LOCK
 from nbflow.running.parked import Parked, parked
 from nbflow.states import State, StateType
 from nbflow.store.digests import digest
@@ -120,7 +121,8 @@ def keep(value: object, store: Store | None) -> str:
         version = digest(value)
     except CacheError:
         return ""
-    return "" if store.put(version, (value,)) else version
+    with STORE_LOCK:
+        return "" if store.put(version, (value,)) else version
 
 
 def read_back(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.ongoing import Mailbox, go_on_here, when_all
 from nbflow.engine.run import passed_on
-from nbflow.flows.items import BeforeItems, ItemsPerformer
+from nbflow.flows.items import BeforeItems, ItemsPerformer, start
 from nbflow.retries import NO_RETRIES
 from nbflow.running.calls import begin, run_of
 from nbflow.running.inputs import Inputs
@@ -18,7 +17,7 @@ from nbflow.running.parked import Parked
 from nbflow.running.performer import Performer
 from nbflow.running.scope import INLINE, Lane, Scope
 from nbflow.states import Pending, State
-from nbflow.task_runners.thread import place_given_up
+from nbflow.task_runners.places import place_given_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -78,11 +77,9 @@ class Walk:
         self._structure = structure
         self._scope = scope
         self._plan = plan
-        self._mailbox = Mailbox()
-        self._started: list[TaskFuture] = []
+        self._mailbox = Mailbox(place_given_up)
         self._states: dict[Task, State] = {}
         self._over: dict[Task, Future[State]] = {}
-        self._is_stopped = False
         runner = plan.runner or scope.runner or INLINE
         self._lane = Lane(runner, go_on_here if runner.promises.concurrent else self._mailbox.post)
 
@@ -91,24 +88,11 @@ class Walk:
         try:
             for task in self._structure.tasks:
                 self._reach(task)
-            self._wait()
+            self._mailbox.work_until(when_all(self._over.values()))
         except BaseException as stop:
-            self._stop(str(stop) or type(stop).__name__)
+            self._scope.stop(str(stop) or type(stop).__name__)
             raise
         return {task: self._state(task) for task in self._structure.inputs}
-
-    def _wait(self) -> None:
-        """Do what comes up here, or let others do it, until all have ended."""
-        is_elsewhere = self._lane.runner.promises.concurrent
-        with place_given_up() if is_elsewhere else nullcontext():
-            self._mailbox.work_until(when_all(self._over.values()))
-
-    def _stop(self, reason: str) -> None:
-        """Nothing begins any more, and what goes on is stopped."""
-        self._is_stopped = True
-        for future in self._started:
-            future.cancel(reason)
-        self._mailbox.work_off()
 
     def _reach(self, task: Task) -> None:
         """Begin a task now, or when what it needs has ended."""
@@ -147,7 +131,7 @@ class Walk:
 
     def _waits(self, task: Task) -> State | None:
         """The state of a task that cannot begin in this walk."""
-        if self._is_stopped:
+        if self._scope.why_stopped() is not None:
             return Pending("the flow was stopped")
         for each in self._plan.needs(self._structure, task):
             if not self._state(each).is_final():
@@ -167,8 +151,8 @@ class Walk:
             how = {**how, "start_time": self._plan.begun[task].start_time}
         self.runs[task] = run.id
         future, ongoing = begin(task, inputs, self._scope, self._lane, run=run, performer=performer, **how)
-        self._started.append(future)
-        ongoing.start()
+        self._scope.note_open(future)
+        start(ongoing, self._lane)
         return future
 
     def _manner(self, task: Task, inputs: Inputs) -> tuple[Callable[..., Performer], Mapping[str, Any]]:

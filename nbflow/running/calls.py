@@ -9,9 +9,10 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.effects import RunSpec
-from nbflow.engine.ongoing import Mailbox, Ongoing, go_on_here
+from nbflow.engine.ongoing import Mailbox, Ongoing, go_on_here, go_on_in
 from nbflow.engine.record import new_id
 from nbflow.engine.run import run_task
+from nbflow.engine.signals import Signal
 from nbflow.exceptions import RunError
 from nbflow.running.futures import TaskFuture, TaskFutureList
 from nbflow.running.hooks import answer_of
@@ -22,10 +23,12 @@ from nbflow.running.preparing import has_to_prepare, prepared
 from nbflow.running.runs import Run
 from nbflow.running.scope import INLINE, Lane, Scope, present_scope
 from nbflow.running.stepping import stepped, stepped_async
+from nbflow.running.stopping import stop_in_order
 from nbflow.running.tags import with_present
 from nbflow.states import Origin, Role, State
 from nbflow.store.protocol import RunRecord
 from nbflow.task_runners.awaiting import LoopTaskRunner
+from nbflow.task_runners.places import place_given_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -67,7 +70,13 @@ def begin(
     if has_to_prepare(of):
         how = {"bind": partial(prepared, run, inputs, scope), **how}
     handler = performer(run, inputs, scope, lane)
-    ongoing = Ongoing(run_task(_spec(run, inputs, how)), handler, scope.records.journal, lane.resume)
+    ongoing = Ongoing(
+        run_task(_spec(run, inputs, {**handler.fields(how), **how})),
+        handler,
+        scope.records.journal,
+        lane.resume,
+    )
+    handler.follow(ongoing.future)
     future.drive(ongoing)
     scope.records.begin(_record(run, scope))
     return future, ongoing
@@ -116,7 +125,13 @@ def _spec(run: Run, inputs: Inputs, how: Mapping[str, Any]) -> RunSpec:
 
 def _retries(run: Run) -> Retries:
     rules, condition = run.of.options.attempts, run.of.options.retry_condition
-    return rules if condition is None else replace(rules, condition=partial(answer_of, condition, run))
+    return rules if condition is None else replace(rules, condition=partial(_asked, condition, run))
+
+
+def _asked(condition: Callable[..., object], run: Run, failure: State) -> object:
+    # A signal is how the body said it, and nothing that a condition could catch.
+    shown = failure.with_result(None) if isinstance(failure.result, Signal) else failure
+    return answer_of(condition, run, shown)
 
 
 def _record(run: Run, scope: Scope) -> RunRecord:
@@ -168,24 +183,34 @@ def _listed(value: Any) -> Iterable[Any]:
 
 def run_here(scope: Scope, of: Runnable, inputs: Inputs, **how: Any) -> State:
     """Run it in this thread, which waits for whatever has to be waited for."""
-    mailbox = Mailbox()
+    if scope.run is not None:
+        return _run_in_thread(scope, of, inputs, how)
+    with stop_in_order():
+        return _run_in_thread(scope, of, inputs, how)
+
+
+def _run_in_thread(scope: Scope, of: Runnable, inputs: Inputs, how: Mapping[str, Any]) -> State:
+    mailbox = Mailbox(place_given_up)
     future, ongoing = begin(of, inputs, scope, Lane(INLINE, mailbox.post), **how)
+    scope.note_open(future)
     try:
         ongoing.start()
         mailbox.work_until(future.ended)
     except BaseException as stop:
         ongoing.cancel(str(stop) or type(stop).__name__)
-        mailbox.work_off()
         raise
     return future.state
 
 
 async def _awaited(scope: Scope, of: Runnable, inputs: Inputs, returns_state: bool) -> Any:
     loop = asyncio.get_running_loop()
-    lane = Lane(LoopTaskRunner(loop), loop.call_soon_threadsafe)
-    future, ongoing = begin(of, inputs, scope, lane)
+    future, ongoing = begin(of, inputs, scope, Lane(LoopTaskRunner(loop), go_on_in(loop)))
+    scope.note_open(future)
     try:
         ongoing.start()
+        for edge in inputs.edges:
+            if isinstance(edge.upstream_task, TaskFuture):
+                await edge.upstream_task.settled()
         await asyncio.wrap_future(future.ended)
     except BaseException as stop:
         ongoing.cancel(str(stop) or type(stop).__name__)

@@ -8,6 +8,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from nbflow.engine.drive import calls_user_code
 from nbflow.engine.effects import Ended
 from nbflow.exceptions import OptionError
 from nbflow.running.runs import Run
@@ -109,6 +110,7 @@ def _note_failure(flow: Run, name: str) -> None:
             flow.failed += (name,)
 
 
+@calls_user_code
 def _tell(hook: Callable[..., Any], run: Run, state: State) -> None:
     """A hook that raises is logged; the others are called, and the run goes on."""
     try:

@@ -95,6 +95,10 @@ class Inputs:
     allowed: frozenset[Edge] = frozenset()
     mapped: frozenset[str | None] = field(default_factory=frozenset[str | None])
 
+    def direct(self) -> dict[str, Edge]:
+        """The parameters whose argument is nothing but one result to come."""
+        return {name: value.edge for name, value in self.template.items() if isinstance(value, _Hole)}
+
     def fill(self, results: Results) -> dict[str, Any]:
         """The arguments with the results in their places."""
         if not self.edges:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.drive import Journal
+from nbflow.engine.timers import TIMERS, Timers
 from nbflow.running.hooks import follow
-from nbflow.running.timers import TIMERS, Timers
 from nbflow.settings import read_settings
 from nbflow.store.disk import open_store
 
@@ -35,6 +35,7 @@ class Records:
         store: Where results are kept; None: nowhere.
         timers: The time, and waiting for it.
         notebook: Identifier of the notebook.
+        looped: Name of a task to whether a run of it has kept a LOOP, as far as that was asked.
     """
 
     history: History
@@ -42,6 +43,7 @@ class Records:
     store: Store | None = None
     timers: Timers = TIMERS
     notebook: str = ""
+    looped: dict[str, bool] = field(default_factory=dict[str, bool])
 
     def begin(self, record: RunRecord) -> None:
         """Note a run before its first state."""

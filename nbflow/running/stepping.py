@@ -115,7 +115,6 @@ def stepped(begin: Begin) -> Generator[Any, Any, Any]:
         # Of one that was closed the end has been posted already.
         mailbox.work_off()
         ongoing.cancel(str(stop) or type(stop).__name__)
-        mailbox.work_off()
         raise
     return future.state.value()
 

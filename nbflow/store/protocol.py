@@ -215,6 +215,14 @@ class Store(Protocol):
         """Keep the members of one unit, in sorted order of their names; return why not, or ``""``."""
         ...
 
+    def replace(self, unit: str, values: tuple[object, ...]) -> str:
+        """Keep what a name of one's own, no digest, stands for from now on; return why not, or ``""``."""
+        ...
+
+    def discard(self, unit: str) -> None:
+        """Keep no longer what `replace` kept under a name."""
+        ...
+
     def has(self, unit: str) -> bool:
         """Whether `load` may succeed, by what is known without loading."""
         ...

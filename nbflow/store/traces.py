@@ -240,6 +240,13 @@ class Traces:
             self._rows[unit] = row
         self._seen = self._index.version()
 
+    def drop(self, unit: str) -> None:
+        """Keep a unit no longer for its own sake."""
+        self._notice_others()
+        self._index.remove(_UNIT + unit)
+        self._rows.pop(unit, None)
+        self._seen = self._index.version()
+
     def knows(self, unit: str) -> bool:
         """Whether a record read or written so far has the small value of a unit."""
         return unit in self._values or unit in self._rows

@@ -225,13 +225,18 @@ class _Alarms:
 _ALARMS: Final = _Alarms()
 
 
-def _is_within(frame: FrameType | None, attempt: str) -> bool:
-    """Whether the user's code is what was interrupted, somewhere within the body of `attempt`."""
+def may_interrupt(frame: FrameType | None) -> bool:
+    """Whether the user's code is what was interrupted, or waiting, and not nbflow's own work."""
     if frame is None or _is_ours(frame):
         return False
     while frame is not None and not _is_ours(frame):
         frame = frame.f_back
-    if frame is None or not is_caller(frame.f_code):
+    return frame is not None and is_caller(frame.f_code)
+
+
+def _is_within(frame: FrameType | None, attempt: str) -> bool:
+    """Whether the user's code is what was interrupted, somewhere within the body of `attempt`."""
+    if not may_interrupt(frame):
         return False
     while frame is not None:
         if frame.f_code is _BODY_CODE and frame.f_locals["call"].attempt == attempt:
