@@ -121,7 +121,8 @@ class ItemsPerformer(Performer):
         )
         self._scope.note_open(future)
         start(ongoing, self._lane)
-        return future
+        # Nothing else of a run that has ended is kept: there may be very many.
+        return future.state if future.done() else future
 
     def _run_of(self, place: int) -> Run:
         """A run of an item, which is found again by the identifier of the whole and its place."""

@@ -118,8 +118,12 @@ class Walk:
         if waits is not None:
             self._states[task] = waits
             return
-        future = self._begin(task)
-        self._over[task] = future.ended
+        ended = self._begin(task).ended
+        if ended.done():
+            # Nothing else of the run is kept: of a long chain the states alone would be held.
+            self._states[task] = ended.result()
+        else:
+            self._over[task] = ended
 
     def _start_late(self, task: Task) -> None:
         over = self._over[task]
