@@ -260,12 +260,13 @@ class Performer(PlainHandler):
         with self._entered(effect) as scope:
             try:
                 made: Generator[Any, Any, Any] = self._run.of.execute(scope, effect)
-                return (yield from made)
+                value = yield from made
+                scope.wait_open()
             except BaseException as stop:
                 scope.stop_after(stop)
-                raise
-            finally:
                 scope.wait_open()
+                raise
+            return value
 
     async def _await_steps(self, effect: Call) -> AsyncGenerator[Any, Any]:
         with self._entered(effect) as scope:

@@ -14,6 +14,7 @@ from nbflow.engine.ongoing import Mailbox
 from nbflow.running.scope import INLINE, Lane
 from nbflow.task_runners.awaiting import report_awaited
 from nbflow.task_runners.base import Enforced, Promises, TaskCall, TaskReport
+from nbflow.task_runners.places import place_given_up
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -103,7 +104,7 @@ def stepped(begin: Begin) -> Generator[Any, Any, Any]:
     Args:
         begin: Makes the run, given where it goes on.
     """
-    mailbox, stepper = Mailbox(), Stepper()
+    mailbox, stepper = Mailbox(place_given_up), Stepper()
     future, ongoing = begin(Lane(stepper, mailbox.post))
     future.ended.add_done_callback(stepper.over)
     try:
