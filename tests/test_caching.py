@@ -461,6 +461,22 @@ class TestResults:
 
         assert asyncio.run(around()) == [1, 1, 2]
 
+    def test_a_task_that_yields(self, records: Records) -> None:
+        """Runs whenever it is called for its values one by one; the list that a future has is reused."""
+        tally = Tally()
+
+        @task(cache_policy=DEFAULT)
+        def f(n: int) -> Iterator[int]:
+            tally.note()
+            yield from range(n)
+
+        @flow
+        def around() -> list[Any]:
+            return [list(f(2)), f.submit(2).result(), list(f(2)), f.submit(2).result()]
+
+        assert around() == [[0, 1]] * 4
+        assert len(tally.calls) == 3
+
     def test_outside_of_flows(self) -> None:
         """Results are kept in the memory of the process."""
         f = task(counted_by(Tally()), cache_policy=DEFAULT)
