@@ -7,12 +7,10 @@ descriptions.
 
 from __future__ import annotations
 
-import inspect
 import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields, replace
-from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from nbflow.cache_policies import CachePolicy
@@ -38,6 +36,11 @@ def _durations(text: str) -> tuple[float, ...]:
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _limit(value: Any) -> float | None:
+    # As in Prefect, no time at all is no limit.
+    return parse_duration(value) or None
 
 
 def _as_text(value: object) -> str:
@@ -67,28 +70,9 @@ def _as_callable(value: object) -> Callable[..., Any]:
 
 
 def _as_callables(value: object) -> tuple[Callable[..., Any], ...]:
-    if callable(value):
-        return (_of_task_run_and_state(value),)
-    if not isinstance(value, Iterable):
+    if callable(value) or not isinstance(value, Iterable):
         raise OptionError(f"{value!r} is no list; give a list of functions")
     return tuple(_as_callable(each) for each in cast("Iterable[object]", value))
-
-
-def _of_task_run_and_state(hook: Callable[..., Any]) -> Callable[..., Any]:
-    """A hook as in Prefect 1, which is called with task and state, as one that is told the run as well."""
-    try:
-        parameters = inspect.signature(hook).parameters.values()
-    except ValueError:  # of some built-in functions nobody knows it
-        return hook
-    required = [each for each in parameters if each.default is each.empty]
-    if len(required) != 2 or any(each.kind is each.VAR_POSITIONAL for each in required):
-        return hook
-
-    @wraps(hook)
-    def told(task: Any, _: Any, state: Any) -> Any:
-        return hook(task, state)
-
-    return told
 
 
 def _as_template(value: object) -> str | Callable[..., str]:
@@ -166,9 +150,7 @@ class TaskOptions:
     retry_delay: tuple[float, ...] = _option(
         "time before each of them: 30, 30s, 10m, 2h", "D[,D…]", _durations, (), tuple
     )
-    timeout: float | None = _option(
-        "limit for each attempt: 30, 30s, 10m, 2h", "D", parse_duration, take=parse_duration
-    )
+    timeout: float | None = _option("limit for each attempt: 30, 30s, 10m, 2h", "D", _limit, take=_limit)
     tags: tuple[str, ...] = _option("words to find it by", "a,b", _words, (), _as_words)
     description: str = _option("what it is for", "TEXT", str, "", _as_text)
     defer: bool = _option("register only, do not run", default=False)

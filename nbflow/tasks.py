@@ -353,6 +353,8 @@ class Method:
         return Method(self.__func__.with_options(**options), self.__self__)
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # of one that is being unpickled nothing is there yet
+            raise AttributeError(name)
         return getattr(self.__func__, name)
 
     def __repr__(self) -> str:

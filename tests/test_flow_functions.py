@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,6 +39,15 @@ def double(x):
 def fail(text="no"):
     """Raise an error."""
     raise ValueError(text)
+
+
+def raising(error: BaseException) -> Any:
+    """A body that raises."""
+
+    def body():
+        raise error
+
+    return body
 
 
 def names_of(run: Any) -> list[str]:
@@ -129,6 +139,7 @@ class TestCalls:
             return scale.times(1), named.submit(2).result(), scale.times.map([1, 2]).result(), scale.half(4)
 
         assert scaled() == (3, 6, [3, 6], 2)
+        assert copy.copy(Scale().times)(2) == 6
         assert scaled.runs()[0].children()[1].name == "times 2"
 
     def test_a_task_runs_in_a_task(self) -> None:
@@ -321,6 +332,27 @@ class TestRetries:
         assert isinstance(state.result, KeyError)
         assert "retry_condition_fn raised ZeroDivisionError" in state.message
 
+    def test_a_failure_that_is_not_raised_is_judged_alike(self) -> None:
+        """By the exception that it has, or by one that says so."""
+        seen: list[str] = []
+
+        def asked(task, task_run, state):
+            try:
+                state.value()
+            except Exception as error:
+                seen.append(type(error).__name__)
+                return True
+
+        @task(retries=1)
+        def returned():
+            return Failed("no", data=KeyError("k"))
+
+        for each in (returned, task(raising(signals.FAIL("bad")), retries=1)):
+            each.with_options(retry_condition_fn=asked)(return_state=True)
+        assert seen == ["KeyError", "TaskFailedError"]
+        only = returned.with_options(retry_on=(KeyError,))(return_state=True)
+        assert only.message == "no; 1 retry was not enough"
+
 
 class TestTimeouts:
     """A limit ends the body where Python can be interrupted."""
@@ -371,6 +403,11 @@ class TestTimeouts:
         assert asyncio.run(waits(return_state=True)).name == "TimedOut"
         (child,) = waits.runs()[0].children()
         assert child.state.is_cancelled()
+
+    def test_no_time_at_all_is_no_limit(self) -> None:
+        """As in Prefect."""
+        assert flow(double.fn, timeout_seconds=0)(2) == 4
+        assert double.with_options(timeout="0s").options.timeout is None
 
     def test_a_timeout_of_the_users_own_is_a_failure(self) -> None:
         """Only a limit that was set makes a run TimedOut."""
@@ -638,6 +675,15 @@ class TestValidation:
             "got 'five'; names: Input should be a valid list, got 3; pass what is annotated"
         )
         assert (ran, told, names_of(typed.runs()[0])) == ([], ["typed"], ["Pending", "Failed"])
+
+    def test_a_default_is_what_the_function_says(self) -> None:
+        """Whatever is annotated."""
+
+        @flow
+        def loose(n: int = None, names: list[str] = ()):  # noqa: RUF013  # pyright: ignore
+            return n, names
+
+        assert loose() == (None, ())
 
     def test_it_can_be_switched_off(self) -> None:
         """Arguments are passed as they are then."""

@@ -1,4 +1,4 @@
-"""Tasks whose bodies are generators: their values come one by one, or all together from a future."""
+"""Tasks and flows that are generators: their values come one by one, or all together from a future."""
 
 from __future__ import annotations
 
@@ -285,6 +285,38 @@ class TestWhole:
         with Flow("graph") as graph:
             added = total(count(4))
         assert graph.run().result[added].result == 6
+
+
+class TestFlows:
+    """A flow may yield as well."""
+
+    def test_its_values_come_one_by_one(self) -> None:
+        """Its tasks are its own, whenever they run."""
+
+        @flow
+        def squares(n: int):
+            for each in count(n):
+                yield count.submit(each).result()
+
+        numbers = squares("3")
+        assert next(numbers) == []
+        assert list(numbers) == [[0], [0, 1]]
+        assert squares(2, return_state=True).value() == [[], [0]]
+        assert [len(run.children()) for run in squares.runs()] == [3, 4]
+
+    def test_an_asynchronous_one(self) -> None:
+        """Awaited value by value."""
+
+        @flow
+        async def numbers():
+            async for each in count_async(2):
+                yield each + 1
+
+        async def main():
+            return [each async for each in numbers()]
+
+        assert asyncio.run(main()) == [1, 2]
+        assert [state.name for state in numbers.runs()[0].states] == ["Pending", "Running", "Completed"]
 
 
 class TestAsynchronous:

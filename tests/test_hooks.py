@@ -224,15 +224,6 @@ class TestWaysToAdd:
         state = bad.with_options(on_failure=[partial(hook, x="foo", y=42)])(return_state=True)
         assert data == {"x": "foo", "y": 42, "state": state}
 
-    def test_one_hook_needs_no_list(self) -> None:
-        """With two parameters it is one of Prefect 1's, which is told task and state."""
-        told: list[Any] = []
-        bad = task(raising(NO), on_failure=lambda task, state: told.append((task, state.name)))
-        good = task(returning(1), on_completion=lambda task, run, state: told.append(run.name))
-        bad(return_state=True)
-        good()
-        assert told == [(bad, "Failed"), "body"]
-
     def test_what_cannot_be_called_is_refused(self) -> None:
         """When it is given."""
         with pytest.raises(OptionError, match="on_failure: 3 is no list"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import logging
+import pickle
 import subprocess
 import sys
 from threading import Event
@@ -66,6 +67,17 @@ class TestLoggers:
         assert (first.name, second.name) == ("nbflow.flow_runs", "nbflow.task_runs")
         assert (first.levelname, second.more) == ("WARNING", 1)  # pyright: ignore
         assert first.run_id == first.flow_run_id == second.flow_run_id != second.run_id  # pyright: ignore
+
+    def test_it_can_be_pickled(self, caplog: pytest.LogCaptureFixture) -> None:
+        """So that bodies in other processes have it."""
+
+        @task
+        def sends():
+            return pickle.dumps(get_run_logger())
+
+        with caplog.at_level(logging.INFO):
+            pickle.loads(sends()).info("from afar")
+        assert logged(caplog) == [("task", "sends", "from afar")]
 
     def test_outside_of_a_run_there_is_none(self) -> None:
         """The message says where there is."""

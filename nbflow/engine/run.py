@@ -352,7 +352,7 @@ def _obeyed(run: Course, signal: Signal) -> Choice:
     if isinstance(signal, RETRY):
         return _asked_to_retry(run, state)
     if isinstance(signal, FAIL):
-        return _failed(run, state, signal)
+        return _failed(run, state, state.result if isinstance(state.result, BaseException) else signal)
     if is_legal(run.state, state) and not state.is_running() and not state.is_cancelling():
         return state
     text = f"{type(signal).__name__}({state.name}) cannot follow {run.state.name}"

@@ -58,7 +58,8 @@ class FunctionFlow(BaseFlow):
         update_wrapper(cast("Any", self), fn)
         self.fn = fn
         self.signature = inspect.signature(fn)
-        self.is_async = inspect.iscoroutinefunction(fn)
+        self.is_async = inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
+        self.yields = inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)
         reserved = _RESERVED & self.signature.parameters.keys()
         if reserved:
             raise DefinitionError(f"flow {self.name!r}: {min(reserved)} says how to call a flow; rename it")
@@ -132,6 +133,8 @@ class FunctionFlow(BaseFlow):
     def execute(self, scope: Scope, call: Call) -> Any:
         """Execute the body once."""
         bound = inspect.BoundArguments(self.signature, cast("Any", dict(call.inputs)))
+        if self.yields:
+            return self.fn(*bound.args, **bound.kwargs)
         if self.is_async:
             return self._execute_async(scope, bound)
         value = self.fn(*bound.args, **bound.kwargs)

@@ -12,6 +12,7 @@ from nbflow.engine.effects import RunSpec
 from nbflow.engine.ongoing import Mailbox, Ongoing, go_on_here
 from nbflow.engine.record import new_id
 from nbflow.engine.run import run_task
+from nbflow.engine.signals import Signal
 from nbflow.exceptions import RunError
 from nbflow.running.futures import TaskFuture, TaskFutureList
 from nbflow.running.hooks import answer_of
@@ -126,7 +127,13 @@ def _spec(run: Run, inputs: Inputs, how: Mapping[str, Any]) -> RunSpec:
 
 def _retries(run: Run) -> Retries:
     rules, condition = run.of.options.attempts, run.of.options.retry_condition
-    return rules if condition is None else replace(rules, condition=partial(answer_of, condition, run))
+    return rules if condition is None else replace(rules, condition=partial(_asked, condition, run))
+
+
+def _asked(condition: Callable[..., object], run: Run, failure: State) -> object:
+    # A signal is how the body said it, and nothing that a condition could catch.
+    shown = failure.with_result(None) if isinstance(failure.result, Signal) else failure
+    return answer_of(condition, run, shown)
 
 
 def _record(run: Run, scope: Scope) -> RunRecord:

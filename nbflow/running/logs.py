@@ -52,26 +52,24 @@ _TASK_RUNS: Final = _shown("nbflow.task_runs")
 class RunLogger(logging.LoggerAdapter[logging.Logger]):
     """The logger of one run; its records bear `run_id`, `run_name`, `run_role` and `flow_run_id`.
 
-    Args:
-        run: The run.
-
     Example:
         >>> from nbflow.running.runs import Run
-        >>> RunLogger(Run("a1", "clean", None)).process("10 rows", {})[1]["extra"]["run_name"]
+        >>> logger_of(Run("a1", "clean", None)).extra["run_name"]
         'clean'
     """
 
-    def __init__(self, run: Run) -> None:
-        super().__init__(_FLOW_RUNS if run.role is Role.FLOW else _TASK_RUNS)
-        self._run = run
-
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         """Say whose message it is."""
-        run = self._run
-        role = "flow" if run.role is Role.FLOW else "task"
-        own = {"run_id": run.id, "run_name": run.name, "run_role": role, "flow_run_id": run.flow_run_id}
-        kwargs["extra"] = {**(kwargs.get("extra") or {}), **own}
+        kwargs["extra"] = {**(kwargs.get("extra") or {}), **(self.extra or {})}
         return msg, kwargs
+
+
+def logger_of(run: Run) -> RunLogger:
+    """The logger of a run that has its name; it can be pickled, as the run itself cannot."""
+    is_flow = run.role is Role.FLOW
+    own = {"run_id": run.id, "run_name": run.name, "flow_run_id": run.flow_run_id}
+    own["run_role"] = "flow" if is_flow else "task"
+    return RunLogger(_FLOW_RUNS if is_flow else _TASK_RUNS, own)
 
 
 def get_run_logger() -> RunLogger:
@@ -152,7 +150,7 @@ _REPLACEMENT: Final = _Replacement()
 def prints_of(run: Run) -> AbstractContextManager[None]:
     """Let prints in here go to the log of a run, or to the screen, as is said of it."""
     if logs_prints(run):
-        return _printing_to(RunLogger(run))
+        return _printing_to(logger_of(run))
     return _AS_EVER if _PRINTS_TO.get() is None else _printing_to(None)
 
 

@@ -15,7 +15,7 @@ from nbflow.running.caching import caching_of
 from nbflow.running.claims import CLAIMS, once_done
 from nbflow.running.deciding import has_states, value_of_task
 from nbflow.running.kept import copies_of, keep_inputs
-from nbflow.running.logs import RunLogger, prints_of
+from nbflow.running.logs import logger_of, prints_of
 from nbflow.running.loops import Loops, has_looped
 from nbflow.running.scope import INLINE, SETTING
 from nbflow.running.stepping import Stepper
@@ -263,10 +263,10 @@ class Performer(PlainHandler):
         """What `nbflow.context` shows to the body."""
         run = self._run
         if run.role is Role.FLOW:
-            return {**scope.shown, "logger": RunLogger(run)}
+            return {**scope.shown, "logger": logger_of(run)}
         shown = {
             **scope.shown,
-            "logger": RunLogger(run),
+            "logger": logger_of(run),
             "task_name": run.of.name,
             "task_run_id": run.id,
             "task_run_name": run.name,

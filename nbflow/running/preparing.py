@@ -38,7 +38,8 @@ def prepared(run: Run, inputs: Inputs, scope: Scope, results: Results) -> Mappin
     try:
         found = of.accepted(inputs.fill(results))
         if of.run_name is not None:
-            run.name = name_of_run(of.run_name, of.name, of.with_defaults(found), _shown(run, scope, found))
+            parameters = of.with_defaults(found)
+            run.name = name_of_run(of.run_name, of.name, parameters, _shown(run, scope, parameters))
             scope.records.begin(RunRecord(run.id, name=run.name))
     except Exception as error:
         raise ENDRUN(Failed(f"{type(error).__name__}: {error}", error)) from error
@@ -46,10 +47,10 @@ def prepared(run: Run, inputs: Inputs, scope: Scope, results: Results) -> Mappin
     return found
 
 
-def _shown(run: Run, scope: Scope, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+def _shown(run: Run, scope: Scope, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     """What `nbflow.context` shows while the run has no name yet."""
     if run.role is Role.FLOW:
-        own: dict[str, Any] = {"flow_name": run.of.name, "flow_run_id": run.id, "parameters": inputs}
+        own: dict[str, Any] = {"flow_name": run.of.name, "flow_run_id": run.id, "parameters": parameters}
     else:
-        own = {"task_name": run.of.name, "task_run_id": run.id}
+        own = {"task_name": run.of.name, "task_run_id": run.id, "task_parameters": parameters}
     return {**scope.shown, **own} if run.index is None else {**scope.shown, **own, "map_index": run.index}

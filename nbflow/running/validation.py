@@ -25,7 +25,7 @@ class Validation:
     """What the annotations of a function ask of its arguments.
 
     Annotations whose names are not there at run time, as those imported for type checkers only, and those of
-    which pydantic knows nothing ask for nothing.
+    which pydantic knows nothing ask for nothing; a default is what its function says, whatever is annotated.
 
     Args:
         fn: The function.
@@ -38,6 +38,7 @@ class Validation:
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         self._wanted = _annotations(fn)
+        self._defaults = {each.name: each.default for each in inspect.signature(fn).parameters.values()}
         self._adapters: dict[str, TypeAdapter[Any] | None] = {}
 
     def accepted(self, inputs: Mapping[str, Any], flow: str) -> Mapping[str, Any]:
@@ -46,9 +47,12 @@ class Validation:
         Raises:
             ParameterTypeError: If some cannot be brought to their types; names all of them.
         """
-        doubtful = [name for name, wanted in self._wanted.items() if name in inputs and
-                    not (wanted in _PLAIN and type(inputs[name]) is wanted)]  # fmt: skip
+        doubtful = [name for name in self._wanted if name in inputs and not self._fits(name, inputs[name])]
         return self._converted(doubtful, inputs, flow) if doubtful else inputs
+
+    def _fits(self, name: str, value: object) -> bool:
+        wanted = self._wanted[name]
+        return (wanted in _PLAIN and type(value) is wanted) or value is self._defaults[name]
 
     def _converted(self, names: list[str], inputs: Mapping[str, Any], flow: str) -> Mapping[str, Any]:
         from pydantic import ValidationError
