@@ -575,7 +575,7 @@ class TestValidators:
             last = states[-1]
             assert ("compared" in last.message) == bool(said)
             assert said in last.message
-            assert last.details.get("unequal", "") == said
+            assert last.details.get("as_of", "") == said
 
     def test_a_validator_of_ones_own(self, records: Records) -> None:
         """Is told the earlier state, the inputs and the parameters; the state says who chose."""

@@ -71,6 +71,9 @@ class _Refused(CacheError):
 class Caching:
     """Looks up and keeps the result of one run.
 
+    The state of a reuse says in its details from which run it is (`cached_from`), when it ends (`expires`, in
+    seconds since the epoch) and what was not compared (`as_of`).
+
     Args:
         run: The run.
         scope: Within what it is called.
@@ -181,7 +184,7 @@ class Caching:
         unequal = self._call.unequal
         until = f"expires {_clock(expires, now)}" if expires is not None else ""
         message = "; ".join(text for text in (_label(trace, now), unequal, until) if text)
-        details = {"version": unit, "cached_from": trace.run, "expires": expires, "unequal": unequal}
+        details = {"version": unit, "cached_from": trace.run, "expires": expires, "as_of": unequal}
         return Hit(value, message, {name: value for name, value in details.items() if value})
 
     def _is_undone(self, trace: Trace) -> bool:
