@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from nbflow.engine.cache_validators import CacheValidator
 from nbflow.engine.effects import Hit, Saved
 from nbflow.engine.record import new_id
 from nbflow.exceptions import CacheError, DigestError
@@ -86,6 +87,8 @@ class Caching:
         self._rules = rules
         self._call: CallKey | None = None
         self._started = 0.0
+        # Where inputs do not count, one result of each flow run is enough to choose from.
+        self._is_known_to_others = False
         self.trace: Trace | None = None
 
     def key(self, arguments: Mapping[str, Any]) -> str | None:
@@ -133,7 +136,7 @@ class Caching:
             return None
         unit = _unit(value, self._run.id)
         trace = self._trace(call, unit)
-        for key in call.keys:
+        for key in call.keys[:-1] if self._is_known_to_others else call.keys:
             if not problem:
                 with STORE_LOCK:
                     commit = self._store.commit(key, trace, {unit: (value,)})
@@ -161,7 +164,9 @@ class Caching:
             is_shared = call.is_shared and key == call.keys[-1]
             for trace in found:
                 # What this very flow run has made for other inputs is not meant.
-                if trace.id not in seen and not (is_shared and self._is_of_this_flow(trace)):
+                if is_shared and self._is_of_this_flow(trace):
+                    self._is_known_to_others = isinstance(self._rules.validator, CacheValidator)
+                elif trace.id not in seen:
                     seen.add(trace.id)
                     yield trace
 
