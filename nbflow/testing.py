@@ -8,6 +8,7 @@ What it does not have is a kernel: no magics, no outputs, no display.
 from __future__ import annotations
 
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import count
@@ -19,6 +20,8 @@ from nbflow.engine.reading import Reading
 from nbflow.engine.slots import Kind, slot_of
 from nbflow.engine.trunk import Overrides, World, trunk_over
 from nbflow.engine.wiring import follow, makers_in, rewire, run_wired
+from nbflow.flows.function import flow
+from nbflow.running.records import records_over, using
 from nbflow.store.memory import MemoryStore
 from nbflow.task_runners.base import TaskCall
 from nbflow.task_runners.inline import InlineTaskRunner
@@ -153,7 +156,11 @@ class Notebook:
             trunk.workspace,
             trunk.work,
         )
+        self.records = records_over(trunk.runs.journal, self.workspace.store, self._timers())
         self.reading = Reading(self.work, self._bring, lambda step: self.verdict(step.id).value)
+
+    def _timers(self) -> FakeTimers:
+        return FakeTimers(self.clock if isinstance(self.clock, FakeClock) else None)
 
     def _define(self, source: str) -> None:
         _execute(compile(source, "<definition>", "exec", dont_inherit=True), self.names)
@@ -179,10 +186,7 @@ class Notebook:
         step, is_own = execution.step, execution.step is self._own
         detach = attach_reader(self.reading)
         try:
-            if is_own:
-                self._execute(step, execution.body)
-                return
-            with self.reading.within(step):
+            with using(self.records), nullcontext() if is_own else self.reading.within(step):
                 self._execute(step, execution.body)
         finally:
             detach()
@@ -250,7 +254,10 @@ class Notebook:
         return action
 
     def _read_body(self, source: str) -> Body:
-        return read_body(source, makers_in(source, lambda name: self.names.get(name) is task))
+        return read_body(
+            source,
+            makers_in(source, lambda name: any(self.names.get(name) is maker for maker in (task, flow))),
+        )
 
     def _follow(self, step: Step) -> None:
         """Make steps of the task functions that a plain cell has defined."""

@@ -23,7 +23,7 @@ from nbflow.engine.slots import FolderKind, context_digest, is_kept_in_memory, s
 from nbflow.engine.standing import ABSENT, Standing
 from nbflow.exceptions import CacheError
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
-from nbflow.store.handles import is_task
+from nbflow.store.handles import is_function
 from nbflow.store.modules import module_data, note_loaded, purge_changed_modules
 from nbflow.store.walks import is_plain
 from nbflow.types import UNBOUND, Output
@@ -435,7 +435,7 @@ def _text_of(error: BaseException) -> str:
 def _sort(value: object) -> str:
     if isinstance(value, type):
         return "class"
-    if is_task(value):
+    if is_function(value):
         return "function"
     name = type(value).__name__
     return name if name in ("function", "module") else "value"

@@ -58,8 +58,7 @@ class BaseFlow:
     def new_run(self, around: Scope) -> Run:
         """A run of it, with the number of its flow run."""
         run = run_of(self, around, Role.FLOW)
-        records = around.records
-        run.number = around.flow.number if around.flow else records.history.next_number(records.notebook)
+        run.number = around.flow.number if around.flow else around.records.numbers.take()
         return run
 
     def scope_for(self, run: Run, around: Scope, call: Call) -> Scope:

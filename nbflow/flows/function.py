@@ -60,7 +60,7 @@ class FunctionFlow(BaseFlow):
             Exception: What ended the run, unless `return_state=True` asks for its state.
         """
         scope = present_scope(recorded=True)
-        return call(scope, self, args, kwargs)
+        return call(scope, self, args, kwargs, self.new_run(scope))
 
     def arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Parameter to argument for a call, defaults included.

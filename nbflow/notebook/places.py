@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.book import Step, read_body
+from nbflow.engine.texts import MAKERS
 from nbflow.engine.wiring import makers_in, place_behind, step_ids
 from nbflow.notebook.cells import Header, is_only_ours, read_header
 from nbflow.notebook.naming import default_name, free_name, label_of
@@ -69,7 +70,7 @@ class Places:
         transform: Makes plain Python of a body.
         disown: Told the identifier of each step that is forgotten.
         is_console: Whether cells are typed one after the other, as in a terminal.
-        is_maker: Whether a name stands for nbflow or its `task` now.
+        is_maker: Whether a name stands for nbflow, its `task` or its `flow` now.
     """
 
     book: Book
@@ -347,7 +348,7 @@ class Places:
 
 def _looks_like_maker(text: str) -> Callable[[str], bool]:
     """By text alone, which is enough for a remembered cell: what `task` was is among its entries."""
-    return lambda name: name == "task" or f"@{name}.task" in text
+    return lambda name: name in MAKERS or any(f"@{name}.{maker}" in text for maker in MAKERS)
 
 
 def _has_code(source: str) -> bool:

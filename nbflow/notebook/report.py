@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import FILE, NAME, RANDOM, is_kept_in_memory
 from nbflow.engine.wiring import definer_of
-from nbflow.exceptions import SessionError
 from nbflow.notebook.parameters import as_default, defaults_of
 from nbflow.store.protocol import RunRecord
 from nbflow.types import TASK_CODE, TASK_VALUE, Cause, Trace, Verdict
@@ -20,7 +19,6 @@ from nbflow.views import (
     HistoryCard,
     PlanCard,
     PlanLine,
-    RunLine,
     Shown,
     TaskCard,
     WhyCard,
@@ -38,7 +36,7 @@ from nbflow.views import (
 from nbflow.views.words import cause_words, counted, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from nbflow.engine.bind import Version
     from nbflow.engine.book import Step
@@ -49,7 +47,6 @@ if TYPE_CHECKING:
 _UPSTREAM: Final = "upstream"
 _NEVER_RAN: Final = "never ran"
 _COMPARED: Final = {NAME: "name", FILE: "file", "parameter": "parameter", "package": "package"}
-_MOST_RUNS: Final = 1000
 
 
 class Report:
@@ -134,10 +131,7 @@ class Report:
     def history(self, name: str = "") -> Shown:
         """The runs of a task, or of the whole flow."""
         session = self._session
-        step = session.places.named(name).step.id if name else None
-        store = session.around.store.history
-        runs = store.runs(session.around.notebook, step, _MOST_RUNS)
-        lines = tuple(self._run_line(run) for run in runs if run.number)
+        lines = session.past.lines(name)
         return show_history(HistoryCard(lines, name or "flow", session.around.clock()))
 
     def action(self, action: Action, names: Sequence[str] = ()) -> Shown:
@@ -402,59 +396,6 @@ class Report:
         if edited.before is None or edited.ran is None:
             return ()
         return ((step.name, edited.before.source, edited.ran.source),)
-
-    # --- history -------------------------------------------------------------------------------
-
-    def _run_line(self, run: RunRecord) -> RunLine:
-        transitions = self._session.around.store.history.transitions(run.id)
-        last = transitions[-1] if transitions else None
-        started = transitions[0].at if transitions else None
-        trace = self._session.around.store.trace(run.trace) if run.trace else None
-        seconds = trace.seconds if trace is not None and trace.run == run.id else None
-        attempts = max((transition.attempt for transition in transitions), default=1)
-        state = last.name if last else ""
-        return RunLine(
-            run.number, run.name, state, run.origin, started, seconds, attempts, run.causes, transitions
-        )
-
-    def trace_of_run(self, step: Step, run: str) -> Trace:
-        """The trace that a run of a step ended with.
-
-        Args:
-            step: The step.
-            run: `#12` or `12`; `-1` for the result before the present one, `-2` for the one before that.
-
-        Raises:
-            SessionError: If there is none.
-        """
-        store = self._session.around.store
-        runs = [
-            record
-            for record in store.history.runs(self._session.around.notebook, step.id, _MOST_RUNS)
-            if record.trace
-        ]
-        if run.startswith("-"):
-            results = [record.trace for record in _by_result(runs)]
-            present = step.bound_trace.id if step.bound_trace is not None else ""
-            earlier = results[results.index(present) + 1 :] if present in results else results
-            chosen = earlier[int(run[1:]) - 1 : int(run[1:])]
-        else:
-            chosen = [record.trace for record in runs if str(record.number) == run.lstrip("#")][:1]
-        trace = store.trace(chosen[0]) if chosen else None
-        if trace is None:
-            raise SessionError(
-                f"{step.name} has no result of run {run}; `%flow history {step.name}` lists its runs"
-            )
-        return trace
-
-
-def _by_result(runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
-    """Newest first, each result once."""
-    seen: set[str] = set()
-    for run in runs:
-        if run.trace not in seen:
-            seen.add(run.trace)
-            yield run
 
 
 def compared_words(trace: Trace) -> str:

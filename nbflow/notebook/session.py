@@ -23,9 +23,11 @@ from nbflow.notebook.execution import Executor
 from nbflow.notebook.functions import Functions
 from nbflow.notebook.outputs import decode
 from nbflow.notebook.parameters import Given
+from nbflow.notebook.past import Past
 from nbflow.notebook.places import KERNEL, Cell, Places
 from nbflow.notebook.plain import PlainCells
 from nbflow.notebook.report import Report
+from nbflow.running.records import records_over
 from nbflow.states import Origin
 from nbflow.types import Hold, Licence, Snapshot, Standing, Trace
 
@@ -85,7 +87,7 @@ class Session:
         self.trunk = trunk_over(world, self.book)
         self.work = self.trunk.work
         self.places.disown = self.trunk.workspace.disown
-        self.report = Report(self)
+        self.report, self.past = Report(self), Past(self)
         self.given = Given(self.book, self.parameters, around.given)
         self.functions = Functions(self)
         self.places.is_maker = self.functions.is_maker
@@ -99,6 +101,7 @@ class Session:
         self._told: set[str] = set()
         self._failed: dict[str, object] = {}
         self.trunk.runs.journal.subscribe(self._note_state)
+        self.records = records_over(self.trunk.runs.journal, around.store, notebook=around.notebook)
         self._make_kernel_step()
 
     def _make_kernel_step(self) -> None:
@@ -112,7 +115,6 @@ class Session:
         """End the session: what is in memory stays valid."""
         self.work.write_down()
         if self._is_snapshot_due:
-            self._number -= 1
             self._snapshot(self.around.clock(), at_once=True)
         self.around.store.close()
 
@@ -260,10 +262,9 @@ class Session:
     def _working(self, own: Step | None, work: Working[Action]) -> Working[Action]:
         """One flow run: it has a number, and a snapshot if it did anything."""
         self._executor.own = own
-        if not self._number:
-            self._number = self.around.store.history.next_number(self.around.notebook)
+        number = self.records.numbers.take()
         # A plain cell's own run is no run of the flow, as it is none in Jupyter.
-        self.trunk.runs.number = 0 if own is not None and own.plain else self._number
+        self.trunk.runs.number = 0 if own is not None and own.plain else number
         started = self.around.clock()
         try:
             action = yield from work
@@ -273,8 +274,10 @@ class Session:
         self._count_saved(action)
         self.functions.follow_all(action.executed)
         if action.executed or action.reused:
+            self._number = number
             self._snapshot(started, at_once=own is None)
-            self._number += 1
+        else:
+            self.records.numbers.give_back(number)
         for text in self._new_notices():
             self.notices.append(text)
             self.around.screen.say(text)
@@ -361,7 +364,9 @@ class Session:
 
     def _note_state(self, entered: Entered) -> None:
         spec, transition = entered.spec, entered.transition
-        step = self.trunk.runs.steps.get(spec.id, "")
+        step = self.trunk.runs.steps.get(spec.id)
+        if step is None:
+            return  # it belongs to a flow of its own
         self.lasts[step] = Last(entered.state.name, spec.flow_run, transition.attempt)
         if entered.state.is_final():
             self.trunk.runs.steps.pop(spec.id, None)
@@ -403,7 +408,7 @@ class Session:
         """
         self.prepare()
         step = self.places.named(name).step
-        trace = self.report.trace_of_run(step, run)
+        trace = self.past.trace_of_run(step, run)
         step.hold = Hold(trace, "restore", "until its cell is run", self.around.clock())
         self._stand_again(step)
         return trace

@@ -113,7 +113,7 @@ def _record(run: Run, scope: Scope) -> RunRecord:
         scope.records.notebook,
         run.parent.id if run.parent else "",
         run.role.value,
-        run.of.name,
+        f"{run.of.name}()",  # no cell has such an identifier
         run.name,
         -1 if run.index is None else run.index,
         Origin.NAMED.value,
@@ -123,7 +123,7 @@ def _record(run: Run, scope: Scope) -> RunRecord:
 # --- now -------------------------------------------------------------------------------------------
 
 
-def call(scope: Scope, of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call(scope: Scope, of: Any, args: tuple[Any, ...], kwargs: dict[str, Any], run: Run | None = None) -> Any:
     """Run a task or a flow now and return what it made; of an asynchronous one, an awaitable of it.
 
     Raises:
@@ -132,8 +132,8 @@ def call(scope: Scope, of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     returns_state = bool(kwargs.pop("return_state", False))
     inputs = _inputs(of, args, kwargs)
     if of.is_async:
-        return _awaited(scope, of, inputs, returns_state)
-    state = run_here(scope, of, inputs)
+        return _awaited(scope, of, inputs, returns_state, run)
+    state = run_here(scope, of, inputs, run=run)
     return state if returns_state else state.value()
 
 
@@ -162,10 +162,10 @@ def run_here(scope: Scope, of: Runnable, inputs: Inputs, **how: Any) -> State:
     return future.state
 
 
-async def _awaited(scope: Scope, of: Runnable, inputs: Inputs, returns_state: bool) -> Any:
+async def _awaited(scope: Scope, of: Runnable, inputs: Inputs, returns_state: bool, run: Run | None) -> Any:
     loop = asyncio.get_running_loop()
     lane = Lane(LoopTaskRunner(loop), loop.call_soon_threadsafe)
-    future, ongoing = begin(of, inputs, scope, lane)
+    future, ongoing = begin(of, inputs, scope, lane, run=run)
     try:
         ongoing.start()
         await asyncio.wrap_future(future.ended)
