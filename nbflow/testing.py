@@ -12,10 +12,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from nbflow.context import context
 from nbflow.engine.book import Body, Book, Step, read_body
 from nbflow.engine.drive import answered, calls_user_code
+from nbflow.engine.loops import shown
 from nbflow.engine.reading import Reading
 from nbflow.engine.slots import Kind, slot_of
 from nbflow.engine.trunk import Overrides, World, trunk_over
@@ -32,9 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import CodeType
 
+    from nbflow.engine.action import Action
     from nbflow.engine.effects import Outcome
     from nbflow.engine.observe import Execution
-    from nbflow.engine.plan import Action
     from nbflow.engine.verify import Judgement
     from nbflow.store.protocol import Store
 
@@ -186,7 +188,8 @@ class Notebook:
         step, is_own = execution.step, execution.step is self._own
         detach = attach_reader(self.reading)
         try:
-            with using(self.records), nullcontext() if is_own else self.reading.within(step):
+            within = nullcontext() if is_own else self.reading.within(step)
+            with using(self.records), context(shown(execution.call)), within:
                 self._execute(step, execution.body)
         finally:
             detach()
@@ -201,6 +204,12 @@ class Notebook:
         place = len(self.book) if at is None else at
         self.book.insert(Step(step, name or step, read_body(source), licence, plain), place)
         return step
+
+    def let(self, cell: str, **rules: Any) -> str:
+        """Set options of a cell's step: `trigger`, `skip_on_upstream_skip`, `after`, `retries`, `timeout`."""
+        self.book.let(cell, **rules)
+        self.sweep.touch(self.step(cell))
+        return cell
 
     def add_parameters(self, source: str) -> str:
         """Put a cell of simple assignments whose values can be overridden by `set`."""
@@ -270,7 +279,7 @@ class Notebook:
         for each in steps:
             held = self.names.get(each.name)
             if isinstance(held, Task):
-                each.retries, each.timeout = held.options.attempts, held.options.timeout
+                self.book.let(each.id, **held.options.rules)
 
     def run_all(self) -> list[Action]:
         """Run every cell in order, as Run All does."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from nbflow.engine.generators import GENERATORS, States, current_state, loaded_generators
 from nbflow.engine.labels import NO_MEMORY, Held, Label, Labels, is_local_module, next_copy, private_memory
 from nbflow.engine.placeholder import Placeholder, is_placeholder, text_of
-from nbflow.engine.standing import Standing
+from nbflow.engine.standing import ABSENT, Standing
 from nbflow.exceptions import CacheError, NotLoadedError
 from nbflow.store.memory import MemoryStore
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nbflow.store.digests import Fingerprint
     from nbflow.store.protocol import Store
 
-_MISSING: Final = object()
+_MISSING: Final = ABSENT
 _CACHED: Final = type(lru_cache(int))
 _LATER: Final = "it is loaded before a cell runs that mentions it"
 _GONE: Final = "it could not be stored, so that it went with its kernel; run the cell that makes it"

@@ -6,14 +6,16 @@ run: a record in the history, states driven by `run_task`, attempts and limits a
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.drive import Journal, PlainHandler, drive, driving
 from nbflow.engine.effects import Call, Ended, Hit, Load, Outcome, RunSpec
+from nbflow.engine.loops import following
 from nbflow.engine.record import new_id
 from nbflow.engine.run import run_task
+from nbflow.engine.signals import LOOP
 from nbflow.states import Origin, Role, State
 from nbflow.store.protocol import History, RunRecord
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.book import Step
     from nbflow.engine.observe import Execution, Observation, Observing
+    from nbflow.triggers import Edge
     from nbflow.types import Cause, Trace
 
 _SLOW_SECONDS: Final = 0.05
@@ -34,11 +37,19 @@ Executing = Generator["Execution", Outcome, "Finished"]
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A run that ended: its identifier, its last state, and what was seen of its last attempt."""
+    """A run that ended: its identifier, its last state, and what was seen of its last attempt, if any."""
 
     run: str
     state: State
     observation: Observation | None
+
+
+_NO_UPSTREAM: Final[Mapping[Edge, State]] = {}
+
+
+def _pass_nothing(_: Mapping[Edge, object]) -> Mapping[str, object]:
+    """A body finds what it reads in the names."""
+    return {}
 
 
 class StepRuns:
@@ -68,26 +79,40 @@ class StepRuns:
         self._sleep = sleep
 
     def execute(
-        self, step: Step, attempt: Callable[[Call], Observing], origin: Origin, causes: tuple[Cause, ...]
+        self,
+        step: Step,
+        attempt: Callable[[Call], Observing],
+        origin: Origin,
+        causes: tuple[Cause, ...],
+        upstream: Mapping[Edge, State] = _NO_UPSTREAM,
     ) -> Executing:
-        """Run a step's body, as often as its retries say."""
+        """Run a step's body, if its trigger lets it, as often as its retries and its `LOOP` say."""
         run = self._begin(step, origin, causes)
         spec = RunSpec(
             run,
             step.name,
+            upstream=tuple(upstream),
+            bind=_pass_nothing,
+            trigger=step.trigger,
+            skip_on_upstream_skip=step.skip_on_upstream_skip,
             retries=step.retries,
             timeout=step.timeout,
             flow_run=self.number,
             origin=origin,
         )
         observation: Observation | None = None
-        calls = driving(run_task(spec), PlainHandler(sleep=self._sleep), self.journal)
+        earlier: Observation | None = None
+        calls = driving(run_task(spec), PlainHandler(upstream, self._sleep), self.journal)
         try:
             call = next(calls)
             self._make_known(step, origin)
             while True:
                 try:
                     observation = yield from attempt(call)
+                    if earlier is not None:
+                        observation = following(earlier, observation)
+                    if isinstance(observation.error, LOOP):
+                        earlier = observation
                     outcome = observation.outcome
                 except Exception as fault:  # noqa: BLE001 - an attempt that cannot be observed failed
                     outcome = Outcome(call.attempt, Ended.RAISED, fault)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.generators import GENERATORS
-from nbflow.engine.slots import FILE, RANDOM, is_kept_in_memory, slot_of
+from nbflow.engine.slots import FILE, RANDOM, STATE, is_kept_in_memory, slot_of
 from nbflow.store.paths import absolute
 from nbflow.types import FLOW_CODE, NO_REACH, TASK_VALUE, Reach, Slot
 
@@ -120,11 +120,12 @@ def _of_task(name: str, body: Body, reach: Reach, value: str) -> frozenset[str]:
 
 
 def lasting(step: Step, body: Body) -> list[Slot]:
-    """Slots that only a run shows the step to read: files and random states.
+    """Slots that its names do not tell the step to read: files, random states, tasks to wait for.
 
     Those of its last run, and the files that its constants name.
     """
     named = [Slot(FILE, absolute(path)) for path in body.analysis.paths]
+    named += [Slot(STATE, name) for name in step.after]
     seen = [entry.looked.slot for entry in step.trace.entries] if step.trace is not None else []
     return named + [slot for slot in seen if slot.kind in (FILE, RANDOM)]
 

@@ -19,6 +19,7 @@ from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.generators import GENERATORS, loaded_generators
 from nbflow.engine.labels import Label
 from nbflow.engine.placeholder import is_placeholder
+from nbflow.engine.signals import Signal
 from nbflow.engine.slots import FolderKind, context_digest, is_kept_in_memory, slot_of
 from nbflow.engine.standing import ABSENT, Standing
 from nbflow.exceptions import CacheError
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from nbflow.engine.effects import Call
     from nbflow.store.files import Files
     from nbflow.store.watching import Watch
-
-_MISSING: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +80,8 @@ class Observation:
 
     @property
     def has_returned(self) -> bool:
-        """Whether the body ran to its end."""
-        return self.outcome.ended is Ended.RETURNED
+        """Whether the body ran to its end, be it by a signal that it is done."""
+        return _has_returned(self.outcome)
 
     @property
     def failure(self) -> str:
@@ -106,6 +105,11 @@ class Observation:
         """Whether the body completed and nothing that it looked at changed under it."""
         seen = self.has_returned and self.watch is not None and not self.fault
         return seen and self.watch is not None and not self.watch.voided
+
+
+def _has_returned(outcome: Outcome) -> bool:
+    value: object = outcome.value
+    return outcome.ended is Ended.RETURNED or (isinstance(value, Signal) and value.state.is_completed())
 
 
 _MAY_NAME_FILES: Final = (str, PathLike, list, tuple, dict)
@@ -231,7 +235,7 @@ class Observer:
         bound = self._workspace.unhide({key: before[key] for key in hidden})
         seen.data = self._loaded(body) if body.analysis.imports else {}
         uncertain = (reached.uncertain & before.keys()) - hidden
-        same = frozenset(key for key in uncertain if names.get(key, _MISSING) is before[key])
+        same = frozenset(key for key in uncertain if names.get(key, ABSENT) is before[key])
         bound |= same & (reached.again or frozenset())
         seen.undecided = same if reached.again is None else frozenset()
         try:
@@ -264,7 +268,7 @@ class Observer:
     ) -> Observation:
         changed = self._changed(bound, before, reached)
         drew = self._drawn(reseeds=reached.reseeds) if seen.watch is not self._no_watch else set[str]()
-        returned = seen.outcome.ended is Ended.RETURNED
+        returned = _has_returned(seen.outcome)
         named = body.analysis.writes | body.analysis.deletes if returned else frozenset[str]()
         assigned = {key for key in named if not is_managed(key)}
         self._workspace.ensure(assigned)  # one may have been given the very object that a stranger left there
@@ -316,7 +320,7 @@ class Observer:
         suspects &= workspace.names.keys() & workspace.labels.keys()  # what is gone cannot be changed
         mutated = {key for key in suspects - rebound if self._is_mutated(key)}
         for key in rebound:
-            workspace.note(key, before.get(key, _MISSING))
+            workspace.note(key, before.get(key, ABSENT))
             self._relabel(key)
         # Memory that is shared with other names than before is a change that no digest shows.
         mutated |= {key for key in suspects & groups.keys() - rebound if workspace.group(key) != groups[key]}

@@ -7,11 +7,12 @@ of thousands of steps needs no recursion.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from nbflow.engine.action import Action
 from nbflow.engine.bind import Version
 from nbflow.engine.effects import Outcome
+from nbflow.engine.gates import SKIPPED, asked_about
 from nbflow.engine.influence import lasting, reached
 from nbflow.engine.perform import Performer, site_of
 from nbflow.engine.record import CHANGES_PROCESS, action_key
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from nbflow.engine.apply import Workspace
-    from nbflow.engine.bind import View
+    from nbflow.engine.bind import Bound, View
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.enact import Finished, StepRuns
     from nbflow.engine.observe import Execution, Observer
@@ -41,27 +42,6 @@ Working = Generator["Execution", Outcome, Result]
 """Work that yields each execution of a body, is sent how it ended, and returns a result at its end."""
 
 _DONE: Final = (Verdict.FRESH, Verdict.AS_OF)
-
-
-@dataclass(slots=True)
-class Action:
-    """What one action of the user did.
-
-    Args:
-        executed: Identifiers of the steps whose body ran, in order, repeats included.
-        reused: Identifiers of the steps that got an earlier trace.
-        errors: For a step whose body failed, what it raised.
-    """
-
-    executed: list[str] = field(default_factory=list[str])
-    reused: list[str] = field(default_factory=list[str])
-    errors: dict[str, BaseException] = field(default_factory=dict[str, BaseException])
-
-    @property
-    def stop(self) -> KeyboardInterrupt | None:
-        """The user's Stop, where one ended a body of this action; nothing started after it."""
-        stops = (error for error in self.errors.values() if isinstance(error, KeyboardInterrupt))
-        return next(stops, None)
 
 
 class Work:
@@ -89,6 +69,7 @@ class Work:
         self._executed: set[str] = set()
         self._runs_here: set[str] = set()
         self._repeats: dict[str, int] = {}
+        self._settled: set[str] = set()
         self._earlier: dict[str, str] | None = None
         self._caught_up: set[str] = set()
 
@@ -105,6 +86,8 @@ class Work:
             return (yield from self._run_plain(step))
         self._begin(Origin.CELL, [step] if force else ())
         self.adopt_source(step)
+        if step.trace is not None and SKIPPED in step.trace.flags:
+            step.trace = None  # a skip is never reused
         if (yield from self.bring(step, named=True)):
             if step.trace is not None and step.id not in {*self._executed, *self.action.reused}:
                 self._reuse(step, step.trace)
@@ -239,7 +222,9 @@ class Work:
                 del stack[1:]
                 continue
             if needed is False:
-                return False
+                if step is target or again or step.id not in self._settled:
+                    return False
+                stack.pop()  # how it ended decides what becomes of those below
             if isinstance(needed, tuple):
                 stack.append(needed)
             elif needed is True:
@@ -267,10 +252,14 @@ class Work:
         blocker = self._first_stale_above(step, view, passed)
         if blocker is not None:
             return blocker, False
+        stands_on_ended = bool(self._settled) and bool(self._stale_above(step, view))
+        if stands_on_ended and step.plain:
+            return False  # it has no trigger that could say what it does then
         runs_anyway = again or step.id in self._forced
         trace = self._found(step, step.ran, view) if step.ran is not None and not runs_anyway else None
         if trace is not None:
             self._reuse(step, trace)
+            self._settled.update((step.id,) if stands_on_ended else ())
             return True
         if step.ran is None or not (again or self._may_execute(step, named=named)):
             return False
@@ -284,7 +273,9 @@ class Work:
             return None if len(self.workspace.lost) > lost else False
         self._note(step, (yield from self._performer.execute(site, self._origin)))
         self._caught_up.add(step.id)
-        return step.trace is not None
+        has_ended = step.ended is not None and step.ended.is_final() and not step.plain
+        self._settled.update((step.id,) if stands_on_ended or has_ended else ())
+        return step.trace is not None and step.ended is None
 
     def _compare_with_earlier(self, step: Step) -> None:
         """Let the causes of a first run in this kernel tell what differs from the last result before it."""
@@ -307,7 +298,7 @@ class Work:
     ) -> Trace | None:
         store, wanted = self.workspace.store, None
         for looked in store.lists(body.static_key) if lists is None else lists:
-            wanted = (*reached(body, view), *step.parameter_slots) if wanted is None else wanted
+            wanted = self._wanted(step, body, view) if wanted is None else wanted
             digests = self._present(looked, view) if first_not_looked_at(looked, wanted) is None else None
             if digests is None:
                 continue
@@ -315,6 +306,11 @@ class Work:
                 if self._files_stand(trace) and self._holds_here(trace):
                     return trace
         return None
+
+    def _wanted(self, step: Step, body: Body, view: View) -> tuple[Slot, ...]:
+        """What a result must have been compared by to be one of this step's."""
+        slots = reached(body, view)
+        return (*slots, *step.parameter_slots, *asked_about(step, slots, view, self.book))
 
     def _present(self, looked: Iterable[Looked], view: View) -> list[str] | None:
         digests: list[str] = []
@@ -347,7 +343,8 @@ class Work:
         return [self.book.at(place) for place in places]
 
     def _first_stale_above(self, step: Step, view: View, passed: Collection[str] = ()) -> Step | None:
-        return next((above for above in self._stale_above(step, view) if above.id not in passed), None)
+        found = (above for above in self._stale_above(step, view) if above.id not in self._settled)
+        return next((above for above in found if above.id not in passed), None)
 
     def _may_start(self, step: Step, again: bool) -> bool:
         """Whether catch-up may start the step, for its own sake or to make a spent value again."""
@@ -390,7 +387,7 @@ class Work:
         step.standing = Standing.HERE
         step.hold = None
         self._caught_up.discard(step.id)
-        step.failure = ""
+        step.failure, step.ended = "", None
         self.sweep.touch(step)
 
     def _reuse(self, step: Step, trace: Trace) -> None:
@@ -401,17 +398,20 @@ class Work:
 
     def _bind(self, step: Step, trace: Trace) -> None:
         step.trace = trace
-        step.failure, step.idle = "", False
+        step.failure, step.ended, step.idle = "", None, False
         self.sweep.touch(step)
 
     def _note(self, step: Step, finished: Finished) -> None:
         step.idle = False
-        self.action.executed.append(step.id)
         self._executed.add(step.id)
+        if finished.observation is None:
+            self.action.refused[step.id] = finished.state
+            return
+        self.action.executed.append(step.id)
         if step.trace is not None and CHANGES_PROCESS in step.trace.flags:
             self._runs_here.add(finished.run)
-        error = finished.observation.error if finished.observation else None
-        if error is not None:
+        error = finished.observation.error
+        if error is not None and not (finished.state.is_completed() or finished.state.is_paused()):
             self.action.errors[step.id] = error
 
     # --- before and after an action ----------------------------------------------------------
@@ -430,6 +430,7 @@ class Work:
         self._origin = origin
         self._performer.forced = self._forced = {step.id for step in forced}
         self._executed.clear()
+        self._settled.clear()
         self._repeats.clear()
         self.workspace.begin()
 
@@ -465,11 +466,17 @@ class Work:
         stand: dict[str, Version | None] = {}
         for slot in slots:
             bound = end.bound(slot)
-            doubtful = any(doubt.verdict is not Verdict.AS_OF for doubt in bound.doubts)
-            if is_kept_in_memory(slot) and not doubtful and self._is_decided(slot):
+            if is_kept_in_memory(slot) and self._is_settled(bound) and self._is_decided(slot):
                 stand[key_of(slot)] = bound.version
         self.workspace.moved.clear()
         return stand
+
+    def _is_settled(self, bound: Bound) -> bool:
+        """Whether nothing is doubtful about a binding, or only that it was made below what failed."""
+        doubts = [doubt for doubt in bound.doubts if doubt.verdict is not Verdict.AS_OF]
+        return not doubts or (
+            bound.version is not None and all(each.step in self._settled for each in doubts)
+        )
 
     def _is_decided(self, slot: Slot) -> bool:
         """Whether a task decides the name at the end of the flow, or a plain cell that no user ran last."""

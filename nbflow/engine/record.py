@@ -7,12 +7,13 @@ have seen (invariant I1).
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis import changes_outside
-from nbflow.engine.slots import FILE, RANDOM, WORKING_FOLDER, is_kept_in_memory, key_of, slot_of
+from nbflow.engine.gates import SKIPPED
+from nbflow.engine.slots import FILE, NAME, RANDOM, WORKING_FOLDER, is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import QUIET, unit_key
 from nbflow.exceptions import InternalError
 from nbflow.store.digests import digest as value_digest
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from nbflow.engine.bind import Version, View
     from nbflow.engine.book import Body, Step
     from nbflow.engine.observe import Observation
+    from nbflow.states import State
     from nbflow.store.watching import Watch
+    from nbflow.triggers import Edge
 
 
 def new_id(at: float) -> str:
@@ -54,13 +57,15 @@ class Seen:
         entries: An entry for each slot that it reaches, by slot.
         units: For each of them the content of its whole unit, and that unit's keys.
         parts: For a local module of which the body uses some attributes, an entry for each.
-        asked: Entries for the slots outside that its source names.
+        asked: Entries for the slots outside that its source names, and for how tasks above ended.
+        upstream: What its trigger is given.
     """
 
     entries: Mapping[Slot, Entry]
     units: Mapping[Slot, tuple[str, frozenset[str]]]
     parts: Mapping[Slot, tuple[Entry, ...]] = field(default_factory=dict[Slot, "tuple[Entry, ...]"])
     asked: tuple[Entry, ...] = ()
+    upstream: Mapping[Edge, State] = field(default_factory=dict["Edge", "State"])
 
 
 def see_bound(body: Body, slots: Iterable[Slot], view: View, asked: tuple[Entry, ...] = ()) -> Seen:
@@ -265,6 +270,14 @@ UNDECIDED: Final = "undecided"
 
 CHANGES_PROCESS: Final = "changes the process"
 """The flag of a trace whose body changed the state of the process: it only holds in its own kernel."""
+
+
+def skipped_trace(trace: Trace) -> Trace:
+    """The trace of a body that asked to be skipped: each name that it bound or was to bind ends unbound."""
+    outputs = tuple(
+        Output(output.slot, UNBOUND) if output.slot.kind == NAME else output for output in trace.outputs
+    )
+    return replace(trace, outputs=outputs, definitions=frozenset(), flags=trace.flags | {SKIPPED})
 
 
 def _is_quiet(maker: Maker, body: Body, observation: Observation, watch: Watch) -> bool:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View
+from nbflow.engine.gates import asked_about, ended_cause, given_state, gives_nothing
 from nbflow.engine.influence import is_code, lasting, may_write, reached
-from nbflow.engine.slots import FILE, NAME, Outside, is_kept_in_memory, slot_of
+from nbflow.engine.slots import FILE, NAME, STATE, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
 from nbflow.types import (
     TASK_CODE,
@@ -71,8 +72,10 @@ def content(looked: Looked, view: View, outside: Outside) -> str | None:
     slot = looked.slot
     if not is_kept_in_memory(slot):
         view.looked.add(slot)
-        version = view.bound(slot).version if slot.kind == FILE else None
-        return version.output.digest if version is not None else outside.digest(slot)
+        version = view.bound(slot).version if slot.kind in (FILE, STATE) else None
+        if version is not None:
+            return version.output.digest
+        return outside.digest(slot) if slot.kind != STATE else UNBOUND
     name, _, attribute = slot.locator.partition(".")
     version = view.bound(Slot(slot.kind, name) if attribute else slot).version
     if version is None:
@@ -151,6 +154,9 @@ class Judge:
         own, causes = self._own(step, slots)
         above, blame = self._above(step, body, slots)
         causes = [*blame, *causes]
+        told = ended_cause(step)
+        if told is not None and Verdict.FRESH is not max(own, above, key=_SEVERITY.index):
+            causes = [told, *causes]
         if Verdict.STALE in (own, above) or Verdict.WAITS in (own, above):
             obstacle = self._obstacle(step, body, slots)
             if obstacle is not None:
@@ -163,7 +169,8 @@ class Judge:
         trace = step.trace
         if trace is None:
             return Verdict.STALE, [self._without_trace(step, slots)]
-        cause, entry = self._what_differs(trace, (*slots, *step.parameter_slots))
+        asked = asked_about(step, slots, self._view, self._book)
+        cause, entry = self._what_differs(trace, (*slots, *step.parameter_slots, *asked))
         if cause is not None:
             return Verdict.STALE, [cause]
         causes = [Cause("outside", unknown) for unknown in trace.unknowns]
@@ -223,7 +230,7 @@ class Judge:
         if slot.kind == NAME:
             name, _, part = slot.locator.partition(".")
             slot = Slot(NAME, name) if part in (TASK_CODE, TASK_VALUE) else slot
-        version = self._view.bound(slot).version if slot.kind in (NAME, FILE) else None
+        version = self._view.bound(slot).version if slot.kind in (NAME, FILE, STATE) else None
         after = version.output.preview if version else self._outside.show(slot)
         category = "input" if slot.kind == NAME else slot.kind
         if version is not None and version.output.sort != "value":
@@ -272,7 +279,7 @@ class Judge:
 
     def _gives(self, step: Step, body: Body, slots: tuple[Slot, ...], verdict: Verdict) -> dict[Slot, Bound]:
         gives: dict[Slot, Bound] = {}
-        analysis, trace = body.analysis, step.bound_trace
+        analysis, trace = body.analysis, None if gives_nothing(step, verdict) else step.bound_trace
         doubts = () if verdict is Verdict.FRESH else (Doubt(step.id, verdict),)
         near = (step.id,) if doubts and any(not is_code(self._view.bound(slot)) for slot in slots) else ()
         if doubts:
@@ -291,6 +298,9 @@ class Judge:
             version = Version(step.id, output) if output.digest != UNBOUND else None
             kin = gives[output.slot].kin if output.slot in gives else ()
             gives[output.slot] = Bound(version, doubts, kin, written=True)
+        if self._book.tells_states and not step.plain:
+            slot, bound = given_state(step, verdict, doubts)
+            gives[slot] = bound
         return gives
 
 

@@ -16,7 +16,8 @@ from nbflow.views.words import counted, duration, size
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from nbflow.engine.plan import Action, Working
+    from nbflow.engine.action import Action
+    from nbflow.engine.plan import Working
     from nbflow.notebook.session import Session
 
 

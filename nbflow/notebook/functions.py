@@ -73,7 +73,7 @@ class Functions:
         held = self._session.around.names.get(wiring.function) if wiring is not None else None
         if isinstance(held, Task) and step.standing is Standing.HERE:
             cell.options = held.options
-            step.retries, step.timeout = held.options.attempts, held.options.timeout
+            self._session.book.let(step.id, **held.options.rules)
         if wiring is not None:
             self._session.places.call(cell, cell.options.name or wiring.function)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from nbflow.engine.gates import SKIPPED
 from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import FILE, NAME, RANDOM, is_kept_in_memory
 from nbflow.engine.wiring import definer_of
@@ -38,11 +39,13 @@ from nbflow.views.words import cause_words, counted, moment
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from nbflow.engine.action import Action
     from nbflow.engine.bind import Version
     from nbflow.engine.book import Step
-    from nbflow.engine.plan import Action
     from nbflow.notebook.places import Cell
     from nbflow.notebook.session import Session
+    from nbflow.states import State
+    from nbflow.views.cards import DeedWord
 
 _UPSTREAM: Final = "upstream"
 _NEVER_RAN: Final = "never ran"
@@ -123,7 +126,7 @@ class Report:
         session.trunk.sweep.look_outside()
         step = session.places.named(name).step
         card = self.card(step, session.places.cells.get(step.id))
-        causes = self.root_causes(step) or self._causes_of_last_run(step)
+        causes = self.root_causes(step) or self._told(step) or self._causes_of_last_run(step)
         return show_why(
             WhyCard(card, causes, self._reuse_words(step), self._diffs(step), session.around.clock())
         )
@@ -140,7 +143,13 @@ class Report:
         done = [steps[id] for id in dict.fromkeys((*action.executed, *action.reused))]
         number = max((self._newest_run(step).number for step in done), default=0)
         lines = [self._action_line(step, action) for step in done]
-        return show_action(ActionCard((*lines, *self._left(action, names)), number))
+        refused = [self._refused_line(steps[id], state) for id, state in action.refused.items()]
+        return show_action(ActionCard((*lines, *refused, *self._left(action, names)), number))
+
+    def _refused_line(self, step: Step, state: State) -> ActionLine:
+        """What became of a task that its trigger did not let run."""
+        word: DeedWord = "skipped" if state.is_skipped() else "waits" if state.is_paused() else "not run"
+        return ActionLine(step.name, word, self._session.trunk.sweep.judgement(step).causes)
 
     def _action_line(self, step: Step, action: Action) -> ActionLine:
         run, seconds = self._newest_run(step), step.bound_trace.seconds if step.bound_trace else None
@@ -149,6 +158,8 @@ class Report:
         if error is not None:
             told = f"{type(error).__name__}: {error}"
             return ActionLine(step.name, "failed", causes, note=told, is_plain=step.plain)
+        if step.trace is not None and SKIPPED in step.trace.flags:
+            return ActionLine(step.name, "skipped", self._told(step), seconds, is_plain=step.plain)
         if step.id in action.executed:
             note = "" if causes else "first run"
             return ActionLine(step.name, "ran", causes, seconds, note, is_plain=step.plain)
@@ -156,7 +167,7 @@ class Report:
 
     def _left(self, action: Action, names: Sequence[str]) -> Iterator[ActionLine]:
         """The tasks that a run could not bring up to date."""
-        done = {*action.executed, *action.reused}
+        done = {*action.executed, *action.reused, *action.refused}
         for cell in self._session.places.tasks():
             step, judgement = cell.step, self._session.trunk.sweep.judgement(cell.step)
             if step.id in done or step.ran is None or (names and step.name not in names):
@@ -211,8 +222,8 @@ class Report:
         return TaskCard(
             name=step.name,
             verdict=judgement.verdict if step.ran is not None else None,
-            state=last.state if last else ("Failed" if step.failure else ""),
-            causes=judgement.causes or self._causes_of_last_run(step),
+            state=self._state_of(step, judgement.verdict),
+            causes=judgement.causes or self._told(step) or self._causes_of_last_run(step),
             seconds=trace.seconds if trace else None,
             saved=session.saved_seconds.get(step.id),
             attempt=last.attempt if last else 1,
@@ -227,6 +238,21 @@ class Report:
             tags=cell.options.tags if cell else (),
             is_plain=step.plain,
         )
+
+    def _state_of(self, step: Step, verdict: Verdict) -> str:
+        """The state of a step's last run, but for a skip that the inputs have outlived."""
+        last = self._session.lasts.get(step.id)
+        if last is None:
+            return "Failed" if step.failure else ""
+        outlived = last.state == "Skipped" and verdict is Verdict.STALE and step.ended is None
+        return "" if outlived else last.state
+
+    def _told(self, step: Step) -> tuple[Cause, ...]:
+        """What its body said when it asked to be skipped."""
+        last = self._session.lasts.get(step.id)
+        if last is None or step.trace is None or SKIPPED not in step.trace.flags:
+            return ()
+        return (Cause("skipped", step.name, after=last.message),)
 
     def _flow_card(self, *, with_plain: bool, every: bool = False) -> FlowCard:
         session = self._session
