@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from nbflow.cache_policies import CachePolicy
 from nbflow.exceptions import OptionError
 from nbflow.retries import NO_RETRIES, Retries, parse_delays, parse_duration
-from nbflow.triggers import BUILT_IN, Trigger, all_successful, parse_trigger
+from nbflow.triggers import BUILT_IN, Trigger, all_successful, manual_only, parse_trigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -169,6 +169,7 @@ class TaskOptions:
         defer: Whether its cell only registers it.
         trigger: Whether it may run, given how the tasks above it ended.
         skip_on_upstream_skip: Whether it is skipped below a skipped task.
+        manual: Whether only a person lets it run.
         after: Names of tasks that have to end before it, whatever it reads.
 
     Example:
@@ -195,6 +196,7 @@ class TaskOptions:
         _as_callable,
     )
     skip_on_upstream_skip: bool = _option("skip it below a skipped task", "yes|no", _yes_or_no, True)
+    manual: bool = _option("wait for a person: only %flow resume runs it", default=False)
     after: tuple[str, ...] = _option("tasks that have to end before it", "A,B", _words, (), _as_words)
     version: str = _argument("which version of it this is", _as_text, "")
     retry_jitter: float = _argument("by which fraction a delay varies by chance", _as_fraction, 0.0)
@@ -230,8 +232,9 @@ class TaskOptions:
     @property
     def rules(self) -> Mapping[str, Any]:
         """What the step of a session's task is to know of them."""
-        names = ("timeout", "trigger", "skip_on_upstream_skip", "after")
-        return {"retries": self.attempts, **{name: getattr(self, name) for name in names}}
+        names = ("timeout", "skip_on_upstream_skip", "after")
+        gate = manual_only if self.manual else self.trigger
+        return {"retries": self.attempts, "trigger": gate, **{name: getattr(self, name) for name in names}}
 
     @property
     def attempts(self) -> Retries:

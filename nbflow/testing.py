@@ -291,6 +291,10 @@ class Notebook:
         targets = [self.book.named(name) for name in names] if names else None
         return answered(self.work.run_flow(targets), self._perform)
 
+    def resume(self, cell: str) -> Action:
+        """Run a task that waits for a person, as `%flow resume` does."""
+        return answered(self.work.resume(self.step(cell)), self._perform)
+
     def pin(self, cell: str, hold: Hold | None) -> None:
         """Hold a step at a trace, or end the hold."""
         self.step(cell).hold = hold

@@ -8,7 +8,7 @@ import pytest
 
 from nbflow.engine.signals import SKIP
 from nbflow.testing import Notebook
-from nbflow.triggers import BUILT_IN, Edge, all_failed, always_run, any_failed, any_successful
+from nbflow.triggers import BUILT_IN, Edge, all_failed, always_run, any_failed, any_successful, manual_only
 from nbflow.types import Cause
 from tests.cells import causes, change, opened, root_cause, verdicts
 
@@ -315,3 +315,62 @@ def notebook_retries(limit: int) -> dict[str, object]:
     from nbflow.retries import Retries
 
     return {"retries": Retries(limit)}
+
+
+class TestManual:
+    """A task that only a person lets run, and a body that asks for one."""
+
+    def test_it_waits_until_it_is_resumed(self) -> None:
+        """Whoever asks for it but by resuming; the run that waits is the one that goes on."""
+        notebook, cells = two(OK, manual_only)
+        notebook.flow()
+        assert notebook.run(cells[3]).executed == []
+        assert verdicts(notebook)[2:] == ["fresh", "waits"]
+        assert causes(notebook, cells[3]) == [("manual", "lower"), ("never ran", "lower")]
+        assert notebook.resume(cells[3]).executed == [cells[3]]
+        assert notebook.names["b"] == 1
+        assert verdicts(notebook)[2:] == ["fresh", "fresh"]
+        runs = notebook.work.runs.history.runs(step=cells[3])
+        states = [each.name for each in notebook.work.runs.history.transitions(runs[0].id)]
+        assert states == ["Pending", "Paused", "Resuming", "Pending", "Running", "Completed"]
+
+    def test_what_is_below_waits_with_it(self) -> None:
+        """And runs once it has been resumed."""
+        notebook, cells = two(OK, manual_only)
+        last = notebook.add("c = b", name="last")
+        assert notebook.run(last).executed == [cells[2]]
+        assert notebook.verdict(last).value == "waits"
+        notebook.resume(cells[3])
+        assert notebook.flow().executed == [last]
+
+    def test_a_result_that_fits_is_reused_without_a_person(self) -> None:
+        """The lookup comes before the trigger."""
+        notebook, cells = two(OK, manual_only)
+        notebook.flow()
+        notebook.resume(cells[3])
+        change(notebook, cells[2], "a = 2")
+        assert notebook.verdict(cells[3]).value == "waits"
+        notebook.resume(cells[3])
+        assert change(notebook, cells[2], UPPER).reused == [cells[2]]
+        assert notebook.flow().reused == [cells[3]]
+        assert notebook.names["b"] == 1
+
+    def test_nothing_above_it_runs(self) -> None:
+        """It takes what is bound there, and is stale if that is."""
+        notebook, cells = two(OK, manual_only)
+        notebook.flow()
+        change(notebook, cells[1], "MODE = 'other'")
+        assert notebook.resume(cells[3]).executed == [cells[3]]
+        assert notebook.verdict(cells[3]).value != "fresh"
+
+    def test_a_body_that_pauses(self) -> None:
+        """It runs again from its beginning, and is told that it was resumed."""
+        body = "if not context.get('resume'): raise PAUSE('look')\nx = 1"
+        notebook, (_, cell) = opened(SIGNALS, body, plain=(0,))
+        assert ended(notebook, cell) == "Paused"
+        assert notebook.judgement(cell).causes[0] == Cause(
+            "paused", cell, after=f"look; `%flow resume {cell}` runs it"
+        )
+        assert notebook.flow().executed == []
+        assert notebook.resume(cell).executed == [cell]
+        assert notebook.verdict(cell).value == "fresh"

@@ -10,6 +10,7 @@ from tests.kernels import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.process
 
@@ -17,7 +18,7 @@ CELLS = {
     "load": "%load_ext nbflow",
     "imports": "import asyncio, threading\nfrom nbflow import task, flow, Flow",
     "one": "@task\ndef one():\n    print('one runs')\n    return 1",
-    "double": "@task\ndef double(x):\n    print('double', x)\n    return 2 * x",
+    "double": "@task\ndef double(x):\n    print(f'double {x}\\n', end='')\n    return 2 * x",
     "graph": "with Flow('graph') as graph:\n    node = double(one())\ngraph.run().result[node].result",
     "total": "@flow\ndef total(n):\n    futures = [double.submit(x) for x in range(n)]\n"
     "    return sum(future.result() for future in futures) + one()",
@@ -29,16 +30,16 @@ CELLS = {
 }
 
 
-@pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    """A kernel in which all cells above ran once."""
-    with Kernel(tmp_path_factory.mktemp("flows")) as kernel:
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    """A kernel with the cells above, not run."""
+    with Kernel(tmp_path) as kernel:
         kernel.set(**CELLS)
         yield kernel
 
 
 class TestFlowsInCells:
-    """One notebook, run from top to bottom, then asked."""
+    """A notebook, run from top to bottom, then asked."""
 
     def test_run_all(self, kernel: Kernel) -> None:
         """Each flow runs its tasks now; what they print belongs to the cell that called the flow."""
@@ -53,6 +54,7 @@ class TestFlowsInCells:
 
     def test_task_cells_that_call_flows_are_reused_with_what_was_printed(self, kernel: Kernel) -> None:
         """Prints of other threads were captured as well."""
+        kernel.run_all()
         shown = kernel.run("cell")
         assert sorted(shown.stdout.splitlines()) == ["double 0", "double 1", "one runs"]
         assert "reused" in shown.text
@@ -60,6 +62,7 @@ class TestFlowsInCells:
 
     def test_an_edit_of_a_task_makes_them_stale(self, kernel: Kernel) -> None:
         """What a flow calls is an input of the cell that calls the flow."""
+        kernel.run_all()
         kernel.run("double", CELLS["double"].replace("2 * x", "20 * x"))
         assert "code of double changed" in kernel.execute("%flow why kept").text
         kernel.execute("%flow run")
@@ -67,6 +70,7 @@ class TestFlowsInCells:
 
     def test_history_has_the_runs_of_flows(self, kernel: Kernel) -> None:
         """By the flow's name with all that it called; the tasks of the session have their own."""
+        kernel.run_all()
         whole = kernel.execute("%flow history").text
         assert " graph " in whole
         assert " waits " in whole
@@ -77,6 +81,7 @@ class TestFlowsInCells:
 
     def test_the_status_knows_session_tasks_only(self, kernel: Kernel) -> None:
         """A run of a flow of its own says nothing of a task of the session."""
+        kernel.run_all()
         table = kernel.execute("%flow status").text
         assert "graph" not in table
         assert "never ran" in next(line for line in table.splitlines() if line.startswith("one "))

@@ -25,6 +25,13 @@ class Action:
     errors: dict[str, BaseException] = field(default_factory=dict[str, BaseException])
     refused: dict[str, State] = field(default_factory=dict[str, "State"])
 
+    def add(self, other: Action) -> None:
+        """Count what another action did as done by this one."""
+        self.executed += other.executed
+        self.reused += other.reused
+        self.errors |= other.errors
+        self.refused |= other.refused
+
     @property
     def stop(self) -> KeyboardInterrupt | None:
         """The user's Stop, where one ended a body of this action; nothing started after it."""

@@ -16,8 +16,9 @@ from nbflow.engine.loops import following
 from nbflow.engine.record import new_id
 from nbflow.engine.run import run_task
 from nbflow.engine.signals import LOOP
-from nbflow.states import Origin, Role, State
+from nbflow.states import Origin, Paused, Role, State, StateType
 from nbflow.store.protocol import History, RunRecord
+from nbflow.triggers import manual_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,18 @@ class Finished:
     run: str
     state: State
     observation: Observation | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A run that waits for a person: its identifier, the state it waits in, its flow run's number.
+
+    Without an identifier none waits, and a new one begins.
+    """
+
+    run: str
+    state: State
+    number: int = 0
 
 
 _NO_UPSTREAM: Final[Mapping[Edge, State]] = {}
@@ -75,6 +88,7 @@ class StepRuns:
         self.number = 0
         self.steps: dict[str, str] = {}
         """Identifier of each run that goes on to that of its step."""
+        self._let_in: dict[str, Waiting] = {}
         self._clock = clock
         self._sleep = sleep
 
@@ -87,10 +101,16 @@ class StepRuns:
         upstream: Mapping[Edge, State] = _NO_UPSTREAM,
     ) -> Executing:
         """Run a step's body, if its trigger lets it, as often as its retries and its `LOOP` say."""
-        run = self._begin(step, origin, causes)
+        waiting = self.waiting(step) if step.trigger is manual_only and step.id not in self._let_in else None
+        if waiting is not None:
+            return Finished(waiting.run, waiting.state, None)
+        let_in = self._let_in.pop(step.id, None)
+        run = self._go_on(step, let_in) if let_in and let_in.run else self._begin(step, origin, causes)
         spec = RunSpec(
             run,
             step.name,
+            started_by_name=let_in is not None,
+            resumed=let_in.state if let_in is not None and let_in.run else None,
             upstream=tuple(upstream),
             bind=_pass_nothing,
             trigger=step.trigger,
@@ -124,6 +144,22 @@ class StepRuns:
                 call = calls.send(outcome)
         except StopIteration as end:
             return Finished(run, end.value, observation)
+
+    def waiting(self, step: Step) -> Waiting | None:
+        """The last run of a step, where that waits for a person, be it one of an earlier kernel."""
+        found = self.history.runs(self.notebook, step.id, 1)
+        path = self.history.transitions(found[0].id) if found else ()
+        if not path or path[-1].type != StateType.PAUSED.value:
+            return None
+        return Waiting(found[0].id, Paused(path[-1].message).stamped(path[-1].at), found[0].number)
+
+    def let_in(self, step: Step) -> None:
+        """Let the next run of a step, which goes on where the last one waits, ask for nobody's leave."""
+        self._let_in[step.id] = self.waiting(step) or Waiting("", Paused())
+
+    def _go_on(self, step: Step, waiting: Waiting) -> str:
+        self.steps[waiting.run] = step.id
+        return waiting.run
 
     def _make_known(self, step: Step, origin: Origin) -> None:
         """A run that takes long is known to others meanwhile, and known to have died with its kernel.

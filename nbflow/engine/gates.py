@@ -12,7 +12,7 @@ from nbflow.engine.bind import Bound, Version
 from nbflow.engine.influence import lasting
 from nbflow.engine.slots import STATE
 from nbflow.states import Completed, Skipped, State
-from nbflow.triggers import Edge
+from nbflow.triggers import Edge, manual_only
 from nbflow.types import Cause, Output, Slot, Verdict
 
 if TYPE_CHECKING:
@@ -100,13 +100,21 @@ def upstream_of(
     return {} if plain else found
 
 
-_CATEGORIES: Final = {"Skipped": "skipped", "Paused": "paused", "TriggerFailed": "trigger"}
+_CATEGORIES: Final = {"Skipped": "skipped", "TriggerFailed": "trigger"}
 
 
 def ended_cause(step: Step) -> Cause | None:
-    """Why a step has no result although it was its turn: its trigger, a skip, a pause; None else."""
+    """Why a step has no result although it was its turn: its trigger, or a skip; None else."""
     if step.ended is None or step.ended.name not in _CATEGORIES:
         return None
     if step.ended.name == "TriggerFailed" and not step.asks_states:
         return None  # that something above failed is said of that
     return Cause(_CATEGORIES[step.ended.name], step.name, after=step.ended.message)
+
+
+def person_cause(step: Step) -> Cause | None:
+    """Why only a person can let a step run; None where nbflow may start it."""
+    how = f"`%flow resume {step.name}` runs it"
+    if step.ended is not None and step.ended.is_paused() and step.trigger is not manual_only:
+        return Cause("paused", step.name, after=f"{step.ended.message}; {how}".removeprefix("; "))
+    return Cause("manual", step.name, after=how) if step.trigger is manual_only else None

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 def shown(call: Call) -> dict[str, Any]:
     """What `nbflow.context` shows of a run to its body; all of it differs from run to run by nature."""
+    resumed = {"resume": True} if call.spec.resumed is not None or call.spec.started_by_name else {}
     return {
+        **resumed,
         "task_run_id": call.spec.id,
         "task_run_name": call.spec.name,
         "task_run_count": call.run_count,

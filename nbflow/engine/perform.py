@@ -33,6 +33,7 @@ from nbflow.engine.record import (
 from nbflow.engine.slots import FILE, NAME, is_kept_in_memory, key_of, slot_of
 from nbflow.exceptions import StorageError
 from nbflow.states import Origin, State
+from nbflow.triggers import BuiltIn, Gate, judge
 from nbflow.types import NO_REACH, UNBOUND, Cause, Entry, Looked, Reach, Slot, Trace
 
 if TYPE_CHECKING:
@@ -174,6 +175,15 @@ class Performer:
             return Observation(Outcome(call.attempt, Ended.RAISED, lost), frozenset(), (), None, 0.0, 0.0)
 
         return (yield from self._run(step, body, seen, attempt, origin, reach.effects))
+
+    def is_refused(self, site: Site) -> bool:
+        """Whether a trigger of nbflow will not let a body run; one of the user's own is asked only once."""
+        step = site.step
+        if not isinstance(step.trigger, BuiltIn):
+            return False
+        skips = step.skip_on_upstream_skip
+        verdict = judge(step.trigger, self._upstream(site)[0], skip_on_upstream_skip=skips)
+        return verdict.gate is not Gate.RUN
 
     def _upstream(self, site: Site) -> tuple[Mapping[Edge, State], tuple[Entry, ...]]:
         """How the tasks above ended, for the trigger, and as entries where it asks for more than success."""

@@ -15,9 +15,10 @@ from nbflow.engine.effects import Outcome
 from nbflow.engine.gates import SKIPPED, asked_about
 from nbflow.engine.influence import lasting, reached
 from nbflow.engine.perform import Performer, site_of
-from nbflow.engine.record import CHANGES_PROCESS, action_key
+from nbflow.engine.record import CHANGES_PROCESS, action_key, outputs_in_memory
 from nbflow.engine.slots import FILE, is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import ORDER, content, first_not_looked_at, may_start_plain
+from nbflow.exceptions import SessionError
 from nbflow.states import Origin
 from nbflow.types import UNBOUND, Licence, Looked, Reach, Slot, Standing, Trace, Verdict
 
@@ -123,6 +124,21 @@ class Work:
         for step in targets or ():
             yield from self.bring(step, named=self._origin is not Origin.AUTO)
         self._settle(self._stand_of_flow())
+        return self._finish()
+
+    def resume(self, step: Step) -> Working[Action]:
+        """Run a step that waits for a person, on what is bound at its place; nothing above it runs.
+
+        Raises:
+            SessionError: If something that it reads is no longer there.
+        """
+        self._begin(Origin.NAMED)
+        site = site_of(step, step.ran or step.body, self.sweep.view(step))
+        if self._performer.first_spent(site) is not None or not self._performer.prepare(site):
+            raise SessionError(f"{step.name} was not resumed: what it reads is gone; run what makes it first")
+        self.runs.let_in(step)
+        self._note(step, (yield from self._performer.execute(site, self._origin)))
+        self._settle(self._stand_of(step) if step.trace is not None else {})
         return self._finish()
 
     def remember(self) -> Action:
@@ -252,9 +268,9 @@ class Work:
         blocker = self._first_stale_above(step, view, passed)
         if blocker is not None:
             return blocker, False
-        stands_on_ended = bool(self._settled) and bool(self._stale_above(step, view))
+        stands_on_ended = bool(self._settled and self._stale_above(step, view))
         if stands_on_ended and step.plain:
-            return False  # it has no trigger that could say what it does then
+            return False  # it has no trigger
         runs_anyway = again or step.id in self._forced
         trace = self._found(step, step.ran, view) if step.ran is not None and not runs_anyway else None
         if trace is not None:
@@ -264,12 +280,13 @@ class Work:
         if step.ran is None or not (again or self._may_execute(step, named=named)):
             return False
         site = site_of(step, step.ran, view)
-        spent = self._performer.first_spent(site)
+        is_refused = self._performer.is_refused(site)
+        spent = self._performer.first_spent(site) if not is_refused else None
         if spent is not None:
             return spent, True
         lost = len(self.workspace.lost)
         self._compare_with_earlier(step)
-        if not self._performer.prepare(site):
+        if not (is_refused or self._performer.prepare(site)):
             return None if len(self.workspace.lost) > lost else False
         self._note(step, (yield from self._performer.execute(site, self._origin)))
         self._caught_up.add(step.id)
@@ -308,7 +325,7 @@ class Work:
         return None
 
     def _wanted(self, step: Step, body: Body, view: View) -> tuple[Slot, ...]:
-        """What a result must have been compared by to be one of this step's."""
+        """What a result of this step must have been compared by."""
         slots = reached(body, view)
         return (*slots, *step.parameter_slots, *asked_about(step, slots, view, self.book))
 
@@ -363,7 +380,7 @@ class Work:
         is_early = any(cause.category == ORDER for cause in self.sweep.judgement(step).causes)
         if named and (step.body.wiring is None or not is_early):
             return True
-        if is_early:
+        if is_early or (step.ended is not None and step.ended.is_paused()):
             return False
         if step.plain:
             return may_start_plain(step) and self._makes_tasks_as_before(step, step.ran)
@@ -449,11 +466,9 @@ class Work:
 
     def _stand_of(self, step: Step) -> Mapping[str, Version | None]:
         """After a task's own cell its outputs stand."""
-        trace = step.bound_trace
         return {
             key_of(output.slot): Version(step.id, output) if output.digest != UNBOUND else None
-            for output in (trace.outputs if trace else ())
-            if is_kept_in_memory(output.slot)
+            for output in outputs_in_memory(step.bound_trace)
         }
 
     def _stand_of_flow(self) -> Mapping[str, Version | None]:

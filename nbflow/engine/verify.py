@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View
-from nbflow.engine.gates import asked_about, ended_cause, given_state, gives_nothing
+from nbflow.engine.gates import asked_about, ended_cause, given_state, gives_nothing, person_cause
 from nbflow.engine.influence import is_code, lasting, may_write, reached
 from nbflow.engine.slots import FILE, NAME, STATE, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
@@ -268,6 +268,9 @@ class Judge:
         """Why nbflow may not start the step itself."""
         if step.standing is Standing.REMEMBERED:
             return Cause("unverified", step.name, after="not run in this kernel: run its cell")
+        person = person_cause(step)
+        if person is not None:
+            return person
         if step.licence is Licence.USER and not may_start_plain(step):
             return Cause("plain cell" if step.plain else "manual", step.name, after=f"run {step.name}")
         for slot in (slot for slot in slots if slot.locator in body.analysis.reads):
