@@ -11,8 +11,11 @@ from nbflow.context import context
 if TYPE_CHECKING:
     from nbflow.analysis import analyze
     from nbflow.flows import Flow, Parameter, flow
-    from nbflow.notebook.extension import session
+    from nbflow.notebook.extension import past, session
+    from nbflow.running.futures import as_completed, wait
     from nbflow.running.inputs import allow_failure, flatten, quote, unmapped
+    from nbflow.running.logs import get_run_logger
+    from nbflow.running.tags import tags
     from nbflow.states import State
     from nbflow.store.digests import digest, register_digest
     from nbflow.tasks import Task, task
@@ -26,17 +29,22 @@ __all__ = [
     "Task",
     "allow_failure",
     "analyze",
+    "as_completed",
     "context",
     "digest",
     "flatten",
     "flow",
+    "get_run_logger",
     "load_ipython_extension",
+    "past",
     "quote",
     "register_digest",
     "session",
+    "tags",
     "task",
     "unload_ipython_extension",
     "unmapped",
+    "wait",
 ]
 
 _HOMES = {
@@ -46,14 +54,19 @@ _HOMES = {
     "Task": "nbflow.tasks",
     "allow_failure": "nbflow.running.inputs",
     "analyze": "nbflow.analysis",
+    "as_completed": "nbflow.running.futures",
     "digest": "nbflow.store.digests",
     "flatten": "nbflow.running.inputs",
     "flow": "nbflow.flows",
+    "get_run_logger": "nbflow.running.logs",
+    "past": "nbflow.notebook.extension",
     "quote": "nbflow.running.inputs",
     "register_digest": "nbflow.store.digests",
     "session": "nbflow.notebook.extension",
+    "tags": "nbflow.running.tags",
     "task": "nbflow.tasks",
     "unmapped": "nbflow.running.inputs",
+    "wait": "nbflow.running.futures",
 }
 
 

@@ -123,7 +123,8 @@ class Scope:
     __slots__ = ("_alone", "_values")
 
     def __init__(self, values: Mapping[str, Any], *, alone: bool = False) -> None:
-        start = values.get("scheduled_start_time")
+        # The context of a task run has the fields of its flow run already.
+        start = None if "date" in values else values.get("scheduled_start_time")
         self._values = values if start is None else {**date_fields(start), **values}
         self._alone = alone
 

@@ -15,6 +15,7 @@
         UpstreamError              something before it has no value
         NotFinishedError           it has not ended yet
         MissingParameterError      a parameter without default was not given
+        ParameterTypeError (TypeError)    an argument is not what its annotation says
       CacheError                   never fails a run: the run goes on without the cache
         DigestError                a value without digest; names the part
         StorageError               a value that cannot be stored; says why
@@ -217,6 +218,20 @@ class MissingParameterError(RunError):
         return cls(
             f"flow {flow!r} needs the parameter{plural} {listed}; pass `{passed}` or give it a default"
         )
+
+
+class ParameterTypeError(RunError, TypeError):
+    """An argument of a flow is not what its annotation says, and cannot be made it."""
+
+    @classmethod
+    def of(cls, flow: str, problems: Iterable[str]) -> Self:
+        """Make the error for the arguments of `flow`.
+
+        Example:
+            >>> print(ParameterTypeError.of("etl", ["year: Input should be a valid integer, got 'x'"]))
+            flow 'etl' refuses year: Input should be a valid integer, got 'x'; pass what is annotated
+        """
+        return cls(f"flow {flow!r} refuses {'; '.join(problems)}; pass what is annotated")
 
 
 class CacheError(NbflowError):

@@ -39,6 +39,11 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def _limit(value: Any) -> float | None:
+    # As in Prefect, no time at all is no limit.
+    return parse_duration(value) or None
+
+
 def _yes_or_no(text: str) -> bool:
     if text not in ("yes", "no"):
         raise OptionError(f"{text!r} is no answer; write yes or no")
@@ -182,9 +187,7 @@ class TaskOptions:
     retry_delay: tuple[float, ...] = _option(
         "time before each of them: 30, 30s, 10m, 2h", "D[,D…]", _durations, (), tuple
     )
-    timeout: float | None = _option(
-        "limit for each attempt: 30, 30s, 10m, 2h", "D", parse_duration, take=parse_duration
-    )
+    timeout: float | None = _option("limit for each attempt: 30, 30s, 10m, 2h", "D", _limit, take=_limit)
     tags: tuple[str, ...] = _option("words to find it by", "a,b", _words, (), _as_words)
     description: str = _option("what it is for", "TEXT", str, "", _as_text)
     defer: bool = _option("register only, do not run", default=False)
@@ -228,6 +231,13 @@ class TaskOptions:
     on_failure: tuple[Callable[..., Any], ...] = _argument("called when it failed", _as_callables, ())
     on_cancellation: tuple[Callable[..., Any], ...] = _argument("called when it ends", _as_callables, ())
     on_crashed: tuple[Callable[..., Any], ...] = _argument("called when it crashed", _as_callables, ())
+
+    on_commit: tuple[Callable[..., Any], ...] = _argument(
+        "called with the transaction when that commits", _as_callables, ()
+    )
+    on_rollback: tuple[Callable[..., Any], ...] = _argument(
+        "called with the transaction when that is rolled back", _as_callables, ()
+    )
 
     @property
     def rules(self) -> Mapping[str, Any]:

@@ -1,23 +1,23 @@
 """The states of runs, as values.
 
-Only runs have states; a task is a template. A state is a pair of a *type*, on which every rule
-rests, and a *name*, which says it in more detail, with a message, a time, a result and details.
-Which state may follow which is no matter of this module (`nbflow.engine.transitions`), and
-neither is the time: a timestamp is filled in where a state is appended to a history.
+Only runs have states; a task is a template. A state is a pair of a *type*, on which every rule rests, and a
+*name*, which says it in more detail, with a message, a time, a result and details. Which may follow which is
+a matter of `nbflow.engine.transitions`, and the time is filled in where a state is appended to a history.
 
 Well-known details: `start_time` (seconds since the epoch; all states of type SCHEDULED and
 Paused), `delay` (seconds from the timestamp to the start), `cached_inputs` (name to version),
 `map_states` (the items of a mapped run), `loop_count`, `enforced` (how firmly a limit was
-enforced), `version` (of the result in the store), `not_stored` (why it is not there).
+enforced), `version` (of the result in the store), `not_stored` (why it is not there), `error` (of a member).
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
 
 from nbflow.exceptions import NotFinishedError, OptionError, TaskFailedError
 
@@ -94,8 +94,7 @@ class Origin(Enum):
     AUDIT = "audit"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class State:
+class State(msgspec.Struct, frozen=True, eq=False):
     """One state of one run.
 
     Two states are equal if type, name, message, result and details are; the time does not
@@ -122,7 +121,7 @@ class State:
     message: str = ""
     timestamp: float | None = None
     result: Any = None
-    details: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    details: Mapping[str, Any] = msgspec.field(default_factory=lambda: _NOTHING)
 
     def is_final(self) -> bool:
         """Whether nothing follows this state."""
@@ -227,8 +226,9 @@ class State:
 
     def exception(self) -> BaseException:
         """Return the exception of a run that did not complete; make one where it has none."""
-        if isinstance(self.result, BaseException):
-            return self.result
+        for own in (self.result, self.details.get("error")):
+            if isinstance(own, BaseException):
+                return own
         text = f"the run ended {self.name}: {self.message or 'no reason was given'}; see `%flow why`"
         return TaskFailedError(text, state=self)
 
@@ -270,8 +270,7 @@ class State:
         return f"{self.name}({', '.join(part for part in (text, kind) if part)})"
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(msgspec.Struct, frozen=True):
     """One entry of a run's history, as it is stored.
 
     Args:
@@ -300,7 +299,7 @@ class Transition:
     type: str
     name: str
     message: str = ""
-    details: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    details: Mapping[str, str] = msgspec.field(default_factory=lambda: _NOTHING)
     seq: int = 0
 
 

@@ -10,14 +10,19 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass, fields
 from functools import WRAPPER_ASSIGNMENTS, cached_property
-from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast, overload
 
 from nbflow.engine.drive import calls_user_code
 from nbflow.exceptions import DefinitionError
 from nbflow.options import OTHER_NAMES, TaskOptions, take_options
+from nbflow.retries import exponential_backoff
 from nbflow.running.calls import call, map_items, submit
+from nbflow.running.inputs import unmapped
+from nbflow.running.keys import task_input_hash
 from nbflow.running.scope import SETTING, Scope, present_scope
+from nbflow.running.tags import with_present
+from nbflow.running.transactions import Transactional
+from nbflow.states import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
     from nbflow.engine.effects import Call
     from nbflow.running.futures import TaskFuture, TaskFutureList
     from nbflow.running.runs import Run
+
+__all__ = ["Method", "Reader", "Task", "attach_reader", "exponential_backoff", "task", "task_input_hash"]
 
 _PLAIN: Final = TaskOptions()
 _OPTIONS: Final = {**{each.name: each.name for each in fields(TaskOptions)}, **OTHER_NAMES}
@@ -65,7 +72,7 @@ def attach_reader(reader: Reader) -> Callable[[], None]:
     return detach
 
 
-class Task:
+class Task(Transactional):
     """A function as a task, or a class of one's own with a method `run`.
 
     Args:
@@ -96,6 +103,7 @@ class Task:
     __wrapped__: Callable[..., Any]
     __name__: str
     __qualname__: str
+    role = Role.TASK
 
     def __init__(
         self, fn: Callable[..., Any] | str | None = None, given: TaskOptions = _PLAIN, **options: Any
@@ -157,7 +165,26 @@ class Task:
 
     @cached_property
     def _is_async(self) -> bool:
-        return inspect.iscoroutinefunction(self.body)
+        return inspect.iscoroutinefunction(self.body) or inspect.isasyncgenfunction(self.body)
+
+    @property
+    def yields(self) -> bool:
+        """Whether its body is a generator: a call gives its values one by one, a future a list of them."""
+        return self._yields
+
+    @cached_property
+    def _yields(self) -> bool:
+        return inspect.isgeneratorfunction(self.body) or inspect.isasyncgenfunction(self.body)
+
+    @property
+    def run_name(self) -> str | Callable[..., str] | None:
+        """What each run is called; None: as the task."""
+        return self.options.task_run_name
+
+    @property
+    def description(self) -> str:
+        """What it is for: as the option says, else its docstring."""
+        return self.options.description or inspect.getdoc(self.body) or ""
 
     @property
     def body(self) -> Callable[..., Any]:
@@ -180,13 +207,14 @@ class Task:
             >>> quick.retries, quick.timeout
             (0, 10.0)
         """
-        return self.copy(**options)
-
-    def copy(self, **options: Any) -> Task:
-        """Another task like it, with these options set."""
         made = object.__new__(type(self))
         vars(made).update(vars(self), options=take_options(options, self.options))
         return made
+
+    def copy(self, **options: Any) -> Task:
+        """Another one for a flow that is built: with these options, and the tags given around here."""
+        made = self.with_options(**options)
+        return made.with_options(tags=sorted(with_present(made.options.tags)))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Add it to the flow that is built, read its value in a session, or run it."""
@@ -244,6 +272,15 @@ class Task:
             raise
         return dict(bound.arguments)
 
+    def with_defaults(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments, and the defaults of the parameters that have none."""
+        found = self.signature.parameters.values() if self.signature is not None else ()
+        return {**{each.name: each.default for each in found if each.default is not each.empty}, **inputs}
+
+    def accepted(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments as they are: tasks take what they are given."""
+        return inputs
+
     def scope_for(self, run: Run, around: Scope, call: Call) -> Scope:
         """The scope of the body of a run."""
         return around.within(run)
@@ -266,7 +303,8 @@ class Task:
         return signature is not None and all(each.kind in _BY_NAME for each in signature.parameters.values())
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        return self if instance is None else MethodType(self, instance)
+        is_static = isinstance(vars(self).get("fn"), staticmethod)
+        return self if instance is None or is_static else Method(self, instance)
 
     def __reduce__(self) -> Any:
         return self.__qualname__ if "fn" in vars(self) else object.__reduce_ex__(self, 2)
@@ -275,6 +313,52 @@ class Task:
         signature = str(self.signature) if self.signature is not None else "(…)"
         wires = _SEAM.reader.wires(self) if _SEAM.reader is not None else ""
         return f"<Task {self.__name__}{signature}{wires and f', reads {wires}'}>"
+
+
+class Method:
+    """A task that was defined in a class, with the instance that it is called for.
+
+    Args:
+        task: The task.
+        instance: Its first argument.
+
+    Example:
+        >>> class Scale:
+        ...     by = 3
+        ...     @task
+        ...     def times(self, x):
+        ...         return self.by * x
+        >>> Scale().times(2)
+        6
+    """
+
+    def __init__(self, task: Task, instance: object) -> None:
+        self.__func__ = task
+        self.__self__ = instance
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Do what a call of the task does."""
+        return self.__func__(self.__self__, *args, **kwargs)
+
+    def submit(self, *args: Any, **kwargs: Any) -> TaskFuture:
+        """Start a run, and return the future of its result."""
+        return self.__func__.submit(self.__self__, *args, **kwargs)
+
+    def map(self, *args: Any, **kwargs: Any) -> TaskFutureList:
+        """Start one run for each item, and return their futures by position."""
+        return self.__func__.map(unmapped(self.__self__), *args, **kwargs)
+
+    def with_options(self, **options: Any) -> Method:
+        """The same with these options set; None takes one back to its default."""
+        return Method(self.__func__.with_options(**options), self.__self__)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # of one that is being unpickled nothing is there yet
+            raise AttributeError(name)
+        return getattr(self.__func__, name)
+
+    def __repr__(self) -> str:
+        return f"<method {self.__func__!r} of {self.__self__!r}>"
 
 
 @overload

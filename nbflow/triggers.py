@@ -292,7 +292,9 @@ def judge(
         >>> judge(all_successful, {Edge("clean"): Failed("no such file")}).message
         "trigger all_successful: 'clean' is Failed"
     """
-    if started_by_name:
+    # A trigger of the user's own is asked even for roots: it may look at the world outside.
+    passes_roots = isinstance(trigger, BuiltIn) and not trigger.asks_roots
+    if started_by_name or (passes_roots and not upstream):
         return _RUN
     states = _once_each(upstream)
     # A skip must never hide a failure: the flow would complete and nobody would look.
@@ -302,10 +304,7 @@ def judge(
             return Judgement(
                 Gate.SKIP, f"{_listed(skipped)}; skip_on_upstream_skip=False runs it all the same"
             )
-    # A trigger of the user's own is asked even for roots: it may look at the world outside.
-    if not states and isinstance(trigger, BuiltIn) and not trigger.asks_roots:
-        return _RUN
-    return _asked(trigger, _expanded(upstream), states)
+    return _RUN if passes_roots and not states else _asked(trigger, _expanded(upstream), states)
 
 
 _RUN: Final = Judgement(Gate.RUN)

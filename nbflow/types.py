@@ -2,14 +2,18 @@
 
 This module knows nothing but values: no rules, no files, no clock. Times are seconds since
 the epoch, durations are seconds, digests are 32 hexadecimal characters.
+
+Here and elsewhere the values that every cell makes, a dozen or two of them, are structs: to make a
+frozen dataclass takes ten times as long.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - records are decoded by these annotations
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, NamedTuple
+
+import msgspec
 
 UNBOUND: Final = "unbound"
 """The digest of a slot that holds nothing."""
@@ -135,6 +139,8 @@ class Output(NamedTuple):
         reach: What code inside the value may touch.
         sort: `function`, `class`, `module` or `value`.
         preview: A short text for people.
+        classes: Qualified names of the notebook's classes inside the unit, each with whether the
+            body made it itself; it may have done both.
     """
 
     slot: Slot
@@ -144,10 +150,10 @@ class Output(NamedTuple):
     reach: Reach = NO_REACH
     sort: str = "value"
     preview: str = ""
+    classes: tuple[tuple[str, bool], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(msgspec.Struct, frozen=True):
     """What one completed execution saw and made. Written once, never changed.
 
     Args:
@@ -180,11 +186,10 @@ class Trace:
     notebook: str = ""
     started: float = 0.0
     seconds: float = 0.0
-    packages: Mapping[str, str] = field(default_factory=dict[str, str])
+    packages: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(msgspec.Struct, frozen=True):
     """A choice by hand of the trace that a step is bound to.
 
     Args:
@@ -192,16 +197,18 @@ class Hold:
         reason: `pin`, `accept`, `restore`, `only`, `cached inputs` or `task states`.
         until: What ends it, in words.
         at: When it was made, seconds since the epoch.
+        entries: What the step would have seen then; it counts only while that is so. None: it counts
+            whatever changes.
     """
 
     trace: Trace
     reason: str
     until: str = ""
     at: float = 0.0
+    entries: tuple[Entry, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(msgspec.Struct, frozen=True):
     """One difference, or unknown, between what a trace saw and what is now.
 
     Args:
@@ -219,8 +226,7 @@ class Cause:
     origin: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """What was bound to what at the end of a flow run.
 
     Args:

@@ -82,6 +82,46 @@ class TestLabels:
         assert look("a").digest == look("a").digest != look("b").digest
 
 
+class TestOthers:
+    """What is bound between two actions, by nobody who was watched."""
+
+    @staticmethod
+    def desk(**names: Any) -> Desk:
+        """A desk that others share, after an action."""
+        desk = Desk(**names)
+        desk.workspace = Workspace(desk.names, desk.store, is_shared=True)
+        desk.workspace.ensure(names)
+        desk.workspace.begin()
+        desk.workspace.close()
+        return desk
+
+    def test_a_name_that_others_bind_has_no_label(self) -> None:
+        """Nor has one that they delete; all others keep theirs."""
+        desk = self.desk(a=[1], b=[2], c=None)
+        desk.names["a"] = [1]
+        del desk.names["c"]
+        desk.workspace.begin()
+        assert set(desk.workspace.labels) == {"b"}
+
+    def test_one_that_was_labelled_meanwhile_has_none_either(self) -> None:
+        """What was looked at between two actions can be bound by others after that."""
+        desk = self.desk(a=[1])
+        desk.names["new"], desk.names["other"] = [2], [3]
+        desk.workspace.ensure(("new", "other"))
+        desk.names["new"] = [4]
+        desk.workspace.begin()
+        assert set(desk.workspace.labels) == {"a", "other"}
+
+    def test_a_label_given_anew_does_not_hide_that_others_bound_the_name(self) -> None:
+        """It may speak of the object before."""
+        desk = self.desk(a=[1])
+        label = desk.workspace.labels["a"]
+        desk.names["a"] = [2]
+        desk.workspace.label("a", label)
+        desk.workspace.begin()
+        assert not desk.workspace.labels
+
+
 class TestPlacing:
     """Units are put back together."""
 

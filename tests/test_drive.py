@@ -320,7 +320,7 @@ class TestFaults:
         state = Bench().run(lambda: 7, Full(), key="k")
         assert state.value() == 7
         assert state.details["not_stored"] == "no space"
-        assert state.message == "not looked up: no disk"
+        assert state.message == "not reused: no disk; not stored: no space"
 
     def test_the_plain_handler_refuses_mapped_runs(self) -> None:
         """Rather than to run the body once for all."""

@@ -126,6 +126,19 @@ class TestBatches:
         assert run is not None
         assert run.name == "new"
 
+    def test_to_ask_for_a_written_run_writes_nothing(self, notebook: Notebook) -> None:
+        """What waits is written only where it speaks of the run that is asked for."""
+        history = notebook.history()
+        history.begin(RunRecord("old"))
+        history.flush()
+        history.begin(RunRecord("new"))
+        found = history.run("old")
+        assert found is not None
+        assert found.id == "old"
+        assert len(notebook.rows("SELECT * FROM runs")) == 1
+        history.begin(RunRecord("old", trace="t"))
+        assert history.run("old") == RunRecord("old", trace="t", owner=found.owner)
+
     def test_a_run_that_was_written_half_way_goes_on(self, notebook: Notebook) -> None:
         """Its path lies in two rows, and is one."""
         history = notebook.history()

@@ -18,7 +18,18 @@ import nbflow
 PACKAGE = Path(nbflow.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(PACKAGE)], "nbflow."))
-HEAVY = ("numpy", "pandas", "polars", "pyarrow", "sklearn", "torch", "psutil", "IPython", "ipywidgets")
+HEAVY = (
+    "numpy",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "sklearn",
+    "torch",
+    "psutil",
+    "pydantic",
+    "IPython",
+    "ipywidgets",
+)
 
 
 def functions(path: Path) -> list[tuple[str, int]]:

@@ -164,7 +164,7 @@ class TestADigestBelongsToAContent:
             if label.version is not None:
                 assert label.version.output.digest == label.digest, key
                 units.setdefault(label.version.unit, {})[key] = workspace.get(key)
-        for (_, unit, members), held in units.items():
+        for (_, unit, members, _), held in units.items():
             if len(held) == len(members) > 1:  # type: ignore[arg-type]
                 assert unit_digest(held, workspace.names) == unit, sorted(held)
 

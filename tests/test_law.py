@@ -56,6 +56,13 @@ class TestNeverStale:
         assert tally.wrong == []
         assert tally.fresh > (0.45 if {"restart", "hold"} & set(mix) else 0.7) * tally.checks
 
+    @pytest.mark.parametrize("seed", [2_000_232, 2_001_170, 2_001_178])
+    def test_an_instance_is_of_the_class_that_made_it(self, seed: int, tmp_path: Path) -> None:
+        """Games in which another cell defines a class of that name with equal code."""
+        tally = Tally()
+        play(seed, ("classes",), tmp_path / "game", tally)
+        assert tally.wrong == []
+
     def test_few_steps_are_called_stale_though_equal(self, tmp_path: Path) -> None:
         """Over all mixes without holds at most one in twenty."""
         tally = Tally()

@@ -6,7 +6,20 @@ from typing import Any
 
 import pytest
 
-from nbflow.engine.effects import Call, Ended, Enter, Hit, Load, Outcome, RunSpec, Save, Saved, Sleep
+from nbflow.engine.effects import (
+    Call,
+    Ended,
+    Enter,
+    Hit,
+    Keep,
+    Left,
+    Load,
+    Outcome,
+    RunSpec,
+    Save,
+    Saved,
+    Sleep,
+)
 from nbflow.engine.run import run_task
 from nbflow.engine.signals import (
     ENDRUN,
@@ -228,13 +241,13 @@ class TestLookup:
         """The run goes on, and says so."""
         walk = Walk(spec(key="k"), [7], hit=fault)
         assert walk.last.value() == 7
-        assert f"not looked up: {fault}" in walk.last.message
+        assert f"not reused: {fault}" in walk.last.message
 
     def test_a_key_that_cannot_be_made_costs_only_the_cache(self) -> None:
         """The task runs uncached."""
         walk = Walk(spec(key=lambda inputs: inputs["nobody"]), [7])
         assert (walk.last.value(), walk.kinds) == (7, ["Call"])
-        assert "not looked up" in walk.last.message
+        assert "not reused" in walk.last.message
 
 
 class TestSave:
@@ -249,12 +262,84 @@ class TestSave:
     @pytest.mark.parametrize("saved", [Saved(problem="a lock"), StoreError("a lock")])
     def test_what_is_not_stored_still_reaches_the_user(self, saved: object) -> None:
         """With the reason."""
-        assert Walk(spec(key="k"), [7], saved=saved).last == Completed(result=7, not_stored="a lock")
+        expected = Completed("not stored: a lock", 7, not_stored="a lock")
+        assert Walk(spec(key="k"), [7], saved=saved).last == expected
 
     @pytest.mark.parametrize("end", [ERROR, SKIP(), PAUSE(), CRASH, STOPPED, ENDRUN(Completed(result=1))])
     def test_only_results_are_saved(self, end: object) -> None:
         """Failures, skips and states imposed by hand never."""
         assert "Save" not in Walk(spec(key="k", retries=Retries(crashes=0)), [end]).kinds
+
+
+class TestKept:
+    """What another run goes on from is kept where the driver keeps it."""
+
+    @pytest.mark.parametrize(
+        ("end", "keeps"),
+        [
+            (ERROR, True),
+            (FAIL(), True),
+            (VALIDATIONFAIL(), True),
+            (PAUSE(), True),
+            (LIMIT, True),
+            (CRASH, True),
+            (ENDRUN(Failed()), True),
+            (7, False),
+            (SUCCESS(), False),
+            (SKIP(), False),
+            (STOPPED, False),
+        ],
+    )
+    def test_the_inputs_of_a_run_that_may_be_taken_up(self, end: object, keeps: bool) -> None:
+        """Of no other."""
+        task = spec(keeps=True, inputs={"a": 1}, retries=Retries(crashes=0))
+        walk = Walk(task, [end], kept={"a": "v1"})
+        assert [effect.inputs for effect in walk.of(Keep)] == ([{"a": 1}] if keeps else [])
+        assert walk.last.cached_inputs == ({"a": "v1"} if keeps else {})
+
+    def test_they_are_kept_once(self) -> None:
+        """Before the body could change them again; each state bears them."""
+        walk = Walk(spec(keeps=True, retries=Retries(2, (60.0,))), [ERROR, ERROR, ERROR], kept={"a": "v"})
+        assert len(walk.of(Keep)) == 1
+        assert [
+            state.cached_inputs for state in walk.states if state.name in ("AwaitingRetry", "Failed")
+        ] == [{"a": "v"}] * 3
+
+    def test_a_task_that_waits_for_a_person_keeps_what_it_was_given(self) -> None:
+        """Bound from upstream, before it ever ran."""
+        task, states = below(Completed(result=3), keeps=True, trigger=manual_only)
+        walk = Walk(task, upstream=states, kept={"a": "v"})
+        assert (walk.last.name, walk.of(Keep)[0].inputs) == ("Paused", {"a": 3})
+
+    def test_without_inputs_nothing_is_kept(self) -> None:
+        """A run that ended before they were bound has none."""
+        task, states = below(Failed(), keeps=True, bind=lambda passed: {"a": 1})
+        assert Walk(task, upstream=states).of(Keep) == []
+
+    def test_a_fault_of_the_store(self) -> None:
+        """Costs only what would have been kept."""
+        walk = Walk(spec(keeps=True), [ERROR], kept=OSError("no disk"))
+        assert (walk.last.name, walk.last.result) == ("Failed", ERROR)
+        assert walk.last.message == "ValueError: bad; inputs not kept: no disk"
+
+    def test_where_an_interrupted_run_has_left_its_loop(self) -> None:
+        """There another one goes on, with attempts of its own."""
+        walk = Walk(spec(keeps=True), [LOOP(result=8), 9], left=Left(5, 7))
+        assert [(call.loop, call.loop_result, call.run_count) for call in walk.of(Call)] == [
+            (5, 7, 1),
+            (6, 8, 1),
+        ]
+        assert walk.names == ["Pending", "Looping", "Looping", "Completed"]
+
+    @pytest.mark.parametrize("left", [None, OSError("no disk")])
+    def test_else_it_begins_with_the_first(self, left: object) -> None:
+        """Also where nobody can say."""
+        assert [call.loop for call in Walk(spec(keeps=True), [7], left=left).of(Call)] == [1]
+
+    def test_iterations_are_saved_without_a_key(self) -> None:
+        """What the next one starts from, under its number; what is returned is not."""
+        walk = Walk(spec(keeps=True), [LOOP(result=1), LOOP(result=2), 3])
+        assert [(save.key, save.loop, save.value) for save in walk.of(Save)] == [("", 2, 1), ("", 3, 2)]
 
 
 class TestRetries:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from nbflow.engine.texts import asks_of
@@ -104,6 +105,11 @@ class TestAsks:
 
     def test_calls_under_flow_and_with_flow_are_none(self) -> None:
         """The text alone shows it."""
-        assert asks_of("@flow\ndef f():\n    a()\nb()")[0] == {"b"}
-        assert asks_of("with nbflow.Flow('x') as f:\n    a()\nb()")[0] == {"b"}
-        assert asks_of("with open('low') as f:\n    a()")[0] == {"a"}
+        assert asked("@flow\ndef f():\n    a()\nb()") == {"b"}
+        assert asked("with nbflow.Flow('x') as f:\n    a()\nb()") == {"b"}
+        assert asked("with open('low') as f:\n    a()") == {"a"}
+
+
+def asked(source: str) -> frozenset[str]:
+    """The names at the roots of what a source calls without arguments."""
+    return asks_of(source, list(ast.walk(ast.parse(source))))[0]

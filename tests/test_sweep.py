@@ -106,6 +106,28 @@ class TestLaw:
             assert said(game.notebook, sweep) == first
             assert sweep.judged == judged
 
+    @settings(max_examples=20, deadline=None)
+    @given(st.integers(0, 2**32), st.sampled_from(MIXES))
+    def test_there_is_news_of_every_step_that_stands_otherwise(
+        self, seed: int, features: tuple[str, ...]
+    ) -> None:
+        """Whatever was done: who shows verdicts, causes and results need look at no other step."""
+        with game_of(seed, features) as game:
+            before = stands(game.notebook)
+            for _ in range(6):
+                game.notebook.sweep.news.clear()
+                game.act()
+                now = stands(game.notebook)
+                assert {id for id in now if now[id] != before.get(id)} <= game.notebook.sweep.news
+                before = now
+
+
+def stands(notebook: Notebook) -> dict[str, object]:
+    """How each step in the order stands: verdict, causes, and the result that it is bound to."""
+    notebook.sweep.look_outside()
+    found = ((step, notebook.sweep.judgement(step)) for step in notebook.book)
+    return {step.id: (now.verdict, now.causes, step.bound_trace) for step, now in found}
+
 
 class TestCost:
     """Only what is touched is judged again."""

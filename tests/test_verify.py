@@ -120,14 +120,14 @@ class TestAnswers:
             ((same, unknown, same), (Answer.UNKNOWN, unknown)),
             ((unknown, other), (Answer.DIFFERENT, other)),
         ):
-            assert first_difference(Trace("t", "k", entries, ()), view_of(A), OUTSIDE) == expected
+            assert first_difference(entries, view_of(A), OUTSIDE) == expected
 
     def test_it_stops_at_the_first_difference(self) -> None:
         """What follows may make no sense without it."""
         view = view_of(A)
         other = Entry(Looked(A.slot), "another")
         later = Entry(Looked(slot_of("later")), "x")
-        first_difference(Trace("t", "k", (other, later), ()), view, OUTSIDE)
+        first_difference((other, later), view, OUTSIDE)
         assert slot_of("later") not in view.looked
 
 

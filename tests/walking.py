@@ -13,8 +13,10 @@ from nbflow.engine.effects import (
     Effect,
     Ended,
     Enter,
+    Keep,
     Load,
     Outcome,
+    Recall,
     RunSpec,
     Save,
     Sleep,
@@ -48,6 +50,8 @@ class Walk:
         upstream: The answer to `Await`.
         hit: The answer to `Load`; an exception is thrown in.
         saved: The answer to `Save`; an exception is thrown in.
+        kept: The answer to `Keep`; an exception is thrown in.
+        left: The answer to `Recall`; an exception is thrown in.
         sleeps: Whether the driver waits.
         items: The answer to `Spawn`.
         stop_at: The number of the effect at which `CancelRun` is thrown in.
@@ -59,6 +63,8 @@ class Walk:
     upstream: Mapping[Edge, State] = field(default_factory=dict)
     hit: Any = None
     saved: Any = None
+    kept: Any = field(default_factory=dict)
+    left: Any = None
     sleeps: bool = True
     items: Sequence[State] = ()
     stop_at: int | None = None
@@ -94,6 +100,8 @@ class Walk:
             Await: self.upstream,
             Load: self.hit,
             Save: self.saved,
+            Keep: self.kept,
+            Recall: self.left,
             Sleep: self.sleeps,
             Spawn: self.items,
         }

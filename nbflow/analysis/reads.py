@@ -40,7 +40,16 @@ def analyze(source: str) -> Analysis:
         >>> sorted(found.reads), sorted(found.writes), sorted(found.builtins)
         (['count', 'price'], ['total'], ['print'])
     """
-    statements = parse_cell(source)
+    return analysis_of(source, parse_cell(source))
+
+
+def analysis_of(source: str, statements: list[ast.stmt]) -> Analysis:
+    """What `analyze` says of a source that is parsed already.
+
+    Args:
+        source: The text.
+        statements: It as `parse_cell` gives it; left as they are.
+    """
     cell = Cell(source, walrus=":=" in source, stringized_annotations=_stringized(statements))
     frame = Frame(cell, Scope(ScopeKind.MODULE, None, Bindings(), next(cell.serials)))
     try:

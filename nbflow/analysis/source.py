@@ -35,7 +35,16 @@ def normalise(source: str) -> str:
         >>> normalise("x = 1") == normalise("x = 1.0")
         False
     """
-    statements = parse_cell(source)
+    return canonical(source, parse_cell(source))
+
+
+def canonical(source: str, statements: list[ast.stmt]) -> str:
+    """What `normalise` gives for a source that is parsed already.
+
+    Args:
+        source: The text.
+        statements: It as `parse_cell` gives it; of no use to anybody afterwards.
+    """
     if not _SIGNATURE_READERS.search(source):
         _strip(statements, inside_function=False)
     if 'u"' in source.lower() or "u'" in source.lower():

@@ -7,27 +7,30 @@ them, and lets the right versions stand when an action ends.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import lru_cache
+from contextlib import contextmanager, nullcontext
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from msgspec.structs import replace
+
+from nbflow.engine.bind import by_unit, first_of
 from nbflow.engine.generators import GENERATORS, States, current_state, loaded_generators
 from nbflow.engine.labels import NO_MEMORY, Held, Label, Labels, is_local_module, next_copy, private_memory
 from nbflow.engine.placeholder import Placeholder, is_placeholder, text_of
-from nbflow.engine.standing import ABSENT, Standing
+from nbflow.engine.standing import ABSENT
 from nbflow.exceptions import CacheError, NotLoadedError
 from nbflow.store.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from nbflow.engine.bind import Version
+    from nbflow.engine.origins import Classes
     from nbflow.store.digests import Fingerprint
     from nbflow.store.protocol import Store
 
 _MISSING: Final = ABSENT
-_CACHED: Final = type(lru_cache(int))
+_AS_THEY_ARE: Final = nullcontext()
 _LATER: Final = "it is loaded before a cell runs that mentions it"
 _GONE: Final = "it could not be stored, so that it went with its kernel; run the cell that makes it"
 
@@ -44,15 +47,12 @@ class Workspace(Labels):
     def __init__(self, names: dict[str, Any], store: Store, *, is_shared: bool = False) -> None:
         super().__init__(names)
         self.store = store
-        self._held: dict[tuple[str, tuple[str, ...]], Held] = {}
         self._saved: dict[str, tuple[object, Label | None]] = {}
         self.moved: set[str] = set()
         self._spent: set[int] = set()
         self._taken: set[str] = set()
-        self._then: Standing | None = None
         self._others_bind = is_shared
-        self._found: dict[int, frozenset[int]] = {}
-        self._made: dict[tuple[str, str], tuple[object, frozenset[int]]] = {}
+        self._made: dict[tuple[str, str, str], tuple[object, Mapping[int, type]]] = {}
         self.states = States()
         self.lost: set[str] = set()
 
@@ -130,40 +130,39 @@ class Workspace(Labels):
         self.names.update({key: value for key, value in values.items() if key not in bound})
         return set(bound)
 
-    def empty_cache(self, key: str) -> None:
-        """Make a cached function compute again, so that what it reads is seen by who calls it."""
-        value = self.names.get(key)
-        if isinstance(value, _CACHED):
-            value.cache_clear()
-
     def renew(self, key: str) -> None:
         """Note that a body had a value without a digest: it may have used it up or changed it."""
         self._nameless.pop(id(self.get(key)), None)
 
-    def made(self, key: str) -> None:
-        """Note that the class or module under a key was made, if it is one; one made anew is another one."""
+    def made(self, key: str, step: str) -> None:
+        """Note that a step made the class or module under a key, if it is one.
+
+        One made anew is another one; a class is made anew by the step that made it, by another one more.
+        """
         value, label = self.names.get(key), self.labels[key]
         if isinstance(value, type | ModuleType) and label.classes:
-            before, classes = self._made.get((key, label.digest), (value, label.classes))
-            self._made[key, label.digest] = (value, label.classes)
+            maker = step if isinstance(value, type) and self.known.is_own(value) else ""
+            before, classes = self._made.get((key, label.digest, maker), (value, label.classes))
+            self._made[key, label.digest, maker] = (value, label.classes)
             if before is not value:
-                self._outdate(classes - label.classes)
+                self._outdate(classes.keys() - label.classes.keys())
 
-    def _outdate(self, classes: frozenset[int]) -> None:
+    def _outdate(self, made: set[int]) -> None:
         """What was made of these classes is its version no more."""
         for key, label in tuple(self.labels.items()):
-            if key in self and self._contains(self._standing(key), label, classes):
+            if key in self and self._contains(self._standing(key), label, made):
                 self.spend(label.memory)
                 self.note(key)
-                self.label(key, replace(label, version=None, is_outdated=True))
+                classes = self.look_at(self._standing(key)).classes
+                self.label(key, replace(label, version=None, classes=classes, is_outdated=True))
         for key, (value, label) in self._saved.items():
-            if label is not None and self._contains(value, label, classes):
+            if label is not None and self._contains(value, label, made):
                 self._saved[key] = (value, replace(label, is_outdated=True))
         for unit, held in tuple(self._held.items()):
-            if any(self._contains(held.values[key], label, classes) for key, label in held.labels.items()):
+            if any(self._contains(held.values[key], label, made) for key, label in held.labels.items()):
                 del self._held[unit]
 
-    def _contains(self, value: object, label: Label, classes: frozenset[int]) -> bool:
+    def _contains(self, value: object, label: Label, classes: set[int]) -> bool:
         """Whether one of these classes is in a value; what was put back is looked at only when asked."""
         if is_placeholder(value):
             return False  # it will be built with the class that is there then
@@ -186,12 +185,9 @@ class Workspace(Labels):
         if self.holds_together(versions) and all(self.group(key) <= keys for key in keys):
             return lazily or self.realise(keys)
         fetched = self._fetch(versions, lazily=lazily)
-        if fetched is None:
-            return False
-        copy = next_copy()
-        for key, (value, label) in fetched.items():
-            self._bind(key, value, replace(label, version=versions[key], copy=copy))
-        return True
+        for key, (value, label) in (fetched or {}).items():
+            self._bind(key, value, label)
+        return fetched is not None
 
     def unbind(self, key: str) -> None:
         """Take a name away, keeping its object where its version is needed and not stored."""
@@ -220,30 +216,36 @@ class Workspace(Labels):
     ) -> Mapping[str, tuple[object, Label]] | None:
         """These members: their kept objects where nobody else has them, else a private copy."""
         if self.is_stored(versions):
-            later = lazily and self.store.is_costly(_unit_of(versions)[0])
-            values = _placeholders(versions) if later else self._load(versions)
+            later = lazily and self.store.is_costly(first_of(versions).output.unit)
+            values = {key: Placeholder(key, _LATER) for key in versions} if later else self._load(versions)
         elif (kept := self._take_kept(versions)) is not None:
             return kept
         else:
             live = self._of_one_copy(versions)
-            values = self._copied(live) if live is not None else None
+            values = self._copied(live, first_of(versions).classes) if live is not None else None
         if values is None:
             return None
-        memory = private_memory()
-        return {key: (values[key], Label(version.output.digest, memory)) for key, version in versions.items()}
+        memory, copy = private_memory(), next_copy()
+        return {
+            key: (values[key], Label(version.output.digest, memory, version, copy=copy))
+            for key, version in versions.items()
+        }
 
     def _take_kept(self, versions: Mapping[str, Version]) -> Mapping[str, tuple[object, Label]] | None:
-        unit = _unit_of(versions)
-        held = self._held.get(unit)
-        if held is None or not held.values.keys() >= versions.keys() or self._is_shared(held, versions):
+        held = self._kept(versions)
+        if held is None:
             return None
-        del self._held[unit]
-        found = ((key, held.values[key], held.labels[key]) for key in versions)
-        return {key: (value, self._refined(value, label)) for key, value, label in found}
+        del self._held[first_of(versions).content]
+        found = {key: (held.values[key], held.labels[key]) for key in versions}
+        copy = next_copy()
+        return {
+            key: (value, replace(self._refined(value, label), version=versions[key], copy=copy))
+            for key, (value, label) in found.items()
+        }
 
     def _of_one_copy(self, versions: Mapping[str, Version]) -> dict[str, object] | None:
         """The live and kept objects of these members that are of one copy; None where none is whole."""
-        held = self._held.get(_unit_of(versions))
+        held = self._held.get(first_of(versions).content)
         copies = {held.copy: dict(held.values)} if held is not None else {}
         for key, version in versions.items():
             if self.holds(key, version) and key in self and not is_placeholder(self._standing(key)):
@@ -251,26 +253,50 @@ class Workspace(Labels):
         whole = (values for values in copies.values() if values.keys() >= versions.keys())
         return next(({key: values[key] for key in versions} for values in whole), None)
 
-    def _is_shared(self, held: Held, versions: Mapping[str, Version]) -> bool:
-        return any(self._sharers.get(token, set()) - versions.keys() for token in self._real(held.memory))
-
-    def _copied(self, values: dict[str, object]) -> dict[str, object] | None:
+    def _copied(self, values: dict[str, object], classes: Classes) -> dict[str, object] | None:
         keys = sorted(values)
-        copies = MemoryStore(self.names)
+        copies, holders = MemoryStore(self.names), self._holders(classes)
         try:
-            if copies.put("copy", tuple(values[key] for key in keys)):
+            if holders is None or copies.put("copy", tuple(values[key] for key in keys)):
                 return None
-            return dict(zip(keys, copies.load("copy"), strict=True))
+            with self._lent(holders) if holders else _AS_THEY_ARE:
+                return dict(zip(keys, copies.load("copy"), strict=True))
         except CacheError:
             return None
 
     def _load(self, versions: Mapping[str, Version]) -> dict[str, object] | None:
-        output = next(iter(versions.values())).output
+        version = first_of(versions)
+        output, holders = version.output, self._holders(version.classes)
         try:
-            return dict(zip(output.members, self.store.load(output.unit), strict=True))
+            if holders is not None:
+                with self._lent(holders) if holders else _AS_THEY_ARE:
+                    return dict(zip(output.members, self.store.load(output.unit), strict=True))
         except CacheError:
-            self.lost.add(output.unit)
-            return None
+            pass
+        self.lost.add(output.unit)
+        return None
+
+    @contextmanager
+    def _lent(self, holders: Mapping[str, object]) -> Generator[None]:
+        """Let names stand for other objects for as long as values are loaded: these find classes by name."""
+        before = {key: self.names[key] for key in holders if key in self.names}
+        self.names.update(holders)
+        try:
+            yield
+        finally:
+            for key in holders.keys() - before.keys():
+                del self.names[key]
+            self.names.update(before)
+
+    def private_copy(self, key: str) -> object:
+        """A copy of what a key holds; itself where nothing can change it or it cannot be copied."""
+        label, value = self.labels.get(key), self.names[key]
+        if label is None or label.version is None or not label.memory:
+            return value
+        versions = {key: label.version}
+        stored = self.is_stored(versions)
+        copies = self._load(versions) if stored else self._copied({key: value}, label.version.classes)
+        return copies[key] if copies is not None else value
 
     def is_stored(self, versions: Mapping[str, Version]) -> bool:
         """Whether the unit can be loaded; a class is made again by its definition, never loaded."""
@@ -279,6 +305,7 @@ class Workspace(Labels):
         return (
             unit not in self.lost
             and not any(output.sort == "class" or is_local_module(output) for output in outputs)
+            and self._holders(first_of(versions).classes) is not None
             and self.store.has(unit)
         )
 
@@ -286,7 +313,9 @@ class Workspace(Labels):
         """Whether `place` would succeed, as far as can be told without loading."""
         if self.holds_together(versions) or self.is_stored(versions):
             return True
-        return self._of_one_copy(versions) is not None
+        if self._kept(versions) is not None:
+            return True
+        return bool(self._of_one_copy(versions)) and self._holders(first_of(versions).classes) is not None
 
     def _keep(self, key: str) -> None:
         """Keep the object of a key that is about to hold another one, if nothing else has it."""
@@ -301,7 +330,7 @@ class Workspace(Labels):
         """
         if label.version is None or (label.memory and self.is_stored({key: label.version})):
             return
-        unit = _unit_of({key: label.version})
+        unit = label.version.content
         held = self._held.get(unit)
         if held is None or (held.copy != label.copy and not held.values.keys() >= set(unit[1])):
             held = self._held[unit] = Held(label.copy)
@@ -328,6 +357,7 @@ class Workspace(Labels):
             if key not in self.labels and key in self.names and not is_placeholder(self.names[key]):
                 now = self.look(key)
                 self.label(key, Label(now.digest, now.memory, classes=now.classes))
+                self.known.meet(now.classes)
 
     def refine(self, key: str, memory: frozenset[int]) -> None:
         """Say what memory a key really reaches, where only its being private was known."""
@@ -339,20 +369,12 @@ class Workspace(Labels):
         if label == before and saved is self.names.get(key):
             self._saved[key] = (saved, after)
 
-    def _learn(self, label: Label, memory: frozenset[int]) -> None:
-        for token in label.memory if label.is_private else ():
-            self._found[token] = self._found.get(token, NO_MEMORY) | memory
-
     def spend(self, memory: Iterable[int]) -> None:
         """Note that the objects behind these tokens changed: they stand for no version any more."""
         tokens = frozenset(memory)
         self._spent |= tokens
         for unit in [unit for unit, held in self._held.items() if self._real(held.memory) & tokens]:
             del self._held[unit]
-
-    def _real(self, memory: frozenset[int]) -> frozenset[int]:
-        """With what was found, when one of its copy was looked at, of what was only known to be private."""
-        return memory.union(*(self._found[token] for token in memory if token in self._found))
 
     def prune(self, is_bound: Callable[[str, str], bool]) -> None:
         """Let go of the live objects whose unit no step is bound to: told by digest and one of its keys."""
@@ -372,18 +394,13 @@ class Workspace(Labels):
 
     def close(self) -> None:
         """End an action."""
-        self._then = Standing(self.names) if self._others_bind else None
-
-    def _unlabel_what_others_bound(self) -> None:
-        """Names bound since the last action, by a callback or by code that nobody saw, are no versions."""
-        then, self._then = self._then, None
-        for key in then.changed(self.names) if then else ():
-            self.label(key, None)
+        if self._others_bind:
+            self.leave_to_others()
 
     def begin(self) -> None:
         """Start an action: what keys hold from here on can be given back by `settle`."""
         self.states.forget()
-        self._unlabel_what_others_bound()
+        self.take_from_others()
         self._taken.clear()
         self._spent.clear()
         self._saved.clear()
@@ -396,7 +413,7 @@ class Workspace(Labels):
         for key, version in stand.items():
             if version is None:
                 self.unbind(key)
-        for versions in _by_unit(stand):
+        for versions in by_unit(stand):
             if all(self.holds(key, version) for key, version in versions.items()):
                 continue
             if not self.place(self._with_holders(versions), lazily=True):
@@ -421,7 +438,7 @@ class Workspace(Labels):
     def _give_back_copied(self) -> None:
         saved = {key: label for key, (_, label) in self._saved.items() if label and label.version}
         copied = {key: label.version for key, label in saved.items() if self._is_copy_of(key, label)}
-        for versions in _by_unit(copied):
+        for versions in by_unit(copied):
             # All who hold the unit or none: an object of before belongs to no copy that was made since.
             after = [(saved if key in versions else self.labels)[key] for key in self._with_holders(versions)]
             if len({label.copy for label in after}) == 1 and not any(map(self._is_spent, after)):
@@ -437,7 +454,9 @@ class Workspace(Labels):
     def _unite(self) -> None:
         """The names that hold a unit hold one copy of it; where none can be had they hold it no more."""
         labels = {key: self.labels[key].version for key in self._saved if key in self.labels}
-        for versions in _by_unit(labels):
+        for versions in by_unit(labels):
+            if len(first_of(versions).output.members) == 1:
+                continue  # one name is one copy
             whole = self._with_holders(versions)
             if self.holds_together(whole) or self.place(whole):
                 continue
@@ -462,7 +481,7 @@ class Workspace(Labels):
                 changed[key] = label.version
             elif self.labels.get(key) != label or not self._is_live(key, value):
                 self._bind(key, value, self._refined(value, label))
-        for versions in _by_unit(changed):
+        for versions in by_unit(changed):
             # Members of one unit come back together, else they would no longer share memory.
             held = all(self.holds(key, version) for key, version in versions.items())
             if not held and not self.place(self._with_holders(versions), lazily=True):
@@ -476,20 +495,3 @@ class Workspace(Labels):
 
     def _is_live(self, key: str, value: object) -> bool:
         return key in GENERATORS or self.names.get(key, _MISSING) is value
-
-
-def _placeholders(versions: Mapping[str, Version]) -> dict[str, object]:
-    return {key: Placeholder(key, _LATER) for key in versions}
-
-
-def _unit_of(versions: Mapping[str, Version]) -> tuple[str, tuple[str, ...]]:
-    output = next(iter(versions.values())).output
-    return output.unit, output.members
-
-
-def _by_unit(stand: Mapping[str, Version | None]) -> list[dict[str, Version]]:
-    units: dict[tuple[object, ...], dict[str, Version]] = {}
-    for key, version in stand.items():
-        if version is not None:
-            units.setdefault(version.unit, {})[key] = version
-    return list(units.values())

@@ -12,23 +12,49 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from nbflow.types import Output, Slot, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 class Version(NamedTuple):
-    """The content of a slot as one step made it."""
+    """The content of a slot as one step made it.
+
+    Attributes:
+        step: The step.
+        output: The content.
+        classes: The notebook's classes inside its unit, each with the step that made it.
+    """
 
     step: str
     output: Output
+    classes: tuple[tuple[str, str], ...] = ()
 
     @property
-    def unit(self) -> tuple[str, str, tuple[str, ...]]:
+    def unit(self) -> tuple[object, ...]:
         """What is stored and restored as one: two names of equal content are no unit."""
-        return (self.step, self.output.unit, self.output.members)
+        return (self.step, *self.content)
+
+    @property
+    def content(self) -> tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]]:
+        """What its unit is, whoever made it; equal units can stand for each other."""
+        return (self.output.unit, self.output.members, self.classes)
 
     def is_same(self, other: Version | None) -> bool:
         """Whether both are one version: made by one step, stored as one unit."""
         return other is not None and self.unit == other.unit
+
+
+def first_of(versions: Mapping[str, Version]) -> Version:
+    """One of the versions of a unit, of which all say the same about it."""
+    return next(iter(versions.values()))
+
+
+def by_unit(versions: Mapping[str, Version | None]) -> list[dict[str, Version]]:
+    """Those versions together that are stored and restored as one."""
+    units: dict[tuple[object, ...], dict[str, Version]] = {}
+    for key, version in versions.items():
+        if version is not None:
+            units.setdefault(version.unit, {})[key] = version
+    return list(units.values())
 
 
 class Doubt(NamedTuple):
@@ -129,6 +155,11 @@ class View:
         """The place of the step that gave the slot its binding here; None where nobody did."""
         timeline = self._timelines.get(slot)
         return timeline.giver(self.place) if timeline is not None else None
+
+    def classes(self, slot: Slot) -> tuple[tuple[str, str], ...]:
+        """The notebook's classes inside what the slot is bound to at this place."""
+        version = self.bound(slot).version
+        return version.classes if version is not None else ()
 
     def members(self, version: Version) -> frozenset[Slot]:
         """The names whose binding here is the unit of `version`, see design 2.2."""

@@ -12,7 +12,10 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from nbflow.analysis import Analysis, analyze, definition_source, normalise
+from nbflow.analysis import Analysis, analyze, definition_source
+from nbflow.analysis.magics import parse_cell
+from nbflow.analysis.reads import analysis_of
+from nbflow.analysis.source import canonical
 from nbflow.engine.texts import asks_of, has_only_definitions, root_of, without_makers
 from nbflow.exceptions import UnknownTaskError
 from nbflow.retries import NO_RETRIES, Retries
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
     from nbflow.states import State
 
-FORMAT = "2"
+FORMAT = "3"
 """Part of every static key: raised when what a trace says changes its meaning."""
 
 WRITERS = ("to_", "write", "save", "dump", "sink_", "touch", "rename", "replace", "unlink", "remove", "copy")
@@ -33,7 +36,7 @@ WRITERS = ("to_", "write", "save", "dump", "sink_", "touch", "rename", "replace"
 
 
 _COMPUTES = (
-    *(ast.Module, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.If, ast.Pass),
+    *(ast.Assign, ast.AnnAssign, ast.AugAssign, ast.If, ast.Pass),
     *(ast.Name, ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.JoinedStr, ast.FormattedValue),
     *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp),
     *(ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context),
@@ -114,22 +117,21 @@ def read_body(source: str, makers: frozenset[str] = frozenset()) -> Body:
     Raises:
         CellSyntaxError: If the source is not Python.
     """
-    tree = ast.parse(source) if makers else None
-    analysis = analyze(without_makers(tree, makers) if tree is not None else source)
-    key = key_digest(FORMAT, _PYTHON, normalise(source))
-    tree = ast.parse(source)
+    statements = parse_cell(source)
+    analysis = analyze(without_makers(source, makers)) if makers else analysis_of(source, statements)
     reads = analysis.reads | analysis.maybe_reads | analysis.builtins
-    if not has_only_definitions(tree, makers):
+    if not has_only_definitions(statements, makers):
         reads |= analysis.deferred_reads
-    nodes = list(ast.walk(tree))
+    nodes = [node for statement in statements for node in ast.walk(statement)]
     writes_files, reseeds = any(map(_looks_like_writer, nodes)), any(map(_looks_like_seeding, nodes))
     callees = frozenset(root_of(node.func) for node in nodes if isinstance(node, ast.Call))
     computes = not analysis.paths and all(isinstance(node, _COMPUTES) for node in nodes)
-    asks, only = asks_of(source)
+    asks, only = asks_of(source, nodes)
     if only:
         # Of a task function that is read and nothing else, only the value counts.
         used = {name: frozenset((TASK_VALUE,)) for name in only & analysis.attributes.keys()}
         analysis = replace(analysis, attributes={**analysis.attributes, **used})
+    key = key_digest(FORMAT, _PYTHON, canonical(source, statements))  # this uses them up
     looks = tuple(sorted(reads)), writes_files, reseeds, callees, computes, asks, makers
     return Body(source, analysis, key, *looks)
 
@@ -215,6 +217,12 @@ class Step:
     def parameter_slots(self) -> tuple[Slot, ...]:
         """The slots of its parameters: who gives a value there decides what it sets."""
         return tuple(Slot("parameter", name) for name in sorted(self.parameters))
+
+    def take(self, trace: Trace) -> None:
+        """Stand at a trace of its own: what was accepted counted for what its body saw before."""
+        if self.hold is not None and self.hold.entries is not None and self.hold.trace is not trace:
+            self.hold = None
+        self.trace, self.failure, self.ended = trace, "", None
 
     @property
     def bound_trace(self) -> Trace | None:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast, overload
 
+import msgspec
+
 from nbflow.engine import transitions
 from nbflow.engine.effects import (
     Asked,
@@ -22,9 +24,12 @@ from nbflow.engine.effects import (
     Ended,
     Enter,
     Hit,
+    Keep,
+    Left,
     Load,
     Outcome,
     Park,
+    Recall,
     RunSpec,
     Save,
     Saved,
@@ -62,8 +67,7 @@ class History(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Entered:
+class Entered(msgspec.Struct, frozen=True):
     """What subscribers are told: a state was entered.
 
     Args:
@@ -86,6 +90,18 @@ Subscriber = Callable[[Entered], object]
 class _Subscription:
     subscriber: Subscriber
     is_hook: bool
+
+
+class Ledger(Protocol):
+    """What a run enters its states in: a journal, or what stands before one."""
+
+    def append(self, effect: Enter, old: State | None, /) -> Entered:
+        """Append a state; see `Journal.append`."""
+        ...
+
+    def tell(self, entered: Entered, /) -> None:
+        """Tell of it; what is raised is raised in the run."""
+        ...
 
 
 class Journal:
@@ -252,10 +268,10 @@ def drive(steps: Steps, handler: Handler, journal: Journal) -> State:
 
 
 @overload
-def driving(steps: Steps, handler: Handler, journal: Journal) -> Generator[Call, Outcome, State]: ...
+def driving(steps: Steps, handler: Handler, journal: Ledger) -> Generator[Call, Outcome, State]: ...
 @overload
-def driving(steps: Steps, handler: None, journal: Journal) -> Generator[Asked, Any, State]: ...
-def driving(steps: Steps, handler: Handler | None, journal: Journal) -> Generator[Any, Any, State]:
+def driving(steps: Steps, handler: None, journal: Ledger) -> Generator[Asked, Any, State]: ...
+def driving(steps: Steps, handler: Handler | None, journal: Ledger) -> Generator[Any, Any, State]:
     """Do what `drive` does, but for the calls of bodies: each is yielded and answered from outside.
 
     So the same run can be driven by whoever executes bodies: in this thread, awaiting, or as a cell
@@ -322,10 +338,10 @@ def answered(work: Generator[Request, Answer, Result], answer: Callable[[Request
 
 
 def calls_user_code(function: Function) -> Function:
-    """Mark a function of nbflow that does nothing but call the user's code.
+    """Mark a function of nbflow that does nothing but call the user's code, or wait.
 
-    What a marked function calls may be interrupted by a limit; while any other code of nbflow is
-    the innermost, a limit waits. Bodies that wrap the user's code need the mark.
+    What a marked function calls may be interrupted by a limit and by Stop; while any other code of
+    nbflow is the innermost, they wait. Bodies that wrap the user's code need the mark.
 
     Example:
         >>> @calls_user_code
@@ -374,6 +390,14 @@ class PlainHandler:
         """Store nothing."""
         return None
 
+    def recall(self, effect: Recall) -> Left | None:
+        """Know of no other run."""
+        return None
+
+    def keep(self, effect: Keep) -> Mapping[str, str]:
+        """Store nothing."""
+        return {}
+
     def call(self, effect: Call) -> Outcome:
         """Call the body; what it raises is its outcome, but for interrupts, which stop the run."""
         try:
@@ -393,3 +417,6 @@ class PlainHandler:
 
     def park(self, effect: Park) -> None:
         """Do nothing: the history knows."""
+
+    def stop(self, reason: str) -> None:
+        """Do nothing: below the run there is nothing."""

@@ -1,17 +1,19 @@
 """What `nbflow.engine.run` asks for, what it is answered, and what it has to know: values only.
 
 A run is described by one `RunSpec`. The generator `run_task` yields effects (`Enter`, `Await`,
-`Load`, `Save`, `Call`, `Sleep`, `Spawn`, `Park`) and is sent their answers; but for `Enter`, which
-belongs to the driver, a `Handler` has one method for each.
+`Load`, `Save`, `Recall`, `Keep`, `Call`, `Sleep`, `Spawn`, `Park`) and is sent their answers; but
+for `Enter`, which belongs to the driver, a `Handler` has one method for each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Protocol
 
+import msgspec
+
+from nbflow.engine.signals import Signal
 from nbflow.retries import NO_RETRIES, Draw, Retries
 from nbflow.states import Origin, Role, State
 from nbflow.triggers import Edge, Trigger, all_successful
@@ -35,8 +37,7 @@ class Ended(Enum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
-class RunSpec:
+class RunSpec(msgspec.Struct, frozen=True):
     """Everything that `run_task` has to know about one run.
 
     Args:
@@ -45,7 +46,8 @@ class RunSpec:
         body: What is executed; opaque here.
         upstream: The edges from the tasks before it.
         inputs: Constants, and the inputs that are supplied when the task is started by name.
-        bind: Makes the arguments of what each edge passes; None: each under the key of its edge.
+        bind: Makes the arguments of what each edge passes; None: each under the key of its edge. It may raise
+            a signal to end the run before its body.
         trigger: Whether it may run.
         skip_on_upstream_skip: Whether it is skipped below a skipped task.
         started_by_name: Whether a person named it: no upstream is awaited, no trigger asked.
@@ -55,6 +57,8 @@ class RunSpec:
             returns it; None: neither.
         look_up: Whether a result under the key is reused (`refresh_cache` says no).
         look_up_first: Whether the lookup comes before the trigger, as in a session.
+        keeps: Whether its driver keeps what another run goes on from: the inputs of a run that does
+            not complete, and the results of LOOP.
         mapped: Whether the body runs once for each element; the run spawns its items then.
         start_time: When it begins, seconds since the epoch; None: now.
         resumed: The last state of a run that goes on; None for a new one.
@@ -77,7 +81,7 @@ class RunSpec:
     name: str
     body: Any = None
     upstream: tuple[Edge, ...] = ()
-    inputs: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    inputs: Mapping[str, Any] = msgspec.field(default_factory=lambda: _NOTHING)
     bind: Callable[[Mapping[Edge, Any]], Mapping[str, Any]] | None = None
     trigger: Trigger = all_successful
     skip_on_upstream_skip: bool = True
@@ -87,13 +91,14 @@ class RunSpec:
     key: str | Callable[[Mapping[str, Any]], str | None] | None = None
     look_up: bool = True
     look_up_first: bool = False
+    keeps: bool = False
     mapped: bool = False
     start_time: float | None = None
     resumed: State | None = None
     attempt: int = 1
     loop: int = 1
     loop_result: Any = None
-    versions: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    versions: Mapping[str, str] = msgspec.field(default_factory=lambda: _NOTHING)
     state_handlers: tuple[StateHandler, ...] = ()
     draw: Draw | None = None
     reason: str = ""
@@ -104,8 +109,7 @@ class RunSpec:
     origin: Origin = Origin.NAMED
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """The answer to `Call`.
 
     Args:
@@ -122,25 +126,36 @@ class Outcome:
     ended: Ended
     value: Any = None
     enforced: str = ""
-    versions: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    versions: Mapping[str, str] = msgspec.field(default_factory=lambda: _NOTHING)
     captured: bytes = b""
 
+    @property
+    def has_returned(self) -> bool:
+        """Whether the body ran to its end, be it by a signal that it is done."""
+        value: object = self.value
+        return self.ended is Ended.RETURNED or (isinstance(value, Signal) and value.state.is_completed())
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+
+class Hit(msgspec.Struct, frozen=True):
     """The answer to `Load` where there is a result; a miss is answered by None."""
 
     value: Any
     message: str = ""
-    details: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    details: Mapping[str, Any] = msgspec.field(default_factory=lambda: _NOTHING)
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(msgspec.Struct, frozen=True):
     """The answer to `Save`: the version stored, or the problem that prevented it; or None."""
 
     version: str = ""
     problem: str = ""
+
+
+class Left(msgspec.Struct, frozen=True):
+    """The answer to `Recall` where a run was interrupted: its next iteration, and what that starts from."""
+
+    loop: int
+    result: Any
 
 
 class Handler(Protocol):
@@ -156,6 +171,14 @@ class Handler(Protocol):
 
     def save(self, effect: Save, /) -> Saved | None:
         """Store a result under a key."""
+        ...
+
+    def recall(self, effect: Recall, /) -> Left | None:
+        """Return where the run, or an interrupted one of the same, goes on in its LOOP, or None."""
+        ...
+
+    def keep(self, effect: Keep, /) -> Mapping[str, str]:
+        """Store the inputs of a run that may be taken up again; return name to version."""
         ...
 
     def call(self, effect: Call, /) -> Outcome:
@@ -174,9 +197,12 @@ class Handler(Protocol):
         """Take note that the run ends here for now; its history says how to go on."""
         ...
 
+    def stop(self, reason: str, /) -> None:
+        """Stop what goes on below the run: somebody stopped it from outside."""
+        ...
 
-@dataclass(frozen=True, slots=True)
-class Enter:
+
+class Enter(msgspec.Struct, frozen=True):
     """Append a state to the history; answered by the state as appended."""
 
     spec: RunSpec
@@ -185,8 +211,7 @@ class Enter:
     loop: int
 
 
-@dataclass(frozen=True, slots=True)
-class Await:
+class Await(msgspec.Struct, frozen=True):
     """Wait for the upstream runs; answered by `{edge: state}`."""
 
     spec: RunSpec
@@ -196,8 +221,7 @@ class Await:
         return handler.await_upstream(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(msgspec.Struct, frozen=True):
     """Look a result up; answered by a `Hit` or None."""
 
     spec: RunSpec
@@ -208,9 +232,11 @@ class Load:
         return handler.load(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Save:
-    """Store a result, or what iteration `loop` starts from; answered by `Saved` or None."""
+class Save(msgspec.Struct, frozen=True):
+    """Store a result, or what iteration `loop` starts from; answered by `Saved` or None.
+
+    The key of a run that is not cached is empty; only iterations are saved of it.
+    """
 
     spec: RunSpec
     key: str
@@ -222,8 +248,29 @@ class Save:
         return handler.save(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Recall(msgspec.Struct, frozen=True):
+    """Ask where the run, or an interrupted one of the same, left its LOOP; answered by `Left` or None."""
+
+    spec: RunSpec
+    inputs: Mapping[str, Any]
+
+    def ask(self, handler: Handler) -> Left | None:
+        """Let the handler perform it."""
+        return handler.recall(self)
+
+
+class Keep(msgspec.Struct, frozen=True):
+    """Store the inputs, because the run may be taken up again; answered by name to version."""
+
+    spec: RunSpec
+    inputs: Mapping[str, Any]
+
+    def ask(self, handler: Handler) -> Mapping[str, str]:
+        """Let the handler perform it."""
+        return handler.keep(self)
+
+
+class Call(msgspec.Struct, frozen=True):
     """Run the body once; answered by an `Outcome`.
 
     Args:
@@ -251,8 +298,7 @@ class Call:
         return handler.call(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(msgspec.Struct, frozen=True):
     """Wait until a time, seconds since the epoch; answered by whether it was waited."""
 
     spec: RunSpec
@@ -263,8 +309,7 @@ class Sleep:
         return handler.sleep(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Spawn:
+class Spawn(msgspec.Struct, frozen=True):
     """Run the items of a mapped run; answered by their states, by position."""
 
     spec: RunSpec
@@ -275,8 +320,7 @@ class Spawn:
         return handler.spawn(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Park:
+class Park(msgspec.Struct, frozen=True):
     """The generator ends in a state that is not final; a later one goes on from the history."""
 
     spec: RunSpec
@@ -287,7 +331,7 @@ class Park:
         handler.park(self)
 
 
-Asked = Await | Load | Save | Call | Sleep | Spawn | Park
+Asked = Await | Load | Save | Recall | Keep | Call | Sleep | Spawn | Park
 """The effects that a handler performs."""
 Effect = Enter | Asked
 Steps = Generator[Effect, Any, State]

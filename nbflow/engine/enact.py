@@ -10,13 +10,14 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from nbflow.engine.drive import Journal, PlainHandler, drive, driving
-from nbflow.engine.effects import Call, Ended, Hit, Load, Outcome, RunSpec
-from nbflow.engine.loops import following
+import msgspec
+
+from nbflow.engine.drive import Journal, PlainHandler, driving
+from nbflow.engine.effects import Call, Ended, Enter, Outcome, RunSpec
+from nbflow.engine.loops import Iterations
 from nbflow.engine.record import new_id
 from nbflow.engine.run import run_task
-from nbflow.engine.signals import LOOP
-from nbflow.states import Origin, Paused, Role, State, StateType
+from nbflow.states import Cached, Origin, Paused, Pending, Role, State, StateType
 from nbflow.store.protocol import History, RunRecord
 from nbflow.triggers import manual_only
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from nbflow.triggers import Edge
     from nbflow.types import Cause, Trace
 
+_EARLIER: Final = "an earlier result"
 _SLOW_SECONDS: Final = 0.05
 """A body expected to take longer has its Running state on disk before it starts."""
 
@@ -36,8 +38,7 @@ Executing = Generator["Execution", Outcome, "Finished"]
 """One run of a step: yields its executions, is sent how each ended, and returns how it finished."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(msgspec.Struct, frozen=True):
     """A run that ended: its identifier, its last state, and what was seen of its last attempt, if any."""
 
     run: str
@@ -65,6 +66,21 @@ def _pass_nothing(_: Mapping[Edge, object]) -> Mapping[str, object]:
     return {}
 
 
+def _spec(step: Step, run: str, upstream: Mapping[Edge, State], let_in: Waiting | None) -> RunSpec:
+    return RunSpec(
+        run,
+        step.name,
+        started_by_name=let_in is not None,
+        resumed=let_in.state if let_in is not None and let_in.run else None,
+        upstream=tuple(upstream),
+        bind=_pass_nothing,
+        trigger=step.trigger,
+        skip_on_upstream_skip=step.skip_on_upstream_skip,
+        retries=step.retries,
+        timeout=step.timeout,
+    )
+
+
 class StepRuns:
     """Runs steps as runs of the engine.
 
@@ -87,7 +103,7 @@ class StepRuns:
         self.notebook = notebook
         self.number = 0
         self.steps: dict[str, str] = {}
-        """Identifier of each run that goes on to that of its step."""
+        """Identifier of each run that goes on, to that of its step."""
         self._let_in: dict[str, Waiting] = {}
         self._clock = clock
         self._sleep = sleep
@@ -106,33 +122,18 @@ class StepRuns:
             return Finished(waiting.run, waiting.state, None)
         let_in = self._let_in.pop(step.id, None)
         run = self._go_on(step, let_in) if let_in and let_in.run else self._begin(step, origin, causes)
-        spec = RunSpec(
-            run,
-            step.name,
-            started_by_name=let_in is not None,
-            resumed=let_in.state if let_in is not None and let_in.run else None,
-            upstream=tuple(upstream),
-            bind=_pass_nothing,
-            trigger=step.trigger,
-            skip_on_upstream_skip=step.skip_on_upstream_skip,
-            retries=step.retries,
-            timeout=step.timeout,
-            flow_run=self.number,
-            origin=origin,
+        spec = msgspec.structs.replace(
+            _spec(step, run, upstream, let_in), flow_run=self.number, origin=origin
         )
         observation: Observation | None = None
-        earlier: Observation | None = None
+        iterations = Iterations()
         calls = driving(run_task(spec), PlainHandler(upstream, self._sleep), self.journal)
         try:
             call = next(calls)
             self._make_known(step, origin)
             while True:
                 try:
-                    observation = yield from attempt(call)
-                    if earlier is not None:
-                        observation = following(earlier, observation)
-                    if isinstance(observation.error, LOOP):
-                        earlier = observation
+                    observation = iterations.joined((yield from attempt(call)))
                     outcome = observation.outcome
                 except Exception as fault:  # noqa: BLE001 - an attempt that cannot be observed failed
                     outcome = Outcome(call.attempt, Ended.RAISED, fault)
@@ -144,6 +145,8 @@ class StepRuns:
                 call = calls.send(outcome)
         except StopIteration as end:
             return Finished(run, end.value, observation)
+        finally:
+            del self.steps[run]
 
     def waiting(self, step: Step) -> Waiting | None:
         """The last run of a step, where that waits for a person, be it one of an earlier kernel."""
@@ -177,9 +180,16 @@ class StepRuns:
     def reuse(self, step: Step, trace: Trace, origin: Origin) -> Finished:
         """Record that a step got an earlier result without executing."""
         run = self._begin(step, origin, (), trace.id)
-        spec = RunSpec(run, step.name, key=trace.id, look_up_first=True, flow_run=self.number, origin=origin)
-        state = drive(run_task(spec), _Reuse(trace), self.journal)
-        return Finished(run, state, None)
+        spec = RunSpec(run, step.name, flow_run=self.number, origin=origin)
+        pending = self.journal.append(Enter(spec, Pending(), 1, 1), None)
+        cached = self.journal.append(Enter(spec, Cached(_EARLIER, trace), 1, 1), pending.state)
+        try:
+            # Both are on record before anybody is told: whatever a Stop interrupts, the run has ended.
+            self.journal.tell(pending)
+        finally:
+            self.journal.tell(cached)
+            del self.steps[run]
+        return Finished(run, cached.state, None)
 
     def keep(self, run: str, key: str, trace: Trace) -> None:
         """Note what a run made."""
@@ -201,14 +211,3 @@ class StepRuns:
         self.history.begin(record)
         self.steps[run] = step.id
         return run
-
-
-class _Reuse(PlainHandler):
-    """Answers the lookup of a run with the trace found already."""
-
-    def __init__(self, trace: Trace) -> None:
-        super().__init__()
-        self._trace = trace
-
-    def load(self, effect: Load) -> Hit:
-        return Hit(self._trace, "an earlier result", {"trace": self._trace.id})

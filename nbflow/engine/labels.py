@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+import msgspec
+
+from nbflow.engine.bind import first_of
+from nbflow.engine.origins import NONE, Known, is_same_class, name_of, seen_as
+from nbflow.engine.slots import key_of, slot_of
+from nbflow.engine.standing import ABSENT
 from nbflow.exceptions import CacheError
-from nbflow.store.digests import Fingerprint, fingerprint, key_digest
+from nbflow.store.digests import NO_CLASSES, Fingerprint, fingerprint, key_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nbflow.engine.bind import Version
-    from nbflow.types import Output
+    from nbflow.engine.origins import Classes
+    from nbflow.types import Output, Slot
 
 NO_MEMORY: Final[frozenset[int]] = frozenset()
+_CACHED: Final = type(lru_cache(int))
 _private_tokens = count(-1, -1)
 _copies = count(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(msgspec.Struct, frozen=True):
     """What a key of the workspace holds.
 
     Args:
         digest: Digest of the value.
         memory: Identity tokens of the mutable memory reachable from it.
         version: The version that it is; None for what a failed body left.
-        classes: Identities of the local classes inside the value; None where nobody looked.
+        classes: The local classes inside the value, by identity; None where nobody looked.
         copy: Which copy of its version's unit it is part of; the names of one unit are of one copy.
         is_outdated: Whether a class inside it was made anew since, which no digest shows.
     """
@@ -37,14 +45,9 @@ class Label:
     digest: str
     memory: frozenset[int] = NO_MEMORY
     version: Version | None = None
-    classes: frozenset[int] | None = None
+    classes: Mapping[int, type] | None = None
     copy: int = 0
     is_outdated: bool = False
-
-    @property
-    def seen(self) -> str:
-        """The digest that a body sees there; that of an outdated value is nobody else's."""
-        return key_digest("outdated", self.digest) if self.is_outdated else self.digest
 
     @property
     def is_private(self) -> bool:
@@ -102,6 +105,10 @@ class Labels:
         self.labels: dict[str, Label] = {}
         self._sharers: dict[int, set[str]] = {}
         self._nameless: dict[int, tuple[object, str]] = {}
+        self._left: dict[str, object] | None = None
+        self._held: dict[tuple[str, tuple[str, ...], Classes], Held] = {}
+        self._found: dict[int, frozenset[int]] = {}
+        self.known = Known(names)
 
     def group(self, key: str) -> frozenset[str]:
         """The keys that share mutable memory with `key`, itself included."""
@@ -130,7 +137,7 @@ class Labels:
             if known is not value:
                 token = key_digest("no digest", uuid4().hex)
                 self._nameless[id(value)] = (value, token)
-            return Fingerprint(token, memory, classes=getattr(error, "classes", NO_MEMORY))
+            return Fingerprint(token, memory, classes=getattr(error, "classes", NO_CLASSES))
 
     def label(self, key: str, label: Label | None) -> None:
         """Say what a key holds; None: nothing that has a label."""
@@ -144,6 +151,84 @@ class Labels:
         self.labels[key] = label
         for token in label.memory:
             self._sharers.setdefault(token, set()).add(key)
+        if self._left is not None:
+            self._left.setdefault(key, self.names.get(key, ABSENT))
+
+    def leave_to_others(self) -> None:
+        """Between two actions others may bind names: note what stands under each key with a label."""
+        self._left = {key: self.names.get(key, ABSENT) for key in self.labels}
+
+    def take_from_others(self) -> None:
+        """What a callback, or code that nobody saw, has bound since the last action is no version."""
+        left, self._left = self._left, None
+        for key, value in left.items() if left else ():
+            if self.names.get(key, ABSENT) is not value:
+                self.label(key, None)
+
+    def seen(self, key: str) -> str:
+        """The digest of what a body sees under a key; that of what is no step's version is nobody else's."""
+        label = self.labels[key]
+        if label.is_outdated:
+            return key_digest("outdated", label.digest)
+        classes = self.classes_of(slot_of(key))
+        if label.version is None and classes:
+            return key_digest("classes", label.digest)
+        return seen_as(label.digest, classes, self.classes_of)
+
+    def classes_of(self, slot: Slot) -> Classes:
+        """The notebook's classes inside what a slot holds; those inside what is no version are nobody's."""
+        label = self.labels.get(key_of(slot))
+        if label is None:
+            return NONE
+        return (
+            label.version.classes if label.version is not None else self.known.of_nobody(label.classes or {})
+        )
+
+    def _holders(self, classes: Classes) -> dict[str, object] | None:
+        """What to put under which names for values with these classes to be loaded; None: it is not there.
+
+        Of a name that holds nothing nobody knows here; the loader says what is missing.
+        """
+        found: dict[str, object] = {}
+        for name, _ in classes:
+            key = name_of(name)
+            if key in self.labels and is_same_class(name, classes, self.classes_of(slot_of(key))):
+                continue
+            held = self._held_class(key, name, classes)
+            if held is not None:
+                found[key] = held
+            elif key in self.labels or not is_same_class(name, classes, classes):
+                return None
+        return found
+
+    def _held_class(self, key: str, name: str, classes: Classes) -> object:
+        for held in self._held.values():
+            version = held.labels[key].version if key in held.labels else None
+            if version is not None and is_same_class(name, classes, version.classes):
+                return held.values[key]
+        return None
+
+    def _kept(self, versions: Mapping[str, Version]) -> Held | None:
+        """Kept objects of these members that no name outside shares memory with."""
+        held = self._held.get(first_of(versions).content)
+        if held is None or not held.values.keys() >= versions.keys():
+            return None
+        shared = (self._sharers.get(token, set()) - versions.keys() for token in self._real(held.memory))
+        return held if not any(shared) else None
+
+    def _real(self, memory: frozenset[int]) -> frozenset[int]:
+        """With what was found, when one of its copy was looked at, of what was only known to be private."""
+        return memory.union(*(self._found[token] for token in memory if token in self._found))
+
+    def _learn(self, label: Label, memory: frozenset[int]) -> None:
+        for token in label.memory if label.is_private else ():
+            self._found[token] = self._found.get(token, NO_MEMORY) | memory
+
+    def empty_cache(self, key: str) -> None:
+        """Make a cached function compute again, so that what it reads is seen by who calls it."""
+        value = self.names.get(key)
+        if isinstance(value, _CACHED):
+            value.cache_clear()
 
     def disown(self, step: str) -> None:
         """What a step has made that is no more is nobody's now."""

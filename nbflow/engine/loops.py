@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
+from nbflow.engine.signals import LOOP
 from nbflow.store.settlement import joined
 
 if TYPE_CHECKING:
@@ -25,7 +27,21 @@ def shown(call: Call) -> dict[str, Any]:
     }
 
 
-def following(earlier: Observation, last: Observation) -> Observation:
+class Iterations:
+    """What was seen of the iterations of one run, joined as they come."""
+
+    def __init__(self) -> None:
+        self._earlier: Observation | None = None
+
+    def joined(self, last: Observation) -> Observation:
+        """What was seen of one more attempt, and of the iterations before it."""
+        whole = last if self._earlier is None else _following(self._earlier, last)
+        if isinstance(whole.error, LOOP):
+            self._earlier = whole
+        return whole
+
+
+def _following(earlier: Observation, last: Observation) -> Observation:
     """What was seen of all iterations: the last one's outcome and outputs, and what all looked at.
 
     Each iteration starts from the same names, so that those need no joining; what the last one makes

@@ -13,13 +13,14 @@ from functools import lru_cache
 from os import PathLike
 from typing import TYPE_CHECKING, Final, cast
 
+import msgspec
+
 from nbflow.analysis.names import is_managed
 from nbflow.context import IDENTITIES, watched_by
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.generators import GENERATORS, loaded_generators
 from nbflow.engine.labels import Label
 from nbflow.engine.placeholder import is_placeholder
-from nbflow.engine.signals import Signal
 from nbflow.engine.slots import FolderKind, context_digest, is_kept_in_memory, slot_of
 from nbflow.engine.standing import ABSENT, Standing
 from nbflow.exceptions import CacheError
@@ -40,8 +41,7 @@ if TYPE_CHECKING:
     from nbflow.store.watching import Watch
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True):
     """What was seen of one execution of a body.
 
     Args:
@@ -65,12 +65,12 @@ class Observation:
     watch: Watch | None
     started: float
     seconds: float
-    drew: frozenset[str] = field(default_factory=frozenset[str])
-    context: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
+    drew: frozenset[str] = msgspec.field(default_factory=frozenset[str])
+    context: Mapping[str, str | None] = msgspec.field(default_factory=dict[str, "str | None"])
     undecided: frozenset[str] = frozenset()
     fault: str = ""
     folder: str = ""
-    data: Mapping[str, str] = field(default_factory=dict[str, str])
+    data: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
 
     @property
     def error(self) -> BaseException | None:
@@ -81,7 +81,7 @@ class Observation:
     @property
     def has_returned(self) -> bool:
         """Whether the body ran to its end, be it by a signal that it is done."""
-        return _has_returned(self.outcome)
+        return self.outcome.has_returned
 
     @property
     def failure(self) -> str:
@@ -107,16 +107,10 @@ class Observation:
         return seen and self.watch is not None and not self.watch.voided
 
 
-def _has_returned(outcome: Outcome) -> bool:
-    value: object = outcome.value
-    return outcome.ended is Ended.RETURNED or (isinstance(value, Signal) and value.state.is_completed())
-
-
 _MAY_NAME_FILES: Final = (str, PathLike, list, tuple, dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(msgspec.Struct, frozen=True):
     """What a body reaches: what has to be looked at to see what it did.
 
     Args:
@@ -140,8 +134,7 @@ class Reached:
     paths: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(msgspec.Struct, frozen=True):
     """The request to run a body now, answered by how it ended.
 
     Args:
@@ -201,6 +194,7 @@ class Observer:
         self._files = files
         self._clock = clock
         self._no_watch = files.watch()
+        self._step = ""
         self._states: dict[str, object] = {}
         self._looks: dict[str, Fingerprint] = {}
 
@@ -213,7 +207,7 @@ class Observer:
             hide: Whether names that it only may bind are taken away while it runs, so that binding
                 one to the very object that it held can be told from not binding it.
         """
-        body = execution.body
+        body, self._step = execution.body, execution.step.id
         if body.analysis.imports:
             # A module whose file changed must be loaded anew, else the old code would run.
             purge_changed_modules(self._files)
@@ -232,7 +226,7 @@ class Observer:
         seen = yield from (
             self._timed(execution) if only_computes else self._watched(execution, before, reached.paths)
         )
-        bound = self._workspace.unhide({key: before[key] for key in hidden})
+        bound = self._workspace.unhide({key: before[key] for key in hidden}) if hidden else set[str]()
         seen.data = self._loaded(body) if body.analysis.imports else {}
         uncertain = (reached.uncertain & before.keys()) - hidden
         same = frozenset(key for key in uncertain if names.get(key, ABSENT) is before[key])
@@ -268,7 +262,7 @@ class Observer:
     ) -> Observation:
         changed = self._changed(bound, before, reached)
         drew = self._drawn(reseeds=reached.reseeds) if seen.watch is not self._no_watch else set[str]()
-        returned = _has_returned(seen.outcome)
+        returned = seen.outcome.has_returned
         named = body.analysis.writes | body.analysis.deletes if returned else frozenset[str]()
         assigned = {key for key in named if not is_managed(key)}
         self._workspace.ensure(assigned)  # one may have been given the very object that a stranger left there
@@ -317,7 +311,8 @@ class Observer:
         groups = {key: workspace.group(key) for key in suspects}
         suspects = suspects.union(*groups.values())
         self._let_go(before, rebound, suspects)
-        suspects &= workspace.names.keys() & workspace.labels.keys()  # what is gone cannot be changed
+        # What is gone cannot be changed.
+        suspects = {key for key in suspects if key in workspace.names and key in workspace.labels}
         mutated = {key for key in suspects - rebound if self._is_mutated(key)}
         for key in rebound:
             workspace.note(key, before.get(key, ABSENT))
@@ -350,9 +345,9 @@ class Observer:
         for key in rebound & self._workspace.labels.keys() & before.keys():
             self._workspace.let_go(key, before[key], may_have_changed=key in suspects)
 
-    def taken(self, keys: frozenset[str]) -> tuple[Output, ...]:
-        """The outputs that the live objects under these keys, which have no labels yet, amount to."""
-        self._looks = {}
+    def taken(self, step: Step, keys: frozenset[str]) -> tuple[Output, ...]:
+        """The outputs of a step that the live objects under these keys, not labelled yet, amount to."""
+        self._looks, self._step = {}, step.id
         for key in keys:
             self._relabel(key)
         return self._outputs(keys)
@@ -370,7 +365,8 @@ class Observer:
         now = self._workspace.look(key)
         same = now.digest == version.output.digest
         self._workspace.label(key, Label(now.digest, now.memory, version if same else None, now.classes))
-        self._workspace.made(key)
+        self._workspace.made(key, version.step)
+        self._workspace.known.meet(now.classes)
         return same
 
     def _drawn(self, *, reseeds: bool) -> set[str]:
@@ -394,23 +390,35 @@ class Observer:
         if key in self._workspace:
             now = self._look(key)
             self._workspace.label(key, Label(now.digest, now.memory, None, now.classes))
-            self._workspace.made(key)
+            self._workspace.made(key, self._step)
         else:
             self._workspace.label(key, None)
 
     def _outputs(self, written: Iterable[str]) -> tuple[Output, ...]:
         """Every key of each group that something was written in: the group is one unit."""
         groups = {self._workspace.group(key) for key in written}
-        return tuple(output for group in sorted(groups, key=sorted) for output in self._group_outputs(group))
+        found = [output for group in sorted(groups, key=sorted) for output in self._group_outputs(group)]
+        for classes in filter(None, (look.classes for look in self._looks.values())):
+            self._workspace.known.meet(classes)
+        return tuple(found)
 
     def _group_outputs(self, group: frozenset[str]) -> list[Output]:
         if len(group) == 1:
             (key,) = group
-            return [self._output(key, "", (key,))]
+            return [self._output(key, "", (key,), self._classes((key,)))]
         members = tuple(sorted(key for key in group if key in self._workspace))
         values = {key: self._workspace.get(key) for key in members}
         unit = self._unit(values) if len(members) > 1 else ""
-        return [self._output(key, unit, members) for key in sorted(group)]
+        classes = self._classes(members)
+        return [self._output(key, unit, members, classes) for key in sorted(group)]
+
+    def _classes(self, members: Iterable[str]) -> tuple[tuple[str, bool], ...]:
+        """The notebook's classes inside a unit, and which of them are new: nobody but the body made those."""
+        found: dict[int, type] = {}
+        for key in members:
+            if key in self._workspace:
+                found.update(self._look(key).classes)
+        return self._workspace.known.describe(found) if found else ()
 
     def _unit(self, values: Mapping[str, object]) -> str:
         try:
@@ -418,14 +426,16 @@ class Observer:
         except CacheError:
             return key_digest("no digest", *(self._look(key).digest for key in sorted(values)))
 
-    def _output(self, key: str, unit: str, members: tuple[str, ...]) -> Output:
+    def _output(
+        self, key: str, unit: str, members: tuple[str, ...], classes: tuple[tuple[str, bool], ...]
+    ) -> Output:
         slot = slot_of(key)
         if key not in self._workspace:
             return Output(slot, UNBOUND)
         value = self._workspace.get(key)
         now = self._look(key)
         text = preview(value) if is_kept_in_memory(slot) and not looks_secret(key) else HIDDEN
-        return Output(slot, now.digest, unit or now.digest, members, now.reach, _sort(value), text)
+        return Output(slot, now.digest, unit or now.digest, members, now.reach, _sort(value), text, classes)
 
 
 def _text_of(error: BaseException) -> str:

@@ -5,11 +5,12 @@ What is executed next is not decided here but in `plan.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from nbflow.analysis import effect_of
-from nbflow.engine.bind import Version, View
 from nbflow.engine.book import definition_body
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.gates import asked_about, upstream_of
@@ -17,8 +18,10 @@ from nbflow.engine.generators import GENERATORS
 from nbflow.engine.influence import lasting, reached, reached_through
 from nbflow.engine.labels import Label, is_local_module, next_copy
 from nbflow.engine.observe import Execution, Observation, Observer, Reached
+from nbflow.engine.origins import version_of
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.record import (
+    NOTHING_SEEN,
     Maker,
     Seen,
     adopted_trace,
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
     from nbflow.analysis import Definition
     from nbflow.engine.apply import Workspace
+    from nbflow.engine.bind import Version, View
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.effects import Call
     from nbflow.engine.enact import Executing, Finished, StepRuns
@@ -109,6 +113,12 @@ def _imports(body: Body, later: Iterable[Body]) -> list[str]:
     return sorted({item.module for item in (*body.analysis.imports, *deferred) if item.module})
 
 
+def _definitions(bodies: Iterable[Body], keys: Collection[str]) -> list[Definition]:
+    """What these bodies say of the code behind these keys."""
+    every = [definition for ran in bodies for definition in ran.analysis.definitions.values()]
+    return [definition for definition in every if definition.name in keys]
+
+
 class Performer:
     """Executes steps on the workspace and records what they did.
 
@@ -163,7 +173,7 @@ class Performer:
         step, body = site.step, site.body
         upstream, states = self._upstream(site)
         asked = (*self._asked(step, body, site.writers), *states)
-        seen = replace(see_bound(body, site.slots, site.view, asked), upstream=upstream)
+        seen = msgspec.structs.replace(see_bound(body, site.slots, site.view, asked), upstream=upstream)
         again = bound_before(step.trace, body, seen)
         reach = self._reached(step, body, site.slots, site.writers, again)
 
@@ -198,10 +208,11 @@ class Performer:
     def execute_plain(self, step: Step, origin: Origin) -> Executing:
         """Run a plain cell on the names as they are."""
         body, labels = step.body, self._workspace.labels
-        seeded = (slot for slot in _SEEDED if key_of(slot) in labels)
+        seeded = [slot for slot in _SEEDED if key_of(slot) in labels]
         slots = (*reached_through(body, self.live_reach), *seeded)
-        self._workspace.ensure(key_of(slot) for slot in slots)
-        found = (labels.get(key_of(slot)) for slot in slots if slot.kind == NAME)
+        keys = tuple(map(key_of, slots))
+        self._workspace.ensure(keys)
+        found = (labels.get(key) for key in keys if key not in GENERATORS)
         writers = frozenset(label.version.step for label in found if label and label.version)
         seen = see_live(slots, self._workspace, self._asked(step, body, writers))
         reach = self._reached(step, body, slots, writers, bound_before(step.trace, body, seen))
@@ -217,10 +228,10 @@ class Performer:
         They come from before nbflow watched: they count by value, and nothing tells how they arose.
         """
         strangers = frozenset(keys) - self._workspace.versioned()
-        outputs = self._observer.taken(strangers & self._workspace.names.keys())
+        outputs = self._observer.taken(step, strangers & self._workspace.names.keys())
         before = step.trace.outputs if step.trace is not None else ()
         step.trace, step.ran = adopted_trace(step, (*before, *outputs)), step.body
-        self._relabel(step, step.trace)
+        self._relabel(step, step.trace, NOTHING_SEEN)
         self._sweep.touch(step)
 
     # --- inputs ------------------------------------------------------------------------------
@@ -295,20 +306,16 @@ class Performer:
         writers: Iterable[str],
         again: frozenset[str] | None,
     ) -> Reached:
-        bodies = [body, *self._bodies_of(writers)]
-        keys = tuple(key_of(slot) for slot in slots)
+        others = [ran for ran in self._bodies_of(writers) if ran is not body]
+        bodies = [body, *others]
+        keys = tuple(map(key_of, slots))
         analysis = body.analysis
         may = analysis.writes | analysis.maybe_writes | analysis.deletes
         # Code that it calls may bind names, too: those that the cells defining that code speak of.
-        called = [
-            definition
-            for ran in bodies
-            for definition in ran.analysis.definitions.values()
-            if ran is not body and definition.name in keys
-        ]
-        later = frozenset[str]().union(*(definition.writes for definition in called))
+        called = _definitions(others, keys)
+        later = frozenset[str]().union(*[definition.writes for definition in called])
         complete = all(ran.analysis.complete for ran in bodies)
-        last = frozenset(key_of(output.slot) for output in outputs_in_memory(step.trace))
+        last = frozenset([key_of(output.slot) for output in outputs_in_memory(step.trace)])
         return Reached(
             inputs=keys,
             keys=may.union(keys, later, last),
@@ -321,30 +328,30 @@ class Performer:
         )
 
     def _bodies_of(self, writers: Iterable[str]) -> list[Body]:
-        bodies = (self._book.steps[writer].ran for writer in writers)
-        return [ran for ran in bodies if ran is not None]
+        return [ran for writer in writers if (ran := self._book.steps[writer].ran) is not None]
 
     def _paths(self, body: Body, slots: Iterable[Slot]) -> frozenset[str]:
         """Strings that may be meant as paths, in the body and in code that it may call."""
-        reaches = (self.live_reach(slot) for slot in slots if slot.kind == NAME)
-        return body.analysis.paths.union(*(reach.paths for reach in reaches if reach is not None))
+        reaches = [reach for slot in slots if slot.kind == NAME and (reach := self.live_reach(slot))]
+        return body.analysis.paths.union(*[reach.paths for reach in reaches])
 
     def _effects(self, body: Body, called: Iterable[Definition]) -> frozenset[str]:
         """What the body, or code that it may call, visibly does outside."""
-        later = (effect_of(call.path) for definition in called for call in definition.calls)
-        hidden = {"names: " + name for name in sorted(_READ_ANY_NAME & body.analysis.builtins)}
-        return body.analysis.effects | hidden | {effect for effect in later if effect}
+        later = [effect_of(call.path) for definition in called for call in definition.calls]
+        hidden = ["names: " + name for name in sorted(_READ_ANY_NAME & body.analysis.builtins)]
+        return body.analysis.effects.union(hidden, filter(None, later))
 
     def _asked(self, step: Step, body: Body, writers: Iterable[str]) -> tuple[Entry, ...]:
         """Entries for the slots outside that the source, or code that it may call, names."""
         later = self._bodies_of(writers)
-        variables = body.analysis.environment.union(*(ran.analysis.environment for ran in later))
-        slots = [Slot("environment", name) for name in sorted(variables)]
-        slots += step.parameter_slots
+        variables = body.analysis.environment.union(*[ran.analysis.environment for ran in later])
+        slots = [*[Slot("environment", name) for name in sorted(variables)], *step.parameter_slots]
         for module in _imports(body, later):
             slots += [Slot("module", module), Slot("package", module)]
+        if not slots:
+            return ()
         outside = self._sweep.outside
-        if step.plain and slots:
+        if step.plain:
             self._sweep.look_outside(slots)
         known = ((slot, outside.digest(slot)) for slot in slots)
         return tuple(
@@ -372,7 +379,8 @@ class Performer:
         origin: Origin,
         effects: frozenset[str],
     ) -> Executing:
-        causes = () if self._is_own_plain(step, origin) else self._causes(step)
+        is_own_plain = step.plain and origin is Origin.CELL  # which must cost nothing noticeable
+        causes = () if is_own_plain else self._causes(step)
         seeded = self._workspace.labels.keys() & GENERATORS.keys()
         finished = yield from self._runs.execute(step, attempt, origin, causes, seen.upstream)
         observation = finished.observation
@@ -382,23 +390,18 @@ class Performer:
         trace = make_trace(Maker(step, finished.run, self._runs.notebook, effects), body, seen, observation)
         if finished.state.is_skipped():
             trace = skipped_trace(trace)
-        elif self._is_own_plain(step, origin):
+        elif is_own_plain:
             self._unwritten.append(trace)
             self._runs.keep(trace.run, key_of_trace(trace), trace)
         else:
             self._commit(step, trace, observation.outcome.captured)
-        self._relabel(step, trace)
+        self._relabel(step, trace, seen)
         self._forget_unseeded(trace, seeded)
-        step.trace, step.failure, step.ended = trace, "", None
+        step.take(trace)
         self._sweep.touch(step)
         if observation.touched_outside:
             self._sweep.look_outside()
         return finished
-
-    @staticmethod
-    def _is_own_plain(step: Step, origin: Origin) -> bool:
-        """Whether the user runs a plain cell, which must cost nothing noticeable."""
-        return step.plain and origin is Origin.CELL
 
     def write_down(self) -> None:
         """Store the traces of plain cells that the user ran."""
@@ -432,20 +435,21 @@ class Performer:
 
     def _forget_unseeded(self, trace: Trace, seeded: AbstractSet[str]) -> None:
         """A generator that nobody has seeded yet holds nothing that a cell could be said to read."""
-        made = {key_of(output.slot) for output in outputs_in_memory(trace)}
-        for key in (self._workspace.labels.keys() & GENERATORS.keys()) - seeded - made:
+        new = (self._workspace.labels.keys() & GENERATORS.keys()) - seeded
+        made = {key_of(output.slot) for output in outputs_in_memory(trace)} if new else new
+        for key in new - made:
             self._workspace.label(key, None)
 
-    def _relabel(self, step: Step, trace: Trace) -> None:
+    def _relabel(self, step: Step, trace: Trace, seen: Seen) -> None:
         copy = next_copy()
         for output in trace.outputs:
             if not is_kept_in_memory(output.slot):
                 continue
             key = key_of(output.slot)
             self._workspace.note(key)
-            if output.digest == UNBOUND:
+            version = version_of(step.id, trace, output, seen.classes_of)
+            if version is None:
                 self._workspace.label(key, None)
             else:
                 label = self._workspace.labels[key]
-                version = Version(step.id, output)
                 self._workspace.label(key, Label(output.digest, label.memory, version, label.classes, copy))

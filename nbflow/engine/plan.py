@@ -10,23 +10,22 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from nbflow.engine.action import Action
-from nbflow.engine.bind import Version
 from nbflow.engine.effects import Outcome
 from nbflow.engine.gates import SKIPPED, asked_about
 from nbflow.engine.influence import lasting, reached
 from nbflow.engine.perform import Performer, site_of
 from nbflow.engine.record import CHANGES_PROCESS, action_key, outputs_in_memory
 from nbflow.engine.slots import FILE, is_kept_in_memory, key_of, slot_of
-from nbflow.engine.verify import ORDER, content, first_not_looked_at, may_start_plain
+from nbflow.engine.verify import ORDER, content, makes_tasks_as_before, may_start_plain, not_looked_at
 from nbflow.exceptions import SessionError
 from nbflow.states import Origin
-from nbflow.types import UNBOUND, Licence, Looked, Reach, Slot, Standing, Trace, Verdict
+from nbflow.types import Hold, Licence, Looked, Reach, Slot, Standing, Trace, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from nbflow.engine.apply import Workspace
-    from nbflow.engine.bind import Bound, View
+    from nbflow.engine.bind import Bound, Version, View
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.enact import Finished, StepRuns
     from nbflow.engine.observe import Execution, Observer
@@ -146,7 +145,9 @@ class Work:
         self._begin(Origin.CATCH_UP)
         self._expect(self.book)
         for step in tuple(self.book):
-            trace = self.find(step) if step.trace is None else None
+            # To judge all of them as stale first would take as long again.
+            ran, view = step.ran, self.sweep.view_above(step)
+            trace = self._found(step, ran, view) if ran is not None and step.trace is None else None
             if trace is not None:
                 self._bind(step, trace)
         self._settle(self._stand_of_flow())
@@ -165,6 +166,13 @@ class Work:
         labels = (self.workspace.labels.get(key_of(slot)) for slot in slots)
         steps = {label.version.step for label in labels if label is not None and label.version is not None}
         return [ran for step in sorted(steps) if (ran := self.book.steps[step].ran) is not None]
+
+    def hold(self, step: Step, hold: Hold | None) -> None:
+        """Let a step stand at a trace chosen by hand, or end that; `stand` puts the values in place."""
+        step.hold = hold
+        if step.plain:
+            self._caught_up.add(step.id)
+        self.sweep.touch(step)
 
     def stand(self) -> None:
         """Let every name that a task wrote hold what the flow now ends with; nothing runs."""
@@ -316,7 +324,7 @@ class Work:
         store, wanted = self.workspace.store, None
         for looked in store.lists(body.static_key) if lists is None else lists:
             wanted = self._wanted(step, body, view) if wanted is None else wanted
-            digests = self._present(looked, view) if first_not_looked_at(looked, wanted) is None else None
+            digests = None if any(not_looked_at(looked, wanted)) else self._present(looked, view)
             if digests is None:
                 continue
             for trace in store.find(action_key(body.static_key, looked, digests)):
@@ -383,16 +391,10 @@ class Work:
         if is_early or (step.ended is not None and step.ended.is_paused()):
             return False
         if step.plain:
-            return may_start_plain(step) and self._makes_tasks_as_before(step, step.ran)
+            return may_start_plain(step) and makes_tasks_as_before(
+                step, self.sweep.view(step), self.sweep.outside
+            )
         return step.licence is Licence.FLOW
-
-    def _makes_tasks_as_before(self, step: Step, ran: Body | None) -> bool:
-        """Whether the decorators that were taken for ours when its cell ran still are the same."""
-        if ran is None or not ran.makers or step.trace is None:
-            return True
-        view, makers = self.sweep.view(step), {slot_of(name) for name in ran.makers}
-        entries = [entry for entry in step.trace.entries if entry.looked.slot in makers]
-        return all(content(each.looked, view, self.sweep.outside) == each.digest for each in entries)
 
     def adopt_source(self, step: Step) -> None:
         """The body that its cell has now is the one last run; a trace of another source is none of its."""
@@ -414,8 +416,8 @@ class Work:
         self.runs.reuse(step, trace, self._origin)
 
     def _bind(self, step: Step, trace: Trace) -> None:
-        step.trace = trace
-        step.failure, step.ended, step.idle = "", None, False
+        step.take(trace)
+        step.idle = False
         self.sweep.touch(step)
 
     def _note(self, step: Step, finished: Finished) -> None:
@@ -446,9 +448,8 @@ class Work:
         self.action = Action()
         self._origin = origin
         self._performer.forced = self._forced = {step.id for step in forced}
-        self._executed.clear()
-        self._settled.clear()
-        self._repeats.clear()
+        for noted in (self._executed, self._settled, self._repeats):
+            noted.clear()
         self.workspace.begin()
 
     def _finish(self) -> Action:
@@ -466,10 +467,9 @@ class Work:
 
     def _stand_of(self, step: Step) -> Mapping[str, Version | None]:
         """After a task's own cell its outputs stand."""
-        return {
-            key_of(output.slot): Version(step.id, output) if output.digest != UNBOUND else None
-            for output in outputs_in_memory(step.bound_trace)
-        }
+        given = self.sweep.judgement(step)
+        outputs = outputs_in_memory(step.bound_trace)
+        return {key_of(output.slot): given.version(output.slot) for output in outputs}
 
     def _stand_of_flow(self) -> Mapping[str, Version | None]:
         """After a flow run each name that it decides holds its last fresh writer's version.
@@ -488,10 +488,8 @@ class Work:
 
     def _is_settled(self, bound: Bound) -> bool:
         """Whether nothing is doubtful about a binding, or only that it was made below what failed."""
-        doubts = [doubt for doubt in bound.doubts if doubt.verdict is not Verdict.AS_OF]
-        return not doubts or (
-            bound.version is not None and all(each.step in self._settled for each in doubts)
-        )
+        doubts = [each.step for each in bound.doubts if each.verdict is not Verdict.AS_OF]
+        return not doubts or (bound.version is not None and self._settled.issuperset(doubts))
 
     def _is_decided(self, slot: Slot) -> bool:
         """Whether a task decides the name at the end of the flow, or a plain cell that no user ran last."""

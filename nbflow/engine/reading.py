@@ -10,17 +10,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from nbflow.engine.bind import Version
-from nbflow.engine.slots import key_of, slot_of
+from nbflow.engine.slots import slot_of
 from nbflow.engine.wiring import asked_by, value_steps
-from nbflow.exceptions import CacheError, SessionError
-from nbflow.store.memory import MemoryStore
+from nbflow.exceptions import SessionError
 from nbflow.types import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
-    from nbflow.engine.apply import Workspace
+    from nbflow.engine.bind import Version
     from nbflow.engine.book import Body, Step
     from nbflow.engine.plan import Work
 
@@ -102,17 +100,22 @@ class Reading:
 
     def _put(self, step: Step) -> bool:
         """Let the value that the step gives now stand under its key; False where it is spent."""
-        version, workspace = _version_of(step), self._work.workspace
+        version, workspace = self._version_of(step), self._work.workspace
         placed = version is not None and workspace.place({version.output.slot.locator: version})
         workspace.close()
         return placed
 
     def _holds(self, step: Step) -> bool:
         """Whether the value that the step gives now stands under its key, and is up to date."""
-        version = _version_of(step)
+        version = self._version_of(step)
         if version is None or not self._is_done(step):
             return False
         return self._work.workspace.holds(version.output.slot.locator, version)
+
+    def _version_of(self, step: Step) -> Version | None:
+        """The value that the step of a task function gives now."""
+        wiring = step.body.wiring
+        return self._work.sweep.judgement(step).version(slot_of(wiring.key)) if wiring is not None else None
 
     def wires(self, task: Any) -> str:
         """What the parameters of a task function are wired to, for people."""
@@ -156,7 +159,7 @@ class Reading:
             raise self._unseen(name)
         if key not in self._names:
             raise self._refuse(f"{name}() has no value here: {self._why(step)}")
-        return (_copy_of(self._work.workspace, key),)
+        return (self._work.workspace.private_copy(key),)
 
     def _value_of(self, step: Step, name: str, key: str) -> tuple[Any]:
         error = self._errors.get(step.id)
@@ -166,7 +169,7 @@ class Reading:
             raise SessionError(f"{name}() failed ({type(error).__name__}: {error})") from error
         if not self._holds(step):
             raise SessionError(f"{name}() has no value that is up to date: {self._why(step)}")
-        return (_copy_of(self._work.workspace, key),)
+        return (self._work.workspace.private_copy(key),)
 
     def _is_named(self, task: object, name: str) -> bool:
         """Whether it is what its name stands for in the notebook; a copy of it is as good."""
@@ -188,30 +191,6 @@ class Reading:
     def _refuse(self, text: str) -> SessionError:
         self._refused = SessionError(text)
         return self._refused
-
-
-def _version_of(step: Step) -> Version | None:
-    """The value that the step of a task function gives now."""
-    wiring, trace = step.body.wiring, step.bound_trace
-    if wiring is None or trace is None:
-        return None
-    outputs = {key_of(output.slot): output for output in trace.outputs}
-    return Version(step.id, outputs[wiring.key]) if wiring.key in outputs else None
-
-
-def _copy_of(workspace: Workspace, key: str) -> object:
-    """A private copy of what a key holds; itself where nothing can change it or it cannot be copied."""
-    label, value = workspace.labels.get(key), workspace.names[key]
-    if label is None or label.version is None or not label.memory:
-        return value
-    output, store = label.version.output, workspace.store
-    try:
-        if workspace.is_stored({key: label.version}):
-            return store.load(output.unit)[output.members.index(key)]
-        copies = MemoryStore(workspace.names)
-        return value if copies.put("copy", (value,)) else copies.load("copy")[0]
-    except CacheError:
-        return value
 
 
 def _is_of(body: Body, key: str) -> bool:

@@ -7,26 +7,29 @@ have seen (invariant I1).
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from nbflow.analysis import changes_outside
 from nbflow.engine.gates import SKIPPED
+from nbflow.engine.origins import NONE, seen_as, shown_as
 from nbflow.engine.slots import FILE, NAME, RANDOM, WORKING_FOLDER, is_kept_in_memory, key_of, slot_of
-from nbflow.engine.verify import QUIET, unit_key
+from nbflow.engine.verify import QUIET, unit_key, version_key
 from nbflow.exceptions import InternalError
 from nbflow.store.digests import digest as value_digest
 from nbflow.store.digests import key_digest
 from nbflow.types import TASK_VALUE, UNBOUND, Entry, Looked, Output, Slot, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import Version, View
     from nbflow.engine.book import Body, Step
     from nbflow.engine.observe import Observation
+    from nbflow.engine.origins import Classes
     from nbflow.states import State
     from nbflow.store.watching import Watch
     from nbflow.triggers import Edge
@@ -49,8 +52,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: _chance.seed(os.urandom(16)))
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """What a body could see in memory before it ran.
 
     Args:
@@ -58,14 +60,24 @@ class Seen:
         units: For each of them the content of its whole unit, and that unit's keys.
         parts: For a local module of which the body uses some attributes, an entry for each.
         asked: Entries for the slots outside that its source names, and for how tasks above ended.
+        classes: The notebook's classes inside what each slot holds, where there are some.
         upstream: What its trigger is given.
     """
 
     entries: Mapping[Slot, Entry]
     units: Mapping[Slot, tuple[str, frozenset[str]]]
-    parts: Mapping[Slot, tuple[Entry, ...]] = field(default_factory=dict[Slot, "tuple[Entry, ...]"])
+    parts: Mapping[Slot, tuple[Entry, ...]] = msgspec.field(default_factory=dict[Slot, "tuple[Entry, ...]"])
     asked: tuple[Entry, ...] = ()
-    upstream: Mapping[Edge, State] = field(default_factory=dict["Edge", "State"])
+    classes: Mapping[Slot, Classes] = msgspec.field(default_factory=dict[Slot, "Classes"])
+    upstream: Mapping[Edge, State] = msgspec.field(default_factory=dict["Edge", "State"])
+
+    def classes_of(self, slot: Slot) -> Classes:
+        """The notebook's classes inside what a slot holds."""
+        return self.classes.get(slot, NONE)
+
+
+NOTHING_SEEN: Final = Seen({}, {})
+"""What nobody has seen who only takes what is there."""
 
 
 def see_bound(body: Body, slots: Iterable[Slot], view: View, asked: tuple[Entry, ...] = ()) -> Seen:
@@ -78,12 +90,17 @@ def see_bound(body: Body, slots: Iterable[Slot], view: View, asked: tuple[Entry,
         if version is None:
             entries[slot] = Entry(Looked(slot), UNBOUND)
             continue
-        entries[slot] = Entry(Looked(slot), version.output.digest, version.output.preview)
+        preview = shown_as(version.output.preview, version.classes, view.classes)
+        entries[slot] = Entry(Looked(slot), version_key(version, view), preview)
         parts |= _attributes(body, slot, version)
         units[slot] = unit_key(version, view), frozenset(key_of(member) for member in view.members(version))
     whole = {name for slot in entries for name in _read_by(slot, view)} if parts else set[str]()
     alone = {slot: found for slot, found in parts.items() if slot.locator not in whole}
-    return Seen(entries, units, alone, asked)
+    return Seen(entries, units, alone, asked, _classes(entries, view.classes))
+
+
+def _classes(slots: Iterable[Slot], classes_of: Callable[[Slot], Classes]) -> dict[Slot, Classes]:
+    return {slot: classes for slot in slots if (classes := classes_of(slot))}
 
 
 def _read_by(slot: Slot, view: View) -> frozenset[str]:
@@ -116,10 +133,11 @@ def see_live(slots: Iterable[Slot], workspace: Workspace, asked: tuple[Entry, ..
             entries[slot] = Entry(Looked(slot), _NOT_LOADED if key in workspace else UNBOUND)
             continue
         group = workspace.group(key)
-        preview = label.version.output.preview if label.version else ""
-        entries[slot] = Entry(Looked(slot), label.seen, preview)
+        text = label.version.output.preview if label.version else ""
+        preview = shown_as(text, workspace.classes_of(slot), workspace.classes_of)
+        entries[slot] = Entry(Looked(slot), workspace.seen(key), preview)
         units[slot] = _live_unit(key, group, workspace), group
-    return Seen(entries, units, asked=asked)
+    return Seen(entries, units, asked=asked, classes=_classes(entries, workspace.classes_of))
 
 
 def _live_unit(key: str, group: frozenset[str], workspace: Workspace) -> str:
@@ -127,11 +145,11 @@ def _live_unit(key: str, group: frozenset[str], workspace: Workspace) -> str:
     others = [workspace.labels[other].version for other in group]
     if version is None or not all(version.is_same(other) for other in others):
         return key_digest("mixed", *sorted(group))
-    return key_digest("unit", version.output.unit, *sorted(slot_of(other).locator for other in group))
+    digest = key_digest("unit", version.output.unit, *sorted(slot_of(other).locator for other in group))
+    return seen_as(digest, version.classes, workspace.classes_of)
 
 
-@dataclass(frozen=True, slots=True)
-class Maker:
+class Maker(msgspec.Struct, frozen=True):
     """Who runs a body: what a trace says of its maker besides what was observed.
 
     Args:
@@ -277,7 +295,9 @@ def skipped_trace(trace: Trace) -> Trace:
     outputs = tuple(
         Output(output.slot, UNBOUND) if output.slot.kind == NAME else output for output in trace.outputs
     )
-    return replace(trace, outputs=outputs, definitions=frozenset(), flags=trace.flags | {SKIPPED})
+    return msgspec.structs.replace(
+        trace, outputs=outputs, definitions=frozenset(), flags=trace.flags | {SKIPPED}
+    )
 
 
 def _is_quiet(maker: Maker, body: Body, observation: Observation, watch: Watch) -> bool:

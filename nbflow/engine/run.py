@@ -15,38 +15,38 @@ never fails the run, any other one crashes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from nbflow import states
+from nbflow.engine.course import Choice, Course
 from nbflow.engine.effects import (
     Await,
     Call,
     CancelRun,
     Effect,
     Ended,
-    Enter,
     Hit,
+    Left,
     Load,
     Moves,
     Outcome,
-    Park,
+    Recall,
     RunSpec,
     Save,
     Saved,
-    Sleep,
     Spawn,
     Steps,
 )
+from nbflow.engine.mapped import ended_by_items
 from nbflow.engine.signals import FAIL, LOOP, RETRY, SUCCESS, Signal
 from nbflow.engine.transitions import is_legal
 from nbflow.exceptions import TaskTimeoutError
 from nbflow.retries import RETRY_LIMIT
-from nbflow.states import State, StateType
-from nbflow.triggers import Edge, Gate, Judgement, judge
+from nbflow.triggers import Gate, Judgement, judge
 
-Choice = Generator[Effect, Any, State]
-"""Effects on the way to the state that shall be entered next."""
+if TYPE_CHECKING:
+    from nbflow.states import State
 
 _STALE_LIMIT: Final = 1000
 
@@ -71,98 +71,36 @@ def run_task(spec: RunSpec) -> Steps:
         >>> steps.send(Outcome(call.attempt, Ended.RETURNED, 7)).state.value()
         7
     """
-    run = _Run(spec)
+    run = Course(spec)
     try:
         yield from _follow_rules(run)
     except (CancelRun, KeyboardInterrupt) as stop:
         yield from _cancel(run, str(stop) or "stopped")
+        if isinstance(stop, KeyboardInterrupt):
+            raise  # pressed in a trigger, for one; it must also end what called us
     return run.state
 
 
-class _Run:
-    """Where a run stands; the only thing that the rules change."""
-
-    __slots__ = (
-        "attempt", "called", "crashes", "failures", "inputs", "is_root", "key", "loop", "loop_result", "made",
-        "notes", "parked", "requests", "spec", "state", "upstream", "versions",
-    )  # fmt: skip
-
-    def __init__(self, spec: RunSpec) -> None:
-        self.spec = spec
-        self.is_root = spec.started_by_name or (spec.resumed or _UNBORN).name in _ONCE_LET_IN
-        self.state: State = spec.resumed or _UNBORN
-        self.upstream: Mapping[Edge, State] = {}
-        self.inputs: Mapping[str, Any] = spec.inputs
-        self.versions: Mapping[str, Any] = spec.versions
-        self.key: str | None = None
-        self.loop_result = spec.loop_result
-        self.notes: list[str] = []
-        self.parked = False
-        self.begin_iteration(spec.loop, spec.attempt)
-
-    def begin_iteration(self, loop: int, attempt: int = 1) -> None:
-        """Count from the start: each iteration of LOOP has its own budget of attempts."""
-        self.loop = loop
-        self.attempt = attempt
-        self.called = False
-        self.made = self.failures = self.crashes = self.requests = 0
-
-    def next_attempt(self) -> None:
-        """Give the next call a number of its own; one that was never made keeps it."""
-        self.attempt += self.called
-        self.called = False
-
-    @property
-    def over(self) -> bool:
-        return self.parked or self.state.is_final()
-
-    def enter(self, state: State) -> Moves:
-        """Enter a state; what counts is the answer, because a state handler may replace it."""
-        self.state = state
-        entered = yield Enter(self.spec, state, self.attempt, self.loop)
-        if entered is not None:
-            self.state = entered
-        if self.state.type is StateType.PAUSED:
-            yield from self.park()
-
-    def park(self) -> Moves:
-        """End here for now: a run that waits holds no thread and no stack."""
-        self.parked = True
-        yield Park(self.spec, self.state)
-
-    def wait(self) -> Moves:
-        """Wait for the start of a scheduled state, or park where the driver does not wait."""
-        start = self.state.start_time
-        if start is not None and (yield Sleep(self.spec, start)) is False:
-            yield from self.park()
-
-    def with_inputs(self, state: State) -> State:
-        """Keep the versions of the inputs in a state from which the run may be taken up again."""
-        return state.with_details(cached_inputs=self.versions) if self.versions else state
-
-
-_ONCE_LET_IN: Final = frozenset({"AwaitingRetry", "Paused", "Resuming"})
-_UNBORN: Final = states.Pending()
-
-
-def _follow_rules(run: _Run) -> Moves:
+def _follow_rules(run: Course) -> Moves:
     try:
         for rule in _LOOKUP_FIRST if run.spec.look_up_first else RULES:
             yield from rule(run)
             if run.over:
                 break
+    except Signal as refusal:  # of `bind`
+        yield from run.enter(refusal.state)
     except Exception as error:  # noqa: BLE001  # whatever the driver could not do ends the run legally
         yield from _crash(run, f"{type(error).__name__}: {error}")
 
 
-def _crash(run: _Run, reason: str) -> Moves:
+def _crash(run: Course, reason: str) -> Moves:
     if run.state.is_scheduled():
         yield from run.enter(states.Pending())
     if not run.over:
-        yield from run.enter(run.with_inputs(states.Crashed(reason)))
+        yield from run.enter(states.Crashed(reason))
 
 
-def _cancel(run: _Run, reason: str) -> Moves:
+def _cancel(run: Course, reason: str) -> Moves:
     """End as Cancelled; what executes is asked to stop first, and a second stop changes nothing."""
     while not run.state.is_final():
         wanted = states.Cancelling(reason) if run.state.is_running() else states.Cancelled(reason)
@@ -175,7 +113,7 @@ def _cancel(run: _Run, reason: str) -> Moves:
 # --- before the body -------------------------------------------------------------------------
 
 
-def _begin(run: _Run) -> Moves:
+def _begin(run: Course) -> Moves:
     """Become pending: at once, at the start time, or by being resumed."""
     resumed, start = run.spec.resumed, run.spec.start_time
     if resumed is None and start is not None:
@@ -188,7 +126,7 @@ def _begin(run: _Run) -> Moves:
         yield from run.enter(states.Pending(run.spec.reason))
 
 
-def _await_upstream(run: _Run) -> Moves:
+def _await_upstream(run: Course) -> Moves:
     """Know how everything before it ended; below a run that waits, wait without a stack."""
     if run.is_root or not run.spec.upstream:
         return
@@ -197,7 +135,7 @@ def _await_upstream(run: _Run) -> Moves:
         yield from run.park()
 
 
-def _ask_trigger(run: _Run) -> Moves:
+def _ask_trigger(run: Course) -> Moves:
     """Pass, or end as the trigger says; after a RETRY from the trigger it is asked again."""
     while True:
         try:
@@ -216,7 +154,7 @@ def _ask_trigger(run: _Run) -> Moves:
             return
 
 
-def _judged(run: _Run) -> Judgement:
+def _judged(run: Course) -> Judgement:
     spec = run.spec
     return judge(
         spec.trigger,
@@ -226,16 +164,16 @@ def _judged(run: _Run) -> Judgement:
     )
 
 
-def _refused(run: _Run, verdict: Judgement) -> State:
+def _refused(run: Course, verdict: Judgement) -> State:
     if verdict.gate is Gate.SKIP:
         return states.Skipped(verdict.message)
     if verdict.gate is Gate.FAIL:
         return states.TriggerFailed(verdict.message, verdict.error)
     _bind_inputs(run)
-    return run.with_inputs(states.Paused(verdict.message))
+    return states.Paused(verdict.message)
 
 
-def _signalled_by_trigger(run: _Run, signal: Signal) -> State:
+def _signalled_by_trigger(run: Course, signal: Signal) -> State:
     """Enter what a trigger asked for, where a task that has not run can be in that state."""
     state = signal.state
     if isinstance(signal, RETRY):
@@ -248,10 +186,11 @@ def _signalled_by_trigger(run: _Run, signal: Signal) -> State:
     )
 
 
-def _bind_inputs(run: _Run) -> Iterable[Effect]:
+def _bind_inputs(run: Course) -> Iterable[Effect]:
     """Collect the arguments and the versions they have; no effect is needed for that."""
+    run.keeps = run.spec.keeps
     passed = [(edge.key, state) for edge, state in run.upstream.items() if edge.key is not None]
-    if passed and run.spec.bind is not None:
+    if run.spec.bind is not None and (run.upstream or not run.spec.upstream):
         run.inputs = run.spec.bind({edge: _passed(state) for edge, state in run.upstream.items()})
     elif passed:
         run.inputs = {**run.spec.inputs, **{key: _passed(state) for key, state in passed}}
@@ -267,7 +206,7 @@ def _passed(state: State) -> Any:
     return state.exception()
 
 
-def _look_up(run: _Run) -> Moves:
+def _look_up(run: Course) -> Moves:
     """Name the key, and reuse the result under it; a fault of the store is a miss."""
     key = run.spec.key
     try:
@@ -275,17 +214,34 @@ def _look_up(run: _Run) -> Moves:
         if run.key is None or not run.spec.look_up:
             return
         hit: Hit | None = yield Load(run.spec, run.key)
+    except Signal as signal:  # a key function that breaks its contract fails the run
+        yield from run.enter(signal.state)
+        return
     except Exception as error:  # noqa: BLE001  # a key function is user code, a store may be broken
-        run.notes.append(f"not looked up: {error}")
+        run.notes.append(f"not reused: {error}")
         return
     if hit is not None:
         yield from run.enter(states.Cached(hit.message, hit.value, **hit.details))
 
 
+def _recall(run: Course) -> Moves:
+    """Go on at the iteration that this run, or an interrupted one of the same task, had reached."""
+    if not run.spec.keeps:
+        return
+    try:
+        left: Left | None = yield Recall(run.spec, run.inputs)
+    except Exception as error:  # noqa: BLE001  # then it begins with the first iteration
+        run.notes.append(f"not gone on: {error}")
+        return
+    if left is not None:
+        run.loop_result = left.result
+        run.begin_iteration(left.loop, run.attempt if left.loop == run.loop else 1)
+
+
 # --- the attempts ----------------------------------------------------------------------------
 
 
-def _execute(run: _Run) -> Moves:
+def _execute(run: Course) -> Moves:
     """Go from state to state until one is final: what comes next depends on the state alone."""
     while not run.over:
         if run.state.is_running():
@@ -300,25 +256,23 @@ def _execute(run: _Run) -> Moves:
             yield from run.enter(wanted)
 
 
-def _executing(run: _Run) -> State:
+def _executing(run: Course) -> State:
     if run.attempt > 1:
         return states.Retrying()
     return states.Looping(loop_count=run.loop) if run.loop > 1 else states.Running()
 
 
-def _awaited_retry(run: _Run) -> Choice:
+def _awaited_retry(run: Course) -> Choice:
     """Wait, then try again; however often a state handler asks for that, there is an end."""
     yield from run.wait()
     rules = run.spec.retries
     if run.made > rules.limit + rules.crashes + RETRY_LIMIT:
-        return run.with_inputs(
-            states.Failed(f"{run.made} attempts were made; correct {run.spec.name!r} and run it again")
-        )
+        return states.Failed(f"{run.made} attempts were made; correct {run.spec.name!r} and run it again")
     run.next_attempt()
     return _executing(run)
 
 
-def _attempt(run: _Run) -> Choice:
+def _attempt(run: Course) -> Choice:
     """Call the body once and decide what follows."""
     call = _call(run)
     run.called = True
@@ -339,14 +293,14 @@ def _attempt(run: _Run) -> Choice:
     return (yield from _after(run, outcome))
 
 
-def _call(run: _Run) -> Call:
+def _call(run: Course) -> Call:
     spec, since = run.spec, run.state.timestamp
     attempt = f"{spec.id}/{run.loop}.{run.attempt}"
     deadline = None if spec.timeout is None or since is None else since + spec.timeout
     return Call(spec, attempt, run.attempt, run.loop, run.loop_result, run.inputs, spec.timeout, deadline)
 
 
-def _after(run: _Run, outcome: Outcome) -> Choice:
+def _after(run: Course, outcome: Outcome) -> Choice:
     ended = outcome.ended
     if ended is Ended.RETURNED:
         return (yield from _completed(run, "", outcome.value))
@@ -359,36 +313,38 @@ def _after(run: _Run, outcome: Outcome) -> Choice:
     return _crashed(run, outcome)
 
 
-def _completed(run: _Run, message: str, value: Any) -> Choice:
+def _completed(run: Course, message: str, value: Any) -> Choice:
     """Save before completing: a completed run that should have been stored is, or says why not."""
     details = yield from _saved(run, value)
     return states.Completed(message, value, **details).noted("; ".join(run.notes))
 
 
-def _saved(run: _Run, value: Any, loop: int = 0) -> Generator[Effect, Any, dict[str, Any]]:
-    if run.key is None:
+def _saved(run: Course, value: Any, loop: int = 0) -> Generator[Effect, Any, dict[str, Any]]:
+    if run.key is None and not (loop and run.spec.keeps):
         return {}
     try:
-        saved: Saved | None = yield Save(run.spec, run.key, value, loop)
+        saved: Saved | None = yield Save(run.spec, run.key or "", value, loop)
     except Exception as error:  # noqa: BLE001  # a store that fails must not cost the result
         saved = Saved(problem=str(error) or type(error).__name__)
     if saved is None:
         return {}
+    if saved.problem and not loop:
+        run.notes.append(f"not stored: {saved.problem}")
     named = (("version", saved.version), ("not_stored", saved.problem))
     return {name: text for name, text in named if text}
 
 
-def _raised(run: _Run, error: BaseException) -> Choice:
+def _raised(run: Course, error: BaseException) -> Choice:
     if isinstance(error, Signal):
         return (yield from _obeyed(run, error))
     if isinstance(error, (CancelRun, KeyboardInterrupt)):
         return states.Cancelling(str(error) or "interrupted")
     failure = states.Failed(f"{type(error).__name__}: {error}".rstrip(": "), error)
     # What is no Exception, such as SystemExit, wants to end things: trying again is not meant.
-    return _failed(run, failure, error) if isinstance(error, Exception) else run.with_inputs(failure)
+    return _failed(run, failure, error) if isinstance(error, Exception) else failure
 
 
-def _obeyed(run: _Run, signal: Signal) -> Choice:
+def _obeyed(run: Course, signal: Signal) -> Choice:
     """Decide what follows a signal from the body."""
     state = signal.state
     if isinstance(signal, SUCCESS):
@@ -398,14 +354,14 @@ def _obeyed(run: _Run, signal: Signal) -> Choice:
     if isinstance(signal, RETRY):
         return _asked_to_retry(run, state)
     if isinstance(signal, FAIL):
-        return _failed(run, state, signal)
+        return _failed(run, state, state.result if isinstance(state.result, BaseException) else signal)
     if is_legal(run.state, state) and not state.is_running() and not state.is_cancelling():
-        return run.with_inputs(state) if not state.is_completed() else state
+        return state
     text = f"{type(signal).__name__}({state.name}) cannot follow {run.state.name}"
-    return run.with_inputs(states.Failed(f"{text}; raise it with a final state or with Paused", signal))
+    return states.Failed(f"{text}; raise it with a final state or with Paused", signal)
 
 
-def _looped(run: _Run, state: State) -> Choice:
+def _looped(run: Course, state: State) -> Choice:
     """Keep what the next iteration starts from, then begin it."""
     following = int(state.details.get("loop_count", run.loop)) + 1
     yield from _saved(run, state.result, following)
@@ -414,36 +370,36 @@ def _looped(run: _Run, state: State) -> Choice:
     return states.Looping(state.message, loop_count=run.loop)
 
 
-def _asked_to_retry(run: _Run, state: State) -> State:
+def _asked_to_retry(run: Course, state: State) -> State:
     run.requests += 1
     if run.requests > RETRY_LIMIT:
         text = f"RETRY was raised {run.requests} times; a run may ask {RETRY_LIMIT} times"
-        return run.with_inputs(states.Failed(text, state.result))
+        return states.Failed(text, state.result)
     if state.start_time is not None:
-        return run.with_inputs(state)
+        return state
     run.next_attempt()
     return states.Retrying(state.message)
 
 
-def _failed(run: _Run, failure: State, cause: object) -> State:
+def _failed(run: Course, failure: State, cause: object) -> State:
     rules = run.spec.retries
     decision = rules.after_failure(failure.with_result(cause), run.failures, run.spec.draw)
     if not decision.retry:
-        return run.with_inputs(failure.noted(decision.note))
+        return failure.noted(decision.note)
     run.failures += 1
     return _again(run, f"{failure.message} (retry {run.failures} of {rules.limit})", decision.delay)
 
 
-def _crashed(run: _Run, outcome: Outcome) -> State:
+def _crashed(run: Course, outcome: Outcome) -> State:
     failure = states.Crashed(str(outcome.value or "the worker died"))
     decision = run.spec.retries.after_crash(run.crashes, run.spec.draw)
     if not decision.retry:
-        return run.with_inputs(failure.noted(decision.note))
+        return failure.noted(decision.note)
     run.crashes += 1
     return _again(run, f"{failure.message} (a new worker tries again)", decision.delay)
 
 
-def _timed_out(run: _Run, outcome: Outcome) -> State:
+def _timed_out(run: Course, outcome: Outcome) -> State:
     limit = f"{run.spec.timeout:g} s" if run.spec.timeout is not None else "its runner"
     text = f"{run.spec.name!r} reached its limit of {limit}"
     error = TaskTimeoutError(f"{text}; raise --timeout, or see `%flow why`", run=run.spec.id)
@@ -451,9 +407,9 @@ def _timed_out(run: _Run, outcome: Outcome) -> State:
     return _failed(run, failure, error)
 
 
-def _again(run: _Run, message: str, delay: float) -> State:
+def _again(run: Course, message: str, delay: float) -> State:
     if delay > 0:
-        return run.with_inputs(states.AwaitingRetry(message, delay=delay))
+        return states.AwaitingRetry(message, delay=delay)
     run.next_attempt()
     return states.Retrying(message)
 
@@ -461,39 +417,18 @@ def _again(run: _Run, message: str, delay: float) -> State:
 # --- mapping ---------------------------------------------------------------------------------
 
 
-def _spawn_items(run: _Run) -> Choice:
+def _spawn_items(run: Course) -> Choice:
     found: Sequence[State] = yield Spawn(run.spec, run.inputs)
-    return _summed_up(tuple(found))
+    return ended_by_items(tuple(found))
 
 
-def _summed_up(found: tuple[State, ...]) -> State:
-    """Mapped if all items completed, else the worst of them; a failed item is never hidden."""
-    results = [state.value(raise_on_failure=False) if state.is_final() else None for state in found]
-    for maker, matches in _WORST_FIRST:
-        bad = [f"[{index}]" for index, state in enumerate(found) if matches(state)]
-        if bad:
-            which = ", ".join(bad[:5]) + (" …" if len(bad) > 5 else "")
-            message = f"{len(bad)} of {len(found)} items are {maker.name}: {which}"
-            return maker(message, results, map_states=found)
-    return states.Mapped(f"{len(found)} items", results, map_states=found)
+Rule = Callable[[Course], Iterable[Effect]]
 
-
-_WORST_FIRST: Final[tuple[tuple[states.NamedState, Callable[[State], bool]], ...]] = (
-    (states.Failed, State.is_failed),
-    (states.Crashed, State.is_crashed),
-    (states.Cancelled, State.is_cancelled),
-    (states.Paused, lambda state: not state.is_final()),
-)
-
-Rule = Callable[[_Run], Iterable[Effect]]
-
-RULES: Final[tuple[Rule, ...]] = (_begin, _await_upstream, _ask_trigger, _bind_inputs, _look_up, _execute)
+RULES: Final[tuple[Rule, ...]] = (
+    _begin, _await_upstream, _ask_trigger, _bind_inputs, _look_up, _recall, _execute,
+)  # fmt: skip
 """The order of the rules."""
 _LOOKUP_FIRST: Final[tuple[Rule, ...]] = (
-    _begin,
-    _await_upstream,
-    _bind_inputs,
-    _look_up,
-    _ask_trigger,
-    _execute,
-)
+    _begin, _await_upstream, _bind_inputs, _look_up, _ask_trigger, _recall, _execute,
+)  # fmt: skip
+"""What a session does: a hit is a hit, whatever the trigger would say."""

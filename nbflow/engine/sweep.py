@@ -33,6 +33,8 @@ class Sweep:
         self.book = book
         self.outside = outside
         self.judged = 0
+        self.news: set[str] = set()
+        """The steps of which something else may be to say, since whoever says it last emptied this."""
         self._timelines: dict[Slot, Timeline] = {}
         self._users: dict[Slot, set[str]] = {}
         self._looked: dict[str, set[Slot]] = {}
@@ -65,8 +67,7 @@ class Sweep:
         """The step's present judgement; a step without a place is judged behind all others."""
         self.settle()
         if self.book.place(step.id) is None:
-            view = self.end()
-            return self._judge_at(view).judge(step)
+            return self._judge_at(self.end()).judge(step)
         return self._judgements[step.id]
 
     def pending(self) -> list[Step]:
@@ -158,6 +159,7 @@ class Sweep:
 
     def _judge(self, place: int, step: Step) -> None:
         self.judged += 1
+        self.news.add(step.id)
         view = View(self._timelines, place)
         judge = self._judge_at(view)
         judgement = judge.judge(step)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeGuard
 from nbflow.analysis.magics import parse_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 MAKERS: Final = ("task", "flow")
 """The names in nbflow of what makes functions tasks and flows."""
@@ -56,10 +56,10 @@ def imported_makers(source: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def without_makers(tree: ast.Module, makers: frozenset[str]) -> str:
+def without_makers(source: str, makers: frozenset[str]) -> str:
     """The source with decorators that only make task functions as expressions before their function."""
     body: list[ast.stmt] = []
-    for statement in tree.body:
+    for statement in parse_cell(source):
         if isinstance(statement, _Function):
             made = [part for part in statement.decorator_list if _root(part) in makers]
             if made == statement.decorator_list:
@@ -69,12 +69,12 @@ def without_makers(tree: ast.Module, makers: frozenset[str]) -> str:
     return ast.unparse(ast.fix_missing_locations(ast.Module(body, [])))
 
 
-def has_only_definitions(tree: ast.Module, makers: frozenset[str]) -> bool:
+def has_only_definitions(statements: Iterable[ast.stmt], makers: frozenset[str]) -> bool:
     """Whether all that a source does is to import and to define: it calls nothing.
 
     Beside task functions constants may be named, as their settings often are.
     """
-    return all(_defines(statement, makers) for statement in tree.body)
+    return all(_defines(statement, makers) for statement in statements)
 
 
 def _defines(statement: ast.stmt, makers: frozenset[str]) -> bool:
@@ -96,16 +96,19 @@ def _root(decorator: ast.expr) -> str:
     return ""
 
 
-def asks_of(source: str) -> tuple[frozenset[str], frozenset[str]]:
+def asks_of(source: str, nodes: Collection[ast.AST]) -> tuple[frozenset[str], frozenset[str]]:
     r"""What a source calls without arguments: the names at the roots, and those used in no other way.
 
+    Args:
+        source: The text.
+        nodes: All nodes of its syntax tree.
+
     Example:
-        >>> asked, only = asks_of("f()\nsteps[0]()\ng() + g(1) + h(2)")
+        >>> text = "f()\nsteps[0]()\ng() + g(1) + h(2)"
+        >>> asked, only = asks_of(text, list(ast.walk(ast.parse(text))))
         >>> sorted(asked), sorted(only)
         (['f', 'g', 'steps'], ['f'])
     """
-    statements = parse_cell(source)
-    nodes = [node for statement in statements for node in ast.walk(statement)]
     run = _called_in_flows(nodes) if "low" in source else set[int]()
     calls = [
         node.func

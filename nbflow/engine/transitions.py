@@ -60,8 +60,7 @@ def is_legal(old: State | None, new: State) -> bool:
         >>> is_legal(Pending(), Running()), is_legal(Completed(), Running()), is_legal(None, Running())
         (True, False, False)
     """
-    allowed = INITIAL if old is None else LEGAL[_known_name(old)]
-    return _known_name(new) in allowed
+    return _known_name(new) in (INITIAL if old is None else LEGAL[_known_name(old)])
 
 
 def check(old: State | None, new: State, run: str = "") -> None:
@@ -85,3 +84,19 @@ def check(old: State | None, new: State, run: str = "") -> None:
 
 def _known_name(state: State) -> str:
     return state.name if TYPES.get(state.name) is state.type else _PLAIN_NAME[state.type]
+
+
+_TAKEN_UP: Final = frozenset({StateType.PAUSED, StateType.FAILED, StateType.CRASHED})
+
+
+def may_be_taken_up(state: State) -> bool:
+    """Whether the work of a run in this state may be taken up again, so that its inputs are kept.
+
+    Example:
+        >>> from nbflow.states import Completed, Failed, TriggerFailed
+        >>> may_be_taken_up(Failed()), may_be_taken_up(TriggerFailed()), may_be_taken_up(Completed())
+        (True, False, False)
+    """
+    if state.type in _TAKEN_UP:
+        return state.name != "TriggerFailed"
+    return state.name == "AwaitingRetry"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View
 from nbflow.engine.gates import asked_about, ended_cause, given_state, gives_nothing, person_cause
 from nbflow.engine.influence import is_code, lasting, may_write, reached
+from nbflow.engine.origins import seen_as, shown_as, version_of
 from nbflow.engine.slots import FILE, NAME, STATE, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
 from nbflow.types import (
@@ -21,6 +22,7 @@ from nbflow.types import (
     Answer,
     Cause,
     Entry,
+    Hold,
     Licence,
     Looked,
     Slot,
@@ -30,7 +32,7 @@ from nbflow.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from nbflow.engine.book import Body, Book, Step
 
@@ -54,6 +56,10 @@ class Judgement:
     gives: Mapping[Slot, Bound] = field(default_factory=dict[Slot, Bound])
     reached: tuple[Slot, ...] = ()
 
+    def version(self, slot: Slot) -> Version | None:
+        """What the step gives the slot; None where it gives it nothing."""
+        return self.gives[slot].version if slot in self.gives else None
+
 
 ORDER: Final = "order"
 """The category of the cause that a name is defined below only."""
@@ -61,10 +67,15 @@ ORDER: Final = "order"
 NEVER_RAN: Final = Judgement(Verdict.STALE, (Cause("never ran", "this step"),))
 
 
+def version_key(version: Version, view: View) -> str:
+    """The content of a value alone, as a body at a place sees it."""
+    return seen_as(version.output.digest, version.classes, view.classes)
+
+
 def unit_key(version: Version, view: View) -> str:
     """The content of a whole alias unit at a place: which members, their contents and sharing."""
     members = sorted(slot.locator for slot in view.members(version))
-    return key_digest("unit", version.output.unit, *members)
+    return seen_as(key_digest("unit", version.output.unit, *members), version.classes, view.classes)
 
 
 def content(looked: Looked, view: View, outside: Outside) -> str | None:
@@ -82,16 +93,16 @@ def content(looked: Looked, view: View, outside: Outside) -> str | None:
         return UNBOUND
     if attribute:
         return version.output.reach.parts.get(attribute, UNBOUND)
-    return unit_key(version, view) if looked.whole_unit else version.output.digest
+    return unit_key(version, view) if looked.whole_unit else version_key(version, view)
 
 
-def first_not_looked_at(looked: Iterable[Looked], wanted: Iterable[Slot]) -> Slot | None:
-    """The first slot in memory, or parameter, that a body reaches and that none of these items covers.
+def not_looked_at(looked: Iterable[Looked], wanted: Iterable[Slot]) -> Iterator[Slot]:
+    """The slots in memory, or parameters, that a body reaches and that none of these items covers.
 
     An item for an attribute of a module covers the module's name.
     """
     seen = {Slot(item.slot.kind, item.slot.locator.partition(".")[0]) for item in looked}
-    return next((slot for slot in wanted if slot not in seen), None)
+    return (slot for slot in wanted if slot not in seen)
 
 
 def answer(entry: Entry, view: View, outside: Outside) -> Answer:
@@ -102,10 +113,24 @@ def answer(entry: Entry, view: View, outside: Outside) -> Answer:
     return Answer.SAME if now == entry.digest else Answer.DIFFERENT
 
 
-def first_difference(trace: Trace, view: View, outside: Outside) -> tuple[Answer, Entry | None]:
+def as_it_is(trace: Trace, reached: Iterable[Slot], view: View, outside: Outside) -> tuple[Entry, ...]:
+    """What a body would see now of all that its trace has looked at, and of what it reaches besides.
+
+    Of what nobody can tell, the entry stays as the trace has it.
+    """
+    seen = {entry.looked: entry for entry in trace.entries}
+    looked = (*seen, *(Looked(slot) for slot in not_looked_at(seen, reached)))
+    contents = {each: content(each, view, outside) for each in looked}
+    return tuple(
+        seen[each] if now is None and each in seen else Entry(each, now or UNBOUND)
+        for each, now in contents.items()
+    )
+
+
+def first_difference(entries: Iterable[Entry], view: View, outside: Outside) -> tuple[Answer, Entry | None]:
     """Compare the entries in the order first seen, stopping at the first difference."""
     unknown: Entry | None = None
-    for entry in trace.entries:
+    for entry in entries:
         said = answer(entry, view, outside)
         if said is Answer.DIFFERENT:
             return said, entry
@@ -149,7 +174,7 @@ class Judge:
         return Judgement(verdict, tuple(causes), self._gives(step, body, slots, verdict), slots)
 
     def _verdict(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> tuple[Verdict, list[Cause]]:
-        if step.hold is not None:
+        if step.hold is not None and self._counts(step.hold, (*slots, *step.parameter_slots)):
             return Verdict.AS_OF, [Cause("held", step.name, after=step.hold.reason)]
         own, causes = self._own(step, slots)
         above, blame = self._above(step, body, slots)
@@ -163,6 +188,15 @@ class Judge:
                 return Verdict.WAITS, [obstacle, *causes]
             return (Verdict.WAITS if above is Verdict.WAITS else Verdict.STALE), causes
         return (Verdict.AS_OF if Verdict.AS_OF in (own, above) else Verdict.FRESH), causes
+
+    def _counts(self, hold: Hold, slots: tuple[Slot, ...]) -> bool:
+        """Whether a hold counts still: one for a certain key ends with the next change."""
+        if hold.entries is None:
+            return True
+        looked = (entry.looked for entry in hold.entries)
+        if any(not_looked_at(looked, slots)) or self._lost_file(hold.trace):
+            return False
+        return first_difference(hold.entries, self._view, self._outside)[0] is not Answer.DIFFERENT
 
     def _own(self, step: Step, slots: tuple[Slot, ...]) -> tuple[Verdict, list[Cause]]:
         """What the step's own trace says, its upstream set aside."""
@@ -194,14 +228,14 @@ class Judge:
         cause = self._other_inputs(trace, slots) or self._lost_file(trace)
         if cause is not None:
             return cause, None
-        said, entry = first_difference(trace, self._view, self._outside)
+        said, entry = first_difference(trace.entries, self._view, self._outside)
         if said is Answer.DIFFERENT and entry is not None:
             return self._difference(entry), None
         return None, entry
 
     def _other_inputs(self, trace: Trace, wanted: tuple[Slot, ...]) -> Cause | None:
         """A body that reaches other names than its trace saw cannot be judged by that trace."""
-        slot = first_not_looked_at((entry.looked for entry in trace.entries), wanted)
+        slot = next(not_looked_at((entry.looked for entry in trace.entries), wanted), None)
         return Cause("input", slot.locator, before="not read", after="read") if slot is not None else None
 
     def _lost_file(self, trace: Trace) -> Cause | None:
@@ -231,7 +265,9 @@ class Judge:
             name, _, part = slot.locator.partition(".")
             slot = Slot(NAME, name) if part in (TASK_CODE, TASK_VALUE) else slot
         version = self._view.bound(slot).version if slot.kind in (NAME, FILE, STATE) else None
-        after = version.output.preview if version else self._outside.show(slot)
+        after = self._outside.show(slot)
+        if version is not None:
+            after = shown_as(version.output.preview, version.classes, self._view.classes)
         category = "input" if slot.kind == NAME else slot.kind
         if version is not None and version.output.sort != "value":
             category = "code"
@@ -293,17 +329,18 @@ class Judge:
                 bound = self._view.bound(slot)
                 kin = (*bound.kin, *near) if slot in may.bind else bound.kin
                 gives[slot] = bound._replace(doubts=bound.doubts + doubts, kin=kin)
+        if self._book.tells_states and not step.plain:
+            slot, bound = given_state(step, verdict, doubts)
+            gives[slot] = bound
         if trace is None:
             for name in analysis.writes | analysis.maybe_writes | analysis.deletes | analysis.mutates:
                 slot = slot_of(name)
                 gives[slot] = gives.get(slot, NOTHING)._replace(version=None, written=True)
-        for output in trace.outputs if trace is not None else ():
-            version = Version(step.id, output) if output.digest != UNBOUND else None
+            return gives
+        for output in trace.outputs:
+            version = version_of(step.id, trace, output, self._view.classes)
             kin = gives[output.slot].kin if output.slot in gives else ()
             gives[output.slot] = Bound(version, doubts, kin, written=True)
-        if self._book.tells_states and not step.plain:
-            slot, bound = given_state(step, verdict, doubts)
-            gives[slot] = bound
         return gives
 
 
@@ -364,3 +401,13 @@ def may_start_plain(step: Step) -> bool:
         and step.trace is not None
         and QUIET in step.trace.flags
     )
+
+
+def makes_tasks_as_before(step: Step, view: View, outside: Outside) -> bool:
+    """Whether the decorators that were taken for ours when its cell ran still are the same."""
+    ran = step.ran
+    if ran is None or not ran.makers or step.trace is None:
+        return True
+    makers = {slot_of(name) for name in ran.makers}
+    entries = [entry for entry in step.trace.entries if entry.looked.slot in makers]
+    return all(content(each.looked, view, outside) == each.digest for each in entries)

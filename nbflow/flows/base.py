@@ -6,9 +6,12 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.context import date_fields
-from nbflow.options import TaskOptions, take_options
+from nbflow.exceptions import OptionError
+from nbflow.options import OTHER_NAMES, TaskOptions, take_options
 from nbflow.running.calls import run_of
-from nbflow.running.scope import Scope
+from nbflow.running.earlier import PastRun, past_runs
+from nbflow.running.hooks import OPTION_OF, Hooked
+from nbflow.running.scope import Scope, present_scope
 from nbflow.states import Role
 
 if TYPE_CHECKING:
@@ -35,17 +38,27 @@ class FlowSettings:
 
 
 _OWN: Final = tuple(each.name for each in fields(FlowSettings))
+_SHARED: Final = frozenset(
+    {"name", "description", "version", "tags", "timeout", "log_prints", "persist_result", "state_handlers"}
+    | {"retries", "retry_delay", "retry_jitter", "retry_on", "retry_condition", *OPTION_OF.values()}
+)
+"""The options of tasks that make sense for flows."""
 
 
-class BaseFlow:
+class BaseFlow(Hooked):
     """A template of flow runs.
 
     Args:
         name: What people call it.
         given: The fields of `FlowSettings`, and of `nbflow.options.TaskOptions` those that make sense.
+
+    Raises:
+        OptionError: If an option or its value does not exist.
     """
 
     is_async = False
+    yields = False
+    role = Role.FLOW
 
     def __init__(self, name: str, **given: Any) -> None:
         self.settings, self.options = _taken(given, FlowSettings(), TaskOptions(name=name))
@@ -55,11 +68,30 @@ class BaseFlow:
         """What people call it."""
         return self.options.name
 
+    @property
+    def run_name(self) -> str | Callable[..., str] | None:
+        """What each run is called; None: as the flow."""
+        return self.settings.flow_run_name
+
+    def take(self, given: Mapping[str, Any]) -> None:
+        """Set options; None takes one back to its default."""
+        self.settings, self.options = _taken(given, self.settings, self.options)
+
     def new_run(self, around: Scope) -> Run:
         """A run of it, with the number of its flow run."""
-        run = run_of(self, around, Role.FLOW)
-        run.number = around.flow.number if around.flow else around.records.numbers.take()
-        return run
+        return run_of(self, around)
+
+    def runs(self, limit: int = 100) -> tuple[PastRun, ...]:
+        """Its runs, newest first, also those of earlier kernels, as far as the history has them."""
+        return past_runs(present_scope(recorded=True).records, self.name, limit)
+
+    def accepted(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments as its body gets them."""
+        return inputs
+
+    def with_defaults(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments, and the defaults of the parameters that have none."""
+        return inputs
 
     def scope_for(self, run: Run, around: Scope, call: Call) -> Scope:
         """The scope of the body of a run."""
@@ -71,7 +103,9 @@ class BaseFlow:
             "scheduled_start_time": run.state.timestamp,
             **date_fields(run.state.timestamp or around.records.timers.now()),
         }
-        return Scope(around.records, run, run, self.runner(around), call.inputs, shown)
+        runner = self.runner(around)
+        owns = runner is not self.settings.task_runner
+        return Scope(around.records, run, run, runner, call.inputs, shown, owns_runner=owns)
 
     def runner(self, around: Scope) -> Runner:
         """Where its tasks execute."""
@@ -89,5 +123,8 @@ def _taken(
     default = FlowSettings()
     own = {name: given[name] for name in _OWN if name in given}
     rest = {name: value for name, value in given.items() if name not in own}
+    for name in rest:
+        if OTHER_NAMES.get(name, name) not in _SHARED:
+            raise OptionError.unknown("option of a flow", name, (*_OWN, *_SHARED))
     changes = {name: getattr(default, name) if value is None else value for name, value in own.items()}
     return replace(settings, **changes), take_options(rest, options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from nbflow.engine.graph import topological_order
 from nbflow.engine.ongoing import Mailbox, go_on_here, when_all
@@ -12,6 +12,7 @@ from nbflow.flows.ending import ended_by_tasks, outcome_of
 from nbflow.running.calls import begin, run_here
 from nbflow.running.inputs import Inputs, gather
 from nbflow.running.scope import INLINE, SETTING, Lane, Scope, present_scope
+from nbflow.task_runners.places import place_given_up
 from nbflow.tasks import Task
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.effects import Call
     from nbflow.running.futures import TaskFuture
+    from nbflow.running.runs import Run
     from nbflow.states import State
     from nbflow.task_runners.base import Runner
 
@@ -146,7 +148,7 @@ class Flow(BaseFlow):
         futures = _Walk(self, scope).futures()
         states = TaskStates({task: future.state for task, future in futures.items()})
         references = {task.name: states[task] for task in self.reference_tasks}
-        return outcome_of(ended_by_tasks(references, states))
+        return outcome_of(ended_by_tasks(references, states), cast("Run", scope.run))
 
     def __repr__(self) -> str:
         return f"<Flow {self.name!r}: {len(self.inputs)} tasks>"
@@ -163,7 +165,7 @@ class _Walk:
     def __init__(self, flow: Flow, scope: Scope) -> None:
         self._flow = flow
         self._scope = scope
-        self._mailbox = Mailbox()
+        self._mailbox = Mailbox(place_given_up)
         runner = scope.runner or INLINE
         self._lane = Lane(runner, go_on_here if runner.promises.concurrent else self._mailbox.post)
 
@@ -175,11 +177,10 @@ class _Walk:
                 made[task], ongoing = begin(
                     task, self._flow.inputs[task], self._scope, self._lane, source=made.__getitem__
                 )
-                ongoing.start()
+                self._scope.note_open(made[task])
+                go_on_here(ongoing.start)
             self._mailbox.work_until(when_all(future.ended for future in made.values()))
         except BaseException as stop:
-            for future in made.values():
-                future.cancel(str(stop) or type(stop).__name__)
-            self._mailbox.work_off()
+            self._scope.stop(str(stop) or type(stop).__name__)
             raise
         return made

@@ -69,6 +69,8 @@ def is_only_ours(cell: str) -> bool:
         >>> is_only_ours("%flow run\n# and then\n%flow status"), is_only_ours("x = 1\n%flow run")
         (True, False)
     """
+    if "%" not in cell:
+        return False
     lines = [line.strip() for line in _code_lines(cell)]
     return bool(lines) and all(map(_OURS.match, lines))
 
@@ -163,6 +165,11 @@ class Bodies:
     def transform(self, body: str) -> str:
         """Plain Python of a body: magics and shell lines become calls."""
         return self._shell.transform_cell(body)
+
+    def source_of(self, cell: str) -> str:
+        """Plain Python of a cell, without its header."""
+        header = read_header(cell)
+        return self.transform(header.body if header else cell)
 
     def run(self, source: str, where: Where) -> None:
         """Execute a body to its end; what it raises, it raises."""

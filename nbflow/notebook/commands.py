@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.action import Action
     from nbflow.engine.plan import Working
+    from nbflow.notebook.holds import Restored
     from nbflow.notebook.session import Session
 
 
@@ -185,17 +186,68 @@ def _history(session: Session, words: Words) -> Shown:
 
 
 def _restore(session: Session, words: Words) -> Shown:
-    if words.plain[:1] == ("latest",):
-        session.restore_latest(words.plain[1:])
+    first, *runs = words.plain or ("",)
+    if not first:
+        raise OptionError("say what: %flow restore TASK [RUN], %flow restore RUN, or %flow restore latest")
+    if first == "latest" or runs[:1] == ["latest"]:
+        session.holds.restore_latest(runs if first == "latest" else [first])
         return show_lines("every name holds its latest version again")
-    if not words.plain:
-        raise OptionError("name the task: %flow restore TASK [RUN], or %flow restore latest")
-    name, *runs = words.plain
-    if runs[:1] == ["latest"]:
-        session.restore_latest([name])
-        return show_lines(f"{name} holds its latest version again")
-    session.restore(name, runs[0] if runs else "-1")
+    if is_run(first):
+        return show_lines(_restored_words(session.holds.restore_flow(first)))
+    session.holds.restore(first, runs[0] if runs else "-1")
     return session.report.status()
+
+
+def is_run(word: str) -> bool:
+    """Whether a word means a run rather than a task: `#12`, `-1`, or a time.
+
+    Example:
+        >>> is_run("#12"), is_run("yesterday 14:00"), is_run("clean")
+        (True, True, False)
+    """
+    return not word.isidentifier() or word in ("today", "yesterday")
+
+
+def _restored_words(restored: Restored) -> str:
+    names = ", ".join(restored.tasks) or "nothing that is not so already"
+    lines = [f"as at the end of run {restored.number}: {names}; `%flow restore latest` returns"]
+    if restored.lost:
+        lines.append(f"not stored any more: {', '.join(restored.lost)}; these hold what they held")
+    if restored.gone:
+        lines.append(f"{counted(restored.gone, 'cell')} of then are gone")
+    return "\n".join(lines)
+
+
+def _checkout(session: Session, words: Words) -> Shown:
+    run = words.one_or_none("run")
+    if not run:
+        raise OptionError("name the run: %flow checkout RUN, as %flow history shows it")
+    return show_lines(_restored_words(session.holds.restore_flow(run)))
+
+
+def _pin(session: Session, words: Words) -> Shown:
+    if not 1 <= len(words.plain) <= 2:
+        raise OptionError("name the task: %flow pin TASK [RUN]")
+    session.holds.pin(*words.plain)
+    return show_lines(f"{words.plain[0]} stays as it is, and all below is as of it, until `%flow unpin`")
+
+
+def _unpin(session: Session, words: Words) -> Shown:
+    name = words.one_or_none("task")
+    if not name:
+        raise OptionError("name the task: %flow unpin TASK")
+    session.holds.unpin(name)
+    return session.report.status()
+
+
+def _accept(session: Session, words: Words) -> Shown:
+    if not words.plain:
+        raise OptionError("name the tasks: %flow accept TASK…, or %flow accept --because CAUSE")
+    because, names = "", words.plain
+    if "--because" in words.switches:
+        because, *names = words.plain
+    accepted = session.holds.accept(names, because)
+    return show_lines(f"taken for up to date as it is now: {', '.join(accepted)}")
 
 
 def _auto(session: Session, words: Words) -> Shown:
@@ -265,7 +317,17 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "why": Command(_why, "[TASK]", "why it is stale, ran, was reused, waits or failed"),
     "history": Command(_history, "[TASK]", "its runs, with states and causes"),
     "restore": Command(
-        _restore, "TASK [RUN] | latest", "put back the values of an earlier run: #12, -1", acts=True
+        _restore, "[TASK] RUN | latest", "put back the values of an earlier run: #12, -1, a time", acts=True
+    ),
+    "checkout": Command(_checkout, "RUN", "put back the whole flow as it was after a run", acts=True),
+    "pin": Command(_pin, "TASK [RUN]", "hold a task at a result whatever changes", acts=True),
+    "unpin": Command(_unpin, "TASK", "end that", acts=True),
+    "accept": Command(
+        _accept,
+        "TASK… | --because CAUSE [TASK…]",
+        "take present results for up to date, until something changes",
+        ("--because",),
+        acts=True,
     ),
     "resume": Command(_resume, "[TASK…]", "run what waits for a person: --manual, or paused", acts=True),
     "auto": Command(_auto, "on|off", "run short tasks after each cell", acts=True),

@@ -16,7 +16,6 @@ from nbflow.notebook.completion import matcher
 from nbflow.notebook.configuring import configurable_of
 from nbflow.notebook.magics import FlowMagics
 from nbflow.running.records import using
-from nbflow.tasks import attach_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +48,8 @@ class Attached:
     @cached_property
     def session(self) -> Session:
         """The session, made when it is first needed: loading the extension costs next to nothing."""
+        from nbflow.tasks import attach_reader
+
         made: Session = importlib.import_module("nbflow.notebook.opening").open_session(self._shell)
         self._undo.callback(made.close)
         atexit.register(made.close)
@@ -131,7 +132,7 @@ class Attached:
 
     def _has_to_wait(self, body: str) -> bool:
         try:
-            return self.session.has_to_wait(body)
+            return self.session.has_to_wait(self.session.around.bodies.transform(body))
         except Exception:  # noqa: BLE001 - the magic that is called then says it
             return False
 
@@ -153,6 +154,19 @@ class Attached:
         self._is_told = True
         screen = importlib.import_module("nbflow.notebook.outputs").Screen(self._shell)
         screen.say(f"nbflow follows no cell before a %flow command works: {why}")
+
+
+def past(task: str, run: str = "-1") -> object:
+    """The value that a task had after an earlier run; nothing in the session changes.
+
+    Args:
+        task: Its name.
+        run: `#12`, `-1` for the result before the present one, or a time such as `yesterday 14:00`.
+
+    Raises:
+        SessionError: If there is no such run, or its values are no longer stored.
+    """
+    return session().past(task, run)
 
 
 def _is_followed(info: Any) -> bool:

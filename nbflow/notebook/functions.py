@@ -78,6 +78,8 @@ class Functions:
             self._session.places.call(cell, cell.options.name or wiring.function)
 
     def _remove(self, steps: Sequence[Step]) -> None:
+        if not steps:
+            return
         session = self._session
         for step in steps:
             session.places.forget(session.places.cells[step.id])

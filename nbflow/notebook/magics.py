@@ -72,18 +72,19 @@ class FlowMagics(Magics):
         if header is None or whole is None or header.body.rstrip() != whole.body.rstrip():
             asked = Asked(text, number=asked.number, asks=asked.asks)
         try:
-            waits = header is not None and self._session().has_to_wait(header.body)
+            source = self._session().around.bodies.source_of(asked.text)
+            waits = self._session().has_to_wait(source)
         except NbflowError as error:
             raise UsageError(str(error)) from None
-        return self._run_waiting(asked) if waits else self._run(asked)
+        return self._run_waiting(asked, source) if waits else self._run(asked, source)
 
-    def _run(self, asked: Asked) -> None:
+    def _run(self, asked: Asked, source: str) -> None:
         with self._told_to_the_user():
-            self._session().perform(self._session().run_header(asked))
+            self._session().perform(self._session().run_header(asked, source))
 
-    async def _run_waiting(self, asked: Asked) -> None:
+    async def _run_waiting(self, asked: Asked, source: str) -> None:
         with self._told_to_the_user():
-            await self._session().perform_waiting(self._session().run_header(asked))
+            await self._session().perform_waiting(self._session().run_header(asked, source))
 
     @contextmanager
     def _told_to_the_user(self) -> Generator[None]:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from nbflow.exceptions import SessionError, UnknownTaskError
+from nbflow.exceptions import UnknownTaskError
 from nbflow.states import Role
 from nbflow.views import RunLine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
-    from nbflow.engine.book import Step
     from nbflow.notebook.session import Session
     from nbflow.store.protocol import RunRecord
-    from nbflow.types import Trace
 
 _MOST_RUNS: Final = 1000
 
@@ -63,39 +61,3 @@ class Past:
         return RunLine(
             run.number, run.name, state, run.origin, started, seconds, attempts, run.causes, transitions
         )
-
-    def trace_of_run(self, step: Step, run: str) -> Trace:
-        """The trace that a run of a step ended with.
-
-        Args:
-            step: The step.
-            run: `#12` or `12`; `-1` for the result before the present one, `-2` for the one before that.
-
-        Raises:
-            SessionError: If there is none.
-        """
-        store = self._session.around.store
-        found = store.history.runs(self._session.around.notebook, step.id, _MOST_RUNS)
-        runs = [record for record in found if record.trace]
-        if run.startswith("-"):
-            results = [record.trace for record in _by_result(runs)]
-            present = step.bound_trace.id if step.bound_trace is not None else ""
-            earlier = results[results.index(present) + 1 :] if present in results else results
-            chosen = earlier[int(run[1:]) - 1 : int(run[1:])]
-        else:
-            chosen = [record.trace for record in runs if str(record.number) == run.lstrip("#")][:1]
-        trace = store.trace(chosen[0]) if chosen else None
-        if trace is None:
-            raise SessionError(
-                f"{step.name} has no result of run {run}; `%flow history {step.name}` lists its runs"
-            )
-        return trace
-
-
-def _by_result(runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
-    """Newest first, each result once."""
-    seen: set[str] = set()
-    for run in runs:
-        if run.trace not in seen:
-            seen.add(run.trace)
-            yield run

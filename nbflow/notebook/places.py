@@ -68,7 +68,7 @@ class Places:
     Args:
         book: The steps.
         saved: The notebook's file; None where nobody knows it.
-        transform: Makes plain Python of a body.
+        source_of: Makes plain Python of a cell, without its header.
         names: The user's namespace, where a header names functions.
         disown: Told the identifier of each step that is forgotten.
         is_console: Whether cells are typed one after the other, as in a terminal.
@@ -77,7 +77,7 @@ class Places:
 
     book: Book
     saved: SavedNotebook | None
-    transform: Callable[[str], str]
+    source_of: Callable[[str], str]
     is_console: bool = False
     is_maker: Callable[[str], bool] = lambda name: False
     cells: dict[str, Cell] = field(default_factory=dict[str, Cell])
@@ -103,7 +103,7 @@ class Places:
         header = read_header(asked.text)
         options = read_options(header.options) if header else _NO_OPTIONS
         check(resolved(options.rules, self.names))
-        text = source or self.transform(header.body if header else asked.text)
+        text = source or self.source_of(asked.text)
         body = read_body(text, _NO_MAKERS if header else makers_in(text, self.is_maker))
         id = self._id_of(asked, options, body)
         if id not in self.cells:
@@ -337,7 +337,7 @@ class Places:
         header = read_header(saved.source)
         try:
             options = read_options(header.options) if header else _NO_OPTIONS
-            text = self.transform(header.body if header else saved.source)
+            text = self.source_of(saved.source)
             body = read_body(text, _NO_MAKERS if header else makers_in(text, _looks_like_maker(text)))
         except Exception:  # noqa: BLE001 - a cell that cannot be read was not run as it is
             return None

@@ -37,7 +37,7 @@ from nbflow.views import (
 from nbflow.views.words import cause_words, counted, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from nbflow.engine.action import Action
     from nbflow.engine.bind import Version
@@ -103,9 +103,13 @@ class Report:
         static = self._session.around.settings.settings.badge == "static"
         return show_badge(self.card(cell.step, cell), static=static)
 
-    def badge_has_changed(self, cell: Cell) -> bool:
-        """Whether a badge would say something else than it last did."""
-        return self._badges.get(cell.step.id) != self._badge_key(cell)
+    def with_other_badges(self, cells: Iterable[Cell]) -> list[Cell]:
+        """The cells among these whose badge would say something else than it last did."""
+        news, place = self._session.trunk.sweep.news, self._session.book.place
+        # Parameters may have been set, and who has no place is judged when asked: that makes no news.
+        steps = ((cell.step, cell) for cell in cells)
+        may = [cell for step, cell in steps if step.id in news or step.parameters or place(step.id) is None]
+        return [cell for cell in may if self._badges.get(cell.step.id) != self._badge_key(cell)]
 
     def _badge_key(self, cell: Cell) -> tuple[Any, ...]:
         step = cell.step
@@ -117,7 +121,7 @@ class Report:
             trace.id if trace is not None else "",
             cell.shown,
             self._session.lasts.get(step.id),
-            tuple(self._parameter_notes(step)),
+            tuple(self._parameter_notes(step)) if step.parameters else (),
         )
 
     def why(self, name: str) -> Shown:
@@ -134,7 +138,7 @@ class Report:
     def history(self, name: str = "") -> Shown:
         """The runs of a task, or of the whole flow."""
         session = self._session
-        lines = session.past.lines(name)
+        lines = session.past_runs.lines(name)
         return show_history(HistoryCard(lines, name or "flow", session.around.clock()))
 
     def action(self, action: Action, names: Sequence[str] = ()) -> Shown:

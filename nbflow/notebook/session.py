@@ -7,6 +7,7 @@ the screen. It knows no IPython: what it needs of it are the bodies and the scre
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import filterfalse
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nbflow.analysis.names import is_managed
@@ -21,6 +22,7 @@ from nbflow.notebook.automatic import Automatic
 from nbflow.notebook.cells import does_wait
 from nbflow.notebook.execution import Executor
 from nbflow.notebook.functions import Functions
+from nbflow.notebook.holds import Holds
 from nbflow.notebook.outputs import decode
 from nbflow.notebook.parameters import Given
 from nbflow.notebook.past import Past
@@ -28,7 +30,7 @@ from nbflow.notebook.places import KERNEL, Cell, Places
 from nbflow.notebook.plain import PlainCells
 from nbflow.notebook.report import Report
 from nbflow.running.records import records_over
-from nbflow.types import Hold, Licence, Snapshot, Standing, Trace
+from nbflow.types import Licence, Snapshot, Standing, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -69,7 +71,7 @@ class Session:
 
     def __post_init__(self) -> None:
         around, self.book = self.around, Book()
-        self.places = Places(self.book, around.saved, around.bodies.transform, around.is_console)
+        self.places = Places(self.book, around.saved, around.bodies.source_of, around.is_console)
         world = World(
             names=around.names,
             store=around.store,
@@ -87,9 +89,10 @@ class Session:
         self.work = self.trunk.work
         self.places.names = around.names
         self.places.disown = self.trunk.workspace.disown
-        self.report, self.past, self.automatic = Report(self), Past(self), Automatic(self)
+        self.report, self.past_runs, self.automatic = Report(self), Past(self), Automatic(self)
         self.given = Given(self.book, self.parameters, around.given)
         self.functions = Functions(self)
+        self.holds = Holds(self)
         self.places.is_maker = self.functions.is_maker
         self.plain = PlainCells(self)
         what = around.bodies, around.screen, around.names, self.parameters, self.places.cells
@@ -130,8 +133,12 @@ class Session:
             self.around.screen.say(line)
         self.refresh_badges()
 
-    def run_header(self, asked: Asked) -> Working[None]:
+    def run_header(self, asked: Asked, source: str | None = None) -> Working[None]:
         """Run a cell with a header: register its task, or parameters, and bring it up to date.
+
+        Args:
+            asked: The cell.
+            source: Its body as plain Python, where that is known already.
 
         Raises:
             OptionError: If the header makes no sense.
@@ -144,7 +151,7 @@ class Session:
         if self.running is not None:
             raise SessionError(f"%%task cannot run inside {self.running.name}: the flow is running")
         self.prepare()
-        cell = self.places.take(asked)
+        cell = self.places.take(asked, source)
         self.functions.drop(cell.step)
         self.given.take(cell.step)
         self.work.adopt_source(cell.step)
@@ -182,6 +189,8 @@ class Session:
         """
         self.prepare()
         targets = [self.places.named(name).step for name in names] if names else None
+        if force:
+            self.holds.end_accepted(targets)
         if plain:
             for step in [step for step in self.trunk.sweep.pending() if step.plain and step.ran is not None]:
                 self.functions.reading.begin_plain(step)
@@ -344,8 +353,7 @@ class Session:
         if step is None:
             return  # it belongs to a flow of its own
         self.lasts[step] = Last(entered.state.name, spec.flow_run, transition.attempt, entered.state.message)
-        if entered.state.is_final():
-            self.trunk.runs.steps.pop(spec.id, None)
+        self.trunk.sweep.news.add(step)
 
     # --- earlier kernels -----------------------------------------------------------------------
 
@@ -362,7 +370,8 @@ class Session:
 
     def _adopt_strangers(self) -> None:
         """Names that nobody is known to have made come from before nbflow watched, or beside it."""
-        unknown = self.around.names.keys() - self.trunk.workspace.versioned() - self._not_users
+        unknown = {*filterfalse(self._not_users.__contains__, self.around.names)}
+        unknown -= self.trunk.workspace.versioned()
         self._not_users |= {key for key in unknown if key in self.around.hidden or is_managed(key)}
         end = self.trunk.sweep.end()
         strange = [key for key in unknown - self._not_users if not end.bound(slot_of(key)).written]
@@ -372,36 +381,21 @@ class Session:
 
     # --- holds, parameters, the book -----------------------------------------------------------
 
-    def restore(self, name: str, run: str) -> Trace:
-        """Hold a task at the result of an earlier run, and put its values back.
+    def restore(self, name: str, run: str = "-1") -> Trace:
+        """Let a task stand at the result of an earlier run, see `Holds.restore`."""
+        return self.holds.restore(name, run)
 
-        Args:
-            name: The task.
-            run: `#12`, or -1 for the run before the present one.
+    def pin(self, name: str, run: str = "") -> Trace:
+        """Let a task stand at a result until it is unpinned, see `Holds.pin`."""
+        return self.holds.pin(name, run)
 
-        Raises:
-            SessionError: If there is no such run, or its values are no longer stored.
-        """
-        self.prepare()
-        step = self.places.named(name).step
-        trace = self.past.trace_of_run(step, run)
-        step.hold = Hold(trace, "restore", "until its cell is run", self.around.clock())
-        self._stand_again(step)
-        return trace
+    def accept(self, *names: str, because: str = "") -> list[str]:
+        """Take present results for up to date, see `Holds.accept`."""
+        return self.holds.accept(names, because)
 
-    def restore_latest(self, names: Sequence[str] = ()) -> None:
-        """End the holds of these tasks, or of all, but pins."""
-        self.prepare()
-        cells = [self.places.named(name) for name in names] or list(self.places.tasks())
-        for cell in cells:
-            if cell.step.hold is not None and cell.step.hold.reason != "pin":
-                cell.step.hold = None
-                self._stand_again(cell.step)
-
-    def _stand_again(self, step: Step) -> None:
-        self.trunk.sweep.touch(step)
-        self.work.stand()
-        self.refresh_badges()
+    def past(self, name: str, run: str = "-1") -> object:
+        """The value that a task had after an earlier run, see `Holds.past`."""
+        return self.holds.past(name, run)
 
     def set_parameters(self, texts: Mapping[str, str]) -> None:
         """Override parameters until they are reset.
@@ -456,14 +450,16 @@ class Session:
         badged = [cell for cell in self.places.cells.values() if cell.badge and cell is not but]
         if not badged or not self.around.screen.can_update:
             return
-        self.trunk.sweep.look_outside()
-        for cell in badged:
-            if self.report.badge_has_changed(cell):
-                self.around.screen.show(self.report.badge(cell), cell.badge, updates=True)
+        sweep = self.trunk.sweep
+        sweep.look_outside()
+        sweep.settle()
+        for cell in self.report.with_other_badges(badged):
+            self.around.screen.show(self.report.badge(cell), cell.badge, updates=True)
+        sweep.news.clear()
 
-    def has_to_wait(self, body: str = "") -> bool:
-        """Whether running a cell with this body may mean to await something, there or above it."""
-        if does_wait(self.around.bodies.transform(body)):
+    def has_to_wait(self, source: str = "") -> bool:
+        """Whether running a body, given as plain Python, may mean to await something, there or above it."""
+        if does_wait(source):
             return True
         return any(not step.plain and does_wait(step.body.source) for step in self.book)
 

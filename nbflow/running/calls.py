@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.effects import RunSpec
-from nbflow.engine.ongoing import Mailbox, Ongoing, go_on_here
+from nbflow.engine.ongoing import Mailbox, Ongoing, go_on_here, go_on_in
 from nbflow.engine.record import new_id
 from nbflow.engine.run import run_task
+from nbflow.engine.signals import Signal
 from nbflow.exceptions import RunError
 from nbflow.running.futures import TaskFuture, TaskFutureList
+from nbflow.running.hooks import answer_of
 from nbflow.running.inputs import Inputs, flatten, gather, unmapped
 from nbflow.running.mapping import split
 from nbflow.running.performer import Performer
+from nbflow.running.preparing import has_to_prepare, prepared
 from nbflow.running.runs import Run
 from nbflow.running.scope import INLINE, Lane, Scope, present_scope
+from nbflow.running.stepping import stepped, stepped_async
+from nbflow.running.stopping import stop_in_order
+from nbflow.running.tags import with_present
 from nbflow.states import Origin, Role, State
 from nbflow.store.protocol import RunRecord
 from nbflow.task_runners.awaiting import LoopTaskRunner
+from nbflow.task_runners.places import place_given_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from nbflow.retries import Retries
     from nbflow.running.runs import Runnable
 
 _chance: Final = Random()
@@ -62,27 +71,39 @@ def begin(
     """
     run = run or run_of(of, scope)
     future = TaskFuture(run)
+    if has_to_prepare(of):
+        how = {"bind": partial(prepared, run, inputs, scope), **how}
     performer = Performer(run, inputs, source, scope, lane)
-    ongoing = Ongoing(run_task(_spec(run, inputs, how)), performer, scope.records.journal, lane.resume)
+    ongoing = Ongoing(
+        run_task(_spec(run, inputs, {**performer.fields(how), **how})),
+        performer,
+        scope.records.journal,
+        lane.resume,
+    )
+    performer.follow(ongoing.future)
     future.drive(ongoing)
     scope.records.begin(_record(run, scope))
     return future, ongoing
 
 
-def run_of(of: Runnable, scope: Scope, role: Role = Role.TASK, index: int | None = None) -> Run:
-    """A new run of a task in a scope."""
-    name = of.name if index is None else f"{of.name}[{index}]"
-    return Run(
-        new_id(scope.records.timers.now()),
-        name,
+def run_of(of: Runnable, scope: Scope, role: Role | None = None, index: int | None = None) -> Run:
+    """A new run of a task or a flow in a scope."""
+    records, flow = scope.records, scope.flow
+    run = Run(
+        new_id(records.timers.now()),
+        of.name if index is None else f"{of.name}[{index}]",
         of,
-        role,
-        scope.flow,
+        role or of.role,
+        flow,
         scope.run,
         index,
-        frozenset(of.options.tags),
-        scope.flow.number if scope.flow else 0,
+        with_present(of.options.tags),
+        flow.number if flow else 0,
+        history=records.history,
     )
+    if run.role is Role.FLOW and flow is None:
+        run.number = records.numbers.take()
+    return run
 
 
 def _spec(run: Run, inputs: Inputs, how: Mapping[str, Any]) -> RunSpec:
@@ -93,7 +114,7 @@ def _spec(run: Run, inputs: Inputs, how: Mapping[str, Any]) -> RunSpec:
         "bind": inputs.fill if inputs.edges else None,
         "trigger": options.trigger,
         "skip_on_upstream_skip": options.skip_on_upstream_skip,
-        "retries": options.attempts,
+        "retries": _retries(run),
         "timeout": options.timeout,
         "state_handlers": tuple(partial(handler, run.of) for handler in options.state_handlers),
         "draw": _chance.random,
@@ -104,6 +125,17 @@ def _spec(run: Run, inputs: Inputs, how: Mapping[str, Any]) -> RunSpec:
         "origin": Origin.NAMED,
     }
     return RunSpec(run.id, run.name, run, **{**fields, **how})
+
+
+def _retries(run: Run) -> Retries:
+    rules, condition = run.of.options.attempts, run.of.options.retry_condition
+    return rules if condition is None else replace(rules, condition=partial(_asked, condition, run))
+
+
+def _asked(condition: Callable[..., object], run: Run, failure: State) -> object:
+    # A signal is how the body said it, and nothing that a condition could catch.
+    shown = failure.with_result(None) if isinstance(failure.result, Signal) else failure
+    return answer_of(condition, run, shown)
 
 
 def _record(run: Run, scope: Scope) -> RunRecord:
@@ -123,17 +155,22 @@ def _record(run: Run, scope: Scope) -> RunRecord:
 # --- now -------------------------------------------------------------------------------------------
 
 
-def call(scope: Scope, of: Any, args: tuple[Any, ...], kwargs: dict[str, Any], run: Run | None = None) -> Any:
+def call(scope: Scope, of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run a task or a flow now and return what it made; of an asynchronous one, an awaitable of it.
+
+    One whose body is a generator gives a generator, and runs as its values are asked for.
 
     Raises:
         Exception: What ended the run, unless `return_state=True` asks for its state.
     """
     returns_state = bool(kwargs.pop("return_state", False))
     inputs = _inputs(of, args, kwargs)
+    if of.yields and not returns_state:
+        start = partial(begin, of, inputs, scope)
+        return stepped_async(start) if of.is_async else stepped(start)
     if of.is_async:
-        return _awaited(scope, of, inputs, returns_state, run)
-    state = run_here(scope, of, inputs, run=run)
+        return _awaited(scope, of, inputs, returns_state)
+    state = run_here(scope, of, inputs)
     return state if returns_state else state.value()
 
 
@@ -150,27 +187,40 @@ def _listed(value: Any) -> Iterable[Any]:
 
 def run_here(scope: Scope, of: Runnable, inputs: Inputs, **how: Any) -> State:
     """Run it in this thread, which waits for whatever has to be waited for."""
-    mailbox = Mailbox()
+    if scope.run is not None:
+        return _run_in_thread(scope, of, inputs, how)
+    with stop_in_order():
+        return _run_in_thread(scope, of, inputs, how)
+
+
+def _run_in_thread(scope: Scope, of: Runnable, inputs: Inputs, how: Mapping[str, Any]) -> State:
+    mailbox = Mailbox(place_given_up)
     future, ongoing = begin(of, inputs, scope, Lane(INLINE, mailbox.post), **how)
+    scope.note_open(future)
     try:
         ongoing.start()
         mailbox.work_until(future.ended)
     except BaseException as stop:
         ongoing.cancel(str(stop) or type(stop).__name__)
-        mailbox.work_off()
         raise
     return future.state
 
 
-async def _awaited(scope: Scope, of: Runnable, inputs: Inputs, returns_state: bool, run: Run | None) -> Any:
+async def _awaited(scope: Scope, of: Runnable, inputs: Inputs, returns_state: bool) -> Any:
     loop = asyncio.get_running_loop()
-    lane = Lane(LoopTaskRunner(loop), loop.call_soon_threadsafe)
-    future, ongoing = begin(of, inputs, scope, lane, run=run)
+    future, ongoing = begin(of, inputs, scope, Lane(LoopTaskRunner(loop), go_on_in(loop)))
+    scope.note_open(future)
     try:
         ongoing.start()
+        for edge in inputs.edges:
+            if isinstance(edge.upstream_task, TaskFuture):
+                await edge.upstream_task.settled()
         await asyncio.wrap_future(future.ended)
     except BaseException as stop:
         ongoing.cancel(str(stop) or type(stop).__name__)
+        if isinstance(stop, asyncio.CancelledError):
+            # What it awaited cleans up before whoever called it goes on.
+            await asyncio.wrap_future(future.ended)
         raise
     return future.state if returns_state else future.state.value()
 
@@ -178,8 +228,8 @@ async def _awaited(scope: Scope, of: Runnable, inputs: Inputs, returns_state: bo
 # --- later -----------------------------------------------------------------------------------------
 
 
-def submit(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskFuture:
-    """Start a run of a task and return the future of its result.
+def submit(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Start a run of a task and return the future of its result, or its state if that is asked for.
 
     Raises:
         RunError: If no flow runs here.
@@ -189,7 +239,7 @@ def submit(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskFuture
     future = _submitted(scope, of, _inputs(of, args, kwargs), runner)
     if returns_state:
         future.wait()
-        return future.state  # type: ignore[return-value]
+        return future.state
     return future
 
 
@@ -201,21 +251,23 @@ def _runner_for(of: Any, method: str) -> tuple[Scope, Any]:
     return scope, runner
 
 
-def _submitted(scope: Scope, of: Runnable, inputs: Inputs, runner: Any) -> TaskFuture:
+def _submitted(
+    scope: Scope, of: Runnable, inputs: Inputs, runner: Any, index: int | None = None
+) -> TaskFuture:
+    run = run_of(of, scope, index=index)
     if not runner.promises.concurrent:
-        run = run_of(of, scope)
         future = TaskFuture(run)
         run_here(scope, of, inputs, run=run)
         future.end()
         return future
-    future, ongoing = begin(of, inputs, scope, Lane(runner, go_on_here))
+    future, ongoing = begin(of, inputs, scope, Lane(runner, go_on_here), run=run)
     scope.note_open(future)
     go_on_here(ongoing.start)
     return future
 
 
-def map_items(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskFutureList:
-    """Submit one run for each item, and return their futures by position.
+def map_items(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Submit one run for each item, and return their futures by position, or their states if asked for.
 
     Futures and states among the arguments are waited for here: how many items there are is in them.
 
@@ -224,10 +276,16 @@ def map_items(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskFut
         DefinitionError: If nothing can be mapped over, or lengths differ.
     """
     scope, runner = _runner_for(of, "map")
+    returns_state = bool(kwargs.pop("return_state", False))
     order = list(_listed(kwargs.pop("wait_for", None)))
     rows = split(resolved(of.arguments(args, kwargs)), of.name)
-    runs = (gather(row, is_source, order) for row in rows)
-    return TaskFutureList(_submitted(scope, of, inputs, runner) for inputs in runs)
+    made = TaskFutureList(
+        _submitted(scope, of, gather(row, is_source, order), runner, index) for index, row in enumerate(rows)
+    )
+    if not returns_state:
+        return made
+    made.wait()
+    return [future.state for future in made]
 
 
 def resolved(arguments: Mapping[str, Any]) -> dict[str, Any]:

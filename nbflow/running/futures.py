@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
+import logging
 import time
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from nbflow.task_runners.thread import place_given_up
+from nbflow.engine.drive import calls_user_code
+from nbflow.engine.ongoing import comes, moments
+from nbflow.task_runners.places import place_given_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -16,6 +20,9 @@ if TYPE_CHECKING:
     from nbflow.engine.ongoing import Ongoing
     from nbflow.running.runs import Run
     from nbflow.states import State
+
+
+_log: Final = logging.getLogger("nbflow")
 
 
 class TaskFuture:
@@ -56,6 +63,8 @@ class TaskFuture:
     def drive(self, ongoing: Ongoing) -> None:
         """Take the run that this is the future of; it is not started here."""
         self._ongoing = ongoing
+        # A run is stopped by `cancel`, not by somebody who awaits this and is cancelled.
+        self.ended.set_running_or_notify_cancel()
         ongoing.future.add_done_callback(lambda _: self.end())
 
     def end(self) -> None:
@@ -73,8 +82,13 @@ class TaskFuture:
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the run has ended, at most `timeout` seconds."""
+        self._comes(timeout)
+
+    def _comes(self, timeout: float | None) -> bool:
+        if self.ended.done():
+            return True
         with place_given_up():
-            concurrent.futures.wait([self.ended], timeout)
+            return comes(self.ended, timeout)
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> Any:
         """Wait for the run and return what it made.
@@ -88,18 +102,33 @@ class TaskFuture:
             NotFinishedError: If it waits for a person.
             Exception: What ended the run, where it did not complete.
         """
-        if not self.ended.done():
-            with place_given_up():
-                self.ended.result(timeout)
+        if not self._comes(timeout):
+            raise TimeoutError(f"{self.name} has not ended within {timeout:g} s; it goes on")
         return self.run.state.value(raise_on_failure=raise_on_failure)
 
     def add_done_callback(self, function: Callable[[TaskFuture], object]) -> None:
-        """Call `function` with this future when the run has ended; at once if it has."""
-        self.ended.add_done_callback(lambda _: function(self))
+        """Call `function` with this future when the run has ended; at once if it has.
+
+        One that raises is logged, and the others are called.
+        """
+
+        def call(_: object) -> None:
+            try:
+                function(self)
+            except BaseException:  # noqa: BLE001  # it must not keep others from knowing of the end
+                _log.exception("a callback of %s raised; the run goes on", self.name)
+
+        self.ended.add_done_callback(call)
 
     def __await__(self) -> Generator[Any, None, Any]:
-        yield from asyncio.wrap_future(self.ended).__await__()
+        yield from self.settled().__await__()
         return self.run.state.value()
+
+    async def settled(self) -> None:
+        """Await that the run has ended; however it ended."""
+        if not self.ended.done():
+            with place_given_up():
+                await asyncio.wrap_future(self.ended)
 
     def __repr__(self) -> str:
         return f"<TaskFuture {self.run.name!r}: {self.run.state.name}>"
@@ -118,11 +147,8 @@ class TaskFutureList(list[TaskFuture]):
         Raises:
             TimeoutError: If it takes longer than `timeout` seconds; the runs go on.
         """
-        until = None if timeout is None else time.monotonic() + timeout
-        return [
-            each.result(None if until is None else max(until - time.monotonic(), 0.0), raise_on_failure)
-            for each in self
-        ]
+        left = _countdown(timeout)
+        return [each.result(left(), raise_on_failure) for each in self]
 
 
 class DoneAndNotDone(NamedTuple):
@@ -135,8 +161,9 @@ class DoneAndNotDone(NamedTuple):
 def wait(futures: Iterable[TaskFuture], timeout: float | None = None) -> DoneAndNotDone:
     """Wait until all have ended, at most `timeout` seconds."""
     given = list(futures)
-    with place_given_up():
-        concurrent.futures.wait([each.ended for each in given], timeout)
+    left = _countdown(timeout)
+    for each in given:
+        each.wait(left())
     done = {each for each in given if each.done()}
     return DoneAndNotDone(done, set(given) - done)
 
@@ -147,11 +174,24 @@ def as_completed(futures: Iterable[TaskFuture], timeout: float | None = None) ->
     Raises:
         TimeoutError: If not all have ended `timeout` seconds after the first was asked for.
     """
-    by_end = {each.ended: each for each in futures}
-    ends = concurrent.futures.as_completed(by_end, timeout)
-    while True:
-        with place_given_up():
-            ended = next(ends, None)
-        if ended is None:
-            return
-        yield by_end[ended]
+    given: dict[TaskFuture, None] = dict.fromkeys(futures)
+    ends: SimpleQueue[TaskFuture] = SimpleQueue()
+    for each in given:
+        each.add_done_callback(ends.put)
+    left = _countdown(timeout)
+    for _ in given:
+        yield _next(ends, left())
+
+
+@calls_user_code
+def _next(ends: SimpleQueue[TaskFuture], timeout: float | None) -> TaskFuture:
+    with place_given_up():
+        for moment in moments(timeout):
+            with suppress(Empty):
+                return ends.get(timeout=moment)
+    raise TimeoutError("not all runs have ended in time; they go on")
+
+
+def _countdown(timeout: float | None) -> Callable[[], float | None]:
+    until = None if timeout is None else time.monotonic() + timeout
+    return lambda: None if until is None else max(until - time.monotonic(), 0.0)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import inspect
 import logging
-from typing import TYPE_CHECKING, Any, Final
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from nbflow.engine.drive import calls_user_code
+from nbflow.engine.effects import Ended
+from nbflow.exceptions import OptionError
 from nbflow.running.runs import Run
-from nbflow.states import StateType
+from nbflow.states import State, StateType
 from nbflow.task_runners.awaiting import awaited_here
 from nbflow.task_runners.base import TaskCall
 
@@ -15,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nbflow.engine.drive import Entered
+    from nbflow.options import TaskOptions
 
 _log: Final = logging.getLogger("nbflow")
+Hook = TypeVar("Hook", bound="Callable[..., Any]")
 
 OPTION_OF: Final[Mapping[StateType, str]] = {
     StateType.RUNNING: "on_running",
@@ -27,28 +34,104 @@ OPTION_OF: Final[Mapping[StateType, str]] = {
 }
 """The option that names the hooks of a state."""
 
+_BAD: Final = frozenset({StateType.FAILED, StateType.CRASHED})
+_NAMES_KEPT: Final = 5
+_counting: Final = threading.Lock()
+
+
+class Hooked:
+    """A template of runs to which hooks can be added by decorators.
+
+    Example:
+        >>> from nbflow import task
+        >>> @task
+        ... def one():
+        ...     return 1
+        >>> @one.on_completion
+        ... def tell(task, task_run, state):
+        ...     print(task_run.name, "is", state.name)
+        >>> one()
+        one is Completed
+        1
+    """
+
+    options: TaskOptions
+
+    def on_running(self, hook: Hook) -> Hook:
+        """Have `hook(task, task_run, state)` called at the start of each attempt."""
+        return self._added("on_running", hook)
+
+    def on_completion(self, hook: Hook) -> Hook:
+        """Have `hook(task, task_run, state)` called when a run completed."""
+        return self._added("on_completion", hook)
+
+    def on_failure(self, hook: Hook) -> Hook:
+        """Have `hook(task, task_run, state)` called when a run failed and no attempt is left."""
+        return self._added("on_failure", hook)
+
+    def on_cancellation(self, hook: Hook) -> Hook:
+        """Have `hook(task, task_run, state)` called when a run was cancelled."""
+        return self._added("on_cancellation", hook)
+
+    def on_crashed(self, hook: Hook) -> Hook:
+        """Have `hook(task, task_run, state)` called when a run crashed."""
+        return self._added("on_crashed", hook)
+
+    def _added(self, option: str, hook: Hook) -> Hook:
+        if not callable(hook):
+            raise OptionError(f"{option}: {hook!r} cannot be called; write @{option} above a function")
+        hooks = (*getattr(self.options, option), hook)
+        vars(self)["options"] = replace(self.options, **{option: hooks})
+        return hook
+
 
 def follow(entered: Entered) -> None:
     """Note the state that a run has entered, and call the hooks that wait for it."""
     run = entered.spec.body
     if not isinstance(run, Run):
         return
-    run.state = entered.state
-    option = OPTION_OF.get(entered.state.type)
-    for hook in getattr(run.of.options, option, ()) if option is not None else ():
-        _call(hook, run, entered)
+    state = run.state = entered.state
+    option = OPTION_OF.get(state.type)
+    if option is None:
+        return
+    if state.type in _BAD and run.flow is not None:
+        _note_failure(run.flow, run.name)
+    elif state.type is StateType.RUNNING:
+        # What counts is what failed in the last attempt.
+        run.run_count, run.failures, run.failed = entered.transition.attempt, 0, ()
+    for hook in getattr(run.of.options, option):
+        _tell(hook, run, state)
 
 
-def _call(hook: Callable[..., Any], run: Run, entered: Entered) -> None:
+def _note_failure(flow: Run, name: str) -> None:
+    with _counting:
+        flow.failures += 1
+        if flow.failures <= _NAMES_KEPT:
+            flow.failed += (name,)
+
+
+@calls_user_code
+def _tell(hook: Callable[..., Any], run: Run, state: State) -> None:
     """A hook that raises is logged; the others are called, and the run goes on."""
     try:
-        answer = hook(run.of, run, entered.state)
-        if inspect.isawaitable(answer):
-            awaited_here(TaskCall(run.id, run.name, lambda: answer, awaits=True))
+        answer_of(hook, run, state)
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: BLE001  # a signal raised by a hook steers nothing
         name = getattr(hook, "__name__", repr(hook))
-        _log.exception(
-            "hook %s raised when %s became %s; the run goes on", name, run.name, entered.state.name
-        )
+        _log.exception("hook %s raised when %s became %s; the run goes on", name, run.name, state.name)
+
+
+def answer_of(function: Callable[..., Any], run: Run, state: State) -> Any:
+    """Call what is given task, run and state, asynchronous or not, and return what it answers.
+
+    Raises:
+        BaseException: What it raises.
+    """
+    answer = function(run.of, run, state)
+    if not inspect.isawaitable(answer):
+        return answer
+    report = awaited_here(TaskCall(run.id, run.name, lambda: answer, awaits=True))
+    if report.ended is Ended.RETURNED:
+        return report.value
+    raise report.value if isinstance(report.value, BaseException) else RuntimeError(report.value)

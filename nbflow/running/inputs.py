@@ -1,11 +1,13 @@
 """Arguments of a call: which of their parts are results to come, and what they are once those are there.
 
-Lists, tuples, sets and dictionaries are looked into, however deep; `quote` keeps a value as it is.
+Lists, tuples, sets, dictionaries, dataclasses and pydantic models are looked into, however deep; `quote`
+keeps a value as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -92,6 +94,10 @@ class Inputs:
     allowed: frozenset[Edge] = frozenset()
     mapped: frozenset[str] = field(default_factory=frozenset[str])
 
+    def direct(self) -> dict[str, Edge]:
+        """The parameters whose argument is nothing but one result to come."""
+        return {name: value.edge for name, value in self.template.items() if isinstance(value, _Hole)}
+
     def fill(self, results: Results) -> dict[str, Any]:
         """The arguments with the results in their places."""
         if not self.edges:
@@ -122,7 +128,43 @@ def gather(
     return Inputs(template, tuple(search.edges), frozenset(search.allowed), mapped)
 
 
+_ATOMS: Final[frozenset[type[Any]]] = frozenset({int, float, str, bytes, bool, type(None)})
 _COLLECTIONS: Final[frozenset[type[Any]]] = frozenset({list, tuple, set, frozenset})
+_FIELDS: Final = ("__dataclass_fields__", "model_fields")
+
+
+def _rebuilt(value: Any, kind: type[Any], part: Callable[[Any], Any]) -> Any:
+    """A container with its parts replaced; the same object where none changes and where it is none."""
+    if kind in _COLLECTIONS or bool(issubclass(kind, (list, tuple))):
+        found = [part(each) for each in value]
+        same = all(mine is given for mine, given in zip(found, value, strict=True))
+        return value if same else _collected(kind, found)
+    if isinstance(value, dict):
+        held = cast("dict[Any, Any]", value)
+        changed = {name: new for name, each in held.items() if (new := part(each)) is not each}
+        made = copy(held) if changed else held
+        made.update(changed)
+        return made
+    names = next((getattr(kind, each) for each in _FIELDS if hasattr(kind, each)), None)
+    return value if names is None else _with_fields(value, names, part)
+
+
+def _collected(kind: type[Any], parts: list[Any]) -> Any:
+    if hasattr(kind, "_make"):  # a named tuple
+        return cast("Any", kind)._make(parts)
+    # A list of futures has methods that a list of results has not.
+    return kind(parts) if kind in _COLLECTIONS else parts if issubclass(kind, list) else tuple(parts)
+
+
+def _with_fields(value: Any, names: Iterable[str], part: Callable[[Any], Any]) -> Any:
+    held = {name: getattr(value, name) for name in names if hasattr(value, name)}
+    changed = {name: new for name, old in held.items() if (new := part(old)) is not old}
+    if not changed:
+        return value
+    made = copy(value)
+    for name, new in changed.items():
+        object.__setattr__(made, name, new)  # also of a frozen one
+    return made
 
 
 class _Search:
@@ -143,18 +185,11 @@ class _Search:
                 self.allowed.add(edge)
             return _Hole(edge)
         kind = cast("type[Any]", type(value))
-        if kind in _COLLECTIONS:
-            return self._parts(key, value)
-        if kind is dict:
-            items = cast("dict[Any, Any]", value).items()
-            found = {name: self.template(key, each) for name, each in items}
-            return found if any(found[name] is not each for name, each in items) else value
-        return self._meant(key, value) if isinstance(value, Annotation) else value
-
-    def _parts(self, key: str | None, value: Any) -> Any:
-        found = [self.template(key, each) for each in value]
-        same = all(mine is given for mine, given in zip(found, value, strict=True))
-        return value if same else type(value)(found)
+        if kind in _ATOMS:
+            return value
+        if isinstance(value, Annotation):
+            return self._meant(key, value)
+        return _rebuilt(value, kind, lambda part: self.template(key, part))
 
     def _meant(self, key: str | None, value: Annotation) -> Any:
         self.is_annotated = True
@@ -172,14 +207,12 @@ class _Search:
 
 def _filled(value: Any, results: Results) -> Any:
     kind = cast("type[Any]", type(value))
+    if kind in _ATOMS:
+        return value
     if kind is _Hole:
         return results[value.edge]
-    if kind in _COLLECTIONS:
-        found = [_filled(each, results) for each in value]
-        same = all(mine is given for mine, given in zip(found, value, strict=True))
-        return value if same else kind(found)
-    if kind is dict:
-        return {name: _filled(each, results) for name, each in value.items()}
     if isinstance(value, quote):
         return value.value
-    return kind(_filled(value.value, results)) if isinstance(value, Annotation) else value
+    if isinstance(value, Annotation):
+        return kind(_filled(value.value, results))
+    return _rebuilt(value, kind, lambda part: _filled(part, results))

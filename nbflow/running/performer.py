@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from nbflow.context import context
 from nbflow.engine.drive import PlainHandler, calls_user_code
-from nbflow.engine.effects import Ended, Outcome
-from nbflow.engine.ongoing import after, when_all
+from nbflow.engine.effects import CancelRun, Ended
+from nbflow.engine.ongoing import Later, when_all
+from nbflow.running.caching import caching_of
+from nbflow.running.claims import CLAIMS, once_done
+from nbflow.running.deciding import has_states, value_of_task
+from nbflow.running.kept import copies_of, keep_inputs
+from nbflow.running.logs import logger_of, prints_of
+from nbflow.running.loops import Loops, has_looped
 from nbflow.running.scope import INLINE, SETTING
+from nbflow.running.stepping import Stepper
+from nbflow.running.transactions import entered, settle, transaction_of
 from nbflow.states import Completed, Role, State
-from nbflow.task_runners.base import TaskCall, TaskReport
+from nbflow.task_runners.base import Enforced, TaskCall, TaskReport, warning_about_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+    from concurrent.futures import Future
 
-    from nbflow.engine.effects import Await, Call, Sleep
+    from nbflow.engine.effects import Await, Call, Keep, Left, Load, Outcome, Recall, Save, Saved, Sleep
     from nbflow.running.futures import TaskFuture
     from nbflow.running.inputs import Inputs
     from nbflow.running.runs import Run
     from nbflow.running.scope import Lane, Scope
     from nbflow.triggers import Edge
+
+
+_log: Final = logging.getLogger("nbflow")
+_WARNED: Final[WeakSet[Any]] = WeakSet()
+"""The tasks that have said what their limits are worth."""
 
 
 class Performer(PlainHandler):
@@ -51,8 +67,83 @@ class Performer(PlainHandler):
         self._source = source
         self._scope = scope
         self._lane = lane
+        self._caching = caching_of(run, scope)
+        self._transaction = transaction_of(run, self._undone) if run.role is not Role.FLOW else None
+        self._loops: Loops | None = None
+        self._copies: Mapping[str, Any] | None = None
+        self.ended: Future[State]
         # In another thread the body sees the variables of whoever called.
         self._around = copy_context() if lane.runner is not INLINE else None
+        self._within: Scope | None = None
+        self._stopped: str | None = None
+        self._abandoned = ""
+
+    def follow(self, ended: Future[State]) -> None:
+        """Be told when the run has ended, before anybody who waits for it."""
+        self.ended = ended
+        if self._transaction is not None:
+            ended.add_done_callback(self._settle)
+
+    def _settle(self, _: Future[State]) -> None:
+        if self._transaction is not None:
+            settle(self._transaction, self._run)
+
+    def _undone(self) -> None:
+        if self._caching is not None:
+            self._caching.forget()
+
+    def fields(self, how: Mapping[str, Any]) -> dict[str, Any]:
+        """What the `RunSpec` of the run has to say of what is performed here.
+
+        Args:
+            how: Its other fields; of a mapped run, only the items are cached.
+        """
+        keeps = self._scope.records.store is not None and self._run.role is not Role.FLOW
+        if self._caching is None or how.get("mapped"):
+            return {"keeps": keeps}
+        look_up = not self._run.of.options.refresh_cache
+        return {"keeps": keeps, "key": self._caching.key, "look_up": look_up}
+
+    def load(self, effect: Load) -> Any:
+        """Look up what an earlier run has made, or one that is making it now."""
+        if self._caching is None:
+            return None
+        # Who calls directly holds a thread, perhaps the one that the other run needs: it does not wait.
+        other = CLAIMS.take(effect.key, self._run, self.ended) if self._lane.runner is not INLINE else None
+        if other is not None:
+            return once_done(other, partial(self.load, effect))
+        return self._caching.look_up()
+
+    def save(self, effect: Save) -> Saved | None:
+        """Keep the result, or what the next iteration of LOOP starts from."""
+        if effect.loop:
+            self._looping().save(effect.loop, effect.value, self._run.parameters, self.ended)
+            return None
+        return self._caching.save(effect.value) if self._caching is not None else None
+
+    def recall(self, effect: Recall) -> Left | None:
+        """Find where the run, or an interrupted one of the same, has left its LOOP."""
+        if not has_looped(self._run, self._scope.records):
+            return None
+        return self._looping().recall(effect.inputs, effect.spec.resumed is not None, self.ended)
+
+    def _looping(self) -> Loops:
+        if self._loops is None:
+            self._loops = Loops(self._run, self._scope.records, self._scope.parameters)
+        return self._loops
+
+    def keep(self, effect: Keep) -> Mapping[str, str]:
+        """Store the inputs; what is a stored result of another run is known already."""
+        store = self._scope.records.store
+        if store is None or not effect.inputs:
+            return {}
+        direct = self._inputs.direct()
+        states = {name: self._state(self._source(edge.upstream_task)) for name, edge in direct.items()}
+        known = {
+            name: state.details["version"] for name, state in states.items() if "version" in state.details
+        }
+        inputs = {**effect.inputs, **(self._copies or {})}
+        return keep_inputs(store, inputs, known, self._caching.digests if self._caching else {})
 
     def await_upstream(self, effect: Await) -> Any:
         """Answer when all upstream runs have ended or wait for a person."""
@@ -60,17 +151,22 @@ class Performer(PlainHandler):
         waited = when_all(each.ended for each in sources.values() if not isinstance(each, State))
         if waited.done():
             return self._states(sources)
-        return after(waited, lambda _: self._states(sources))
+        return Later(waited, lambda _: self._states(sources))
 
     def _states(self, sources: Mapping[Edge, TaskFuture | State]) -> dict[Edge, State]:
+        self._raise_stop()
         return {edge: self._seen(edge, source) for edge, source in sources.items()}
 
     def _seen(self, edge: Edge, source: TaskFuture | State) -> State:
         """A failure that the call allows counts as a result: its exception."""
-        state = source if isinstance(source, State) else source.state
+        state = self._state(source)
         if edge in self._inputs.allowed and state.is_final() and not state.is_completed():
             return Completed(f"allowed to be {state.name}", state.exception())
         return state
+
+    @staticmethod
+    def _state(source: TaskFuture | State) -> State:
+        return source if isinstance(source, State) else source.state
 
     def sleep(self, effect: Sleep) -> Any:
         """Answer when the time has come."""
@@ -78,56 +174,147 @@ class Performer(PlainHandler):
 
     def call(self, effect: Call) -> Any:
         """Have the body executed by the runner."""
+        self._raise_stop()
         run, of = self._run, self._run.of
-        run.run_count, run.parameters = effect.run_count, effect.inputs
-        body: Callable[[], Any] = partial(self._await_body if of.is_async else self._execute, effect)
-        if self._around is not None:
-            body = partial(self._around.copy().run, body)
+        run.parameters = effect.inputs
+        if self._copies is None:
+            self._copies = copies_of(effect.inputs)
+        body: Callable[[], Any] = partial(self._body(), effect)
         call = TaskCall(effect.attempt, run.name, body, effect.timeout, of.is_async)
-        report = self._lane.runner.submit(call)
-        return _outcome(report.result()) if report.done() else after(report, _outcome)
+        if effect.timeout is not None:
+            self._warn(call)
+        submit = self._lane.runner.submit
+        report = submit(call) if self._around is None else self._around.run(submit, call)
+        return self._outcome(report.result()) if report.done() else Later(report, self._outcome)
+
+    def _warn(self, call: TaskCall) -> None:
+        """Say once for each task what its limit is worth."""
+        warning = warning_about_limit(call, self._lane.runner)
+        if warning and self._run.of not in _WARNED:
+            _WARNED.add(self._run.of)
+            _log.warning(warning)
+
+    def _outcome(self, report: TaskReport) -> Outcome:
+        if report.ended is Ended.RAISED and isinstance(report.value, KeyboardInterrupt):
+            raise report.value
+        if report.enforced is Enforced.ABANDONED:
+            self._abandoned = report.attempt
+            if self._within is not None:
+                self._within.stop(f"{self._run.name} reached its limit")
+        return report.outcome()
+
+    def stop(self, reason: str) -> None:
+        """Stop what the body has started."""
+        self._stopped = reason
+        if self._within is not None:
+            self._within.stop(reason)
+
+    def _raise_stop(self) -> None:
+        """Where this run was started, nothing starts any more once that was stopped."""
+        stopped = self._scope.why_stopped()
+        if stopped is not None:
+            raise CancelRun(stopped)
+
+    def _body(self) -> Callable[[Call], Any]:
+        if isinstance(self._lane.runner, Stepper):
+            return self._await_steps if self._run.of.is_async else self._steps
+        return self._await_body if self._run.of.is_async else self._execute
 
     @calls_user_code
     def _execute(self, effect: Call) -> Any:
         with self._entered(effect) as scope:
             try:
                 value = self._run.of.execute(scope, effect)
-            except BaseException as stop:
-                scope.stop_open(stop)
-                raise
-            finally:
+                if self._run.of.yields:
+                    value = list(value)
+                if self._run.role is not Role.FLOW and has_states(value):
+                    scope.wait_open()
+                    value = value_of_task(value)
                 scope.wait_open()
+            except BaseException as stop:
+                scope.stop_after(stop)
+                scope.wait_open()
+                raise
             return value
 
     async def _await_body(self, effect: Call) -> Any:
         with self._entered(effect) as scope:
             try:
-                value = await self._run.of.execute(scope, effect)
+                made = self._run.of.execute(scope, effect)
+                value = [each async for each in made] if self._run.of.yields else await made
+                if self._run.role is not Role.FLOW and has_states(value):
+                    await scope.await_open()
+                    value = value_of_task(value)
+                await scope.await_open()
             except BaseException as stop:
-                scope.stop_open(stop)
+                scope.stop_after(stop)
+                await scope.await_open()
+                raise
+            return value
+
+    @calls_user_code
+    def _steps(self, effect: Call) -> Generator[Any, Any, Any]:
+        with self._entered(effect) as scope:
+            try:
+                made: Generator[Any, Any, Any] = self._run.of.execute(scope, effect)
+                return (yield from made)
+            except BaseException as stop:
+                scope.stop_after(stop)
+                raise
+            finally:
+                scope.wait_open()
+
+    async def _await_steps(self, effect: Call) -> AsyncGenerator[Any, Any]:
+        with self._entered(effect) as scope:
+            made: AsyncGenerator[Any, Any] = self._run.of.execute(scope, effect)
+            move = partial(made.asend, None)
+            try:
+                while True:
+                    value = await move()
+                    try:
+                        move = partial(made.asend, (yield value))
+                    except Exception as thrown:  # noqa: BLE001  # the generator may catch it
+                        move = partial(made.athrow, thrown)
+            except StopAsyncIteration:
+                return
+            except GeneratorExit:
+                await made.aclose()
+                raise
+            except BaseException as stop:
+                scope.stop_after(stop)
                 raise
             finally:
                 await scope.await_open()
-            return value
 
     @contextmanager
     def _entered(self, effect: Call) -> Generator[Scope]:
         """What the body sees around it."""
+        self._raise_stop()
         scope = self._run.of.scope_for(self._run, self._scope, effect)
+        scope.around = self._scope
+        if effect.attempt == self._abandoned:
+            scope.stop(f"{self._run.name} reached its limit")
+        else:
+            self._within = scope
+        if self._stopped is not None:
+            scope.stop(self._stopped)
         token = SETTING.set(scope)
         try:
-            with context(self._shown(scope, effect)):
+            with entered(self._transaction), context(self._shown(scope, effect)), prints_of(self._run):
                 yield scope
         finally:
             SETTING.reset(token)
+            if scope.owns_runner and scope.runner is not None:
+                scope.runner.close()
 
     def _shown(self, scope: Scope, effect: Call) -> Mapping[str, Any]:
         """What `nbflow.context` shows to the body."""
         run = self._run
         if run.role is Role.FLOW:
-            return scope.shown
+            return {**scope.shown, "logger": logger_of(run)}
         shown = {
             **scope.shown,
+            "logger": logger_of(run),
             "task_name": run.of.name,
             "task_run_id": run.id,
             "task_run_name": run.name,
@@ -139,9 +326,3 @@ class Performer(PlainHandler):
         if effect.loop > 1:
             shown |= {"task_loop_count": effect.loop, "task_loop_result": effect.loop_result}
         return shown
-
-
-def _outcome(report: TaskReport) -> Outcome:
-    if report.ended is Ended.RAISED and isinstance(report.value, KeyboardInterrupt):
-        raise report.value
-    return report.outcome()

@@ -6,6 +6,7 @@ working directory, when a flow first runs; calls of single tasks outside of a fl
 
 from __future__ import annotations
 
+import atexit
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,14 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.drive import Journal
+from nbflow.engine.timers import TIMERS, Timers
 from nbflow.running.hooks import follow
-from nbflow.running.timers import TIMERS, Timers
 from nbflow.settings import read_settings
 from nbflow.store.disk import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from nbflow.states import Transition
     from nbflow.store.protocol import History, RunRecord, Store
 
 
@@ -68,6 +70,7 @@ class Records:
         store: Where results are kept; None: nowhere.
         timers: The time, and waiting for it.
         notebook: Identifier of the notebook.
+        looped: Name of a task to whether a run of it has kept a LOOP, as far as that was asked.
     """
 
     history: History
@@ -76,6 +79,7 @@ class Records:
     store: Store | None = None
     timers: Timers = TIMERS
     notebook: str = ""
+    looped: dict[str, bool] = field(default_factory=dict[str, bool])
 
     def begin(self, record: RunRecord) -> None:
         """Note a run before its first state."""
@@ -90,6 +94,10 @@ class _NoHistory:
 
     def append(self, transition: object) -> None:
         """Do nothing."""
+
+    def transitions(self, run: str) -> tuple[Transition, ...]:
+        """None."""
+        return ()
 
     def flush(self) -> None:
         """Do nothing."""
@@ -155,6 +163,7 @@ def present_records() -> Records:
     if folder not in _GIVEN.opened:
         home = read_settings(folder).settings.home
         store = open_store(Path(home).expanduser() if home else folder / ".nbflow")
+        atexit.register(store.close)
         _GIVEN.opened[folder] = records_in(store)
     return _GIVEN.opened[folder]
 

@@ -5,14 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nbflow.states import Pending, Role, State
+from nbflow.states import Pending, Role, State, state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from nbflow.engine.effects import Call
     from nbflow.options import TaskOptions
     from nbflow.running.scope import Scope
+    from nbflow.states import Transition
+
+
+class Keeper(Protocol):
+    """Who knows the states that runs have entered: a history."""
+
+    def transitions(self, run: str, /) -> tuple[Transition, ...]:
+        """Those of a run, oldest first."""
+        ...
 
 
 class Runnable(Protocol):
@@ -33,6 +42,33 @@ class Runnable(Protocol):
         """Whether its body has to be awaited."""
         ...
 
+    @property
+    def yields(self) -> bool:
+        """Whether its body is a generator."""
+        ...
+
+    @property
+    def role(self) -> Role:
+        """What its runs are."""
+        ...
+
+    @property
+    def run_name(self) -> str | Callable[..., str] | None:
+        """What each run is called, see `nbflow.running.names`; None: as it is called itself."""
+        ...
+
+    def accepted(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments as its body gets them.
+
+        Raises:
+            ParameterTypeError: If they are none for it.
+        """
+        ...
+
+    def with_defaults(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments, and the defaults of the parameters that have none."""
+        ...
+
     def scope_for(self, run: Run, around: Scope, call: Call) -> Scope:
         """The scope of the body of a run that was started in the scope `around`."""
         ...
@@ -41,7 +77,7 @@ class Runnable(Protocol):
         """Execute the body once, within a scope that is entered already.
 
         Returns:
-            What the body made; for an asynchronous one, an awaitable of it.
+            What the body made; for an asynchronous one, an awaitable of it; a generator where it yields.
         """
         ...
 
@@ -63,6 +99,9 @@ class Run:
         parameters: What its body was given, once that is known.
         state: The last state that it entered.
         run_count: How often its body was called in this iteration.
+        history: Who keeps its states; None: nobody.
+        failures: How many runs that belong to this flow run have failed or crashed.
+        failed: The names of the first of them.
 
     Example:
         >>> Run("a1", "clean", None).state
@@ -81,6 +120,9 @@ class Run:
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
     state: State = field(default_factory=Pending)
     run_count: int = 0
+    history: Keeper | None = None
+    failures: int = 0
+    failed: tuple[str, ...] = ()
 
     @property
     def flow_run_id(self) -> str:
@@ -93,6 +135,12 @@ class Run:
     def state_name(self) -> str:
         """The name of its last state."""
         return self.state.name
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The states that it has entered, oldest first; only the last one has a result."""
+        kept = self.history.transitions(self.id) if self.history is not None else ()
+        return (*(state_of(transition) for transition in kept[:-1]), self.state)
 
     def __repr__(self) -> str:
         return f"<{self.role.value} run {self.name!r}: {self.state.name}>"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -46,7 +45,10 @@ class Scope:
         runner: Where `.submit()` and `.map()` execute; None: nowhere, as outside of a flow.
         parameters: Those of the flow run.
         shown: What `nbflow.context` shows of the flow run.
-        open: The runs that were submitted in here and have not ended.
+        open: The runs that were started in here and have not ended.
+        owns_runner: Whether the runner was made for it, and ends with it.
+        around: That of the run that this is the scope of.
+        stopped: Why nothing starts in here any more; None: it does, unless it was stopped around here.
     """
 
     records: Records
@@ -56,21 +58,40 @@ class Scope:
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
     shown: Mapping[str, Any] = field(default_factory=dict[str, Any])
     open: dict[TaskFuture, None] = field(default_factory=dict["TaskFuture", None])
+    owns_runner: bool = False
+    around: Scope | None = None
+    stopped: str | None = None
 
     def within(self, run: Run) -> Scope:
         """The scope of the body of a task run that was started in this one."""
         return Scope(self.records, run, self.flow, self.runner, self.parameters, self.shown)
 
     def note_open(self, future: TaskFuture) -> None:
-        """Note a run that was submitted here; it is over when this scope closes."""
+        """Note a run that was started here; it is over when this scope closes."""
         self.open[future] = None
         future.ended.add_done_callback(lambda _: self.open.pop(future, None))
+        stopped = self.why_stopped()
+        if stopped is not None:
+            future.cancel(stopped)
 
-    def stop_open(self, stop: BaseException) -> None:
-        """Stop what was submitted here, because the body failed or was stopped."""
-        name = self.run.name if self.run else "the flow"
+    def why_stopped(self) -> str | None:
+        """Why nothing starts in here any more; None: it does."""
+        scope: Scope | None = self
+        while scope is not None and scope.stopped is None:
+            scope = scope.around
+        return scope.stopped if scope is not None else None
+
+    def stop(self, reason: str) -> None:
+        """Stop what was started here, because the body failed or was stopped; nothing new starts."""
+        # First nothing starts any more: the end of one run lets others begin.
+        self.stopped = reason
         for future in list(self.open):
-            future.cancel(f"{name} ended: {stop or type(stop).__name__}")
+            future.cancel(reason)
+
+    def stop_after(self, error: BaseException) -> None:
+        """Stop what was started here, because the body ended by this."""
+        name = self.run.name if self.run else "the flow"
+        self.stop(f"{name} ended: {str(error) or type(error).__name__}")
 
     def wait_open(self) -> None:
         """Wait for what was submitted here: a run ends after those that its body started."""
@@ -80,7 +101,7 @@ class Scope:
     async def await_open(self) -> None:
         """Do what `wait_open` does, awaiting."""
         for future in list(self.open):
-            await asyncio.wrap_future(future.ended)
+            await future.settled()
 
 
 class Building(Protocol):

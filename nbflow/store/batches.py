@@ -60,6 +60,10 @@ class Batch:
         self._states: dict[str, str] = {}
         self._ended = 0
 
+    def __contains__(self, run: str) -> bool:
+        """Whether it knows more of a run than what is written."""
+        return run in self._runs
+
     @property
     def is_due(self) -> bool:
         """Whether it is time to write it."""

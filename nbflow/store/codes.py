@@ -56,7 +56,7 @@ def kind_token(walk: Walk, cls: Any) -> bytes:
     if known is not None:
         return known
     if id(cls) in walk.memo or reach.place_of(str(cls.__module__)).home is Home.LOCAL:
-        walk.classes.add(id(cls))
+        walk.classes[id(cls)] = cls
         return walk.later(cls, _class_content)
     if len(_kinds) >= _MOST:
         _kinds.clear()

@@ -14,10 +14,10 @@ not share it. All values without mutable memory have the same empty set.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from marshal import dumps
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from xxhash import xxh3_128_hexdigest
 
 if TYPE_CHECKING:
@@ -54,12 +54,13 @@ __all__ = [
 NO_MEMORY: Final[frozenset[int]] = frozenset()
 """The memory of every value that has no mutable part."""
 
+NO_CLASSES: Final[Mapping[int, type]] = {}
+
 _ATOMS: Final = frozenset({int, float, str, bytes, bool, complex, type(None)})
 _registered: dict[type | str, Encoder] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(msgspec.Struct, frozen=True):
     """What is known of a live value.
 
     Args:
@@ -68,15 +69,14 @@ class Fingerprint:
         reach: What code inside it may touch when somebody calls it.
         code: `module.QualName` of each function and class of the user's own inside it that
             this name leads to, with its own digest.
-        classes: Identities of the user's own classes inside it, instances' classes included; valid
-            while it lives.
+        classes: The user's own classes inside it by identity, instances' classes included.
     """
 
     digest: str
     memory: frozenset[int] = NO_MEMORY
     reach: Reach = NO_REACH
-    code: Mapping[str, str] = field(default_factory=dict[str, str])
-    classes: frozenset[int] = NO_MEMORY
+    code: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    classes: Mapping[int, type] = msgspec.field(default_factory=dict[int, type])
 
 
 class NoDigestError(DigestError):
@@ -105,7 +105,7 @@ class NoDigestError(DigestError):
         path: str = "",
         memory: frozenset[int] = NO_MEMORY,
         reach: Reach = NO_REACH,
-        classes: frozenset[int] = NO_MEMORY,
+        classes: Mapping[int, type] = NO_CLASSES,
     ) -> None:
         super().__init__(message, path=path)
         self.memory = memory
@@ -152,9 +152,8 @@ def fingerprint(value: object, namespace: Mapping[str, object] | None = None) ->
         True
     """
     if type(value) in _ATOMS:
-        return Fingerprint(
-            xxh3_128_hexdigest(ENCODERS[type(value)](_NOWHERE, value)), NO_MEMORY, NO_REACH, NO_CODE
-        )
+        made = xxh3_128_hexdigest(ENCODERS[type(value)](_NOWHERE, value))
+        return Fingerprint(made, NO_MEMORY, NO_REACH, NO_CODE, NO_CLASSES)
     try:
         return _fingerprint(value, namespace)
     except DigestError as error:
@@ -167,9 +166,9 @@ def _fingerprint(value: object, namespace: Mapping[str, object] | None) -> Finge
     made = _walked(walk, {"value": value})
     memory = lasting(walk, lambda: _walked_again(value, namespace)) if walk.memory else NO_MEMORY
     if not walk.calls:
-        return Fingerprint(made, memory, NO_REACH, NO_CODE)
+        return Fingerprint(made, memory, NO_REACH, NO_CODE, NO_CLASSES)
     code = {name: made if part is value else _alone(part, namespace) for name, part in walk.found.items()}
-    return Fingerprint(made, memory, _reach(walk, _parts(value, namespace)), code, frozenset(walk.classes))
+    return Fingerprint(made, memory, _reach(walk, _parts(value, namespace)), code, walk.classes)
 
 
 def _reach(walk: Walk, parts: Mapping[str, str]) -> Reach:
@@ -195,8 +194,8 @@ def _with_what_is_seen(
 
     walk = gathered()
     reach = _reach(walk, {}) if walk.calls else NO_REACH
-    memory, classes = lasting(walk, gathered), frozenset(walk.classes)
-    return NoDigestError(str(error), path=error.path, memory=memory, reach=reach, classes=classes)
+    memory = lasting(walk, gathered)
+    return NoDigestError(str(error), path=error.path, memory=memory, reach=reach, classes=walk.classes)
 
 
 def unit_digest(values: Mapping[str, object], namespace: Mapping[str, object] | None = None) -> str:

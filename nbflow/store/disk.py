@@ -154,8 +154,27 @@ class DiskStore:
 
     def put(self, unit: str, values: tuple[object, ...]) -> str:
         """Keep the members of one unit; return why not, or an empty string."""
-        if self.has(unit):
-            return ""
+        return "" if self.has(unit) else self._put(unit, values)
+
+    def replace(self, unit: str, values: tuple[object, ...]) -> str:
+        """Keep what a name stands for from now on; return why not, or an empty string."""
+        self._blobs.remove(unit)
+        self._spare.discard(unit)
+        reason = self._put(unit, values)
+        if reason:
+            self.discard(unit)
+        return reason
+
+    def discard(self, unit: str) -> None:
+        """Keep no longer what a name stands for."""
+        self._blobs.remove(unit)
+        self._spare.discard(unit)
+        try:
+            self._traces.drop(unit)
+        except FAULTS as error:
+            self._fault(error)
+
+    def _put(self, unit: str, values: tuple[object, ...]) -> str:
         payloads, unstored = self._encode({unit: values})
         if unstored:
             return unstored[unit]
@@ -179,7 +198,7 @@ class DiskStore:
 
     def is_costly(self, unit: str) -> bool:
         """Whether many objects have to be built; small values, which lie in the index, never are."""
-        return self._blobs.pickle_bytes(unit) > COSTLY
+        return not self._traces.knows(unit) and self._blobs.pickle_bytes(unit) > COSTLY
 
     def load(self, unit: str) -> tuple[object, ...]:
         """Return a private copy of the members of a unit.

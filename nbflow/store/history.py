@@ -126,7 +126,9 @@ class SqliteHistory:
 
     def run(self, id: str) -> RunRecord | None:
         """Return one run, or None."""
-        rows = self._rows(f"SELECT {_RUN_COLUMNS} FROM runs WHERE id = ?", id)
+        if id in self._batch:
+            self.flush()
+        rows = self._stored(f"SELECT {_RUN_COLUMNS} FROM runs WHERE id = ?", id)
         spare = self._spare.run(id) if self._spare else None
         return spare or next((run_of(row) for row in rows), None)
 
@@ -241,7 +243,12 @@ class SqliteHistory:
         return notebook, snapshot.number, sealed
 
     def _rows(self, query: str, *values: object) -> list[Any]:
+        """What a query finds, with all that was added so far."""
         self.flush()
+        return self._stored(query, *values)
+
+    def _stored(self, query: str, *values: object) -> list[Any]:
+        """What a query finds in the database as it is."""
         if self._spare is not None and self._database is None:
             return []
         with self._lock, self._guarded():

@@ -45,6 +45,7 @@ _ADD: Final = (
 )
 _CHANGE: Final = "UPDATE Cache SET mode = ?, filename = NULL, value = ? WHERE raw = 1 AND key = ?"
 _TAG: Final = "UPDATE Cache SET tag = ?, store_time = ? WHERE raw = 1 AND key = ?"
+_REMOVE: Final = "DELETE FROM Cache WHERE raw = 1 AND key = ?"
 _PRESENT: Final = "SELECT key FROM Cache WHERE raw = 1 AND key IN ({})"
 _TAGGED: Final = (
     "SELECT tag, key, mode, filename, value FROM Cache WHERE raw = 1 AND tag IN ({})"
@@ -162,6 +163,11 @@ class Index:
         with self.transact():
             if not self._connection.execute(_CHANGE, (_RAW, _value(value), _key(key))).rowcount:
                 self.add([Row(key, value)])
+
+    def remove(self, key: str) -> None:
+        """Remove a row, if there is one."""
+        with self.transact():
+            self._connection.execute(_REMOVE, (key,))
 
     def tag(self, key: str, tag: str) -> None:
         """Give a row a tag; it is the newest that bears it."""

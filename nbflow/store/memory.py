@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copyreg
-from dataclasses import replace
+import threading
 from typing import TYPE_CHECKING, Any, Final, cast
+
+from msgspec.structs import replace
 
 from nbflow.exceptions import StorageError
 from nbflow.store.digests import fingerprint
@@ -68,6 +70,7 @@ class MemoryHistory:
         self._snapshots: dict[str, list[Snapshot]] = {}
         self._sources: dict[str, str] = {}
         self._keys: dict[str, str] = {}
+        self._lock = threading.Lock()
 
     def begin(self, record: RunRecord) -> None:
         """Add a run, or complete what is known of it."""
@@ -75,7 +78,8 @@ class MemoryHistory:
 
     def append(self, transition: Transition) -> None:
         """Add a transition."""
-        self._transitions.append(replace(transition, seq=len(self._transitions) + 1))
+        with self._lock:
+            self._transitions.append(replace(transition, seq=len(self._transitions) + 1))
 
     def transitions(self, run: str) -> tuple[Transition, ...]:
         """Return the transitions of a run, oldest first."""
@@ -212,6 +216,17 @@ class MemoryStore:
         except StorageError as error:
             return error.reason
 
+    def replace(self, unit: str, values: tuple[object, ...]) -> str:
+        """Keep what a name stands for from now on; return why not, or an empty string."""
+        self.discard(unit)
+        return self.put(unit, values)
+
+    def discard(self, unit: str) -> None:
+        """Keep no longer what a name stands for."""
+        packed = self._values.pop(unit, None)
+        if packed is not None:
+            self._left += _size(packed)
+
     def has(self, unit: str) -> bool:
         """Whether the unit is kept."""
         return unit in self._values
@@ -234,10 +249,7 @@ class MemoryStore:
 
     def sizes(self) -> Iterable[tuple[str, int]]:
         """Return the units that are kept, and how many bytes each takes."""
-        return (
-            (unit, len(packed.pickled) + sum(map(len, packed.regions)))
-            for unit, packed in self._values.items()
-        )
+        return ((unit, _size(packed)) for unit, packed in self._values.items())
 
     def verify(self, unit: str) -> str:
         """Return an empty string if the unit is kept: memory does not rot."""
@@ -263,3 +275,7 @@ class MemoryStore:
             trace = replace(trace, flags=trace.flags | {NON_DETERMINISTIC})
         self._found[action_key] = (trace, *known)
         self.history.file_trace(trace.id, action_key)
+
+
+def _size(packed: Packed) -> int:
+    return len(packed.pickled) + sum(map(len, packed.regions))

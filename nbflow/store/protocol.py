@@ -7,8 +7,9 @@ kept is reported, what cannot be had is `Missing` with the reason.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
 
 from nbflow.exceptions import CacheError
 from nbflow.types import Cause, Looked, Snapshot, Trace
@@ -49,8 +50,7 @@ class Missing(CacheError):
         self.reason: Final = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(msgspec.Struct, frozen=True):
     """What became of a result that a store was given.
 
     Args:
@@ -60,12 +60,11 @@ class Commit:
     """
 
     stored: frozenset[str] = NO_UNITS
-    unstored: Mapping[str, str] = field(default_factory=dict[str, str])
+    unstored: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     notices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
+class RunRecord(msgspec.Struct, frozen=True):
     """One attempt by somebody to bring a step, an item or a flow to its end.
 
     Args:
@@ -214,6 +213,14 @@ class Store(Protocol):
 
     def put(self, unit: str, values: tuple[object, ...]) -> str:
         """Keep the members of one unit, in sorted order of their names; return why not, or ``""``."""
+        ...
+
+    def replace(self, unit: str, values: tuple[object, ...]) -> str:
+        """Keep what a name of one's own, no digest, stands for from now on; return why not, or ``""``."""
+        ...
+
+    def discard(self, unit: str) -> None:
+        """Keep no longer what `replace` kept under a name."""
         ...
 
     def has(self, unit: str) -> bool:

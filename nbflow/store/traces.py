@@ -9,11 +9,12 @@ the lists and the traces of many codes. What was read stays in memory until anot
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from nbflow.store.columns import Span  # noqa: TC001 - msgspec reads the annotations
 from nbflow.store.index import Row
@@ -139,6 +140,7 @@ class Traces:
         )
         self._waiting: list[Result] = []
         self._expected: dict[str, None] = {}
+        self._ahead: set[str] = set()
         self.reasons: Final[dict[str, str]] = {}
 
     def expect(self, static_keys: Iterable[str]) -> None:
@@ -147,14 +149,14 @@ class Traces:
 
     def lists(self, static_key: str) -> tuple[InputList, ...]:
         """Return the input lists of a code, newest first."""
-        self._notice_others()
+        self._notice_others(static_key)
         if static_key not in self._lists:
             self._read_lists(static_key)
         return self._lists.get(static_key, ())
 
     def find(self, action_key: str) -> tuple[Trace, ...]:
         """Return the newest traces under a key, newest first."""
-        self._notice_others()
+        self._notice_others(action_key)
         known = self._found.get(action_key)
         return known if known is not None else self._read_traces(action_key)
 
@@ -238,6 +240,13 @@ class Traces:
             self._rows[unit] = row
         self._seen = self._index.version()
 
+    def drop(self, unit: str) -> None:
+        """Keep a unit no longer for its own sake."""
+        self._notice_others()
+        self._index.remove(_UNIT + unit)
+        self._rows.pop(unit, None)
+        self._seen = self._index.version()
+
     def knows(self, unit: str) -> bool:
         """Whether a record read or written so far has the small value of a unit."""
         return unit in self._values or unit in self._rows
@@ -308,6 +317,7 @@ class Traces:
             # Else an absent one is asked for again each time: another kernel may be about to write it.
             if known or is_expected:
                 self._lists[key] = tuple(known)
+        self._ahead.update(key for key in ahead if key != static_key)
 
     def _read_tagged(self, static_keys: Collection[str]) -> dict[str, list[InputList]]:
         """The input lists of codes, newest first, by what their tagged records looked at."""
@@ -319,6 +329,7 @@ class Traces:
                     self.reasons[static_key] = self.reasons[row.key.partition(":")[2]]
                 elif record.trace.static_key == static_key:  # tags are not signed
                     self._note(row.key, record)
+                    self._ahead.add(row.key.removeprefix(_TRACE))
                     looked = input_list(record.trace)
                     lists[static_key] += [looked] if looked not in lists[static_key] else []
         return lists
@@ -359,11 +370,15 @@ class Traces:
     def _seal(self, row: str, content: Any) -> bytes:
         return self._signer.seal(row, _encode(content))
 
-    def _notice_others(self) -> None:
+    def _notice_others(self, key: str = "") -> None:
         """Forget what was read if another kernel has written since, and what was read longest ago.
 
         The latter keeps the memory of a kernel that runs for months; what is needed is read again.
+        What was read ahead with others is given once as it was then.
         """
+        if key in self._ahead:
+            self._ahead.remove(key)
+            return
         if self._index.version() != self._seen:
             self.flush()
             self._forget()
@@ -376,6 +391,7 @@ class Traces:
         self._lists.clear()
         self._found.clear()
         self._values.clear()
+        self._ahead.clear()
         self._seen = self._index.version()
 
 

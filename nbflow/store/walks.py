@@ -162,7 +162,7 @@ class Walk:
         self.reads: frozenset[str] = frozenset()
         self.writes: frozenset[str] = frozenset()
         self.paths: set[str] = set()
-        self.classes: set[int] = set()
+        self.classes: dict[int, type] = {}
         self.calls = False
         self.copies = False
 

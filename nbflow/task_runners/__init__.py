@@ -3,4 +3,32 @@
 A runner turns a `TaskCall` into a `TaskReport` and knows nothing of states, caches, retries or
 hooks. It declares what it can promise, and the engine never promises more. `base.py` is the
 protocol; each runner has a file of its own.
+
+Example:
+    >>> from nbflow.task_runners import ThreadPoolTaskRunner
+    >>> ThreadPoolTaskRunner(max_workers=4)
+    <ThreadPoolTaskRunner max_workers=4>
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbflow.task_runners.inline import InlineTaskRunner
+    from nbflow.task_runners.thread import ThreadPoolTaskRunner
+
+__all__ = ["InlineTaskRunner", "ThreadPoolTaskRunner"]
+
+_HOMES = {
+    "InlineTaskRunner": "nbflow.task_runners.inline",
+    "ThreadPoolTaskRunner": "nbflow.task_runners.thread",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a runner when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nbflow.task_runners' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,7 +12,6 @@ from nbflow.engine.effects import Ended, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
 
 class Enforced(Enum):
@@ -121,8 +121,43 @@ class TaskReport:
         return Outcome(self.attempt, self.ended, self.value, self.enforced.value if self.enforced else "")
 
 
+class Attempt(Future[TaskReport]):
+    """The report to come of one attempt; who cancels it asks the attempt to stop.
+
+    The report then tells how it ended, at once or as soon as the body has cleaned up.
+
+    Args:
+        call: The attempt.
+
+    Example:
+        >>> attempt = Attempt(TaskCall("a#1/1.1", "a", int))
+        >>> attempt.cancel(), attempt.result().ended.value, attempt.tell(Ended.RETURNED, 7)
+        (True, 'cancelled', False)
+    """
+
+    def __init__(self, call: TaskCall) -> None:
+        super().__init__()
+        self.call = call
+
+    def cancel(self) -> bool:
+        """Ask the attempt to stop; whether that can have an effect."""
+        return self.tell(Ended.CANCELLED, "it was stopped before it began")
+
+    def tell(self, ended: Ended, value: Any = None, **more: Any) -> bool:
+        """Report how it ended; whether it is the first report, which alone counts."""
+        return self.report(TaskReport(self.call.attempt, ended, value, **more))
+
+    def report(self, report: TaskReport) -> bool:
+        """Do what `tell` does, with a report that is made already."""
+        try:
+            self.set_result(report)
+        except InvalidStateError:
+            return False
+        return True
+
+
 class Runner(Protocol):
-    """Where bodies execute."""
+    """Where bodies execute; a body sees the context variables of whoever submits it."""
 
     @property
     def name(self) -> str:
@@ -135,7 +170,11 @@ class Runner(Protocol):
         ...
 
     def submit(self, call: TaskCall, /) -> Future[TaskReport]:
-        """Start an attempt; its future always ends with a report, never with an exception."""
+        """Start an attempt; its future always ends with a report, never with an exception.
+
+        Who cancels that future asks the attempt to stop. An attempt that goes on is not started again:
+        its future is returned.
+        """
         ...
 
     def cancel(self, attempt: str, /) -> bool:
@@ -156,7 +195,8 @@ def warning_about_limit(call: TaskCall, runner: Runner) -> str:
         ''
     """
     limit = runner.promises.limit
-    if call.timeout is None or limit in (Enforced.HARD, Enforced.FIRM):
+    # What awaits is interrupted where it awaits, wherever that is.
+    if call.timeout is None or call.awaits or limit in (Enforced.HARD, Enforced.FIRM):
         return ""
     does = "cannot enforce" if limit is None else "can only softly enforce"
     return (

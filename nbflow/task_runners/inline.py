@@ -123,10 +123,17 @@ def _report(call: TaskCall) -> TaskReport:
 
 def _without_ours(traceback: TracebackType | None) -> TracebackType | None:
     """Drop the frames down to the body's own: the user wants to see the user's lines."""
-    users = traceback
-    while users is not None and _is_ours(users.tb_frame):
-        users = users.tb_next
-    return users or traceback
+    while traceback is not None and _leads_to_body(traceback.tb_frame):
+        traceback = traceback.tb_next
+    return traceback
+
+
+_ON_THE_WAY: Final = ("nbflow.task_runners.", "nbflow.running.", "nbflow.flows.", "nbflow.tasks")
+
+
+def _leads_to_body(frame: FrameType) -> bool:
+    """Whether a frame only calls a body; those of a notebook's cells are dropped by who shows them."""
+    return str(frame.f_globals.get("__name__", "")).startswith(_ON_THE_WAY)
 
 
 def _unlimited(call: TaskCall, timeout: float) -> TaskReport:
@@ -218,13 +225,18 @@ class _Alarms:
 _ALARMS: Final = _Alarms()
 
 
-def _is_within(frame: FrameType | None, attempt: str) -> bool:
-    """Whether the user's code is what was interrupted, somewhere within the body of `attempt`."""
+def may_interrupt(frame: FrameType | None) -> bool:
+    """Whether the user's code is what was interrupted, or waiting, and not nbflow's own work."""
     if frame is None or _is_ours(frame):
         return False
     while frame is not None and not _is_ours(frame):
         frame = frame.f_back
-    if frame is None or not is_caller(frame.f_code):
+    return frame is not None and is_caller(frame.f_code)
+
+
+def _is_within(frame: FrameType | None, attempt: str) -> bool:
+    """Whether the user's code is what was interrupted, somewhere within the body of `attempt`."""
+    if not may_interrupt(frame):
         return False
     while frame is not None:
         if frame.f_code is _BODY_CODE and frame.f_locals["call"].attempt == attempt:

@@ -1,21 +1,36 @@
-"""The runner `thread`: bodies run in threads of this process, on live objects."""
+"""The runner `thread`: bodies run in threads of this process, on live objects.
+
+A thread cannot be interrupted. At its limit, or when its run is stopped, a body is *abandoned*: its
+report says so at once, what it says later is dropped, and its place is given to others. Until it ends by
+itself it counts as leaked.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Final
+import time
+from contextvars import copy_context
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
+from nbflow.engine.daemons import DAEMONS
+from nbflow.engine.effects import Ended
+from nbflow.engine.timers import TIMERS
 from nbflow.exceptions import OptionError
-from nbflow.task_runners.base import Enforced, Promises, TaskCall, TaskReport
+from nbflow.task_runners.awaiting import InOwnLoop
+from nbflow.task_runners.base import Attempt, Enforced, Promises, TaskCall, TaskReport
 from nbflow.task_runners.inline import InlineTaskRunner
+from nbflow.task_runners.places import Place, Places, holding
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from typing import Any
 
 _INLINE: Final = InlineTaskRunner()
-_MOST: Final = 2**20
+_USUAL: Final = 64
+"""How many bodies run at a time where nothing is said: many, since bodies in threads mostly wait."""
+_GRACE: Final = 1.0
+"""Seconds that a body that awaits has beyond its limit to end by itself."""
 
 
 class ThreadPoolTaskRunner:
@@ -25,7 +40,7 @@ class ThreadPoolTaskRunner:
     block each other, not even with one worker.
 
     Args:
-        max_workers: How many bodies run at a time; None: as many as are submitted.
+        max_workers: How many bodies run at a time; None: 64.
 
     Raises:
         OptionError: If `max_workers` is no positive number.
@@ -43,30 +58,43 @@ class ThreadPoolTaskRunner:
         if max_workers is not None and max_workers < 1:
             raise OptionError(f"max_workers={max_workers!r} is no number of workers; give 1 or more")
         self.max_workers = max_workers
-        self._slots = _Slots(max_workers or _MOST)
-        self._executor: ThreadPoolExecutor | None = None
+        self._places = Places(max_workers or _USUAL)
+        self._going: dict[str, _InThread] = {}
+        self._leaked: set[_InThread] = set()
         self._lock = threading.Lock()
 
     def submit(self, call: TaskCall) -> Future[TaskReport]:
-        """Start an attempt as soon as there is a worker for it."""
-        report: Future[TaskReport] = Future()
-        self._slots.take(lambda: self._threads().submit(self._work, call, report))
-        return report
+        """Start an attempt as soon as there is a place for it."""
+        with self._lock:
+            going = self._going.get(call.attempt)
+            if going is not None:
+                return going
+            made = self._going[call.attempt] = _InThread(call, self._places, self._leaked)
+        made.add_done_callback(self._forget)
+        self._places.queue(made.place)
+        return made
 
     def cancel(self, attempt: str) -> bool:
-        """Do nothing: a thread cannot be interrupted; who cancels the future of a waiting one drops it."""
-        return False
+        """Drop an attempt that has not begun, and abandon one that runs; whether it is there."""
+        with self._lock:
+            going = self._going.get(attempt)
+        return going is not None and going.cancel()
 
     def close(self) -> None:
-        """End the threads when what they run has ended."""
-        with self._lock:
-            executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.shutdown(wait=False)
+        """Do nothing: threads without work end by themselves, and what runs is not interrupted."""
+
+    @property
+    def leaked(self) -> int:
+        """How many bodies were abandoned and still run, each in a thread beyond `max_workers`."""
+        return len(self._leaked)
 
     def duplicate(self) -> ThreadPoolTaskRunner:
-        """One like it, with threads of its own."""
+        """One like it, with places of its own."""
         return ThreadPoolTaskRunner(self.max_workers)
+
+    def _forget(self, attempt: Any) -> None:
+        with self._lock:
+            self._going.pop(attempt.call.attempt, None)
 
     def __enter__(self) -> ThreadPoolTaskRunner:
         return self
@@ -74,75 +102,94 @@ class ThreadPoolTaskRunner:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _threads(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._executor is None:
-                # The slots bound how many run; a thread that waits for a run keeps none.
-                self._executor = ThreadPoolExecutor(_MOST, thread_name_prefix="nbflow")
-            return self._executor
-
-    def _work(self, call: TaskCall, report: Future[TaskReport]) -> None:
-        if not report.set_running_or_notify_cancel():
-            self._slots.give()
-            return
-        _WORKER.slots = self._slots
-        try:
-            found = _INLINE.run(call)
-        finally:
-            _WORKER.slots = None
-            self._slots.give()
-        report.set_result(found)
+    def __repr__(self) -> str:
+        leaked = f", {self.leaked} abandoned bodies still run" if self.leaked else ""
+        return f"<ThreadPoolTaskRunner max_workers={self.max_workers or _USUAL}{leaked}>"
 
 
-@dataclass
-class _Slots:
-    """How many bodies may run; who finds no place waits in line."""
+class _InThread(Attempt):
+    """An attempt in a thread.
 
-    free: int
-    _line: deque[Callable[[], object]] = field(default_factory=deque[Callable[[], object]])
+    Args:
+        call: The attempt.
+        places: Where it needs a place.
+        leaked: Where it is noted while it runs though it was abandoned.
+    """
 
-    def __post_init__(self) -> None:
+    def __init__(self, call: TaskCall, places: Places, leaked: set[_InThread]) -> None:
+        super().__init__(call)
+        self.place = Place(places, self._begin)
+        self._leaked = leaked
+        self._context = copy_context()
         self._lock = threading.Lock()
+        self._runs = self._is_dropped = self._is_abandoned = False
+        self._started = 0.0
+        self._own_loop: InOwnLoop | None = None
 
-    def take(self, begin: Callable[[], object]) -> None:
-        """Call `begin` now, or as soon as there is a place."""
+    def cancel(self) -> bool:
+        """Drop it, or abandon its body."""
         with self._lock:
-            if self.free == 0:
-                self._line.append(begin)
-                return
-            self.free -= 1
-        begin()
+            self._is_dropped = not self._runs
+        if self._is_dropped:
+            self.place.leave()
+            return super().cancel()
+        if self._own_loop is not None:
+            return self._own_loop.cancel()
+        return self._abandon(Ended.CANCELLED, "it was stopped; its thread goes on until its body ends")
 
-    def give(self) -> None:
-        """Give a place back: to who has waited longest, if somebody has."""
+    def _begin(self) -> None:
+        try:
+            DAEMONS.run(self._work)
+        except RuntimeError as error:
+            self.place.leave()
+            self.tell(Ended.CRASHED, f"no thread could be started: {error}")
+
+    def _work(self) -> None:
+        """Run the body in this thread, unless it was dropped meanwhile."""
         with self._lock:
-            if not self._line:
-                self.free += 1
-                return
-            begin = self._line.popleft()
-        begin()
+            self._runs = not self._is_dropped
+        self._started = time.monotonic()
+        if not self._runs:
+            return
+        limit = self._watch()
+        with holding(self.place):
+            report = self._context.run(self._run_body)
+        if limit is not None:
+            limit.cancel()
+        self.place.leave()
+        if not self.report(report):
+            self._leaked.discard(self)
 
+    def _run_body(self) -> TaskReport:
+        if not self.call.awaits:
+            return _INLINE.run(replace(self.call, timeout=None))
+        # It ends at its limit, and when it is stopped, by itself.
+        self._own_loop = InOwnLoop(self.call)
+        self._own_loop.run()
+        return self._own_loop.result()
 
-class _Worker(threading.local):
-    slots: _Slots | None = None
+    def _watch(self) -> Future[bool] | None:
+        """Abandon the body at its limit; one that awaits a moment later, if it does not end."""
+        timeout = self.call.timeout
+        if timeout is None:
+            return None
+        come = TIMERS.after(timeout + _GRACE * self.call.awaits)
+        come.add_done_callback(
+            lambda come: come.cancelled() or self._abandon(Ended.TIMED_OUT, enforced=Enforced.ABANDONED)
+        )
+        return come
 
-
-_WORKER: Final = _Worker()
-
-
-@contextmanager
-def place_given_up() -> Generator[None]:
-    """While a body waits for another run, others may use its place; it takes one again afterwards."""
-    slots = _WORKER.slots
-    if slots is None:
-        yield
-        return
-    _WORKER.slots = None
-    slots.give()
-    try:
-        yield
-    finally:
-        back = threading.Event()
-        slots.take(back.set)
-        back.wait()
-        _WORKER.slots = slots
+    def _abandon(self, ended: Ended, value: str | None = None, enforced: Enforced | None = None) -> bool:
+        """Report in the place of the body, which goes on, unless it has reported already."""
+        with self._lock:
+            if self._is_abandoned or self.done():
+                return False
+            self._is_abandoned = True
+        self._leaked.add(self)
+        self.place.leave()
+        note = "its thread goes on until the body ends by itself"
+        seconds = time.monotonic() - self._started
+        told = self.tell(ended, value, enforced=enforced, seconds=seconds, note=note)
+        if not told:
+            self._leaked.discard(self)
+        return told

@@ -242,6 +242,33 @@ class TestValues:
         assert store.load(unit) == (value,)
 
 
+class TestNames:
+    """Values under names that stand for something else later."""
+
+    @pytest.mark.parametrize("large", [(), tuple(range(100_000)), np.zeros(10_000)], ids=type)
+    def test_what_is_put_in_place_of_a_value(self, store: Store, large: object) -> None:
+        """Is what is loaded from then on, whatever the size of either."""
+        for value in (1, large, 2):
+            assert store.replace("last", (value, "kept")) == ""
+        assert (store.load("last"), store.has("last")) == ((2, "kept"), True)
+
+    def test_what_is_discarded(self, store: Store) -> None:
+        """Is gone, also a large value; discarding it again does nothing."""
+        for value in (1, np.zeros(10_000)):
+            store.replace("last", (value,))
+            store.discard("last")
+            store.discard("last")
+            assert not store.has("last")
+            with pytest.raises(Missing):
+                store.load("last")
+
+    def test_what_cannot_be_stored(self, store: Store) -> None:
+        """Is told, and what was there before is not taken for it."""
+        store.replace("last", (1,))
+        assert store.replace("last", (threading.Lock(),)) != ""
+        assert not store.has("last")
+
+
 class TestNotebookCode:
     """Classes and functions of the notebook inside values."""
 

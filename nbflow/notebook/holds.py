@@ -1,0 +1,288 @@
+"""Holds: results at which tasks stand because somebody chose them, whatever the code says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from nbflow.engine.slots import NAME
+from nbflow.engine.verify import as_it_is
+from nbflow.exceptions import CacheError, SessionError
+from nbflow.notebook.moments import moment_of
+from nbflow.store.protocol import differ
+from nbflow.types import UNBOUND, Hold, Snapshot, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from nbflow.engine.book import Step
+    from nbflow.notebook.session import Session
+    from nbflow.store.protocol import RunRecord
+
+PIN: Final = "pin"
+ACCEPT: Final = "accept"
+RESTORE: Final = "restore"
+_MOST_RUNS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restored flow run gave back.
+
+    Args:
+        number: Of the run.
+        tasks: Names of the tasks that stand at another result than before.
+        lost: Names of those whose result of then is not stored any more.
+        gone: How many steps of then have no cell any more.
+    """
+
+    number: int
+    tasks: tuple[str, ...]
+    lost: tuple[str, ...] = ()
+    gone: int = 0
+
+
+class Holds:
+    """Makes and ends holds, and reads results of earlier runs.
+
+    Args:
+        session: The session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    # --- one task ------------------------------------------------------------------------------
+
+    def restore(self, name: str, run: str = "-1") -> Trace:
+        """Let a task stand at the result of an earlier run, until its cell is run.
+
+        Args:
+            name: The task.
+            run: `#12`, `-1` for the result before the present one, or a time such as `yesterday 14:00`.
+
+        Raises:
+            SessionError: If there is no such run, or its values are no longer stored.
+        """
+        return self._hold_at(name, run, RESTORE, "until its cell is run")
+
+    def pin(self, name: str, run: str = "") -> Trace:
+        """Let a task stand at a result, its present one or that of a run, until it is unpinned.
+
+        Raises:
+            SessionError: If it has none, or there is no such run.
+        """
+        return self._hold_at(name, run, PIN, "until it is unpinned")
+
+    def unpin(self, name: str) -> None:
+        """End the pin of a task.
+
+        Raises:
+            SessionError: If it is not pinned.
+        """
+        self._session.prepare()
+        step = self._session.places.named(name).step
+        if step.hold is None or step.hold.reason != PIN:
+            raise SessionError(f"{name} is not pinned; `%flow status` shows what is held")
+        self._end([step])
+
+    def _hold_at(self, name: str, run: str, reason: str, until: str) -> Trace:
+        session = self._session
+        session.prepare()
+        step = session.places.named(name).step
+        trace = self._trace_of(step, run) if run else step.bound_trace
+        if trace is None:
+            raise SessionError(f"{name} has no result yet; run its cell first")
+        self._stand({step: Hold(trace, reason, until, session.around.clock())})
+        return trace
+
+    def _trace_of(self, step: Step, run: str) -> Trace:
+        """The trace that a run of a step ended with."""
+        store, now = self._session.around.store, self._session.around.clock()
+        found = store.history.runs(self._session.around.notebook, step.id, _MOST_RUNS)
+        runs = [record for record in found if record.trace]
+        if run.startswith("-") and run[1:].isdecimal():
+            results = list(dict.fromkeys(record.trace for record in runs))
+            present = step.bound_trace.id if step.bound_trace is not None else ""
+            earlier = results[results.index(present) + 1 :] if present in results else results
+            chosen = earlier[int(run[1:]) - 1 : int(run[1:])]
+        elif run.lstrip("#").isdecimal():
+            chosen = [record.trace for record in runs if str(record.number) == run.lstrip("#")]
+        else:
+            at = moment_of(run, now)
+            chosen = [record.trace for record in runs if self._ended(record) <= at]
+        trace = store.trace(chosen[0]) if chosen else None
+        if trace is None:
+            raise SessionError(
+                f"{step.name} has no result of run {run}; `%flow history {step.name}` lists its runs"
+            )
+        return trace
+
+    def _ended(self, run: RunRecord) -> float:
+        transitions = self._session.around.store.history.transitions(run.id)
+        return transitions[-1].at if transitions else 0.0
+
+    # --- accepting -----------------------------------------------------------------------------
+
+    def accept(self, names: Sequence[str], because: str = "") -> list[str]:
+        """Take present results for up to date, for exactly what their tasks would see now.
+
+        Args:
+            names: The tasks; none: all that are not up to date, with `because`.
+            because: `category:subject` or `category`, such as `package:pandas`: only tasks are taken
+                whose whole cause that is.
+
+        Returns:
+            The names of the tasks that were accepted.
+
+        Raises:
+            SessionError: If one has no result to accept, or none is stale for that cause.
+        """
+        session = self._session
+        session.prepare()
+        session.trunk.sweep.look_outside()
+        cells = [session.places.named(name) for name in names] or list(session.places.tasks())
+        steps = [cell.step for cell in cells if not because or self._is_only(cell.step, because)]
+        if not steps:
+            raise SessionError(f"no task is stale for {because or 'any reason'} alone; see `%flow status`")
+        self._stand({step: self._accepted(step) for step in steps})
+        return [step.name for step in steps]
+
+    def _is_only(self, step: Step, because: str) -> bool:
+        """Whether a step is not up to date for this one cause."""
+        causes = [each for each in self._session.report.root_causes(step) if each.category != "upstream"]
+        category, _, subject = because.partition(":")
+        return bool(causes) and all(
+            each.category == category and subject in ("", each.subject) for each in causes
+        )
+
+    def _accepted(self, step: Step) -> Hold:
+        sweep = self._session.trunk.sweep
+        if step.trace is None:
+            raise SessionError(f"{step.name} has no result of its present code to accept; run its cell")
+        reached = (*sweep.judgement(step).reached, *step.parameter_slots)
+        entries = as_it_is(step.trace, reached, sweep.view(step), sweep.outside)
+        at = self._session.around.clock()
+        return Hold(step.trace, ACCEPT, "until something it looks at changes", at, entries)
+
+    def end_accepted(self, steps: Iterable[Step] | None = None) -> None:
+        """End the acceptance of these steps, or of all: they are forced to run."""
+        wanted = self._session.book if steps is None else steps
+        self._end([step for step in wanted if step.hold is not None and step.hold.reason == ACCEPT])
+
+    # --- the whole flow ------------------------------------------------------------------------
+
+    def restore_flow(self, run: str) -> Restored:
+        """Put back the values of all tasks and plain cells as they were at the end of a flow run.
+
+        Args:
+            run: `#12`, `-1` for the run before the last, or a time such as `yesterday 14:00`.
+
+        Raises:
+            SessionError: If nothing is known of such a run.
+        """
+        session = self._session
+        session.prepare()
+        snapshot = self._snapshot_of(run)
+        there = {id: session.book.steps[id] for id in snapshot.traces if id in session.book.steps}
+        traces = {id: self._trace_named(step, snapshot.traces[id]) for id, step in there.items()}
+        lost = tuple(there[id].name for id, trace in traces.items() if trace is None)
+        changed = [
+            (there[id], trace)
+            for id, trace in traces.items()
+            if trace is not None and trace is not there[id].bound_trace
+        ]
+        until = f"until its cell is run; `%flow restore latest` returns from run {snapshot.number}"
+        self._stand({step: Hold(trace, RESTORE, until, session.around.clock()) for step, trace in changed})
+        names = tuple(step.name for step, _ in changed)
+        return Restored(snapshot.number, names, lost, len(snapshot.traces) - len(there))
+
+    def _trace_named(self, step: Step, id: str) -> Trace | None:
+        bound = step.bound_trace
+        return bound if bound is not None and bound.id == id else self._session.around.store.trace(id)
+
+    def _snapshot_of(self, run: str) -> Snapshot:
+        session = self._session
+        found = session.around.store.history.snapshots(session.around.notebook)
+        chosen = self._chosen(found, run)
+        if chosen is None:
+            numbers = ", ".join(f"#{each.number}" for each in found[-5:]) or "none"
+            raise SessionError(f"nothing is kept of run {run} as a whole; the last ones kept are {numbers}")
+        return chosen
+
+    def _chosen(self, found: Sequence[Snapshot], run: str) -> Snapshot | None:
+        """The snapshot that `#12`, `-1` or a time means."""
+        newest_first = reversed(found)
+        if run.startswith("-") and run[1:].isdecimal():
+            back, ages = int(run[1:]), range(len(found) - 1, -1, -1)
+            present = next((age for age in ages if self._is_present(found[age])), len(found))
+            earlier = [each for each in found[:present] if not self._is_present(each)]
+            return earlier[-back] if 0 < back <= len(earlier) else None
+        if run.lstrip("#").isdecimal():
+            return next((each for each in newest_first if str(each.number) == run.lstrip("#")), None)
+        at = moment_of(run, self._session.around.clock())
+        return next((each for each in newest_first if each.at <= at), None)
+
+    def _is_present(self, snapshot: Snapshot) -> bool:
+        """Whether every step of then is bound to what it was bound to, or to an equal result."""
+        steps = self._session.book.steps
+        bound = {id: steps[id].bound_trace for id in snapshot.traces if id in steps}
+        return all(
+            trace is None or trace.id == snapshot.traces[id] or self._is_equal(trace, snapshot.traces[id])
+            for id, trace in bound.items()
+        )
+
+    def _is_equal(self, trace: Trace, id: str) -> bool:
+        # A plain cell has a new trace in each kernel.
+        other = self._session.around.store.trace(id)
+        return other is not None and not differ(trace, other)
+
+    def restore_latest(self, names: Sequence[str] = ()) -> None:
+        """End the holds of these tasks, or of all steps, but pins."""
+        session = self._session
+        session.prepare()
+        steps = [session.places.named(name).step for name in names] or list(session.book)
+        self._end([step for step in steps if step.hold is not None and step.hold.reason != PIN])
+
+    # --- looking back --------------------------------------------------------------------------
+
+    def past(self, name: str, run: str = "-1") -> object:
+        """The value that a task had after an earlier run; the session stays as it is.
+
+        Returns:
+            Its value; name to value, if it makes several.
+
+        Raises:
+            SessionError: If there is no such run, or its values are no longer stored.
+        """
+        step = self._session.places.named(name).step
+        values = self._values_of(self._trace_of(step, run), name)
+        return next(iter(values.values())) if len(values) == 1 else values
+
+    def _values_of(self, trace: Trace, name: str) -> Mapping[str, object]:
+        outputs = [each for each in trace.outputs if each.slot.kind == NAME and each.digest != UNBOUND]
+        store = self._session.around.store
+        try:
+            return {
+                each.slot.locator: store.load(each.unit)[each.members.index(each.slot.locator)]
+                for each in outputs
+            }
+        except CacheError as error:
+            raise SessionError(
+                f"the values of that run of {name} are gone ({error}); with that code and inputs, "
+                f"`%flow run {name} --force` makes them again"
+            ) from None
+
+    # --- both ----------------------------------------------------------------------------------
+
+    def _end(self, steps: Sequence[Step]) -> None:
+        self._stand(dict.fromkeys(steps))
+
+    def _stand(self, holds: Mapping[Step, Hold | None]) -> None:
+        """Hold steps, or end that, and let all names hold what they are bound to then."""
+        if not holds:
+            return
+        for step, hold in holds.items():
+            self._session.work.hold(step, hold)
+        self._session.work.stand()
+        self._session.refresh_badges()

@@ -1,0 +1,59 @@
+"""What a run is called, by its parameters: a text with fields in braces, or a function."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, cast
+
+from nbflow.context import context
+from nbflow.exceptions import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def name_of_run(
+    template: str | Callable[..., str],
+    of: str,
+    parameters: Mapping[str, Any],
+    shown: Mapping[str, Any],
+) -> str:
+    """The name of a run.
+
+    Args:
+        template: As `str.format` takes it, with parameters and what `nbflow.context` shows as fields; or a
+            function, called without arguments, or with all of them where it has the parameter `parameters`.
+        of: The task or flow, for messages.
+        parameters: Parameter to argument.
+        shown: What `nbflow.context` shows besides.
+
+    Raises:
+        OptionError: If no name comes of it.
+
+    Example:
+        >>> name_of_run("load-{year}-{x[0]!r:>4}", "load", {"year": 2013, "x": ["a"]}, {})
+        "load-2013- 'a'"
+    """
+    with context(shown):
+        try:
+            name = cast("object", _made(template, parameters))
+        except Exception as error:
+            text = f"the name {_told(template)} cannot be made for a run of {of!r}: "
+            known = ", ".join(sorted(parameters))
+            reason = f"there is no {error}; it has {known}" if isinstance(error, KeyError) else str(error)
+            raise OptionError(text + (reason or type(error).__name__)) from error
+    if not isinstance(name, str):
+        raise OptionError(f"{_told(template)} returned {name!r} as the name of a run of {of!r}; give a text")
+    return name
+
+
+def _made(template: str | Callable[..., str], parameters: Mapping[str, Any]) -> str:
+    if isinstance(template, str):
+        return template.format_map({**context.to_dict(), **parameters})
+    if "parameters" in inspect.signature(template).parameters:
+        return template(parameters=dict(parameters))
+    return template()
+
+
+def _told(template: str | Callable[..., str]) -> str:
+    return repr(template) if isinstance(template, str) else getattr(template, "__name__", repr(template))

@@ -1,0 +1,75 @@
+"""The Stop button while a flow runs: it interrupts the user's code and waiting, and nothing else.
+
+An interrupt is raised wherever the main thread happens to be. Raised in the middle of moving a run on, it
+would leave that run without an end. So while runs are under way, Stop is raised only where the innermost
+code of nbflow is one that calls the user's or waits (`calls_user_code`), and a moment later elsewhere.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from nbflow.engine.timers import TIMERS
+from nbflow.task_runners.inline import may_interrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from types import FrameType
+
+_NOT_NOW: Final = 0.01
+"""Seconds until Stop is tried again where it may not interrupt."""
+_PATIENCE: Final = 1.0
+"""Seconds after which it interrupts anything: a hook or a trigger may hang."""
+
+
+class _Stop:
+    """Python's own answer to Stop, at the right moment."""
+
+    pressed: float | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        since = self.pressed if self.pressed is not None else now
+        if may_interrupt(frame) or now - since > _PATIENCE:
+            self.pressed = None
+            signal.default_int_handler(number, frame)
+        self.pressed = since
+        main = threading.main_thread().ident
+        again = TIMERS.after(_NOT_NOW)
+        again.add_done_callback(lambda _: main and signal.pthread_kill(main, signal.SIGINT))
+
+
+_STOP: Final = _Stop()
+
+
+@contextmanager
+def stop_in_order() -> Generator[None]:
+    """Let Stop wait for the right moment; where somebody else handles it, do nothing.
+
+    Example:
+        >>> with stop_in_order():
+        ...     signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        False
+    """
+    if not _can_handle():
+        yield
+        return
+    signal.signal(signal.SIGINT, _STOP)
+    try:
+        yield
+    finally:
+        _STOP.pressed = None
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _can_handle() -> bool:
+    """Whether Stop is answered by Python's own handler, in this thread."""
+    return (
+        hasattr(signal, "pthread_kill")
+        and threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )

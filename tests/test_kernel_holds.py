@@ -1,0 +1,168 @@
+"""Holds in a real kernel: pin, accept, restore of a task and of the whole flow, and values of the past."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kernels import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.process
+
+CELLS = {
+    "load": "%load_ext nbflow",
+    "late": "LATE = 15",
+    "raw": "#@task raw\nraw = [3, 20, 16]",
+    "features": "#@task features\nfeatures = [x for x in raw if x > LATE]",
+    "total": "#@task total\ntotal = sum(features)",
+}
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    """A kernel in which the cells above ran."""
+    with Kernel(tmp_path) as kernel:
+        kernel.set(**CELLS)
+        assert [shown.error for shown in kernel.run_all()] == [""] * len(CELLS)
+        yield kernel
+
+
+def verdicts(kernel: Kernel) -> dict[str, str]:
+    """Task to verdict, as `%flow status` says."""
+    text = kernel.execute("%flow status").text
+    found = re.findall(r"^\W*(\w+)\W+(fresh|stale|waits|as of)", text, re.MULTILINE)
+    return dict(found)
+
+
+def edit_late(kernel: Kernel, late: int) -> None:
+    """Change the constant and bring everything up to date."""
+    kernel.run("late", f"LATE = {late}")
+    assert kernel.execute("%flow run").error == ""
+
+
+class TestPin:
+    """A task stands at a result whatever changes."""
+
+    def test_a_pinned_task_is_left_alone(self, kernel: Kernel) -> None:
+        """It and all below is as of it; unpinned, it is stale at once."""
+        kernel.execute("%flow pin features")
+        edit_late(kernel, 18)
+        assert kernel.ask("(features, total)") == ([20, 16], 36)
+        assert verdicts(kernel)["features"] == verdicts(kernel)["total"] == "as of"
+        kernel.execute("%flow unpin features")
+        assert verdicts(kernel)["features"] == "stale"
+        kernel.execute("%flow run")
+        assert kernel.ask("(features, total)") == ([20], 20)
+
+    def test_a_pin_at_an_earlier_run(self, kernel: Kernel) -> None:
+        """What is below is computed from it."""
+        edit_late(kernel, 18)
+        kernel.execute("%flow pin features -1")
+        kernel.execute("%flow run")
+        assert kernel.ask("(features, total)") == ([20, 16], 36)
+
+    def test_restoring_the_latest_keeps_pins(self, kernel: Kernel) -> None:
+        """They end by being unpinned, or with their own cell."""
+        kernel.execute("%flow pin features")
+        kernel.execute("%flow restore latest")
+        assert verdicts(kernel)["features"] == "as of"
+        kernel.run("features")
+        assert verdicts(kernel)["features"] == "fresh"
+
+    def test_what_is_not_pinned_cannot_be_unpinned(self, kernel: Kernel) -> None:
+        """The message says where to look."""
+        assert "raw is not pinned" in kernel.execute("%flow unpin raw").error
+
+
+class TestAccept:
+    """A stale result is taken for up to date, for exactly what its task would see now."""
+
+    def test_it_ends_with_the_next_change(self, kernel: Kernel) -> None:
+        """Until then it and all below is as of it, and nothing runs."""
+        kernel.run("late", "LATE = 18")
+        assert verdicts(kernel)["features"] == "stale"
+        kernel.execute("%flow accept features")
+        assert verdicts(kernel)["features"] == "as of"
+        kernel.execute("%flow run")
+        assert kernel.ask("(features, total)") == ([20, 16], 36)
+        kernel.run("late", "LATE = 2")
+        assert verdicts(kernel)["features"] == "stale"
+        kernel.execute("%flow run")
+        assert kernel.ask("(features, total)") == ([3, 20, 16], 39)
+        assert verdicts(kernel)["features"] == "fresh"
+
+    def test_force_ends_it(self, kernel: Kernel) -> None:
+        """Its body runs, and the result is its own."""
+        kernel.run("late", "LATE = 18")
+        kernel.execute("%flow accept features")
+        kernel.execute("%flow run features --force")
+        assert kernel.ask("features") == [20]
+        assert verdicts(kernel)["features"] == "fresh"
+
+    def test_because_takes_only_what_is_stale_for_that_alone(self, kernel: Kernel) -> None:
+        """Here the constant is the whole cause of one task."""
+        kernel.run("late", "LATE = 18")
+        shown = kernel.execute("%flow accept --because input:LATE")
+        assert "features" in shown.text
+        assert verdicts(kernel)["features"] == "as of"
+        refused = kernel.execute("%flow accept --because package:pandas").error
+        assert "no task is stale for package:pandas" in refused
+
+
+class TestRestoreOfTheFlow:
+    """All names hold what they held at the end of a run, plain cells' too."""
+
+    def test_an_earlier_run_comes_back_whole(self, kernel: Kernel) -> None:
+        """And `latest` returns."""
+        kernel.execute("%flow run --force")
+        first = kernel.execute("%flow history").text
+        number = max(int(found) for found in re.findall(r"#(\d+)", first))
+        edit_late(kernel, 18)
+        assert kernel.ask("(LATE, features, total)") == (18, [20], 20)
+        shown = kernel.execute(f"%flow restore '#{number}'")
+        assert shown.error == ""
+        assert kernel.ask("(LATE, features, total)") == (15, [20, 16], 36)
+        kernel.execute("%flow restore latest")
+        assert kernel.ask("(LATE, features, total)") == (18, [20], 20)
+
+    def test_checkout_is_another_name(self, kernel: Kernel) -> None:
+        """The run before the last is -1."""
+        kernel.execute("%flow run --force")
+        edit_late(kernel, 18)
+        assert kernel.execute("%flow checkout -1").error == ""
+        assert kernel.ask("(features, total)") == ([20, 16], 36)
+
+    def test_in_a_later_kernel(self, kernel: Kernel) -> None:
+        """The store has what is needed."""
+        kernel.execute("%flow run --force")
+        edit_late(kernel, 18)
+        kernel.restart()
+        kernel.run_all()
+        assert kernel.execute("%flow checkout -1").error == ""
+        assert kernel.ask("(features, total)") == ([20, 16], 36)
+
+    def test_a_run_that_is_not_known(self, kernel: Kernel) -> None:
+        """The message names those that are."""
+        assert "nothing is kept of run #99" in kernel.execute("%flow restore '#99'").error
+
+
+class TestPast:
+    """Values of earlier runs, without touching the session."""
+
+    def test_a_value_of_the_past(self, kernel: Kernel) -> None:
+        """The names stay as they are."""
+        edit_late(kernel, 18)
+        assert kernel.ask("__import__('nbflow').past('features', '-1')") == [20, 16]
+        assert kernel.ask("features") == [20]
+
+    def test_by_time(self, kernel: Kernel) -> None:
+        """The result that the task had then."""
+        edit_late(kernel, 18)
+        assert kernel.ask("__import__('nbflow').past('features', 'today')") == [20]
+        assert "no result of run yesterday" in kernel.execute("%flow restore features yesterday").error
