@@ -211,6 +211,50 @@ def adopted_trace(step: Step, outputs: tuple[Output, ...]) -> Trace:
     return Trace(step.id, step.body.static_key, (), outputs, step=step.id)
 
 
+EXPIRES: Final = "expires "
+"""How the flag of a trace begins that says when it ends to be reused, in seconds since the epoch."""
+
+
+class CompletedCall(msgspec.Struct, frozen=True):
+    """A completed run of a task of an explicit flow, whose result is kept.
+
+    Args:
+        run: Identifier of the run.
+        task: Name of the task.
+        notebook: Identifier of the notebook.
+        entries: What it depended on: its code, arguments and parameters.
+        unit: Under which digest its result is kept.
+        started: When it began, seconds since the epoch.
+        ended: When it ended.
+        expires: When it is not reused any more; None: it always is.
+    """
+
+    run: str
+    task: str
+    notebook: str
+    entries: tuple[Entry, ...]
+    unit: str
+    started: float
+    ended: float
+    expires: float | None = None
+
+
+def trace_of_call(call: CompletedCall) -> Trace:
+    """The trace of a completed call of a task in an explicit flow."""
+    return Trace(
+        id=new_id(call.ended),
+        static_key=key_digest("results of", call.task),
+        entries=call.entries,
+        outputs=(Output(Slot("result", call.task), call.unit, call.unit, ("result",)),),
+        flags=frozenset() if call.expires is None else frozenset({f"{EXPIRES}{call.expires!r}"}),
+        run=call.run,
+        step=call.task,
+        notebook=call.notebook,
+        started=call.started,
+        seconds=call.ended - call.started,
+    )
+
+
 def captured_unit(captured: bytes) -> str:
     """Under what unit captured outputs are kept; an empty string where nothing was shown."""
     return value_digest(captured) if captured else ""

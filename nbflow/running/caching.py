@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.cache_validators import CacheValidator
 from nbflow.engine.effects import Hit, Saved
-from nbflow.engine.record import new_id
+from nbflow.engine.record import EXPIRES, CompletedCall, trace_of_call
 from nbflow.exceptions import CacheError, DigestError
 from nbflow.running.keys import CallKey, Rules, key_of_call, rules_of
 from nbflow.states import Cached, Role, State
@@ -20,7 +20,7 @@ from nbflow.store.blobs import NOT_STORED
 from nbflow.store.digests import digest, key_digest
 from nbflow.store.memory import MemoryStore
 from nbflow.store.protocol import Missing, RunRecord
-from nbflow.types import Entry, Looked, Output, Slot, Trace
+from nbflow.types import Entry, Looked, Slot, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 STORE_LOCK: Final = threading.RLock()
 """Held while a store is used: runs end in many threads."""
 
-_EXPIRES: Final = "expires "
 _FLOW_RUN: Final = Slot("flow run", "")
 _A_DAY: Final = 86_400.0
 
@@ -197,7 +196,7 @@ class Caching:
 
     def _expires(self, trace: Trace) -> float | None:
         """When a result ceases to be reused, by who made it and by who asks for it now."""
-        times = [float(flag.removeprefix(_EXPIRES)) for flag in trace.flags if flag.startswith(_EXPIRES)]
+        times = [float(flag.removeprefix(EXPIRES)) for flag in trace.flags if flag.startswith(EXPIRES)]
         if self._rules.lasts is not None:
             times.append(trace.started + trace.seconds + self._rules.lasts)
         return min(times, default=None)
@@ -216,18 +215,17 @@ class Caching:
 
     def _trace(self, call: CallKey, unit: str) -> Trace:
         run, now, lasts = self._run, self._now(), self._rules.lasts
-        flags = () if lasts is None else (f"{_EXPIRES}{now + lasts!r}",)
-        return Trace(
-            new_id(now),
-            key_digest("results of", run.of.name),
-            tuple(_entries(run, call)),
-            (Output(Slot("result", run.of.name), unit, unit, ("result",)),),
-            flags=frozenset(flags),
-            run=run.id,
-            step=run.of.name,
-            notebook=self._scope.records.notebook,
-            started=self._started,
-            seconds=now - self._started,
+        return trace_of_call(
+            CompletedCall(
+                run.id,
+                run.of.name,
+                self._scope.records.notebook,
+                tuple(_entries(run, call)),
+                unit,
+                self._started,
+                now,
+                None if lasts is None else now + lasts,
+            )
         )
 
     def _note(self, trace: Trace) -> None:
