@@ -76,6 +76,13 @@ def _trigger(text: str) -> Trigger | Named:
         return Named(text, tuple(BUILT_IN))
 
 
+def _named(text: str) -> tuple[Named, ...]:
+    for name in _words(text):
+        if not _DOTTED.fullmatch(name):
+            raise OptionError(f"{name!r} is no name; name a function of the notebook")
+    return tuple(map(Named, _words(text)))
+
+
 def _as_text(value: object) -> str:
     if not isinstance(value, str):
         raise OptionError(f"{value!r} is not a text")
@@ -252,11 +259,21 @@ class TaskOptions:
     state_handlers: tuple[Callable[..., Any], ...] = _argument(
         "called with task, old and new state", _as_callables, ()
     )
-    on_running: tuple[Callable[..., Any], ...] = _argument("called when it starts", _as_callables, ())
-    on_completion: tuple[Callable[..., Any], ...] = _argument("called when it completed", _as_callables, ())
-    on_failure: tuple[Callable[..., Any], ...] = _argument("called when it failed", _as_hooks, ())
-    on_cancellation: tuple[Callable[..., Any], ...] = _argument("called when it ends", _as_callables, ())
-    on_crashed: tuple[Callable[..., Any], ...] = _argument("called when it crashed", _as_callables, ())
+    on_running: tuple[Callable[..., Any], ...] = _option(
+        "function of the notebook to call when it starts", "F[,F…]", _named, (), _as_callables
+    )
+    on_completion: tuple[Callable[..., Any], ...] = _option(
+        "function of the notebook to call when it completed", "F[,F…]", _named, (), _as_callables
+    )
+    on_failure: tuple[Callable[..., Any], ...] = _option(
+        "function of the notebook to call when it failed", "F[,F…]", _named, (), _as_hooks
+    )
+    on_cancellation: tuple[Callable[..., Any], ...] = _option(
+        "function of the notebook to call when it was cancelled", "F[,F…]", _named, (), _as_callables
+    )
+    on_crashed: tuple[Callable[..., Any], ...] = _option(
+        "function of the notebook to call when it crashed", "F[,F…]", _named, (), _as_callables
+    )
 
     on_commit: tuple[Callable[..., Any], ...] = _argument(
         "called with the transaction when that commits", _as_callables, ()
@@ -271,6 +288,12 @@ class TaskOptions:
         names = ("timeout", "skip_on_upstream_skip", "after")
         gate = manual_only if self.manual else self.trigger
         return {"retries": self.attempts, "trigger": gate, **{name: getattr(self, name) for name in names}}
+
+    @property
+    def hooks(self) -> Mapping[str, tuple[Callable[..., Any], ...]]:
+        """The hooks by the options that name them, where there are some."""
+        names = ("on_running", "on_completion", "on_failure", "on_cancellation", "on_crashed")
+        return {name: given for name in names if (given := getattr(self, name))}
 
     @property
     def attempts(self) -> Retries:

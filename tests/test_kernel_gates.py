@@ -143,3 +143,21 @@ class TestManual:
         history = kernel.execute("%flow history send").text
         assert history.count("Paused") == 1
         assert "Completed" in history
+
+
+class TestHooks:
+    """Functions of the notebook that are told how runs go."""
+
+    def test_each_is_called_once_for_each_state(self, kernel: Kernel) -> None:
+        """With the cell's name; a reuse runs nothing and tells nothing."""
+        kernel.cells.clear()
+        kernel.run("load", "%load_ext nbflow\ntold = []")
+        kernel.run("tell", "def tell(task, run, state):\n    told.append(f'{task.name} {state.name}')")
+        both = "#@task one --on-running tell --on-completion tell --on-failure tell\n"
+        assert kernel.run("one", both + "x = 1").error == ""
+        assert kernel.value("told") == "['one Running', 'one Completed']"
+        kernel.run("one")
+        assert kernel.value("len(told)") == "2"
+        assert kernel.run("one", both + "x = 1 / 0").error.startswith("ZeroDivisionError")
+        assert kernel.value("told[2:]") == "['one Running', 'one Failed']"
+        assert "no 'missing' here" in kernel.run("two", "#@task two --on-failure missing\ny = 1").error

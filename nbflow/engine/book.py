@@ -24,7 +24,7 @@ from nbflow.triggers import Trigger, all_successful
 from nbflow.types import TASK_VALUE, Hold, Licence, Slot, Standing, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from nbflow.states import State
 
@@ -184,6 +184,8 @@ class Step:
         trigger: Whether it may run, given how the tasks above it ended.
         skip_on_upstream_skip: Whether it is skipped below a skipped task.
         after: Names of tasks that have to end before it, whatever it reads.
+        told: Makes, of a run's identifier and its flow run's number, what hooks are told of the run;
+            None: there are no hooks.
         idle: Whether nobody has asked for what it gives yet, so that the flow leaves it alone.
     """
 
@@ -206,6 +208,7 @@ class Step:
     trigger: Trigger = all_successful
     skip_on_upstream_skip: bool = True
     after: tuple[str, ...] = ()
+    told: Callable[[str, int], object] | None = None
     idle: bool = False
 
     @property

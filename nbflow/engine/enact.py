@@ -66,10 +66,13 @@ def _pass_nothing(_: Mapping[Edge, object]) -> Mapping[str, object]:
     return {}
 
 
-def _spec(step: Step, run: str, upstream: Mapping[Edge, State], let_in: Waiting | None) -> RunSpec:
+def _spec(
+    step: Step, run: str, number: int, origin: Origin, upstream: Mapping[Edge, State], let_in: Waiting | None
+) -> RunSpec:
     return RunSpec(
         run,
         step.name,
+        body=step.told(run, number) if step.told is not None else None,
         started_by_name=let_in is not None,
         resumed=let_in.state if let_in is not None and let_in.run else None,
         upstream=tuple(upstream),
@@ -78,6 +81,8 @@ def _spec(step: Step, run: str, upstream: Mapping[Edge, State], let_in: Waiting 
         skip_on_upstream_skip=step.skip_on_upstream_skip,
         retries=step.retries,
         timeout=step.timeout,
+        flow_run=number,
+        origin=origin,
     )
 
 
@@ -122,9 +127,7 @@ class StepRuns:
             return Finished(waiting.run, waiting.state, None)
         let_in = self._let_in.pop(step.id, None)
         run = self._go_on(step, let_in) if let_in and let_in.run else self._begin(step, origin, causes)
-        spec = msgspec.structs.replace(
-            _spec(step, run, upstream, let_in), flow_run=self.number, origin=origin
-        )
+        spec = _spec(step, run, self.number, origin, upstream, let_in)
         observation: Observation | None = None
         iterations = Iterations()
         calls = driving(run_task(spec), PlainHandler(upstream, self._sleep), self.journal)

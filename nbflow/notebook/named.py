@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from dataclasses import dataclass, replace
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
 from nbflow.exceptions import OptionError
-from nbflow.options import Named
+from nbflow.options import Named, TaskOptions
+from nbflow.running.runs import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class ByName:
@@ -76,3 +78,33 @@ def check(rules: Mapping[str, Any]) -> None:
         for each in value if isinstance(value, tuple) else (value,):  # pyright: ignore[reportUnknownVariableType]
             if isinstance(each, ByName):
                 each.found()
+
+
+@dataclass(frozen=True)
+class HookedTask:
+    """A task cell, as hooks are told of it.
+
+    Args:
+        name: What people call it.
+        options: What its header says, with functions in the place of names.
+    """
+
+    name: str
+    options: TaskOptions
+
+
+def telling(name: str, options: TaskOptions, names: Mapping[str, Any]) -> Callable[[str, int], Run] | None:
+    """What makes the runs that the hooks of a header are told of; None where it names no hooks."""
+    if not options.hooks:
+        return None
+    task = HookedTask(name, replace(options, **resolved(options.hooks, names)))
+    return partial(_run, task)
+
+
+def telling_of(task: Any) -> Callable[[str, int], Run] | None:
+    """The same for a task function."""
+    return partial(_run, task) if task.options.hooks else None
+
+
+def _run(task: Any, id: str, number: int) -> Run:
+    return Run(id, task.name, task, tags=frozenset(task.options.tags), number=number)

@@ -9,7 +9,7 @@ from nbflow.engine.book import Step, read_body
 from nbflow.engine.texts import MAKERS
 from nbflow.engine.wiring import makers_in, place_behind, step_ids
 from nbflow.notebook.cells import Header, is_only_ours, read_header
-from nbflow.notebook.named import check, resolved
+from nbflow.notebook.named import check, resolved, telling
 from nbflow.notebook.naming import default_name, free_name, label_of
 from nbflow.options import TaskOptions, read_options
 from nbflow.types import Licence, Standing
@@ -102,7 +102,7 @@ class Places:
         """
         header = read_header(asked.text)
         options = read_options(header.options) if header else _NO_OPTIONS
-        check(resolved(options.rules, self.names))
+        check(resolved({**options.rules, **options.hooks}, self.names))
         text = source or self.source_of(asked.text)
         body = read_body(text, _NO_MAKERS if header else makers_in(text, self.is_maker))
         id = self._id_of(asked, options, body)
@@ -268,6 +268,7 @@ class Places:
             self.book.insert(step, self._place_for(step.id)[0])
         if not step.plain:
             self._name(cell, options.name)
+        step.told = telling(step.name, options, self.names)
 
     def _number(self, cell: Cell, number: int | None) -> None:
         cell.number = number

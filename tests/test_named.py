@@ -1,0 +1,59 @@
+"""What a header calls by a name of the notebook: looked up when it is needed, in whatever it is then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nbflow.exceptions import OptionError
+from nbflow.notebook.named import ByName, check, resolved, telling
+from nbflow.options import Named, read_options
+from nbflow.states import Completed
+from nbflow.triggers import all_failed
+
+
+class TestByName:
+    """A function of the notebook."""
+
+    def test_an_edit_of_it_counts_at_once(self) -> None:
+        """It is looked up at each call."""
+        names: dict[str, Any] = {"ask": lambda upstream: 1}
+        ask = ByName(Named("ask"), names)
+        assert ask({}) == 1
+        names["ask"] = lambda upstream: 2
+        assert ask({}) == 2
+
+    def test_what_is_not_there_is_told_in_a_line(self) -> None:
+        """When the header is read, with what could have been meant; not before."""
+        rules = resolved(read_options("t --trigger any_faild --on-failure tell").rules, {})
+        with pytest.raises(OptionError, match="unknown trigger 'any_faild'; did you mean 'any_failed'"):
+            check(rules)
+        hooks = resolved(read_options("t --on-failure tell").hooks, {})
+        with pytest.raises(OptionError, match="no 'tell' here; run the cell that defines it first"):
+            check(hooks)
+        with pytest.raises(OptionError, match="cannot be called"):
+            check(resolved(read_options("t --on-failure tell").hooks, {"tell": 7}))
+
+    def test_triggers_of_nbflow_are_no_names(self) -> None:
+        """They are what they say."""
+        assert resolved(read_options("t --trigger all_failed").rules, {})["trigger"] is all_failed
+
+
+class TestTelling:
+    """What hooks are told."""
+
+    def test_hooks_get_task_run_and_state(self) -> None:
+        """The task has its name and its options, with functions in them."""
+        told: list[Any] = []
+        names = {"tell": lambda task, run, state: told.append((task.name, run.number, state.name))}
+        make = telling("late", read_options("late --on-completion tell"), names)
+        assert make is not None
+        run = make("r1", 3)
+        (hook,) = run.of.options.on_completion
+        hook(run.of, run, Completed())
+        assert told == [("late", 3, "Completed")]
+
+    def test_without_hooks_nothing_is_made(self) -> None:
+        """A run of most tasks costs nothing more."""
+        assert telling("late", read_options("late"), {}) is None
