@@ -758,7 +758,7 @@ class TestAsync:
         assert asyncio.run(flaky()) == 3
 
     def test_a_cancelled_flow_cancels_what_it_awaits(self) -> None:
-        """Each run has ended when the cancellation is raised."""
+        """Each run has ended when the cancellation is raised, the inner one first."""
         ended: list[tuple[str, str]] = []
 
         def note(_, run, state):
@@ -781,7 +781,7 @@ class TestAsync:
                 await running
 
         asyncio.run(main())
-        assert sorted(ended) == [("sleeps", "Cancelled"), ("waits", "Cancelled")]
+        assert ended == [("sleeps", "Cancelled"), ("waits", "Cancelled")]
 
 
 class TestStop:

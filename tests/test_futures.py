@@ -33,6 +33,23 @@ def _records() -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A dataclass."""
+
+    one: Any
+    two: Any
+
+
+class Model(pydantic.BaseModel):
+    """A model."""
+
+    held: Any
+
+
+Point = namedtuple("Point", "x y")
+
+
 @task
 def double(x):
     """Make it twice as much."""
@@ -242,16 +259,6 @@ class TestArguments:
 
     def test_in_containers(self) -> None:
         """However deep; the container given is not changed."""
-
-        @dataclass(frozen=True)
-        class Pair:
-            one: Any
-            two: Any
-
-        class Model(pydantic.BaseModel):
-            held: Any
-
-        Point = namedtuple("Point", "x y")
 
         def body():
             two = double.submit(1)

@@ -11,8 +11,9 @@ import pytest
 
 from nbflow import Flow, context, flow, get_run_logger, task
 from nbflow.engine import signals
-from nbflow.exceptions import TaskTimeoutError
+from nbflow.exceptions import TaskFailedError, TaskTimeoutError
 from nbflow.running.records import records_in, using
+from nbflow.running.scope import SETTING
 from nbflow.store.memory import MemoryStore
 from nbflow.testing import FakeTimers
 
@@ -141,6 +142,25 @@ class TestSteps:
         assert closed == ["closed"]
         assert last_run(steps) == ["Pending", "Running", "Completed"]
 
+    def test_what_outlives_its_flow_is_cancelled(self) -> None:
+        """Before the flow ends, which does not wait for a last value."""
+
+        @task
+        def endless():
+            while True:
+                yield 1
+
+        @flow
+        def leaves():
+            numbers = endless()
+            next(numbers)
+            return {"numbers": numbers}
+
+        numbers = leaves()["numbers"]
+        assert last_run(leaves) == ["Pending", "Running", "Cancelling", "Cancelled"]
+        with pytest.raises(TaskFailedError, match="nobody has asked for its last value"):
+            next(numbers)
+
     def test_a_failure_is_raised_where_it_happens(self) -> None:
         """After the values before it."""
 
@@ -208,6 +228,31 @@ class TestSteps:
 
         with pytest.raises(KeyboardInterrupt):
             steps()
+        assert last_run(steps) == ["Pending", "Running", "Cancelling", "Cancelled"]
+
+    def test_stopped_between_two_values_it_goes_no_further(self) -> None:
+        """Its body is closed, and whoever asks for the next value is told."""
+        closed: list[str] = []
+
+        @task
+        def endless():
+            try:
+                while True:
+                    yield 1
+            finally:
+                closed.append("closed")
+
+        @flow
+        def steps():
+            numbers = endless()
+            next(numbers)
+            for future in list(SETTING.get().open):  # pyright: ignore
+                future.cancel("enough")
+            with pytest.raises(TaskFailedError, match="the run ended Cancelled: enough"):
+                next(numbers)
+
+        steps()
+        assert closed == ["closed"]
         assert last_run(steps) == ["Pending", "Running", "Cancelling", "Cancelled"]
 
     def test_the_limit_counts_its_own_time(self) -> None:
@@ -372,6 +417,34 @@ class TestAsynchronous:
         asyncio.run(steps())
         assert closed == ["closed"]
         assert last_run(steps) == ["Pending", "Running", "Completed"]
+
+    def test_it_is_cancelled_with_whoever_awaits_it(self) -> None:
+        """By the limit of its flow, after it has cleaned up."""
+        cleaned: list[str] = []
+
+        @task
+        async def endless():
+            try:
+                while True:
+                    await asyncio.sleep(0)
+                    yield 1
+            finally:
+                cleaned.append("cleaned")
+
+        @flow(timeout_seconds=0.05)
+        async def steps():
+            async for _ in endless():
+                pass
+
+        assert asyncio.run(steps(return_state=True)).name == "TimedOut"
+        assert cleaned == ["cleaned"]
+        (run,) = steps.runs()
+        assert [state.name for state in run.children()[0].states] == [
+            "Pending",
+            "Running",
+            "Cancelling",
+            "Cancelled",
+        ]
 
     def test_what_is_sent_arrives(self) -> None:
         """And what is thrown can be caught."""

@@ -111,6 +111,23 @@ class TestNested:
 
         assert count() == 3
 
+    def test_a_task_that_yields(self, pool: ThreadPoolTaskRunner) -> None:
+        """It waits for its argument as any other."""
+
+        @task
+        def upto(n: int) -> Any:
+            yield from range(n)
+
+        @task
+        def outer() -> list[int]:
+            return list(upto(one.submit(3)))
+
+        @flow(task_runner=pool)
+        def count() -> list[int]:
+            return outer.submit().result()
+
+        assert count() == [0, 1, 2]
+
     def test_a_map_in_a_body(self, pool: ThreadPoolTaskRunner) -> None:
         """Its items take the place of the body."""
 

@@ -243,6 +243,15 @@ class TestLookup:
         assert walk.last.value() == 7
         assert f"not reused: {fault}" in walk.last.message
 
+    def test_a_key_function_may_fail_the_run(self) -> None:
+        """By a signal, before the body runs."""
+
+        def key(inputs: Any) -> str:
+            raise FAIL("no text")
+
+        walk = Walk(spec(key=key), [7])
+        assert (walk.last.name, walk.last.message, walk.kinds) == ("Failed", "no text", [])
+
     def test_a_key_that_cannot_be_made_costs_only_the_cache(self) -> None:
         """The task runs uncached."""
         walk = Walk(spec(key=lambda inputs: inputs["nobody"]), [7])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from nbflow.engine.cache_validators import CacheValidator
 from nbflow.engine.effects import Hit, Saved
 from nbflow.engine.record import new_id
 from nbflow.exceptions import CacheError, DigestError
@@ -71,6 +72,9 @@ class _Refused(CacheError):
 class Caching:
     """Looks up and keeps the result of one run.
 
+    The state of a reuse says in its details from which run it is (`cached_from`), when it ends (`expires`, in
+    seconds since the epoch) and what was not compared (`as_of`).
+
     Args:
         run: The run.
         scope: Within what it is called.
@@ -83,6 +87,8 @@ class Caching:
         self._rules = rules
         self._call: CallKey | None = None
         self._started = 0.0
+        # Where inputs do not count, one result of each flow run is enough to choose from.
+        self._is_known_to_others = False
         self.trace: Trace | None = None
 
     def key(self, arguments: Mapping[str, Any]) -> str | None:
@@ -130,7 +136,7 @@ class Caching:
             return None
         unit = _unit(value, self._run.id)
         trace = self._trace(call, unit)
-        for key in call.keys:
+        for key in call.keys[:-1] if self._is_known_to_others else call.keys:
             if not problem:
                 with STORE_LOCK:
                     commit = self._store.commit(key, trace, {unit: (value,)})
@@ -158,7 +164,9 @@ class Caching:
             is_shared = call.is_shared and key == call.keys[-1]
             for trace in found:
                 # What this very flow run has made for other inputs is not meant.
-                if trace.id not in seen and not (is_shared and self._is_of_this_flow(trace)):
+                if is_shared and self._is_of_this_flow(trace):
+                    self._is_known_to_others = isinstance(self._rules.validator, CacheValidator)
+                elif trace.id not in seen:
                     seen.add(trace.id)
                     yield trace
 
@@ -181,7 +189,7 @@ class Caching:
         unequal = self._call.unequal
         until = f"expires {_clock(expires, now)}" if expires is not None else ""
         message = "; ".join(text for text in (_label(trace, now), unequal, until) if text)
-        details = {"version": unit, "cached_from": trace.run, "expires": expires, "unequal": unequal}
+        details = {"version": unit, "cached_from": trace.run, "expires": expires, "as_of": unequal}
         return Hit(value, message, {name: value for name, value in details.items() if value})
 
     def _is_undone(self, trace: Trace) -> bool:

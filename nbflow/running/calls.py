@@ -162,12 +162,19 @@ def call(scope: Scope, of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     returns_state = bool(kwargs.pop("return_state", False))
     inputs = _inputs(of, args, kwargs)
     if of.yields and not returns_state:
-        start = partial(begin, of, inputs, scope)
+        start = partial(_begin_steps, of, inputs, scope)
         return stepped_async(start) if of.is_async else stepped(start)
     if of.is_async:
         return _awaited(scope, of, inputs, returns_state)
     state = run_here(scope, of, inputs)
     return state if returns_state else state.value()
+
+
+def _begin_steps(of: Runnable, inputs: Inputs, scope: Scope, lane: Lane) -> tuple[TaskFuture, Ongoing]:
+    future, ongoing = begin(of, inputs, scope, lane)
+    future.is_stepped = True
+    scope.note_open(future)
+    return future, ongoing
 
 
 def _inputs(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Inputs:

@@ -42,6 +42,8 @@ class TaskFuture:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self.is_stepped = False
+        """Whether it goes on only as somebody asks for its values."""
         self.ended: Future[State] = Future()
         self._ongoing: Ongoing | None = None
 

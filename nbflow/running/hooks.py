@@ -110,7 +110,6 @@ def _note_failure(flow: Run, name: str) -> None:
             flow.failed += (name,)
 
 
-@calls_user_code
 def _tell(hook: Callable[..., Any], run: Run, state: State) -> None:
     """A hook that raises is logged; the others are called, and the run goes on."""
     try:
@@ -122,6 +121,7 @@ def _tell(hook: Callable[..., Any], run: Run, state: State) -> None:
         _log.exception("hook %s raised when %s became %s; the run goes on", name, run.name, state.name)
 
 
+@calls_user_code
 def answer_of(function: Callable[..., Any], run: Run, state: State) -> Any:
     """Call what is given task, run and state, asynchronous or not, and return what it answers.
 

@@ -71,7 +71,8 @@ class Performer(PlainHandler):
         self._source = source
         self._scope = scope
         self._lane = lane
-        self._caching = caching_of(run, scope)
+        # The values that a body yields one by one are not among what its run makes.
+        self._caching = caching_of(run, scope) if not isinstance(lane.runner, Stepper) else None
         self._transaction = transaction_of(run, self._undone) if run.role is not Role.FLOW else None
         self._loops: Loops | None = None
         self._copies: Mapping[str, Any] | None = None
@@ -260,12 +261,13 @@ class Performer(PlainHandler):
         with self._entered(effect) as scope:
             try:
                 made: Generator[Any, Any, Any] = self._run.of.execute(scope, effect)
-                return (yield from made)
+                value = yield from made
+                scope.wait_open()
             except BaseException as stop:
                 scope.stop_after(stop)
-                raise
-            finally:
                 scope.wait_open()
+                raise
+            return value
 
     async def _await_steps(self, effect: Call) -> AsyncGenerator[Any, Any]:
         with self._entered(effect) as scope:

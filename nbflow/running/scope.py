@@ -96,13 +96,20 @@ class Scope:
 
     def wait_open(self) -> None:
         """Wait for what was submitted here: a run ends after those that its body started."""
-        for future in list(self.open):
+        for future in self._still_open():
             future.wait()
 
     async def await_open(self) -> None:
         """Do what `wait_open` does, awaiting."""
-        for future in list(self.open):
+        for future in self._still_open():
             await future.settled()
+
+    def _still_open(self) -> list[TaskFuture]:
+        """What goes on by itself; a generator that nobody exhausts any more does not, and is stopped."""
+        for future in list(self.open):
+            if future.is_stepped:
+                future.cancel("nobody has asked for its last value")
+        return list(self.open)
 
 
 class Building(Protocol):

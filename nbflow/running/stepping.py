@@ -14,6 +14,7 @@ from nbflow.engine.ongoing import Mailbox
 from nbflow.running.scope import INLINE, Lane
 from nbflow.task_runners.awaiting import report_awaited
 from nbflow.task_runners.base import Enforced, Promises, TaskCall, TaskReport
+from nbflow.task_runners.places import place_given_up
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -34,6 +35,11 @@ class _Attempt:
     around: Context = field(default_factory=copy_context)
     seconds: float = 0.0
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, or was stopped."""
+        return self.report.done()
+
     def step(self, move: Callable[[], Any]) -> TaskReport:
         """Go on to the next value, which is in the report; where it has none, this attempt is over."""
         return self._counted(INLINE.run(self._limited(partial(self.around.run, move))))
@@ -41,7 +47,15 @@ class _Attempt:
     async def await_step(self, move: Callable[[], Any]) -> TaskReport:
         """Do what `step` does, awaiting."""
         awaited = report_awaited(self._limited(move))
-        return self._counted(await asyncio.get_running_loop().create_task(awaited, context=self.around))
+        step = asyncio.get_running_loop().create_task(awaited, context=self.around)
+        try:
+            await asyncio.wait([step])
+        except asyncio.CancelledError:
+            # It would be taken for an answer of the body's: whoever awaits is cancelled, after it cleaned up.
+            step.cancel()
+            await asyncio.wait([step])
+            raise
+        return self._counted(step.result())
 
     def _limited(self, body: Callable[[], Any]) -> TaskCall:
         limit = self.call.timeout
@@ -103,7 +117,7 @@ def stepped(begin: Begin) -> Generator[Any, Any, Any]:
     Args:
         begin: Makes the run, given where it goes on.
     """
-    mailbox, stepper = Mailbox(), Stepper()
+    mailbox, stepper = Mailbox(place_given_up), Stepper()
     future, ongoing = begin(Lane(stepper, mailbox.post))
     future.ended.add_done_callback(stepper.over)
     try:
@@ -121,44 +135,60 @@ def stepped(begin: Begin) -> Generator[Any, Any, Any]:
 
 def _values(attempt: _Attempt) -> Generator[Any, Any]:
     move = partial(next, attempt.steps)
-    while (report := attempt.step(move)).ended is Ended.RETURNED:
-        try:
-            sent = yield report.value
-        except GeneratorExit:
-            attempt.end(attempt.step(attempt.steps.close))
-            raise
-        except BaseException as thrown:  # noqa: BLE001  # the generator may catch it
-            move = partial(attempt.steps.throw, thrown)
-        else:
-            move = partial(attempt.steps.send, sent)
-    attempt.end(report)
+    try:
+        while not attempt.is_over:
+            report = attempt.step(move)
+            if report.ended is not Ended.RETURNED:
+                attempt.end(report)
+                return
+            try:
+                sent = yield report.value
+            except GeneratorExit:
+                attempt.end(attempt.step(attempt.steps.close))
+                raise
+            except BaseException as thrown:  # noqa: BLE001  # the generator may catch it
+                move = partial(attempt.steps.throw, thrown)
+            else:
+                move = partial(attempt.steps.send, sent)
+    finally:
+        attempt.step(attempt.steps.close)
 
 
 async def stepped_async(begin: Begin) -> AsyncGenerator[Any, Any]:
     """Do what `stepped` does for an asynchronous generator."""
     loop, stepper = asyncio.get_running_loop(), Stepper()
+    attempt: _Attempt | None = None
     future, ongoing = begin(Lane(stepper, loop.call_soon_threadsafe))
     future.ended.add_done_callback(stepper.over)
     try:
         ongoing.start()
         while (attempt := await asyncio.wrap_future(stepper.coming)) is not None:
             stepper.renew()
-            move: Callable[[], Any] = attempt.steps.__anext__
-            while (report := await attempt.await_step(move)).ended is Ended.RETURNED:
+            move = partial(attempt.steps.asend, None)
+            while not attempt.is_over:
+                report = await attempt.await_step(move)
+                if report.ended is not Ended.RETURNED:
+                    attempt.end(report)
+                    break
                 try:
-                    sent = yield report.value
-                except GeneratorExit:
-                    attempt.end(await attempt.await_step(attempt.steps.aclose))
-                    raise
-                except BaseException as thrown:  # noqa: BLE001  # the generator may catch it
+                    move = partial(attempt.steps.asend, (yield report.value))
+                except Exception as thrown:  # noqa: BLE001  # the generator may catch it
                     move = partial(attempt.steps.athrow, thrown)
-                else:
-                    move = partial(attempt.steps.asend, sent)
-            attempt.end(report)
+            await attempt.await_step(attempt.steps.aclose)
     except BaseException as stop:
+        await _closed(attempt, stop)
         await _ended(future, ongoing, stop)
         raise
     future.state.value()
+
+
+async def _closed(attempt: _Attempt | None, stop: BaseException) -> None:
+    """Close the body where it stands; if nobody wants more of it, that is its end."""
+    if attempt is None:
+        return
+    report = await attempt.await_step(attempt.steps.aclose)
+    if isinstance(stop, GeneratorExit):
+        attempt.end(report)
 
 
 async def _ended(future: TaskFuture, ongoing: Ongoing, stop: BaseException) -> None:

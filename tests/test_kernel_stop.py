@@ -1,0 +1,89 @@
+"""Stop in a real kernel while an explicit flow runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.kernels import Kernel, Shown
+
+SETUP = """
+import time
+from nbflow import Flow, flow, task
+from nbflow.running.records import records_in, using
+from nbflow.store.memory import MemoryStore
+from nbflow.task_runners import InlineTaskRunner, ThreadPoolTaskRunner
+from nbflow.triggers import all_finished
+
+given = using(records_in(MemoryStore()))
+history = given.__enter__().history
+
+def ends():
+    runs = history.runs(limit=10**6)
+    return {run.name: history.transitions(run.id)[-1].name for run in runs}
+
+@task
+def quick():
+    return 7
+
+@task
+def rests(x):
+    print("begun", flush=True)
+    for _ in range(600):
+        time.sleep(0.05)
+
+@task(trigger=all_finished)
+def cleanup(x):
+    print("must not begin")
+"""
+
+GRAPH = """
+with Flow("graph", task_runner={runner}) as graph:
+    cleanup(rests(quick()))
+graph.run()
+"""
+
+FUNCTION = """
+@flow(task_runner={runner})
+def function():
+    cleanup.submit(rests.submit(quick()))
+
+function()
+"""
+
+
+@pytest.fixture
+def flows(kernel: Kernel) -> Kernel:
+    """The kernel, with tasks and a history of their own."""
+    assert not kernel.execute(SETUP).error
+    return kernel
+
+
+def stopped(kernel: Kernel, code: str) -> Shown:
+    """Press Stop when a task has begun."""
+    pressed: list[bool] = []
+
+    def press(shown: Shown) -> None:
+        if "begun" in shown.text and not pressed:
+            pressed.append(True)
+            kernel.manager.interrupt_kernel()
+
+    shown = kernel.collect(kernel.send(code), press)
+    assert pressed
+    return shown
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("code", [GRAPH, FUNCTION], ids=["graph", "function"])
+@pytest.mark.parametrize("runner", ["InlineTaskRunner()", "ThreadPoolTaskRunner(1)"])
+def test_the_kernel_survives_and_all_runs_have_an_end(flows: Kernel, code: str, runner: str) -> None:
+    """What is finished stays, nothing new begins, and the next cell runs."""
+    shown = stopped(flows, code.format(runner=runner))
+    assert shown.error.startswith("KeyboardInterrupt")
+    assert "must not begin" not in shown.text
+    found = flows.ask("ends()")
+    assert found.pop("quick") == "Completed"
+    assert set(found.values()) == {"Cancelled"}
+    assert flows.ask("quick()") == 7
