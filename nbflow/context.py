@@ -33,6 +33,7 @@ IDENTITIES: Final = frozenset(
         "flow_run_id",
         "flow_run_name",
         "logger",
+        "resume",
         "task_loop_count",
         "task_loop_result",
         "task_run_count",

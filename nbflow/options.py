@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from nbflow.cache_policies import CachePolicy
 from nbflow.exceptions import OptionError
 from nbflow.retries import NO_RETRIES, Retries, parse_delays, parse_duration
-from nbflow.triggers import Trigger, all_successful
+from nbflow.triggers import BUILT_IN, Trigger, all_successful, manual_only, parse_trigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _NAME: Final = re.compile(r"[^\W\d]\w*")
+_DOTTED: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def _count(text: str) -> int:
@@ -41,6 +42,38 @@ def _words(text: str) -> tuple[str, ...]:
 def _limit(value: Any) -> float | None:
     # As in Prefect, no time at all is no limit.
     return parse_duration(value) or None
+
+
+def _yes_or_no(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise OptionError(f"{text!r} is no answer; write yes or no")
+    return text == "yes"
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a header calls by a name of the notebook; it is looked up when it is needed.
+
+    Args:
+        name: The name, with attributes if need be.
+        otherwise: What else could have been meant, for the message where nothing has that name.
+    """
+
+    name: str
+    otherwise: tuple[str, ...] = ()
+
+    def __call__(self, *_: object) -> Any:
+        """Refuse: whoever knows the notebook puts what it stands for in its place."""
+        raise OptionError(f"nobody can tell what {self.name!r} is outside of its notebook")
+
+
+def _trigger(text: str) -> Trigger | Named:
+    try:
+        return parse_trigger(text)
+    except OptionError:
+        if not _DOTTED.fullmatch(text):
+            raise
+        return Named(text, tuple(BUILT_IN))
 
 
 def _as_text(value: object) -> str:
@@ -164,6 +197,10 @@ class TaskOptions:
         tags: Words to find it by.
         description: What it is for.
         defer: Whether its cell only registers it.
+        trigger: Whether it may run, given how the tasks above it ended.
+        skip_on_upstream_skip: Whether it is skipped below a skipped task.
+        manual: Whether only a person lets it run.
+        after: Names of tasks that have to end before it, whatever it reads.
 
     Example:
         >>> read_options("clean --retries 2 --retry-delay 10s,1m").retry_delay
@@ -179,9 +216,17 @@ class TaskOptions:
     tags: tuple[str, ...] = _option("words to find it by", "a,b", _words, (), _as_words)
     description: str = _option("what it is for", "TEXT", str, "", _as_text)
     defer: bool = _option("register only, do not run", default=False)
+    trigger: Trigger = _option(
+        "whether it may run: all_failed, some_failed(at_least=2) …, or a function of the notebook",
+        "EXPR",
+        _trigger,
+        all_successful,
+        _as_callable,
+    )
+    skip_on_upstream_skip: bool = _option("skip it below a skipped task", "yes|no", _yes_or_no, True)
+    manual: bool = _option("wait for a person: only %flow resume runs it", default=False)
+    after: tuple[str, ...] = _option("tasks that have to end before it", "A,B", _words, (), _as_words)
     version: str = _argument("which version of it this is", _as_text, "")
-    trigger: Trigger = _argument("whether it may run, see nbflow.triggers", _as_callable, all_successful)
-    skip_on_upstream_skip: bool = _argument("skip it below a skipped task", default=True)
     retry_jitter: float = _argument("by which fraction a delay varies by chance", _as_fraction, 0.0)
     retry_on: tuple[type[BaseException], ...] = _argument(
         "retry only after these exceptions", _as_classes, ()
@@ -219,6 +264,13 @@ class TaskOptions:
     on_rollback: tuple[Callable[..., Any], ...] = _argument(
         "called with the transaction when that is rolled back", _as_callables, ()
     )
+
+    @property
+    def rules(self) -> Mapping[str, Any]:
+        """What the step of a session's task is to know of them."""
+        names = ("timeout", "skip_on_upstream_skip", "after")
+        gate = manual_only if self.manual else self.trigger
+        return {"retries": self.attempts, "trigger": gate, **{name: getattr(self, name) for name in names}}
 
     @property
     def attempts(self) -> Retries:

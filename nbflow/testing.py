@@ -8,17 +8,22 @@ What it does not have is a kernel: no magics, no outputs, no display.
 from __future__ import annotations
 
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from nbflow.context import context
 from nbflow.engine.book import Body, Book, Step, read_body
 from nbflow.engine.drive import answered, calls_user_code
+from nbflow.engine.loops import shown
 from nbflow.engine.reading import Reading
 from nbflow.engine.slots import Kind, slot_of
 from nbflow.engine.trunk import Overrides, World, trunk_over
 from nbflow.engine.wiring import follow, makers_in, rewire, run_wired
+from nbflow.flows.function import flow
+from nbflow.running.records import records_over, using
 from nbflow.store.memory import MemoryStore
 from nbflow.task_runners.base import TaskCall
 from nbflow.task_runners.inline import InlineTaskRunner
@@ -29,9 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import CodeType
 
+    from nbflow.engine.action import Action
     from nbflow.engine.effects import Outcome
     from nbflow.engine.observe import Execution
-    from nbflow.engine.plan import Action
     from nbflow.engine.verify import Judgement
     from nbflow.store.protocol import Store
 
@@ -153,7 +158,11 @@ class Notebook:
             trunk.workspace,
             trunk.work,
         )
+        self.records = records_over(trunk.runs.journal, self.workspace.store, self._timers())
         self.reading = Reading(self.work, self._bring, lambda step: self.verdict(step.id).value)
+
+    def _timers(self) -> FakeTimers:
+        return FakeTimers(self.clock if isinstance(self.clock, FakeClock) else None)
 
     def _define(self, source: str) -> None:
         _execute(compile(source, "<definition>", "exec", dont_inherit=True), self.names)
@@ -179,10 +188,8 @@ class Notebook:
         step, is_own = execution.step, execution.step is self._own
         detach = attach_reader(self.reading)
         try:
-            if is_own:
-                self._execute(step, execution.body)
-                return
-            with self.reading.within(step):
+            within = nullcontext() if is_own else self.reading.within(step)
+            with using(self.records), context(shown(execution.call)), within:
                 self._execute(step, execution.body)
         finally:
             detach()
@@ -197,6 +204,12 @@ class Notebook:
         place = len(self.book) if at is None else at
         self.book.insert(Step(step, name or step, read_body(source), licence, plain), place)
         return step
+
+    def let(self, cell: str, **rules: Any) -> str:
+        """Set options of a cell's step: `trigger`, `skip_on_upstream_skip`, `after`, `retries`, `timeout`."""
+        self.book.let(cell, **rules)
+        self.sweep.touch(self.step(cell))
+        return cell
 
     def add_parameters(self, source: str) -> str:
         """Put a cell of simple assignments whose values can be overridden by `set`."""
@@ -250,7 +263,10 @@ class Notebook:
         return action
 
     def _read_body(self, source: str) -> Body:
-        return read_body(source, makers_in(source, lambda name: self.names.get(name) is task))
+        return read_body(
+            source,
+            makers_in(source, lambda name: any(self.names.get(name) is maker for maker in (task, flow))),
+        )
 
     def _follow(self, step: Step) -> None:
         """Make steps of the task functions that a plain cell has defined."""
@@ -263,7 +279,7 @@ class Notebook:
         for each in steps:
             held = self.names.get(each.name)
             if isinstance(held, Task):
-                each.retries, each.timeout = held.options.attempts, held.options.timeout
+                self.book.let(each.id, **held.options.rules)
 
     def run_all(self) -> list[Action]:
         """Run every cell in order, as Run All does."""
@@ -274,6 +290,10 @@ class Notebook:
         """Bring all tasks, or those named, up to date, as `%flow run` does."""
         targets = [self.book.named(name) for name in names] if names else None
         return answered(self.work.run_flow(targets), self._perform)
+
+    def resume(self, cell: str) -> Action:
+        """Run a task that waits for a person, as `%flow resume` does."""
+        return answered(self.work.resume(self.step(cell)), self._perform)
 
     def pin(self, cell: str, hold: Hold | None) -> None:
         """Hold a step at a trace, or end the hold."""

@@ -79,7 +79,7 @@ class Reach(NamedTuple):
         mutates: Names of the namespace whose values it may change in place.
         changes_arguments: Whether it may change its arguments (a method: its object) in place.
         parts: For a local module, attribute name to digest; for a task function, what `TASK_VALUE`,
-            `TASK_CODE` and `TASK_WIRED` say.
+            `TASK_CODE` and `TASK_WIRED` say; for a flow, `FLOW_CODE`.
         paths: Strings in the code that may be meant as paths: native readers open files unseen.
     """
 
@@ -101,6 +101,9 @@ TASK_CODE: Final = "fn"
 
 TASK_WIRED: Final = "wired"
 """The part of a task function that names its parameters without default, with blanks between."""
+
+FLOW_CODE: Final = "flow"
+"""The part of a flow that is its digest: what it calls are runs of its own, and no reads."""
 
 
 class Looked(NamedTuple):

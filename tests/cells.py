@@ -11,7 +11,7 @@ from nbflow.testing import Notebook
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from nbflow.engine.plan import Action
+    from nbflow.engine.action import Action
     from nbflow.types import Cause
 
 

@@ -73,7 +73,7 @@ class TestWhichLook:
             (Verdict.FRESH, "Failed", "fresh"),
             (Verdict.WAITS, "Crashed", "waits"),
             (Verdict.AS_OF, "Cancelled", "as of"),
-            (Verdict.STALE, "Skipped", "stale"),
+            (Verdict.STALE, "Skipped", "skipped"),
             (Verdict.FRESH, "Skipped", "skipped"),
             (Verdict.STALE, "", "stale"),
             (Verdict.FRESH, "Cached", "fresh"),

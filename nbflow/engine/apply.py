@@ -17,6 +17,7 @@ from nbflow.engine.bind import by_unit, first_of
 from nbflow.engine.generators import GENERATORS, States, current_state, loaded_generators
 from nbflow.engine.labels import NO_MEMORY, Held, Label, Labels, is_local_module, next_copy, private_memory
 from nbflow.engine.placeholder import Placeholder, is_placeholder, text_of
+from nbflow.engine.standing import ABSENT
 from nbflow.exceptions import CacheError, NotLoadedError
 from nbflow.store.memory import MemoryStore
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from nbflow.store.digests import Fingerprint
     from nbflow.store.protocol import Store
 
-_MISSING: Final = object()
+_MISSING: Final = ABSENT
 _AS_THEY_ARE: Final = nullcontext()
 _LATER: Final = "it is loaded before a cell runs that mentions it"
 _GONE: Final = "it could not be stored, so that it went with its kernel; run the cell that makes it"

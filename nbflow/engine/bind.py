@@ -104,6 +104,11 @@ class Timeline:
         index = bisect_left(self._places, place)
         return self._bounds[self._places[index - 1]] if index else NOTHING
 
+    def giver(self, place: int) -> int | None:
+        """The place of the step that gave the binding of a reader at `place`."""
+        index = bisect_left(self._places, place)
+        return self._places[index - 1] if index else None
+
     def get(self, place: int) -> Bound | None:
         """The binding that the step at `place` gave, if it gave one."""
         return self._bounds.get(place)
@@ -145,6 +150,11 @@ class View:
         self.looked.add(slot)
         timeline = self._timelines.get(slot)
         return timeline.before(self.place) if timeline is not None else NOTHING
+
+    def giver(self, slot: Slot) -> int | None:
+        """The place of the step that gave the slot its binding here; None where nobody did."""
+        timeline = self._timelines.get(slot)
+        return timeline.giver(self.place) if timeline is not None else None
 
     def classes(self, slot: Slot) -> tuple[tuple[str, str], ...]:
         """The notebook's classes inside what the slot is bound to at this place."""

@@ -10,7 +10,7 @@ import ast
 import sys
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.analysis import Analysis, analyze, definition_source
 from nbflow.analysis.magics import parse_cell
@@ -20,10 +20,13 @@ from nbflow.engine.texts import asks_of, has_only_definitions, root_of, without_
 from nbflow.exceptions import UnknownTaskError
 from nbflow.retries import NO_RETRIES, Retries
 from nbflow.store.digests import key_digest
+from nbflow.triggers import Trigger, all_successful
 from nbflow.types import TASK_VALUE, Hold, Licence, Slot, Standing, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from nbflow.states import State
 
 FORMAT = "3"
 """Part of every static key: raised when what a trace says changes its meaning."""
@@ -174,9 +177,13 @@ class Step:
             `trace` is None, the causes tell what differs from it.
         hold: A choice by hand that overrides `trace`.
         failure: Why its last run failed, in one line; empty if it did not.
+        ended: The state that its last run ended in, or waits in, where that left it without a result.
         parameters: Names that it sets as flow parameters, which can be overridden.
         retries: When a failed body is tried again.
         timeout: The limit for each attempt in seconds; None: no limit.
+        trigger: Whether it may run, given how the tasks above it ended.
+        skip_on_upstream_skip: Whether it is skipped below a skipped task.
+        after: Names of tasks that have to end before it, whatever it reads.
         idle: Whether nobody has asked for what it gives yet, so that the flow leaves it alone.
     """
 
@@ -192,10 +199,19 @@ class Step:
     earlier: Trace | None = None
     hold: Hold | None = None
     failure: str = ""
+    ended: State | None = None
     parameters: frozenset[str] = frozenset()
     retries: Retries = NO_RETRIES
     timeout: float | None = None
+    trigger: Trigger = all_successful
+    skip_on_upstream_skip: bool = True
+    after: tuple[str, ...] = ()
     idle: bool = False
+
+    @property
+    def asks_states(self) -> bool:
+        """Whether its result hangs on how the tasks above it ended, and not only on what they made."""
+        return self.trigger is not all_successful or not self.skip_on_upstream_skip
 
     @property
     def parameter_slots(self) -> tuple[Slot, ...]:
@@ -206,7 +222,7 @@ class Step:
         """Stand at a trace of its own: what was accepted counted for what its body saw before."""
         if self.hold is not None and self.hold.entries is not None and self.hold.trace is not trace:
             self.hold = None
-        self.trace, self.failure = trace, ""
+        self.trace, self.failure, self.ended = trace, "", None
 
     @property
     def bound_trace(self) -> Trace | None:
@@ -218,11 +234,13 @@ class Step:
 class Book:
     """Steps in flow order. Changing the order is the caller's decision, never a side effect.
 
-    `revision` counts the changes of the order, but for steps put behind all others.
+    `revision` counts the changes of the order, but for steps put behind all others. `tells_states` says
+    whether steps give those below them how they ended, beside what they made: nobody needs it in most books.
     """
 
     steps: dict[str, Step] = field(default_factory=dict[str, Step])
     revision: int = 0
+    tells_states: bool = False
     _order: list[str] = field(default_factory=list[str])
     _places: dict[str, int] = field(default_factory=dict[str, int])
 
@@ -268,6 +286,14 @@ class Book:
         self.steps[step.id] = step
         self._places[step.id] = len(self._order)
         self._order.append(step.id)
+
+    def let(self, step: str, **rules: Any) -> None:
+        """Set what is said of a step beside its body: `retries`, `timeout`, `trigger`, `after`."""
+        for name, value in rules.items():
+            setattr(self.steps[step], name, value)
+        if not self.tells_states and (self.steps[step].asks_states or self.steps[step].after):
+            self.tells_states = True
+            self.revision += 1
 
     def move(self, step: str, place: int) -> None:
         """Give a step another place."""

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from nbflow.engine.signals import Signal
 from nbflow.retries import NO_RETRIES, Draw, Retries
 from nbflow.states import Origin, Role, State
 from nbflow.triggers import Edge, Trigger, all_successful
@@ -127,6 +128,12 @@ class Outcome(msgspec.Struct, frozen=True):
     enforced: str = ""
     versions: Mapping[str, str] = msgspec.field(default_factory=lambda: _NOTHING)
     captured: bytes = b""
+
+    @property
+    def has_returned(self) -> bool:
+        """Whether the body ran to its end, be it by a signal that it is done."""
+        value: object = self.value
+        return self.ended is Ended.RETURNED or (isinstance(value, Signal) and value.state.is_completed())
 
 
 class Hit(msgspec.Struct, frozen=True):

@@ -6,23 +6,27 @@ run: a record in the history, states driven by `run_task`, attempts and limits a
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from nbflow.engine.drive import Journal, PlainHandler, driving
 from nbflow.engine.effects import Call, Ended, Enter, Outcome, RunSpec
+from nbflow.engine.loops import Iterations
 from nbflow.engine.record import new_id
 from nbflow.engine.run import run_task
-from nbflow.states import Cached, Origin, Pending, Role, State
+from nbflow.states import Cached, Origin, Paused, Pending, Role, State, StateType
 from nbflow.store.protocol import History, RunRecord
+from nbflow.triggers import manual_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nbflow.engine.book import Step
     from nbflow.engine.observe import Execution, Observation, Observing
+    from nbflow.triggers import Edge
     from nbflow.types import Cause, Trace
 
 _EARLIER: Final = "an earlier result"
@@ -35,11 +39,46 @@ Executing = Generator["Execution", Outcome, "Finished"]
 
 
 class Finished(msgspec.Struct, frozen=True):
-    """A run that ended: its identifier, its last state, and what was seen of its last attempt."""
+    """A run that ended: its identifier, its last state, and what was seen of its last attempt, if any."""
 
     run: str
     state: State
     observation: Observation | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A run that waits for a person: its identifier, the state it waits in, its flow run's number.
+
+    Without an identifier none waits, and a new one begins.
+    """
+
+    run: str
+    state: State
+    number: int = 0
+
+
+_NO_UPSTREAM: Final[Mapping[Edge, State]] = {}
+
+
+def _pass_nothing(_: Mapping[Edge, object]) -> Mapping[str, object]:
+    """A body finds what it reads in the names."""
+    return {}
+
+
+def _spec(step: Step, run: str, upstream: Mapping[Edge, State], let_in: Waiting | None) -> RunSpec:
+    return RunSpec(
+        run,
+        step.name,
+        started_by_name=let_in is not None,
+        resumed=let_in.state if let_in is not None and let_in.run else None,
+        upstream=tuple(upstream),
+        bind=_pass_nothing,
+        trigger=step.trigger,
+        skip_on_upstream_skip=step.skip_on_upstream_skip,
+        retries=step.retries,
+        timeout=step.timeout,
+    )
 
 
 class StepRuns:
@@ -65,30 +104,36 @@ class StepRuns:
         self.number = 0
         self.steps: dict[str, str] = {}
         """Identifier of each run that goes on, to that of its step."""
+        self._let_in: dict[str, Waiting] = {}
         self._clock = clock
         self._sleep = sleep
 
     def execute(
-        self, step: Step, attempt: Callable[[Call], Observing], origin: Origin, causes: tuple[Cause, ...]
+        self,
+        step: Step,
+        attempt: Callable[[Call], Observing],
+        origin: Origin,
+        causes: tuple[Cause, ...],
+        upstream: Mapping[Edge, State] = _NO_UPSTREAM,
     ) -> Executing:
-        """Run a step's body, as often as its retries say."""
-        run = self._begin(step, origin, causes)
-        spec = RunSpec(
-            run,
-            step.name,
-            retries=step.retries,
-            timeout=step.timeout,
-            flow_run=self.number,
-            origin=origin,
+        """Run a step's body, if its trigger lets it, as often as its retries and its `LOOP` say."""
+        waiting = self.waiting(step) if step.trigger is manual_only and step.id not in self._let_in else None
+        if waiting is not None:
+            return Finished(waiting.run, waiting.state, None)
+        let_in = self._let_in.pop(step.id, None)
+        run = self._go_on(step, let_in) if let_in and let_in.run else self._begin(step, origin, causes)
+        spec = msgspec.structs.replace(
+            _spec(step, run, upstream, let_in), flow_run=self.number, origin=origin
         )
         observation: Observation | None = None
-        calls = driving(run_task(spec), PlainHandler(sleep=self._sleep), self.journal)
+        iterations = Iterations()
+        calls = driving(run_task(spec), PlainHandler(upstream, self._sleep), self.journal)
         try:
             call = next(calls)
             self._make_known(step, origin)
             while True:
                 try:
-                    observation = yield from attempt(call)
+                    observation = iterations.joined((yield from attempt(call)))
                     outcome = observation.outcome
                 except Exception as fault:  # noqa: BLE001 - an attempt that cannot be observed failed
                     outcome = Outcome(call.attempt, Ended.RAISED, fault)
@@ -102,6 +147,22 @@ class StepRuns:
             return Finished(run, end.value, observation)
         finally:
             del self.steps[run]
+
+    def waiting(self, step: Step) -> Waiting | None:
+        """The last run of a step, where that waits for a person, be it one of an earlier kernel."""
+        found = self.history.runs(self.notebook, step.id, 1)
+        path = self.history.transitions(found[0].id) if found else ()
+        if not path or path[-1].type != StateType.PAUSED.value:
+            return None
+        return Waiting(found[0].id, Paused(path[-1].message).stamped(path[-1].at), found[0].number)
+
+    def let_in(self, step: Step) -> None:
+        """Let the next run of a step, which goes on where the last one waits, ask for nobody's leave."""
+        self._let_in[step.id] = self.waiting(step) or Waiting("", Paused())
+
+    def _go_on(self, step: Step, waiting: Waiting) -> str:
+        self.steps[waiting.run] = step.id
+        return waiting.run
 
     def _make_known(self, step: Step, origin: Origin) -> None:
         """A run that takes long is known to others meanwhile, and known to have died with its kernel.

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.generators import GENERATORS
-from nbflow.engine.slots import FILE, RANDOM, is_kept_in_memory, slot_of
+from nbflow.engine.slots import FILE, RANDOM, STATE, is_kept_in_memory, slot_of
 from nbflow.store.paths import absolute
-from nbflow.types import NO_REACH, TASK_VALUE, Reach, Slot
+from nbflow.types import FLOW_CODE, NO_REACH, TASK_VALUE, Reach, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -52,6 +52,7 @@ def reached_through(
     """
     found: dict[Slot, None] = {}
     partly: set[Slot] = set()
+    flows: list[Reach] = []
     own = body.wiring.key if body.wiring is not None else None
     todo = list(body.reads)
     direct = len(todo)
@@ -70,11 +71,45 @@ def reached_through(
         value = reach.parts.get(TASK_VALUE) if reach.parts and place < direct else None
         if value is None:
             partly.discard(slot)
-            todo.extend(sorted(reach.reads))
+            if FLOW_CODE in reach.parts:
+                flows.append(reach)
+            else:
+                todo.extend(sorted(reach.reads))
         else:
             partly.add(slot)
             todo.extend(sorted(_of_task(name, body, reach, value)))
+    if flows:
+        found.update(_within_flows(flows, found.keys() - partly, reach_of, builtin))
     return tuple(found)
+
+
+def _within_flows(
+    flows: Iterable[Reach],
+    known: Collection[Slot],
+    reach_of: Callable[[Slot], Reach | None],
+    builtin: Callable[[str], object] | None,
+) -> dict[Slot, None]:
+    """What is reached through flows: there tasks run, so that their code counts and their values do not."""
+    found: dict[Slot, None] = {}
+    todo = _code_read(flows)
+    for name in todo:
+        slot = slot_of(name)
+        if slot in found or slot in known:
+            continue
+        reach = reach_of(slot)
+        if reach is None and name in BUILTINS:
+            if builtin is not None:
+                builtin(name)
+            continue
+        found[slot] = None
+        if reach is not None:
+            todo.extend(_code_read((reach,)))
+    return found
+
+
+def _code_read(reaches: Iterable[Reach]) -> list[str]:
+    """The names that code reads, but for values of task functions."""
+    return [name for each in reaches for name in sorted(each.reads) if not name.endswith(TASK_VALUE)]
 
 
 def _of_task(name: str, body: Body, reach: Reach, value: str) -> frozenset[str]:
@@ -85,11 +120,12 @@ def _of_task(name: str, body: Body, reach: Reach, value: str) -> frozenset[str]:
 
 
 def lasting(step: Step, body: Body) -> list[Slot]:
-    """Slots that only a run shows the step to read: files and random states.
+    """Slots that its names do not tell the step to read: files, random states, tasks to wait for.
 
     Those of its last run, and the files that its constants name.
     """
     named = [Slot(FILE, absolute(path)) for path in body.analysis.paths]
+    named += [Slot(STATE, name) for name in step.after]
     seen = [entry.looked.slot for entry in step.trace.entries] if step.trace is not None else []
     return named + [slot for slot in seen if slot.kind in (FILE, RANDOM)]
 

@@ -25,7 +25,7 @@ from nbflow.engine.slots import FolderKind, context_digest, is_kept_in_memory, s
 from nbflow.engine.standing import ABSENT, Standing
 from nbflow.exceptions import CacheError
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
-from nbflow.store.handles import is_task
+from nbflow.store.handles import is_function
 from nbflow.store.modules import module_data, note_loaded, purge_changed_modules
 from nbflow.store.walks import is_plain
 from nbflow.types import UNBOUND, Output
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from nbflow.engine.effects import Call
     from nbflow.store.files import Files
     from nbflow.store.watching import Watch
-
-_MISSING: Final = object()
 
 
 class Observation(msgspec.Struct, frozen=True):
@@ -82,8 +80,8 @@ class Observation(msgspec.Struct, frozen=True):
 
     @property
     def has_returned(self) -> bool:
-        """Whether the body ran to its end."""
-        return self.outcome.ended is Ended.RETURNED
+        """Whether the body ran to its end, be it by a signal that it is done."""
+        return self.outcome.has_returned
 
     @property
     def failure(self) -> str:
@@ -231,7 +229,7 @@ class Observer:
         bound = self._workspace.unhide({key: before[key] for key in hidden}) if hidden else set[str]()
         seen.data = self._loaded(body) if body.analysis.imports else {}
         uncertain = (reached.uncertain & before.keys()) - hidden
-        same = frozenset(key for key in uncertain if names.get(key, _MISSING) is before[key])
+        same = frozenset(key for key in uncertain if names.get(key, ABSENT) is before[key])
         bound |= same & (reached.again or frozenset())
         seen.undecided = same if reached.again is None else frozenset()
         try:
@@ -264,7 +262,7 @@ class Observer:
     ) -> Observation:
         changed = self._changed(bound, before, reached)
         drew = self._drawn(reseeds=reached.reseeds) if seen.watch is not self._no_watch else set[str]()
-        returned = seen.outcome.ended is Ended.RETURNED
+        returned = seen.outcome.has_returned
         named = body.analysis.writes | body.analysis.deletes if returned else frozenset[str]()
         assigned = {key for key in named if not is_managed(key)}
         self._workspace.ensure(assigned)  # one may have been given the very object that a stranger left there
@@ -317,7 +315,7 @@ class Observer:
         suspects = {key for key in suspects if key in workspace.names and key in workspace.labels}
         mutated = {key for key in suspects - rebound if self._is_mutated(key)}
         for key in rebound:
-            workspace.note(key, before.get(key, _MISSING))
+            workspace.note(key, before.get(key, ABSENT))
             self._relabel(key)
         # Memory that is shared with other names than before is a change that no digest shows.
         mutated |= {key for key in suspects & groups.keys() - rebound if workspace.group(key) != groups[key]}
@@ -451,7 +449,7 @@ def _text_of(error: BaseException) -> str:
 def _sort(value: object) -> str:
     if isinstance(value, type):
         return "class"
-    if is_task(value):
+    if is_function(value):
         return "function"
     name = type(value).__name__
     return name if name in ("function", "module") else "value"

@@ -8,9 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from nbflow.analysis import effect_of
 from nbflow.engine.book import definition_body
 from nbflow.engine.effects import Ended, Outcome
+from nbflow.engine.gates import asked_about, upstream_of
 from nbflow.engine.generators import GENERATORS
 from nbflow.engine.influence import lasting, reached, reached_through
 from nbflow.engine.labels import Label, is_local_module, next_copy
@@ -28,10 +31,12 @@ from nbflow.engine.record import (
     outputs_in_memory,
     see_bound,
     see_live,
+    skipped_trace,
 )
 from nbflow.engine.slots import FILE, NAME, is_kept_in_memory, key_of, slot_of
 from nbflow.exceptions import StorageError
-from nbflow.states import Origin
+from nbflow.states import Origin, State
+from nbflow.triggers import BuiltIn, Gate, judge
 from nbflow.types import NO_REACH, UNBOUND, Cause, Entry, Looked, Reach, Slot, Trace
 
 if TYPE_CHECKING:
@@ -46,6 +51,8 @@ if TYPE_CHECKING:
     from nbflow.engine.enact import Executing, Finished, StepRuns
     from nbflow.engine.observe import Observing
     from nbflow.engine.sweep import Sweep
+    from nbflow.states import State
+    from nbflow.triggers import Edge
 
 _UNSEEN: Final = "unseen"
 """The digest of a slot of which nobody could tell what it held: no later content equals it."""
@@ -164,7 +171,9 @@ class Performer:
     def execute(self, site: Site, origin: Origin) -> Executing:
         """Run a body on what is bound at its place, which was put there by `prepare`."""
         step, body = site.step, site.body
-        seen = see_bound(body, site.slots, site.view, self._asked(step, body, site.writers))
+        upstream, states = self._upstream(site)
+        asked = (*self._asked(step, body, site.writers), *states)
+        seen = msgspec.structs.replace(see_bound(body, site.slots, site.view, asked), upstream=upstream)
         again = bound_before(step.trace, body, seen)
         reach = self._reached(step, body, site.slots, site.writers, again)
 
@@ -176,6 +185,25 @@ class Performer:
             return Observation(Outcome(call.attempt, Ended.RAISED, lost), frozenset(), (), None, 0.0, 0.0)
 
         return (yield from self._run(step, body, seen, attempt, origin, reach.effects))
+
+    def is_refused(self, site: Site) -> bool:
+        """Whether a trigger of nbflow will not let a body run; one of the user's own is asked only once."""
+        step = site.step
+        if not isinstance(step.trigger, BuiltIn):
+            return False
+        skips = step.skip_on_upstream_skip
+        verdict = judge(step.trigger, self._upstream(site)[0], skip_on_upstream_skip=skips)
+        return verdict.gate is not Gate.RUN
+
+    def _upstream(self, site: Site) -> tuple[Mapping[Edge, State], tuple[Entry, ...]]:
+        """How the tasks above ended, for the trigger, and as entries where it asks for more than success."""
+        where = site.step, site.slots, site.view, self._book
+        upstream = upstream_of(*where, lambda each: self._sweep.judgement(each).verdict)
+        slots = asked_about(*where)
+        found = ((slot, site.view.bound(slot).version) for slot in slots)
+        return upstream, tuple(
+            Entry(Looked(slot), version.output.digest if version else UNBOUND) for slot, version in found
+        )
 
     def execute_plain(self, step: Step, origin: Origin) -> Executing:
         """Run a plain cell on the names as they are."""
@@ -354,13 +382,15 @@ class Performer:
         is_own_plain = step.plain and origin is Origin.CELL  # which must cost nothing noticeable
         causes = () if is_own_plain else self._causes(step)
         seeded = self._workspace.labels.keys() & GENERATORS.keys()
-        finished = yield from self._runs.execute(step, attempt, origin, causes)
+        finished = yield from self._runs.execute(step, attempt, origin, causes, seen.upstream)
         observation = finished.observation
         if not finished.state.is_completed() or observation is None or not observation.is_whole:
             self._fail(step, finished)
             return finished
         trace = make_trace(Maker(step, finished.run, self._runs.notebook, effects), body, seen, observation)
-        if is_own_plain:
+        if finished.state.is_skipped():
+            trace = skipped_trace(trace)
+        elif is_own_plain:
             self._unwritten.append(trace)
             self._runs.keep(trace.run, key_of_trace(trace), trace)
         else:
@@ -380,12 +410,19 @@ class Performer:
             self._workspace.store.commit(key_of_trace(trace), trace, {})
 
     def _fail(self, step: Step, finished: Finished) -> None:
-        """Without a whole execution the step has no trace, whatever it left behind."""
-        observation = finished.observation
-        step.trace = None
-        step.failure = (observation.failure if observation else "") or finished.state.message
+        """Without a whole execution the step has no trace, whatever it left behind.
+
+        One whose body did not even start keeps what it has for when it is up to date again by itself.
+        """
+        observation, state = finished.observation, finished.state
+        step.ended = state if not state.is_completed() or state.is_skipped() else None
+        step.failure = (observation.failure if observation else "") or state.message
+        if state.is_skipped() or state.is_paused():
+            step.failure = ""
         self._sweep.touch(step)
-        self._sweep.look_outside()
+        if observation is not None:
+            step.trace = None
+            self._sweep.look_outside()
 
     def _commit(self, step: Step, trace: Trace, captured: bytes) -> None:
         key = key_of_trace(trace)

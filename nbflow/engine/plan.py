@@ -7,15 +7,17 @@ of thousands of steps needs no recursion.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from nbflow.engine.action import Action
 from nbflow.engine.effects import Outcome
+from nbflow.engine.gates import SKIPPED, asked_about
 from nbflow.engine.influence import lasting, reached
 from nbflow.engine.perform import Performer, site_of
 from nbflow.engine.record import CHANGES_PROCESS, action_key, outputs_in_memory
 from nbflow.engine.slots import FILE, is_kept_in_memory, key_of, slot_of
-from nbflow.engine.verify import ORDER, content, may_start_plain, not_looked_at
+from nbflow.engine.verify import ORDER, content, makes_tasks_as_before, may_start_plain, not_looked_at
+from nbflow.exceptions import SessionError
 from nbflow.states import Origin
 from nbflow.types import Hold, Licence, Looked, Reach, Slot, Standing, Trace, Verdict
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from nbflow.engine.apply import Workspace
-    from nbflow.engine.bind import Version, View
+    from nbflow.engine.bind import Bound, Version, View
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.enact import Finished, StepRuns
     from nbflow.engine.observe import Execution, Observer
@@ -40,27 +42,6 @@ Working = Generator["Execution", Outcome, Result]
 """Work that yields each execution of a body, is sent how it ended, and returns a result at its end."""
 
 _DONE: Final = (Verdict.FRESH, Verdict.AS_OF)
-
-
-@dataclass(slots=True)
-class Action:
-    """What one action of the user did.
-
-    Args:
-        executed: Identifiers of the steps whose body ran, in order, repeats included.
-        reused: Identifiers of the steps that got an earlier trace.
-        errors: For a step whose body failed, what it raised.
-    """
-
-    executed: list[str] = field(default_factory=list[str])
-    reused: list[str] = field(default_factory=list[str])
-    errors: dict[str, BaseException] = field(default_factory=dict[str, BaseException])
-
-    @property
-    def stop(self) -> KeyboardInterrupt | None:
-        """The user's Stop, where one ended a body of this action; nothing started after it."""
-        stops = (error for error in self.errors.values() if isinstance(error, KeyboardInterrupt))
-        return next(stops, None)
 
 
 class Work:
@@ -88,6 +69,7 @@ class Work:
         self._executed: set[str] = set()
         self._runs_here: set[str] = set()
         self._repeats: dict[str, int] = {}
+        self._settled: set[str] = set()
         self._earlier: dict[str, str] | None = None
         self._caught_up: set[str] = set()
 
@@ -104,6 +86,8 @@ class Work:
             return (yield from self._run_plain(step))
         self._begin(Origin.CELL, [step] if force else ())
         self.adopt_source(step)
+        if step.trace is not None and SKIPPED in step.trace.flags:
+            step.trace = None  # a skip is never reused
         if (yield from self.bring(step, named=True)):
             if step.trace is not None and step.id not in {*self._executed, *self.action.reused}:
                 self._reuse(step, step.trace)
@@ -139,6 +123,21 @@ class Work:
         for step in targets or ():
             yield from self.bring(step, named=self._origin is not Origin.AUTO)
         self._settle(self._stand_of_flow())
+        return self._finish()
+
+    def resume(self, step: Step) -> Working[Action]:
+        """Run a step that waits for a person, on what is bound at its place; nothing above it runs.
+
+        Raises:
+            SessionError: If something that it reads is no longer there.
+        """
+        self._begin(Origin.NAMED)
+        site = site_of(step, step.ran or step.body, self.sweep.view(step))
+        if self._performer.first_spent(site) is not None or not self._performer.prepare(site):
+            raise SessionError(f"{step.name} was not resumed: what it reads is gone; run what makes it first")
+        self.runs.let_in(step)
+        self._note(step, (yield from self._performer.execute(site, self._origin)))
+        self._settle(self._stand_of(step) if step.trace is not None else {})
         return self._finish()
 
     def remember(self) -> Action:
@@ -247,7 +246,9 @@ class Work:
                 del stack[1:]
                 continue
             if needed is False:
-                return False
+                if step is target or again or step.id not in self._settled:
+                    return False
+                stack.pop()  # how it ended decides what becomes of those below
             if isinstance(needed, tuple):
                 stack.append(needed)
             elif needed is True:
@@ -275,24 +276,31 @@ class Work:
         blocker = self._first_stale_above(step, view, passed)
         if blocker is not None:
             return blocker, False
+        stands_on_ended = bool(self._settled and self._stale_above(step, view))
+        if stands_on_ended and step.plain:
+            return False  # it has no trigger
         runs_anyway = again or step.id in self._forced
         trace = self._found(step, step.ran, view) if step.ran is not None and not runs_anyway else None
         if trace is not None:
             self._reuse(step, trace)
+            self._settled.update((step.id,) if stands_on_ended else ())
             return True
         if step.ran is None or not (again or self._may_execute(step, named=named)):
             return False
         site = site_of(step, step.ran, view)
-        spent = self._performer.first_spent(site)
+        is_refused = self._performer.is_refused(site)
+        spent = self._performer.first_spent(site) if not is_refused else None
         if spent is not None:
             return spent, True
         lost = len(self.workspace.lost)
         self._compare_with_earlier(step)
-        if not self._performer.prepare(site):
+        if not (is_refused or self._performer.prepare(site)):
             return None if len(self.workspace.lost) > lost else False
         self._note(step, (yield from self._performer.execute(site, self._origin)))
         self._caught_up.add(step.id)
-        return step.trace is not None
+        has_ended = step.ended is not None and step.ended.is_final() and not step.plain
+        self._settled.update((step.id,) if stands_on_ended or has_ended else ())
+        return step.trace is not None and step.ended is None
 
     def _compare_with_earlier(self, step: Step) -> None:
         """Let the causes of a first run in this kernel tell what differs from the last result before it."""
@@ -315,7 +323,7 @@ class Work:
     ) -> Trace | None:
         store, wanted = self.workspace.store, None
         for looked in store.lists(body.static_key) if lists is None else lists:
-            wanted = (*reached(body, view), *step.parameter_slots) if wanted is None else wanted
+            wanted = self._wanted(step, body, view) if wanted is None else wanted
             digests = None if any(not_looked_at(looked, wanted)) else self._present(looked, view)
             if digests is None:
                 continue
@@ -323,6 +331,11 @@ class Work:
                 if self._files_stand(trace) and self._holds_here(trace):
                     return trace
         return None
+
+    def _wanted(self, step: Step, body: Body, view: View) -> tuple[Slot, ...]:
+        """What a result of this step must have been compared by."""
+        slots = reached(body, view)
+        return (*slots, *step.parameter_slots, *asked_about(step, slots, view, self.book))
 
     def _present(self, looked: Iterable[Looked], view: View) -> list[str] | None:
         digests: list[str] = []
@@ -355,7 +368,8 @@ class Work:
         return [self.book.at(place) for place in places]
 
     def _first_stale_above(self, step: Step, view: View, passed: Collection[str] = ()) -> Step | None:
-        return next((above for above in self._stale_above(step, view) if above.id not in passed), None)
+        found = (above for above in self._stale_above(step, view) if above.id not in self._settled)
+        return next((above for above in found if above.id not in passed), None)
 
     def _may_start(self, step: Step, again: bool) -> bool:
         """Whether catch-up may start the step, for its own sake or to make a spent value again."""
@@ -374,19 +388,13 @@ class Work:
         is_early = any(cause.category == ORDER for cause in self.sweep.judgement(step).causes)
         if named and (step.body.wiring is None or not is_early):
             return True
-        if is_early:
+        if is_early or (step.ended is not None and step.ended.is_paused()):
             return False
         if step.plain:
-            return may_start_plain(step) and self._makes_tasks_as_before(step, step.ran)
+            return may_start_plain(step) and makes_tasks_as_before(
+                step, self.sweep.view(step), self.sweep.outside
+            )
         return step.licence is Licence.FLOW
-
-    def _makes_tasks_as_before(self, step: Step, ran: Body | None) -> bool:
-        """Whether the decorators that were taken for ours when its cell ran still are the same."""
-        if ran is None or not ran.makers or step.trace is None:
-            return True
-        view, makers = self.sweep.view(step), {slot_of(name) for name in ran.makers}
-        entries = [entry for entry in step.trace.entries if entry.looked.slot in makers]
-        return all(content(each.looked, view, self.sweep.outside) == each.digest for each in entries)
 
     def adopt_source(self, step: Step) -> None:
         """The body that its cell has now is the one last run; a trace of another source is none of its."""
@@ -398,7 +406,7 @@ class Work:
         step.standing = Standing.HERE
         step.hold = None
         self._caught_up.discard(step.id)
-        step.failure = ""
+        step.failure, step.ended = "", None
         self.sweep.touch(step)
 
     def _reuse(self, step: Step, trace: Trace) -> None:
@@ -414,12 +422,15 @@ class Work:
 
     def _note(self, step: Step, finished: Finished) -> None:
         step.idle = False
-        self.action.executed.append(step.id)
         self._executed.add(step.id)
+        if finished.observation is None:
+            self.action.refused[step.id] = finished.state
+            return
+        self.action.executed.append(step.id)
         if step.trace is not None and CHANGES_PROCESS in step.trace.flags:
             self._runs_here.add(finished.run)
-        error = finished.observation.error if finished.observation else None
-        if error is not None:
+        error = finished.observation.error
+        if error is not None and not (finished.state.is_completed() or finished.state.is_paused()):
             self.action.errors[step.id] = error
 
     # --- before and after an action ----------------------------------------------------------
@@ -437,8 +448,8 @@ class Work:
         self.action = Action()
         self._origin = origin
         self._performer.forced = self._forced = {step.id for step in forced}
-        self._executed.clear()
-        self._repeats.clear()
+        for noted in (self._executed, self._settled, self._repeats):
+            noted.clear()
         self.workspace.begin()
 
     def _finish(self) -> Action:
@@ -470,11 +481,15 @@ class Work:
         stand: dict[str, Version | None] = {}
         for slot in slots:
             bound = end.bound(slot)
-            doubtful = any(doubt.verdict is not Verdict.AS_OF for doubt in bound.doubts)
-            if is_kept_in_memory(slot) and not doubtful and self._is_decided(slot):
+            if is_kept_in_memory(slot) and self._is_settled(bound) and self._is_decided(slot):
                 stand[key_of(slot)] = bound.version
         self.workspace.moved.clear()
         return stand
+
+    def _is_settled(self, bound: Bound) -> bool:
+        """Whether nothing is doubtful about a binding, or only that it was made below what failed."""
+        doubts = [each.step for each in bound.doubts if each.verdict is not Verdict.AS_OF]
+        return not doubts or (bound.version is not None and self._settled.issuperset(doubts))
 
     def _is_decided(self, slot: Slot) -> bool:
         """Whether a task decides the name at the end of the flow, or a plain cell that no user ran last."""

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nbflow.analysis import changes_outside
+from nbflow.engine.gates import SKIPPED
 from nbflow.engine.origins import NONE, seen_as, shown_as
-from nbflow.engine.slots import FILE, RANDOM, WORKING_FOLDER, is_kept_in_memory, key_of, slot_of
+from nbflow.engine.slots import FILE, NAME, RANDOM, WORKING_FOLDER, is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import QUIET, unit_key, version_key
 from nbflow.exceptions import InternalError
 from nbflow.store.digests import digest as value_digest
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Body, Step
     from nbflow.engine.observe import Observation
     from nbflow.engine.origins import Classes
+    from nbflow.states import State
     from nbflow.store.watching import Watch
+    from nbflow.triggers import Edge
 
 
 def new_id(at: float) -> str:
@@ -56,8 +59,9 @@ class Seen(msgspec.Struct, frozen=True):
         entries: An entry for each slot that it reaches, by slot.
         units: For each of them the content of its whole unit, and that unit's keys.
         parts: For a local module of which the body uses some attributes, an entry for each.
-        asked: Entries for the slots outside that its source names.
+        asked: Entries for the slots outside that its source names, and for how tasks above ended.
         classes: The notebook's classes inside what each slot holds, where there are some.
+        upstream: What its trigger is given.
     """
 
     entries: Mapping[Slot, Entry]
@@ -65,6 +69,7 @@ class Seen(msgspec.Struct, frozen=True):
     parts: Mapping[Slot, tuple[Entry, ...]] = msgspec.field(default_factory=dict[Slot, "tuple[Entry, ...]"])
     asked: tuple[Entry, ...] = ()
     classes: Mapping[Slot, Classes] = msgspec.field(default_factory=dict[Slot, "Classes"])
+    upstream: Mapping[Edge, State] = msgspec.field(default_factory=dict["Edge", "State"])
 
     def classes_of(self, slot: Slot) -> Classes:
         """The notebook's classes inside what a slot holds."""
@@ -283,6 +288,16 @@ UNDECIDED: Final = "undecided"
 
 CHANGES_PROCESS: Final = "changes the process"
 """The flag of a trace whose body changed the state of the process: it only holds in its own kernel."""
+
+
+def skipped_trace(trace: Trace) -> Trace:
+    """The trace of a body that asked to be skipped: each name that it bound or was to bind ends unbound."""
+    outputs = tuple(
+        Output(output.slot, UNBOUND) if output.slot.kind == NAME else output for output in trace.outputs
+    )
+    return msgspec.structs.replace(
+        trace, outputs=outputs, definitions=frozenset(), flags=trace.flags | {SKIPPED}
+    )
 
 
 def _is_quiet(maker: Maker, body: Body, observation: Observation, watch: Watch) -> bool:

@@ -1,21 +1,28 @@
-"""What the text of a cell tells about task functions: where they are made and where they are read."""
+"""What the text of a cell tells about task functions: where they are made and where they are read.
+
+A function under `@flow`, too, is made without calling anything; and what it calls, or what stands in a
+block `with Flow(…):`, is no read: there calls are runs, or tasks of a graph.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 from nbflow.analysis.magics import parse_cell
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+MAKERS: Final = ("task", "flow")
+"""The names in nbflow of what makes functions tasks and flows."""
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
+_Block = _Function | ast.With
 
 
 def decorator_roots(source: str) -> frozenset[str]:
-    r"""The names at the roots of decorators that could make task functions, by their text.
+    r"""The names at the roots of decorators that could make task functions or flows, by their text.
 
     Example:
         >>> sorted(decorator_roots("@task(retries=2)\ndef f(): ...\n@nb.task\ndef g(): ..."))
@@ -34,7 +41,7 @@ def decorator_roots(source: str) -> frozenset[str]:
 
 
 def imported_makers(source: str) -> frozenset[str]:
-    r"""The names by which a cell itself imports nbflow, or `task` from it.
+    r"""The names by which a cell itself imports nbflow, or `task` and `flow` from it.
 
     Example:
         >>> sorted(imported_makers("from nbflow import task as t\nimport nbflow as prefect"))
@@ -42,8 +49,8 @@ def imported_makers(source: str) -> frozenset[str]:
     """
     found: set[str] = set()
     for node in ast.parse(source).body:
-        if isinstance(node, ast.ImportFrom) and node.module in ("nbflow", "nbflow.tasks"):
-            found |= {alias.asname or alias.name for alias in node.names if alias.name == "task"}
+        if isinstance(node, ast.ImportFrom) and node.module in ("nbflow", "nbflow.tasks", "nbflow.flows"):
+            found |= {alias.asname or alias.name for alias in node.names if alias.name in MAKERS}
         elif isinstance(node, ast.Import):
             found |= {alias.asname or alias.name for alias in node.names if alias.name == "nbflow"}
     return frozenset(found)
@@ -84,7 +91,7 @@ def _root(decorator: ast.expr) -> str:
     made = decorator.func if isinstance(decorator, ast.Call) else decorator
     if isinstance(made, ast.Name):
         return made.id
-    if isinstance(made, ast.Attribute) and made.attr == "task" and isinstance(made.value, ast.Name):
+    if isinstance(made, ast.Attribute) and made.attr in MAKERS and isinstance(made.value, ast.Name):
         return made.value.id
     return ""
 
@@ -102,7 +109,12 @@ def asks_of(source: str, nodes: Collection[ast.AST]) -> tuple[frozenset[str], fr
         >>> sorted(asked), sorted(only)
         (['f', 'g', 'steps'], ['f'])
     """
-    calls = [node.func for node in nodes if isinstance(node, ast.Call) and not (node.args or node.keywords)]
+    run = _called_in_flows(nodes) if "low" in source else set[int]()
+    calls = [
+        node.func
+        for node in nodes
+        if isinstance(node, ast.Call) and not (node.args or node.keywords or id(node) in run)
+    ]
     direct = {id(called) for called in calls if isinstance(called, ast.Name)}
     others = {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in direct}
     asked = frozenset(name for called in calls if (name := root_of(called)))
@@ -114,6 +126,25 @@ def asks_of(source: str, nodes: Collection[ast.AST]) -> tuple[frozenset[str], fr
         asked = asked.union(*(_CALLED.findall(text) for text in texts))
         others.update(*(_CALLED.findall(text) for text in texts))
     return asked, asked - others
+
+
+def _called_in_flows(nodes: Iterable[ast.AST]) -> set[int]:
+    """The calls that are no reads, because the text shows them to be a flow's."""
+    bodies = (statement for node in nodes if _is_flow(node) for statement in node.body)
+    return {id(node) for each in bodies for node in ast.walk(each) if isinstance(node, ast.Call)}
+
+
+def _is_flow(node: ast.AST) -> TypeGuard[_Block]:
+    if isinstance(node, _Function):
+        return any(_last_name(part) == "flow" for part in node.decorator_list)
+    opens = isinstance(node, ast.With) and [item.context_expr for item in node.items]
+    return any(isinstance(each, ast.Call) and _last_name(each) == "Flow" for each in opens or ())
+
+
+def _last_name(node: ast.expr) -> str:
+    """The last name of `flow`, `nbflow.flow` and of calls of them."""
+    made = node.func if isinstance(node, ast.Call) else node
+    return getattr(made, "attr", "") or getattr(made, "id", "")
 
 
 _MAGIC: Final = "get_ipython().run_"

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View
+from nbflow.engine.gates import asked_about, ended_cause, given_state, gives_nothing, person_cause
 from nbflow.engine.influence import is_code, lasting, may_write, reached
 from nbflow.engine.origins import seen_as, shown_as, version_of
-from nbflow.engine.slots import FILE, NAME, Outside, is_kept_in_memory, slot_of
+from nbflow.engine.slots import FILE, NAME, STATE, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
 from nbflow.types import (
     TASK_CODE,
@@ -82,8 +83,10 @@ def content(looked: Looked, view: View, outside: Outside) -> str | None:
     slot = looked.slot
     if not is_kept_in_memory(slot):
         view.looked.add(slot)
-        version = view.bound(slot).version if slot.kind == FILE else None
-        return version.output.digest if version is not None else outside.digest(slot)
+        version = view.bound(slot).version if slot.kind in (FILE, STATE) else None
+        if version is not None:
+            return version.output.digest
+        return outside.digest(slot) if slot.kind != STATE else UNBOUND
     name, _, attribute = slot.locator.partition(".")
     version = view.bound(Slot(slot.kind, name) if attribute else slot).version
     if version is None:
@@ -176,6 +179,9 @@ class Judge:
         own, causes = self._own(step, slots)
         above, blame = self._above(step, body, slots)
         causes = [*blame, *causes]
+        told = ended_cause(step)
+        if told is not None and Verdict.FRESH is not max(own, above, key=_SEVERITY.index):
+            causes = [told, *causes]
         if Verdict.STALE in (own, above) or Verdict.WAITS in (own, above):
             obstacle = self._obstacle(step, body, slots)
             if obstacle is not None:
@@ -197,7 +203,8 @@ class Judge:
         trace = step.trace
         if trace is None:
             return Verdict.STALE, [self._without_trace(step, slots)]
-        cause, entry = self._what_differs(trace, (*slots, *step.parameter_slots))
+        asked = asked_about(step, slots, self._view, self._book)
+        cause, entry = self._what_differs(trace, (*slots, *step.parameter_slots, *asked))
         if cause is not None:
             return Verdict.STALE, [cause]
         causes = [Cause("outside", unknown) for unknown in trace.unknowns]
@@ -257,7 +264,7 @@ class Judge:
         if slot.kind == NAME:
             name, _, part = slot.locator.partition(".")
             slot = Slot(NAME, name) if part in (TASK_CODE, TASK_VALUE) else slot
-        version = self._view.bound(slot).version if slot.kind in (NAME, FILE) else None
+        version = self._view.bound(slot).version if slot.kind in (NAME, FILE, STATE) else None
         after = self._outside.show(slot)
         if version is not None:
             after = shown_as(version.output.preview, version.classes, self._view.classes)
@@ -297,6 +304,9 @@ class Judge:
         """Why nbflow may not start the step itself."""
         if step.standing is Standing.REMEMBERED:
             return Cause("unverified", step.name, after="not run in this kernel: run its cell")
+        person = person_cause(step)
+        if person is not None:
+            return person
         if step.licence is Licence.USER and not may_start_plain(step):
             return Cause("plain cell" if step.plain else "manual", step.name, after=f"run {step.name}")
         for slot in (slot for slot in slots if slot.locator in body.analysis.reads):
@@ -308,7 +318,7 @@ class Judge:
 
     def _gives(self, step: Step, body: Body, slots: tuple[Slot, ...], verdict: Verdict) -> dict[Slot, Bound]:
         gives: dict[Slot, Bound] = {}
-        analysis, trace = body.analysis, step.bound_trace
+        analysis, trace = body.analysis, None if gives_nothing(step, verdict) else step.bound_trace
         doubts = () if verdict is Verdict.FRESH else (Doubt(step.id, verdict),)
         near = (step.id,) if doubts and any(not is_code(self._view.bound(slot)) for slot in slots) else ()
         if doubts:
@@ -319,6 +329,9 @@ class Judge:
                 bound = self._view.bound(slot)
                 kin = (*bound.kin, *near) if slot in may.bind else bound.kin
                 gives[slot] = bound._replace(doubts=bound.doubts + doubts, kin=kin)
+        if self._book.tells_states and not step.plain:
+            slot, bound = given_state(step, verdict, doubts)
+            gives[slot] = bound
         if trace is None:
             for name in analysis.writes | analysis.maybe_writes | analysis.deletes | analysis.mutates:
                 slot = slot_of(name)
@@ -388,3 +401,13 @@ def may_start_plain(step: Step) -> bool:
         and step.trace is not None
         and QUIET in step.trace.flags
     )
+
+
+def makes_tasks_as_before(step: Step, view: View, outside: Outside) -> bool:
+    """Whether the decorators that were taken for ours when its cell ran still are the same."""
+    ran = step.ran
+    if ran is None or not ran.makers or step.trace is None:
+        return True
+    makers = {slot_of(name) for name in ran.makers}
+    entries = [entry for entry in step.trace.entries if entry.looked.slot in makers]
+    return all(content(each.looked, view, outside) == each.digest for each in entries)

@@ -14,6 +14,7 @@ from nbflow.analysis import Analysis, Call
 from nbflow.engine.book import FORMAT, Body, Step, Wiring, value_key
 from nbflow.engine.drive import calls_user_code
 from nbflow.engine.influence import reached_through
+from nbflow.engine.signals import Signal
 from nbflow.engine.slots import slot_of
 from nbflow.engine.texts import decorator_roots, imported_makers
 from nbflow.store.digests import key_digest
@@ -89,7 +90,12 @@ def run_wired(wiring: Wiring, names: dict[str, Any]) -> None:
     A parameter that is wired to nothing is left out: Python says that it is missing.
     """
     given = {parameter: names[key] for parameter, key in wiring.wires if key in names}
-    names[wiring.key] = names[wiring.function].fn(**given)
+    try:
+        names[wiring.key] = names[wiring.function].fn(**given)
+    except Signal as signal:
+        if signal.state.is_completed() and not signal.state.is_skipped():
+            names[wiring.key] = signal.state.result
+        raise
 
 
 def makers_in(source: str, is_ours: Callable[[str], bool]) -> frozenset[str]:

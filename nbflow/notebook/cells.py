@@ -22,7 +22,7 @@ Kind = Literal["task", "params"]
 
 _HEADER: Final = re.compile(r"(?:%%|#\s?@)(task|params)(?![\w?])([^\n]*)")
 _OURS: Final = re.compile(r"%(?:flow|(?:load|reload|unload)_ext\s+nbflow)(?![\w.])")
-_RUN: Final = re.compile(r"\s*%flow\s+(run(?:\s.*)?)$")
+_RUN: Final = re.compile(r"\s*%flow\s+((?:run|resume)(?:\s.*)?)$")
 _FLOW: Final = re.compile(r"%?flow\s+(\w+)")
 _MOST_COMPILED: Final = 2_000
 _MAY_WAIT: Final = re.compile(r"\bawait\b|\basync\b")
@@ -95,7 +95,7 @@ def _code_lines(cell: str) -> list[str]:
 def as_call(lines: list[str], has_to_wait: Callable[[str], bool]) -> list[str]:
     """IPython's input transformation: a cell with a header becomes a call of its magic.
 
-    In a cell of nothing but commands, `%flow run` is awaited where bodies may mean to await something.
+    In a cell of nothing but commands, those that run bodies are awaited where these may mean to await.
 
     Args:
         lines: The lines of the cell.

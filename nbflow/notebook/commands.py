@@ -10,13 +10,15 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.exceptions import OptionError, SessionError
+from nbflow.notebook.resuming import resume
 from nbflow.views import Shown, show_lines
 from nbflow.views.words import counted, duration, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from nbflow.engine.plan import Action, Working
+    from nbflow.engine.action import Action
+    from nbflow.engine.plan import Working
     from nbflow.notebook.holds import Restored
     from nbflow.notebook.session import Session
 
@@ -73,9 +75,10 @@ def perform(session: Session, line: str) -> Any:
 async def perform_waiting(session: Session, line: str) -> Any:
     """Do what a `%flow` line says, where bodies may await something; errors as `perform`."""
     command, words = _read(session, line)
-    if command.run is not _run or _is_part_of_run(session, command):
+    if command.run not in (_run, _resume) or _is_part_of_run(session, command):
         return perform(session, line)
-    return session.report.action(await session.perform_waiting(_work(session, words)), words.plain)
+    work = resume(session, words.plain) if command.run is _resume else _work(session, words)
+    return _told(session, await session.perform_waiting(work), words)
 
 
 def _is_part_of_run(session: Session, command: Command) -> bool:
@@ -141,7 +144,15 @@ def _flow(session: Session, words: Words) -> Shown:
 
 
 def _run(session: Session, words: Words) -> Shown:
-    return session.report.action(session.perform(_work(session, words)), words.plain)
+    return _told(session, session.perform(_work(session, words)), words)
+
+
+def _resume(session: Session, words: Words) -> Shown:
+    return _told(session, session.perform(resume(session, words.plain)), words)
+
+
+def _told(session: Session, action: Action, words: Words) -> Shown:
+    return session.report.action(action, words.plain)
 
 
 def _work(session: Session, words: Words) -> Working[Action]:
@@ -318,6 +329,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         ("--because",),
         acts=True,
     ),
+    "resume": Command(_resume, "[TASK…]", "run what waits for a person: --manual, or paused", acts=True),
     "auto": Command(_auto, "on|off", "run short tasks after each cell", acts=True),
     "params": Command(_params, "[NAME=VALUE…] [--reset]", "show or set parameters", ("--reset",), acts=True),
     "order": Command(_order, "", "all cells in flow order", acts=True),

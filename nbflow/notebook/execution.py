@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from nbflow.context import context
 from nbflow.engine.drive import calls_user_code
 from nbflow.engine.effects import Ended, Outcome
+from nbflow.engine.loops import shown
 from nbflow.engine.wiring import run_wired
 from nbflow.exceptions import SessionError
 from nbflow.notebook.cells import LimitReachedError, Where, does_wait, run_code
@@ -73,7 +75,7 @@ class Executor:
             return self.answer(execution)
         with self._captured(step) as recorder:
             try:
-                with self.reading.within(step):
+                with self.reading.within(step), context(shown(call)):
                     await self.bodies.run_within(source, self._where(step), call.timeout)
                 self._override(step)
                 outcome = Outcome(call.attempt, Ended.RETURNED)
@@ -108,7 +110,7 @@ class Executor:
         step, source = execution.step, execution.body.source
         if does_wait(source):
             raise SessionError(f"{step.name} awaits at its top level: run its own cell")
-        with self.reading.within(step):
+        with self.reading.within(step), context(shown(execution.call)):
             if execution.body.wiring is not None:
                 run_wired(execution.body.wiring, self.names)
             else:

@@ -15,6 +15,7 @@ from nbflow.notebook.cells import as_call, is_only_ours, read_header
 from nbflow.notebook.completion import matcher
 from nbflow.notebook.configuring import configurable_of
 from nbflow.notebook.magics import FlowMagics
+from nbflow.running.records import using
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +55,7 @@ class Attached:
         atexit.register(made.close)
         self._undo.callback(atexit.unregister, made.close)
         self._undo.callback(attach_reader(made.functions.reading))
+        self._undo.enter_context(using(made.records))
         return made
 
     def detach(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nbflow.engine.reading import Reading
 from nbflow.engine.wiring import follow, rewire, step_ids, value_steps
 from nbflow.exceptions import SessionError
+from nbflow.flows.function import flow
 from nbflow.notebook.places import Cell
 from nbflow.tasks import Task, task
 from nbflow.types import Standing
@@ -31,9 +32,9 @@ class Functions:
         self.reading = Reading(session.work, self._bring, self._why)
 
     def is_maker(self, name: str) -> bool:
-        """Whether a name of the notebook stands for nbflow, or for its `task`."""
+        """Whether a name of the notebook stands for nbflow, or for its `task` or `flow`."""
         value = self._session.around.names.get(name)
-        return value is task or (value is not None and value is sys.modules.get("nbflow"))
+        return value is task or value is flow or (value is not None and value is sys.modules.get("nbflow"))
 
     def follow(self, definer: Step, *, by_user: bool = False) -> bool:
         """Make, change and remove the steps of the functions that a plain cell defines.
@@ -72,7 +73,7 @@ class Functions:
         held = self._session.around.names.get(wiring.function) if wiring is not None else None
         if isinstance(held, Task) and step.standing is Standing.HERE:
             cell.options = held.options
-            step.retries, step.timeout = held.options.attempts, held.options.timeout
+            self._session.book.let(step.id, **held.options.rules)
         if wiring is not None:
             self._session.places.call(cell, cell.options.name or wiring.function)
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.book import Step, read_body
+from nbflow.engine.texts import MAKERS
 from nbflow.engine.wiring import makers_in, place_behind, step_ids
 from nbflow.notebook.cells import Header, is_only_ours, read_header
+from nbflow.notebook.named import check, resolved
 from nbflow.notebook.naming import default_name, free_name, label_of
 from nbflow.options import TaskOptions, read_options
 from nbflow.types import Licence, Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from nbflow.engine.book import Body, Book
     from nbflow.notebook.asked import Asked
@@ -67,9 +69,10 @@ class Places:
         book: The steps.
         saved: The notebook's file; None where nobody knows it.
         source_of: Makes plain Python of a cell, without its header.
+        names: The user's namespace, where a header names functions.
         disown: Told the identifier of each step that is forgotten.
         is_console: Whether cells are typed one after the other, as in a terminal.
-        is_maker: Whether a name stands for nbflow or its `task` now.
+        is_maker: Whether a name stands for nbflow, its `task` or its `flow` now.
     """
 
     book: Book
@@ -78,6 +81,7 @@ class Places:
     is_console: bool = False
     is_maker: Callable[[str], bool] = lambda name: False
     cells: dict[str, Cell] = field(default_factory=dict[str, Cell])
+    names: Mapping[str, Any] = field(default_factory=dict[str, Any])
     disown: Callable[[str], object] = _nobody_cares
     notices: list[str] = field(default_factory=list[str])
     _last: str = ""
@@ -98,6 +102,7 @@ class Places:
         """
         header = read_header(asked.text)
         options = read_options(header.options) if header else _NO_OPTIONS
+        check(resolved(options.rules, self.names))
         text = source or self.source_of(asked.text)
         body = read_body(text, _NO_MAKERS if header else makers_in(text, self.is_maker))
         id = self._id_of(asked, options, body)
@@ -252,13 +257,13 @@ class Places:
         return cell
 
     def _fill(self, cell: Cell, text: str, header: Header | None, options: TaskOptions, body: Body) -> None:
-        step = cell.step
+        step, rules = cell.step, resolved(options.rules, self.names)
         cell.text, cell.options, cell.lines = text, options, header.lines if header else 0
         step.body = body
         step.plain = header is None or header.kind == "params"
         step.licence = Licence.USER if step.plain else Licence.FLOW
         step.parameters = body.analysis.writes if header and header.kind == "params" else frozenset()
-        step.retries, step.timeout = options.attempts, options.timeout
+        self.book.let(step.id, **rules)
         if self.book.place(step.id) is None:
             self.book.insert(step, self._place_for(step.id)[0])
         if not step.plain:
@@ -347,7 +352,7 @@ class Places:
 
 def _looks_like_maker(text: str) -> Callable[[str], bool]:
     """By text alone, which is enough for a remembered cell: what `task` was is among its entries."""
-    return lambda name: name == "task" or f"@{name}.task" in text
+    return lambda name: name in MAKERS or any(f"@{name}.{maker}" in text for maker in MAKERS)
 
 
 def _has_code(source: str) -> bool:

@@ -12,9 +12,10 @@ from nbflow.exceptions import CellSyntaxError, SessionError
 from nbflow.notebook.cells import ends_with_ours, is_only_ours, read_header
 
 if TYPE_CHECKING:
+    from nbflow.engine.action import Action
     from nbflow.engine.book import Step
     from nbflow.engine.observe import Execution
-    from nbflow.engine.plan import Action, Working
+    from nbflow.engine.plan import Working
     from nbflow.notebook.asked import Asked
     from nbflow.notebook.places import Cell
     from nbflow.notebook.session import Session

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from nbflow.engine.gates import SKIPPED
 from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import FILE, NAME, RANDOM, is_kept_in_memory
 from nbflow.engine.wiring import definer_of
@@ -19,7 +20,6 @@ from nbflow.views import (
     HistoryCard,
     PlanCard,
     PlanLine,
-    RunLine,
     Shown,
     TaskCard,
     WhyCard,
@@ -39,16 +39,17 @@ from nbflow.views.words import cause_words, counted, moment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from nbflow.engine.action import Action
     from nbflow.engine.bind import Version
     from nbflow.engine.book import Step
-    from nbflow.engine.plan import Action
     from nbflow.notebook.places import Cell
     from nbflow.notebook.session import Session
+    from nbflow.states import State
+    from nbflow.views.cards import DeedWord
 
 _UPSTREAM: Final = "upstream"
 _NEVER_RAN: Final = "never ran"
 _COMPARED: Final = {NAME: "name", FILE: "file", "parameter": "parameter", "package": "package"}
-_MOST_RUNS: Final = 1000
 
 
 class Report:
@@ -129,7 +130,7 @@ class Report:
         session.trunk.sweep.look_outside()
         step = session.places.named(name).step
         card = self.card(step, session.places.cells.get(step.id))
-        causes = self.root_causes(step) or self._causes_of_last_run(step)
+        causes = self.root_causes(step) or self._told(step) or self._causes_of_last_run(step)
         return show_why(
             WhyCard(card, causes, self._reuse_words(step), self._diffs(step), session.around.clock())
         )
@@ -137,10 +138,7 @@ class Report:
     def history(self, name: str = "") -> Shown:
         """The runs of a task, or of the whole flow."""
         session = self._session
-        step = session.places.named(name).step.id if name else None
-        store = session.around.store.history
-        runs = store.runs(session.around.notebook, step, _MOST_RUNS)
-        lines = tuple(self._run_line(run) for run in runs if run.number)
+        lines = session.past_runs.lines(name)
         return show_history(HistoryCard(lines, name or "flow", session.around.clock()))
 
     def action(self, action: Action, names: Sequence[str] = ()) -> Shown:
@@ -149,7 +147,13 @@ class Report:
         done = [steps[id] for id in dict.fromkeys((*action.executed, *action.reused))]
         number = max((self._newest_run(step).number for step in done), default=0)
         lines = [self._action_line(step, action) for step in done]
-        return show_action(ActionCard((*lines, *self._left(action, names)), number))
+        refused = [self._refused_line(steps[id], state) for id, state in action.refused.items()]
+        return show_action(ActionCard((*lines, *refused, *self._left(action, names)), number))
+
+    def _refused_line(self, step: Step, state: State) -> ActionLine:
+        """What became of a task that its trigger did not let run."""
+        word: DeedWord = "skipped" if state.is_skipped() else "waits" if state.is_paused() else "not run"
+        return ActionLine(step.name, word, self._session.trunk.sweep.judgement(step).causes)
 
     def _action_line(self, step: Step, action: Action) -> ActionLine:
         run, seconds = self._newest_run(step), step.bound_trace.seconds if step.bound_trace else None
@@ -158,6 +162,8 @@ class Report:
         if error is not None:
             told = f"{type(error).__name__}: {error}"
             return ActionLine(step.name, "failed", causes, note=told, is_plain=step.plain)
+        if step.trace is not None and SKIPPED in step.trace.flags:
+            return ActionLine(step.name, "skipped", self._told(step), seconds, is_plain=step.plain)
         if step.id in action.executed:
             note = "" if causes else "first run"
             return ActionLine(step.name, "ran", causes, seconds, note, is_plain=step.plain)
@@ -165,7 +171,7 @@ class Report:
 
     def _left(self, action: Action, names: Sequence[str]) -> Iterator[ActionLine]:
         """The tasks that a run could not bring up to date."""
-        done = {*action.executed, *action.reused}
+        done = {*action.executed, *action.reused, *action.refused}
         for cell in self._session.places.tasks():
             step, judgement = cell.step, self._session.trunk.sweep.judgement(cell.step)
             if step.id in done or step.ran is None or (names and step.name not in names):
@@ -220,8 +226,8 @@ class Report:
         return TaskCard(
             name=step.name,
             verdict=judgement.verdict if step.ran is not None else None,
-            state=last.state if last else ("Failed" if step.failure else ""),
-            causes=judgement.causes or self._causes_of_last_run(step),
+            state=self._state_of(step, judgement.verdict),
+            causes=judgement.causes or self._told(step) or self._causes_of_last_run(step),
             seconds=trace.seconds if trace else None,
             saved=session.saved_seconds.get(step.id),
             attempt=last.attempt if last else 1,
@@ -236,6 +242,21 @@ class Report:
             tags=cell.options.tags if cell else (),
             is_plain=step.plain,
         )
+
+    def _state_of(self, step: Step, verdict: Verdict) -> str:
+        """The state of a step's last run, but for a skip that the inputs have outlived."""
+        last = self._session.lasts.get(step.id)
+        if last is None:
+            return "Failed" if step.failure else ""
+        outlived = last.state == "Skipped" and verdict is Verdict.STALE and step.ended is None
+        return "" if outlived else last.state
+
+    def _told(self, step: Step) -> tuple[Cause, ...]:
+        """What its body said when it asked to be skipped."""
+        last = self._session.lasts.get(step.id)
+        if last is None or step.trace is None or SKIPPED not in step.trace.flags:
+            return ()
+        return (Cause("skipped", step.name, after=last.message),)
 
     def _flow_card(self, *, with_plain: bool, every: bool = False) -> FlowCard:
         session = self._session
@@ -405,20 +426,6 @@ class Report:
         if edited.before is None or edited.ran is None:
             return ()
         return ((step.name, edited.before.source, edited.ran.source),)
-
-    # --- history -------------------------------------------------------------------------------
-
-    def _run_line(self, run: RunRecord) -> RunLine:
-        transitions = self._session.around.store.history.transitions(run.id)
-        last = transitions[-1] if transitions else None
-        started = transitions[0].at if transitions else None
-        trace = self._session.around.store.trace(run.trace) if run.trace else None
-        seconds = trace.seconds if trace is not None and trace.run == run.id else None
-        attempts = max((transition.attempt for transition in transitions), default=1)
-        state = last.name if last else ""
-        return RunLine(
-            run.number, run.name, state, run.origin, started, seconds, attempts, run.causes, transitions
-        )
 
 
 def compared_words(trace: Trace) -> str:

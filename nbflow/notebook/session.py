@@ -11,24 +11,25 @@ from itertools import filterfalse
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nbflow.analysis.names import is_managed
+from nbflow.engine.action import Action
 from nbflow.engine.book import Book, Step, read_body
 from nbflow.engine.drive import answered
-from nbflow.engine.influence import reached
-from nbflow.engine.plan import Action
 from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import slot_of
 from nbflow.engine.trunk import Overrides, World, trunk_over
 from nbflow.exceptions import CacheError, SessionError
+from nbflow.notebook.automatic import Automatic
 from nbflow.notebook.cells import does_wait
 from nbflow.notebook.execution import Executor
 from nbflow.notebook.functions import Functions
 from nbflow.notebook.holds import Holds
 from nbflow.notebook.outputs import decode
 from nbflow.notebook.parameters import Given
+from nbflow.notebook.past import Past
 from nbflow.notebook.places import KERNEL, Cell, Places
 from nbflow.notebook.plain import PlainCells
 from nbflow.notebook.report import Report
-from nbflow.states import Origin
+from nbflow.running.records import records_over
 from nbflow.types import Licence, Snapshot, Standing, Trace
 
 if TYPE_CHECKING:
@@ -36,17 +37,17 @@ if TYPE_CHECKING:
 
     from nbflow.engine.drive import Entered
     from nbflow.engine.plan import Working
-    from nbflow.engine.preview import Planned
     from nbflow.notebook.asked import Asked
     from nbflow.notebook.surroundings import Surroundings
 
 
 class Last(NamedTuple):
-    """How the last run of a step stands: the state's name, the flow run's number, the attempt."""
+    """How the last run of a step stands: the state's name and message, the flow run's number, the attempt."""
 
     state: str
     number: int
     attempt: int
+    message: str = ""
 
 
 _SNAPSHOT_SECONDS: Final = 10.0
@@ -86,8 +87,9 @@ class Session:
         )
         self.trunk = trunk_over(world, self.book)
         self.work = self.trunk.work
+        self.places.names = around.names
         self.places.disown = self.trunk.workspace.disown
-        self.report = Report(self)
+        self.report, self.past_runs, self.automatic = Report(self), Past(self), Automatic(self)
         self.given = Given(self.book, self.parameters, around.given)
         self.functions = Functions(self)
         self.holds = Holds(self)
@@ -100,8 +102,8 @@ class Session:
         self._is_remembered = False
         self._not_users: set[str] = set()
         self._told: set[str] = set()
-        self._failed: dict[str, object] = {}
         self.trunk.runs.journal.subscribe(self._note_state)
+        self.records = records_over(self.trunk.runs.journal, around.store, notebook=around.notebook)
         self._make_kernel_step()
 
     def _make_kernel_step(self) -> None:
@@ -115,7 +117,6 @@ class Session:
         """End the session: what is in memory stays valid."""
         self.work.write_down()
         if self._is_snapshot_due:
-            self._number -= 1
             self._snapshot(self.around.clock(), at_once=True)
         self.around.store.close()
 
@@ -124,7 +125,7 @@ class Session:
     def after_plain(self, cell: Cell) -> None:
         """What follows when a plain cell ran without an error."""
         if self.auto:
-            self.perform(self.run_auto())
+            self.perform(self.automatic.run())
         if next(self.places.tasks(), None) is None:
             return
         line = self.report.stale_mention(cell)
@@ -162,7 +163,7 @@ class Session:
             self.refresh_badges()
             return
         self._refuse_waiting([cell.step], force=self.around.forces)
-        action = yield from self._working(cell.step, self.work.run_cell(cell.step, force=self.around.forces))
+        action = yield from self.working(cell.step, self.work.run_cell(cell.step, force=self.around.forces))
         self._show_result(cell, action)
         self._close_cell(cell)
         error = action.stop or action.errors.get(cell.step.id)
@@ -170,7 +171,7 @@ class Session:
             raise error
         self._raise_if_waiting(cell, action)
         if self.auto:
-            yield from self.run_auto()
+            yield from self.automatic.run()
 
     def run_flow(
         self, names: Sequence[str] = (), *, force: bool = False, plain: bool = False
@@ -193,7 +194,7 @@ class Session:
         if plain:
             for step in [step for step in self.trunk.sweep.pending() if step.plain and step.ran is not None]:
                 self.functions.reading.begin_plain(step)
-                yield from self._working(None, self.work.run_cell(step))
+                yield from self.working(None, self.work.run_cell(step))
                 self.functions.reading.end_plain()
         return (yield from self.run_steps(targets, force=force))
 
@@ -205,44 +206,14 @@ class Session:
             SessionError: If one of them awaits something, and this thread cannot.
         """
         self._refuse_waiting(targets, force=force)
-        action = yield from self._working(None, self.work.run_flow(targets, force=force))
+        action = yield from self.working(None, self.work.run_flow(targets, force=force))
         self.refresh_badges()
         if action.stop is not None:
             raise action.stop
         return action
 
-    def run_auto(self) -> Working[None]:
-        """Bring the tasks up to date that are expected to take little time."""
-        below = self.around.settings.settings.auto_below
-        planned = preview(self.work)
-        due = [line.step for line in planned if line.does in ("runs", "reuses", "may run")]
-        left = self._left_alone(planned)
-        due = [step for step in due if not step.plain and step.id not in left]
-        short = [step for step in due if (step.trace.seconds if step.trace else 0.0) < below]
-        if short:
-            work = self.work.run_flow(short, origin=Origin.AUTO)
-            yield from self._working(None, work)
-            self.refresh_badges()
-
-    def _left_alone(self, planned: Sequence[Planned]) -> set[str]:
-        """The steps that failed on what they would look at now, that nobody can await here, and all below."""
-        left: set[str] = set()
-        for step in (line.step for line in planned):
-            fails = bool(step.failure) and self._failed.get(step.id) == self._looks_at(step)
-            if (
-                fails
-                or self._cannot_wait(step)
-                or any(above.id in left for above in self.work.stale_above(step))
-            ):
-                left.add(step.id)
-        return left
-
-    def _looks_at(self, step: Step) -> object:
-        """What a step's body finds at its place, as far as its code tells."""
-        view, body = self.trunk.sweep.view(step), step.body
-        return body.static_key, {slot: view.bound(slot).version for slot in reached(body, view)}
-
-    def _cannot_wait(self, step: Step) -> bool:
+    def cannot_wait(self, step: Step) -> bool:
+        """Whether its body awaits something, and nobody here can."""
         return not self._executor.can_wait and does_wait(step.body.source)
 
     def _refuse_waiting(self, targets: Sequence[Step] | None, *, force: bool) -> None:
@@ -251,11 +222,11 @@ class Session:
         Raises:
             SessionError: If so.
         """
-        if not any(map(self._cannot_wait, self.book)):
+        if not any(map(self.cannot_wait, self.book)):
             return
         steps = [line.step for line in preview(self.work, targets) if line.does in ("runs", "may run")]
         forced = (targets or [cell.step for cell in self.places.tasks()]) if force else ()
-        found = next(filter(self._cannot_wait, (*steps, *forced)), None)
+        found = next(filter(self.cannot_wait, (*steps, *forced)), None)
         if found is not None:
             how = "run its cell, or `%flow run` in a cell of its own"
             raise SessionError(f"nothing was run: {found.name} awaits at its top level; {how}")
@@ -266,24 +237,25 @@ class Session:
         self._adopt_strangers()
         self.remember()
 
-    def _working(self, own: Step | None, work: Working[Action]) -> Working[Action]:
+    def working(self, own: Step | None, work: Working[Action]) -> Working[Action]:
         """One flow run: it has a number, and a snapshot if it did anything."""
         self._executor.own = own
-        if not self._number:
-            self._number = self.around.store.history.next_number(self.around.notebook)
+        number = self.records.numbers.take()
         # A plain cell's own run is no run of the flow, as it is none in Jupyter.
-        self.trunk.runs.number = 0 if own is not None and own.plain else self._number
+        self.trunk.runs.number = 0 if own is not None and own.plain else number
         started = self.around.clock()
         try:
             action = yield from work
         finally:
             self._executor.own = None
-        self._failed |= {id: self._looks_at(self.book.steps[id]) for id in action.errors}
+        self.automatic.note(action)
         self._count_saved(action)
         self.functions.follow_all(action.executed)
-        if action.executed or action.reused:
+        if action.executed or action.reused or action.refused:
+            self._number = number
             self._snapshot(started, at_once=own is None)
-            self._number += 1
+        else:
+            self.records.numbers.give_back(number)
         for text in self._new_notices():
             self.notices.append(text)
             self.around.screen.say(text)
@@ -329,12 +301,19 @@ class Session:
             return []
 
     def _raise_if_waiting(self, cell: Cell, action: Action) -> None:
+        if cell.step.id in {*action.executed, *action.reused}:
+            return
         failed = next(((id, error) for id, error in action.errors.items() if id != cell.step.id), None)
         if failed is not None:
             name = self.book.steps[failed[0]].name
             raise SessionError(f"{cell.step.name} was not run: {name} failed ({failed[1]})") from failed[1]
         judgement = self.trunk.sweep.judgement(cell.step)
-        if cell.step.bound_trace is None and cell.step.id not in action.executed:
+        state = action.refused.get(cell.step.id)
+        if state is not None and state.is_failed():
+            raise SessionError(f"{cell.step.name} was not run: {state.message}")
+        if state is not None:
+            return
+        if cell.step.bound_trace is None:
             words = self.report.waiting_words(judgement.causes)
             raise SessionError(f"{cell.step.name} was not run: {words}")
 
@@ -370,8 +349,10 @@ class Session:
 
     def _note_state(self, entered: Entered) -> None:
         spec, transition = entered.spec, entered.transition
-        step = self.trunk.runs.steps.get(spec.id, "")
-        self.lasts[step] = Last(entered.state.name, spec.flow_run, transition.attempt)
+        step = self.trunk.runs.steps.get(spec.id)
+        if step is None:
+            return  # it belongs to a flow of its own
+        self.lasts[step] = Last(entered.state.name, spec.flow_run, transition.attempt, entered.state.message)
         self.trunk.sweep.news.add(step)
 
     # --- earlier kernels -----------------------------------------------------------------------
@@ -436,7 +417,7 @@ class Session:
         """Run the cells that set these names, as if they had been edited: so the rest can be judged."""
         for step in [step for step in self.book if step.parameters.intersection(names)]:
             if step.ran is not None and step.standing is Standing.HERE:
-                action = self.perform(self._working(step, self.work.run_cell(step)))
+                action = self.perform(self.working(step, self.work.run_cell(step)))
                 for error in action.errors.values():
                     raise error
         self.refresh_badges()

@@ -98,7 +98,7 @@ def run_of(of: Runnable, scope: Scope, role: Role | None = None, index: int | No
         history=records.history,
     )
     if run.role is Role.FLOW and flow is None:
-        run.number = records.history.next_number(records.notebook)
+        run.number = records.numbers.take()
     return run
 
 

@@ -7,6 +7,7 @@ working directory, when a flow first runs; calls of single tasks outside of a fl
 from __future__ import annotations
 
 import atexit
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +20,43 @@ from nbflow.settings import read_settings
 from nbflow.store.disk import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from nbflow.states import Transition
     from nbflow.store.protocol import History, RunRecord, Store
+
+
+class Numbers:
+    """Gives the flow runs of a notebook their numbers, one after the other.
+
+    Args:
+        first: Gives the first of them; asked when it is needed.
+
+    Example:
+        >>> numbers = Numbers(lambda: 7)
+        >>> numbers.take(), numbers.take()
+        (7, 8)
+        >>> numbers.give_back(8)
+        >>> numbers.take()
+        8
+    """
+
+    def __init__(self, first: Callable[[], int]) -> None:
+        self._first = first
+        self._last: int | None = None
+        self._lock = threading.Lock()
+
+    def take(self) -> int:
+        """The number of a new flow run."""
+        with self._lock:
+            self._last = self._first() if self._last is None else self._last + 1
+            return self._last
+
+    def give_back(self, number: int) -> None:
+        """Take back the number of a run that did nothing; not if another one was given since."""
+        with self._lock:
+            if number == self._last:
+                self._last = number - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +66,7 @@ class Records:
     Args:
         history: Where runs and their transitions are kept.
         journal: Where states are appended; it writes to that history.
+        numbers: Gives each flow run its number.
         store: Where results are kept; None: nowhere.
         timers: The time, and waiting for it.
         notebook: Identifier of the notebook.
@@ -40,6 +75,7 @@ class Records:
 
     history: History
     journal: Journal
+    numbers: Numbers
     store: Store | None = None
     timers: Timers = TIMERS
     notebook: str = ""
@@ -78,19 +114,22 @@ def records_in(store: Store, timers: Timers = TIMERS, notebook: str = "") -> Rec
         >>> records_in(MemoryStore()).history.runs()
         ()
     """
-    return Records(store.history, _journal(store.history, timers), store, timers, notebook)
+    return records_over(Journal(store.history, timers.now), store, timers, notebook)
+
+
+def records_over(journal: Journal, store: Store, timers: Timers = TIMERS, notebook: str = "") -> Records:
+    """Records in a store whose history others write to through the same journal."""
+    journal.subscribe(follow)
+    numbers = Numbers(lambda: store.history.next_number(notebook))
+    return Records(store.history, journal, numbers, store, timers, notebook)
 
 
 def unrecorded(timers: Timers = TIMERS) -> Records:
     """Records that keep nothing."""
     history: Any = _NoHistory()
-    return Records(history, _journal(history, timers), None, timers)
-
-
-def _journal(history: History, timers: Timers) -> Journal:
     journal = Journal(history, timers.now)
     journal.subscribe(follow)
-    return journal
+    return Records(history, journal, Numbers(lambda: 0), None, timers)
 
 
 @dataclass(slots=True)

@@ -39,7 +39,7 @@ from nbflow.store.walks import (
     lasting,
     text,
 )
-from nbflow.types import NO_CODE, NO_REACH, TASK_CODE, TASK_VALUE, TASK_WIRED, Reach
+from nbflow.types import FLOW_CODE, NO_CODE, NO_REACH, TASK_CODE, TASK_VALUE, TASK_WIRED, Reach
 
 __all__ = [
     "Fingerprint",
@@ -296,6 +296,8 @@ def _parts(value: Any, namespace: Mapping[str, object] | None) -> dict[str, str]
     if handles.is_task(value):
         alone = _alone(value.fn, namespace)
         return {TASK_VALUE: value.key, TASK_CODE: alone, TASK_WIRED: " ".join(value.parameters)}
+    if handles.is_flow(value):
+        return {FLOW_CODE: _alone(value, namespace)}
     return _module_parts(value, namespace) if is_local_module(value) else {}
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _MISSING: Final = object()
 _TASK: Final = "nbflow.tasks.Task"
+_FUNCTION_FLOW: Final = "nbflow.flows.function.FunctionFlow"
+_FLOWS: Final = (_FUNCTION_FLOW, "nbflow.flows.graph.Flow")
 
 
 def _handle(content: Callable[[Any], object]) -> Encoder:
@@ -98,9 +100,31 @@ def _task(walk: Walk, value: Any) -> bytes:
     return walk.group(b"h", kind_token(walk, type(value)), refer(walk, value.fn))
 
 
+@encodes(_FUNCTION_FLOW)
+def _flow(walk: Walk, value: Any) -> bytes:
+    """A flow by its function, and by what decides which arguments that gets."""
+    walk.calls = True
+    checked = walk.aside(bool(value.settings.validate_parameters))
+    return walk.group(b"h", kind_token(walk, type(value)), refer(walk, value.fn), checked)
+
+
 def is_task(value: object) -> bool:
     """Whether a value is a task function."""
-    return f"{type(value).__module__}.{type(value).__qualname__}" == _TASK
+    return _full_name(value) == _TASK
+
+
+def is_flow(value: object) -> bool:
+    """Whether a value is a flow of its own: a graph of tasks, or a function that calls some."""
+    return _full_name(value) in _FLOWS
+
+
+def is_function(value: object) -> bool:
+    """Whether a value is a function of the user's as a task or a flow: its definition makes it."""
+    return _full_name(value) in (_TASK, _FUNCTION_FLOW)
+
+
+def _full_name(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 @encodes("threading.Thread", "concurrent.futures._base.Executor", "subprocess.Popen", "socket.socket")

@@ -54,6 +54,40 @@ NOTHING: Final = Settlement()
 """Of a body that touched nothing outside."""
 
 
+def joined(one: Settlement, other: Settlement) -> Settlement:
+    """What two bodies that ran one after the other, as one, saw and left of the outside.
+
+    Of what both read, the first look counts; where they saw different things, somebody changed it
+    in between, if not one of them.
+
+    Example:
+        >>> first, second = Settlement(read={"/a": "1"}), Settlement(read={"/a": "2", "/b": "3"})
+        >>> joined(first, second).voided
+        ('/a',)
+        >>> joined(first, Settlement(written={"/a": "2"})).own
+        frozenset({'/a'})
+    """
+    written = {**one.written, **other.written}
+    changed = {path for path in one.read.keys() & other.read.keys() if one.read[path] != other.read[path]}
+    listed = one.listings.keys() & other.listings.keys()
+    moved = {path for path in listed if one.listings[path] != other.listings[path]}
+    mixed = (one.read.keys() & other.written.keys()) | (one.written.keys() & other.read.keys())
+    read = {path: found for path, found in {**other.read, **one.read}.items() if path not in one.written}
+    return Settlement(
+        read=read,
+        written=written,
+        absent=one.absent | other.absent,
+        listings={**other.listings, **one.listings},
+        voided=(*one.voided, *other.voided, *sorted(changed - written.keys())),
+        still_open=(*one.still_open, *other.still_open),
+        own=one.own | other.own | mixed | moved,
+        imported=one.imported | other.imported,
+        noise=(*one.noise, *other.noise),
+        process_state=(*one.process_state, *other.process_state),
+        outside=(*one.outside, *other.outside),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Before:
     """What was known before the body ran.

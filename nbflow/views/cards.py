@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ActionWord = Literal["runs", "reuses", "waits", "may run"]
 """What a run would do with a step."""
 
-DeedWord = Literal["ran", "reused", "failed", "stopped", "waits", "not run"]
+DeedWord = Literal["ran", "reused", "failed", "stopped", "skipped", "waits", "not run"]
 """What a run did with a step."""
 
 
@@ -146,7 +146,8 @@ class ActionLine:
 
     Args:
         name: The step's name.
-        action: `ran`, `reused`, `failed`, `stopped`, `waits`, or `not run` because something above it failed.
+        action: `ran`, `reused`, `failed`, `stopped`, `skipped`, `waits`, or `not run` because something above
+            it failed.
         causes: Why it ran, waits or was not run, root cause first.
         seconds: How long it ran; of a reused result, how long the run took that made it.
         note: What else is to be said: the error, or which result was reused.

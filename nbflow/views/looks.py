@@ -121,6 +121,7 @@ DEEDS: Final[Mapping[str, Look]] = {
     "reused": Look("reused", _TEAL, _BACK, "slant"),
     "failed": STATES["Failed"],
     "stopped": STATES["Cancelled"],
+    "skipped": STATES["Skipped"],
     "waits": VERDICTS[Verdict.WAITS],
     "not run": NOT_RUN,
 }
@@ -162,7 +163,7 @@ def look_of(card: TaskCard) -> Look:
 def _says_more(card: TaskCard, kind: StateType) -> bool:
     """Whether the state is the news: a fresh result is fresh, whatever became of a later run."""
     if kind is StateType.COMPLETED:
-        return card.verdict in (Verdict.FRESH, None)
+        return card.verdict in (Verdict.FRESH, Verdict.STALE, None)
     return kind not in FAILURES or card.verdict is Verdict.STALE
 
 

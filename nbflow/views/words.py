@@ -347,6 +347,10 @@ def _failed(cause: Cause) -> str:
     return f"last run failed: {cause.after}" if cause.after else "last run failed"
 
 
+def _of_state(word: str) -> Callable[[Cause], str]:
+    return lambda cause: f"{word}: {cause.after}" if cause.after else word
+
+
 def _order(cause: Cause) -> str:
     return f"{cause.subject} is {cause.after or 'defined below only'}"
 
@@ -378,6 +382,10 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "upstream": _upstream,
     "never ran": _never_ran,
     "failed": _failed,
+    "skipped": _of_state("skipped"),
+    "paused": _of_state("paused"),
+    "trigger": _of_state("not run"),
+    "upstream state": _fixed("upstream", "ended otherwise"),
     "forced": lambda _: "asked for with --force",
     "outside": _outside,
     "unknown": _fixed("", "cannot be compared"),

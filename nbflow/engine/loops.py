@@ -1,0 +1,61 @@
+"""Iterations: a body that raised `LOOP` and runs again is told of that, and is one body to its trace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from nbflow.engine.signals import LOOP
+from nbflow.store.settlement import joined
+
+if TYPE_CHECKING:
+    from nbflow.engine.effects import Call
+    from nbflow.engine.observe import Observation
+
+
+def shown(call: Call) -> dict[str, Any]:
+    """What `nbflow.context` shows of a run to its body; all of it differs from run to run by nature."""
+    resumed = {"resume": True} if call.spec.resumed is not None or call.spec.started_by_name else {}
+    return {
+        **resumed,
+        "task_run_id": call.spec.id,
+        "task_run_name": call.spec.name,
+        "task_run_count": call.run_count,
+        "task_loop_count": call.loop,
+        "task_loop_result": call.loop_result,
+    }
+
+
+class Iterations:
+    """What was seen of the iterations of one run, joined as they come."""
+
+    def __init__(self) -> None:
+        self._earlier: Observation | None = None
+
+    def joined(self, last: Observation) -> Observation:
+        """What was seen of one more attempt, and of the iterations before it."""
+        whole = last if self._earlier is None else _following(self._earlier, last)
+        if isinstance(whole.error, LOOP):
+            self._earlier = whole
+        return whole
+
+
+def _following(earlier: Observation, last: Observation) -> Observation:
+    """What was seen of all iterations: the last one's outcome and outputs, and what all looked at.
+
+    Each iteration starts from the same names, so that those need no joining; what the last one makes
+    may hang on files and the like that only an earlier one has read.
+    """
+    if last.watch is not None and earlier.watch is not None and last.watch is not earlier.watch:
+        last.watch.settled = joined(earlier.watch.settled, last.watch.settled)
+    return replace(
+        last,
+        started=earlier.started,
+        seconds=earlier.seconds + last.seconds,
+        drew=earlier.drew | last.drew,
+        context={**last.context, **earlier.context},
+        undecided=earlier.undecided | last.undecided,
+        fault=earlier.fault or last.fault,
+        data={**last.data, **earlier.data},
+    )
