@@ -296,6 +296,8 @@ def judge(
     passes_roots = isinstance(trigger, BuiltIn) and not trigger.asks_roots
     if started_by_name or (passes_roots and not upstream):
         return _RUN
+    if trigger is all_successful and all(map(_simply_completed, upstream.values())):
+        return _RUN
     states = _once_each(upstream)
     # A skip must never hide a failure: the flow would complete and nobody would look.
     if skip_on_upstream_skip and not any(_counts_as_failed(state) for state in states.values()):
@@ -308,6 +310,11 @@ def judge(
 
 
 _RUN: Final = Judgement(Gate.RUN)
+
+
+def _simply_completed(state: State) -> bool:
+    """Whether a run completed without being skipped or mapped, as most do: nothing has to be counted."""
+    return state.type is StateType.COMPLETED and state.name == "Completed"
 
 
 def _asked(trigger: Trigger, upstream: dict[Edge, State], states: Upstream) -> Judgement:

@@ -414,7 +414,7 @@ class TestPause:
         assert here.restart().resume().result["asks"].value() == [10, 20]
 
     def test_in_a_loop(self, kernel: Callable[..., Kernel]) -> None:
-        """The iteration that paused is the one that goes on."""
+        """The iteration that paused is the one that goes on, from what the one before has left."""
 
         @task
         def loops():
@@ -424,7 +424,7 @@ class TestPause:
                 raise LOOP(result=count)
             if not context.get("resume"):
                 raise PAUSE
-            return count
+            return count, context.task_loop_result
 
         def flow() -> Flow:
             with Flow("loop") as built:
@@ -433,5 +433,5 @@ class TestPause:
 
         here = kernel(flow)
         assert here.start().run().name == "Running"
-        assert here.restart().resume().result["loops"].value() == 3
+        assert here.restart().resume().result["loops"].value() == (3, 2)
         assert calls == ["1", "2", "3", "3"]

@@ -14,6 +14,9 @@ from nbflow import Flow, Parameter, Task, case, flatten, merge, task, unmapped
 from nbflow.engine import signals
 from nbflow.engine.signals import LOOP
 from nbflow.engine.state import Failed, Mapped, Paused, Resume, Retrying, Running, Skipped, Success
+from nbflow.running.records import records_in, using
+from nbflow.store.memory import MemoryStore
+from nbflow.testing import FakeTimers
 from nbflow.triggers import all_failed, all_successful, always_run, manual_only
 from tests.graphs import in_memory
 
@@ -269,6 +272,65 @@ class TestMapping:
             node = flaky.map([1, 2, 3])
         assert flow.run().result[node].result == [1, 2, 3]
         assert sorted(tries) == [1, 2, 2, 2, 3]
+
+
+class TestCaching:
+    """Results that outlive a run."""
+
+    def test_for_an_hour(self) -> None:
+        """Whatever the inputs are, as `cache_for` alone says; then it is made anew."""
+
+        @task(cache_for=datetime.timedelta(hours=1))
+        def slow(x):
+            return x
+
+        with Flow("hour") as flow:
+            node = slow(Parameter("x"))
+        timers = FakeTimers()
+        with using(records_in(MemoryStore(), timers)):
+            assert [flow.run(x=x).result[node].result for x in (1, 1, 2)] == [1, 1, 1]
+            timers.clock.advance(3601)
+            assert flow.run(x=2).result[node].result == 2
+
+    def test_under_the_same_parameters(self) -> None:
+        """By the validator of that name."""
+
+        @task(
+            cache_for=datetime.timedelta(hours=1),
+            cache_validator=prefect.engine.cache_validators.all_parameters,
+        )
+        def slow():
+            return prefect.context.parameters["p"]
+
+        with Flow("parameters") as flow:
+            node = slow()
+            flow.add_task(Parameter("p", default=1))
+        states = [flow.run(p=p).result[node] for p in (1, 1, 2, 1)]
+        assert [state.result for state in states] == [1, 1, 2, 1]
+        assert [state.is_cached() for state in states] == [False, True, False, True]
+
+    def test_a_task_without_a_body(self) -> None:
+        """Says the same in its constructor."""
+        task_1 = prefect.Task(cache_for=datetime.timedelta(hours=1))
+        with Flow("plain") as flow:
+            node = task_1()
+        assert [flow.run().result[node].is_cached() for _ in range(2)] == [False, True]
+
+    def test_of_a_list_only_what_is_new_is_made(self) -> None:
+        """Item by item, whatever their places."""
+
+        @task(
+            cache_for=datetime.timedelta(days=1), cache_validator=prefect.engine.cache_validators.all_inputs
+        )
+        def tenfold(x):
+            return 10 * x
+
+        with Flow("list") as flow:
+            node = tenfold.map(Parameter("xs"))
+        assert flow.run(xs=[1, 2, 3]).result[node].result == [10, 20, 30]
+        state = flow.run(xs=[3, 4, 1])
+        assert state.result[node].result == [30, 40, 10]
+        assert [item.name for item in state.result[node].map_states] == ["Cached", "Completed", "Cached"]
 
 
 class TestControl:

@@ -153,10 +153,10 @@ class Performer(PlainHandler):
     def await_upstream(self, effect: Await) -> Any:
         """Answer when all upstream runs have ended or wait for a person."""
         sources = {edge: self._source(edge.upstream_task) for edge in effect.spec.upstream}
-        waited = when_all(each.ended for each in sources.values() if not isinstance(each, State))
-        if waited.done():
+        ends = [each.ended for each in sources.values() if not isinstance(each, State)]
+        if all(end.done() for end in ends):
             return self.states_of(sources)
-        return Later(waited, lambda _: self.states_of(sources))
+        return Later(when_all(ends), lambda _: self.states_of(sources))
 
     def states_of(self, sources: Mapping[Edge, TaskFuture | State]) -> dict[Edge, State]:
         """How the upstream runs have ended, as this run sees it."""
