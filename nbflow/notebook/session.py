@@ -124,6 +124,8 @@ class Session:
 
     def after_plain(self, cell: Cell) -> None:
         """What follows when a plain cell ran without an error."""
+        if self.around.is_headless:
+            self.around.store.history.flush()  # flows that it ran are told from there
         if self.auto:
             self.perform(self.automatic.run())
         if next(self.places.tasks(), None) is None:
