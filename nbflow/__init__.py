@@ -11,7 +11,7 @@ from nbflow.context import context
 if TYPE_CHECKING:
     from nbflow.analysis import analyze
     from nbflow.flows import Flow, Parameter, flow
-    from nbflow.notebook.extension import session
+    from nbflow.notebook.extension import session, view
     from nbflow.running.inputs import allow_failure, flatten, quote, unmapped
     from nbflow.states import State
     from nbflow.store.digests import digest, register_digest
@@ -37,6 +37,7 @@ __all__ = [
     "task",
     "unload_ipython_extension",
     "unmapped",
+    "view",
 ]
 
 _HOMES = {
@@ -54,6 +55,7 @@ _HOMES = {
     "session": "nbflow.notebook.extension",
     "task": "nbflow.tasks",
     "unmapped": "nbflow.running.inputs",
+    "view": "nbflow.notebook.extension",
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nbflow.types import Verdict
 from nbflow.views.layout import Layout, Measures, arrange
@@ -27,6 +27,7 @@ MOST_WITH_NAMES: Final = 150
 """How many boxes a picture may have; a larger flow is drawn as a map."""
 
 _CROWD: Final = 20
+_MULTITUDE: Final = 400
 _MARGIN: Final = 12
 _TEXT_AT: Final = 34
 _NARROWEST: Final = 124
@@ -66,6 +67,62 @@ class Picture:
 
     inline: str
     alone: str
+
+
+class Label(NamedTuple):
+    """The names beside an edge: which edge, the text, its left edge and its base line."""
+
+    edge: int
+    text: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One edge of a plot.
+
+    Args:
+        source: Which task it leaves.
+        target: Which task it enters.
+        path: Its course, as SVG path data.
+        names: What passes along it.
+        label: What is written beside it; its text is empty where there is no room.
+    """
+
+    source: int
+    target: int
+    path: str
+    names: tuple[str, ...]
+    label: Label
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Where everything of a picture stands, for a page that draws it itself.
+
+    Args:
+        size: Width and height of the whole.
+        box: Width and height of each box.
+        corners: The left and upper edge of each task's box.
+        lines: The edges.
+    """
+
+    size: tuple[float, float]
+    box: tuple[float, float]
+    corners: tuple[tuple[float, float], ...]
+    lines: tuple[Line, ...]
+
+
+def plot(flow: FlowCard) -> Plot:
+    """Return where the boxes and edges of a flow of any size stand.
+
+    Example:
+        >>> from nbflow.views.cards import FlowCard, TaskCard
+        >>> plot(FlowCard((TaskCard("clean", Verdict.FRESH),))).corners
+        ((0.0, 0.0),)
+    """
+    return _Drawing(flow).plot()
 
 
 def draw(flow: FlowCard) -> Picture:
@@ -133,16 +190,31 @@ class _Drawing(_Sheet):
     """The picture with names."""
 
     def __init__(self, flow: FlowCard) -> None:
-        self.subtitles = [_subtitle(task) for task in flow.tasks]
+        self.subtitles = [subtitle(task) for task in flow.tasks]
         titles = (_pixels(task.name, 13.5) for task in flow.tasks)
         needed = max((*titles, *(_pixels(text, 11) for text in self.subtitles), 0)) + _TEXT_AT + 12
         width = min(max(2 * math.ceil(needed / 2), _NARROWEST), _WIDEST)
-        super().__init__(flow, Measures(width=width, most=_PAGE // width))
+        most = max(_PAGE // width, math.ceil(0.9 * math.sqrt(len(flow.tasks))))
+        super().__init__(flow, Measures(width=width, most=most))
+
+    def plot(self) -> Plot:
+        """Where everything stands."""
+        places, sizes = self.places, self.measures
+        labels = {label.edge: label for label in self._labels()}
+        none = Label(0, "", 0, 0)
+        lines = tuple(
+            Line(*self.pairs[place], _curve(route), self.edges[place].names, labels.get(place, none))
+            for place, route in enumerate(places.routes)
+            if route
+        )
+        corners = tuple((box.x, box.y) for box in places.boxes)
+        return Plot((places.width, places.height), (sizes.width, sizes.height), corners, lines)
 
     def content(self, *, is_alone: bool) -> Iterator[str]:
         for place in range(len(self.edges)):
             yield self._edge(place, is_alone=is_alone)
-        yield from self._labels()
+        for label in self._labels():
+            yield f'<text class="l" x="{label.x}" y="{label.y}">{escaped(label.text)}</text>'
         for place, task in enumerate(self.flow.tasks):
             yield self._box(place, task, is_alone=is_alone)
 
@@ -162,12 +234,14 @@ class _Drawing(_Sheet):
         """Whether an edge only hands on what a plain cell made: constants and helpers step back."""
         return self.flow.tasks[self.pairs[place][0]].is_plain
 
-    def _labels(self) -> Iterator[str]:
+    def _labels(self) -> Iterator[Label]:
         """The names on the edges, where they cover neither a box nor each other.
 
-        In a crowd, those from plain cells are told by the edge's title alone.
+        In a crowd, those from plain cells are told by the edge's title alone; in a multitude, all are.
         """
         taken: list[_Area] = []
+        if len(self.edges) > _MULTITUDE:
+            return
         for place, (edge, route) in enumerate(zip(self.edges, self.places.routes, strict=True)):
             if self._is_from_plain(place) and len(self.edges) > _CROWD:
                 continue
@@ -178,7 +252,7 @@ class _Drawing(_Sheet):
                 area = _label_area(x, y, text, lean)
                 if not any(_overlap(area, other) for other in taken):
                     taken.append(area)
-                    yield f'<text class="l" x="{area[0] + 4:.0f}" y="{y + 4:.0f}">{escaped(text)}</text>'
+                    yield Label(place, text, round(area[0] + 4), round(y + 4))
                     break
 
     def _box(self, place: int, task: TaskCard, *, is_alone: bool) -> str:
@@ -232,7 +306,14 @@ def _is_news(look: Look) -> bool:
     return look.word not in ("fresh", "as of", "completed", "cached", "mapped", "skipped", "not run")
 
 
-def _subtitle(task: TaskCard) -> str:
+def subtitle(task: TaskCard) -> str:
+    """Return the second line of a task's box: how it stands, and the time or the reason.
+
+    Example:
+        >>> from nbflow.views.cards import TaskCard
+        >>> subtitle(TaskCard("clean", Verdict.FRESH, "Cached", saved=1.4))
+        'fresh · saved 1.4 s'
+    """
     look = look_of(task)
     return f"{look.word} · {detail}" if (detail := _detail(task, look)) else look.word
 

@@ -154,6 +154,11 @@ def page(*parts: str, style: str = STYLE) -> str:
     return f'<style>{style}</style><div class="nbf tex2jax_ignore mathjax_ignore">{content}</div>'
 
 
+def placed(content: str, place: str) -> str:
+    """Return content marked so that a live view can take its place; without a mark, as it is."""
+    return f'<div class="nbf-host" data-nbflow-view="{escaped(place)}">{content}</div>' if place else content
+
+
 def escaped_code(line: str) -> str:
     """Return a line of code, spaces and all, that is safe in HTML."""
     return html.escape(line)
