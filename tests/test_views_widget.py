@@ -28,6 +28,7 @@ class Line(BaseComm):
     """A connection to nowhere."""
 
     fault: Exception | None = None
+    gate: Signal | None = None
     sent: list[dict[str, Any]]
     heard: Signal
 
@@ -35,6 +36,8 @@ class Line(BaseComm):
         """Note what is sent."""
         if msg_type == "comm_msg" and self.fault is not None:
             raise self.fault
+        if msg_type == "comm_msg" and self.gate is not None:
+            assert self.gate.wait(PATIENCE)
         if not hasattr(self, "sent"):
             self.sent, self.heard = [], Signal()
         self.sent.append(data or {})
@@ -56,7 +59,7 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Line]]:
     """The connections that widgets get."""
     monkeypatch.setattr(comm, "create_comm", Line)
     yield Line
-    Line.fault = None
+    Line.fault = Line.gate = None
 
 
 @pytest.fixture
@@ -112,6 +115,16 @@ class TestFaults:
         assert view.is_closed
         view.feed.note(Event("task_0", "Completed", 2.0))
         view.wake()
+
+    def test_a_connection_that_blocks_holds_nobody_up(self, view: LiveView, line: type[Line]) -> None:
+        """Whoever tells of a thousand states does not wait until the first has been sent."""
+        line.gate = Signal()
+        for place in range(1000):
+            view.feed.note(Event(f"task_{place % 3}", "Running", float(place), is_open=True))
+            view.wake()
+        assert not any("live" in message for message in view.comm.messages())
+        line.gate.set()
+        view.comm.wait_for(lambda: sum(len(each.get("events", ())) for each in view.comm.messages()) == 1000)
 
     def test_closing_ends_its_thread(self, view: LiveView) -> None:
         """Twice is once."""

@@ -33,7 +33,11 @@ if TYPE_CHECKING:
 
 _SOON: Final = 0.03
 _LATER: Final = 0.25
-"""Seconds between two looks at the flow while cells run one after the other."""
+"""Seconds after which somebody who was put off because a cell runs asks again."""
+
+_SHARE: Final = 1 / 30
+_LONGEST: Final = 3.0
+"""While cells run one after the other, looks take this share of the time, but none is put off any longer."""
 
 _STILL: Final = 1.0
 """Seconds after the last change until the static view is brought up to date."""
@@ -74,7 +78,7 @@ class LiveFlow:
         self._card: FlowCard | None = None
         self._saved: FlowCard | None = None
         self._is_due = self._is_still_due = self._is_acting = False
-        self._looked_at = 0.0
+        self._looked_at = self._cost = 0.0
         self._unsubscribe: Callable[[], None] = lambda: None
 
     @property
@@ -96,8 +100,8 @@ class LiveFlow:
         """Something changed: look at the flow when no cell runs."""
         if self._view is not None and not self._is_due:
             self._is_due = True
-            since = time.monotonic() - self._looked_at
-            self._link.soon(self._look, max(_SOON, _LATER - since))
+            rest = min(self._cost / _SHARE, _LONGEST) - (time.monotonic() - self._looked_at)
+            self._link.soon(self._look, max(_SOON, rest))
 
     def close(self) -> None:
         """The kernel ends, or nbflow is taken out of it."""
@@ -164,7 +168,7 @@ class LiveFlow:
         if not self._is_idle:
             self._link.soon(self._look, _LATER)
             return
-        self._is_due, self._looked_at = False, time.monotonic()
+        self._is_due, began = False, time.monotonic()
         if self._view is None or self._view.is_closed:
             return
         try:
@@ -172,6 +176,8 @@ class LiveFlow:
         except Exception as fault:  # noqa: BLE001 - the view ends, nothing else does
             self._session.around.screen.say(f"the view of the flow ended: {type(fault).__name__}: {fault}")
             self.close()
+        self._looked_at = time.monotonic()
+        self._cost = self._looked_at - began
 
     def _take(self, card: FlowCard) -> None:
         assert self._view is not None
@@ -184,7 +190,9 @@ class LiveFlow:
 
     def _save_picture(self) -> None:
         """Bring the static view up to date, which is what a saved notebook keeps."""
-        self._is_still_due = False
+        self._is_still_due = self._is_due and self._link.soon(self._save_picture, _STILL)
+        if self._is_still_due:
+            return
         card, saved = self._card, self._saved
         if card is None or saved is None or replace(card, now=saved.now) == saved:
             return

@@ -5,6 +5,7 @@ What is unknown or empty is left out of an entry. Everything is text, numbers an
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.states import TYPES
@@ -50,8 +51,9 @@ def picture_of(flow: FlowCard, *, at: Picture | None = None) -> Picture:
     return {**told, **plan, "shape": shape, "tasks": tasks}
 
 
+@lru_cache(maxsize=10_000)
 def entry_of(card: TaskCard) -> Entry:
-    """Return one task as a page draws it."""
+    """Return one task as a page draws it; the same object for an equal card, never to be changed."""
     known = {
         "verdict": card.verdict.value if card.verdict is not None else "",
         "state": card.state,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nbflow.views.badge import badge_html, badge_text
 from nbflow.views.graph import GRAPH_STYLE, MOST_WITH_NAMES, draw
-from nbflow.views.markup import STYLE, escaped, folded, heading, muted, page, placed
+from nbflow.views.markup import STYLE, escaped, folded, heading, muted, page, placed, with_shared_icons
 from nbflow.views.story import history_grid, history_text, why_html, why_text
 from nbflow.views.table import (
     MOST_ROWS,
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from nbflow.views.cards import ActionCard, FlowCard, HistoryCard, PlanCard, TaskCard, WhyCard
 
 _ROWS_BELOW_A_MAP = 100
+_MOST_WITH_PICTURE = 30
+"""Up to how many tasks the picture is also given alone; of more it would double what a notebook holds."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -109,8 +111,9 @@ def show_flow(flow: FlowCard, place: str = "") -> Shown:
     view = f'<div class="nbf-v" style="display:none">{picture.inline}</div>'
     table = folded(muted("table"), grid.as_html() + notices_html(rest), is_open=is_map)
     text = "\n".join([flow_head_text(flow), *notices_text(flow.notices), grid.as_text(), *notices_text(rest)])
-    html = page(flow_head(flow), view, table, style=STYLE + GRAPH_STYLE)
-    return Shown(placed(html, place), text, picture.alone)
+    html = with_shared_icons(page(flow_head(flow), view, table, style=STYLE + GRAPH_STYLE))
+    is_small = len(flow.tasks) <= _MOST_WITH_PICTURE
+    return Shown(placed(html, place), text, picture.alone if is_small else "")
 
 
 def show_order(flow: FlowCard) -> Shown:

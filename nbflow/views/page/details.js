@@ -15,8 +15,9 @@ class Details {
     if (!task) return this.element.replaceChildren();
     this.title = html("div", { class: "head" });
     this.said = html("p", { class: "said", role: "status" });
+    this.busy = html("p", { class: "said", role: "status" });
     this.facts = html("div", { class: "facts" });
-    this.element.replaceChildren(this.title, this.said, this.facts);
+    this.element.replaceChildren(this.title, this.said, this.busy, this.facts);
     this.known = this.known?.name === task && this.known.run === run ? this.known : null;
     this.head();
     this.fill();
@@ -29,14 +30,14 @@ class Details {
     try {
       const answer = await this.store.ask({ ask: "details", task, number: run }, (part) => {
         if (mine !== this.asked) return;
-        write(this.said, "a cell is running; causes and values come when it ends");
+        write(this.busy, "a cell is running; causes and values come when it ends");
         if (part && !this.known) this.know(part, run, "in part");
       });
       if (mine !== this.asked) return;
-      write(this.said, "");
+      write(this.busy, "");
       this.know(answer, run, run ? `${task} #${run}` : task);
     } catch (error) {
-      if (mine === this.asked) write(this.said, error.message);
+      if (mine === this.asked) write(this.busy, error.message);
     }
   }
 

@@ -38,8 +38,10 @@ class Graph {
     this.nodes.clear();
     for (const layer of [this.lines, this.labels, this.boxes]) layer.replaceChildren();
     this.edges = picture.lines.map((line) => this.edge(line));
+    const isMany = picture.tasks.length > MANY;
+    this.element.classList.toggle("many", isMany);
+    this.level = isMany ? "far" : ""; // no words yet: most of them will not be seen
     for (const [place, task] of picture.tasks.entries()) this.node(task, picture.corners[place]);
-    this.element.classList.toggle("many", picture.tasks.length > MANY);
     this.level = "";
     this.isPlaced = false;
     this.place();
