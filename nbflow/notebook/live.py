@@ -61,6 +61,10 @@ class LiveShown(Shown):
     def _ipython_display_(self) -> None:
         self.display()
 
+    def __nbflow_digest__(self) -> str:
+        """A name that holds it is judged by what it shows, and not by the kernel behind that."""
+        return self.text
+
 
 class LiveFlow:
     """The live view of a session, made when it is first shown.
@@ -80,6 +84,10 @@ class LiveFlow:
         self._is_due = self._is_still_due = self._is_acting = False
         self._looked_at = self._cost = 0.0
         self._unsubscribe: Callable[[], None] = lambda: None
+
+    def __nbflow_digest__(self) -> str:
+        """A name that holds the session is not judged by the pages that show it."""
+        return self.key
 
     @property
     def key(self) -> str:
