@@ -240,6 +240,25 @@ class TestHands:
         panel.locator("[data-shown='many 20']").wait_for()
         assert "1020" in panel.locator("[data-pages=outputs]").inner_text()
 
+    def test_the_timeline_of_what_ran_before(self, notebook: Notebook) -> None:
+        """Also of what ran before the view was shown: what each task took, and what reuse saved."""
+        notebook.open_tab("timeline")
+        lanes = notebook.view.locator(".lane")
+        assert {lanes.nth(place).get_attribute("data-task") for place in range(lanes.count())} >= set(TASKS)
+        assert notebook.view.locator("[data-task=slow] .bar").count() == 1
+        notebook.run(SLOW)
+        notebook.view.locator("[data-task=slow] .told", has_text="reused, saved 0.7 s").wait_for()
+
+    def test_the_timeline_of_attempts(self, notebook: Notebook) -> None:
+        """Each attempt and the wait between them."""
+        header = "#@task hopeless --retries 1 --retry-delay 0.3"
+        notebook.run(FREE, f"{header}\nhopeless = 1 / 0")
+        notebook.open_tab("timeline")
+        lane = notebook.view.locator(".lane[data-task=hopeless]")
+        lane.get_by_text("2 attempts").wait_for()
+        assert lane.locator(".bar.wait").count() == 1
+        assert lane.locator(".bar:not(.wait)").count() == 2
+
 
 class TestControls:
     """What the buttons do."""

@@ -11,9 +11,11 @@ from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory
 from nbflow.exceptions import CacheError, SessionError
 from nbflow.notebook.outputs import Display, Stream, decode
+from nbflow.states import TERMINAL
 from nbflow.types import UNBOUND
 from nbflow.views.answers import details_answer, history_answer, page_answer
 from nbflow.views.cards import DetailsCard, HistoryCard, RunLine, ValueCard, WhyCard
+from nbflow.views.feed import Event
 from nbflow.views.values import described, page_of
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 _PAGE: Final = 60
 _MOST_RUNS: Final = 10_000
+_MOST_BETWEEN: Final = 1_000
+_MOST_EVENTS: Final = 100
+_FINAL: Final = frozenset(kind.value for kind in TERMINAL)
 _OF_ONE: Final = 8
 _MOST_VALUES: Final = 60
 _MOST_SHOWN: Final = 400_000
@@ -71,6 +76,23 @@ class Inquiry:
         runs = HistoryCard(tuple(self._lines(step, _OF_ONE, is_idle=False)), now=self._session.around.clock())
         return details_answer(DetailsCard(step.name, source=(step.ran or step.body).source, runs=runs))
 
+    def last_events(self) -> list[Event]:
+        """What the newest runs went through, oldest first, from before anybody watched."""
+        around = self._session.around
+        runs = around.store.history.runs(around.notebook, None, _MOST_EVENTS)
+        events = [event for run in runs for event in self._events(run)]
+        return sorted(events, key=lambda event: event.at)
+
+    def _events(self, run: RunRecord) -> Iterator[Event]:
+        states = self._session.around.store.history.transitions(run.id)
+        if not states or states[-1].type not in _FINAL:
+            return
+        trace = self._made(run) if states[-1].name == "Cached" else None
+        for state in states:
+            is_open = state.type not in _FINAL
+            saved = trace.seconds if trace is not None and not is_open else None
+            yield Event(run.name, state.name, state.at, state.attempt, run.number, saved, is_open)
+
     def _step(self, name: str) -> Step:
         steps = tuple(self._session.book.steps.values())
         found = next((step for step in reversed(steps) if step.name == name), None)
@@ -91,7 +113,7 @@ class Inquiry:
     def _run(self, step: Step, number: int) -> DetailsCard:
         """One run of a task, as it was recorded."""
         session = self._session
-        lines = [line for line in self._lines(step, _MOST_RUNS) if line.number == number]
+        lines = [self._line(run) for run in self._runs(step) if run.number == number]
         trace = self._trace(step, number)
         card = session.report.card(step, None)
         causes = lines[0].causes if lines else ()
@@ -200,13 +222,12 @@ class Inquiry:
             yield self._line(run, is_idle=is_idle)
 
     def _runs(self, step: Step | None, most: int = _MOST_RUNS) -> list[RunRecord]:
-        history = self._session.around.store.history
-        found = history.runs(
-            self._session.around.notebook, step.id if step else None, most + _MOST_RUNS // 10
-        )
+        """Runs of the flow, newest first; those of plain cells, which lie between them, left out."""
+        around = self._session.around
+        found = around.store.history.runs(around.notebook, step.id if step else None, most + _MOST_BETWEEN)
         return [run for run in found if run.number][:most]
 
-    def _line(self, run: RunRecord, *, is_idle: bool) -> RunLine:
+    def _line(self, run: RunRecord, *, is_idle: bool = True) -> RunLine:
         states = self._session.around.store.history.transitions(run.id)
         trace = self._made(run) if is_idle else None
         is_own = trace is not None and trace.run == run.id

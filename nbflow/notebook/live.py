@@ -142,6 +142,8 @@ class LiveFlow:
             self._take(card)
             return self._view
         feed = Feed(time.monotonic)
+        for event in self._inquiry.last_events():
+            feed.note(event)
         feed.show(picture_of(card))
         self._card = card
         self._view = LiveView(self.key, feed, self._hear)

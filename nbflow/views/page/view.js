@@ -8,6 +8,8 @@ const TABS = [
 ];
 
 const ASKED = "asked …";
+const LATER = "begins when the running cell ends";
+const UNHEARD = "this kernel does not hear the page while a cell runs: use the notebook's own Stop";
 
 class View {
   constructor(store) {
@@ -74,15 +76,28 @@ class View {
     const { store } = this;
     write(this.title, store.picture.title.replace(/\.ipynb$/, "") || "flow");
     const counts = store.counts();
-    write(this.sum, counts.map(([look, count]) => `${count} ${lookOf(look).word}`).join(", "));
+    const sum = counts.map(([look, count]) => `${count} ${lookOf(look).word}`).join(", ");
+    const told = sum + [...store.chosen.looks].join();
+    if (told !== this.told) this.count(counts);
+    this.told = told;
+    write(this.sum, sum);
+    this.buttons();
+  }
+
+  count(counts) {
+    const { store } = this;
     const chips = counts.map(([look, count]) => {
       const isOn = store.chosen.looks.has(look);
       return button(mark(look, `${count.toLocaleString("en")} ${lookOf(look).word}`), () => this.only(look),
         { class: "chip", "aria-pressed": String(isOn), "data-look": look, title: `Show only what is ${lookOf(look).word}` });
     });
-    const had = this.root.getRootNode().activeElement?.dataset?.look;
+    const had = this.root.getRootNode().activeElement?.closest?.(".chip")?.dataset.look;
     this.chips.replaceChildren(...chips);
-    if (had && this.root.getRootNode().activeElement === null) chips.find((chip) => chip.dataset.look === had)?.focus();
+    chips.find((chip) => chip.dataset.look === had)?.focus();
+  }
+
+  buttons() {
+    const { store } = this;
     const isWorking = store.isWorking;
     const stale = store.stale();
     const seconds = stale.reduce((sum, task) => sum + (task.seconds ?? 0), 0);
@@ -107,12 +122,10 @@ class View {
   async act(message) {
     const isStop = message.do === "stop";
     this.isSaying = true;
-    write(this.note, isStop ? "stopping …" : ASKED);
+    write(this.note, !isStop ? ASKED : this.store.picture.hears ? "stopping …" : UNHEARD);
     put(this.shell, "data-act", "asked");
-    const late = isStop && !this.store.picture.hears ? "this kernel does not hear the page while a cell runs: use the notebook's Stop"
-      : "begins when the running cell ends";
     try {
-      write(this.note, await this.store.ask(message, () => write(this.note, late)));
+      write(this.note, await this.store.ask(message, () => isStop || write(this.note, LATER)));
       put(this.shell, "data-act", "done");
     } catch (error) {
       write(this.note, error.message);
