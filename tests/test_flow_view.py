@@ -348,3 +348,54 @@ def selected(notebook: Notebook) -> str | None:
 def rows(notebook: Notebook) -> list[str]:
     """The tasks of the table in their order."""
     return notebook.view.locator("tbody tr[data-task] .name").all_inner_texts()
+
+
+MANY = 1000
+OPEN_MANY = f"""
+import sys, threading, time
+sys.path.insert(0, {str(PICTURES.parents[1])!r})
+from IPython.display import HTML, display
+from nbflow.notebook.link import Link
+from nbflow.views import show_flow
+from nbflow.views.feed import Event, Feed
+from nbflow.views.scene import picture_of
+from nbflow.views.widget import LiveView
+from tests.views_cards import flow_of
+flow = flow_of({MANY}, reach=60)
+feed = Feed(time.monotonic)
+feed.show(picture_of(flow))
+view = LiveView('many', feed, print)
+feed.waits = Link(get_ipython()).hear_while_busy(view.comm)
+display(HTML(show_flow(flow, 'many').html))
+"""
+CHANGE_MANY = f"""
+began, spent = time.monotonic(), time.process_time()
+for turn in range(200):
+    for place in range(5):
+        name = f'task_{{(turn * 5 + place) % {MANY}}}'
+        feed.note(Event(name, 'Running', time.time(), is_open=True))
+        feed.note(Event(name, 'Completed', time.time()))
+    view.wake()
+    threading.Event().wait(0.01)
+print(round((time.process_time() - spent) / (time.monotonic() - began), 3))
+"""
+
+
+class TestScale:
+    """A thousand tasks."""
+
+    def test_many_tasks_changing_fast(self, lab: Lab) -> None:
+        """A thousand states a second take the kernel little; in the end the page shows the last of each."""
+        folder = lab.folder / "many"
+        folder.mkdir()
+        with lab.opened(notebook_of(folder / "many.ipynb", OPEN_MANY, CHANGE_MANY)) as opened:
+            opened.run(0)
+            opened.view.locator(".node").nth(MANY - 1).wait_for()
+            assert opened.view.locator(".stage").get_attribute("data-level") == "far"
+            opened.run(1)
+            shown = (
+                "document.querySelector('.nbf-flow').shadowRoot.querySelectorAll('[data-state=Completed]')"
+            )
+            opened.page.wait_for_function(f"() => {shown}.length === {MANY}")
+            assert float(opened.cell(1).locator(".jp-OutputArea").inner_text()) < 0.2
+            assert opened.errors == []

@@ -77,10 +77,10 @@ class Inquiry:
         return details_answer(DetailsCard(step.name, source=(step.ran or step.body).source, runs=runs))
 
     def last_events(self) -> list[Event]:
-        """What the newest runs went through, oldest first, from before anybody watched."""
+        """What the newest runs of one kernel went through, oldest first, from before anybody watched."""
         around = self._session.around
         runs = around.store.history.runs(around.notebook, None, _MOST_EVENTS)
-        events = [event for run in runs for event in self._events(run)]
+        events = [event for run in runs if run.owner == runs[0].owner for event in self._events(run)]
         return sorted(events, key=lambda event: event.at)
 
     def _events(self, run: RunRecord) -> Iterator[Event]:

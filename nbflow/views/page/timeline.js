@@ -124,10 +124,10 @@ class Timeline {
       .reduce((sum, { start, end }) => sum + ((end ?? this.store.now) - start), 0);
     const isOver = !LOOKS.open.includes(lane.state);
     const parts = [];
-    if (lane.saved !== null) parts.push(`reused, saved ${duration(lane.saved)}`);
-    if (ran >= 0.001 || !parts.length) parts.push(duration(ran));
+    if (ran >= 0.001 || lane.saved === null) parts.push(duration(ran));
     if (lane.tries > 1) parts.push(`${lane.tries} attempts`);
     if (waited > 0.05) parts.push(`waited ${duration(waited)}`);
+    if (lane.saved !== null) parts.push(`reused, saved ${duration(lane.saved)}`);
     if (isOver && !["Completed", "Cached"].includes(lane.state)) parts.unshift(LOOKS.states[lane.state] ?? lane.state);
     return parts.join(" · ");
   }
