@@ -159,3 +159,18 @@ class TestUnsaved:
         kernel.cells = {"load": kernel.cells["load"], "n": "N = 1", "imports": "import math", "t": task}
         kernel.save()
         assert "fresh" in kernel.execute("%flow status").text
+
+
+class TestLimits:
+    """A body that reaches its limit."""
+
+    def test_run_all_stops_there(self, kernel: Kernel) -> None:
+        """Its cell fails in one line that names the limit."""
+        slow = "# @task slow --timeout 0.2s\nwhile True: pass"
+        start(kernel, slow=slow, after="y = 1")
+        shown = kernel.run_all()
+        assert len(shown) == 2
+        assert (
+            shown[1].error
+            == "UsageError: 'slow' reached its limit of 0.2 s; raise --timeout, or see `%flow why`"
+        )

@@ -430,6 +430,8 @@ class Work:
         if step.trace is not None and CHANGES_PROCESS in step.trace.flags:
             self._runs_here.add(finished.run)
         error = finished.observation.error
+        if error is None and finished.state.is_failed():
+            error = finished.state.exception()  # its limit was reached, which no body raises
         if error is not None and not (finished.state.is_completed() or finished.state.is_paused()):
             self.action.errors[step.id] = error
 

@@ -17,7 +17,7 @@ from nbflow.engine.drive import answered
 from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import slot_of
 from nbflow.engine.trunk import Overrides, World, trunk_over
-from nbflow.exceptions import CacheError, SessionError
+from nbflow.exceptions import CacheError, SessionError, TaskTimeoutError
 from nbflow.notebook.automatic import Automatic
 from nbflow.notebook.cells import does_wait
 from nbflow.notebook.execution import Executor
@@ -471,4 +471,5 @@ class Session:
 
     def is_raised_by_body(self, error: BaseException) -> bool:
         """Whether an error is what the last body raised, rather than a message of ours."""
-        return any(raised is error for raised in self.work.action.errors.values())
+        is_limit = isinstance(error, TaskTimeoutError)
+        return not is_limit and any(raised is error for raised in self.work.action.errors.values())
