@@ -345,13 +345,14 @@ def take_options(given: Mapping[str, Any], base: TaskOptions | None = None) -> T
     """
     by_name = {option.name: option for option in fields(TaskOptions)}
     values: dict[str, Any] = {}
+    first: dict[str, str] = {}
     for name, value in given.items():
         own = OTHER_NAMES.get(name, name)
         if own not in by_name:
             raise OptionError.unknown("option", name, (*by_name, *OTHER_NAMES))
         if own in values:
-            raise OptionError(f"{name} and {own} are one option; give it once")
-        values[own] = value
+            raise OptionError(f"{first[own]} and {name} are one option; give it once")
+        values[own], first[own] = value, name
     base = base or TaskOptions()
     retries = values.get("retries", base.retries)
     return replace(base, **{name: _taken(by_name[name], value, retries) for name, value in values.items()})

@@ -227,7 +227,7 @@ class Task(Transactional, Operators):
         made = self.with_options(**options)
         return made.with_options(tags=sorted(with_present(made.options.tags)))
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Add it to the flow that is built, read its value in a session, or run it."""
         setting = SETTING.get()
         if setting is None:
@@ -240,7 +240,7 @@ class Task(Transactional, Operators):
             return call(setting, self, args, kwargs)
         return setting.call(self, args, kwargs)
 
-    def submit(self, *args: Any, **kwargs: Any) -> TaskFuture:
+    def submit(self, /, *args: Any, **kwargs: Any) -> TaskFuture:
         """Start a run in the flow that runs here, and return the future of its result.
 
         Args:
@@ -252,7 +252,7 @@ class Task(Transactional, Operators):
         """
         return submit(self, args, kwargs)
 
-    def map(self, *args: Any, **kwargs: Any) -> Any:
+    def map(self, /, *args: Any, **kwargs: Any) -> Any:
         """Start one run for each item of the arguments, and return their futures by position.
 
         In `with Flow(…)` a task is added to the flow and returned, which does so when the flow runs.
@@ -380,9 +380,10 @@ class Task(Transactional, Operators):
 
     @cached_property
     def _is_by_name(self) -> bool:
-        """Whether all parameters can be given by name."""
-        signature = self.signature
-        return signature is not None and all(each.kind in _BY_NAME for each in signature.parameters.values())
+        """Whether all parameters can be given by name; a decorator may know the names of its function only."""
+        if self.signature is None or hasattr(self.body, "__wrapped__"):
+            return False
+        return all(each.kind in _BY_NAME for each in self.signature.parameters.values())
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         is_static = isinstance(vars(self).get("fn"), staticmethod)
@@ -418,15 +419,15 @@ class Method:
         self.__func__ = task
         self.__self__ = instance
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Do what a call of the task does."""
         return self.__func__(self.__self__, *args, **kwargs)
 
-    def submit(self, *args: Any, **kwargs: Any) -> TaskFuture:
+    def submit(self, /, *args: Any, **kwargs: Any) -> TaskFuture:
         """Start a run, and return the future of its result."""
         return self.__func__.submit(self.__self__, *args, **kwargs)
 
-    def map(self, *args: Any, **kwargs: Any) -> Any:
+    def map(self, /, *args: Any, **kwargs: Any) -> Any:
         """Start one run for each item, and return their futures by position."""
         return self.__func__.map(unmapped(self.__self__), *args, **kwargs)
 

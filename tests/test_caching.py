@@ -238,6 +238,16 @@ class TestIdentity:
         one, other = (task(body, name=name, cache_policy=DEFAULT) for name in ("one", "other"))
         assert (one(1), other(1)) == (3, 3)
 
+    def test_further_arguments_with_the_name_of_a_parameter(self, records: Records) -> None:
+        """They hide nothing of what was given by position."""
+
+        @task(cache_policy=DEFAULT)
+        def show(*rest: int, **more: int) -> tuple[Any, Any]:
+            return rest, more
+
+        assert show(1, 2, rest=3) == ((1, 2), {"rest": 3})
+        assert show(1, rest=3) == ((1,), {"rest": 3})
+
     def test_classes_of_tasks(self, records: Records) -> None:
         """What was set on a task counts."""
 

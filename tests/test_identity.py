@@ -127,6 +127,23 @@ class TestArguments:
         named = named_arguments(of, of.arguments(args, kwargs))
         assert {"rest": (), **named} == expected
 
+    def test_further_ones_never_hide_others(self) -> None:
+        """Whatever names they have."""
+
+        def show(x: int = 0, /, *rest: int, **more: Any) -> None: ...
+
+        of = task(show)
+        calls = [
+            ((1, 2), {}),
+            ((1, 2), {"rest": (3,)}),
+            ((1,), {"rest": (2,)}),
+            ((1, 2), {"x": 1}),
+            ((5, 2), {"x": 1}),
+            ((1, 2), {"more": {"x": 1}}),
+        ]
+        named = [named_arguments(of, of.arguments(args, kwargs)) for args, kwargs in calls]
+        assert all(one not in named[:place] for place, one in enumerate(named))
+
     def test_of_what_nobody_knows_the_signature(self) -> None:
         """They are what was given."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import pickle
 import sys
@@ -58,6 +59,32 @@ class TestCalls:
                 return self.by * x
 
         assert Scale().times(2) == 6
+
+    def test_a_decorated_function(self) -> None:
+        """What a decorator puts around it may take its arguments by position alone."""
+
+        def twice(function):
+            @functools.wraps(function)
+            def around(*args):
+                return 2 * function(*args)
+
+            return around
+
+        @task
+        @twice
+        def add(x, y=1):
+            return x + y
+
+        assert (add(2), add(2, y=2), add(y=3, x=1)) == (6, 8, 8)
+
+    def test_an_argument_of_any_name(self) -> None:
+        """Also of the name that methods give their object."""
+
+        @task
+        def named(**given):
+            return given
+
+        assert named(self=1, of=2) == {"self": 1, "of": 2}
 
     def test_it_does_not_change(self) -> None:
         """Options are set by making another task."""
@@ -129,7 +156,8 @@ class TestOptions:
             ({"timeout": object()}, "timeout"),
             ({"tags": 3}, "tags"),
             ({"name": 3}, "name"),
-            ({"retries": 1, "max_retries": 2}, "once"),
+            ({"retries": 1, "max_retries": 2}, "retries and max_retries are one option; give it once"),
+            ({"max_retries": 1, "retries": 2}, "max_retries and retries are one option; give it once"),
         ],
     )
     def test_a_wrong_one(self, given: dict, message: str) -> None:

@@ -65,6 +65,8 @@ def code_digest(task: Any) -> str:
 def named_arguments(task: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call by name: defaults included, further keyword arguments under their own names.
 
+    Where one of those has the name of a parameter (`f(1, a=2)` of `f(*a, **more)`), they stay together.
+
     Example:
         >>> from nbflow.tasks import task
         >>> def load(year, *, fast=True, **more): ...
@@ -76,7 +78,8 @@ def named_arguments(task: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     named: dict[str, Any] = {}
     for name, parameter in task.signature.parameters.items():
         if parameter.kind is Parameter.VAR_KEYWORD:
-            named |= given.get(name, {})
+            more = given.get(name, {})
+            named |= more if more.keys().isdisjoint(task.signature.parameters) else {name: more}
         elif name in given:
             named[name] = given[name]
         elif parameter.default is not Parameter.empty:
