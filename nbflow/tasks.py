@@ -380,7 +380,10 @@ class Task(Transactional, Operators):
 
     @cached_property
     def _is_by_name(self) -> bool:
-        """Whether all parameters can be given by name; a decorator may know the names of its function only."""
+        """Whether all parameters can be given by name.
+
+        What a decorator has put around a function has its signature, and may take no names all the same.
+        """
         if self.signature is None or hasattr(self.body, "__wrapped__"):
             return False
         return all(each.kind in _BY_NAME for each in self.signature.parameters.values())

@@ -9,7 +9,7 @@ import pytest
 
 from nbflow import Task, task
 from nbflow.exceptions import CacheError
-from nbflow.running.identity import code_digest, identity_of, named_arguments
+from nbflow.running.identity import code_digest, identity_of, named_arguments, takes
 
 RATE = {"rate": 1}
 
@@ -143,6 +143,16 @@ class TestArguments:
         ]
         named = [named_arguments(of, of.arguments(args, kwargs)) for args, kwargs in calls]
         assert all(one not in named[:place] for place, one in enumerate(named))
+
+    @pytest.mark.parametrize(("name", "is_taken"), [("x", True), ("rest", True), ("y", False)])
+    def test_which_there_can_be(self, name: str, is_taken: bool) -> None:
+        """Parameters; any where further ones are taken."""
+
+        def load(x: int, *rest: int) -> None: ...
+
+        def show(**more: Any) -> None: ...
+
+        assert (takes(task(load), name), takes(task(show), name)) == (is_taken, True)
 
     def test_of_what_nobody_knows_the_signature(self) -> None:
         """They are what was given."""

@@ -87,6 +87,21 @@ def named_arguments(task: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     return named
 
 
+def takes(task: Any, name: str) -> bool:
+    """Whether a call can have an argument of that name.
+
+    Example:
+        >>> from nbflow.tasks import task
+        >>> def load(year, *days): ...
+        >>> takes(task(load), "days"), takes(task(load), "yaer")
+        (True, False)
+    """
+    known = task.signature.parameters if task.signature is not None else None
+    if known is None or name in known:
+        return True
+    return any(each.kind is Parameter.VAR_KEYWORD for each in known.values())
+
+
 def _attributes(task: Any) -> dict[str, Any]:
     """What was set on a task of a class of one's own; what is derived does not count."""
     held = cast("dict[str, Any]", vars(task))
