@@ -109,6 +109,17 @@ def _as_callable(value: object) -> Callable[..., Any]:
     return value
 
 
+def as_runner(value: Any) -> Any:
+    """A runner, or a class of runners.
+
+    Raises:
+        OptionError: If it is none.
+    """
+    if not callable(getattr(value, "submit", None)):
+        raise OptionError(f"{value!r} is no runner; give one of nbflow.task_runners")
+    return value
+
+
 def _as_callables(value: object) -> tuple[Callable[..., Any], ...]:
     if callable(value) or not isinstance(value, Iterable):
         raise OptionError(f"{value!r} is no list; give a list of functions")
@@ -253,7 +264,7 @@ class TaskOptions:
     persist_result: bool | None = _argument("whether results are stored")
     log_prints: bool | None = _argument("whether prints go to the log of the run")
     task_run_name: str | Callable[..., str] | None = _argument("the name of each run", _as_template)
-    runner: Any = _argument("where it runs", lambda runner: runner)
+    runner: Any = _argument("where it runs", as_runner)
     slug: str = _argument("what tells it from others in a flow", _as_text, "")
     nout: int | None = _argument("how many values it returns", _as_count)
     state_handlers: tuple[Callable[..., Any], ...] = _argument(
