@@ -109,15 +109,24 @@ def _as_callable(value: object) -> Callable[..., Any]:
     return value
 
 
-def as_runner(value: Any) -> Any:
-    """A runner, or a class of runners.
+def check_runner(value: object) -> None:
+    """Do nothing for a runner, and for a class of runners.
 
     Raises:
-        OptionError: If it is none.
+        OptionError: If it is neither.
     """
     if not callable(getattr(value, "submit", None)):
         raise OptionError(f"{value!r} is no runner; give one of nbflow.task_runners")
-    return value
+
+
+def as_runner(value: Any) -> Any:
+    """A runner; of a class one with its defaults.
+
+    Raises:
+        OptionError: If it is neither.
+    """
+    check_runner(value)
+    return value() if isinstance(value, type) else value
 
 
 def _as_callables(value: object) -> tuple[Callable[..., Any], ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.context import date_fields
 from nbflow.exceptions import OptionError
-from nbflow.options import OTHER_NAMES, TaskOptions, as_runner, take_options
+from nbflow.options import OTHER_NAMES, TaskOptions, check_runner, take_options
 from nbflow.running.calls import run_of
 from nbflow.running.earlier import PastRun, past_runs
 from nbflow.running.hooks import OPTION_OF, Hooked
@@ -38,7 +38,7 @@ class FlowSettings:
 
     def __post_init__(self) -> None:
         if self.task_runner is not None:
-            as_runner(self.task_runner)
+            check_runner(self.task_runner)
 
 
 _OWN: Final = tuple(each.name for each in fields(FlowSettings))
