@@ -26,7 +26,7 @@ from nbflow.engine.drive import calls_user_code
 from nbflow.exceptions import DefinitionError
 from nbflow.options import OTHER_NAMES, TaskOptions, take_options
 from nbflow.retries import exponential_backoff
-from nbflow.running.calls import call, map_items, submit
+from nbflow.running.calls import RESERVED, call, map_items, submit
 from nbflow.running.inputs import unmapped
 from nbflow.running.keys import task_input_hash
 from nbflow.running.operators import Operators
@@ -92,7 +92,8 @@ class Task(Transactional, Operators):
             Prefect's names for them.
 
     Raises:
-        DefinitionError: If it is no function with a name.
+        DefinitionError: If it is no function with a name, or has an argument named as what says how to
+            call a task.
         OptionError: If an option or its value does not exist.
 
     Example:
@@ -129,6 +130,9 @@ class Task(Transactional, Operators):
             like = {name: getattr(fn, name) for name in WRAPPER_ASSIGNMENTS if hasattr(fn, name)}
             like |= {"__wrapped__": fn, "fn": fn}
         vars(self).update(like, options=take_options(options, given) if options else given)
+        reserved = RESERVED.intersection(_argument_names(self.body))
+        if reserved:
+            raise DefinitionError(f"task {self.name!r}: {min(reserved)} says how to call a task; rename it")
 
     fn: Callable[..., Any]
     options: TaskOptions
@@ -399,6 +403,11 @@ class Task(Transactional, Operators):
         signature = str(self.signature) if self.signature is not None else "(…)"
         wires = _SEAM.reader.wires(self) if _SEAM.reader is not None else ""
         return f"<Task {self.__name__}{signature}{wires and f', reads {wires}'}>"
+
+
+def _argument_names(body: Any) -> tuple[str, ...]:
+    code = getattr(body, "__code__", None)
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code is not None else ()
 
 
 class Method:

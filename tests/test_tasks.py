@@ -97,6 +97,16 @@ class TestCalls:
         with pytest.raises(DefinitionError, match="function"):
             task(what)  # type: ignore[call-overload]
 
+    @pytest.mark.parametrize("name", ["return_state", "wait_for"])
+    def test_what_says_how_to_call(self, name: str) -> None:
+        """Cannot be an argument: it would never arrive."""
+        names: dict = {}
+        exec(f"def waits(x, *, {name}=None): ...\nclass Waits:\n    def run(self, {name}): ...", names)
+        with pytest.raises(DefinitionError, match=f"task 'waits': {name} says how to call a task; rename it"):
+            task(names["waits"])
+        with pytest.raises(DefinitionError, match="rename it"):
+            type("Waits", (Task,), {"run": names["Waits"].run})()
+
     def test_pickles_by_name(self) -> None:
         """As a function does; copies are itself."""
         assert pickle.loads(pickle.dumps(double)) is double

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from nbflow.retries import Retries
     from nbflow.running.runs import Runnable
 
+RESERVED: Final = frozenset({"return_state", "wait_for"})
+"""What says how to call a task or a flow, and is no argument."""
+
 _chance: Final = Random()
 
 
