@@ -207,8 +207,10 @@ class _Asked:
         if getattr(validator, "compares", "") == "inputs":
             counted = _and_together(self.inputs, counted)
         inputs = _and_together(self.inputs, inputs)
-        wide = key_digest("validator", "cache_key" if shared else "source", shared or source, *_flat(counted))
-        exact = key_digest("same inputs", wide, *_flat(inputs))
+        wide = key_digest(
+            "validator", "cache_key" if shared else "source", shared or source, *in_order(counted)
+        )
+        exact = key_digest("same inputs", wide, *in_order(inputs))
         is_shared = counted != inputs
         keys = (exact, wide) if is_shared and all(inputs.values()) else (wide,)
         return CallKey(keys, self.inputs, self.parameters, source, unequal, is_shared)
@@ -257,7 +259,13 @@ def _not_compared(names: list[str]) -> str:
     return f"{', '.join(names)} not compared" if names else ""
 
 
-def _flat(digests: Mapping[str, str]) -> list[str]:
+def in_order(digests: Mapping[str, str]) -> list[str]:
+    """Names and digests one after the other, as parts of a key.
+
+    Example:
+        >>> in_order({"y": "d2", "x": "d1"})
+        ['x', 'd1', 'y', 'd2']
+    """
     return [text for name in sorted(digests) for text in (name, digests[name])]
 
 
