@@ -44,6 +44,10 @@ IDENTITIES: Final = frozenset(
 """Keys that differ from run to run by nature; reading them makes no result depend on them."""
 
 
+_OF_ONE_RUN: Final = frozenset({"map_index", "task_loop_count", "task_loop_result"})
+"""Keys that a run has or has not; it never means those of the run that called it."""
+
+
 class Context:
     """The read-only view that is `nbflow.context`; there is one, for all threads.
 
@@ -118,19 +122,26 @@ class Scope:
     Args:
         values: What is added.
         alone: Whether only these are seen, instead of what was there as well.
+        hidden: Keys that are not seen although they were there.
     """
 
-    __slots__ = ("_alone", "_values")
+    __slots__ = ("_alone", "_hidden", "_values")
 
-    def __init__(self, values: Mapping[str, Any], *, alone: bool = False) -> None:
+    def __init__(
+        self, values: Mapping[str, Any], *, alone: bool = False, hidden: frozenset[str] = frozenset()
+    ) -> None:
         # The context of a task run has the fields of its flow run already.
         start = None if "date" in values else values.get("scheduled_start_time")
         self._values = values if start is None else {**date_fields(start), **values}
         self._alone = alone
+        self._hidden = hidden
 
     def __enter__(self) -> Context:
         outer = _layer.get()
-        _layer.set(_Layer(self._values if self._alone else {**outer.values, **self._values}, outer))
+        seen = outer.values
+        if not self._hidden.isdisjoint(seen):
+            seen = {key: value for key, value in seen.items() if key not in self._hidden}
+        _layer.set(_Layer(self._values if self._alone else {**seen, **self._values}, outer))
         return context
 
     def __exit__(self, *exception: object) -> None:
@@ -170,6 +181,17 @@ def snapshot() -> Mapping[str, Any]:
 def enter(values: Mapping[str, Any]) -> Scope:
     """Return a context manager under which exactly the values of a snapshot are seen."""
     return Scope(values, alone=True)
+
+
+def of_run(values: Mapping[str, Any]) -> Scope:
+    """Return a context manager that adds the fields of a run, in the place of those of the run around it.
+
+    Example:
+        >>> with of_run({"task_name": "a", "task_loop_count": 2}), of_run({"task_name": "b"}):
+        ...     context.task_name, context.get("task_loop_count", 1)
+        ('b', 1)
+    """
+    return Scope(values, hidden=_OF_ONE_RUN)
 
 
 @contextmanager

@@ -119,9 +119,12 @@ class OptionError(DefinitionError, ValueError):
         Example:
             >>> print(OptionError.unknown("trigger", "all_succesful", ["all_successful", "all_failed"]))
             unknown trigger 'all_succesful'; did you mean 'all_successful'?
+            >>> print(OptionError.unknown("parameter", "year", ()))
+            unknown parameter 'year'; there is none
         """
         names = sorted(known)
-        return cls(f"unknown {what} {name!r}; {_nearest(name, names, 'use one of ' + ', '.join(names))}")
+        others = f"use one of {', '.join(names)}" if names else "there is none"
+        return cls(f"unknown {what} {name!r}; {_nearest(name, names, others)}")
 
 
 class UnboundInputError(DefinitionError):

@@ -109,6 +109,26 @@ def _as_callable(value: object) -> Callable[..., Any]:
     return value
 
 
+def check_runner(value: object) -> None:
+    """Do nothing for a runner, and for a class of runners.
+
+    Raises:
+        OptionError: If it is neither.
+    """
+    if not callable(getattr(value, "submit", None)):
+        raise OptionError(f"{value!r} is no runner; give one of nbflow.task_runners")
+
+
+def as_runner(value: Any) -> Any:
+    """A runner; of a class one with its defaults.
+
+    Raises:
+        OptionError: If it is neither.
+    """
+    check_runner(value)
+    return value() if isinstance(value, type) else value
+
+
 def _as_callables(value: object) -> tuple[Callable[..., Any], ...]:
     if callable(value) or not isinstance(value, Iterable):
         raise OptionError(f"{value!r} is no list; give a list of functions")
@@ -253,7 +273,7 @@ class TaskOptions:
     persist_result: bool | None = _argument("whether results are stored")
     log_prints: bool | None = _argument("whether prints go to the log of the run")
     task_run_name: str | Callable[..., str] | None = _argument("the name of each run", _as_template)
-    runner: Any = _argument("where it runs", lambda runner: runner)
+    runner: Any = _argument("where it runs", as_runner)
     slug: str = _argument("what tells it from others in a flow", _as_text, "")
     nout: int | None = _argument("how many values it returns", _as_count)
     state_handlers: tuple[Callable[..., Any], ...] = _argument(
@@ -345,13 +365,14 @@ def take_options(given: Mapping[str, Any], base: TaskOptions | None = None) -> T
     """
     by_name = {option.name: option for option in fields(TaskOptions)}
     values: dict[str, Any] = {}
+    first: dict[str, str] = {}
     for name, value in given.items():
         own = OTHER_NAMES.get(name, name)
         if own not in by_name:
             raise OptionError.unknown("option", name, (*by_name, *OTHER_NAMES))
         if own in values:
-            raise OptionError(f"{name} and {own} are one option; give it once")
-        values[own] = value
+            raise OptionError(f"{first[own]} and {name} are one option; give it once")
+        values[own], first[own] = value, name
     base = base or TaskOptions()
     retries = values.get("retries", base.retries)
     return replace(base, **{name: _taken(by_name[name], value, retries) for name, value in values.items()})

@@ -26,7 +26,7 @@ from nbflow.engine.drive import calls_user_code
 from nbflow.exceptions import DefinitionError
 from nbflow.options import OTHER_NAMES, TaskOptions, take_options
 from nbflow.retries import exponential_backoff
-from nbflow.running.calls import call, map_items, submit
+from nbflow.running.calls import RESERVED, call, map_items, submit
 from nbflow.running.inputs import unmapped
 from nbflow.running.keys import task_input_hash
 from nbflow.running.operators import Operators
@@ -92,7 +92,8 @@ class Task(Transactional, Operators):
             Prefect's names for them.
 
     Raises:
-        DefinitionError: If it is no function with a name.
+        DefinitionError: If it is no function with a name, or has an argument named as what says how to
+            call a task.
         OptionError: If an option or its value does not exist.
 
     Example:
@@ -129,6 +130,9 @@ class Task(Transactional, Operators):
             like = {name: getattr(fn, name) for name in WRAPPER_ASSIGNMENTS if hasattr(fn, name)}
             like |= {"__wrapped__": fn, "fn": fn}
         vars(self).update(like, options=take_options(options, given) if options else given)
+        reserved = RESERVED.intersection(_argument_names(self.body))
+        if reserved:
+            raise DefinitionError(f"task {self.name!r}: {min(reserved)} says how to call a task; rename it")
 
     fn: Callable[..., Any]
     options: TaskOptions
@@ -227,7 +231,7 @@ class Task(Transactional, Operators):
         made = self.with_options(**options)
         return made.with_options(tags=sorted(with_present(made.options.tags)))
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Add it to the flow that is built, read its value in a session, or run it."""
         setting = SETTING.get()
         if setting is None:
@@ -240,7 +244,7 @@ class Task(Transactional, Operators):
             return call(setting, self, args, kwargs)
         return setting.call(self, args, kwargs)
 
-    def submit(self, *args: Any, **kwargs: Any) -> TaskFuture:
+    def submit(self, /, *args: Any, **kwargs: Any) -> TaskFuture:
         """Start a run in the flow that runs here, and return the future of its result.
 
         Args:
@@ -252,7 +256,7 @@ class Task(Transactional, Operators):
         """
         return submit(self, args, kwargs)
 
-    def map(self, *args: Any, **kwargs: Any) -> Any:
+    def map(self, /, *args: Any, **kwargs: Any) -> Any:
         """Start one run for each item of the arguments, and return their futures by position.
 
         In `with Flow(…)` a task is added to the flow and returned, which does so when the flow runs.
@@ -380,9 +384,13 @@ class Task(Transactional, Operators):
 
     @cached_property
     def _is_by_name(self) -> bool:
-        """Whether all parameters can be given by name."""
-        signature = self.signature
-        return signature is not None and all(each.kind in _BY_NAME for each in signature.parameters.values())
+        """Whether all parameters can be given by name.
+
+        What a decorator has put around a function has its signature, and may take no names all the same.
+        """
+        if self.signature is None or hasattr(self.body, "__wrapped__"):
+            return False
+        return all(each.kind in _BY_NAME for each in self.signature.parameters.values())
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         is_static = isinstance(vars(self).get("fn"), staticmethod)
@@ -395,6 +403,11 @@ class Task(Transactional, Operators):
         signature = str(self.signature) if self.signature is not None else "(…)"
         wires = _SEAM.reader.wires(self) if _SEAM.reader is not None else ""
         return f"<Task {self.__name__}{signature}{wires and f', reads {wires}'}>"
+
+
+def _argument_names(body: Any) -> tuple[str, ...]:
+    code = getattr(body, "__code__", None)
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code is not None else ()
 
 
 class Method:
@@ -418,15 +431,15 @@ class Method:
         self.__func__ = task
         self.__self__ = instance
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Do what a call of the task does."""
         return self.__func__(self.__self__, *args, **kwargs)
 
-    def submit(self, *args: Any, **kwargs: Any) -> TaskFuture:
+    def submit(self, /, *args: Any, **kwargs: Any) -> TaskFuture:
         """Start a run, and return the future of its result."""
         return self.__func__.submit(self.__self__, *args, **kwargs)
 
-    def map(self, *args: Any, **kwargs: Any) -> Any:
+    def map(self, /, *args: Any, **kwargs: Any) -> Any:
         """Start one run for each item, and return their futures by position."""
         return self.__func__.map(unmapped(self.__self__), *args, **kwargs)
 

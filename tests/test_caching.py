@@ -238,6 +238,16 @@ class TestIdentity:
         one, other = (task(body, name=name, cache_policy=DEFAULT) for name in ("one", "other"))
         assert (one(1), other(1)) == (3, 3)
 
+    def test_further_arguments_with_the_name_of_a_parameter(self, records: Records) -> None:
+        """They hide nothing of what was given by position."""
+
+        @task(cache_policy=DEFAULT)
+        def show(*rest: int, **more: int) -> tuple[Any, Any]:
+            return rest, more
+
+        assert show(1, 2, rest=3) == ((1, 2), {"rest": 3})
+        assert show(1, rest=3) == ((1,), {"rest": 3})
+
     def test_classes_of_tasks(self, records: Records) -> None:
         """What was set on a task counts."""
 
@@ -421,6 +431,29 @@ class TestResults:
             return held.locked()
 
         assert "'f' reaches held, which has no digest" in ended(f).message
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"cache_policy": DEFAULT},
+            {"cache_policy": INPUTS - "z"},
+            {"cache_for": 60, "cache_validator": all_inputs},
+            {"cache_for": 60, "cache_validator": partial_inputs_only(["x", "y"])},
+        ],
+    )
+    def test_inputs_that_are_one_object(self, records: Records, options: dict[str, Any]) -> None:
+        """They are told from equal ones: what is done to one is done to the other."""
+
+        @task(**options)
+        def grow(x: list[int], y: list[int], z: object = 0) -> list[int]:
+            x.append(1)
+            return list(y)
+
+        def of_one() -> tuple[list[int], list[int]]:
+            return ((both := []), both)
+
+        assert [grow(*of_one()), grow([], []), grow(*of_one())] == [[1], [], [1]]
+        assert [ended(grow, *of_one()).name, ended(grow, [], []).name] == ["Cached", "Cached"]
 
     def test_inputs_changed_by_the_body(self, records: Records) -> None:
         """Count as they were before it."""
@@ -606,6 +639,16 @@ class TestValidators:
         state = ended(f)
         assert (state.name, state.value()) == ("Completed", 2)
         assert "cache_validator broken raised RuntimeError: v" in state.message
+
+    def test_a_name_that_no_input_has(self, records: Records) -> None:
+        """Nothing is reused: it would be equal whatever the inputs are."""
+
+        @task(cache_for=60, cache_validator=partial_inputs_only(["xs"]))
+        def same(x: int) -> int:
+            return x
+
+        assert (same(1), same(2)) == (1, 2)
+        assert r"partial_inputs_only(['xs']) names no input of 'same'(x: 'int')" in ended(same, 2).message
 
     def test_code_that_changed(self, records: Records) -> None:
         """Has no results yet, whatever the validator; going back finds the old ones."""

@@ -25,7 +25,6 @@ from nbflow.states import (
     Paused,
     Pending,
     Running,
-    Scheduled,
     State,
     Transition,
     state_of,
@@ -277,7 +276,7 @@ class TestStop:
             bench.run(lambda: 7)
         assert bench.names == PLAIN
 
-    @pytest.mark.parametrize("state", PLAIN[:2])
+    @pytest.mark.parametrize("state", PLAIN[1:2])
     def test_an_interrupt_within_a_state_handler(self, state: str) -> None:
         """The state is appended all the same, so that the end is legal."""
         bench = Bench()
@@ -415,6 +414,12 @@ class TestStateHandlers:
         )
         assert (paused.names, ended.names) == (["Pending", "Paused"], ["Pending", "Completed"])
 
+    def test_the_first_state_is_no_change(self) -> None:
+        """There is always an old state to look at."""
+        seen: list[tuple[bool, str]] = []
+        Bench().run(lambda: 7, state_handlers=(lambda old, new: seen.append((old.is_pending(), new.name)),))
+        assert seen == [(True, "Running"), (False, "Completed")]
+
     def test_each_sees_what_the_one_before_left(self) -> None:
         """In their order."""
         seen: list[str] = []
@@ -430,7 +435,7 @@ class TestStateHandlers:
         ("handler", "text"),
         [
             (raising(ValueError("h")), "state handler subscriber raised ValueError: h"),
-            (lambda old, new: 3 if old else None, "returned 3; it must return a State or None"),
+            (lambda old, new: 3, "returned 3; it must return a State or None"),
         ],
     )
     def test_a_broken_handler_fails_the_run(
@@ -450,8 +455,8 @@ class TestStateHandlers:
     @pytest.mark.parametrize(
         ("name", "by"),
         [
-            ("Completed", Running()), ("Completed", Pending()), ("Pending", Completed()),
-            ("Pending", Scheduled()), ("Running", Pending()), ("TriggerFailed", AwaitingRetry()),
+            ("Completed", Running()), ("Completed", Pending()), ("Running", Pending()),
+            ("TriggerFailed", AwaitingRetry()),
         ],
     )  # fmt: skip
     def test_an_impossible_replacement_is_logged(

@@ -220,6 +220,14 @@ class TestOptions:
 
         assert mapped() == [2, 4, 6]
 
+    @pytest.mark.parametrize("runner", [5, "thread", ThreadPoolTaskRunner.submit])
+    def test_what_is_no_runner(self, runner: Any) -> None:
+        """Is refused where it is given."""
+        with pytest.raises(OptionError, match="is no runner; give one of"):
+            flow(task_runner=runner)(double.fn)
+        with pytest.raises(OptionError, match="is no runner; give one of"):
+            double.with_options(runner=runner)
+
     def test_state_handlers_may_replace_a_state(self) -> None:
         """As in Prefect 1."""
 

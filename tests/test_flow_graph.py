@@ -354,15 +354,14 @@ class TestHandlers:
         seen: list[tuple[str, str, str]] = []
 
         def note(of: Any, old: Any, new: Any) -> None:
-            seen.append((of.name, old.name if old else "", new.name))
+            seen.append((of.name, old.name, new.name))
 
         with Flow("seen", state_handlers=[note]) as flow:
             task(state_handlers=[note], retries=1)(_once)()
         attempts.clear()
         flow.run()
         assert seen == [
-            ("seen", "", "Pending"), ("seen", "Pending", "Running"),
-            ("_once", "", "Pending"), ("_once", "Pending", "Running"),
+            ("seen", "Pending", "Running"), ("_once", "Pending", "Running"),
             ("_once", "Running", "Retrying"), ("_once", "Retrying", "Completed"),
             ("seen", "Running", "Completed"),
         ]  # fmt: skip

@@ -252,6 +252,8 @@ class TestQuestions:
             flow.task("ok")
         with pytest.raises(UnknownTaskError, match="no task 'add'"):
             flow.task(add)
+        with pytest.raises(UnknownTaskError, match="this 'inc' is not the one in the flow"):
+            flow.task(inc)
 
 
 class TestErrors:

@@ -11,6 +11,7 @@ import pytest
 
 from nbflow import Flow, Task, task
 from nbflow.engine.signals import PAUSE, RETRY
+from nbflow.exceptions import OptionError
 from nbflow.task_runners.thread import ThreadPoolTaskRunner
 from nbflow.triggers import always_run
 from tests.graphs import in_memory, inc, names, ok
@@ -122,6 +123,9 @@ class TestOrder:
         with Flow("here") as flow:
             node = where()
         assert flow.run().result[node].value() is True
+        assert flow.run(task_runner=ThreadPoolTaskRunner).result[node].value() is False
+        with pytest.raises(OptionError, match="'thread' is no runner"):
+            flow.run(task_runner="thread")
 
 
 class TestBodies:

@@ -412,6 +412,23 @@ class TestMap:
         assert (results[0], type(results[1]), results[2]) == (1.0, ZeroDivisionError, 0.5)
         assert names == ["Failed", "Completed"]
 
+    def test_what_is_said_of_a_list_is_said_of_its_items(self) -> None:
+        """A failure among them may be allowed, and a future among them meant itself."""
+
+        @task
+        def invert(x):
+            return 1 / x
+
+        @task
+        def kind(x):
+            return type(x).__name__
+
+        def body():
+            failing = invert.map([0, 1])
+            return [kind.map(meant(failing)).result() for meant in (allow_failure, quote)]
+
+        assert flowing(body) == [["ZeroDivisionError", "float"], ["TaskFuture", "TaskFuture"]]
+
     @pytest.mark.parametrize(
         ("args", "message"),
         [

@@ -9,7 +9,7 @@ import pytest
 
 from nbflow import Task, task
 from nbflow.exceptions import CacheError
-from nbflow.running.identity import code_digest, identity_of, named_arguments
+from nbflow.running.identity import code_digest, identity_of, named_arguments, takes
 
 RATE = {"rate": 1}
 
@@ -126,6 +126,33 @@ class TestArguments:
         of = task(load)
         named = named_arguments(of, of.arguments(args, kwargs))
         assert {"rest": (), **named} == expected
+
+    def test_further_ones_never_hide_others(self) -> None:
+        """Whatever names they have."""
+
+        def show(x: int = 0, /, *rest: int, **more: Any) -> None: ...
+
+        of = task(show)
+        calls = [
+            ((1, 2), {}),
+            ((1, 2), {"rest": (3,)}),
+            ((1,), {"rest": (2,)}),
+            ((1, 2), {"x": 1}),
+            ((5, 2), {"x": 1}),
+            ((1, 2), {"more": {"x": 1}}),
+        ]
+        named = [named_arguments(of, of.arguments(args, kwargs)) for args, kwargs in calls]
+        assert all(one not in named[:place] for place, one in enumerate(named))
+
+    @pytest.mark.parametrize(("name", "is_taken"), [("x", True), ("rest", True), ("y", False)])
+    def test_which_there_can_be(self, name: str, is_taken: bool) -> None:
+        """Parameters; any where further ones are taken."""
+
+        def load(x: int, *rest: int) -> None: ...
+
+        def show(**more: Any) -> None: ...
+
+        assert (takes(task(load), name), takes(task(show), name)) == (is_taken, True)
 
     def test_of_what_nobody_knows_the_signature(self) -> None:
         """They are what was given."""

@@ -55,6 +55,14 @@ class TestGather:
         given_list = [1, [2], {"a": (3,)}]
         assert gather({"x": given_list}, _is_coming).fill({})["x"] is given_list
 
+    def test_what_contains_itself(self) -> None:
+        """Is passed as it is; what is beside that in it is found."""
+        round_list: list[object] = [1]
+        round_list.append(round_list)
+        assert gather({"x": round_list}, _is_coming).fill({})["x"] is round_list
+        round_list.append(one := Coming())
+        assert [edge.upstream_task for edge in gather({"x": round_list}, _is_coming).edges] == [one]
+
     def test_one_result_in_two_arguments_makes_two_edges(self) -> None:
         """Each has the key of its argument."""
         one = Coming()

@@ -231,6 +231,41 @@ class TestKernels:
         assert printed == [["1", "2", "3"], ["3", "4"], ["4", "5", "[0, 1, 2, 3, 4]"]]
 
 
+class TestWithin:
+    """What is called by a body that loops."""
+
+    def test_it_has_loops_of_its_own(self, records: Records) -> None:
+        """It sees nothing of the loop, nor of the map, around it."""
+
+        @task
+        def inner() -> tuple[object, ...]:
+            return tuple(context.get(key) for key in ("task_loop_count", "task_loop_result", "map_index"))
+
+        @task
+        def outer(x: int) -> list[object]:
+            if context.get("task_loop_count", 1) < 3:
+                raise LOOP(result=x)
+            return [context.task_loop_count, context.map_index, inner(), inner.submit().result()]
+
+        @flow
+        def mapped() -> list[object]:
+            return outer.map([7]).result()
+
+        assert mapped() == [[3, 0, (None, None, None), (None, None, None)]]
+
+    def test_a_flow_that_loops(self, records: Records) -> None:
+        """Is told of it as a task is."""
+
+        @flow
+        def total() -> int:
+            done = context.get("task_loop_result", 0)
+            if context.get("task_loop_count", 1) < 4:
+                raise LOOP(result=done + 2)
+            return done
+
+        assert total() == 6
+
+
 class TestManyIterations:
     """A loop of very short iterations."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import pickle
 import sys
@@ -59,6 +60,32 @@ class TestCalls:
 
         assert Scale().times(2) == 6
 
+    def test_a_decorated_function(self) -> None:
+        """What a decorator puts around it may take its arguments by position alone."""
+
+        def twice(function):
+            @functools.wraps(function)
+            def around(*args):
+                return 2 * function(*args)
+
+            return around
+
+        @task
+        @twice
+        def add(x, y=1):
+            return x + y
+
+        assert (add(2), add(2, y=2), add(y=3, x=1)) == (6, 8, 8)
+
+    def test_an_argument_of_any_name(self) -> None:
+        """Also of the name that methods give their object."""
+
+        @task
+        def named(**given):
+            return given
+
+        assert named(self=1, of=2) == {"self": 1, "of": 2}
+
     def test_it_does_not_change(self) -> None:
         """Options are set by making another task."""
         with pytest.raises(AttributeError, match="with_options"):
@@ -69,6 +96,16 @@ class TestCalls:
         """Is refused with words."""
         with pytest.raises(DefinitionError, match="function"):
             task(what)  # type: ignore[call-overload]
+
+    @pytest.mark.parametrize("name", ["return_state", "wait_for"])
+    def test_what_says_how_to_call(self, name: str) -> None:
+        """Cannot be an argument: it would never arrive."""
+        names: dict = {}
+        exec(f"def waits(x, *, {name}=None): ...\nclass Waits:\n    def run(self, {name}): ...", names)
+        with pytest.raises(DefinitionError, match=f"task 'waits': {name} says how to call a task; rename it"):
+            task(names["waits"])
+        with pytest.raises(DefinitionError, match="rename it"):
+            type("Waits", (Task,), {"run": names["Waits"].run})()
 
     def test_pickles_by_name(self) -> None:
         """As a function does; copies are itself."""
@@ -129,7 +166,8 @@ class TestOptions:
             ({"timeout": object()}, "timeout"),
             ({"tags": 3}, "tags"),
             ({"name": 3}, "name"),
-            ({"retries": 1, "max_retries": 2}, "once"),
+            ({"retries": 1, "max_retries": 2}, "retries and max_retries are one option; give it once"),
+            ({"max_retries": 1, "retries": 2}, "max_retries and retries are one option; give it once"),
         ],
     )
     def test_a_wrong_one(self, given: dict, message: str) -> None:

@@ -162,7 +162,7 @@ class Journal:
         """
         spec, wanted = effect.spec, effect.state
         transitions.check(old, wanted, spec.id)
-        if spec.state_handlers:
+        if spec.state_handlers and old is not None:
             wanted = self._handled(spec, old, wanted)
         at = self._clock()
         if old is not None and old.timestamp is not None and at < old.timestamp:
@@ -196,7 +196,7 @@ class Journal:
         except Exception:  # noqa: BLE001  # results matter more than their record
             _log.exception("the history could not keep %s of run %s", transition.name, transition.run)
 
-    def _handled(self, spec: RunSpec, old: State | None, wanted: State) -> State:
+    def _handled(self, spec: RunSpec, old: State, wanted: State) -> State:
         """Let Prefect 1's state handlers replace the state, each seeing what the one before left."""
         for handler in spec.state_handlers:
             try:
@@ -226,7 +226,7 @@ class Journal:
         self._subscriptions = tuple(kept for kept in self._subscriptions if kept is not subscription)
 
 
-def _answer_of(handler: StateHandler, old: State | None, wanted: State) -> State | None:
+def _answer_of(handler: StateHandler, old: State, wanted: State) -> State | None:
     """Return the state that a state handler asks for, whether by returning or by raising."""
     name = getattr(handler, "__name__", repr(handler))
     try:
@@ -241,11 +241,11 @@ def _answer_of(handler: StateHandler, old: State | None, wanted: State) -> State
     return Failed(f"state handler {name} returned {answer!r}; it must return a State or None")
 
 
-def _may_replace(old: State | None, wanted: State, replaced: State) -> bool:
+def _may_replace(old: State, wanted: State, replaced: State) -> bool:
     """A handler may end a run, pause it, or have a failed body tried again; it cannot undo a stop."""
     if wanted.is_cancelling() or wanted.is_cancelled() or not transitions.is_legal(old, replaced):
         return False
-    tries_again = replaced.is_scheduled() and old is not None and old.is_running()
+    tries_again = replaced.is_scheduled() and old.is_running()
     return replaced.is_final() or replaced.is_paused() or tries_again or replaced.type is wanted.type
 
 

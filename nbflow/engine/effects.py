@@ -20,7 +20,7 @@ from nbflow.triggers import Edge, Trigger, all_successful
 
 _NOTHING: Final[Mapping[str, Any]] = {}
 
-StateHandler = Callable[["State | None", State], "State | None"]
+StateHandler = Callable[[State, State], "State | None"]
 
 
 class CancelRun(BaseException):
@@ -66,8 +66,8 @@ class RunSpec(msgspec.Struct, frozen=True):
         loop: The number of its first LOOP iteration.
         loop_result: What the LOOP before that iteration left.
         versions: Name to version of the inputs that are known beforehand (`state.cached_inputs`).
-        state_handlers: Prefect 1's, bound to their task: given the old and the new state, each may
-            return another one.
+        state_handlers: Prefect 1's, bound to their task: given the old and the new state of each
+            change, each may return another one.
         draw: Source of chance for the jitter of delays, numbers from [0, 1).
         reason: Why it runs, for people; the message of Pending.
         flow_run: Number of the flow run.

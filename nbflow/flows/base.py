@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.context import date_fields
 from nbflow.exceptions import OptionError
-from nbflow.options import OTHER_NAMES, TaskOptions, take_options
+from nbflow.options import OTHER_NAMES, TaskOptions, check_runner, take_options
 from nbflow.running.calls import run_of
 from nbflow.running.earlier import PastRun, past_runs
 from nbflow.running.hooks import OPTION_OF, Hooked
@@ -35,6 +35,10 @@ class FlowSettings:
     task_runner: Any = None
     validate_parameters: bool = True
     flow_run_name: str | Callable[..., str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.task_runner is not None:
+            check_runner(self.task_runner)
 
 
 _OWN: Final = tuple(each.name for each in fields(FlowSettings))

@@ -6,12 +6,12 @@ import inspect
 from copy import copy
 from functools import cached_property, partial, update_wrapper
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Final, cast, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from nbflow.engine.drive import calls_user_code
 from nbflow.exceptions import DefinitionError
 from nbflow.flows.base import BaseFlow
-from nbflow.running.calls import call
+from nbflow.running.calls import RESERVED, call
 from nbflow.running.deciding import ended_by_value, outcome_of
 from nbflow.running.scope import Scope, present_scope
 from nbflow.running.validation import Validation
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from nbflow.engine.effects import Call
     from nbflow.running.runs import Run
     from nbflow.task_runners.base import Runner
-
-_RESERVED: Final = frozenset({"return_state", "wait_for"})
 
 
 class FunctionFlow(BaseFlow):
@@ -60,7 +58,7 @@ class FunctionFlow(BaseFlow):
         self.signature = inspect.signature(fn)
         self.is_async = inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
         self.yields = inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)
-        reserved = _RESERVED & self.signature.parameters.keys()
+        reserved = RESERVED & self.signature.parameters.keys()
         if reserved:
             raise DefinitionError(f"flow {self.name!r}: {min(reserved)} says how to call a flow; rename it")
 

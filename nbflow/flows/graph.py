@@ -18,6 +18,7 @@ from nbflow.flows.picture import card_of
 from nbflow.flows.progress import DETAIL, PARAMETERS, Progress, keep, read_back, without_secrets, write_down
 from nbflow.flows.structure import Structure
 from nbflow.flows.walk import Plan, Walk
+from nbflow.options import as_runner
 from nbflow.running.calls import run_here
 from nbflow.running.inputs import Inputs
 from nbflow.running.parked import Parked, parked_flow_run
@@ -118,7 +119,7 @@ class Flow(Structure, BaseFlow):
         context: Mapping[str, Any] | None = None,
         start_tasks: Iterable[Task | str] | Task | str = (),
         task_states: Mapping[Any, State] | None = None,
-        task_runner: Runner | None = None,
+        task_runner: Runner | type[Runner] | None = None,
         **more: Any,
     ) -> State:
         """Run the tasks, each as soon as it can.
@@ -141,7 +142,7 @@ class Flow(Structure, BaseFlow):
         Raises:
             CycleError: If tasks wait for each other.
             UnknownTaskError: If a task is not in the flow.
-            OptionError: If the flow has no such parameter.
+            OptionError: If the flow has no such parameter, or `task_runner` is no runner.
             MissingParameterError: If a parameter without default was not given.
         """
         self._check_built()
@@ -152,13 +153,14 @@ class Flow(Structure, BaseFlow):
             each for each, state in given.items() if state.name == "Resuming" and each not in only
         ]
         scope = present_scope(recorded=True)
+        runner = as_runner(task_runner) if task_runner is not None else None
         values = {**(parameters or {}), **more}
         with shown(context) if context else nullcontext():
             if starts and not values:
                 waiting = self._waiting(scope)
                 if waiting is not None and set(starts) <= waiting[2].parked.keys():
-                    return self._go_on(scope, waiting, starts, given, task_runner)
-            plan = self._plan(starts, given, bool(only), task_runner)
+                    return self._go_on(scope, waiting, starts, given, runner)
+            plan = self._plan(starts, given, bool(only), runner)
             return self._run(scope, self.new_run(scope), plan, self._complete(values))
 
     def resume(self, *tasks: Task | str, **parameters: Any) -> State:

@@ -267,6 +267,8 @@ class Structure:
         if len(found) > 1:
             told = ", ".join(repr(slugs[task]) for task in found)
             raise UnknownTaskError(f"{name!r} is the name of {len(found)} tasks; say which: {told}")
+        if not found and name in slugs.values():
+            raise UnknownTaskError(f"this {name!r} is not the one in the flow; give what its call returned")
         if not found:
             raise UnknownTaskError.named(str(name), slugs.values())
         return found[0]

@@ -16,7 +16,7 @@ from nbflow.engine.signals import Signal
 from nbflow.exceptions import RunError
 from nbflow.running.futures import TaskFuture, TaskFutureList
 from nbflow.running.hooks import answer_of
-from nbflow.running.inputs import Inputs, flatten, gather, unmapped
+from nbflow.running.inputs import Inputs, allow_failure, flatten, gather, unmapped
 from nbflow.running.mapping import split
 from nbflow.running.performer import Performer
 from nbflow.running.preparing import has_to_prepare, prepared
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
     from nbflow.retries import Retries
     from nbflow.running.runs import Runnable
+
+RESERVED: Final = frozenset({"return_state", "wait_for"})
+"""What says how to call a task or a flow, and is no argument."""
 
 _chance: Final = Random()
 
@@ -300,7 +303,7 @@ def resolved(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value_of(value: Any) -> Any:
-    if isinstance(value, (unmapped, flatten)):
+    if isinstance(value, (unmapped, flatten, allow_failure)):
         return type(value)(_value_of(value.value))
     if isinstance(value, TaskFuture):
         return value.result()

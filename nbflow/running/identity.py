@@ -65,6 +65,8 @@ def code_digest(task: Any) -> str:
 def named_arguments(task: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call by name: defaults included, further keyword arguments under their own names.
 
+    Where one of those has the name of a parameter (`f(1, a=2)` of `f(*a, **more)`), they stay together.
+
     Example:
         >>> from nbflow.tasks import task
         >>> def load(year, *, fast=True, **more): ...
@@ -76,12 +78,28 @@ def named_arguments(task: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     named: dict[str, Any] = {}
     for name, parameter in task.signature.parameters.items():
         if parameter.kind is Parameter.VAR_KEYWORD:
-            named |= given.get(name, {})
+            more = given.get(name, {})
+            named |= more if more.keys().isdisjoint(task.signature.parameters) else {name: more}
         elif name in given:
             named[name] = given[name]
         elif parameter.default is not Parameter.empty:
             named[name] = parameter.default
     return named
+
+
+def takes(task: Any, name: str) -> bool:
+    """Whether a call can have an argument of that name.
+
+    Example:
+        >>> from nbflow.tasks import task
+        >>> def load(year, *days): ...
+        >>> takes(task(load), "days"), takes(task(load), "yaer")
+        (True, False)
+    """
+    known = task.signature.parameters if task.signature is not None else None
+    if known is None or name in known:
+        return True
+    return any(each.kind is Parameter.VAR_KEYWORD for each in known.values())
 
 
 def _attributes(task: Any) -> dict[str, Any]:

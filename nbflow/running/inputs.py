@@ -178,6 +178,7 @@ class _Search:
         self.is_annotated = False
         self._is_source = is_source
         self._allows = False
+        self._around: set[int] = set()
 
     def template(self, key: str | None, value: Any) -> Any:
         if self._is_source(value):
@@ -191,7 +192,13 @@ class _Search:
             return value
         if isinstance(value, Annotation):
             return self._meant(key, value)
-        return _rebuilt(value, kind, lambda part: self.template(key, part))
+        if id(value) in self._around:
+            return value  # it contains itself: what it is made of is being looked at
+        self._around.add(id(value))
+        try:
+            return _rebuilt(value, kind, lambda part: self.template(key, part))
+        finally:
+            self._around.discard(id(value))
 
     def _meant(self, key: str | None, value: Annotation) -> Any:
         self.is_annotated = True

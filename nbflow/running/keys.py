@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -11,9 +12,10 @@ from nbflow.engine.cache_validators import CacheValidator, Digested, Validator, 
 from nbflow.engine.observe import looks_secret
 from nbflow.engine.signals import FAIL
 from nbflow.exceptions import CacheError
-from nbflow.running.identity import code_digest, identity_of, named_arguments
-from nbflow.store.digests import key_digest
+from nbflow.running.identity import code_digest, identity_of, named_arguments, takes
+from nbflow.store.digests import key_digest, memory_of, unit_digest
 from nbflow.store.signing import user_key
+from nbflow.store.walks import PLAIN
 
 if TYPE_CHECKING:
     from nbflow.options import TaskOptions
@@ -178,9 +180,11 @@ class _Asked:
         inputs = self.inputs.digests if "INPUTS" in parts else _NO_DIGESTS
         parameters = self.parameters.digests if "FLOW_PARAMETERS" in parts else _NO_DIGESTS
         self._refuse_unknown(inputs.keys() - policy.without)
+        counted = {name: inputs[name] for name in inputs.keys() - policy.without}
+        together = _and_together(self.inputs, counted)
         owner = "" if source else identity_of(of, self.notebook)
         run = self.run.flow_run_id or self.run.id
-        found = policy.key(KeyParts(owner, source, inputs, parameters, run))
+        found = policy.key(KeyParts(owner, source, together, parameters, run))
         if found is None:
             return None
         key = key_digest("policy", *(text for part in found for text in part))
@@ -198,12 +202,27 @@ class _Asked:
             counted = validator.counted(inputs, self.parameters.digests)
             if validator.compares == "inputs":
                 self._refuse_unknown(counted.keys())
-        wide = key_digest("validator", "cache_key" if shared else "source", shared or source, *_flat(counted))
-        exact = key_digest("same inputs", wide, *_flat(inputs))
+                self._refuse_others(validator)
+        unequal = _unequal(validator, counted, inputs)
+        if getattr(validator, "compares", "") == "inputs":
+            counted = _and_together(self.inputs, counted)
+        inputs = _and_together(self.inputs, inputs)
+        wide = key_digest(
+            "validator", "cache_key" if shared else "source", shared or source, *in_order(counted)
+        )
+        exact = key_digest("same inputs", wide, *in_order(inputs))
         is_shared = counted != inputs
         keys = (exact, wide) if is_shared and all(inputs.values()) else (wide,)
-        unequal = _unequal(validator, counted, inputs)
         return CallKey(keys, self.inputs, self.parameters, source, unequal, is_shared)
+
+    def _refuse_others(self, validator: CacheValidator) -> None:
+        """What is compared by a name that no input has would be equal whatever the inputs are."""
+        of = self.run.of
+        for name in sorted((validator.only or frozenset()) - self.inputs.keys()):
+            if not takes(of, name):
+                raise CacheError(
+                    f"{validator!r} names no input of {of.name!r}{of.signature}; correct the names"
+                )
 
     def _refuse_unknown(self, names: Iterable[str]) -> None:
         for name in sorted(names):
@@ -214,6 +233,19 @@ class _Asked:
                     f"with cache_policy=DEFAULT - {name!r}, or say with nbflow.register_digest what it is "
                     "made of"
                 )
+
+
+def _and_together(values: Digested, digests: Mapping[str, str]) -> Mapping[str, str]:
+    """The digests, and one for all those values that share memory: a change of one changes the others."""
+    held = [name for name in sorted(digests) if digests[name] and type(values[name]) not in PLAIN]
+    if len(held) < 2:
+        return digests
+    memory = {name: memory_of(values[name]) for name in held}
+    times = Counter(token for tokens in memory.values() for token in tokens)
+    shared = [name for name in held if any(times[token] > 1 for token in memory[name])]
+    if not shared:
+        return digests
+    return {**digests, " and ".join(shared): unit_digest({name: values[name] for name in shared})}
 
 
 def _unequal(validator: Validator | None, counted: Mapping[str, str], inputs: Mapping[str, str]) -> str:
@@ -227,7 +259,13 @@ def _not_compared(names: list[str]) -> str:
     return f"{', '.join(names)} not compared" if names else ""
 
 
-def _flat(digests: Mapping[str, str]) -> list[str]:
+def in_order(digests: Mapping[str, str]) -> list[str]:
+    """Names and digests one after the other, as parts of a key.
+
+    Example:
+        >>> in_order({"y": "d2", "x": "d1"})
+        ['x', 'd1', 'y', 'd2']
+    """
     return [text for name in sorted(digests) for text in (name, digests[name])]
 
 

@@ -15,6 +15,7 @@ from nbflow.engine.effects import Left
 from nbflow.exceptions import CacheError
 from nbflow.running.caching import STORE_LOCK
 from nbflow.running.identity import code_digest, named_arguments
+from nbflow.running.keys import in_order
 from nbflow.states import StateType
 from nbflow.store.digests import key_digest
 from nbflow.store.protocol import Missing
@@ -141,7 +142,7 @@ class Loops:
         of = self.run.of
         inputs = Digested(named_arguments(of, arguments)).digests
         parameters = Digested(self.parameters).digests
-        digests = [*_flat(inputs), "parameters", *_flat(parameters)]
+        digests = [*in_order(inputs), "parameters", *in_order(parameters)]
         try:
             return key_digest("loop", code_digest(of), self.run.index, *digests) if all(digests) else ""
         except CacheError:
@@ -161,10 +162,6 @@ def last_loop(store: Store, run: str) -> Left | None:
         return None
     loop, result = max(found, key=lambda slot: slot[0])
     return Left(loop, result)
-
-
-def _flat(digests: Mapping[str, str]) -> list[str]:
-    return [text for name in sorted(digests) for text in (name, digests[name])]
 
 
 def _sign(records: Records, task: str) -> str:

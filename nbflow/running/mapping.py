@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sized
 from typing import Any, Final, cast
 
 from nbflow.exceptions import DefinitionError
-from nbflow.running.inputs import Annotation, flatten, unmapped
+from nbflow.running.inputs import Annotation, allow_failure, flatten, quote, unmapped
 
 _WHOLE: Final = (str, bytes, bytearray)
 
@@ -15,7 +15,7 @@ def split(arguments: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """The arguments of each item.
 
     Whatever can be iterated has one element for each item; texts, `unmapped(x)` and what cannot be
-    iterated are the same for all.
+    iterated are the same for all. What `allow_failure` and `quote` say of a list they say of its elements.
 
     Args:
         arguments: Parameter to argument, all of them there already.
@@ -46,6 +46,9 @@ def _elements(key: str, value: Any, name: str) -> list[Any] | None:
         return None
     if isinstance(value, flatten):
         return value.elements()
+    if isinstance(value, (allow_failure, quote)):
+        parts = _elements(key, value.value, name)
+        return None if parts is None else [type(value)(part) for part in parts]
     if not isinstance(value, Iterable):
         return None
     check_items(key, value, name)

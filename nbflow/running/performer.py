@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
-from nbflow.context import context
+from nbflow.context import of_run
 from nbflow.engine.drive import PlainHandler, calls_user_code
 from nbflow.engine.effects import CancelRun, Ended
 from nbflow.engine.ongoing import Later, when_all
@@ -305,7 +305,7 @@ class Performer(PlainHandler):
             scope.stop(self._stopped)
         token = SETTING.set(scope)
         try:
-            with entered(self._transaction), context(self._shown(scope, effect)), prints_of(self._run):
+            with entered(self._transaction), of_run(self._shown(scope, effect)), prints_of(self._run):
                 yield scope
         finally:
             SETTING.reset(token)
@@ -315,17 +315,15 @@ class Performer(PlainHandler):
     def _shown(self, scope: Scope, effect: Call) -> Mapping[str, Any]:
         """What `nbflow.context` shows to the body."""
         run = self._run
-        if run.role is Role.FLOW:
-            return {**scope.shown, "logger": logger_of(run)}
-        shown = {
-            **scope.shown,
-            "logger": logger_of(run),
-            "task_name": run.of.name,
-            "task_run_id": run.id,
-            "task_run_name": run.name,
-            "task_run_count": effect.run_count,
-            "task_tags": run.tags,
-        }
+        shown = {**scope.shown, "logger": logger_of(run)}
+        if run.role is not Role.FLOW:
+            shown |= {
+                "task_name": run.of.name,
+                "task_run_id": run.id,
+                "task_run_name": run.name,
+                "task_run_count": effect.run_count,
+                "task_tags": run.tags,
+            }
         if run.index is not None:
             shown["map_index"] = run.index
         if effect.spec.started_by_name:

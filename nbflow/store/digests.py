@@ -47,6 +47,7 @@ __all__ = [
     "digest",
     "fingerprint",
     "key_digest",
+    "memory_of",
     "register_digest",
     "unit_digest",
 ]
@@ -196,6 +197,23 @@ def _with_what_is_seen(
     reach = _reach(walk, {}) if walk.calls else NO_REACH
     memory = lasting(walk, gathered)
     return NoDigestError(str(error), path=error.path, memory=memory, reach=reach, classes=walk.classes)
+
+
+def memory_of(value: object) -> frozenset[int]:
+    """Return the identity tokens of the mutable memory that a value can reach; see `Fingerprint`.
+
+    Example:
+        >>> shared = [1]
+        >>> memory_of((shared, 2)) & memory_of([shared]) == {id(shared)}
+        True
+    """
+
+    def gathered() -> Gathering:
+        gathering = Gathering()
+        gathering.gather([value])
+        return gathering
+
+    return lasting(gathered(), gathered)
 
 
 def unit_digest(values: Mapping[str, object], namespace: Mapping[str, object] | None = None) -> str:
