@@ -40,11 +40,19 @@ Executing = Generator["Execution", Outcome, "Finished"]
 
 
 class Finished(msgspec.Struct, frozen=True):
-    """A run that ended: its identifier, its last state, and what was seen of its last attempt, if any."""
+    """A run that ended.
+
+    Args:
+        run: Its identifier.
+        state: Its last state.
+        observation: What was seen of its last attempt, if any.
+        is_kept: Whether the history has it.
+    """
 
     run: str
     state: State
     observation: Observation | None
+    is_kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +93,17 @@ def _pass_nothing(_: Mapping[Edge, object]) -> Mapping[str, object]:
 
 
 def _spec(
-    step: Step, run: str, number: int, origin: Origin, upstream: Mapping[Edge, State], let_in: Waiting | None
+    step: Step,
+    run: str,
+    number: int | None,
+    origin: Origin,
+    upstream: Mapping[Edge, State],
+    let_in: Waiting | None,
 ) -> RunSpec:
     return RunSpec(
         run,
         step.name,
-        body=step.told(run, number) if step.told is not None else None,
+        body=step.told(run, number or 0) if step.told is not None else None,
         started_by_name=let_in is not None,
         resumed=let_in.state if let_in is not None and let_in.run else None,
         upstream=tuple(upstream),
@@ -100,8 +113,9 @@ def _spec(
         # Of a mapped step each item is tried again, and limited, for itself.
         retries=step.retries if step.body.one is None else NO_RETRIES,
         timeout=step.timeout if step.body.one is None else None,
-        flow_run=number,
+        flow_run=number or 0,
         origin=origin,
+        is_kept=number is not None,
     )
 
 
@@ -125,7 +139,8 @@ class StepRuns:
         self.history = history
         self.journal = Journal(history, clock)
         self.notebook = notebook
-        self.number = 0
+        self.number: int | None = 0
+        """Of the flow run that goes on; None: what runs is none of the flow, and nothing is kept of it."""
         self.steps: dict[str, str] = {}
         """Identifier of each run that goes on, to that of its step."""
         self._let_in: dict[str, Waiting] = {}
@@ -164,7 +179,8 @@ class StepRuns:
             bind=_pass_nothing,
             retries=step.retries,
             timeout=step.timeout,
-            flow_run=self.number,
+            flow_run=self.number or 0,
+            is_kept=self.number is not None,
             parent=item.parent,
             index=item.index,
             role=Role.ITEM,
@@ -197,7 +213,7 @@ class StepRuns:
                     continue
                 call = calls.send(outcome)
         except StopIteration as end:
-            return Finished(run, end.value, observation)
+            return Finished(run, end.value, observation, spec.is_kept)
         finally:
             self.steps.pop(run, None)
 
@@ -233,7 +249,7 @@ class StepRuns:
     def reuse(self, step: Step, trace: Trace, origin: Origin, item: Item | None = None) -> Finished:
         """Record that a step, or an item of one, got an earlier result without executing."""
         run = self._begin(step, origin, (), trace.id, item)
-        spec = RunSpec(run, step.name, flow_run=self.number, origin=origin)
+        spec = RunSpec(run, step.name, flow_run=self.number or 0, origin=origin)
         spec = self._item_spec(step, run, item, origin) if item is not None else spec
         pending = self.journal.append(Enter(spec, Pending(), 1, 1), None)
         cached = self.journal.append(Enter(spec, Cached(_EARLIER, trace), 1, 1), pending.state)
@@ -262,6 +278,10 @@ class StepRuns:
         item: Item | None = None,
     ) -> str:
         run = new_id(self._clock())
+        if item is None:
+            self.steps[run] = step.id
+        if self.number is None:
+            return run
         record = RunRecord(
             run,
             number=self.number,
@@ -276,6 +296,4 @@ class StepRuns:
             causes=causes,
         )
         self.history.begin(record)
-        if item is None:
-            self.steps[run] = step.id
         return run
