@@ -199,7 +199,8 @@ class StepRuns:
         calls = driving(run_task(spec), PlainHandler(upstream, self._sleep), self.journal)
         try:
             call = next(calls)
-            self._make_known(step, spec.origin)
+            if spec.role is not Role.ITEM:
+                self._make_known(step, spec.origin)
             while True:
                 try:
                     observation = iterations.joined((yield from attempt(call)))
