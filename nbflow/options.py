@@ -39,6 +39,16 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = [tuple(name.strip() for name in part.split("=")) for part in text.split(",")]
+    names = [name for pair in pairs for name in pair]
+    if any(len(pair) != 2 for pair in pairs) or not all(map(_NAME.fullmatch, names)):
+        raise OptionError(f"{text!r} names no elements; write x=xs, or x=xs,y=ys")
+    if len(set(names)) < len(names):
+        raise OptionError(f"{text!r} names something twice; write x=xs, or x=xs,y=ys")
+    return tuple((name, of) for name, of in pairs)
+
+
 def _limit(value: Any) -> float | None:
     # As in Prefect, no time at all is no limit.
     return parse_duration(value) or None
@@ -101,6 +111,10 @@ def _as_words(value: object) -> tuple[str, ...]:
     if not isinstance(value, Iterable):
         raise OptionError(f"{value!r} are no words; give a list of texts")
     return tuple(_as_text(word) for word in cast("Iterable[object]", value))
+
+
+def _as_pairs(value: object) -> tuple[tuple[str, str], ...]:
+    raise OptionError(f"{value!r} stands in the header of a cell only; call .map(…) of a task function")
 
 
 def _as_callable(value: object) -> Callable[..., Any]:
@@ -227,6 +241,8 @@ class TaskOptions:
         trigger: Whether it may run, given how the tasks above it ended.
         skip_on_upstream_skip: Whether it is skipped below a skipped task.
         manual: Whether only a person lets it run.
+        map: In a cell's header, each name that is bound to one element after the other, with the name of
+            the elements; the body runs once for each of them.
         after: Names of tasks that have to end before it, whatever it reads.
 
     Example:
@@ -252,6 +268,9 @@ class TaskOptions:
     )
     skip_on_upstream_skip: bool = _option("skip it below a skipped task", "yes|no", _yes_or_no, True)
     manual: bool = _option("wait for a person: only %flow resume runs it", default=False)
+    map: tuple[tuple[str, str], ...] = _option(
+        "run the body once for each x of the list xs", "x=xs[,y=ys]", _pairs, (), _as_pairs
+    )
     after: tuple[str, ...] = _option("tasks that have to end before it", "A,B", _words, (), _as_words)
     version: str = _argument("which version of it this is", _as_text, "")
     retry_jitter: float = _argument("by which fraction a delay varies by chance", _as_fraction, 0.0)

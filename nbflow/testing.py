@@ -15,7 +15,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from nbflow.context import context
-from nbflow.engine.book import Body, Book, Step, read_body
+from nbflow.engine.book import Body, Book, Step, mapped_body, read_body
 from nbflow.engine.drive import answered, calls_user_code
 from nbflow.engine.loops import shown
 from nbflow.engine.reading import Reading
@@ -197,12 +197,25 @@ class Notebook:
     def _bring(self, steps: Sequence[Step], force: bool) -> Mapping[str, BaseException]:
         return answered(self.work.run_flow(steps, force=force), self._perform).errors
 
-    def add(self, source: str, *, plain: bool = False, name: str = "", at: int | None = None) -> str:
-        """Put a cell into the notebook without running it; return its identifier."""
+    def add(
+        self, source: str, *, plain: bool = False, name: str = "", at: int | None = None, **mapped: str
+    ) -> str:
+        """Put a cell into the notebook without running it; return its identifier.
+
+        Args:
+            source: Its text.
+            plain: Whether it is a plain cell.
+            name: What people call it.
+            at: Its place; None: behind all others.
+            **mapped: Names that are bound to one element after the other, each with the name of the elements.
+        """
         step = f"cell_{next(self._ids)}"
         licence = Licence.USER if plain else Licence.FLOW
         place = len(self.book) if at is None else at
-        self.book.insert(Step(step, name or step, read_body(source), licence, plain), place)
+        self.book.insert(
+            Step(step, name or step, mapped_body(read_body(source), tuple(mapped.items())), licence, plain),
+            place,
+        )
         return step
 
     def let(self, cell: str, **rules: Any) -> str:
@@ -231,7 +244,7 @@ class Notebook:
 
     def edit(self, cell: str, source: str) -> None:
         """Change a cell's text without running it."""
-        self.step(cell).body = read_body(source)
+        self.step(cell).body = mapped_body(read_body(source), self.step(cell).body.mapped)
         self.sweep.touch(self.step(cell))
 
     def move(self, cell: str, place: int) -> None:

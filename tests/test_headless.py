@@ -125,6 +125,16 @@ class TestRuns:
         assert line_of(done.stdout, "raw").endswith("code of raw changed")
         assert line_of(done.stdout, "flags").endswith("raw changed: [3, 20, 16] → [30, 20, 16]")
 
+    def test_a_mapped_task(self, notebook: Path) -> None:
+        """It is one task that ran; its items are no tasks, also where only some of them run again."""
+        mapped = "#@task sizes --map year=years\nsize = year + 1"
+        notebook_of(notebook, "%load_ext nbflow", "years = [1, 2]", mapped)
+        assert parts_of(nbflow_run(notebook).stdout) == [{"sizes": "ran"}]
+        notebook_of(notebook, "%load_ext nbflow", "years = [2, 3]", mapped)
+        done = nbflow_run(notebook)
+        assert (done.returncode, parts_of(done.stdout)) == (0, [{"sizes": "ran"}])
+        assert parts_of(nbflow_run(notebook).stdout) == [{"sizes": "reused"}]
+
     def test_a_failing_task(self, notebook: Path) -> None:
         """Exit code 1, the error, and where it came from, without colours and without frames of ours."""
         target = notebook.parent / "out.ipynb"

@@ -186,7 +186,7 @@ class Workspace(Labels):
             return lazily or self.realise(keys)
         fetched = self._fetch(versions, lazily=lazily)
         for key, (value, label) in (fetched or {}).items():
-            self._bind(key, value, label)
+            self.bind(key, value, label)
         return fetched is not None
 
     def unbind(self, key: str) -> None:
@@ -203,7 +203,8 @@ class Workspace(Labels):
         self._keep(key)
         self.note(key)
 
-    def _bind(self, key: str, value: object, label: Label) -> None:
+    def bind(self, key: str, value: object, label: Label | None = None) -> None:
+        """Let a key hold a value; without a label no version stands for it."""
         self.leave(key)
         if key in GENERATORS:
             self.states.restore(key, value)
@@ -480,7 +481,7 @@ class Workspace(Labels):
             elif self._is_spent(label):
                 changed[key] = label.version
             elif self.labels.get(key) != label or not self._is_live(key, value):
-                self._bind(key, value, self._refined(value, label))
+                self.bind(key, value, self._refined(value, label))
         for versions in by_unit(changed):
             # Members of one unit come back together, else they would no longer share memory.
             held = all(self.holds(key, version) for key, version in versions.items())

@@ -91,6 +91,8 @@ class Body:
         asks: The names at the roots of what it calls without arguments: it may read task functions so.
         makers: The decorators in it that only make task functions, as long as they are bound to ours.
         wiring: For the body of a task function, which is made and not read, what it calls; None else.
+        mapped: Each name that is bound to one element after the other, with the name of the elements.
+        one: The body that runs for each element; None where it runs once.
     """
 
     source: str
@@ -104,6 +106,46 @@ class Body:
     asks: frozenset[str] = frozenset()
     makers: frozenset[str] = frozenset()
     wiring: Wiring | None = None
+    mapped: tuple[tuple[str, str], ...] = ()
+    one: Body | None = None
+
+
+@lru_cache(maxsize=20_000)
+def mapped_body(body: Body, mapped: tuple[tuple[str, str], ...]) -> Body:
+    """The body that runs another one once for each element; it reads the elements and binds no element.
+
+    Example:
+        >>> mapped_body(read_body("y = x + 1"), (("x", "xs"),)).reads
+        ('xs',)
+    """
+    if not mapped:
+        return body
+    names, lists = frozenset(name for name, _ in mapped), frozenset(of for _, of in mapped)
+    told = [part for pair in mapped for part in pair]
+    one = replace(body, analysis=_without(body.analysis, names))
+    one = replace(one, static_key=key_digest(body.static_key, "item", *sorted(names)))
+    analysis = replace(
+        one.analysis,
+        reads=(one.analysis.reads - names) | lists,
+        maybe_reads=one.analysis.maybe_reads - names,
+        attributes={**one.analysis.attributes, **dict.fromkeys(lists)},
+    )
+    reads = tuple(sorted((frozenset(body.reads) - names) | lists))
+    key = key_digest(body.static_key, "map", *told)
+    # Iterating over the elements may run anybody's code.
+    return replace(
+        body, analysis=analysis, static_key=key, reads=reads, only_computes=False, mapped=mapped, one=one
+    )
+
+
+def _without(analysis: Analysis, names: frozenset[str]) -> Analysis:
+    return replace(
+        analysis,
+        writes=analysis.writes - names,
+        maybe_writes=analysis.maybe_writes - names,
+        deletes=analysis.deletes - names,
+        mutates=analysis.mutates - names,
+    )
 
 
 @lru_cache(maxsize=20_000)

@@ -17,6 +17,7 @@ from nbflow.engine.effects import Call, Ended, Enter, Outcome, RunSpec
 from nbflow.engine.loops import Iterations
 from nbflow.engine.record import new_id
 from nbflow.engine.run import run_task
+from nbflow.retries import NO_RETRIES
 from nbflow.states import Cached, Origin, Paused, Pending, Role, State, StateType
 from nbflow.store.protocol import History, RunRecord
 from nbflow.triggers import manual_only
@@ -66,6 +67,23 @@ class Waiting:
     number: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Which item of a mapped step a run is for.
+
+    Args:
+        index: Its position.
+        parent: Identifier of the run of the whole step.
+    """
+
+    index: int
+    parent: str
+
+    def name(self, name: str) -> str:
+        """What people call the item of a step, or its identifier, of that name."""
+        return f"{name}[{self.index}]"
+
+
 _NO_UPSTREAM: Final[Mapping[Edge, State]] = {}
 
 
@@ -92,8 +110,9 @@ def _spec(
         bind=_pass_nothing,
         trigger=step.trigger,
         skip_on_upstream_skip=step.skip_on_upstream_skip,
-        retries=step.retries,
-        timeout=step.timeout,
+        # Of a mapped step each item is tried again, and limited, for itself.
+        retries=step.retries if step.body.one is None else NO_RETRIES,
+        timeout=step.timeout if step.body.one is None else None,
         flow_run=number or 0,
         origin=origin,
         is_kept=number is not None,
@@ -143,12 +162,45 @@ class StepRuns:
         let_in = self._let_in.pop(step.id, None)
         run = self._go_on(step, let_in) if let_in and let_in.run else self._begin(step, origin, causes)
         spec = _spec(step, run, self.number, origin, upstream, let_in)
-        observation: Observation | None = None
+        return (yield from self._drive(spec, step, attempt, upstream))
+
+    def execute_item(
+        self, step: Step, item: Item, attempt: Callable[[Call], Observing], origin: Origin
+    ) -> Executing:
+        """Run the body of a mapped step for one element, as often as its retries and its `LOOP` say."""
+        run = self._begin(step, origin, (), item=item)
+        spec = self._item_spec(step, run, item, origin)
+        return (yield from self._drive(spec, step, attempt, _NO_UPSTREAM))
+
+    def _item_spec(self, step: Step, run: str, item: Item, origin: Origin) -> RunSpec:
+        return RunSpec(
+            run,
+            item.name(step.name),
+            bind=_pass_nothing,
+            retries=step.retries,
+            timeout=step.timeout,
+            flow_run=self.number or 0,
+            is_kept=self.number is not None,
+            parent=item.parent,
+            index=item.index,
+            role=Role.ITEM,
+            origin=origin,
+        )
+
+    def _drive(
+        self,
+        spec: RunSpec,
+        step: Step,
+        attempt: Callable[[Call], Observing],
+        upstream: Mapping[Edge, State],
+    ) -> Executing:
+        run, observation = spec.id, None
         iterations = Iterations()
         calls = driving(run_task(spec), PlainHandler(upstream, self._sleep), self.journal)
         try:
             call = next(calls)
-            self._make_known(step, origin)
+            if spec.role is not Role.ITEM:
+                self._make_known(step, spec.origin)
             while True:
                 try:
                     observation = iterations.joined((yield from attempt(call)))
@@ -164,7 +216,7 @@ class StepRuns:
         except StopIteration as end:
             return Finished(run, end.value, observation, spec.is_kept)
         finally:
-            del self.steps[run]
+            self.steps.pop(run, None)
 
     def waiting(self, step: Step) -> Waiting | None:
         """The last run of a step, where that waits for a person, be it one of an earlier kernel."""
@@ -195,10 +247,11 @@ class StepRuns:
         else:
             self.history.flush()
 
-    def reuse(self, step: Step, trace: Trace, origin: Origin) -> Finished:
-        """Record that a step got an earlier result without executing."""
-        run = self._begin(step, origin, (), trace.id)
+    def reuse(self, step: Step, trace: Trace, origin: Origin, item: Item | None = None) -> Finished:
+        """Record that a step, or an item of one, got an earlier result without executing."""
+        run = self._begin(step, origin, (), trace.id, item)
         spec = RunSpec(run, step.name, flow_run=self.number or 0, origin=origin)
+        spec = self._item_spec(step, run, item, origin) if item is not None else spec
         pending = self.journal.append(Enter(spec, Pending(), 1, 1), None)
         cached = self.journal.append(Enter(spec, Cached(_EARLIER, trace), 1, 1), pending.state)
         try:
@@ -206,25 +259,39 @@ class StepRuns:
             self.journal.tell(pending)
         finally:
             self.journal.tell(cached)
-            del self.steps[run]
+            self.steps.pop(run, None)
         return Finished(run, cached.state, None)
 
     def keep(self, run: str, key: str, trace: Trace) -> None:
         """Note what a run made."""
         self.history.begin(RunRecord(run, key=key, trace=trace.id))
 
-    def _begin(self, step: Step, origin: Origin, causes: tuple[Cause, ...], trace: str = "") -> str:
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._clock()
+
+    def _begin(
+        self,
+        step: Step,
+        origin: Origin,
+        causes: tuple[Cause, ...],
+        trace: str = "",
+        item: Item | None = None,
+    ) -> str:
         run = new_id(self._clock())
-        self.steps[run] = step.id
+        if item is None:
+            self.steps[run] = step.id
         if self.number is None:
             return run
         record = RunRecord(
             run,
             number=self.number,
             notebook=self.notebook,
-            role=Role.TASK.value,
-            step=step.id,
-            name=step.name,
+            parent=item.parent if item else "",
+            role=(Role.ITEM if item else Role.TASK).value,
+            step=item.name(step.id) if item else step.id,
+            name=item.name(step.name) if item else step.name,
+            index=item.index if item else -1,
             origin=origin.value,
             trace=trace,
             causes=causes,

@@ -57,6 +57,7 @@ class Observation(msgspec.Struct, frozen=True):
         data: Files that local modules read when they were imported, with the content then.
         folder: Digest of the working folder when it started.
         fault: Why nbflow could not see what it did; empty where it could.
+        cause: What an item raised, where the outcome only sums up how the items have ended.
     """
 
     outcome: Outcome
@@ -71,12 +72,13 @@ class Observation(msgspec.Struct, frozen=True):
     fault: str = ""
     folder: str = ""
     data: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    cause: BaseException | None = None
 
     @property
     def error(self) -> BaseException | None:
         """What the body raised; None where it completed, or was stopped by its limit."""
         value = self.outcome.value if self.outcome.ended is Ended.RAISED else None
-        return value if isinstance(value, BaseException) else None
+        return self.cause or (value if isinstance(value, BaseException) else None)
 
     @property
     def has_returned(self) -> bool:
@@ -193,7 +195,7 @@ class Observer:
         self._workspace = workspace
         self._files = files
         self._clock = clock
-        self._no_watch = files.watch()
+        self.no_watch = files.watch()
         self._step = ""
         self._states: dict[str, object] = {}
         self._looks: dict[str, Fingerprint] = {}
@@ -261,7 +263,7 @@ class Observer:
         bound: set[str],
     ) -> Observation:
         changed = self._changed(bound, before, reached)
-        drew = self._drawn(reseeds=reached.reseeds) if seen.watch is not self._no_watch else set[str]()
+        drew = self._drawn(reseeds=reached.reseeds) if seen.watch is not self.no_watch else set[str]()
         returned = seen.outcome.has_returned
         named = body.analysis.writes | body.analysis.deletes if returned else frozenset[str]()
         assigned = {key for key in named if not is_managed(key)}
@@ -284,7 +286,7 @@ class Observer:
         """Have a body executed of which is known that nothing outside can be seen of it."""
         started = self._clock()
         outcome = yield execution
-        return _Watched(outcome, self._no_watch, started, self._clock() - started, {}, "")
+        return _Watched(outcome, self.no_watch, started, self._clock() - started, {}, "")
 
     def _watched(
         self, execution: Execution, before: Mapping[str, object], paths: frozenset[str]

@@ -6,6 +6,7 @@ What is executed next is not decided here but in `plan.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -16,6 +17,7 @@ from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.gates import asked_about, upstream_of
 from nbflow.engine.generators import GENERATORS
 from nbflow.engine.influence import lasting, reached, reached_through
+from nbflow.engine.items import Items, Plan
 from nbflow.engine.labels import Label, is_local_module, next_copy
 from nbflow.engine.observe import Execution, Observation, Observer, Reached
 from nbflow.engine.origins import version_of
@@ -119,6 +121,19 @@ def _definitions(bodies: Iterable[Body], keys: Collection[str]) -> list[Definiti
     return [definition for definition in every if definition.name in keys]
 
 
+def _as_it_is(trace: Trace) -> Trace:
+    return trace
+
+
+@dataclass(frozen=True, slots=True)
+class _Doing:
+    """What makes an observation, which effects it visibly has, and what else belongs to its trace."""
+
+    attempt: Callable[[Call], Observing]
+    effects: frozenset[str]
+    joined: Callable[[Trace], Trace] = _as_it_is
+
+
 class Performer:
     """Executes steps on the workspace and records what they did.
 
@@ -138,6 +153,7 @@ class Performer:
         self._workspace = workspace
         self._observer = observer
         self._runs = runs
+        self._hands = workspace, observer, runs, sweep
         self.forced: Collection[str] = ()
         self._unwritten: list[Trace] = []
 
@@ -176,6 +192,10 @@ class Performer:
         seen = msgspec.structs.replace(see_bound(body, site.slots, site.view, asked), upstream=upstream)
         again = bound_before(step.trace, body, seen)
         reach = self._reached(step, body, site.slots, site.writers, again)
+        if body.one is not None:
+            items = Items(self._plan(site, body.one, asked, origin), *self._hands)
+            doing = _Doing(items.attempt, reach.effects, items.joined)
+            return (yield from self._run(step, body, seen, doing, origin))
 
         def attempt(call: Call) -> Observing:
             # A failed attempt may have changed its inputs; each one starts from what is bound.
@@ -184,7 +204,27 @@ class Performer:
             lost = StorageError(f"{step.name} changed its inputs before it failed, and they are not stored.")
             return Observation(Outcome(call.attempt, Ended.RAISED, lost), frozenset(), (), None, 0.0, 0.0)
 
-        return (yield from self._run(step, body, seen, attempt, origin, reach.effects))
+        return (yield from self._run(step, body, seen, _Doing(attempt, reach.effects), origin))
+
+    def _plan(self, site: Site, one: Body, asked: tuple[Entry, ...], origin: Origin) -> Plan:
+        """What the items of a mapped step have in common.
+
+        Code within the elements counts as read; the list that they come from only where the body reads it.
+        """
+        step, names = site.step, frozenset(name for name, _ in site.body.mapped)
+        lists = frozenset(of for _, of in site.body.mapped) - {
+            slot.locator for slot in reached(one, site.view)
+        }
+        slots = tuple(slot for slot in site.slots if slot.locator not in names | lists)
+        seen, anew = see_bound(one, slots, site.view, asked), step.id in self.forced
+        reach = self._reached(step, one, site.slots, site.writers, None)
+        reach = msgspec.structs.replace(
+            reach,
+            inputs=tuple(key for key in reach.inputs if key not in names | lists),
+            keys=(reach.keys | names) - lists,
+            uncertain=reach.uncertain - names - lists,
+        )
+        return Plan(step, site.body, site.view, seen, reach, partial(self._put_back, site), origin, anew)
 
     def is_refused(self, site: Site) -> bool:
         """Whether a trigger of nbflow will not let a body run; one of the user's own is asked only once."""
@@ -220,7 +260,7 @@ class Performer:
         def attempt(call: Call) -> Observing:
             return self._observer.run(Execution(step, body, call), reach)
 
-        return (yield from self._run(step, body, seen, attempt, origin, reach.effects))
+        return (yield from self._run(step, body, seen, _Doing(attempt, reach.effects), origin))
 
     def adopt(self, step: Step, keys: Collection[str]) -> None:
         """Take names that nobody is known to have made as what a step has made.
@@ -370,24 +410,17 @@ class Performer:
             return (Cause("forced", step.name),)
         return causes
 
-    def _run(
-        self,
-        step: Step,
-        body: Body,
-        seen: Seen,
-        attempt: Callable[[Call], Observing],
-        origin: Origin,
-        effects: frozenset[str],
-    ) -> Executing:
+    def _run(self, step: Step, body: Body, seen: Seen, doing: _Doing, origin: Origin) -> Executing:
         is_own_plain = step.plain and origin is Origin.CELL  # which must cost nothing noticeable
         causes = () if is_own_plain else self._causes(step)
         seeded = self._workspace.labels.keys() & GENERATORS.keys()
-        finished = yield from self._runs.execute(step, attempt, origin, causes, seen.upstream)
+        finished = yield from self._runs.execute(step, doing.attempt, origin, causes, seen.upstream)
         observation = finished.observation
         if not finished.state.is_completed() or observation is None or not observation.is_whole:
             self._fail(step, finished)
             return finished
-        trace = make_trace(Maker(step, finished.run, self._runs.notebook, effects), body, seen, observation)
+        maker = Maker(step, finished.run, self._runs.notebook, doing.effects)
+        trace = doing.joined(make_trace(maker, body, seen, observation))
         if finished.state.is_skipped():
             trace = skipped_trace(trace)
         elif is_own_plain:

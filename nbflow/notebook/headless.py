@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from nbflow.views.cards import DeedWord
 
 _LOAD: Final = "%load_ext nbflow"
-_RAN: Final = "Completed"
+_RAN: Final = ("Completed", "Mapped")
 _REUSED: Final = "Cached"
 _ENDED: Final[Mapping[str, DeedWord]] = {"Cancelled": "stopped", "Skipped": "skipped", "Paused": "waits"}
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -308,7 +308,7 @@ class Teller:
         seconds = trace.seconds if trace is not None else None
         if last is not None and last.name == _REUSED and trace is not None:
             return ActionLine(run.name, "reused", (), seconds, self._reuse_words(trace), is_plain)
-        if last is not None and last.name == _RAN:
+        if last is not None and last.name in _RAN:
             causes = tuple(cause for cause in run.causes if cause.category != "never ran")
             return ActionLine(run.name, "ran", causes, seconds, "" if causes else "first run", is_plain)
         ended: DeedWord = _ENDED.get(last.name, "failed") if last is not None else "failed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from nbflow.engine.book import Step, read_body
+from nbflow.engine.book import Step, mapped_body, read_body
 from nbflow.engine.slots import NAME
 from nbflow.engine.texts import MAKERS
 from nbflow.engine.wiring import makers_in, place_behind, step_ids
@@ -107,6 +107,7 @@ class Places:
         check(resolved({**options.rules, **options.hooks}, self.names))
         text = source or self.source_of(asked.text)
         body = read_body(text, _NO_MAKERS if header else makers_in(text, self.is_maker))
+        body = mapped_body(body, options.map)
         id = self._id_of(asked, options, body)
         if id not in self.cells:
             self.follow_file()  # where it stands
@@ -370,6 +371,7 @@ class Places:
             options = read_options(header.options) if header else _NO_OPTIONS
             text = self.source_of(saved.source)
             body = read_body(text, _NO_MAKERS if header else makers_in(text, _looks_like_maker(text)))
+            body = mapped_body(body, options.map)
         except Exception:  # noqa: BLE001 - a cell that cannot be read was not run as it is
             return None
         if not was_run(body):

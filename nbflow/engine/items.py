@@ -1,0 +1,483 @@
+"""Mapped steps: their body runs once for each element, and each run is kept and reused for itself.
+
+Every item starts from what is bound at the place of the step, with an element of its own: nothing
+that one item does can be seen by another. The step as a whole has one trace, which has looked at
+the elements and at all that its items have looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
+
+from nbflow.engine.effects import Ended, Outcome
+from nbflow.engine.enact import Item
+from nbflow.engine.map_result import MapResult, Unread
+from nbflow.engine.mapped import ended_by_items
+from nbflow.engine.observe import Execution, Observation, preview
+from nbflow.engine.record import CHANGES_PROCESS, Maker, action_key, key_of_trace, make_trace
+from nbflow.engine.signals import ENDRUN
+from nbflow.engine.slots import FILE, NAME, RANDOM, STATE, is_kept_in_memory, key_of, slot_of
+from nbflow.engine.verify import content, not_looked_at
+from nbflow.exceptions import CacheError, DefinitionError, SessionError, StorageError
+from nbflow.states import Failed
+from nbflow.store.memory import MemoryStore
+from nbflow.store.walks import is_plain
+from nbflow.types import UNBOUND, Entry, Looked, Output, Slot, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbflow.engine.apply import Workspace
+    from nbflow.engine.bind import View
+    from nbflow.engine.book import Body, Step
+    from nbflow.engine.effects import Call
+    from nbflow.engine.enact import Finished, StepRuns
+    from nbflow.engine.observe import Observer, Observing, Reached
+    from nbflow.engine.record import Seen
+    from nbflow.engine.sweep import Sweep
+    from nbflow.states import Origin, State
+
+
+def rows_of(mapped: Iterable[tuple[str, str]], names: Mapping[str, Any], task: str) -> list[tuple[Any, ...]]:
+    """The elements of each item, one for each name that is mapped.
+
+    Args:
+        mapped: Each name that is bound to one element after the other, with the name of the elements.
+        names: What names hold.
+        task: What people call the task, for messages.
+
+    Raises:
+        DefinitionError: If something cannot be mapped over, or lengths differ.
+
+    Example:
+        >>> rows_of((("x", "xs"), ("y", "ys")), {"xs": [1, 2], "ys": "ab".split()}, "both")
+        Traceback (most recent call last):
+        nbflow.exceptions.DefinitionError: both is mapped over unequal lengths: xs has 2, ys has 1
+    """
+    columns = {of: _elements(of, names, task) for _, of in mapped}
+    if len({len(column) for column in columns.values()}) > 1:
+        told = ", ".join(f"{name} has {len(column)}" for name, column in columns.items())
+        raise DefinitionError(f"{task} is mapped over unequal lengths: {told}")
+    return list(zip(*(columns[of] for _, of in mapped), strict=True))
+
+
+def _elements(name: str, names: Mapping[str, Any], task: str) -> list[Any]:
+    if name not in names:
+        raise DefinitionError(
+            f"{task} is mapped over {name}, which is not defined; run the cell that makes it"
+        )
+    value = names[name]
+    if isinstance(value, Mapping):
+        raise DefinitionError(
+            f"{task} cannot be mapped over the dictionary {name}; map over a list of its items"
+        )
+    if isinstance(value, Set):
+        raise DefinitionError(f"{task} cannot be mapped over the set {name}, which has no order; sort it")
+    if isinstance(value, (str, bytes, Iterator)) or not isinstance(value, Iterable):
+        kind = type(cast("object", value)).__name__
+        raise DefinitionError(f"{task} cannot be mapped over {name}, which is of type {kind}; give a list")
+    return list(cast("Iterable[Any]", value))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the items of one run have in common.
+
+    Args:
+        step: The step.
+        body: Its body.
+        view: The bindings at its place.
+        seen: What each item sees, but for its elements.
+        reach: What each item reaches, but for its elements.
+        put_back: Puts every input back; False where one is lost.
+        origin: Who wants the run.
+        anew: Whether earlier results are left aside.
+    """
+
+    step: Step
+    body: Body
+    view: View
+    seen: Seen
+    reach: Reached
+    put_back: Callable[[], bool]
+    origin: Origin
+    anew: bool
+
+    @property
+    def one(self) -> Body:
+        """The body of an item."""
+        return self.body.one or self.body
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that are bound to elements."""
+        return tuple(name for name, _ in self.body.mapped)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An item that ended.
+
+    Args:
+        state: How.
+        trace: What it saw and made; None where it failed.
+        values: What it bound, as copies that nothing else shares memory with.
+        error: What it raised.
+        captured: What it showed.
+    """
+
+    state: State
+    trace: Trace | None = None
+    values: Mapping[str, object] = field(default_factory=dict[str, object])
+    error: BaseException | None = None
+    captured: bytes = b""
+
+    def value(self, key: str) -> object:
+        """What it bound a name to, or what stands for that."""
+        if key in self.values:
+            return self.values[key]
+        told = f"the body did not bind {key} for this element"
+        return Unread(
+            self.error or (NameError(told) if self.trace is not None else SessionError(self.state.message))
+        )
+
+
+_ALWAYS_COMPARED: Final = ("parameter", STATE)
+"""The kinds of slots outside by which a result must have been compared, see `Work`."""
+
+_PARTS: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_LOST: Final = "changed its inputs, and they are not stored: run the cells that make them"
+
+
+class Items:
+    """Runs the items of one run of a mapped step.
+
+    Args:
+        plan: What they have in common.
+        workspace: The names.
+        observer: Runs bodies.
+        runs: Gives each item its run.
+        sweep: What the slots outside hold.
+    """
+
+    def __init__(
+        self, plan: Plan, workspace: Workspace, observer: Observer, runs: StepRuns, sweep: Sweep
+    ) -> None:
+        self._plan = plan
+        self._workspace = workspace
+        self._observer = observer
+        self._runs = runs
+        self._sweep = sweep
+        self._done: list[Done] = []
+
+    def attempt(self, call: Call) -> Observing:
+        """Run all items, or reuse what is kept of them, and say what the step has made by that."""
+        try:
+            return (yield from self._attempt(call))
+        finally:
+            self._take_away()
+
+    def _attempt(self, call: Call) -> Observing:
+        plan, started = self._plan, self._runs.now()
+        self._done = []
+        try:
+            self._prepare()
+            rows = rows_of(plan.body.mapped, self._workspace.names, plan.step.name)
+        except (DefinitionError, StorageError) as error:
+            return self._failed(call, error)
+        for index, row in enumerate(rows):
+            item = Item(index, call.spec.id)
+            done = self._reused(item, row) or (yield from self._executed(item, row))
+            self._done.append(done)
+            if isinstance(done.error, KeyboardInterrupt):
+                return self._failed(call, done.error)
+        try:
+            self._prepare()
+        except StorageError as error:
+            return self._failed(call, error)
+        state = ended_by_items(tuple(done.state for done in self._done))
+        outcome = Outcome(call.attempt, Ended.RAISED, ENDRUN(state), captured=self._shown())
+        outputs = self._observer.taken(plan.step, self._bind(rows))
+        return self._observation(outcome, started, outputs, self._error(state))
+
+    def joined(self, trace: Trace) -> Trace:
+        """The trace of the step, with what its items have looked at and written outside."""
+        traces = [done.trace for done in self._done if done.trace is not None]
+        written = {
+            output.slot: output for each in traces for output in each.outputs if output.slot.kind == FILE
+        }
+        looked, unknowns = {entry.looked: entry for entry in trace.entries}, dict.fromkeys(trace.unknowns)
+        skipped = [
+            f"[{index}] was skipped" for index, done in enumerate(self._done) if done.state.is_skipped()
+        ]
+        unknowns |= dict.fromkeys(skipped)
+        for each in traces:
+            unknowns |= dict.fromkeys(each.unknowns)
+            for entry in each.entries:
+                slot = entry.looked.slot
+                if slot in written:
+                    unknowns[f"reads {slot.locator}, which it writes itself"] = None
+                elif not is_kept_in_memory(slot):
+                    known = looked.setdefault(entry.looked, entry)
+                    if known.digest != entry.digest:
+                        unknowns[f"{slot.locator} changed between two items"] = None
+        return msgspec.structs.replace(
+            trace,
+            entries=tuple(looked.values()),
+            outputs=(*trace.outputs, *written.values()),
+            unknowns=tuple(unknowns),
+            flags=trace.flags.union(*(each.flags for each in traces)),
+            seconds=sum(each.seconds for each in traces),
+        )
+
+    # --- one item ------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        """Put every input back, and take the element of the last item away."""
+        is_whole = self._plan.put_back()
+        self._take_away()
+        if not is_whole:
+            raise StorageError(f"{self._plan.step.name} {_LOST}")
+
+    def _take_away(self) -> None:
+        for name in self._plan.names:
+            self._workspace.unbind(name)
+            self._workspace.note(name)
+
+    def _give(self, row: tuple[Any, ...]) -> tuple[Seen, bool]:
+        """Bind the names to their elements; return what the item sees, and whether that can be kept."""
+        entries, keeps = dict(self._plan.seen.entries), True
+        for name, element in zip(self._plan.names, row, strict=True):
+            own, is_own = self._copied(element)
+            if not is_own:
+                raise DefinitionError(
+                    f"{self._plan.step.name} cannot be mapped over {name}: it cannot be copied"
+                )
+            look, slot = self._workspace.look_at(own), slot_of(name)
+            # Instances of the notebook's classes depend on who defined these last; they are made anew.
+            keeps = keeps and not self._workspace.known.describe(look.classes or {})
+            entries[slot] = Entry(Looked(slot), look.digest, preview(own))
+            self._workspace.bind(name, own)
+        return msgspec.structs.replace(self._plan.seen, entries=entries), keeps
+
+    def _copied(self, value: Any) -> tuple[Any, bool]:
+        """A copy that shares no memory with anything; the value itself, and False, where none can be had."""
+        if is_plain((value,)):
+            return value, True
+        copies, look = MemoryStore(self._workspace.names), self._workspace.look_at
+        try:
+            if not look(value).memory:
+                return value, True
+            if not copies.put("copy", (value,)):
+                (copy,) = copies.load("copy")
+                if set(look(copy).classes or ()) == set(look(value).classes or ()):
+                    return copy, True
+        except CacheError:
+            pass
+        return value, False
+
+    def _reused(self, item: Item, row: tuple[Any, ...]) -> Done | None:
+        """What is kept of an item, if it fits; a fault of the elements is left to whoever runs it."""
+        if self._plan.anew:
+            return None
+        try:
+            seen, keeps = self._give(row)
+        except DefinitionError:
+            return None
+        trace = self._found(seen) if keeps else None
+        values = self._load(trace) if trace is not None else None
+        if trace is None or values is None:
+            return None
+        finished = self._runs.reuse(self._plan.step, trace, self._plan.origin, item)
+        return Done(finished.state, trace, values, captured=self._captured(trace))
+
+    def _captured(self, trace: Trace) -> bytes:
+        try:
+            (captured,) = self._workspace.store.load(trace.captured) if trace.captured else (b"",)
+        except CacheError:
+            return b""
+        return captured if isinstance(captured, bytes) else b""
+
+    def _found(self, seen: Seen) -> Trace | None:
+        one, store = self._plan.one, self._workspace.store
+        wanted = (
+            *seen.entries,
+            *(entry.looked.slot for entry in seen.asked if entry.looked.slot.kind != "package"),
+        )
+        for looked in store.lists(one.static_key):
+            digests = [self._content(each, seen) for each in looked]
+            known = [digest for digest in digests if digest is not None]
+            if len(known) < len(digests) or any(not_looked_at(looked, wanted)):
+                continue
+            for trace in store.find(action_key(one.static_key, looked, known)):
+                if CHANGES_PROCESS not in trace.flags and self._files_stand(trace):
+                    return trace
+        return None
+
+    def _content(self, looked: Looked, seen: Seen) -> str | None:
+        if looked.slot.locator in self._plan.names and looked.slot.kind == NAME:
+            return seen.entries[looked.slot].digest
+        return content(looked, self._plan.view, self._sweep.outside)
+
+    def _files_stand(self, trace: Trace) -> bool:
+        written = (output for output in trace.outputs if output.slot.kind == FILE)
+        return all(self._sweep.outside.digest(output.slot) == output.digest for output in written)
+
+    def _load(self, trace: Trace) -> dict[str, object] | None:
+        store, values = self._workspace.store, dict[str, object]()
+        for output in _bound(trace.outputs):
+            try:
+                if not store.has(output.unit):
+                    return None
+                values[key_of(output.slot)] = store.load(output.unit)[0]
+            except CacheError:
+                return None
+        return values
+
+    def _executed(self, item: Item, row: tuple[Any, ...]) -> Generator[Execution, Outcome, Done]:
+        plan, given = self._plan, (self._plan.seen, False)
+
+        def attempt(call: Call) -> Observing:
+            nonlocal given
+            try:
+                self._prepare()
+                given = self._give(row)
+            except (DefinitionError, StorageError) as error:
+                return self._failed(call, error)
+            before = {key: (value, self._digest(key)) for key, value in self._workspace.names.items()}
+            execution = Execution(plan.step, plan.one, call)
+            observation = yield from self._observer.run(execution, plan.reach, hide=True)
+            return self._alone(observation, before, item)
+
+        finished = yield from self._runs.execute_item(plan.step, item, attempt, plan.origin)
+        observation = finished.observation
+        if observation is not None and observation.touched_outside:
+            self._sweep.look_outside()
+        if not finished.state.is_completed() or observation is None or not observation.is_whole:
+            return self._unfinished(finished)
+        return self._kept(finished, observation, *given)
+
+    def _digest(self, key: str) -> str:
+        label = self._workspace.labels.get(key)
+        return label.digest if label is not None else ""
+
+    def _unfinished(self, finished: Finished) -> Done:
+        observation = finished.observation
+        error = observation.error if observation is not None else None
+        if not finished.state.is_completed():
+            return Done(finished.state, error=error)
+        told = observation.failure if observation is not None else "nobody saw what it did"
+        return Done(Failed(told), error=SessionError(told))
+
+    def _alone(
+        self, observation: Observation, before: Mapping[str, tuple[object, str]], item: Item
+    ) -> Observation:
+        """What an item has made for itself; one that changes what all items share fails."""
+        names, assigned = self._workspace.names, self._plan.one.analysis.writes
+        made: list[Output] = []
+        shared: list[str] = []
+        for output in observation.outputs:
+            key = key_of(output.slot)
+            if key in self._plan.names:
+                continue
+            value, digest = before.get(key, (None, ""))
+            is_same = key in before and names.get(key) is value
+            if output.slot.kind == RANDOM:
+                shared += ["the global random state"] * self._is_seeded(output.slot)
+            elif is_same and key not in assigned and output.digest != digest:
+                shared.append(key)
+            elif not is_same or key in assigned:
+                made.append(_of_its_own(output))
+        if shared and observation.has_returned:
+            error = SessionError(
+                f"{item.name(self._plan.step.name)} changes {', '.join(shared)}, which all items share: "
+                "bind a new name instead"
+            )
+            outcome = Outcome(observation.outcome.attempt, Ended.RAISED, error)
+            return msgspec.structs.replace(observation, outcome=outcome)
+        return msgspec.structs.replace(observation, outputs=tuple(made))
+
+    def _is_seeded(self, slot: Slot) -> bool:
+        known = self._plan.seen.entries.get(slot)
+        return slot.locator in self._plan.one.analysis.seeds or (
+            known is not None and known.digest != UNBOUND
+        )
+
+    def _kept(self, finished: Finished, observation: Observation, seen: Seen, keeps: bool) -> Done:
+        """Store what an item has made, so that it need not run again."""
+        plan, store = self._plan, self._workspace.store
+        maker = Maker(plan.step, finished.run, self._runs.notebook, plan.reach.effects)
+        trace = make_trace(maker, plan.one, seen, observation)
+        names, values = self._workspace.names, dict[str, object]()
+        for output in _bound(trace.outputs):
+            key = key_of(output.slot)
+            values[key], is_own = self._copied(names[key])
+            keeps = keeps and is_own and not output.classes
+        if keeps and not finished.state.is_skipped():
+            key = key_of_trace(trace)
+            units = {output.unit: (values[key_of(output.slot)],) for output in _bound(trace.outputs)}
+            shown = {trace.captured: (observation.outcome.captured,)} if trace.captured else {}
+            store.commit(key, trace, {**units, **shown})
+            self._runs.keep(finished.run, key, trace)
+        return Done(finished.state, trace, values, captured=observation.outcome.captured)
+
+    # --- all of them -----------------------------------------------------------------------------
+
+    def _bind(self, rows: list[tuple[Any, ...]]) -> frozenset[str]:
+        """Bind each name that items have bound to the values of all; return those names, and deleted ones."""
+        traces = [done.trace for done in self._done if done.trace is not None]
+        outputs = [output for trace in traces for output in trace.outputs if output.slot.kind == NAME]
+        definitions = self._plan.one.analysis.definitions
+        single = {key_of(each.slot) for each in outputs if each.sort != "value"} & definitions.keys()
+        bound = {key_of(output.slot) for output in outputs if output.digest != UNBOUND}
+        deleted = {key_of(output.slot) for output in outputs} - bound
+        bound |= self._plan.one.analysis.writes - deleted
+        elements = [row[0] if len(row) == 1 else row for row in rows]
+        for key in deleted:
+            self._workspace.unbind(key)
+        for key in sorted(bound):
+            values = [done.value(key) for done in self._done]
+            value = MapResult(values, elements)
+            # A function, a class or a module is the same for all items.
+            self._workspace.bind(key, values[-1] if key in single else self._copied(value)[0])
+        return frozenset(bound | deleted)
+
+    def _shown(self) -> bytes:
+        """What all items showed, one after the other: lists, of which nobody here knows the elements."""
+        shown = [part for done in self._done if done.captured for part in _PARTS.decode(done.captured)]
+        return msgspec.msgpack.encode(shown) if shown else b""
+
+    def _error(self, state: State) -> BaseException | None:
+        """What the cell raises: the error of the first item that has one."""
+        if state.is_completed():
+            return None
+        errors = (done.error for done in self._done if done.error is not None)
+        return next(errors, None) or SessionError(f"{self._plan.step.name}: {state.message}")
+
+    def _failed(self, call: Call, error: BaseException) -> Observation:
+        return self._observation(Outcome(call.attempt, Ended.RAISED, error), self._runs.now(), ())
+
+    def _observation(
+        self,
+        outcome: Outcome,
+        started: float,
+        outputs: tuple[Output, ...],
+        error: BaseException | None = None,
+    ) -> Observation:
+        changed, seconds = frozenset(key_of(output.slot) for output in outputs), self._runs.now() - started
+        watch = self._observer.no_watch
+        return Observation(outcome, changed, outputs, watch, started, seconds, cause=error)
+
+
+def _bound(outputs: Iterable[Output]) -> list[Output]:
+    return [output for output in outputs if output.slot.kind == NAME and output.digest != UNBOUND]
+
+
+def _of_its_own(output: Output) -> Output:
+    """An output whose unit is its name alone: an item's values are kept apart from each other."""
+    key = key_of(output.slot)
+    return output if output.digest == UNBOUND else output._replace(unit=output.digest, members=(key,))

@@ -1,0 +1,90 @@
+"""What a name holds that a body has bound once for each element."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What stands for the value of an item that has none: reading it raises the error.
+
+    Args:
+        error: Why there is none.
+    """
+
+    error: BaseException
+
+
+class MapResult(Sequence[Any]):
+    """The values of all items, in the order of the elements.
+
+    A number or a slice means positions; anything else, and every argument of `of`, means an element.
+
+    Args:
+        items: The values, by position; `Unread` where an item has none.
+        elements: What the body was run for, by position.
+
+    Example:
+        >>> prices = MapResult([3, 5], ["pear", "fig"])
+        >>> prices[0], prices["fig"], prices.of("pear"), list(prices)
+        (3, 5, 3, [3, 5])
+    """
+
+    def __init__(self, items: Iterable[Any], elements: Iterable[Any]) -> None:
+        self._items = tuple(items)
+        self._elements = tuple(elements)
+
+    @property
+    def elements(self) -> tuple[Any, ...]:
+        """What the body was run for, by position; where two names were mapped, the pairs."""
+        return self._elements
+
+    def of(self, element: Any) -> Any:
+        """The value for an element.
+
+        Raises:
+            KeyError: If the body was not run for it.
+            TypeError: If elements are not hashable, or not distinct, so that only positions tell them apart.
+        """
+        return _read(self._items[self._places()[element]])
+
+    def _places(self) -> dict[Any, int]:
+        if not all(isinstance(element, Hashable) for element in self._elements):
+            raise TypeError("these elements are not hashable; take items by their position")
+        places = {element: place for place, element in enumerate(self._elements)}
+        if len(places) < len(self._elements):
+            raise TypeError("these elements are not distinct; take items by their position")
+        return places
+
+    @overload
+    def __getitem__(self, key: slice) -> list[Any]: ...
+    @overload
+    def __getitem__(self, key: Any) -> Any: ...
+    def __getitem__(self, key: Any) -> Any:
+        """The value at a position, those of a slice, or the value for an element that is no number."""
+        if isinstance(key, slice):
+            return [_read(item) for item in self._items[key]]
+        return _read(self._items[key]) if isinstance(key, int) else self.of(key)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MapResult):
+            return NotImplemented
+        return (self._items, self._elements) == (other._items, other._elements)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shown = (f"<{item.error!r}>" if isinstance(item, Unread) else repr(item) for item in self._items)
+        return f"MapResult([{', '.join(shown)}])"
+
+
+def _read(item: Any) -> Any:
+    if isinstance(item, Unread):
+        raise item.error
+    return item

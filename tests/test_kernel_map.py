@@ -1,0 +1,74 @@
+"""Cells that are mapped over a list, in a real kernel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kernels import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.process
+
+CELLS = {
+    "load": "%load_ext nbflow",
+    "years": "years = [1999, 2000]",
+    "sizes": "#@task sizes --map year=years\nprint('counting', year)\nsize = 1 / (year - 2001)",
+    "total": "#@task total\ntotal = sum(size)",
+}
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    """A kernel with the cells above, all run."""
+    with Kernel(tmp_path) as kernel:
+        kernel.set(**CELLS)
+        kernel.run_all()
+        yield kernel
+
+
+class TestMap:
+    """`--map year=years`."""
+
+    def test_each_element_has_a_run_and_an_item(self, kernel: Kernel) -> None:
+        """The badge is that of any task; the history tells of all runs."""
+        assert kernel.value("list(size)") == "[-0.5, -1.0]"
+        assert kernel.value("'year' in globals()") == "False"
+        assert "sizes: fresh" in kernel.run("sizes").text
+        assert "Mapped" in kernel.execute("%flow history sizes").text
+        assert "sizes[1]" in kernel.execute("%flow history").text
+
+    def test_a_changed_list_computes_its_new_items_only(self, kernel: Kernel) -> None:
+        """What the others showed is shown again when all of it is reused."""
+        shown = kernel.run("years", "years = [2000, 2002]")
+        shown = kernel.run("sizes")
+        assert "counting 2002" in shown.text
+        assert "counting 2000" not in shown.text
+        assert kernel.value("list(size)") == "[-1.0, 1.0]"
+        again = kernel.run("sizes")
+        assert again.text.index("counting 2000") < again.text.index("counting 2002")
+
+    def test_after_a_restart_nothing_runs(self, kernel: Kernel) -> None:
+        """The values come back, and a cell below them is fresh."""
+        kernel.restart()
+        shown = dict(zip(CELLS, kernel.run_all(), strict=True))
+        assert "reused" in shown["sizes"].text
+        assert kernel.value("list(size)") == "[-0.5, -1.0]"
+
+    def test_a_failed_item_fails_its_cell(self, kernel: Kernel) -> None:
+        """The error is that of the item, and the state names it."""
+        kernel.run("years", "years = [2000, 2001]")
+        shown = kernel.run("sizes")
+        assert "ZeroDivisionError" in shown.error
+        assert kernel.value("size[0]") == "-1.0"
+        assert "[1]" in kernel.execute("%flow history sizes").text
+
+    def test_what_cannot_be_mapped_is_said_in_a_line(self, kernel: Kernel) -> None:
+        """Both in the header and by the values."""
+        assert "x=xs" in kernel.run("sizes", "#@task sizes --map year\nsize = year").error
+        kernel.run("years", "years = {1: 2}")
+        assert "dictionary years" in kernel.run("sizes", CELLS["sizes"]).error

@@ -1,0 +1,49 @@
+"""What a name holds that a body has bound once for each element."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from nbflow import digest
+from nbflow.engine.map_result import MapResult, Unread
+
+
+class TestReading:
+    """By position and by element."""
+
+    def test_items_keep_the_order_of_the_elements(self) -> None:
+        """It is read as a list is."""
+        result = MapResult([30, 10, 20], [3, 1, 2])
+        assert (list(result), len(result), result[-1], result[:2]) == ([30, 10, 20], 3, 20, [30, 10])
+
+    def test_an_element_finds_its_item(self) -> None:
+        """A number is a position for the brackets and an element for `of`."""
+        assert MapResult([5, 6], ["a", "b"])["b"] == 6
+        assert MapResult([5, 6], [1, 0]).of(1) == 5
+
+    @pytest.mark.parametrize("elements", [[[1], [2]], [1, 1]])
+    def test_elements_that_tell_nothing_apart_are_refused(self, elements: list[object]) -> None:
+        """Neither what cannot be hashed nor what stands there twice finds an item."""
+        with pytest.raises(TypeError, match="position"):
+            MapResult([5, 6], elements).of(elements[0])
+
+    def test_a_failed_item_raises_its_error(self) -> None:
+        """The others can be read, and it can be shown."""
+        result = MapResult([5, Unread(ValueError("no"))], [1, 2])
+        assert result[0] == 5
+        with pytest.raises(ValueError, match="no"):
+            list(result)
+        assert repr(result) == "MapResult([5, <ValueError('no')>])"
+
+
+class TestContent:
+    """It is a value as others are."""
+
+    def test_equal_items_and_elements_are_equal(self) -> None:
+        """Also by digest, and after it was stored."""
+        one, other = MapResult([[5]], ["a"]), MapResult([[5]], ["b"])
+        assert pickle.loads(pickle.dumps(one)) == one
+        assert one != other
+        assert digest(pickle.loads(pickle.dumps(one))) == digest(one) != digest(other)
