@@ -216,6 +216,7 @@ class State(msgspec.Struct, frozen=True, eq=False):
             >>> Failed("no such file", result=FileNotFoundError("a.csv")).value(raise_on_failure=False)
             FileNotFoundError('a.csv')
         """
+        __tracebackhide__ = True
         if self.type is StateType.COMPLETED:
             return self.result
         if not self.is_final():

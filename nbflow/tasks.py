@@ -8,6 +8,7 @@ session keeps up to date; everywhere else it runs.
 from __future__ import annotations
 
 import inspect
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import WRAPPER_ASSIGNMENTS, cached_property
 from typing import (
@@ -233,6 +234,7 @@ class Task(Transactional, Operators):
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Add it to the flow that is built, read its value in a session, or run it."""
+        __tracebackhide__ = True
         setting = SETTING.get()
         if setting is None:
             if not args and not kwargs and _SEAM.reader is not None:
@@ -254,6 +256,7 @@ class Task(Transactional, Operators):
         Raises:
             RunError: If no flow runs here.
         """
+        __tracebackhide__ = True
         return submit(self, args, kwargs)
 
     def map(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -269,6 +272,7 @@ class Task(Transactional, Operators):
             RunError: If no flow runs here.
             DefinitionError: If nothing can be mapped over, or lengths differ.
         """
+        __tracebackhide__ = True
         setting = SETTING.get()
         if setting is None or isinstance(setting, Scope):
             return map_items(self, args, kwargs)
@@ -350,13 +354,12 @@ class Task(Transactional, Operators):
         """
         if self.signature is None:
             return {"args": args, "kwargs": dict(kwargs)}
-        try:
-            bound = self.signature.bind(*args, **kwargs)
-        except TypeError:
-            # Called with them, the body raises before it begins, with the words that people know.
-            self.body(*args, **kwargs)
-            raise
-        return dict(bound.arguments)
+        __tracebackhide__ = True
+        with suppress(TypeError):
+            return dict(self.signature.bind(*args, **kwargs).arguments)
+        # Called with them, the body raises before it begins, with the words that people know.
+        self.body(*args, **kwargs)
+        raise TypeError(f"the arguments of {self.name} do not fit its signature {self.signature}")
 
     def with_defaults(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         """The arguments, and the defaults of the parameters that have none."""

@@ -96,6 +96,7 @@ class FunctionFlow(BaseFlow):
         Raises:
             Exception: What ended the run, unless `return_state=True` asks for its state.
         """
+        __tracebackhide__ = True
         scope = present_scope(recorded=True)
         return call(scope, self, args, kwargs)
 
@@ -114,6 +115,7 @@ class FunctionFlow(BaseFlow):
 
     def accepted(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         """The arguments, brought to the types of their annotations."""
+        __tracebackhide__ = True
         return self._validation.accepted(inputs, self.name) if self.settings.validate_parameters else inputs
 
     @cached_property

@@ -162,6 +162,7 @@ def call(scope: Scope, of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     Raises:
         Exception: What ended the run, unless `return_state=True` asks for its state.
     """
+    __tracebackhide__ = True
     returns_state = bool(kwargs.pop("return_state", False))
     inputs = _inputs(of, args, kwargs)
     if of.yields and not returns_state:
@@ -181,6 +182,7 @@ def _begin_steps(of: Runnable, inputs: Inputs, scope: Scope, lane: Lane) -> tupl
 
 
 def _inputs(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Inputs:
+    __tracebackhide__ = True
     order = _listed(kwargs.pop("wait_for", None))
     return gather(of.arguments(args, kwargs), is_source, order)
 
@@ -240,6 +242,7 @@ def submit(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     Raises:
         RunError: If no flow runs here.
     """
+    __tracebackhide__ = True
     scope, runner = _runner_for(of, "submit")
     returns_state = bool(kwargs.pop("return_state", False))
     future = _submitted(scope, of, _inputs(of, args, kwargs), runner)
@@ -281,6 +284,7 @@ def map_items(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         RunError: If no flow runs here.
         DefinitionError: If nothing can be mapped over, or lengths differ.
     """
+    __tracebackhide__ = True
     scope, runner = _runner_for(of, "map")
     returns_state = bool(kwargs.pop("return_state", False))
     order = list(_listed(kwargs.pop("wait_for", None)))

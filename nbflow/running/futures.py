@@ -104,6 +104,7 @@ class TaskFuture:
             NotFinishedError: If it waits for a person.
             Exception: What ended the run, where it did not complete.
         """
+        __tracebackhide__ = True
         if not self._comes(timeout):
             raise TimeoutError(f"{self.name} has not ended within {timeout:g} s; it goes on")
         return self.run.state.value(raise_on_failure=raise_on_failure)
@@ -149,6 +150,7 @@ class TaskFutureList(list[TaskFuture]):
         Raises:
             TimeoutError: If it takes longer than `timeout` seconds; the runs go on.
         """
+        __tracebackhide__ = True
         left = _countdown(timeout)
         return [each.result(left(), raise_on_failure) for each in self]
 

@@ -34,6 +34,7 @@ def prepared(run: Run, inputs: Inputs, scope: Scope, results: Results) -> Mappin
     Raises:
         ENDRUN: If the arguments are refused or make no name; trying again would not help.
     """
+    __tracebackhide__ = True
     of = run.of
     try:
         found = of.accepted(inputs.fill(results))

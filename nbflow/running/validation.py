@@ -47,6 +47,7 @@ class Validation:
         Raises:
             ParameterTypeError: If some cannot be brought to their types; names all of them.
         """
+        __tracebackhide__ = True
         doubtful = [name for name in self._wanted if name in inputs and not self._fits(name, inputs[name])]
         return self._converted(doubtful, inputs, flow) if doubtful else inputs
 
@@ -55,6 +56,7 @@ class Validation:
         return (wanted in _PLAIN and type(value) is wanted) or value is self._defaults[name]
 
     def _converted(self, names: list[str], inputs: Mapping[str, Any], flow: str) -> Mapping[str, Any]:
+        __tracebackhide__ = True
         from pydantic import ValidationError
 
         converted, problems = dict(inputs), list[str]()
