@@ -16,6 +16,7 @@ from nbflow.analysis import Analysis, analyze, definition_source
 from nbflow.analysis.magics import parse_cell
 from nbflow.analysis.reads import analysis_of
 from nbflow.analysis.source import canonical
+from nbflow.engine.keeping import KEPT, Keeping
 from nbflow.engine.texts import asks_of, has_only_definitions, root_of, without_makers
 from nbflow.exceptions import UnknownTaskError
 from nbflow.retries import NO_RETRIES, Retries
@@ -184,6 +185,7 @@ class Step:
         trigger: Whether it may run, given how the tasks above it ended.
         skip_on_upstream_skip: Whether it is skipped below a skipped task.
         after: Names of tasks that have to end before it, whatever it reads.
+        keeping: How its results are kept.
         told: Makes, of a run's identifier and its flow run's number, what hooks are told of the run;
             None: there are no hooks.
         idle: Whether nobody has asked for what it gives yet, so that the flow leaves it alone.
@@ -208,6 +210,7 @@ class Step:
     trigger: Trigger = all_successful
     skip_on_upstream_skip: bool = True
     after: tuple[str, ...] = ()
+    keeping: Keeping = KEPT
     told: Callable[[str, int], object] | None = None
     idle: bool = False
 

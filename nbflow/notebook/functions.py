@@ -11,6 +11,7 @@ from nbflow.exceptions import SessionError
 from nbflow.flows.function import flow
 from nbflow.notebook.named import telling_of
 from nbflow.notebook.places import Cell
+from nbflow.states import Origin
 from nbflow.tasks import Task, task
 from nbflow.types import Standing
 
@@ -75,6 +76,7 @@ class Functions:
         if isinstance(held, Task) and step.standing is Standing.HERE:
             cell.options = held.options
             self._session.book.let(step.id, **held.options.rules, told=telling_of(held))
+            self._session.trunk.sweep.touch(step)
         if wiring is not None:
             self._session.places.call(cell, cell.options.name or wiring.function)
 
@@ -94,7 +96,7 @@ class Functions:
     def _bring(self, steps: Sequence[Step], force: bool) -> Mapping[str, BaseException]:
         session = self._session
         try:
-            action = session.perform(session.run_steps(steps, force=force))
+            action = session.perform(session.run_steps(steps, force=force, origin=Origin.CATCH_UP))
         except (KeyboardInterrupt, SessionError) as stop:
             return dict.fromkeys((step.id for step in steps), stop)
         if not action.errors:
