@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nbflow.engine.forcing import forced
 from nbflow.engine.keeping import Keeping
 from nbflow.engine.preview import preview
 from nbflow.states import Origin
+from nbflow.testing import Notebook
 from nbflow.types import Cause
 from tests.cells import opened
-
-if TYPE_CHECKING:
-    from nbflow.testing import Notebook
 
 
 def three() -> tuple[Notebook, list[str]]:
@@ -61,3 +57,18 @@ class TestForced:
         notebook.run(cells[1])
         run = notebook.work.runs.history.runs(step=steps[1].id)[0]
         assert run.causes == (Cause("forced", cells[1], after="asked for with --refresh"),)
+
+
+class TestStop:
+    """A Stop ends the whole run."""
+
+    def test_nothing_is_started_after_it(self) -> None:
+        """Of tasks that run each time, and of those that are named."""
+        notebook = Notebook()
+        cells = [notebook.add(source) for source in ("a = 1", "raise KeyboardInterrupt", "c = 3")]
+        for cell in cells:
+            notebook.let(cell, keeping=Keeping(reuses=False))
+            notebook.work.adopt_source(notebook.step(cell))
+        assert notebook.flow().executed == cells[:2]
+        assert notebook.flow(*cells).executed == cells[:2]
+        assert "c" not in notebook.names

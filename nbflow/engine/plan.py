@@ -232,6 +232,8 @@ class Work:
         """Bring a step up to date; False where it waits or failed."""
         stack, passed = [(target, False)], set[str]()
         while stack:
+            if self.action.stop is not None:
+                return False
             step, again = stack[-1]
             if not again and self._is_done(step):
                 stack.pop()
@@ -239,8 +241,6 @@ class Work:
             needed = yield from self._advance(
                 step, again, named=named and step is target, passed=passed if step is target else ()
             )
-            if self.action.stop is not None:
-                return False
             if isinstance(needed, tuple) and not self._may_start(*needed):
                 if not self._runs_as_they_are(target, *needed):
                     return False
