@@ -275,8 +275,15 @@ class TaskOptions:
     persist_result: bool | None = _option(
         "whether its values are stored, or only their digests", "auto|yes|no", _whether, flag="--persist"
     )
-    log_prints: bool | None = _argument("whether prints go to the log of the run")
-    task_run_name: str | Callable[..., str] | None = _argument("the name of each run", _as_template)
+    log_prints: bool | None = _switch(
+        "its prints go to the log of the run", "--log-prints", sets=True, default=None
+    )
+    task_run_name: str | Callable[..., str] | None = _option(
+        "the name of each run, with names in braces: load-{year}",
+        "TEMPLATE",
+        take=_as_template,
+        flag="--run-name",
+    )
     runner: Any = _argument("where it runs", lambda runner: runner)
     slug: str = _argument("what tells it from others in a flow", _as_text, "")
     nout: int | None = _argument("how many values it returns", _as_count)
@@ -334,6 +341,11 @@ class TaskOptions:
         """The hooks by the options that name them, where there are some."""
         names = ("on_running", "on_completion", "on_failure", "on_cancellation", "on_crashed")
         return {name: given for name in names if (given := getattr(self, name))}
+
+    @property
+    def asks_for_run(self) -> bool:
+        """Whether something of them hangs on what is known of each run: hooks, the log, the name."""
+        return bool(self.hooks or self.log_prints or self.task_run_name)
 
     @property
     def attempts(self) -> Retries:

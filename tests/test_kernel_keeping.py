@@ -64,3 +64,28 @@ class TestKeeping:
         kernel.run("load")
         assert "reused" not in kernel.run("digest").text
         assert kernel.value("digest") == "[4]"
+
+
+class TestRuns:
+    """What is said of each run of a task."""
+
+    def test_names_and_prints(self, kernel: Kernel) -> None:
+        """The history has the name; a print is shown as a line of the log, also when it is replayed."""
+        kernel.run("year", "year = 2013")
+        text = "#@task load --log-prints --run-name 'load {year}'\nrows = [year]\nprint('rows:', len(rows))"
+        for shown in (kernel.run("load_year", text), kernel.run("load_year")):
+            assert "INFO task run 'load 2013': rows: 1" in shown.text
+            assert shown.stdout == ""
+        assert "fresh" in kernel.execute("%flow status").text
+        kernel.run("year", "year = 2014")
+        kernel.execute("%flow run")
+        history = kernel.execute("%flow history load").text
+        assert "load 2013" in history
+        assert "load 2014" in history
+        assert kernel.execute("print('as ever')").stdout == "as ever\n"
+
+    def test_a_name_that_cannot_be_made(self, kernel: Kernel) -> None:
+        """The cell says so in a line and does not run."""
+        shown = kernel.run("bad", "#@task bad --run-name '{nothing_here}'\nbad = 1")
+        assert "there is no 'nothing_here'" in shown.error
+        assert kernel.value("'bad' in globals()") == "False"

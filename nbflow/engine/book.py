@@ -187,7 +187,8 @@ class Step:
         after: Names of tasks that have to end before it, whatever it reads.
         keeping: How its results are kept.
         told: Makes, of a run's identifier and its flow run's number, what hooks are told of the run;
-            None: there are no hooks.
+            None: there are no hooks, and nothing else that needs it.
+        named: Makes the name of a run of that, once its body may start; None: runs are called as it is.
         idle: Whether nobody has asked for what it gives yet, so that the flow leaves it alone.
     """
 
@@ -212,6 +213,7 @@ class Step:
     after: tuple[str, ...] = ()
     keeping: Keeping = KEPT
     told: Callable[[str, int], object] | None = None
+    named: Callable[[Any], str] | None = None
     idle: bool = False
 
     @property

@@ -136,6 +136,7 @@ class StepRuns:
             self._make_known(step, origin)
             while True:
                 try:
+                    self._call(spec, step)
                     observation = iterations.joined((yield from attempt(call)))
                     outcome = observation.outcome
                 except Exception as fault:  # noqa: BLE001 - an attempt that cannot be observed failed
@@ -183,6 +184,7 @@ class StepRuns:
     def reuse(self, step: Step, trace: Trace, origin: Origin) -> Finished:
         """Record that a step got an earlier result without executing."""
         run = self._begin(step, origin, (), trace.id)
+        self._call_as_before(step, run, trace)
         spec = RunSpec(run, step.name, flow_run=self.number, origin=origin)
         pending = self.journal.append(Enter(spec, Pending(), 1, 1), None)
         cached = self.journal.append(Enter(spec, Cached(_EARLIER, trace), 1, 1), pending.state)
@@ -193,6 +195,17 @@ class StepRuns:
             self.journal.tell(cached)
             del self.steps[run]
         return Finished(run, cached.state, None)
+
+    def _call(self, spec: RunSpec, step: Step) -> None:
+        """Give a run its name, which may hang on what its body reads."""
+        if step.named is not None:
+            self.history.begin(RunRecord(spec.id, name=step.named(spec.body)))
+
+    def _call_as_before(self, step: Step, run: str, trace: Trace) -> None:
+        """A reuse is called as the run that it is of: what that has read need not be there."""
+        earlier = self.history.run(trace.run) if step.named is not None else None
+        if earlier is not None:
+            self.history.begin(RunRecord(run, name=earlier.name))
 
     def keep(self, run: str, key: str, trace: Trace) -> None:
         """Note what a run made."""

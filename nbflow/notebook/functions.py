@@ -9,7 +9,7 @@ from nbflow.engine.reading import Reading
 from nbflow.engine.wiring import follow, rewire, step_ids, value_steps
 from nbflow.exceptions import SessionError
 from nbflow.flows.function import flow
-from nbflow.notebook.named import telling_of
+from nbflow.notebook.named import naming, telling_of
 from nbflow.notebook.places import Cell
 from nbflow.states import Origin
 from nbflow.tasks import Task, task
@@ -75,7 +75,8 @@ class Functions:
         held = self._session.around.names.get(wiring.function) if wiring is not None else None
         if isinstance(held, Task) and step.standing is Standing.HERE:
             cell.options = held.options
-            self._session.book.let(step.id, **held.options.rules, told=telling_of(held))
+            told, named = telling_of(held), naming(held.options, self._session.around.names)
+            self._session.book.let(step.id, **held.options.rules, told=told, named=named)
             self._session.trunk.sweep.touch(step)
         if wiring is not None:
             self._session.places.call(cell, cell.options.name or wiring.function)
