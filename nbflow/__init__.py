@@ -11,7 +11,7 @@ from nbflow.context import context
 if TYPE_CHECKING:
     from nbflow.analysis import analyze
     from nbflow.flows import Flow, Parameter, case, flow, ifelse, merge, switch
-    from nbflow.notebook.extension import past, session
+    from nbflow.notebook.extension import past, session, view
     from nbflow.running.futures import as_completed, wait
     from nbflow.running.inputs import allow_failure, flatten, quote, unmapped
     from nbflow.running.logs import get_run_logger
@@ -48,6 +48,7 @@ __all__ = [
     "task",
     "unload_ipython_extension",
     "unmapped",
+    "view",
     "wait",
 ]
 
@@ -74,6 +75,7 @@ _HOMES = {
     "tags": "nbflow.running.tags",
     "task": "nbflow.tasks",
     "unmapped": "nbflow.running.inputs",
+    "view": "nbflow.notebook.extension",
     "wait": "nbflow.running.futures",
 }
 

@@ -82,7 +82,7 @@ class Lab:
     @contextmanager
     def opened(self, notebook: Path, *, dark: bool = False) -> Iterator[Notebook]:
         """Open a notebook that lies in the folder."""
-        context = self.browser.new_context(viewport={"width": 1280, "height": 900})
+        context = self.browser.new_context(viewport={"width": 1440, "height": 1000})
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
         shown = Notebook(page, notebook)
@@ -147,6 +147,25 @@ class Notebook:
             self.page.evaluate(EDIT, [index, source])
         self.perform("notebook:run-cell", index)
 
+    def start(self, index: int, source: str) -> None:
+        """Edit a cell and start it, without waiting for its end."""
+        self.page.evaluate(EDIT, [index, source])
+        self._count += 1
+        self.page.evaluate(PERFORM, ["notebook:run-cell", index, self._count])
+
+    def restart(self) -> None:
+        """Choose *Restart Kernel…* and confirm."""
+        self.perform("kernelmenu:restart", confirms=True)
+
+    def reload(self) -> None:
+        """Load the page anew."""
+        self.page.reload()
+        self.page.wait_for_function(IS_READY)
+
+    def count_cells(self) -> int:
+        """How many cells there are."""
+        return int(self.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length"))
+
     def save(self) -> None:
         """Save the notebook."""
         self.perform("docmanager:save")
@@ -161,6 +180,33 @@ class Notebook:
     def badge(self, index: int) -> Any:
         """The badge below a cell."""
         return self.cell(index).locator(".nbf-b")
+
+    # --- the live view -------------------------------------------------------------------------
+
+    @property
+    def view(self) -> Any:
+        """The live view of the flow."""
+        return self.page.locator(".nbf-flow")
+
+    def task(self, name: str, **attributes: str) -> Any:
+        """A task in the graph, with these of its attributes: `look`, `state`."""
+        given = "".join(f"[data-{key}='{value}']" for key, value in attributes.items())
+        return self.view.locator(f"[data-task='{name}']{given}").first
+
+    def known(self, name: str) -> Any:
+        """The panel of details, when it knows all about a task."""
+        return self.view.locator(f".side[data-known='{name}']")
+
+    def open_tab(self, tab: str) -> None:
+        """Choose a tab of the view, and wait until it shows something."""
+        self.view.locator(f"#tab-{tab}").click()
+        self.page.wait_for_selector(f".nbf-flow[data-tab={tab}]")
+        self.view.locator(".main :is(.node, tbody tr, .lane, .more:not(:empty))").first.wait_for()
+
+    def do(self, what: str) -> None:
+        """Press a button of the view and wait until it is done."""
+        self.view.locator(f"[data-do='{what}']").click()
+        self.page.wait_for_selector(".nbf-flow[data-act=done]")
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbflow.engine.book import Book, Step, definition_body, read_body
+from nbflow.engine.book import Book, Step, Wiring, definition_body, read_body
+from nbflow.engine.wiring import wired_body
 from nbflow.exceptions import CellSyntaxError, UnknownTaskError
 from nbflow.types import Hold, Licence, Standing, Trace
 
@@ -118,6 +119,18 @@ class TestPlaces:
         assert book.steps["a"].standing is Standing.GONE
         with pytest.raises(UnknownTaskError):
             book.named("a")
+
+    def test_the_steps_of_task_functions(self) -> None:
+        """Those without a place as well, but none that was forgotten."""
+        book = book_of("a")
+        body = wired_body(Wiring("f"), read_body("x = 1"))
+        made = [Step(f"a@{name}", name, body) for name in ("f", "g", "h")]
+        for place, each in enumerate(made):
+            book.insert(each, place)
+        book.remove("a@f")
+        book.remove("a@g")
+        del book.steps["a@g"]
+        assert book.wired() == [made[0], made[2]]
 
     def test_arranging_needs_every_step_once(self) -> None:
         """Nothing is dropped or doubled by the way."""

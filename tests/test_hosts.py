@@ -167,9 +167,11 @@ class TestJupyterLab:
             badge.wait_for()
             assert badge.count() == 1
             assert badge.inner_text().split()[:2] == [name, "fresh"]
-        graph = opened.cell(FLOW).locator("svg.nbf-g, .nbf-v svg").first
+        graph = opened.cell(FLOW).locator(".nbf-flow svg.graph")
         graph.wait_for()
         assert all(name in graph.text_content() for name in ("raw", "late", "table"))
+        static = opened.cell(FLOW).locator("svg.nbf-g").first
+        assert all(name in static.text_content() for name in ("raw", "late", "table"))
         opened.save()
         assert shown_in(opened.path) == SHOWN
 

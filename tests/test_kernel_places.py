@@ -131,3 +131,31 @@ class TestOneCellAlone:
         kernel.restart()
         kernel.run("load")
         assert kernel.run("look").text.strip() == "[1, 2] 2"
+
+
+class TestUnsaved:
+    """Cells that the file does not have yet are placed so that they can read what they read."""
+
+    def edit(self, kernel: Kernel, id: str, source: str) -> str:
+        """Run a cell that is new or edited, as between two saves; return the error."""
+        kernel.cells[id] = source
+        return kernel.execute(source, id).error
+
+    def test_a_new_task_after_an_edit_above(self, kernel: Kernel) -> None:
+        """It stands behind what it reads, not behind the cell that happened to run before it."""
+        start(kernel, n="N = 1", a="# @task a\na = N * 2", b="# @task b\nb = a + 1")
+        assert self.edit(kernel, "n", "N = 2") == ""
+        assert self.edit(kernel, "last", "# @task last\nlast = b + 1") == ""
+        assert kernel.value("last") == "6"
+
+    def test_a_forgotten_import(self, kernel: Kernel) -> None:
+        """The cell put above after a failure is above when the task runs again."""
+        start(kernel, n="N = 1")
+        task = "# @task t\nt = math.floor(N + 0.5)"
+        assert "NameError" in self.edit(kernel, "t", task)
+        assert self.edit(kernel, "imports", "import math") == ""
+        assert self.edit(kernel, "t", task) == ""
+        assert kernel.value("t") == "1"
+        kernel.cells = {"load": kernel.cells["load"], "n": "N = 1", "imports": "import math", "t": task}
+        kernel.save()
+        assert "fresh" in kernel.execute("%flow status").text

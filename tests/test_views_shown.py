@@ -166,3 +166,8 @@ class TestSize:
         code = f"import sys, nbflow.views; print([m for m in {heavy!r} if m in sys.modules])"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.strip() == "[]"
+
+    def test_fifty_tasks(self) -> None:
+        """A flow of fifty tasks, however much there is to say of each, takes about sixty kilobytes."""
+        bundle = show_flow(flow_of(50)).bundle()
+        assert sum(len(content.encode()) for content in bundle.values()) < 61_440

@@ -251,6 +251,7 @@ class Book:
     tells_states: bool = False
     _order: list[str] = field(default_factory=list[str])
     _places: dict[str, int] = field(default_factory=dict[str, int])
+    _wired: dict[str, Step] = field(default_factory=dict[str, Step])
 
     def __iter__(self) -> Iterator[Step]:
         return (self.steps[step] for step in self._order)
@@ -262,6 +263,13 @@ class Book:
     def order(self) -> tuple[str, ...]:
         """Step identifiers in flow order; a step whose cell is gone has no place."""
         return tuple(self._order)
+
+    def wired(self) -> list[Step]:
+        """The steps of task functions, those without a place as well; a step is one from its start or never.
+
+        Told without a look at all others, because every cell asks.
+        """
+        return [step for id, step in self._wired.items() if self.steps.get(id) is step]
 
     def place(self, step: str) -> int | None:
         """The step's place, counted from 0; None where its cell is gone."""
@@ -285,13 +293,13 @@ class Book:
 
     def insert(self, step: Step, place: int) -> None:
         """Put a new step, or one whose cell came back, at a place."""
-        self.steps[step.id] = step
+        self._know(step)
         self._order.insert(place, step.id)
         self._number()
 
     def append(self, step: Step) -> None:
         """Put a new step behind all others."""
-        self.steps[step.id] = step
+        self._know(step)
         self._places[step.id] = len(self._order)
         self._order.append(step.id)
 
@@ -330,6 +338,11 @@ class Book:
             raise ValueError("The new order must name each step once.")
         self._order = list(order)
         self._number()
+
+    def _know(self, step: Step) -> None:
+        self.steps[step.id] = step
+        if step.body.wiring is not None:
+            self._wired[step.id] = step
 
     def _number(self) -> None:
         self.revision += 1

@@ -39,11 +39,19 @@ Executing = Generator["Execution", Outcome, "Finished"]
 
 
 class Finished(msgspec.Struct, frozen=True):
-    """A run that ended: its identifier, its last state, and what was seen of its last attempt, if any."""
+    """A run that ended.
+
+    Args:
+        run: Its identifier.
+        state: Its last state.
+        observation: What was seen of its last attempt, if any.
+        is_kept: Whether the history has it.
+    """
 
     run: str
     state: State
     observation: Observation | None
+    is_kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +75,17 @@ def _pass_nothing(_: Mapping[Edge, object]) -> Mapping[str, object]:
 
 
 def _spec(
-    step: Step, run: str, number: int, origin: Origin, upstream: Mapping[Edge, State], let_in: Waiting | None
+    step: Step,
+    run: str,
+    number: int | None,
+    origin: Origin,
+    upstream: Mapping[Edge, State],
+    let_in: Waiting | None,
 ) -> RunSpec:
     return RunSpec(
         run,
         step.name,
-        body=step.told(run, number) if step.told is not None else None,
+        body=step.told(run, number or 0) if step.told is not None else None,
         started_by_name=let_in is not None,
         resumed=let_in.state if let_in is not None and let_in.run else None,
         upstream=tuple(upstream),
@@ -81,8 +94,9 @@ def _spec(
         skip_on_upstream_skip=step.skip_on_upstream_skip,
         retries=step.retries,
         timeout=step.timeout,
-        flow_run=number,
+        flow_run=number or 0,
         origin=origin,
+        is_kept=number is not None,
     )
 
 
@@ -106,7 +120,8 @@ class StepRuns:
         self.history = history
         self.journal = Journal(history, clock)
         self.notebook = notebook
-        self.number = 0
+        self.number: int | None = 0
+        """Of the flow run that goes on; None: what runs is none of the flow, and nothing is kept of it."""
         self.steps: dict[str, str] = {}
         """Identifier of each run that goes on, to that of its step."""
         self._let_in: dict[str, Waiting] = {}
@@ -148,7 +163,7 @@ class StepRuns:
                     continue
                 call = calls.send(outcome)
         except StopIteration as end:
-            return Finished(run, end.value, observation)
+            return Finished(run, end.value, observation, spec.is_kept)
         finally:
             del self.steps[run]
 
@@ -185,7 +200,7 @@ class StepRuns:
         """Record that a step got an earlier result without executing."""
         run = self._begin(step, origin, (), trace.id)
         self._call_as_before(step, run, trace)
-        spec = RunSpec(run, step.name, flow_run=self.number, origin=origin)
+        spec = RunSpec(run, step.name, flow_run=self.number or 0, origin=origin)
         pending = self.journal.append(Enter(spec, Pending(), 1, 1), None)
         cached = self.journal.append(Enter(spec, Cached(_EARLIER, trace), 1, 1), pending.state)
         try:
@@ -198,7 +213,7 @@ class StepRuns:
 
     def _call(self, spec: RunSpec, step: Step) -> None:
         """Give a run its name, which may hang on what its body reads."""
-        if step.named is not None:
+        if step.named is not None and spec.is_kept:
             self.history.begin(RunRecord(spec.id, name=step.named(spec.body)))
 
     def _call_as_before(self, step: Step, run: str, trace: Trace) -> None:
@@ -213,6 +228,9 @@ class StepRuns:
 
     def _begin(self, step: Step, origin: Origin, causes: tuple[Cause, ...], trace: str = "") -> str:
         run = new_id(self._clock())
+        self.steps[run] = step.id
+        if self.number is None:
+            return run
         record = RunRecord(
             run,
             number=self.number,
@@ -225,5 +243,4 @@ class StepRuns:
             causes=causes,
         )
         self.history.begin(record)
-        self.steps[run] = step.id
         return run

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.analysis import Analysis, Call
@@ -116,7 +117,7 @@ def makers_in(source: str, is_ours: Callable[[str], bool]) -> frozenset[str]:
 def step_ids(book: Book, definer: str) -> dict[str, str]:
     """The steps of the functions that a cell defines: function name to identifier."""
     start = definer + _BEHIND
-    return {id.removeprefix(start): id for id in book.steps if id.startswith(start)}
+    return {step.id.removeprefix(start): step.id for step in book.wired() if step.id.startswith(start)}
 
 
 def definer_of(book: Book, step: Step) -> Step:
@@ -132,7 +133,8 @@ def place_behind(book: Book, step: str) -> int:
 
 def value_steps(book: Book) -> Iterator[Step]:
     """The steps of all task functions that have a place, in flow order."""
-    return (step for step in book if step.body.wiring is not None)
+    placed = [(place, step) for step in book.wired() if (place := book.place(step.id)) is not None]
+    return (step for _, step in sorted(placed, key=itemgetter(0)))
 
 
 def follow(book: Book, sweep: Sweep, definer: Step) -> tuple[list[Step], list[Step]]:

@@ -53,14 +53,21 @@ class Automatic:
         session = self._session
         left: set[str] = set()
         for step in (line.step for line in planned):
-            has_none = bool(step.failure) or step.ended is not None
+            above = {each.id for each in session.work.stale_above(step)}
+            # What runs above it may give it something else to look at.
+            has_news = bool(above - left)
             if (
-                (has_none and self._tried.get(step.id) == self._looks_at(step))
+                (not has_news and self._came_to_nothing(step))
                 or session.cannot_wait(step)
-                or any(above.id in left for above in session.work.stale_above(step))
+                or not above.isdisjoint(left)
             ):
                 left.add(step.id)
         return left
+
+    def _came_to_nothing(self, step: Step) -> bool:
+        """Whether its last run had no result, on what it would look at now."""
+        has_none = bool(step.failure) or step.ended is not None
+        return has_none and self._tried.get(step.id) == self._looks_at(step)
 
     def _looks_at(self, step: Step) -> object:
         """What a step's body finds at its place, as far as its code tells."""

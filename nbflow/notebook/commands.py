@@ -139,8 +139,7 @@ def read_pair(text: str) -> tuple[str, str]:
 
 
 def _flow(session: Session, words: Words) -> Shown:
-    session.remember()
-    return session.report.flow()
+    return session.live.show()
 
 
 def _run(session: Session, words: Words) -> Shown:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nbflow.notebook.session import Session
+    from nbflow.views import Shown
 
 _ATTACHED: Final[dict[int, Attached]] = {}
 
@@ -197,6 +198,15 @@ def detach(shell: Any) -> None:
     attached = _ATTACHED.pop(id(shell), None)
     if attached is not None:
         attached.detach()
+
+
+def view() -> Shown:
+    """The flow of the running shell's notebook, which shows itself as `%flow` does: live where that can be.
+
+    Raises:
+        SessionError: If nbflow is not loaded there.
+    """
+    return session().live.show()
 
 
 def session() -> Session:

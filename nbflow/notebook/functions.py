@@ -50,10 +50,11 @@ class Functions:
         """
         session = self._session
         steps, gone = follow(session.book, session.trunk.sweep, definer)
+        if not steps and not gone:
+            return False
         new = [step for step in steps if step.id not in session.places.cells]
         self._remove(gone)
-        if steps or gone:
-            rewire(session.book, session.trunk.sweep)
+        rewire(session.book, session.trunk.sweep)
         for step in steps:
             self._fill(session.places.cells.setdefault(step.id, Cell(step, "")))
             step.hold = None if by_user else step.hold

@@ -22,6 +22,7 @@ from nbflow.notebook.parameters import PARAMETERS, as_default, defaults_of
 from nbflow.notebook.report import compared_words
 from nbflow.notebook.saved import NOTEBOOK
 from nbflow.settings import read_settings
+from nbflow.states import Role
 from nbflow.store.disk import open_store
 from nbflow.views import ActionCard, ActionLine
 from nbflow.views.table import action_summary
@@ -32,14 +33,16 @@ if TYPE_CHECKING:
 
     from nbflow.store.protocol import RunRecord, Store
     from nbflow.types import Trace
+    from nbflow.views.cards import DeedWord
 
 _LOAD: Final = "%load_ext nbflow"
 _RAN: Final = "Completed"
 _REUSED: Final = "Cached"
-_STOPPED: Final = "Cancelled"
+_ENDED: Final[Mapping[str, DeedWord]] = {"Cancelled": "stopped", "Skipped": "skipped", "Paused": "waits"}
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 COMPLETED: Final = 0
 FAILED: Final = 1
+PAUSED: Final = 3
 STOPPED: Final = 130
 
 
@@ -72,7 +75,7 @@ def run_notebook(asked: Headless, say: Callable[[str], object] = _print) -> int:
         say: Takes each line for the user.
 
     Returns:
-        The exit code: 0 completed, 1 failed, 130 stopped by the user.
+        The exit code: 0 completed, 1 failed, 3 a task waits for a person, 130 stopped by the user.
 
     Raises:
         SessionError: If the file is no notebook, or what runs notebooks is not installed.
@@ -91,7 +94,7 @@ def run_notebook(asked: Headless, say: Callable[[str], object] = _print) -> int:
         _write(notebook, asked.output)
         teller.tell()
         say(teller.summary())
-    return FAILED if teller.failed else COMPLETED
+    return FAILED if teller.count("failed") else PAUSED if teller.count("waits") else COMPLETED
 
 
 def _ends(module: Any) -> tuple[type[BaseException], ...]:
@@ -262,10 +265,9 @@ class Teller:
         self._started = time.monotonic()
         self._lines: list[ActionLine] = []
 
-    @property
-    def failed(self) -> int:
-        """How many runs of tasks did not end well."""
-        return sum(line.action == "failed" for line in self._lines)
+    def count(self, action: DeedWord) -> int:
+        """How many runs of tasks ended so; what a flow that a cell runs did is the cell's own matter."""
+        return sum(line.action == action for line in self._lines)
 
     def tell(self, cell: Any = None, **_: object) -> None:
         """Say what happened since this was last asked; what nbflow was told in a cell stands above it."""
@@ -274,7 +276,9 @@ class Teller:
         runs = self._store.history.runs(self._notebook, limit=1_000)
         for run in reversed([run for run in runs if run.id not in self._seen]):
             self._seen.add(run.id)
-            if run.number:
+            if run.role == Role.FLOW.value:
+                self._say(f"  {run.name:<15} {self._end_of(run)}")
+            elif run.number and not run.parent:
                 self._tell_run(run)
 
     def note(self, text: str) -> None:
@@ -291,6 +295,12 @@ class Teller:
         why = line.note or causes_words(line.causes, 2)
         self._say(f"  {line.name:<15} {line.action:<7} {time:<16} {why}".rstrip())
 
+    def _end_of(self, run: RunRecord) -> str:
+        """How the run of a flow of its own ended, in words."""
+        transitions = self._store.history.transitions(run.id)
+        last = transitions[-1] if transitions else None
+        return f"{last.name.lower()}: {last.message}".rstrip(": ") if last is not None else ""
+
     def _line_of(self, run: RunRecord) -> ActionLine:
         transitions = self._store.history.transitions(run.id)
         last, is_plain = transitions[-1] if transitions else None, run.step in self._plain
@@ -301,7 +311,7 @@ class Teller:
         if last is not None and last.name == _RAN:
             causes = tuple(cause for cause in run.causes if cause.category != "never ran")
             return ActionLine(run.name, "ran", causes, seconds, "" if causes else "first run", is_plain)
-        ended = "stopped" if last is not None and last.name == _STOPPED else "failed"
+        ended: DeedWord = _ENDED.get(last.name, "failed") if last is not None else "failed"
         return ActionLine(run.name, ended, note=last.message if last else "", is_plain=is_plain)
 
     def _reuse_words(self, trace: Trace) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nbflow.notebook.cells import Bodies
+from nbflow.notebook.link import Link
 from nbflow.notebook.outputs import Screen
 from nbflow.notebook.parameters import parameters_given
 from nbflow.notebook.saved import NOTEBOOK, SavedNotebook, find_notebook
@@ -43,5 +44,6 @@ def open_session(shell: Any) -> Session:
         forces=bool(os.environ.get("NBFLOW_FORCE")),
         is_headless=NOTEBOOK in os.environ,
         is_console=not hasattr(shell, "kernel"),
+        link=Link(shell),
     )
     return Session(around)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.book import Step, read_body
+from nbflow.engine.slots import NAME
 from nbflow.engine.texts import MAKERS
 from nbflow.engine.wiring import makers_in, place_behind, step_ids
 from nbflow.notebook.cells import Header, is_only_ours, read_header
@@ -88,6 +89,7 @@ class Places:
     _handles: dict[str, str] = field(default_factory=dict[str, str])
     _readings: int = 0
     _in_file: set[str] = field(default_factory=set[str])
+    _guessed: set[str] = field(default_factory=set[str])
 
     def take(self, asked: Asked, source: str | None = None) -> Cell:
         """The cell that is run, as a step at its place with the body that it has now.
@@ -110,6 +112,8 @@ class Places:
             self.follow_file()  # where it stands
         cell = self.cells.get(id) or self._new(id, asked.text, body)
         self._fill(cell, asked.text, header, options, body)
+        if self._guessed:
+            self._lift_what_it_reads(cell.step)
         self._number(cell, asked.number)
         self._last = id
         return cell
@@ -140,6 +144,7 @@ class Places:
         for back in now:
             self._take_back(back)
         self._in_file |= set(now)
+        self._guessed -= self._in_file
         order = _arranged(self.book.order, now)
         if order != self.book.order:
             self.book.arrange(order)
@@ -156,7 +161,7 @@ class Places:
             step = self.book.steps.get(id)
             if step is None or self.book.place(id) is not None or id not in self.cells:
                 continue
-            self.book.insert(step, self._place_for(cell)[0])
+            self.book.insert(step, self._place_for(cell, step.body)[0])
             was_run = self.cells[id].number is not None
             step.standing = Standing.HERE if was_run else Standing.REMEMBERED
 
@@ -248,7 +253,7 @@ class Places:
     def _new(self, id: str, text: str, body: Body) -> Cell:
         cell = Cell(Step(id, id, body, Licence.USER, plain=True), text)
         self.cells[id] = cell
-        place, after = self._place_for(id)
+        place, after = self._place_for(id, body)
         if place == len(self.book):
             self.book.append(cell.step)
         else:
@@ -265,7 +270,7 @@ class Places:
         step.parameters = body.analysis.writes if header and header.kind == "params" else frozenset()
         self.book.let(step.id, **rules)
         if self.book.place(step.id) is None:
-            self.book.insert(step, self._place_for(step.id)[0])
+            self.book.insert(step, self._place_for(step.id, body)[0])
         if not step.plain:
             self._name(cell, options.name)
         step.told, step.named = telling(step.name, options, self.names), naming(options, self.names)
@@ -314,8 +319,12 @@ class Places:
 
     # --- where it stands -----------------------------------------------------------------------
 
-    def _place_for(self, id: str) -> tuple[int, str]:
-        """Where a new cell stands, and after which step where that is a guess."""
+    def _place_for(self, id: str, body: Body) -> tuple[int, str]:
+        """Where a new cell stands, and after which step where that is a guess.
+
+        One that the file does not have yet stands behind the cell run before it, and behind whatever
+        defines what it reads: to read that it must be below.
+        """
         order = [cell.id for cell in self.saved.cells() if cell.id] if self.saved else []
         if id in order:
             at = order.index(id)
@@ -323,11 +332,32 @@ class Places:
             if not above:
                 return self._first_place(order[at + 1 :]), ""
             return place_behind(self.book, max(above)[1]), ""
+        if not id.startswith("typed "):
+            self._guessed.add(id)
         last = self.book.place(self._last)
         behind = place_behind(self.book, self._last)
         if last is None or behind == len(self.book):
             return len(self.book), ""
-        return behind, self.book.at(last).name
+        source = self._last_source(body, behind) or self._last
+        behind = place_behind(self.book, source)
+        return behind, self.book.steps[source].name if behind < len(self.book) else ""
+
+    def _last_source(self, body: Body, place: int) -> str:
+        """The last step from a place on that defines what a body reads and no step before it defines."""
+        steps = list(self.book)
+        above = frozenset[str]().union(*map(_defines, steps[:place]))
+        wanted = frozenset(body.reads) - above
+        return next((step.id for step in reversed(steps[place:]) if wanted & _defines(step)), "")
+
+    def _lift_what_it_reads(self, step: Step) -> None:
+        """Whose place is a guess stands above the cell that is run now, if that reads what it defines."""
+        place = self.book.place(step.id)
+        while place is not None:
+            source = self._last_source(step.body, place + 1)
+            if source not in self._guessed or step_ids(self.book, source):
+                return
+            self.book.move(source, place)
+            place = self.book.place(step.id)
 
     def _first_place(self, below: list[str]) -> int:
         """Where the first cell of the file stands: above all others of it, below the kernel's step."""
@@ -354,6 +384,13 @@ class Places:
 def _looks_like_maker(text: str) -> Callable[[str], bool]:
     """By text alone, which is enough for a remembered cell: what `task` was is among its entries."""
     return lambda name: name in MAKERS or any(f"@{name}.{maker}" in text for maker in MAKERS)
+
+
+def _defines(step: Step) -> frozenset[str]:
+    """The names that a step binds, by its text and by its last run."""
+    made = step.trace.outputs if step.trace is not None else ()
+    names = frozenset(output.slot.locator for output in made if output.slot.kind == NAME)
+    return names | step.body.analysis.writes | step.body.analysis.maybe_writes
 
 
 def _has_code(source: str) -> bool:

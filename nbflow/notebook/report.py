@@ -26,7 +26,6 @@ from nbflow.views import (
     WhyCard,
     show_action,
     show_badge,
-    show_flow,
     show_history,
     show_lines,
     show_order,
@@ -69,13 +68,13 @@ class Report:
 
     # --- views ---------------------------------------------------------------------------------
 
-    def flow(self) -> Shown:
-        """The graph with the table below it."""
-        return show_flow(self._flow_card(with_plain=True))
+    def flow_card(self) -> FlowCard:
+        """The flow as it stands, with the plain cells that tasks read from."""
+        return self._flow_card(with_plain=True)
 
     def dot(self) -> Any:
         """The graph as a `graphviz.Digraph`."""
-        return to_dot(self._flow_card(with_plain=True))
+        return to_dot(self.flow_card())
 
     def status(self) -> Shown:
         """One line a task."""
@@ -130,14 +129,15 @@ class Report:
 
     def why(self, name: str) -> Shown:
         """Why a task is as it is."""
+        self._session.trunk.sweep.look_outside()
+        return show_why(self.why_card(self._session.places.named(name).step))
+
+    def why_card(self, step: Step) -> WhyCard:
+        """Why a step is as it is."""
         session = self._session
-        session.trunk.sweep.look_outside()
-        step = session.places.named(name).step
         card = self.card(step, session.places.cells.get(step.id))
         causes = self.root_causes(step) or self._told(step) or self._causes_of_last_run(step)
-        return show_why(
-            WhyCard(card, causes, self._reuse_words(step), self._diffs(step), session.around.clock())
-        )
+        return WhyCard(card, causes, self._reuse_words(step), self._diffs(step), session.around.clock())
 
     def history(self, name: str = "") -> Shown:
         """The runs of a task, or of the whole flow."""

@@ -24,6 +24,7 @@ from nbflow.notebook.cells import does_wait
 from nbflow.notebook.execution import Executor
 from nbflow.notebook.functions import Functions
 from nbflow.notebook.holds import Holds
+from nbflow.notebook.live import LiveFlow
 from nbflow.notebook.outputs import decode
 from nbflow.notebook.parameters import Given
 from nbflow.notebook.past import Past
@@ -97,6 +98,7 @@ class Session:
         self.holds = Holds(self)
         self.places.is_maker = self.functions.is_maker
         self.plain = PlainCells(self)
+        self.live = LiveFlow(self)
         what = around.bodies, around.screen, around.names, self.parameters, self.places.cells
         self._executor = Executor(*what, self.functions.reading)
         self._number = 0
@@ -117,6 +119,7 @@ class Session:
 
     def close(self) -> None:
         """End the session: what is in memory stays valid."""
+        self.live.close()
         self.work.write_down()
         if self._is_snapshot_due:
             self._snapshot(self.around.clock(), at_once=True)
@@ -126,6 +129,8 @@ class Session:
 
     def after_plain(self, cell: Cell) -> None:
         """What follows when a plain cell ran without an error."""
+        if self.around.is_headless:
+            self.around.store.history.flush()  # flows that it ran are told from there
         if self.auto:
             self.perform(self.automatic.run())
         if next(self.places.tasks(), None) is None:
@@ -247,7 +252,7 @@ class Session:
         """One flow run: it has a number, and a snapshot if it did anything."""
         self._executor.own = own
         number = self.records.numbers.take()
-        # A plain cell's own run is no run of the flow, as it is none in Jupyter.
+        # To set parameters is no run of the flow, but people look back at what they were.
         self.trunk.runs.number = 0 if own is not None and own.plain else number
         started = self.around.clock()
         try:
@@ -452,7 +457,8 @@ class Session:
         self.refresh_badges(but=cell)
 
     def refresh_badges(self, but: Cell | None = None) -> None:
-        """Update the badges on the screen that say something else now."""
+        """Update the badges on the screen that say something else now, and the live view."""
+        self.live.follow()
         badged = [cell for cell in self.places.cells.values() if cell.badge and cell is not but]
         if not badged or not self.around.screen.can_update:
             return

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nbflow.notebook.link import Link
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
@@ -38,6 +40,7 @@ class Surroundings:
         forces: Whether the bodies of task cells run even where an earlier result fits.
         is_headless: Whether nobody sits before the screen: what happened is written down at once.
         is_console: Whether cells are typed one after the other.
+        link: The kernel, as far as live views need it.
     """
 
     names: dict[str, Any]
@@ -57,3 +60,4 @@ class Surroundings:
     forces: bool = False
     is_headless: bool = False
     is_console: bool = False
+    link: Link = field(default_factory=Link)

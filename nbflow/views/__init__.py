@@ -1,4 +1,4 @@
-"""Static views of flows, tasks and runs: HTML, SVG and plain text from frozen values.
+"""Views of flows, tasks and runs, static and live: HTML, SVG, text and pages from frozen values.
 
     cards.py    what a view is given: `TaskCard`, `FlowCard`, `PlanCard`, `ActionCard`, `WhyCard`, …
     shown.py    `Shown` and the views: `show_badge`, `show_status`, `show_flow`, `show_plan`, …
@@ -13,7 +13,14 @@
     looks.py    words, colours, icons and shapes of verdicts and states
     words.py    durations, ages, sizes and causes in words
 
-Nothing here reads a clock, a file or a session.
+    widget.py   the live view: a page and a thread that tells it what changes
+    feed.py     what a page is told, and when
+    scene.py    a flow as the values that a page draws
+    answers.py  what a page is answered when it asks for more
+    values.py   values in words and in pages
+    page/       the page itself
+
+Nothing here reads a clock or a session, and no file but the page.
 """
 
 from nbflow.views.cards import (

@@ -191,6 +191,7 @@ class RunLine:
         attempts: How many attempts there were.
         causes: Why it ran or was reused.
         transitions: Its states, oldest first.
+        saved: Of a reuse, how long the run took that made the result.
     """
 
     number: int
@@ -202,6 +203,7 @@ class RunLine:
     attempts: int = 1
     causes: tuple[Cause, ...] = ()
     transitions: tuple[Transition, ...] = ()
+    saved: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,3 +239,49 @@ class WhyCard:
     reuse: str = ""
     diffs: tuple[tuple[str, str, str], ...] = ()
     now: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ValueCard:
+    """One thing that a run saw or made.
+
+    Args:
+        name: The variable, or the path of the file.
+        kind: What it is: `name`, `file`, `parameter`, `package`, …
+        preview: The value in a few characters, as the run saw it.
+        shape: How large it is, in words: `DataFrame, 336,776 × 19`; empty where nobody has looked.
+        size: How much of the store it takes.
+        maker: The task or cell that made it; empty for what came from outside.
+        can_be_paged: Whether its content can be asked for.
+    """
+
+    name: str
+    kind: str = "name"
+    preview: str = ""
+    shape: str = ""
+    size: int | None = None
+    maker: str = ""
+    can_be_paged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DetailsCard:
+    """All that is known of a task, or of one run of it.
+
+    Args:
+        name: The task.
+        why: Why it is as it is; None where that cannot be asked now, as the kernel works.
+        inputs: What the result was made from.
+        outputs: What was made.
+        source: The code that made it.
+        runs: Its runs, newest first.
+        shown: What it showed: mime type and content of each output.
+    """
+
+    name: str
+    why: WhyCard | None = None
+    inputs: tuple[ValueCard, ...] = ()
+    outputs: tuple[ValueCard, ...] = ()
+    source: str = ""
+    runs: HistoryCard = HistoryCard(())
+    shown: tuple[tuple[str, str], ...] = ()

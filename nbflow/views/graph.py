@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nbflow.types import Verdict
 from nbflow.views.layout import Layout, Measures, arrange
@@ -27,6 +27,9 @@ MOST_WITH_NAMES: Final = 150
 """How many boxes a picture may have; a larger flow is drawn as a map."""
 
 _CROWD: Final = 20
+_MULTITUDE: Final = 400
+_SAID: Final = 2
+"""How many names the label of an edge says."""
 _MARGIN: Final = 12
 _TEXT_AT: Final = 34
 _NARROWEST: Final = 124
@@ -66,6 +69,62 @@ class Picture:
 
     inline: str
     alone: str
+
+
+class Label(NamedTuple):
+    """The names beside an edge: which edge, the text, its left edge and its base line."""
+
+    edge: int
+    text: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One edge of a plot.
+
+    Args:
+        source: Which task it leaves.
+        target: Which task it enters.
+        path: Its course, as SVG path data.
+        names: What passes along it.
+        label: What is written beside it; its text is empty where there is no room.
+    """
+
+    source: int
+    target: int
+    path: str
+    names: tuple[str, ...]
+    label: Label
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Where everything of a picture stands, for a page that draws it itself.
+
+    Args:
+        size: Width and height of the whole.
+        box: Width and height of each box.
+        corners: The left and upper edge of each task's box.
+        lines: The edges.
+    """
+
+    size: tuple[float, float]
+    box: tuple[float, float]
+    corners: tuple[tuple[float, float], ...]
+    lines: tuple[Line, ...]
+
+
+def plot(flow: FlowCard) -> Plot:
+    """Return where the boxes and edges of a flow of any size stand.
+
+    Example:
+        >>> from nbflow.views.cards import FlowCard, TaskCard
+        >>> plot(FlowCard((TaskCard("clean", Verdict.FRESH),))).corners
+        ((0.0, 0.0),)
+    """
+    return _Drawing(flow).plot()
 
 
 def draw(flow: FlowCard) -> Picture:
@@ -133,20 +192,37 @@ class _Drawing(_Sheet):
     """The picture with names."""
 
     def __init__(self, flow: FlowCard) -> None:
-        self.subtitles = [_subtitle(task) for task in flow.tasks]
+        self.subtitles = [subtitle(task) for task in flow.tasks]
         titles = (_pixels(task.name, 13.5) for task in flow.tasks)
         needed = max((*titles, *(_pixels(text, 11) for text in self.subtitles), 0)) + _TEXT_AT + 12
         width = min(max(2 * math.ceil(needed / 2), _NARROWEST), _WIDEST)
-        super().__init__(flow, Measures(width=width, most=_PAGE // width))
+        most = max(_PAGE // width, math.ceil(0.9 * math.sqrt(len(flow.tasks))))
+        super().__init__(flow, Measures(width=width, most=most))
+
+    def plot(self) -> Plot:
+        """Where everything stands."""
+        places, sizes = self.places, self.measures
+        labels = {label.edge: label for label in self._labels()}
+        none = Label(0, "", 0, 0)
+        lines = tuple(
+            Line(*self.pairs[place], _curve(route), self.edges[place].names, labels.get(place, none))
+            for place, route in enumerate(places.routes)
+            if route
+        )
+        corners = tuple((box.x, box.y) for box in places.boxes)
+        return Plot((places.width, places.height), (sizes.width, sizes.height), corners, lines)
 
     def content(self, *, is_alone: bool) -> Iterator[str]:
+        labels = list(self._labels())
+        labelled = {label.edge for label in labels if len(self.edges[label.edge].names) <= _SAID}
         for place in range(len(self.edges)):
-            yield self._edge(place, is_alone=is_alone)
-        yield from self._labels()
+            yield self._edge(place, is_alone=is_alone, is_told=place in labelled)
+        for label in labels:
+            yield f'<text class="l" x="{label.x}" y="{label.y}">{escaped(label.text)}</text>'
         for place, task in enumerate(self.flow.tasks):
             yield self._box(place, task, is_alone=is_alone)
 
-    def _edge(self, place: int, *, is_alone: bool) -> str:
+    def _edge(self, place: int, *, is_alone: bool, is_told: bool) -> str:
         edge, route = self.edges[place], self.places.routes[place]
         if not route:
             return ""
@@ -154,7 +230,7 @@ class _Drawing(_Sheet):
         css = "e p" if self._is_from_plain(place) else "e"
         ink = self.ink(look, f"{css} n", is_alone=is_alone) if _is_news(look) else f'class="{css}"'
         names = f": {listed(edge.names, 8)}" if edge.names else ""
-        title = f"<title>{escaped(f'{edge.source} → {edge.target}{names}')}</title>"
+        title = "" if is_told else f"<title>{escaped(f'{edge.source} → {edge.target}{names}')}</title>"
         dash = "" if edge.names else ' stroke-dasharray="3 3"'
         return f'<path {ink}{dash} d="{_curve(route)}">{title}</path>'
 
@@ -162,46 +238,50 @@ class _Drawing(_Sheet):
         """Whether an edge only hands on what a plain cell made: constants and helpers step back."""
         return self.flow.tasks[self.pairs[place][0]].is_plain
 
-    def _labels(self) -> Iterator[str]:
+    def _labels(self) -> Iterator[Label]:
         """The names on the edges, where they cover neither a box nor each other.
 
-        In a crowd, those from plain cells are told by the edge's title alone.
+        In a crowd, those from plain cells are told by the edge's title alone; in a multitude, all are.
         """
         taken: list[_Area] = []
+        if len(self.edges) > _MULTITUDE:
+            return
         for place, (edge, route) in enumerate(zip(self.edges, self.places.routes, strict=True)):
             if self._is_from_plain(place) and len(self.edges) > _CROWD:
                 continue
-            text = shortened(listed(edge.names, 2), 22)
+            text = shortened(listed(edge.names, _SAID), 22)
             if not route or not text or text == edge.source:
                 continue
             for x, y, lean in _middles(route):
                 area = _label_area(x, y, text, lean)
                 if not any(_overlap(area, other) for other in taken):
                     taken.append(area)
-                    yield f'<text class="l" x="{area[0] + 4:.0f}" y="{y + 4:.0f}">{escaped(text)}</text>'
+                    yield Label(place, text, round(area[0] + 4), round(y + 4))
                     break
 
     def _box(self, place: int, task: TaskCard, *, is_alone: bool) -> str:
         look, box, sizes = self.looks[place], self.places.boxes[place], self.measures
-        why = reason(task)
-        about = escaped(f"{task.name}: {look.word}" + (f" · {why}" if why else ""), 300)
+        room = sizes.width - _TEXT_AT - 8
+        name, below = _fitted(task.name, 13.5, room), _fitted(self.subtitles[place], 11, room)
         dash = f' stroke-dasharray="{look.dash}"' if look.dash else ""
         outline = _outline("round" if task.is_plain else look.shape, sizes.width, sizes.height)
         quiet = ' class="q"' if task.is_plain else ""
         return (
-            f'<g{quiet} transform="translate({_number(box.x)},{_number(box.y)})"><title>{about}</title>'
-            f'<g {self.ink(look, is_alone=is_alone)}><path class="b" d="{outline}"{dash}/>'
+            f'<g{quiet} transform="translate({_number(box.x)},{_number(box.y)})">'
+            f"{_told(task, look, name, below)}"
+            f'<g {self.ink(look, is_alone=is_alone)}><{outline} class="b"{dash}/>'
             f'<path class="i" transform="translate(10,13)" d="{look.icon}"/></g>'
-            f"{self._words(place, task)}</g>"
+            f'<text class="t" x="{_TEXT_AT}" y="19">{escaped(name)}</text>'
+            f'<text class="s" x="{_TEXT_AT}" y="34">{escaped(below)}</text></g>'
         )
 
-    def _words(self, place: int, task: TaskCard) -> str:
-        room = self.measures.width - _TEXT_AT - 8
-        name, below = _fitted(task.name, 13.5, room), _fitted(self.subtitles[place], 11, room)
-        return (
-            f'<text class="t" x="{_TEXT_AT}" y="19">{escaped(name)}</text>'
-            f'<text class="s" x="{_TEXT_AT}" y="34">{escaped(below)}</text>'
-        )
+
+def _told(task: TaskCard, look: Look, name: str, below: str) -> str:
+    """What pointing at a box tells, where that is more than the box says."""
+    why = reason(task)
+    if name == task.name and (not why or why in below):
+        return ""
+    return f"<title>{escaped(f'{task.name}: {look.word}' + (f' · {why}' if why else ''), 300)}</title>"
 
 
 class _Map(_Sheet):
@@ -232,7 +312,14 @@ def _is_news(look: Look) -> bool:
     return look.word not in ("fresh", "as of", "completed", "cached", "mapped", "skipped", "not run")
 
 
-def _subtitle(task: TaskCard) -> str:
+def subtitle(task: TaskCard) -> str:
+    """Return the second line of a task's box: how it stands, and the time or the reason.
+
+    Example:
+        >>> from nbflow.views.cards import TaskCard
+        >>> subtitle(TaskCard("clean", Verdict.FRESH, "Cached", saved=1.4))
+        'fresh · saved 1.4 s'
+    """
     look = look_of(task)
     return f"{look.word} · {detail}" if (detail := _detail(task, look)) else look.word
 
@@ -252,19 +339,17 @@ def _detail(task: TaskCard, look: Look) -> str:
 
 
 def _outline(shape: str, width: float, height: float) -> str:
-    """The outline of a box: a state can be told by it without colours."""
+    """The element that outlines a box: a state can be told by it without colours."""
     w, h = _number(width), _number(height)
     if shape == "slant":
-        return f"M9 0H{w}L{_number(width - 9)} {h}H0z"
+        return f'path d="M9 0H{w}L{_number(width - 9)} {h}H0z"'
     if shape == "octagon":
         return (
-            f"M10 0H{_number(width - 10)}L{w} 10V{_number(height - 10)}L{_number(width - 10)} {h}"
-            f"H10L0 {_number(height - 10)}V10z"
+            f'path d="M10 0H{_number(width - 10)}L{w} 10V{_number(height - 10)}L{_number(width - 10)} {h}'
+            f'H10L0 {_number(height - 10)}V10z"'
         )
-    if shape == "square":
-        return f"M0 0H{w}V{h}H0z"
-    across, down = _number(width - 16), _number(height - 16)
-    return f"M8 0h{across}a8 8 0 0 1 8 8v{down}a8 8 0 0 1-8 8h-{across}a8 8 0 0 1-8-8v-{down}a8 8 0 0 1 8-8z"
+    corners = "" if shape == "square" else ' rx="8"'
+    return f'rect width="{w}" height="{h}"{corners}'
 
 
 def _number(value: float) -> str:

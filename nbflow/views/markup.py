@@ -9,6 +9,8 @@ tables and `<details>` are left and say the same.
 from __future__ import annotations
 
 import html
+import re
+import zlib
 from typing import TYPE_CHECKING, Final
 
 from nbflow.views.looks import HUES
@@ -152,6 +154,39 @@ def page(*parts: str, style: str = STYLE) -> str:
     """Return the parts as one piece of HTML with its rules; mathematics in user texts is left alone."""
     content = "".join(parts)
     return f'<style>{style}</style><div class="nbf tex2jax_ignore mathjax_ignore">{content}</div>'
+
+
+def with_shared_icons(content: str) -> str:
+    """Return HTML in which each icon is drawn once and repeated by reference, which is shorter.
+
+    An icon bears the same name wherever it is drawn, so that it does not matter which drawing is found.
+
+    Example:
+        >>> from nbflow.views.looks import NOT_RUN
+        >>> with_shared_icons(icon(NOT_RUN) * 2).count(NOT_RUN.icon)
+        1
+    """
+    seen: set[str] = set()
+
+    def share(found: re.Match[str]) -> str:
+        place, drawing = found[1], found[2]
+        name = f"nbf-{zlib.crc32(drawing.encode()) & 0xFFFFF:x}"
+        if drawing in seen:
+            return f'<use{place} href="#{name}"/>'
+        if place:
+            return found[0]  # what is repeated by reference would be moved twice
+        seen.add(drawing)
+        return f'<path id="{name}" d="{drawing}"/>'
+
+    return _ICON.sub(share, content)
+
+
+_ICON: Final = re.compile(r'<path((?: class="i" transform="[^"]+")?) d="([^"]+)"/>')
+
+
+def placed(content: str, place: str) -> str:
+    """Return content marked so that a live view can take its place; without a mark, as it is."""
+    return f'<div class="nbf-host" data-nbflow-view="{escaped(place)}">{content}</div>' if place else content
 
 
 def escaped_code(line: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nbflow.views.badge import badge_html, badge_text
 from nbflow.views.graph import GRAPH_STYLE, MOST_WITH_NAMES, draw
-from nbflow.views.markup import STYLE, escaped, folded, heading, muted, page
+from nbflow.views.markup import STYLE, escaped, folded, heading, muted, page, placed, with_shared_icons
 from nbflow.views.story import history_grid, history_text, why_html, why_text
 from nbflow.views.table import (
     MOST_ROWS,
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from nbflow.views.cards import ActionCard, FlowCard, HistoryCard, PlanCard, TaskCard, WhyCard
 
 _ROWS_BELOW_A_MAP = 100
+_MOST_WITH_PICTURE = 30
+"""Up to how many tasks the picture is also given alone; of more it would double what a notebook holds."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -92,10 +94,15 @@ def show_status(flow: FlowCard) -> Shown:
     return Shown(page(flow_head(flow), grid.as_html(), notices_html(rest)), "\n".join(text))
 
 
-def show_flow(flow: FlowCard) -> Shown:
-    """Return the picture of a flow, with the table of its tasks behind a line that opens it."""
+def show_flow(flow: FlowCard, place: str = "") -> Shown:
+    """Return the picture of a flow, with the table of its tasks behind a line that opens it.
+
+    Args:
+        flow: The flow.
+        place: The mark by which a live view finds the picture, to take its place.
+    """
     if not flow.tasks:
-        return _message(flow.title, NO_TASKS, flow.notices)
+        return _message(flow.title, NO_TASKS, flow.notices, place)
     is_map = len(flow.tasks) > MOST_WITH_NAMES
     most = _ROWS_BELOW_A_MAP if is_map else MOST_ROWS
     picture, grid, rest = draw(flow), status_grid(flow, most), not_listed(flow, most)
@@ -104,7 +111,9 @@ def show_flow(flow: FlowCard) -> Shown:
     view = f'<div class="nbf-v" style="display:none">{picture.inline}</div>'
     table = folded(muted("table"), grid.as_html() + notices_html(rest), is_open=is_map)
     text = "\n".join([flow_head_text(flow), *notices_text(flow.notices), grid.as_text(), *notices_text(rest)])
-    return Shown(page(flow_head(flow), view, table, style=STYLE + GRAPH_STYLE), text, picture.alone)
+    html = with_shared_icons(page(flow_head(flow), view, table, style=STYLE + GRAPH_STYLE))
+    is_small = len(flow.tasks) <= _MOST_WITH_PICTURE
+    return Shown(placed(html, place), text, picture.alone if is_small else "")
 
 
 def show_order(flow: FlowCard) -> Shown:
@@ -164,7 +173,7 @@ def show_lines(text: str) -> Shown:
     return Shown(f'<pre class="nbf tex2jax_ignore mathjax_ignore" style="{style}">{lines}</pre>', text)
 
 
-def _message(title: str, message: str, notices: Sequence[str]) -> Shown:
+def _message(title: str, message: str, notices: Sequence[str], place: str = "") -> Shown:
     head = heading(title, muted(message)) + notices_html(notices)
     line = " · ".join(part for part in (one_line(title, 80), message) if part)
-    return Shown(page(head), "\n".join([line, *notices_text(notices)]))
+    return Shown(placed(page(head), place), "\n".join([line, *notices_text(notices)]))

@@ -1,0 +1,291 @@
+"""The live view of a session: shown by `%flow`, told what changes, and what its buttons do.
+
+It is a subscriber of the journal and looks at the flow between two cells: runs neither wait for it nor
+know of it, and a fault of it ends the view alone.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from nbflow.exceptions import NbflowError
+from nbflow.notebook import commands
+from nbflow.notebook.inquiry import Inquiry
+from nbflow.notebook.link import WIDGET_VIEW
+from nbflow.store.digests import key_digest
+from nbflow.types import Trace
+from nbflow.views import Shown, show_flow
+from nbflow.views.feed import Event, Feed
+from nbflow.views.scene import picture_of
+from nbflow.views.widget import LiveView, is_installed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from nbflow.engine.drive import Entered
+    from nbflow.notebook.session import Session
+    from nbflow.views import FlowCard
+
+_SOON: Final = 0.03
+_LATER: Final = 0.25
+"""Seconds after which somebody who was put off because a cell runs asks again."""
+
+_SHARE: Final = 1 / 30
+_LONGEST: Final = 3.0
+"""While cells run one after the other, looks take this share of the time, but none is put off any longer."""
+
+_STILL: Final = 1.0
+"""Seconds after the last change until the static view is brought up to date."""
+
+_LINES: Final[Mapping[str, str]] = {
+    "run": "run",
+    "run task": "run {task}",
+    "force": "run {task} --force",
+    "restore": "restore {task} {run}",
+    "latest": "restore latest {task}",
+}
+"""What the buttons do, as lines of `%flow`."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LiveShown(Shown):
+    """A flow that shows itself live; as text, or in a host without pages, it is a picture of the moment."""
+
+    display: Callable[[], object] = lambda: None
+
+    def _ipython_display_(self) -> None:
+        self.display()
+
+    def __nbflow_digest__(self) -> str:
+        """A name that holds it is judged by what it shows, and not by the kernel behind that."""
+        return self.text
+
+
+class LiveFlow:
+    """The live view of a session, made when it is first shown.
+
+    Args:
+        session: The session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._link = session.around.link
+        self._inquiry = Inquiry(session)
+        self._view: LiveView | None = None
+        self._asked: deque[Mapping[str, Any]] = deque()
+        self._card: FlowCard | None = None
+        self._saved: FlowCard | None = None
+        self._is_due = self._is_still_due = self._is_acting = False
+        self._looked_at = self._cost = 0.0
+        self._unsubscribe: Callable[[], None] = lambda: None
+
+    def __nbflow_digest__(self) -> str:
+        """A name that holds the session is not judged by the pages that show it."""
+        return self.key
+
+    @property
+    def key(self) -> str:
+        """The mark of this notebook's views; the same in each kernel."""
+        around = self._session.around
+        return key_digest("view", around.home, around.notebook)[:12]
+
+    def show(self) -> Shown:
+        """The flow: live where somebody sees it and what it takes is installed, else a picture of it."""
+        self._session.remember()
+        card = self._session.report.flow_card()
+        if not self._link.is_open or not is_installed():
+            return show_flow(card)
+        shown = show_flow(card, self.key)
+        return LiveShown(shown.html, shown.text, shown.svg, lambda: self._display(card))
+
+    def follow(self) -> None:
+        """Something changed: look at the flow when no cell runs."""
+        if self._view is not None and not self._is_due:
+            self._is_due = True
+            rest = min(self._cost / _SHARE, _LONGEST) - (time.monotonic() - self._looked_at)
+            self._link.soon(self._look, max(_SOON, rest))
+
+    def close(self) -> None:
+        """The kernel ends, or nbflow is taken out of it."""
+        self._unsubscribe()
+        if self._view is not None:
+            with suppress(Exception):
+                self._view.close()
+            self._view = None
+
+    # --- showing -------------------------------------------------------------------------------
+
+    def _display(self, card: FlowCard) -> None:
+        """Put the static view on the screen, and a page in its place."""
+        try:
+            view = self._open(card)
+        except Exception as fault:  # noqa: BLE001 - without a page there is the static view
+            self._session.around.screen.say(f"the flow is not live here ({type(fault).__name__}: {fault})")
+            view = None
+        self._saved = card
+        self._publish(card, view)
+
+    def _publish(self, card: FlowCard, view: LiveView | None, *, updates: bool = False) -> None:
+        bundle: dict[str, Any] = dict(show_flow(card, self.key).bundle())
+        if view is not None and self._link.shows_widgets_apart:
+            bundle[WIDGET_VIEW] = view.widget_bundle()
+        self._session.around.screen.publish(bundle, id=f"nbflow-flow-{self.key}", updates=updates)
+
+    def _open(self, card: FlowCard) -> LiveView:
+        if self._view is not None and not self._view.is_closed:
+            self._take(card)
+            return self._view
+        feed = Feed(time.monotonic)
+        for event in self._inquiry.last_events():
+            feed.note(event)
+        feed.show(picture_of(card))
+        self._card = card
+        self._view = LiveView(self.key, feed, self._hear)
+        feed.waits = hears = self._link.hear_while_busy(self._view.comm)
+        feed.tell(hears=hears, running=False)
+        self._unsubscribe()
+        self._unsubscribe = self._session.trunk.runs.journal.subscribe(self._note)
+        return self._view
+
+    def _note(self, entered: Entered) -> None:
+        """A run entered a state: the page is told soon."""
+        view = self._view
+        if view is None or view.is_closed:
+            self._unsubscribe()
+            return
+        transition, result = entered.transition, entered.state.result
+        saved = result.seconds if isinstance(result, Trace) else None
+        is_open = not entered.state.is_final()
+        values = transition.name, transition.at, transition.attempt, entered.spec.flow_run
+        view.feed.note(Event(entered.spec.name, *values, saved, is_open))
+        view.wake()
+
+    # --- looking at the flow -------------------------------------------------------------------
+
+    @property
+    def _is_idle(self) -> bool:
+        session = self._session
+        return not (session.plain.is_running or session.running is not None or self._is_acting)
+
+    def _look(self) -> None:
+        """Tell the page how the flow stands now."""
+        if not self._is_idle:
+            self._link.soon(self._look, _LATER)
+            return
+        self._is_due, began = False, time.monotonic()
+        if self._view is None or self._view.is_closed:
+            return
+        try:
+            self._take(self._session.report.flow_card())
+        except Exception as fault:  # noqa: BLE001 - the view ends, nothing else does
+            self._session.around.screen.say(f"the view of the flow ended: {type(fault).__name__}: {fault}")
+            self.close()
+        self._looked_at = time.monotonic()
+        self._cost = self._looked_at - began
+
+    def _take(self, card: FlowCard) -> None:
+        assert self._view is not None
+        feed = self._view.feed
+        self._card = card
+        feed.show(picture_of(card, at=feed.whole()))
+        self._view.wake()
+        if not self._is_still_due:
+            self._is_still_due = self._link.soon(self._save_picture, _STILL)
+
+    def _save_picture(self) -> None:
+        """Bring the static view up to date, which is what a saved notebook keeps."""
+        self._is_still_due = self._is_due and self._link.soon(self._save_picture, _STILL)
+        if self._is_still_due:
+            return
+        card, saved = self._card, self._saved
+        if card is None or saved is None or replace(card, now=saved.now) == saved:
+            return
+        self._saved = card
+        with suppress(Exception):
+            self._publish(card, self._view, updates=True)
+
+    # --- being asked ---------------------------------------------------------------------------
+
+    def _hear(self, content: Mapping[str, Any]) -> None:
+        """The page says something, perhaps while a cell runs and in another thread."""
+        if content.get("do") == "stop":
+            self._stop(content)
+        elif self._link.is_here and self._is_idle:
+            self._serve(content)
+        else:
+            if not self._is_idle:
+                self._answer_in_part(content)
+            self._asked.append(content)
+            self._link.soon(self._serve_waiting)
+
+    def _stop(self, content: Mapping[str, Any]) -> None:
+        is_working = self._view is not None and self._view.feed.is_working
+        if is_working:
+            self._link.stop()
+        self._reply(content, text="stopping" if is_working else "nothing is running")
+
+    def _serve_waiting(self) -> None:
+        if not self._is_idle:
+            self._link.soon(self._serve_waiting, _LATER)
+        elif self._asked:
+            self._serve(self._asked.popleft())
+            self._link.soon(self._serve_waiting)
+
+    def _serve(self, content: Mapping[str, Any]) -> None:
+        if "do" in content:
+            self._act(content)
+        else:
+            self._answer(content)
+
+    def _answer_in_part(self, content: Mapping[str, Any]) -> None:
+        """Say that a cell runs, and what can be said meanwhile."""
+        part = None
+        with suppress(Exception):
+            part = self._inquiry.answer_in_part(content)
+        self._reply(content, waits=True, answer=part)
+
+    def _answer(self, content: Mapping[str, Any]) -> None:
+        try:
+            self._reply(content, answer=self._inquiry.answer(content))
+        except Exception as error:  # noqa: BLE001 - the page says it
+            self._reply(content, error=_words(error))
+
+    def _act(self, content: Mapping[str, Any]) -> None:
+        """Do what a button stands for, as its line of `%flow` does."""
+        self._is_acting = True
+        try:
+            with self._link.interruptible():
+                shown = commands.perform(self._session, _line_of(content))
+            self._reply(content, text=str(shown).partition("\n")[0])
+        except KeyboardInterrupt:
+            self._reply(content, error="stopped")
+        except Exception as error:  # noqa: BLE001 - the page says it
+            self._reply(content, error=_words(error))
+        finally:
+            self._is_acting = False
+            self.follow()
+
+    def _reply(self, content: Mapping[str, Any], **parts: Any) -> None:
+        if self._view is not None:
+            self._view.reply(content.get("id"), **parts)
+
+
+def _line_of(content: Mapping[str, Any]) -> str:
+    """The line of `%flow` that a button stands for.
+
+    Example:
+        >>> _line_of({"do": "restore", "task": "clean", "number": 12})
+        'restore clean #12'
+    """
+    task = shlex.quote(str(content.get("task", "")))
+    return _LINES[str(content["do"])].format(task=task, run=f"#{content.get('number', 0)}").strip()
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, NbflowError) else f"{type(error).__name__}: {error}"

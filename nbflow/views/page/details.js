@@ -1,0 +1,214 @@
+// Details: all about the chosen task, or about one run of it; what the kernel knows is asked for when it is shown.
+
+class Details {
+  constructor(store) {
+    this.store = store;
+    this.element = html("aside", { class: "side", "aria-label": "details of a task", tabindex: "-1" });
+    this.opened = new Set(["inputs", "outputs"]);
+    this.known = null;
+    this.show();
+  }
+
+  show() {
+    const { task, run } = this.store.chosen;
+    this.element.hidden = !task;
+    if (!task) return this.element.replaceChildren();
+    this.title = html("div", { class: "head" });
+    this.said = html("p", { class: "said", role: "status" });
+    this.busy = html("p", { class: "said", role: "status" });
+    this.facts = html("div", { class: "facts" });
+    this.element.replaceChildren(this.title, this.said, this.busy, this.facts);
+    this.known = this.known?.name === task && this.known.run === run ? this.known : null;
+    this.head();
+    this.fill();
+    this.ask();
+  }
+
+  async ask() {
+    const { task, run } = this.store.chosen;
+    const mine = (this.asked = Symbol());
+    try {
+      const answer = await this.store.ask({ ask: "details", task, number: run }, (part) => {
+        if (mine !== this.asked) return;
+        write(this.busy, "a cell is running; causes and values come when it ends");
+        if (part && !this.known) this.know(part, run, "in part");
+      });
+      if (mine !== this.asked) return;
+      write(this.busy, "");
+      this.know(answer, run, run ? `${task} #${run}` : task);
+    } catch (error) {
+      if (mine === this.asked) write(this.busy, error.message);
+    }
+  }
+
+  know(answer, run, what) {
+    this.known = { ...answer, run };
+    this.fill();
+    put(this.element, "data-known", what);
+  }
+
+  // --- the head ------------------------------------------------------------------------------
+
+  head() {
+    const { task: name, run } = this.store.chosen;
+    const task = this.store.tasks.get(name);
+    const { look, sub, state } = this.store.standing(name);
+    const [word, ...rest] = sub.split(" · ");
+    const facts = [...(state ? rest : []), task.plain ? "plain cell" : "", task.run ? `result of run ${task.run}` : "",
+      task.took && !state ? `took ${task.took}` : "", task.attempt ? `attempt ${task.attempt}` : "", task.size, age(task.made, this.store.now)];
+    this.title.replaceChildren(
+      html("div", { class: "line" }, html("h3", {}, name),
+        button("×", () => this.store.choose({ task: "", run: 0 }), { class: "close", "aria-label": "close details", title: "Close (Esc)" })),
+      html("p", { class: "how" }, mark(look, state ? word : undefined), " ", html("span", { class: "muted" }, facts.filter(Boolean).join(" · "))),
+      task.about ? html("p", { class: "muted" }, task.about) : "",
+      task.tags ? html("p", { class: "tags" }, task.tags.map((tag) => html("span", { class: "tag" }, tag))) : "",
+      run ? this.pastLine(run) : this.actions(task));
+  }
+
+  pastLine(run) {
+    const name = this.store.chosen.task;
+    return html("div", { class: "past" }, html("b", {}, `run #${run}`), " ",
+      button("Restore this run", () => this.act({ do: "restore", task: name, number: run }), { "data-do": "restore", title: `%flow restore ${name} #${run}` }),
+      button("Back to the present", () => this.store.choose({ run: 0 })));
+  }
+
+  actions(task) {
+    if (task.plain) return html("p", { class: "muted" }, "You run plain cells yourself.");
+    const act = (label, what, title) => button(label, () => this.act({ do: what, task: task.name }), { title, "data-do": what });
+    const isHeld = (task.why ?? "").includes("restored from");
+    return html("div", { class: "actions" },
+      act("Run", "run task", `Bring it and what it needs up to date: %flow run ${task.name}`),
+      act("Run anew", "force", `Run it even where a result fits: %flow run ${task.name} --force`),
+      isHeld ? act("Back to latest", "latest", `%flow restore latest ${task.name}`) : "");
+  }
+
+  async act(message) {
+    write(this.said, "asked …");
+    put(this.element, "data-act", "asked");
+    try {
+      write(this.said, await this.store.ask(message, () => write(this.said, "begins when the running cell ends; Stop ends it now")));
+      put(this.element, "data-act", "done");
+    } catch (error) {
+      write(this.said, error.message);
+      put(this.element, "data-act", "failed");
+    }
+  }
+
+  // --- what is known -------------------------------------------------------------------------
+
+  fill() {
+    const { task: name, run } = this.store.chosen;
+    const task = this.store.tasks.get(name);
+    const known = this.known;
+    const causes = known ? known.causes : [];
+    const why = causes.length ? html("ul", { class: "causes" }, causes.map(([text, detail]) =>
+      html("li", {}, text, detail ? html("span", { class: "muted" }, ` (${detail})`) : "")))
+      : task.why && !run ? html("p", {}, task.why) : "";
+    const links = (names) => [...names].map((other) => button(other, () => this.store.choose({ task: other, run: 0 }), { class: "link" }));
+    const [above, below] = [this.store.above.get(name) ?? [], this.store.below.get(name) ?? []];
+    this.facts.replaceChildren(...[
+      task.error && !run ? [html("h4", {}, "Error"), html("pre", { class: "error" }, task.error)] : [],
+      why ? [html("h4", {}, run ? "Why it ran" : "Why"), why] : [],
+      (known?.diffs ?? []).map(([subject, lines]) => [html("h4", {}, subject === name ? "Code, last run and now" : subject), this.diff(lines)]),
+      task.notes && !run ? html("ul", { class: "causes" }, task.notes.map((note) => html("li", {}, note))) : [],
+      known?.reuse && !run ? html("p", { class: "muted" }, known.reuse) : [],
+      !run && above.length ? html("p", { class: "ties" }, html("span", { class: "muted" }, "needs "), links(new Set(above))) : [],
+      !run && below.length ? html("p", { class: "ties" }, html("span", { class: "muted" }, "feeds "), links(new Set(below))) : [],
+      this.past(known?.runs ?? [], run),
+      this.values("inputs", known?.inputs ?? []),
+      this.values("outputs", known?.outputs ?? []),
+      this.section("shown", "What it showed", known?.shown?.length ? known.shown.map(([kind, content]) => this.output(kind, content)) : []),
+      this.section("source", "Source", known?.source ? [html("pre", { class: "source" }, known.source)] : []),
+    ].flat(4).filter(Boolean));
+  }
+
+  section(key, title, content) {
+    if (!content.length) return [];
+    const summary = html("summary", {}, title);
+    const section = html("details", { "data-part": key, open: this.opened.has(key) }, summary, content);
+    section.addEventListener("toggle", () => (section.open ? this.opened.add(key) : this.opened.delete(key)));
+    return section;
+  }
+
+  past(runs, run) {
+    if (!runs.length) return [];
+    if (run) {
+      const states = runs.flatMap((each) => each.states.map((state) => html("li", {}, mark(state.look, state.name),
+        html("span", { class: "muted" }, [state.since && ` +${state.since}`, state.message && ` ${state.message}`].filter(Boolean).join(" ")))));
+      return [html("h4", {}, "States"), html("ol", { class: "states" }, states)];
+    }
+    const items = runs.map((each) => html("li", {},
+      button(`#${each.number}`, () => this.store.choose({ run: each.number }), { class: "link", title: "Look at this run" }), " ",
+      mark(each.look, each.state), html("span", { class: "muted" }, " ",
+        [each.when, each.took || (each.saved && `saved ${each.saved}`), each.attempts > 1 && `${each.attempts} attempts`, each.why].filter(Boolean).join(" · "))));
+    return [html("h4", {}, "Runs"), html("ol", { class: "states" }, items)];
+  }
+
+  diff(lines) {
+    return html("pre", { class: "diff" }, lines.map((line) =>
+      html("span", { class: { "-": "minus", "+": "plus" }[line[0]] ?? null }, line + "\n")));
+  }
+
+  values(key, values) {
+    if (!values.length) return [];
+    const name = (value) => value.paged
+      ? button(value.name, () => this.page(key, value.name), { class: "link", title: "Look into it" }) : value.name;
+    const rows = values.map((value) => html("tr", { "data-value": value.name },
+      html("th", { scope: "row" }, name(value)),
+      html("td", {}, value.shape.includes(",") ? value.shape : value.preview || value.shape),
+      html("td", { class: "muted" }, value.kind === "name" ? value.size : value.kind)));
+    const list = html("table", { class: "values" }, html("caption", { class: "unseen" }, key), html("tbody", {}, rows));
+    return this.section(key, `${key[0].toUpperCase()}${key.slice(1)} (${values.length})`, [list, html("div", { class: "pages", "data-pages": key })]);
+  }
+
+  async page(key, name, start = 0) {
+    const place = this.facts.querySelector(`[data-pages="${key}"]`);
+    place.replaceChildren(html("p", { class: "muted", role: "status" }, `asking for ${name} …`));
+    const { task, run } = this.store.chosen;
+    try {
+      const page = await this.store.ask({ ask: "value", task, number: run, name, start },
+        () => place.replaceChildren(html("p", { class: "muted", role: "status" }, "shown when the running cell ends")));
+      place.replaceChildren(...this.paged(key, name, page));
+      put(place, "data-shown", `${name} ${page.start}`);
+    } catch (error) {
+      place.replaceChildren(html("p", { class: "muted", role: "status" }, error.message));
+    }
+  }
+
+  paged(key, name, page) {
+    const end = page.start + page.rows.length;
+    const range = page.rows.length ? ` · rows ${page.start + 1} to ${end} of ${page.count.toLocaleString("en")}` : "";
+    const turn = (label, start, isPossible) => button(label, () => this.page(key, name, start), { disabled: !isPossible, "aria-label": `${label === "‹" ? "earlier" : "later"} rows` });
+    const head = html("div", { class: "line" }, html("span", {}, html("b", {}, name), " ", html("span", { class: "muted" }, page.about + range)),
+      page.count > page.rows.length ? html("span", { class: "turns" }, turn("‹", Math.max(0, page.start - 20), page.start > 0), turn("›", end, end < page.count)) : "");
+    if (!page.rows.length) return [head, html("pre", { class: "source" }, page.text)];
+    return [head, table(`rows of ${name}`, page.columns, page.rows.map((row) => html("tr", {}, row.map((cell, place) => html(place ? "td" : "th", place ? {} : { scope: "row" }, cell)))))];
+  }
+
+  output(kind, content) {
+    if (kind === "text/plain") return html("pre", { class: "source" }, content);
+    const address = kind === "image/svg+xml" ? `data:${kind};utf8,${encodeURIComponent(content)}` : `data:${kind};base64,${content}`;
+    return html("img", { src: address, alt: "a picture that the run showed" });
+  }
+
+  // --- staying current -----------------------------------------------------------------------
+
+  update({ whole, tasks }) {
+    const { task } = this.store.chosen;
+    if (!task) return this.element.hidden ? undefined : this.show();
+    if (!whole && !tasks.has(task)) return;
+    this.head();
+    if (this.store.standing(task).isOpen) return;
+    clearTimeout(this.later);
+    this.later = setTimeout(() => this.store.chosen.task === task && this.ask(), 150);
+  }
+
+  chose(changes) {
+    if ("task" in changes || "run" in changes) this.show();
+  }
+
+  tick() {
+    const { task } = this.store.chosen;
+    if (task && this.store.standing(task).isOpen) this.head();
+  }
+}

@@ -1,0 +1,103 @@
+// History: the runs of the flow and of one task, asked for in pages when somebody looks.
+
+class History {
+  constructor(store) {
+    this.store = store;
+    this.runs = [];
+    this.open = new Set();
+    this.scope = html("div", { class: "scope", role: "group", "aria-label": "whose runs" });
+    this.body = html("tbody");
+    this.more = html("p", { class: "more", role: "status" });
+    const heads = ["run", "started", "ran", "took", "reused", "saved", "why"];
+    const head = html("tr", {}, heads.map((name) => html("th", { scope: "col", class: ["took", "saved"].includes(name) ? "number" : null }, name)));
+    this.element = html("div", { class: "sheet" }, this.scope,
+      html("table", { class: "runs" }, html("caption", { class: "unseen" }, "runs, newest first"), html("thead", {}, head), this.body), this.more);
+    this.load();
+  }
+
+  get task() {
+    return this.store.chosen.scope ? this.store.chosen.task : "";
+  }
+
+  async load(isMore = false) {
+    const start = isMore ? this.runs.reduce((sum, run) => sum + run.lines.length, 0) : 0;
+    const task = this.task;
+    this.choices();
+    this.more.replaceChildren(this.runs.length ? "" : "asking …");
+    try {
+      const before = isMore ? this.runs : [];
+      const take = (answer) => answer && task === this.task && this.take(before, answer);
+      take(await this.store.ask({ ask: "history", task, start }, take));
+    } catch (error) {
+      this.more.replaceChildren(error.message);
+    }
+  }
+
+  take(before, answer) {
+    this.runs = [...before, ...answer.runs];
+    this.isMore = answer.more;
+    this.show();
+  }
+
+  choices() {
+    const { task, scope } = this.store.chosen;
+    const choice = (label, isScoped) => button(label, () => {
+      this.store.choose({ scope: isScoped });
+    }, { class: "choice", "aria-pressed": String(scope === isScoped) });
+    this.scope.replaceChildren(choice("whole flow", false), ...(task ? [choice(`only ${task}`, true)] : []));
+  }
+
+  show() {
+    this.body.replaceChildren(...this.runs.flatMap((run) => this.rows(run)));
+    const older = button("older runs", () => this.load(true));
+    this.more.replaceChildren(...(this.isMore ? [older] : this.runs.length ? [] : ["no runs yet"]));
+  }
+
+  rows(run) {
+    const isOpen = this.open.has(run.number);
+    const flip = button(html("span", {}, `#${run.number}`), () => this.flip(run.number), { class: "flip", "aria-expanded": String(isOpen) });
+    const failed = run.lines.filter((line) => ["failed", "timed out", "crashed", "cancelled", "trigger failed"].includes(line.look));
+    const ran = run.ran.length ? this.names(run.ran) : html("span", { class: "muted" }, "–");
+    const row = html("tr", { "data-run": run.number },
+      html("th", { scope: "row" }, flip), html("td", {}, run.when),
+      html("td", {}, failed.length ? mark(failed[0].look, this.names(run.ran)) : ran),
+      html("td", { class: "number" }, run.took), html("td", {}, this.names(run.reused)),
+      html("td", { class: "number" }, run.saved), html("td", { class: "why" }, run.why));
+    return isOpen ? [row, ...run.lines.map((line) => this.line(line))] : [row];
+  }
+
+  names(names) {
+    const unique = [...new Set(names)];
+    return unique.length > 3 ? `${unique.slice(0, 2).join(", ")}, +${unique.length - 2}` : unique.join(", ");
+  }
+
+  line(line) {
+    const steps = line.states.map((state) => [html("span", { class: "arrow" }, "→"), mark(state.look, state.name),
+      state.since ? html("span", { class: "muted" }, ` +${state.since}`) : "", state.message ? html("span", { class: "muted" }, ` ${state.message}`) : ""]);
+    const look = () => this.store.choose({ task: line.task, run: line.number });
+    return html("tr", { class: "sub", "data-line": line.task },
+      html("td", {}), html("td", { colspan: "5" }, button(line.task, look, { class: "name", disabled: !this.store.tasks.has(line.task) }), html("span", { class: "steps" }, steps.flat(2).slice(1))),
+      html("td", { class: "why" }, line.saved ? `reused, saved ${line.saved}` : line.why));
+  }
+
+  flip(number) {
+    if (!this.open.delete(number)) this.open.add(number);
+    this.show();
+    this.body.querySelector(`[data-run="${number}"] button`)?.focus();
+  }
+
+  update({ whole, tasks }) {
+    const hasEnded = [...tasks].some((name) => !this.store.standing(name).isOpen);
+    if (whole || hasEnded) {
+      clearTimeout(this.later);
+      this.later = setTimeout(() => this.element.isConnected && this.load(), 400);
+    }
+  }
+
+  chose(changes) {
+    if ("scope" in changes || ("task" in changes && this.store.chosen.scope)) this.load();
+    else if ("task" in changes) this.choices();
+  }
+
+  tick() {}
+}

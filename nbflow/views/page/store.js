@@ -1,0 +1,211 @@
+// Store: what the page knows of one flow, kept current by the kernel's messages, and what the user has chosen.
+// Nothing that the kernel owns is ever written back to it.
+
+// By their mark; shared by all copies of this module, as each model brings its own.
+const stores = (globalThis[Symbol.for("nbflow.stores")] ??= new Map());
+const LIVE = { state: 1, at: 2, attempt: 3, number: 4, saved: 5 };
+const QUICK = 0.1;
+
+class Store {
+  constructor(model) {
+    this.model = model;
+    this.key = model.get("key");
+    this.chosen = { tab: "graph", task: "", run: 0, filter: "", looks: new Set(), sort: ["", 1], scope: false };
+    this.zoom = null;
+    this.followers = new Set();
+    this.questions = new Map();
+    this.asked = 0;
+    this.offset = 0;
+    this.changed = new Set();
+    this.isGone = false;
+    this.take(model.get("picture"));
+    this.listen = (message) => this.hear(message);
+    model.on("msg:custom", this.listen);
+    // The kernel is being restarted: nobody is there any more.
+    model.on("comm_live_update", (this.end = () => this.close()));
+    stores.get(this.key)?.close();
+    stores.set(this.key, this);
+  }
+
+  close() {
+    if (this.isGone) return;
+    this.isGone = true;
+    this.places?.close();
+    this.model.off("msg:custom", this.listen);
+    this.model.off("comm_live_update", this.end);
+    for (const question of this.questions.values()) question.fail(new Error("the kernel is gone"));
+    if (stores.get(this.key) === this) stores.delete(this.key);
+  }
+
+  // --- what the kernel says ------------------------------------------------------------------
+
+  take(picture) {
+    this.picture = { tasks: [], lines: [], corners: [], extent: [0, 0], box: [160, 44], notices: [], ...picture };
+    this.tasks = new Map(this.picture.tasks.map((task) => [task.name, task]));
+    this.live = new Map(Object.entries(picture.live ?? {}));
+    this.events = [...(picture.events ?? [])];
+    this.burst = picture.burst ?? 0;
+    this.number = picture.number ?? 0;
+    this.above = new Map();
+    this.below = new Map();
+    for (const { name } of this.picture.tasks) this.above.set(name, []), this.below.set(name, []);
+    for (const [source, target] of this.picture.lines) {
+      const [from, to] = [this.picture.tasks[source].name, this.picture.tasks[target].name];
+      this.below.get(from).push(to);
+      this.above.get(to).push(from);
+    }
+    this.noteTime(picture.now);
+    if (this.chosen.task && !this.tasks.has(this.chosen.task)) this.chosen.task = "";
+    this.isWhole = true;
+  }
+
+  noteTime(now) {
+    if (now) this.offset = now - Date.now() / 1000;
+  }
+
+  // The kernel's time: the clocks of two machines need not agree.
+  get now() {
+    return Date.now() / 1000 + this.offset;
+  }
+
+  hear(message) {
+    if (message.kind === "reply") return this.heed(message);
+    if (message.kind === "end") return this.close();
+    if (message.kind === "whole") this.take(message);
+    else if (message.kind === "patch") this.patch(message);
+    else return;
+    this.paintSoon();
+  }
+
+  patch({ tasks, live, events, burst, number, now, kind, ...others }) {
+    for (const [name, task] of Object.entries(tasks)) {
+      this.tasks.set(name, task);
+      this.live.delete(name);
+      this.changed.add(name);
+    }
+    for (const [name, state] of Object.entries(live)) {
+      this.live.set(name, state);
+      this.changed.add(name);
+    }
+    if (burst !== this.burst) [this.burst, this.events] = [burst, []];
+    this.events.push(...events);
+    Object.assign(this.picture, others);
+    this.picture.tasks = this.picture.tasks.map((task) => this.tasks.get(task.name));
+    this.number = number;
+    if (Object.keys(tasks).length) this.noteTime(now);
+  }
+
+  // Painted once a frame, however many messages came.
+  paintSoon() {
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = null;
+      const news = { whole: this.isWhole, tasks: this.changed };
+      [this.isWhole, this.changed] = [false, new Set()];
+      for (const follower of [...this.followers]) follower.update(news);
+      this.send({ kind: "painted", number: this.number });
+    });
+  }
+
+  // --- what the page asks --------------------------------------------------------------------
+
+  send(message) {
+    if (!this.isGone) this.model.send(message);
+  }
+
+  // Ask or have something done: a promise of the answer. `waits` is called if the kernel has to end a cell
+  // first, with what is known meanwhile, and if it is not heard of for a second.
+  ask(message, waits = () => {}) {
+    const id = ++this.asked;
+    return new Promise((done, fail) => {
+      const late = setTimeout(() => this.isWorking || waits(), 1000);
+      this.questions.set(id, { done, fail, waits, late });
+      this.send({ ...message, id });
+    });
+  }
+
+  heed(message) {
+    const question = this.questions.get(message.to);
+    if (!question) return;
+    clearTimeout(question.late);
+    if (message.waits) return question.waits(message.answer);
+    this.questions.delete(message.to);
+    if (message.error !== undefined) question.fail(new Error(message.error));
+    else question.done(message.answer ?? message.text ?? "");
+  }
+
+  // --- how a task stands ---------------------------------------------------------------------
+
+  // Look, words and state of a task now: that of a run on its way, else as it was judged last.
+  standing(name) {
+    const task = this.tasks.get(name);
+    const live = this.live.get(name);
+    if (!task || !live) return { look: task?.look ?? "not run", sub: task?.sub ?? "", why: task?.why ?? "", isOpen: false };
+    const [state, attempt] = [live[LIVE.state], live[LIVE.attempt]];
+    const look = LOOKS.states[state] ?? state.toLowerCase();
+    const isOpen = LOOKS.open.includes(state);
+    const parts = [look, attempt > 1 ? `attempt ${attempt}` : ""];
+    if (isOpen && look !== "pending") parts.push(this.progress(task, live[LIVE.at]));
+    if (live[LIVE.saved] !== null && !isOpen) parts.push(`saved ${duration(live[LIVE.saved])}`);
+    return { look, sub: parts.filter(Boolean).join(" · "), why: task.why ?? "", isOpen, state };
+  }
+
+  progress(task, since) {
+    const passed = Math.max(0, this.now - since);
+    const about = task.seconds > 1 ? ` of about ${duration(task.seconds)}` : "";
+    return passed < 1 && !about ? "" : `${passed < 1 ? "0 s" : duration(Math.floor(passed))}${about}`;
+  }
+
+  get isWorking() {
+    for (const live of this.live.values()) if (LOOKS.open.includes(live[LIVE.state])) return true;
+    return false;
+  }
+
+  // How many tasks there are of each look, what needs attention first.
+  counts() {
+    const found = new Map();
+    for (const task of this.picture.tasks) {
+      if (task.plain) continue;
+      const { look } = this.standing(task.name);
+      const word = look === "reused" ? "fresh" : look;
+      found.set(word, (found.get(word) ?? 0) + 1);
+    }
+    const last = ["stale", "waits", "as of", "cached", "completed", "fresh"];
+    return [...found].sort(([one], [other]) => last.indexOf(one) - last.indexOf(other));
+  }
+
+  stale() {
+    return this.picture.tasks.filter((task) => !task.plain && task.verdict === "stale");
+  }
+
+  matches(name) {
+    const { filter, looks } = this.chosen;
+    const task = this.tasks.get(name);
+    const { look } = this.standing(name);
+    const word = look === "reused" ? "fresh" : look;
+    if (looks.size && (!looks.has(word) || task.plain)) return false;
+    const words = filter.trim().toLowerCase().split(/\s+/).filter(Boolean);
+    if (!words.length) return true;
+    const text = [name, word, task.state, ...(task.tags ?? []), ...(task.writes ?? [])].join(" ").toLowerCase();
+    return words.every((each) => text.includes(each));
+  }
+
+  get isFiltered() {
+    return Boolean(this.chosen.filter.trim() || this.chosen.looks.size);
+  }
+
+  reach(name, next) {
+    const found = new Set();
+    const todo = [name];
+    while (todo.length) {
+      for (const other of next.get(todo.pop()) ?? []) {
+        if (!found.has(other)) found.add(other), todo.push(other);
+      }
+    }
+    return found;
+  }
+
+  choose(changes) {
+    Object.assign(this.chosen, changes);
+    for (const follower of [...this.followers]) follower.chose(changes);
+  }
+}

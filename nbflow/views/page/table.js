@@ -1,0 +1,162 @@
+// Table: the same tasks as rows, for reading, sorting and for those who do not see the graph.
+
+const ROWS = 400;
+
+const COLUMNS = [
+  { name: "task", key: (task) => task.name },
+  { name: "verdict", key: (task) => task.verdict ?? "" },
+  { name: "last run", key: (task) => task.state ?? "" },
+  { name: "made", key: (task) => -(task.made ?? 0), number: true },
+  { name: "took", key: (task) => -(task.seconds ?? -1), number: true },
+  { name: "tries", field: "attempt", key: (task) => -(task.attempt ?? 1), number: true },
+  { name: "size", field: "size", key: (task) => -(task.bytes ?? -1), number: true },
+  { name: "why", key: (task) => task.why ?? "" },
+];
+
+class TaskTable {
+  constructor(store) {
+    this.store = store;
+    this.rows = new Map();
+    this.most = ROWS;
+    this.heads = COLUMNS.map((column) =>
+      html("th", { scope: "col", class: column.number ? "number" : null },
+        button(html("span", {}, column.name), () => this.sortBy(column.name), { class: "sort" })));
+    this.body = html("tbody");
+    this.more = html("p", { class: "more" });
+    this.body.addEventListener("click", (event) => {
+      const task = event.target.closest("[data-task]")?.dataset.task;
+      if (task) store.choose({ task: event.target.closest("button") || store.chosen.task !== task ? task : "", run: 0 });
+    });
+    this.body.addEventListener("keydown", (event) => this.key(event));
+    this.element = html("div", { class: "sheet" },
+      html("table", { class: "tasks" }, html("caption", { class: "unseen" }, "tasks of the flow"),
+        html("thead", {}, html("tr", {}, this.heads)), this.body), this.more);
+    this.build();
+  }
+
+  build() {
+    this.longest = Math.max(...this.store.picture.tasks.map((task) => task.seconds ?? 0), 0);
+    this.rows.clear();
+    this.order();
+  }
+
+  // Plain cells are listed where there is something to say of them.
+  listed() {
+    const tasks = this.store.picture.tasks.filter((task) => {
+      const isQuiet = task.plain && ["fresh", undefined, ""].includes(task.verdict);
+      return !isQuiet && this.store.matches(task.name);
+    });
+    const [name, turn] = this.store.chosen.sort;
+    const column = COLUMNS.find((each) => each.name === name);
+    if (!column) return tasks;
+    const compare = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
+    return tasks.sort((one, other) => turn * compare(column.key(one), column.key(other)));
+  }
+
+  order() {
+    const tasks = this.listed();
+    const [sorted, turn] = this.store.chosen.sort;
+    for (const [place, head] of this.heads.entries()) {
+      const isSorted = COLUMNS[place].name === sorted;
+      put(head, "aria-sort", isSorted ? (turn > 0 ? "ascending" : "descending") : null);
+    }
+    this.body.replaceChildren(...tasks.slice(0, this.most).map((task) => this.row(task.name)));
+    const rest = tasks.length - this.most;
+    const nothing = this.store.isFiltered ? "nothing matches the filter" : "no tasks yet: begin a cell with #@task and run it";
+    if (!tasks.length) this.more.replaceChildren(nothing);
+    else this.more.replaceChildren(...(rest > 0 ? [button(`show ${rest.toLocaleString("en")} more`, () => this.showMore())] : []));
+    this.hideBlank();
+    this.light();
+  }
+
+  // Columns in which no task says anything are left out.
+  hideBlank() {
+    for (const [place, { field }] of COLUMNS.entries()) {
+      if (!field) continue;
+      const isBlank = !this.store.picture.tasks.some((task) => task[field]);
+      for (const cell of [this.heads[place], ...[...this.rows.values()].map(({ cells }) => cells[place])]) {
+        cell.classList.toggle("blank", isBlank);
+      }
+    }
+  }
+
+  showMore() {
+    this.most += 2000;
+    this.order();
+  }
+
+  row(name) {
+    if (!this.rows.has(name)) {
+      const cells = COLUMNS.map((column) => html(column.name === "task" ? "th" : "td",
+        { class: column.number ? "number" : column.name === "why" ? "why" : null, scope: column.name === "task" ? "row" : null }));
+      const row = html("tr", { "data-task": name }, cells);
+      cells[0].append(button(name, () => {}, { class: "name" }));
+      this.rows.set(name, { row, cells, told: [] });
+      this.paint(name);
+    }
+    return this.rows.get(name).row;
+  }
+
+  paint(name) {
+    const known = this.rows.get(name);
+    if (!known) return;
+    const task = this.store.tasks.get(name);
+    const standing = this.store.standing(name);
+    const { row, cells } = known;
+    row.classList.toggle("plain", Boolean(task.plain));
+    put(row, "data-look", standing.look);
+    const state = standing.state ?? task.state ?? "";
+    const verdict = standing.state ? "" : task.verdict ?? "";
+    this.cell(known, 1, verdict, () => mark(standing.look === "reused" ? "reused" : verdict, verdict));
+    const isQuiet = ["", "Completed", "Mapped"].includes(state);
+    this.cell(known, 2, state + standing.sub, () => isQuiet ? html("span", { class: "muted" }, state)
+      : mark(LOOKS.states[state] ?? state, standing.isOpen ? standing.sub : state));
+    this.cell(known, 3, age(task.made, this.store.now), (text) =>
+      html("span", { title: task.made ? clockTime(task.made) : null }, text));
+    const share = this.longest ? Math.round((100 * (task.seconds ?? 0)) / this.longest) : 0;
+    this.cell(known, 4, task.took ?? "", (text) =>
+      html("span", { class: share >= 5 ? "share" : null, style: `--share:${share}%` }, text));
+    this.cell(known, 5, task.attempt ? String(task.attempt) : "");
+    this.cell(known, 6, task.size ?? "");
+    this.cell(known, 7, task.why ?? "");
+  }
+
+  cell(known, place, text, make) {
+    if (known.told[place] === text) return;
+    known.told[place] = text;
+    known.cells[place].replaceChildren(...(text ? [make ? make(text) : text] : []));
+  }
+
+  update({ whole, tasks }) {
+    if (whole) return this.build();
+    for (const name of tasks) this.paint(name);
+    if (tasks.size) this.hideBlank();
+    if (this.store.isFiltered || this.store.chosen.sort[0]) this.order();
+  }
+
+  tick() {
+    for (const [name, live] of this.store.live) if (LOOKS.open.includes(live[LIVE.state])) this.paint(name);
+  }
+
+  sortBy(name) {
+    const [before, turn] = this.store.chosen.sort;
+    this.store.choose({ sort: before !== name ? [name, 1] : turn > 0 ? [name, -1] : ["", 1] });
+  }
+
+  light() {
+    for (const [name, { row }] of this.rows) put(row, "aria-selected", name === this.store.chosen.task ? "true" : null);
+  }
+
+  chose(changes) {
+    if ("sort" in changes || "filter" in changes || "looks" in changes) this.order();
+    else if ("task" in changes) this.light();
+  }
+
+  key(event) {
+    const row = event.target.closest("tr");
+    const next = { ArrowDown: row?.nextElementSibling, ArrowUp: row?.previousElementSibling }[event.key];
+    if (!next) return;
+    event.preventDefault();
+    next.querySelector("button").focus();
+  }
+}

@@ -1,0 +1,242 @@
+// View: one place in the page where the flow is shown. The static view that stands there comes back when it ends.
+
+const TABS = [
+  ["graph", "Graph", Graph],
+  ["table", "Table", TaskTable],
+  ["timeline", "Timeline", Timeline],
+  ["history", "History", History],
+];
+
+const ASKED = "asked …";
+const LATER = "begins when the running cell ends";
+const UNHEARD = "this kernel does not hear the page while a cell runs: use the notebook's own Stop";
+
+class View {
+  constructor(store) {
+    this.store = store;
+    this.shell = html("div", { class: "nbf-flow", "data-lm-suppress-shortcuts": "true" });
+    const shadow = this.shell.attachShadow({ mode: "open" });
+    this.panes = new Map();
+    this.details = new Details(store);
+    this.root = html("section", { class: "view", "aria-label": `flow of ${store.picture.title || "this notebook"}` },
+      html("style", {}, STYLE), this.bar(), (this.note = html("p", { class: "note", role: "status" })),
+      html("div", { class: "body" }, (this.main = html("div", { class: "main", role: "tabpanel", id: "pane" })), this.details.element));
+    shadow.append(this.root);
+    this.root.addEventListener("keydown", (event) => this.key(event));
+    store.followers.add(this);
+    this.turn();
+    this.update({ whole: true, tasks: new Set() });
+    this.clock = setInterval(() => this.tick(), 500);
+  }
+
+  close() {
+    clearInterval(this.clock);
+    this.store.followers.delete(this);
+    this.shell.remove();
+  }
+
+  // --- the bar -------------------------------------------------------------------------------
+
+  bar() {
+    this.tabs = TABS.map(([key, label]) => button(label, () => this.store.choose({ tab: key }),
+      { role: "tab", id: `tab-${key}`, "aria-controls": "pane", "data-tab": key }));
+    const tabs = html("div", { class: "tabs", role: "tablist", "aria-label": "views of the flow" }, this.tabs);
+    tabs.addEventListener("keydown", (event) => this.tabKey(event));
+    this.title = html("strong", { class: "title" });
+    this.chips = html("div", { class: "chips", role: "group", "aria-label": "show only tasks that are" });
+    this.sum = html("span", { class: "unseen", role: "status" });
+    this.filter = html("input", { type: "search", placeholder: "Filter  /", "aria-label": "filter by name, state or tag", spellcheck: "false" });
+    this.filter.addEventListener("input", () => this.store.choose({ filter: this.filter.value }));
+    this.run = button("Run", () => this.act({ do: "run" }), { class: "primary", "data-do": "run" });
+    this.stop = button("Stop", () => this.act({ do: "stop" }), { class: "stop", "data-do": "stop", title: "As the notebook's Stop: what runs is cancelled, finished results stay" });
+    return html("header", { class: "bar" }, this.title, tabs, this.filter, this.chips, this.sum, html("div", { class: "acts" }, this.stop, this.run));
+  }
+
+  turn() {
+    const { tab } = this.store.chosen;
+    for (const each of this.tabs) {
+      const isOn = each.dataset.tab === tab;
+      put(each, "aria-selected", String(isOn));
+      put(each, "tabindex", isOn ? "0" : "-1");
+    }
+    if (!this.panes.has(tab)) this.panes.set(tab, new (TABS.find(([key]) => key === tab)[2])(this.store));
+    const pane = this.panes.get(tab);
+    this.main.replaceChildren(pane.element);
+    put(this.main, "aria-labelledby", `tab-${tab}`);
+    put(this.shell, "data-tab", tab);
+    if (tab === "graph" && !pane.isPlaced) pane.place();
+    if (tab === "history") pane.load();
+  }
+
+  get pane() {
+    return this.panes.get(this.store.chosen.tab);
+  }
+
+  head() {
+    const { store } = this;
+    write(this.title, store.picture.title.replace(/\.ipynb$/, "") || "flow");
+    const counts = store.counts();
+    const sum = counts.map(([look, count]) => `${count} ${lookOf(look).word}`).join(", ");
+    const told = sum + [...store.chosen.looks].join();
+    if (told !== this.told) this.count(counts);
+    this.told = told;
+    write(this.sum, sum);
+    this.buttons();
+  }
+
+  count(counts) {
+    const { store } = this;
+    const chips = counts.map(([look, count]) => {
+      const isOn = store.chosen.looks.has(look);
+      return button(mark(look, `${count.toLocaleString("en")} ${lookOf(look).word}`), () => this.only(look),
+        { class: "chip", "aria-pressed": String(isOn), "data-look": look, title: `Show only what is ${lookOf(look).word}` });
+    });
+    const had = this.root.getRootNode().activeElement?.closest?.(".chip")?.dataset.look;
+    this.chips.replaceChildren(...chips);
+    chips.find((chip) => chip.dataset.look === had)?.focus();
+  }
+
+  buttons() {
+    const { store } = this;
+    const isWorking = store.isWorking;
+    const stale = store.stale();
+    const seconds = stale.reduce((sum, task) => sum + (task.seconds ?? 0), 0);
+    write(this.run, stale.length ? `Run ${counted(stale.length, "stale task")}${seconds >= 1 ? ` · about ${duration(seconds)}` : ""}` : "Up to date");
+    this.run.hidden = isWorking || !store.picture.tasks.length;
+    this.run.disabled = !stale.length;
+    this.run.title = "Bring everything up to date that is stale: %flow run";
+    this.stop.hidden = !isWorking;
+    put(this.shell, "data-working", isWorking ? "true" : null);
+    put(this.shell, "data-number", store.number);
+    if (isWorking && this.note.textContent === ASKED) write(this.note, "");
+    const notices = store.picture.notices.slice(-2).join(" · ");
+    if (!this.isSaying) write(this.note, notices);
+  }
+
+  only(look) {
+    const looks = new Set(this.store.chosen.looks);
+    if (!looks.delete(look)) looks.add(look);
+    this.store.choose({ looks });
+  }
+
+  async act(message) {
+    const isStop = message.do === "stop";
+    this.isSaying = true;
+    write(this.note, !isStop ? ASKED : this.store.picture.hears ? "stopping …" : UNHEARD);
+    put(this.shell, "data-act", "asked");
+    try {
+      write(this.note, await this.store.ask(message, () => isStop || write(this.note, LATER)));
+      put(this.shell, "data-act", "done");
+    } catch (error) {
+      write(this.note, error.message);
+      put(this.shell, "data-act", "failed");
+    }
+    clearTimeout(this.saying);
+    this.saying = setTimeout(() => {
+      this.isSaying = false;
+      this.head();
+    }, 8000);
+  }
+
+  // --- staying current -----------------------------------------------------------------------
+
+  update(news) {
+    this.head();
+    for (const [key, pane] of this.panes) {
+      if (key === this.store.chosen.tab) pane.update(news);
+      else if (key !== "graph" && key !== "table") this.panes.delete(key);
+      else pane.update(news);
+    }
+    this.details.update(news);
+  }
+
+  chose(changes) {
+    if ("tab" in changes) this.turn();
+    for (const pane of this.panes.values()) pane.chose(changes);
+    this.details.chose(changes);
+    if ("looks" in changes || "filter" in changes) this.head();
+    if (this.filter.value !== this.store.chosen.filter) this.filter.value = this.store.chosen.filter;
+    put(this.shell, "data-selected", this.store.chosen.task || null);
+    if ("task" in changes && this.root.getRootNode().activeElement?.closest(".side") && !this.store.chosen.task) this.main.querySelector("[tabindex='0']")?.focus();
+  }
+
+  tick() {
+    this.pane.tick();
+    this.details.tick();
+  }
+
+  // --- keys ----------------------------------------------------------------------------------
+
+  // The notebook must not take them for commands: pressing d twice would delete the cell.
+  key(event) {
+    event.stopPropagation();
+    const isTyping = event.target === this.filter;
+    if (event.key === "/" && !isTyping) {
+      event.preventDefault();
+      this.filter.focus();
+    } else if (event.key === "Escape") {
+      if (isTyping && this.filter.value) this.store.choose({ filter: "" });
+      else if (this.store.chosen.task) this.store.choose({ task: "", run: 0 });
+      else if (this.store.isFiltered) this.store.choose({ filter: "", looks: new Set() });
+    }
+  }
+
+  tabKey(event) {
+    const place = this.tabs.indexOf(event.target);
+    const to = { ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: this.tabs.length - 1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    const tab = this.tabs[(to + this.tabs.length) % this.tabs.length];
+    this.store.choose({ tab: tab.dataset.tab });
+    tab.focus();
+  }
+}
+
+// Takes the place of the static views of one flow wherever they stand or come to stand in the document. When an
+// output is drawn anew, the view that stood there goes on in it, before anything is painted.
+class Places {
+  constructor(store) {
+    this.store = store;
+    this.views = [];
+    this.hosts = document.getElementsByClassName("nbf-host");
+    this.observer = new MutationObserver(() => this.settle());
+    this.observer.observe(document.body, { childList: true, subtree: true });
+    this.settle();
+  }
+
+  settle() {
+    for (const host of [...this.hosts]) {
+      if (host.dataset.nbflowView !== this.store.key || host.querySelector(":scope > .nbf-flow")) continue;
+      const free = this.views.find((view) => !view.shell.isConnected);
+      const view = free ?? new View(this.store);
+      if (!free) this.views.push(view);
+      for (const child of host.children) child.style.display = "none";
+      host.append(view.shell);
+      if (view.store.chosen.tab === "graph") view.pane.place();
+    }
+  }
+
+  close() {
+    this.observer.disconnect();
+    for (const view of this.views) {
+      const host = view.shell.parentElement;
+      view.close();
+      for (const child of host?.children ?? []) child.style.display = "";
+    }
+  }
+}
+
+export default {
+  initialize({ model }) {
+    const store = new Store(model);
+    store.places = new Places(store);
+    return () => store.close();
+  },
+  // For hosts that show each output in a place of its own.
+  render({ model, el }) {
+    const store = stores.get(model.get("key")) ?? new Store(model);
+    const view = new View(store);
+    el.append(view.shell);
+    return () => view.close();
+  },
+};

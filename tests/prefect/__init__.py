@@ -1,0 +1,1 @@
+"""The same snippets on Prefect 3 and on nbflow."""

@@ -1,0 +1,107 @@
+"""The live view of a session in a real kernel, without a page: what is displayed, and when it is not live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kernels import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.kernels import Shown
+
+pytestmark = pytest.mark.process
+
+CELLS = {
+    "ext": "%load_ext nbflow",
+    "limit": "LIMIT = 15",
+    "late": "#@task late\nlate = [delay for delay in (3, 20, 16) if delay > LIMIT]",
+}
+MARK = "data-nbflow-view="
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    """A kernel in front of which somebody sits, with a notebook that ran."""
+    with Kernel(tmp_path, asks=True) as kernel:
+        kernel.set(**CELLS)
+        kernel.run_all()
+        yield kernel
+
+
+def html_of(shown: Shown) -> str:
+    """The page that a cell displayed last."""
+    assert shown.error == ""
+    return shown.bundles[-1]["text/html"]
+
+
+class TestShowing:
+    """`%flow` and `nbflow.view()`."""
+
+    def test_a_picture_whose_place_a_page_takes(self, kernel: Kernel) -> None:
+        """Displayed is what is saved: no widget, but a mark by which the page finds it."""
+        bundle = kernel.run("flow", "%flow").bundles[-1]
+        assert set(bundle) == {"text/html", "image/svg+xml", "text/plain"}
+        assert MARK in bundle["text/html"]
+        assert "1 fresh" in bundle["text/plain"]
+
+    def test_the_mark_is_the_same_in_each_kernel(self, kernel: Kernel) -> None:
+        """A re-run changes no line of a saved notebook for it."""
+        before = html_of(kernel.run("flow", "%flow")).partition(MARK)[2][:14]
+        kernel.restart()
+        kernel.run_all()
+        assert html_of(kernel.run("flow")).partition(MARK)[2][:14] == before
+
+    def test_by_name(self, kernel: Kernel) -> None:
+        """`nbflow.view()` shows the same, and a name may hold it."""
+        assert MARK in html_of(kernel.run("flow", "import nbflow\nnbflow.view()"))
+        assert (
+            kernel.run("flow", "shown = nbflow.view()\nsession = nbflow.session()\nprint(shown.text)").error
+            == ""
+        )
+
+    def test_its_picture_follows(self, kernel: Kernel) -> None:
+        """What is saved is brought up to date when nothing runs any more."""
+        kernel.run("flow", "%flow")
+        kernel.run("limit", "LIMIT = 18")
+        while True:
+            message = kernel.client.get_iopub_msg(timeout=20)
+            bundle = message["content"].get("data", {})
+            if message["msg_type"] == "update_display_data" and MARK in bundle.get("text/html", ""):
+                assert "1 stale" in bundle["text/plain"]
+                break
+
+    def test_unloading_ends_it(self, kernel: Kernel) -> None:
+        """And loading anew begins anew."""
+        kernel.run("flow", "%flow")
+        kernel.execute("%unload_ext nbflow")
+        kernel.run_all()
+        assert "1 fresh" in kernel.run("flow").bundles[-1]["text/plain"]
+
+
+class TestWithoutAPage:
+    """Where there is none, all is as it was before there were any."""
+
+    def test_not_installed(self, kernel: Kernel) -> None:
+        """The static picture, and not a word about what is missing."""
+        kernel.execute("import sys; sys.modules['anywidget'] = None")
+        shown = kernel.run("flow", "%flow")
+        assert MARK not in html_of(shown)
+        assert len(shown.bundles) == 1
+
+    def test_nobody_watches(self, kernel: Kernel) -> None:
+        """Who executes a notebook gets the static picture, and nothing is imported for a page."""
+        kernel.asks = False
+        assert MARK not in html_of(kernel.run("flow", "%flow"))
+        assert kernel.value("'ipywidgets' in __import__('sys').modules") == "False"
+
+    def test_it_cannot_be_opened(self, kernel: Kernel) -> None:
+        """One line says so, and the static picture is there."""
+        kernel.execute("import anywidget; del anywidget.AnyWidget")
+        shown = kernel.run("flow", "%flow")
+        assert "1 fresh" in shown.text
+        assert "the flow is not live here" in shown.text

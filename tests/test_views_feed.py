@@ -1,0 +1,219 @@
+"""What a live page is told, and when."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nbflow.states import TYPES
+from nbflow.views.feed import PATIENCE, RATE, Event, Feed
+from nbflow.views.scene import picture_of
+from tests.views_cards import flow_of
+
+OPEN = {name for name, kind in TYPES.items() if kind.value in ("SCHEDULED", "PENDING", "RUNNING", "PAUSED")}
+
+
+class Clock:
+    """A clock that goes on when told."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
+def event(task: str, state: str, at: float = 1.0, attempt: int = 1) -> Event:
+    """A run of a task entered a state."""
+    return Event(task, state, at, attempt, is_open=state in OPEN)
+
+
+def feed_of(size: int = 3, *, waits: bool = False) -> tuple[Feed, Clock]:
+    """A feed whose page has been given a flow."""
+    clock = Clock()
+    feed = Feed(clock, waits)
+    feed.show(picture_of(flow_of(size)))
+    feed.message()
+    clock.now += 1
+    feed.painted(1)
+    return feed, clock
+
+
+class Page:
+    """A page as far as it keeps what it is told."""
+
+    def __init__(self, picture: dict[str, Any]) -> None:
+        self.take(picture)
+
+    def take(self, picture: dict[str, Any]) -> None:
+        """Start from a whole picture."""
+        self.tasks = {task["name"]: task for task in picture["tasks"]}
+        self.live = dict(picture["live"])
+        self.events = list(picture["events"])
+        self.burst = picture["burst"]
+
+    def hear(self, message: dict[str, Any]) -> None:
+        """Take a message."""
+        if message["kind"] == "whole":
+            self.take(message)
+            return
+        for name, task in message["tasks"].items():
+            self.tasks[name] = task
+            self.live.pop(name, None)
+        self.live |= message["live"]
+        if message["burst"] != self.burst:
+            self.burst, self.events = message["burst"], []
+        self.events += message["events"]
+
+    def knows(self, picture: dict[str, Any]) -> bool:
+        """Whether it knows what a page would be given that is opened now."""
+        other = Page(picture)
+        return vars(self) == vars(other)
+
+
+class TestRate:
+    """Bursts are gathered."""
+
+    def test_nothing_to_say(self) -> None:
+        """A page that knows all is told nothing."""
+        assert feed_of()[0].due() is None
+
+    def test_the_first_change_is_told_at_once(self) -> None:
+        """Nobody waits for the first sign of life."""
+        feed, _ = feed_of()
+        feed.note(event("task_0", "Running"))
+        assert feed.due() == 0.0
+
+    def test_further_changes_wait_for_their_turn(self) -> None:
+        """At most fifteen messages a second."""
+        feed, clock = feed_of()
+        feed.note(event("task_0", "Running"))
+        feed.message()
+        feed.note(event("task_0", "Completed"))
+        assert feed.due() == 1 / RATE
+        clock.now += 2 / RATE
+        assert feed.due() == 0.0
+
+    def test_a_burst_is_one_message(self) -> None:
+        """Of many states of one task the page is told the last, and of all the events."""
+        feed, _ = feed_of()
+        for state in ("Pending", "Running", "AwaitingRetry", "Retrying", "Completed"):
+            feed.note(event("task_0", state))
+        message = feed.message()
+        assert message["live"]["task_0"][1] == "Completed"
+        assert [values[1] for values in message["events"]][-2:] == ["Retrying", "Completed"]
+        assert feed.due() is None
+
+    def test_a_page_that_is_late_is_waited_for(self) -> None:
+        """The next message is sent when it has painted the last, or after a second."""
+        feed, clock = feed_of(waits=True)
+        feed.note(event("task_0", "Running"))
+        number = feed.message()["number"]
+        feed.note(event("task_0", "Completed"))
+        clock.now += 2 / RATE
+        assert feed.due() == pytest.approx(PATIENCE - 2 / RATE)
+        feed.painted(number)
+        assert feed.due() == 0.0
+
+    def test_a_page_that_never_answers_is_told_all_the_same(self) -> None:
+        """A closed page holds nobody up."""
+        feed, clock = feed_of(waits=True)
+        feed.note(event("task_0", "Running"))
+        feed.message()
+        feed.note(event("task_0", "Completed"))
+        clock.now += PATIENCE
+        assert feed.due() == 0.0
+
+
+class TestContent:
+    """The page knows at the end what there is to know."""
+
+    def test_only_what_changed(self) -> None:
+        """A flow of which one task changed is told as that task."""
+        feed, _ = feed_of(40)
+        picture = picture_of(flow_of(40))
+        picture["tasks"][7] = {**picture["tasks"][7], "look": "failed"}
+        feed.show(picture)
+        message = feed.message()
+        assert message["kind"] == "patch"
+        assert list(message["tasks"]) == ["task_7"]
+
+    def test_another_flow_is_told_as_a_whole(self) -> None:
+        """New tasks stand at new places."""
+        feed, _ = feed_of(3)
+        feed.show(picture_of(flow_of(4)))
+        message = feed.message()
+        assert message["kind"] == "whole"
+        assert len(message["tasks"]) == 4
+
+    def test_judged_again_a_task_is_no_longer_on_its_way(self) -> None:
+        """The state of a run that ended gives way to the verdict, although the entry is the same."""
+        feed, _ = feed_of()
+        feed.note(event("task_0", "Completed"))
+        page = Page(feed.whole())
+        feed.message()
+        feed.show(picture_of(flow_of(3)))
+        page.hear(feed.message())
+        assert page.live == {}
+
+    def test_a_pause_ends_a_burst(self) -> None:
+        """The timeline begins anew with work that nobody connects with the last."""
+        feed, _ = feed_of()
+        for at in (1.0, 1.5, 60.0):
+            feed.note(event("task_0", "Running", at))
+            feed.note(event("task_0", "Completed", at))
+        assert [values[2] for values in feed.whole()["events"]] == [60.0, 60.0]
+
+    def test_a_wait_between_attempts_does_not(self) -> None:
+        """However long a retry waits, its attempts are one story."""
+        feed, _ = feed_of()
+        feed.note(event("task_0", "Running", 1.0))
+        feed.note(event("task_0", "AwaitingRetry", 2.0))
+        feed.note(event("task_0", "Retrying", 600.0))
+        assert len(feed.whole()["events"]) == 3
+
+    @given(
+        st.lists(
+            st.one_of(
+                st.tuples(st.integers(0, 3), st.sampled_from(sorted(TYPES)), st.floats(0, 9)),
+                st.sampled_from(["send", "show", "grow"]),
+            ),
+            max_size=40,
+        )
+    )
+    def test_in_the_end_a_page_knows_all(self, deeds: list[Any]) -> None:
+        """Whatever happens in whatever order: told and sent, nothing is lost and nothing is old."""
+        feed, _ = feed_of(4)
+        page, at, size = Page(feed.whole()), 0.0, 4
+        for deed in deeds:
+            if deed == "send":
+                page.hear(feed.message())
+            elif deed in ("show", "grow"):
+                size += deed == "grow"
+                feed.show(picture_of(flow_of(size)))
+            else:
+                at += deed[2]
+                feed.note(event(f"task_{deed[0]}", deed[1], at))
+        page.hear(feed.message())
+        assert page.knows(feed.whole())
+
+    def test_told_from_many_threads(self) -> None:
+        """No event is lost."""
+        feed, _ = feed_of()
+
+        def work(task: str) -> None:
+            for _ in range(500):
+                feed.note(event(task, "Running"))
+
+        threads = [threading.Thread(target=work, args=(f"task_{place}",)) for place in range(3)]
+        for thread in threads:
+            thread.start()
+        events = 0
+        while any(thread.is_alive() for thread in threads):
+            events += len(feed.message()["events"])
+        assert events + len(feed.message()["events"]) == 1500
