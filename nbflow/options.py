@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from nbflow.cache_policies import CachePolicy
+from nbflow.cache_policies import NO_CACHE, CachePolicy
+from nbflow.engine.keeping import Keeping
 from nbflow.exceptions import OptionError
 from nbflow.retries import NO_RETRIES, Retries, parse_delays, parse_duration
 from nbflow.triggers import BUILT_IN, Trigger, all_successful, manual_only, parse_trigger
@@ -58,6 +59,12 @@ def _yes_or_no(text: str) -> bool:
     if text not in ("yes", "no"):
         raise OptionError(f"{text!r} is no answer; write yes or no")
     return text == "yes"
+
+
+def _whether(text: str) -> bool | None:
+    if text not in ("auto", "yes", "no"):
+        raise OptionError(f"{text!r} is no answer; write auto, yes or no")
+    return None if text == "auto" else text == "yes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +214,7 @@ def _option(
     read: Callable[[str], Any] = str,
     default: Any = None,
     take: Callable[[Any], Any] = bool,
+    flag: str = "",
 ) -> Any:
     """A field with what header, help, completion and `@task` need.
 
@@ -216,9 +224,17 @@ def _option(
         read: Makes its value of what stands in a header.
         default: Its value where nothing is said.
         take: Makes its value of what a keyword argument gives.
+        flag: How a header spells it; by default as the field is called.
     """
-    metadata = {"help": help, "value": value, "read": read, "take": take, "in_header": True}
+    header = {"value": value, "read": read, "flag": flag, "sets": True}
+    metadata = {"help": help, "take": take, "in_header": True, **header}
     return field(default=default, metadata=metadata)
+
+
+def _switch(help: str, flag: str, sets: Any, default: Any, take: Callable[[Any], Any] = bool) -> Any:
+    """A field that a header sets by its flag alone, called otherwise than `@task` calls it."""
+    header = {"value": "", "flag": flag, "sets": sets}
+    return field(default=default, metadata={"help": help, "take": take, "in_header": True, **header})
 
 
 def _argument(help: str, take: Callable[[Any], Any] = bool, default: Any = None) -> Any:
@@ -280,18 +296,33 @@ class TaskOptions:
     retry_condition: Callable[..., object] | None = _argument(
         "called with task, run and state: whether to retry", _as_callable
     )
-    cache_policy: CachePolicy | None = _argument("what must be equal to reuse a result", _as_policy)
+    cache_policy: CachePolicy | None = _switch(
+        "run each time; its result is not kept for later", "--no-cache", NO_CACHE, None, _as_policy
+    )
     cache_key_fn: Callable[..., str | None] | None = _argument(
         "called with run and parameters: the key", _as_callable
     )
     cache_expiration: float | None = _argument("how long a result is reused", parse_duration)
-    refresh_cache: bool = _argument("run, and replace what is cached", default=False)
-    cache_for: float | None = _argument("how long a result is reused, as in Prefect 1", parse_duration)
+    refresh_cache: bool = _switch(
+        "its own run executes it, even where a result fits", "--refresh", sets=True, default=False
+    )
+    cache_for: float | None = _option(
+        "how old a result may be: 30, 30s, 10m, 2h, 7d", "D", parse_duration, take=parse_duration
+    )
     cache_validator: Callable[..., bool] | None = _argument("which result may be reused", _as_callable)
     cache_key: str = _argument("whose results it shares", _as_text, "")
-    persist_result: bool | None = _argument("whether results are stored")
-    log_prints: bool | None = _argument("whether prints go to the log of the run")
-    task_run_name: str | Callable[..., str] | None = _argument("the name of each run", _as_template)
+    persist_result: bool | None = _option(
+        "whether its values are stored, or only their digests", "auto|yes|no", _whether, flag="--persist"
+    )
+    log_prints: bool | None = _switch(
+        "its prints go to the log of the run", "--log-prints", sets=True, default=None
+    )
+    task_run_name: str | Callable[..., str] | None = _option(
+        "the name of each run, with names in braces: load-{year}",
+        "TEMPLATE",
+        take=_as_template,
+        flag="--run-name",
+    )
     runner: Any = _argument("where it runs", as_runner)
     slug: str = _argument("what tells it from others in a flow", _as_text, "")
     nout: int | None = _argument("how many values it returns", _as_count)
@@ -326,13 +357,34 @@ class TaskOptions:
         """What the step of a session's task is to know of them."""
         names = ("timeout", "skip_on_upstream_skip", "after")
         gate = manual_only if self.manual else self.trigger
-        return {"retries": self.attempts, "trigger": gate, **{name: getattr(self, name) for name in names}}
+        own = {"retries": self.attempts, "trigger": gate, "keeping": self.keeping}
+        return {**own, **{name: getattr(self, name) for name in names}}
+
+    @property
+    def keeping(self) -> Keeping:
+        """How a session keeps the results; there, other policies than `NO_CACHE` say nothing.
+
+        Example:
+            >>> read_options("fetch --cache-for 1h").keeping.at_most
+            3600.0
+            >>> read_options("fetch --no-cache").keeping.reuses
+            False
+        """
+        ages = [age for age in (self.cache_for, self.cache_expiration) if age is not None]
+        at_most = min(ages, default=None)
+        reuses = self.cache_policy != NO_CACHE and at_most != 0
+        return Keeping(reuses, self.refresh_cache, at_most, self.persist_result is not False)
 
     @property
     def hooks(self) -> Mapping[str, tuple[Callable[..., Any], ...]]:
         """The hooks by the options that name them, where there are some."""
         names = ("on_running", "on_completion", "on_failure", "on_cancellation", "on_crashed")
         return {name: given for name in names if (given := getattr(self, name))}
+
+    @property
+    def asks_for_run(self) -> bool:
+        """Whether something of them hangs on what is known of each run: hooks, the log, the name."""
+        return bool(self.hooks or self.log_prints or self.task_run_name)
 
     @property
     def attempts(self) -> Retries:
@@ -349,7 +401,7 @@ def flag_of(option: Field[Any]) -> str:
         >>> [flag_of(option) for option in options()][:2]
         ['--retries', '--retry-delay']
     """
-    return "--" + option.name.replace("_", "-")
+    return option.metadata["flag"] or "--" + option.name.replace("_", "-")
 
 
 def options() -> tuple[Field[Any], ...]:
@@ -452,7 +504,7 @@ def _value_of(option: Field[Any], value: str | None, words: list[str]) -> Any:
     if not wanted:
         if value is not None:
             raise OptionError(f"{flag_of(option)} takes no value")
-        return True
+        return option.metadata["sets"]
     if value is None:
         if not words:
             raise OptionError(f"{flag_of(option)} needs a value: {flag_of(option)} {wanted}")

@@ -24,6 +24,7 @@ from nbflow.engine.trunk import Overrides, World, trunk_over
 from nbflow.engine.wiring import follow, makers_in, rewire, run_wired
 from nbflow.flows.function import flow
 from nbflow.running.records import records_over, using
+from nbflow.states import Origin
 from nbflow.store.memory import MemoryStore
 from nbflow.task_runners.base import TaskCall
 from nbflow.task_runners.inline import InlineTaskRunner
@@ -195,7 +196,7 @@ class Notebook:
             detach()
 
     def _bring(self, steps: Sequence[Step], force: bool) -> Mapping[str, BaseException]:
-        return answered(self.work.run_flow(steps, force=force), self._perform).errors
+        return answered(self.work.run_flow(steps, force=force, origin=Origin.CATCH_UP), self._perform).errors
 
     def add(
         self, source: str, *, plain: bool = False, name: str = "", at: int | None = None, **mapped: str
@@ -219,7 +220,7 @@ class Notebook:
         return step
 
     def let(self, cell: str, **rules: Any) -> str:
-        """Set options of a cell's step: `trigger`, `skip_on_upstream_skip`, `after`, `retries`, `timeout`."""
+        """Set options of a cell's step: `trigger`, `after`, `keeping` and more."""
         self.book.let(cell, **rules)
         self.sweep.touch(self.step(cell))
         return cell
@@ -292,7 +293,7 @@ class Notebook:
         for each in steps:
             held = self.names.get(each.name)
             if isinstance(held, Task):
-                self.book.let(each.id, **held.options.rules)
+                self.let(each.id, **held.options.rules)
 
     def run_all(self) -> list[Action]:
         """Run every cell in order, as Run All does."""

@@ -22,7 +22,9 @@ class TestWords:
     @pytest.mark.parametrize("line", ["%%task clean --re", "#@task --re", "# @task clean --retries 2 --"])
     def test_a_header_has_options(self, line: str) -> None:
         """All of them, as a header spells them."""
-        assert {"--retries", "--retry-delay", "--timeout"} <= set(words_for(line, session))
+        assert {"--retries", "--retry-delay", "--no-cache", "--refresh", "--persist"} <= set(
+            words_for(line, session)
+        )
 
     def test_flow_has_commands(self) -> None:
         """Before one is written out."""

@@ -171,3 +171,31 @@ def broken(call: Call) -> Observing:
 def unasked(execution: Execution) -> Outcome:
     """Nobody may be asked to run a body here."""
     raise AssertionError(execution.step.name)
+
+
+class TestNames:
+    """What runs are called whose task names them."""
+
+    def test_by_what_the_body_reads(self) -> None:
+        """As it stands when the body starts; a reuse is called as the run that it is of."""
+        notebook = Notebook()
+        cells = [notebook.add("year = 2013", plain=True), notebook.add("rows = [year]", name="load")]
+        notebook.let(cells[1], named=lambda _: f"load {notebook.names['year']}")
+        notebook.run_all()
+        change(notebook, cells[0], "year = 2014")
+        notebook.flow()
+        change(notebook, cells[0], "year = 2013")
+        notebook.flow()
+        runs = notebook.workspace.store.history.runs(step=cells[1])
+        assert [run.name for run in reversed(runs)] == ["load 2013", "load 2014", "load 2013"]
+        assert paths(notebook, cells[1])[-1] == ["Pending", "Cached"]
+
+    def test_one_that_cannot_be_named_fails(self) -> None:
+        """Before its body runs, with the reason."""
+        notebook = Notebook()
+        cell = notebook.add("a = 1")
+        notebook.let(cell, named=lambda _: {}["year"])
+        action = notebook.run(cell)
+        assert notebook.log == []
+        assert "year" in action.refused[cell].message
+        assert "a" not in notebook.names

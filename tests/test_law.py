@@ -16,14 +16,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nbflow.testing import Notebook
+from nbflow.engine.keeping import Keeping
+from nbflow.testing import FakeClock, Notebook
 from nbflow.types import Verdict
+from tests.cells import kept
 from tests.law.game import Game, Tally, play, play_on
 from tests.law.nightly import MIXES
 from tests.law.planted import CAUGHT, KEEPS_TRACE, VARIANTS, is_caught, planted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from nbflow.engine.action import Action
 
 GAMES = 12
 """Games a mix in each run of the tests; the nightly range has a hundred times as many."""
@@ -40,6 +44,31 @@ def outside(tmp_path: Path) -> Iterator[None]:
     sys.path[:] = path
     sys.dont_write_bytecode = bytecode
     sys.modules.pop("library", None)
+
+
+KEEPINGS = (
+    Keeping(),
+    Keeping(reuses=False),
+    Keeping(persists=False),
+    Keeping(refreshes=True),
+    Keeping(at_most=50.0),
+    Keeping(persists=False, at_most=90.0),
+)
+
+
+class KeptAnyhow(Notebook):
+    """A notebook whose tasks keep their results in turn in each way, and whose time passes."""
+
+    def add(self, source: str, *, plain: bool = False, name: str = "", at: int | None = None) -> str:
+        """Put a cell into the notebook."""
+        cell = super().add(source, plain=plain, name=name, at=at)
+        return cell if plain else self.let(cell, keeping=KEEPINGS[len(self.book) % len(KEEPINGS)])
+
+    def flow(self, *names: str) -> Action:
+        """Bring all tasks up to date, a while later."""
+        if isinstance(self.clock, FakeClock):
+            self.clock.advance(20.0)
+        return super().flow(*names)
 
 
 class TestNeverStale:
@@ -62,6 +91,15 @@ class TestNeverStale:
         tally = Tally()
         play(seed, ("classes",), tmp_path / "game", tally)
         assert tally.wrong == []
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_no_claim_is_wrong_however_results_are_kept(self, seed: int, tmp_path: Path) -> None:
+        """Some expire, some are not cached, refreshed or not stored."""
+        tally = Tally()
+        for mix in MIXES:
+            play(seed, mix, tmp_path / "+".join(mix), tally, make=lambda: KeptAnyhow(store=kept()))
+        assert tally.wrong == []
+        assert tally.fresh > 0.6 * tally.checks
 
     def test_few_steps_are_called_stale_though_equal(self, tmp_path: Path) -> None:
         """Over all mixes without holds at most one in twenty."""

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from nbflow.exceptions import OptionError
-from nbflow.notebook.named import ByName, check, resolved, telling
+from nbflow.notebook.named import ByName, check, naming, resolved, telling
 from nbflow.options import Named, read_options
+from nbflow.running.logs import logs_prints
+from nbflow.running.runs import Run
 from nbflow.states import Completed
 from nbflow.triggers import all_failed
 
@@ -57,3 +59,34 @@ class TestTelling:
     def test_without_hooks_nothing_is_made(self) -> None:
         """A run of most tasks costs nothing more."""
         assert telling("late", read_options("late"), {}) is None
+
+    def test_log_and_name_need_a_run_as_well(self) -> None:
+        """What goes to a log, and what a run is called, is said of that run."""
+        make = telling("late", read_options("late --log-prints"), {})
+        assert make is not None
+        assert logs_prints(make("r1", 3))
+        assert telling("late", read_options("late --run-name x"), {}) is not None
+
+
+class TestNaming:
+    """What runs are called."""
+
+    def test_by_names_of_the_notebook(self) -> None:
+        """As they are when the name is made; the run knows its name then."""
+        names = {"year": 2013}
+        make = naming(read_options("load --run-name 'load {year}'"), names)
+        run = Run("r1", "load", None)
+        assert make is not None
+        names["year"] = 2014
+        assert make(run) == run.name == "load 2014"
+
+    def test_a_name_that_is_not_there(self) -> None:
+        """It is said which, and what could have been meant."""
+        make = naming(read_options("load --run-name {yaer}"), {"year": 2013, "In": []})
+        assert make is not None
+        with pytest.raises(OptionError, match="there is no 'yaer'; it has year"):
+            make(Run("r1", "load", None))
+
+    def test_otherwise_a_run_is_called_as_its_task(self) -> None:
+        """Nothing has to be made."""
+        assert naming(read_options("load"), {}) is None

@@ -16,6 +16,7 @@ from nbflow.analysis import Analysis, analyze, definition_source
 from nbflow.analysis.magics import parse_cell
 from nbflow.analysis.reads import analysis_of
 from nbflow.analysis.source import canonical
+from nbflow.engine.keeping import KEPT, Keeping
 from nbflow.engine.texts import asks_of, has_only_definitions, root_of, without_makers
 from nbflow.exceptions import UnknownTaskError
 from nbflow.retries import NO_RETRIES, Retries
@@ -226,8 +227,10 @@ class Step:
         trigger: Whether it may run, given how the tasks above it ended.
         skip_on_upstream_skip: Whether it is skipped below a skipped task.
         after: Names of tasks that have to end before it, whatever it reads.
+        keeping: How its results are kept.
         told: Makes, of a run's identifier and its flow run's number, what hooks are told of the run;
-            None: there are no hooks.
+            None: there are no hooks, and nothing else that needs it.
+        named: Makes the name of a run of that, once its body may start; None: runs are called as it is.
         idle: Whether nobody has asked for what it gives yet, so that the flow leaves it alone.
     """
 
@@ -250,7 +253,9 @@ class Step:
     trigger: Trigger = all_successful
     skip_on_upstream_skip: bool = True
     after: tuple[str, ...] = ()
+    keeping: Keeping = KEPT
     told: Callable[[str, int], object] | None = None
+    named: Callable[[Any], str] | None = None
     idle: bool = False
 
     @property

@@ -203,6 +203,7 @@ class StepRuns:
                 self._make_known(step, spec.origin)
             while True:
                 try:
+                    self._call(spec, step)
                     observation = iterations.joined((yield from attempt(call)))
                     outcome = observation.outcome
                 except Exception as fault:  # noqa: BLE001 - an attempt that cannot be observed failed
@@ -250,6 +251,8 @@ class StepRuns:
     def reuse(self, step: Step, trace: Trace, origin: Origin, item: Item | None = None) -> Finished:
         """Record that a step, or an item of one, got an earlier result without executing."""
         run = self._begin(step, origin, (), trace.id, item)
+        if item is None:
+            self._call_as_before(step, run, trace)
         spec = RunSpec(run, step.name, flow_run=self.number or 0, origin=origin)
         spec = self._item_spec(step, run, item, origin) if item is not None else spec
         pending = self.journal.append(Enter(spec, Pending(), 1, 1), None)
@@ -261,6 +264,17 @@ class StepRuns:
             self.journal.tell(cached)
             self.steps.pop(run, None)
         return Finished(run, cached.state, None)
+
+    def _call(self, spec: RunSpec, step: Step) -> None:
+        """Give a run its name, which may hang on what its body reads."""
+        if step.named is not None and spec.is_kept and spec.role is not Role.ITEM:
+            self.history.begin(RunRecord(spec.id, name=step.named(spec.body)))
+
+    def _call_as_before(self, step: Step, run: str, trace: Trace) -> None:
+        """A reuse is called as the run that it is of: what that has read need not be there."""
+        earlier = self.history.run(trace.run) if step.named is not None else None
+        if earlier is not None:
+            self.history.begin(RunRecord(run, name=earlier.name))
 
     def keep(self, run: str, key: str, trace: Trace) -> None:
         """Note what a run made."""

@@ -18,6 +18,7 @@ from nbflow.engine.gates import asked_about, upstream_of
 from nbflow.engine.generators import GENERATORS
 from nbflow.engine.influence import lasting, reached, reached_through
 from nbflow.engine.items import Items, Plan
+from nbflow.engine.keeping import forced_cause
 from nbflow.engine.labels import Label, is_local_module, next_copy
 from nbflow.engine.observe import Execution, Observation, Observer, Reached
 from nbflow.engine.origins import version_of
@@ -407,7 +408,7 @@ class Performer:
         """Why a step runs: where nothing is wrong with what it has, because the user wants it."""
         causes = self._sweep.judgement(step).causes
         if step.id in self.forced and all(cause.category == "never ran" for cause in causes):
-            return (Cause("forced", step.name),)
+            return (forced_cause(step),)
         return causes
 
     def _run(self, step: Step, body: Body, seen: Seen, doing: _Doing, origin: Origin) -> Executing:
@@ -434,7 +435,7 @@ class Performer:
         step.take(trace)
         self._sweep.touch(step)
         if observation.touched_outside:
-            self._sweep.look_outside()
+            self._sweep.look_around()
         return finished
 
     def write_down(self) -> None:
@@ -456,14 +457,15 @@ class Performer:
         self._sweep.touch(step)
         if observation is not None:
             step.trace = None
-            self._sweep.look_outside()
+            self._sweep.look_around()
 
     def _commit(self, step: Step, trace: Trace, captured: bytes) -> None:
         key = key_of_trace(trace)
-        outputs = () if step.plain else trace.outputs
+        outputs = trace.outputs if step.keeping.stores and not step.plain else ()
         units = {output.unit: output.members for output in outputs if output.members}
         values = {unit: tuple(self._workspace.get(key) for key in members) for unit, members in units.items()}
-        shown = {trace.captured: (captured,)} if captured else dict[str, tuple[object, ...]]()
+        is_shown_again = captured and step.keeping.reuses
+        shown = {trace.captured: (captured,)} if is_shown_again else dict[str, tuple[object, ...]]()
         self._workspace.store.commit(key, trace, {**values, **shown})
         self._runs.keep(trace.run, key, trace)
 

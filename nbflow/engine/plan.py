@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from nbflow.engine.action import Action
 from nbflow.engine.effects import Outcome
+from nbflow.engine.forcing import forced
 from nbflow.engine.gates import SKIPPED, asked_about
 from nbflow.engine.influence import lasting, reached
+from nbflow.engine.keeping import is_reusable
 from nbflow.engine.perform import Performer, site_of
 from nbflow.engine.record import CHANGES_PROCESS, action_key, outputs_in_memory
-from nbflow.engine.slots import FILE, is_kept_in_memory, key_of, slot_of
+from nbflow.engine.slots import is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import ORDER, content, makes_tasks_as_before, may_start_plain, not_looked_at
 from nbflow.exceptions import SessionError
 from nbflow.states import Origin
@@ -84,7 +86,7 @@ class Work:
         """
         if step.plain:
             return (yield from self._run_plain(step))
-        self._begin(Origin.CELL, [step] if force else ())
+        self._begin(Origin.CELL, forced(self, [step], force=force))
         self.adopt_source(step)
         if step.trace is not None and SKIPPED in step.trace.flags:
             step.trace = None  # a skip is never reused
@@ -116,8 +118,8 @@ class Work:
             force: Whether their bodies run even where an earlier result fits.
             origin: Who asks; by default the user, by name where targets are given.
         """
-        forced = targets or (self._tasks() if force else ())
-        self._begin(origin or (Origin.CATCH_UP if targets is None else Origin.NAMED), forced if force else ())
+        origin = origin or (Origin.CATCH_UP if targets is None else Origin.NAMED)
+        self._begin(origin, forced(self, targets, force=force, is_asked=origin is Origin.NAMED))
         if targets is None:
             yield from self._bring_all()
         for step in targets or ():
@@ -182,13 +184,14 @@ class Work:
 
     # --- the order of work -------------------------------------------------------------------
 
-    def _tasks(self) -> list[Step]:
+    def tasks(self) -> list[Step]:
+        """The tasks that the flow may start, in flow order."""
         return [step for step in self.book if self._is_due(step)]
 
     def _bring_all(self) -> Working[None]:
         """Bring every task in flow order; those that become stale meanwhile stand further below."""
         tried: set[str] = set()
-        for step in self._tasks() if self._forced else ():
+        for step in [step for step in self.tasks() if step.id in self._forced]:
             tried.add(step.id)
             yield from self.bring(step)
         self._recall(tried)
@@ -229,6 +232,8 @@ class Work:
         """Bring a step up to date; False where it waits or failed."""
         stack, passed = [(target, False)], set[str]()
         while stack:
+            if self.action.stop is not None:
+                return False
             step, again = stack[-1]
             if not again and self._is_done(step):
                 stack.pop()
@@ -236,8 +241,6 @@ class Work:
             needed = yield from self._advance(
                 step, again, named=named and step is target, passed=passed if step is target else ()
             )
-            if self.action.stop is not None:
-                return False
             if isinstance(needed, tuple) and not self._may_start(*needed):
                 if not self._runs_as_they_are(target, *needed):
                     return False
@@ -328,7 +331,7 @@ class Work:
             if digests is None:
                 continue
             for trace in store.find(action_key(body.static_key, looked, digests)):
-                if self._files_stand(trace) and self._holds_here(trace):
+                if is_reusable(step, trace, self.sweep.outside) and self._holds_here(trace):
                     return trace
         return None
 
@@ -345,10 +348,6 @@ class Work:
                 return None
             digests.append(digest)
         return digests
-
-    def _files_stand(self, trace: Trace) -> bool:
-        written = (output for output in trace.outputs if output.slot.kind == FILE)
-        return all(self.sweep.outside.digest(output.slot) == output.digest for output in written)
 
     def _holds_here(self, trace: Trace) -> bool:
         """What changed the state of the process has to happen again in a new kernel."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nbflow.engine.keeping import forced_cause
 from nbflow.engine.verify import may_start_plain
 from nbflow.types import Cause, Verdict
 
@@ -33,13 +34,26 @@ class Planned:
     seconds: float | None
 
 
-def preview(work: Work, targets: Iterable[Step] | None = None) -> list[Planned]:
-    """Say what bringing all tasks, or these with their upstream, up to date would do, in flow order."""
+def preview(work: Work, targets: Iterable[Step] | None = None, forced: Iterable[Step] = ()) -> list[Planned]:
+    """Say what bringing all tasks, or these with their upstream, up to date would do, in flow order.
+
+    Args:
+        work: The work.
+        targets: The steps asked for; None: all tasks.
+        forced: Those whose body runs although what they have is up to date.
+    """
     work.sweep.look_outside()
+    again = {step.id for step in forced}
     pending = work.sweep.pending()
+    if again:
+        pending = [step for step in work.book if step.id in again or step in pending]
     due = [step for step in pending if not step.plain and not step.idle] if targets is None else list(targets)
     wanted = _with_upstream(work, due)
-    return [_planned(work, step) for step in pending if step.id in wanted and _counts(step)]
+    return [
+        _planned(work, step, again=step.id in again)
+        for step in pending
+        if step.id in wanted and _counts(step)
+    ]
 
 
 def expected_seconds(planned: Iterable[Planned]) -> float:
@@ -63,9 +77,9 @@ def _with_upstream(work: Work, due: Iterable[Step]) -> set[str]:
     return found
 
 
-def _planned(work: Work, step: Step) -> Planned:
+def _planned(work: Work, step: Step, *, again: bool) -> Planned:
     judgement = work.sweep.judgement(step)
-    trace = None if step.plain else work.find(step)
+    trace = None if step.plain or again else work.find(step)
     seconds = step.trace.seconds if step.trace is not None else None
     if judgement.verdict is Verdict.WAITS:
         return Planned(step, "waits", judgement.causes, None)
@@ -74,4 +88,5 @@ def _planned(work: Work, step: Step) -> Planned:
         return Planned(step, "runs" if own else "may run", judgement.causes, seconds)
     if trace is not None:
         return Planned(step, "reuses", judgement.causes, trace.seconds)
-    return Planned(step, "runs", judgement.causes, seconds)
+    causes = judgement.causes or ((forced_cause(step),) if again else ())
+    return Planned(step, "runs", causes, seconds)

@@ -14,6 +14,7 @@ import msgspec
 
 from nbflow.analysis import changes_outside
 from nbflow.engine.gates import SKIPPED
+from nbflow.engine.keeping import NOT_REUSED
 from nbflow.engine.origins import NONE, seen_as, shown_as
 from nbflow.engine.slots import FILE, NAME, RANDOM, WORKING_FOLDER, is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import QUIET, unit_key, version_key
@@ -324,7 +325,8 @@ _UNSEEN: Final = ("network", "database", "clock", "names")
 def _flags(maker: Maker, body: Body, observation: Observation, watch: Watch) -> frozenset[str]:
     quiet = {QUIET} if _is_quiet(maker, body, observation, watch) else set[str]()
     process = {CHANGES_PROCESS} if watch.process_state else set[str]()
-    return frozenset(quiet | process | ({UNDECIDED} if observation.undecided else set()))
+    own = {NOT_REUSED} if not maker.step.keeping.reuses else set[str]()
+    return frozenset(quiet | process | own | ({UNDECIDED} if observation.undecided else set()))
 
 
 UNDECIDED: Final = "undecided"

@@ -143,6 +143,10 @@ class Outside:
                 changed.append(slot)
         return tuple(changed)
 
+    def known(self, but: str) -> list[Slot]:
+        """The slots that were asked for already, but those of one kind."""
+        return [slot for slot in self._seen if slot.kind != but]
+
     def _ask(self, slot: Slot) -> str | None:
         kind = self._kinds.get(slot.kind)
         return kind.now(slot.locator) if kind else None

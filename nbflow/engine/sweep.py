@@ -10,6 +10,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from nbflow.engine.bind import Bound, Timeline, View
+from nbflow.engine.keeping import EXPIRY
 from nbflow.engine.slots import FILE
 from nbflow.engine.verify import NEVER_RAN, Judge, Judgement, Kinship
 from nbflow.types import Slot, Verdict
@@ -119,6 +120,10 @@ class Sweep:
         for slot in self.outside.look(slots):
             for user in self._users.get(slot, ()):
                 self.touch(self.book.steps[user])
+
+    def look_around(self) -> None:
+        """Ask again what a body may have changed. No result is too old that was not when the work began."""
+        self.look_outside(self.outside.known(but=EXPIRY))
 
     def settle(self, end: int | None = None) -> None:
         """Judge what has to be judged again, in flow order; all of it, or what stands above a place."""

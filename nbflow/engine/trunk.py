@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nbflow.engine.apply import Workspace
 from nbflow.engine.enact import StepRuns
+from nbflow.engine.keeping import EXPIRY, ExpiryKind
 from nbflow.engine.observe import Observer
 from nbflow.engine.plan import Work
 from nbflow.engine.slots import ContextKind, FolderKind, Kind, Outside
@@ -96,6 +97,7 @@ def trunk_over(world: World, book: Book) -> Trunk:
         "parameter": world.parameters,
         "context": ContextKind(),
         "folder": FolderKind(),
+        EXPIRY: ExpiryKind(world.clock),
         **world.kinds,
     }
     sweep = Sweep(book, Outside(named))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View
 from nbflow.engine.gates import asked_about, ended_cause, given_state, gives_nothing, person_cause
 from nbflow.engine.influence import is_code, lasting, may_write, reached
+from nbflow.engine.keeping import expiry_of, has_expired
 from nbflow.engine.origins import seen_as, shown_as, version_of
 from nbflow.engine.slots import FILE, NAME, STATE, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
@@ -205,6 +206,7 @@ class Judge:
             return Verdict.STALE, [self._without_trace(step, slots)]
         asked = asked_about(step, slots, self._view, self._book)
         cause, entry = self._what_differs(trace, (*slots, *step.parameter_slots, *asked))
+        cause = cause or self._expired(step, trace)
         if cause is not None:
             return Verdict.STALE, [cause]
         causes = [Cause("outside", unknown) for unknown in trace.unknowns]
@@ -213,6 +215,11 @@ class Judge:
         if step.plain and step.standing is Standing.REMEMBERED:
             causes.append(Cause("unverified", step.name, after="not run in this kernel"))
         return (Verdict.AS_OF if causes else Verdict.FRESH), causes
+
+    def _expired(self, step: Step, trace: Trace) -> Cause | None:
+        slot = expiry_of(step, trace)
+        self._view.looked.update((slot,) if slot is not None else ())
+        return Cause("expired", step.name) if has_expired(step, trace, self._outside) else None
 
     def _without_trace(self, step: Step, slots: tuple[Slot, ...]) -> Cause:
         earlier, body = step.earlier, step.ran

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,17 @@ from nbflow.engine.wiring import run_wired
 from nbflow.exceptions import SessionError
 from nbflow.notebook.cells import LimitReachedError, Where, does_wait, run_code
 from nbflow.notebook.outputs import encode
+from nbflow.running.logs import prints_of
+from nbflow.running.runs import Run
 from nbflow.task_runners.base import TaskCall
 from nbflow.task_runners.inline import InlineTaskRunner
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
+    from contextlib import AbstractContextManager
 
     from nbflow.engine.book import Step
+    from nbflow.engine.effects import Call
     from nbflow.engine.observe import Execution
     from nbflow.engine.reading import Reading
     from nbflow.engine.trunk import Overrides
@@ -75,7 +79,7 @@ class Executor:
             return self.answer(execution)
         with self._captured(step) as recorder:
             try:
-                with self.reading.within(step), context(shown(call)):
+                with self.reading.within(step), context(shown(call)), _prints_of(call):
                     await self.bodies.run_within(source, self._where(step), call.timeout)
                 self._override(step)
                 outcome = Outcome(call.attempt, Ended.RETURNED)
@@ -110,7 +114,7 @@ class Executor:
         step, source = execution.step, execution.body.source
         if does_wait(source):
             raise SessionError(f"{step.name} awaits at its top level: run its own cell")
-        with self.reading.within(step), context(shown(execution.call)):
+        with self.reading.within(step), context(shown(execution.call)), _prints_of(execution.call):
             if execution.body.wiring is not None:
                 run_wired(execution.body.wiring, self.names)
             else:
@@ -124,6 +128,12 @@ class Executor:
     def _override(self, step: Step) -> None:
         for name in step.parameters & self.parameters.values.keys():
             self.names[name] = self.parameters.values[name]
+
+
+def _prints_of(call: Call) -> AbstractContextManager[None]:
+    """Where the prints of a body go: to the log of its run, if its task says so."""
+    run = call.spec.body
+    return prints_of(run) if isinstance(run, Run) else nullcontext()
 
 
 def _is_stopped() -> bool:

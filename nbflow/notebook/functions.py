@@ -9,8 +9,9 @@ from nbflow.engine.reading import Reading
 from nbflow.engine.wiring import follow, rewire, step_ids, value_steps
 from nbflow.exceptions import SessionError
 from nbflow.flows.function import flow
-from nbflow.notebook.named import telling_of
+from nbflow.notebook.named import naming, telling_of
 from nbflow.notebook.places import Cell
+from nbflow.states import Origin
 from nbflow.tasks import Task, task
 from nbflow.types import Standing
 
@@ -75,7 +76,9 @@ class Functions:
         held = self._session.around.names.get(wiring.function) if wiring is not None else None
         if isinstance(held, Task) and step.standing is Standing.HERE:
             cell.options = held.options
-            self._session.book.let(step.id, **held.options.rules, told=telling_of(held))
+            told, named = telling_of(held), naming(held.options, self._session.around.names)
+            self._session.book.let(step.id, **held.options.rules, told=told, named=named)
+            self._session.trunk.sweep.touch(step)
         if wiring is not None:
             self._session.places.call(cell, cell.options.name or wiring.function)
 
@@ -95,7 +98,7 @@ class Functions:
     def _bring(self, steps: Sequence[Step], force: bool) -> Mapping[str, BaseException]:
         session = self._session
         try:
-            action = session.perform(session.run_steps(steps, force=force))
+            action = session.perform(session.run_steps(steps, force=force, origin=Origin.CATCH_UP))
         except (KeyboardInterrupt, SessionError) as stop:
             return dict.fromkeys((step.id for step in steps), stop)
         if not action.errors:

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
+from nbflow.analysis.names import is_managed
 from nbflow.exceptions import OptionError
 from nbflow.options import Named, TaskOptions
+from nbflow.running.names import name_of_run
 from nbflow.running.runs import Run
 
 if TYPE_CHECKING:
@@ -94,8 +96,8 @@ class HookedTask:
 
 
 def telling(name: str, options: TaskOptions, names: Mapping[str, Any]) -> Callable[[str, int], Run] | None:
-    """What makes the runs that the hooks of a header are told of; None where it names no hooks."""
-    if not options.hooks:
+    """What makes the runs that hooks, the log and names of a header are told of; None where nothing asks."""
+    if not options.asks_for_run:
         return None
     task = HookedTask(name, replace(options, **resolved(options.hooks, names)))
     return partial(_run, task)
@@ -103,7 +105,25 @@ def telling(name: str, options: TaskOptions, names: Mapping[str, Any]) -> Callab
 
 def telling_of(task: Any) -> Callable[[str, int], Run] | None:
     """The same for a task function."""
-    return partial(_run, task) if task.options.hooks else None
+    return partial(_run, task) if task.options.asks_for_run else None
+
+
+def naming(options: TaskOptions, names: Mapping[str, Any]) -> Callable[[Run], str] | None:
+    """What names the runs of a task by names of the notebook; None where they are called as the task.
+
+    Example:
+        >>> from nbflow.options import read_options
+        >>> name = naming(read_options("load --run-name load-{year}"), {"year": 2013})
+        >>> name(Run("r1", "load", None)) if name else None
+        'load-2013'
+    """
+    return None if options.task_run_name is None else partial(_name, options.task_run_name, names)
+
+
+def _name(template: str | Callable[..., str], names: Mapping[str, Any], run: Run) -> str:
+    fields = {key: value for key, value in names.items() if not is_managed(key)}
+    run.name = name_of_run(template, run.name, fields, {})
+    return run.name
 
 
 def _run(task: Any, id: str, number: int) -> Run:

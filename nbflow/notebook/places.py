@@ -10,7 +10,7 @@ from nbflow.engine.slots import NAME
 from nbflow.engine.texts import MAKERS
 from nbflow.engine.wiring import makers_in, place_behind, step_ids
 from nbflow.notebook.cells import Header, is_only_ours, read_header
-from nbflow.notebook.named import check, resolved, telling
+from nbflow.notebook.named import check, naming, resolved, telling
 from nbflow.notebook.naming import default_name, free_name, label_of
 from nbflow.options import TaskOptions, read_options
 from nbflow.types import Licence, Standing
@@ -274,7 +274,7 @@ class Places:
             self.book.insert(step, self._place_for(step.id, body)[0])
         if not step.plain:
             self._name(cell, options.name)
-        step.told = telling(step.name, options, self.names)
+        step.told, step.named = telling(step.name, options, self.names), naming(options, self.names)
 
     def _number(self, cell: Cell, number: int | None) -> None:
         cell.number = number

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from nbflow.engine.forcing import forced
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import FILE, NAME, RANDOM, is_kept_in_memory
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 _UPSTREAM: Final = "upstream"
 _NEVER_RAN: Final = "never ran"
+_DONE: Final = (Verdict.FRESH, Verdict.AS_OF)
 _COMPARED: Final = {NAME: "name", FILE: "file", "parameter": "parameter", "package": "package"}
 
 
@@ -84,7 +86,8 @@ class Report:
 
     def plan(self, targets: Sequence[Step] | None = None, ask: str = "") -> Shown:
         """What a run would do; with `ask`, why a cell did not run, and the ways on."""
-        planned = preview(self._session.work, targets)
+        work = self._session.work
+        planned = preview(work, targets, forced(work, targets))
         lines = tuple(
             PlanLine(line.step.name, line.does, line.causes, line.seconds, line.step.plain)  # type: ignore[arg-type]
             for line in planned
@@ -121,6 +124,7 @@ class Report:
             cell.shown,
             self._session.lasts.get(step.id),
             tuple(self._parameter_notes(step)) if step.parameters else (),
+            step.keeping,
         )
 
     def why(self, name: str) -> Shown:
@@ -312,7 +316,15 @@ class Report:
         if cell.badge and trace is not None and cell.shown != trace.id and self._differs(cell.shown, trace):
             yield self._old_screen(cell.shown, trace)
         yield from self._parameter_notes(cell.step)
+        yield from self._expiry(cell.step)
         yield from cell.step.body.analysis.notes
+
+    def _expiry(self, step: Step) -> Iterator[str]:
+        """When a result that is valid ends to be."""
+        trace = step.bound_trace
+        at = step.keeping.expires(trace) if trace is not None and step.hold is None else None
+        if at is not None and self._session.trunk.sweep.judgement(step).verdict in _DONE:
+            yield f"expires {moment(at, self._session.around.clock())}"
 
     def _parameter_notes(self, step: Step) -> Iterator[str]:
         for name in sorted(step.parameters & self._session.parameters.values.keys()):

@@ -14,6 +14,7 @@ from nbflow.analysis.names import is_managed
 from nbflow.engine.action import Action
 from nbflow.engine.book import Book, Step, read_body
 from nbflow.engine.drive import answered
+from nbflow.engine.forcing import forced
 from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import slot_of
 from nbflow.engine.trunk import Overrides, World, trunk_over
@@ -31,6 +32,7 @@ from nbflow.notebook.places import KERNEL, Cell, Places
 from nbflow.notebook.plain import PlainCells
 from nbflow.notebook.report import Report
 from nbflow.running.records import records_over
+from nbflow.states import Origin
 from nbflow.types import Licence, Snapshot, Standing, Trace
 
 if TYPE_CHECKING:
@@ -167,7 +169,7 @@ class Session:
         if asked.asks and self._is_too_long(cell):
             self.refresh_badges()
             return
-        self._refuse_waiting([cell.step], force=self.around.forces)
+        self._refuse_waiting([cell.step], forced(self.work, [cell.step], force=self.around.forces))
         action = yield from self.working(cell.step, self.work.run_cell(cell.step, force=self.around.forces))
         self._show_result(cell, action)
         self._close_cell(cell)
@@ -203,15 +205,20 @@ class Session:
                 self.functions.reading.end_plain()
         return (yield from self.run_steps(targets, force=force))
 
-    def run_steps(self, targets: Sequence[Step] | None, *, force: bool = False) -> Working[Action]:
-        """Bring all tasks, or these steps and what they need, up to date.
+    def run_steps(
+        self, targets: Sequence[Step] | None, *, force: bool = False, origin: Origin = Origin.NAMED
+    ) -> Working[Action]:
+        """Bring all tasks, or these steps and what they need, up to date, see `Work.run_flow`.
 
         Raises:
             KeyboardInterrupt: If the user pressed Stop.
             SessionError: If one of them awaits something, and this thread cannot.
         """
-        self._refuse_waiting(targets, force=force)
-        action = yield from self.working(None, self.work.run_flow(targets, force=force))
+        runs_anyway = forced(self.work, targets, force=force, is_asked=origin is Origin.NAMED)
+        self._refuse_waiting(targets, runs_anyway)
+        action = yield from self.working(
+            None, self.work.run_flow(targets, force=force, origin=None if targets is None else origin)
+        )
         self.refresh_badges()
         if action.stop is not None:
             raise action.stop
@@ -221,7 +228,7 @@ class Session:
         """Whether its body awaits something, and nobody here can."""
         return not self._executor.can_wait and does_wait(step.body.source)
 
-    def _refuse_waiting(self, targets: Sequence[Step] | None, *, force: bool) -> None:
+    def _refuse_waiting(self, targets: Sequence[Step] | None, runs_anyway: Sequence[Step]) -> None:
         """Nothing runs where something that awaits had to be awaited, and nobody can.
 
         Raises:
@@ -230,8 +237,7 @@ class Session:
         if not any(map(self.cannot_wait, self.book)):
             return
         steps = [line.step for line in preview(self.work, targets) if line.does in ("runs", "may run")]
-        forced = (targets or [cell.step for cell in self.places.tasks()]) if force else ()
-        found = next(filter(self.cannot_wait, (*steps, *forced)), None)
+        found = next(filter(self.cannot_wait, (*steps, *runs_anyway)), None)
         if found is not None:
             how = "run its cell, or `%flow run` in a cell of its own"
             raise SessionError(f"nothing was run: {found.name} awaits at its top level; {how}")

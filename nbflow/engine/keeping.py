@@ -1,0 +1,122 @@
+"""How the results of a step are kept: whether they are reused, to what age, and whether they are stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from nbflow.engine.slots import FILE
+from nbflow.triggers import manual_only
+from nbflow.types import Cause, Slot, Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbflow.engine.book import Step
+    from nbflow.engine.slots import Outside
+    from nbflow.types import Trace
+
+EXPIRY: Final = "expiry"
+"""The kind of the slots that tell whether a moment, seconds since the epoch, has passed."""
+NOT_REUSED: Final = "no cache"
+"""The flag of a trace that stands as long as nobody asks for its step, and is never found for another run."""
+_PASSED: Final = "passed"
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What is said of the results of a step.
+
+    Args:
+        reuses: Whether a result may be taken instead of running the body.
+        refreshes: Whether its own run executes the body although a result fits.
+        at_most: How old a result may be, in seconds from its end; None: any age.
+        persists: Whether the store may keep the values, and not only their digests.
+
+    Example:
+        >>> Keeping().stores, Keeping(reuses=False).stores
+        (True, False)
+    """
+
+    reuses: bool = True
+    refreshes: bool = False
+    at_most: float | None = None
+    persists: bool = True
+
+    @property
+    def stores(self) -> bool:
+        """Whether the values that the body makes go to the store."""
+        return self.persists and self.reuses
+
+    def expires(self, trace: Trace) -> float | None:
+        """When a result is too old, seconds since the epoch; None: never.
+
+        Example:
+            >>> from nbflow.types import Trace
+            >>> Keeping(at_most=60.0).expires(Trace("t", "k", (), (), started=100.0, seconds=5.0))
+            165.0
+        """
+        return None if self.at_most is None else trace.started + trace.seconds + self.at_most
+
+
+KEPT: Final = Keeping()
+"""Reused at any age, and stored."""
+
+
+class ExpiryKind:
+    """Whether moments have passed.
+
+    Args:
+        clock: Seconds since the epoch.
+
+    Example:
+        >>> ExpiryKind(lambda: 100.0).now("99.5"), ExpiryKind(lambda: 100.0).now("160.0")
+        ('passed', 'ahead')
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+
+    def now(self, locator: str) -> str:
+        """Whether a moment has passed."""
+        return _PASSED if self._clock() >= float(locator) else "ahead"
+
+    def show(self, locator: str) -> str:
+        """The same for people."""
+        return self.now(locator)
+
+
+def expiry_of(step: Step, trace: Trace) -> Slot | None:
+    """The slot that tells whether a result is too old for a step; None where it may have any age."""
+    at = step.keeping.expires(trace)
+    return None if at is None else Slot(EXPIRY, repr(at))
+
+
+def has_expired(step: Step, trace: Trace, outside: Outside) -> bool:
+    """Whether a result is too old for a step, as of the last look."""
+    slot = expiry_of(step, trace)
+    return slot is not None and outside.digest(slot) == _PASSED
+
+
+def is_reusable(step: Step, trace: Trace, outside: Outside) -> bool:
+    """Whether a result whose inputs are as they are now may be taken for a run of a step."""
+    if not step.keeping.reuses or NOT_REUSED in trace.flags or has_expired(step, trace, outside):
+        return False
+    written = (output for output in trace.outputs if output.slot.kind == FILE)
+    return all(outside.digest(output.slot) == output.digest for output in written)
+
+
+def runs_each_time(step: Step) -> bool:
+    """Whether each run of the whole flow executes the body of a step, whatever it has."""
+    by_flow = step.standing is Standing.HERE and step.trigger is not manual_only
+    return not step.keeping.reuses and step.hold is None and by_flow
+
+
+def forced_cause(step: Step) -> Cause:
+    """Why the body of a step runs although what it has is up to date."""
+    keeping = step.keeping
+    if not keeping.reuses:
+        return Cause("no cache", step.name)
+    if not keeping.persists and not keeping.refreshes:
+        return Cause("forced", step.name, after="its result was not stored")
+    return Cause("forced", step.name, after="asked for with --refresh" if keeping.refreshes else "")
