@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 WORDS = ("ran", "reused", "failed", "stopped")
@@ -72,12 +74,19 @@ def shown_in(path: Path) -> dict[str, str]:
     """What each cell of an executed notebook shows as text, badges and views of nbflow left out."""
     cells: list[dict[str, Any]] = json.loads(path.read_text())["cells"]
     code = [cell for cell in cells if cell["cell_type"] == "code"]
-    return {cell["id"]: "\n".join(filter(None, map(_text_of, cell["outputs"]))).strip() for cell in code}
+    return {cell["id"]: "\n".join(filter(None, _texts_of(cell["outputs"]))).strip() for cell in code}
+
+
+def _texts_of(outputs: list[dict[str, Any]]) -> Iterator[str]:
+    # A kernel that is busy may send what was printed at once in several parts.
+    for stream, parts in groupby(outputs, key=lambda output: output.get("name")):
+        if stream is None:
+            yield from map(_text_of, parts)
+        else:
+            yield "".join(text for part in parts for text in part["text"]).strip()
 
 
 def _text_of(output: dict[str, Any]) -> str:
-    if output["output_type"] == "stream":
-        return "".join(output["text"]).strip()
     data = output.get("data", {})
     is_ours = 'class="nbf' in "".join(data.get("text/html", ""))
     return "" if is_ours else "".join(data.get("text/plain", ""))
