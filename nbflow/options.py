@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from nbflow.cache_policies import NO_CACHE, CachePolicy
 from nbflow.engine.keeping import Keeping
 from nbflow.exceptions import OptionError
+from nbflow.named import read_names, read_trigger, words_in
 from nbflow.retries import NO_RETRIES, Retries, parse_delays, parse_duration
-from nbflow.triggers import BUILT_IN, Trigger, all_successful, manual_only, parse_trigger
+from nbflow.triggers import Trigger, all_successful, manual_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _NAME: Final = re.compile(r"[^\W\d]\w*")
-_DOTTED: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def _count(text: str) -> int:
@@ -34,10 +34,6 @@ def _count(text: str) -> int:
 
 def _durations(text: str) -> tuple[float, ...]:
     return tuple(parse_duration(part) for part in text.split(","))
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _pairs(text: str) -> tuple[tuple[str, str], ...]:
@@ -67,39 +63,6 @@ def _whether(text: str) -> bool | None:
     return None if text == "auto" else text == "yes"
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """What a header calls by a name of the notebook; it is looked up when it is needed.
-
-    Args:
-        name: The name, with attributes if need be.
-        otherwise: What else could have been meant, for the message where nothing has that name.
-    """
-
-    name: str
-    otherwise: tuple[str, ...] = ()
-
-    def __call__(self, *_: object) -> Any:
-        """Refuse: whoever knows the notebook puts what it stands for in its place."""
-        raise OptionError(f"nobody can tell what {self.name!r} is outside of its notebook")
-
-
-def _trigger(text: str) -> Trigger | Named:
-    try:
-        return parse_trigger(text)
-    except OptionError:
-        if not _DOTTED.fullmatch(text):
-            raise
-        return Named(text, tuple(BUILT_IN))
-
-
-def _named(text: str) -> tuple[Named, ...]:
-    for name in _words(text):
-        if not _DOTTED.fullmatch(name):
-            raise OptionError(f"{name!r} is no name; name a function of the notebook")
-    return tuple(map(Named, _words(text)))
-
-
 def _as_text(value: object) -> str:
     if not isinstance(value, str):
         raise OptionError(f"{value!r} is not a text")
@@ -114,7 +77,7 @@ def _as_count(value: object) -> int:
 
 def _as_words(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
-        return _words(value)
+        return words_in(value)
     if not isinstance(value, Iterable):
         raise OptionError(f"{value!r} are no words; give a list of texts")
     return tuple(_as_text(word) for word in cast("Iterable[object]", value))
@@ -272,13 +235,13 @@ class TaskOptions:
         "time before each of them: 30, 30s, 10m, 2h", "D[,D…]", _durations, (), tuple
     )
     timeout: float | None = _option("limit for each attempt: 30, 30s, 10m, 2h", "D", _limit, take=_limit)
-    tags: tuple[str, ...] = _option("words to find it by", "a,b", _words, (), _as_words)
+    tags: tuple[str, ...] = _option("words to find it by", "a,b", words_in, (), _as_words)
     description: str = _option("what it is for", "TEXT", str, "", _as_text)
     defer: bool = _option("register only, do not run", default=False)
     trigger: Trigger = _option(
         "whether it may run: all_failed, some_failed(at_least=2) …, or a function of the notebook",
         "EXPR",
-        _trigger,
+        read_trigger,
         all_successful,
         _as_callable,
     )
@@ -287,7 +250,7 @@ class TaskOptions:
     map: tuple[tuple[str, str], ...] = _option(
         "run the body once for each x of the list xs", "x=xs[,y=ys]", _pairs, (), _as_pairs
     )
-    after: tuple[str, ...] = _option("tasks that have to end before it", "A,B", _words, (), _as_words)
+    after: tuple[str, ...] = _option("tasks that have to end before it", "A,B", words_in, (), _as_words)
     version: str = _argument("which version of it this is", _as_text, "")
     retry_jitter: float = _argument("by which fraction a delay varies by chance", _as_fraction, 0.0)
     retry_on: tuple[type[BaseException], ...] = _argument(
@@ -330,19 +293,19 @@ class TaskOptions:
         "called with task, old and new state", _as_callables, ()
     )
     on_running: tuple[Callable[..., Any], ...] = _option(
-        "function of the notebook to call when it starts", "F[,F…]", _named, (), _as_callables
+        "function of the notebook to call when it starts", "F[,F…]", read_names, (), _as_callables
     )
     on_completion: tuple[Callable[..., Any], ...] = _option(
-        "function of the notebook to call when it completed", "F[,F…]", _named, (), _as_callables
+        "function of the notebook to call when it completed", "F[,F…]", read_names, (), _as_callables
     )
     on_failure: tuple[Callable[..., Any], ...] = _option(
-        "function of the notebook to call when it failed", "F[,F…]", _named, (), _as_hooks
+        "function of the notebook to call when it failed", "F[,F…]", read_names, (), _as_hooks
     )
     on_cancellation: tuple[Callable[..., Any], ...] = _option(
-        "function of the notebook to call when it was cancelled", "F[,F…]", _named, (), _as_callables
+        "function of the notebook to call when it was cancelled", "F[,F…]", read_names, (), _as_callables
     )
     on_crashed: tuple[Callable[..., Any], ...] = _option(
-        "function of the notebook to call when it crashed", "F[,F…]", _named, (), _as_callables
+        "function of the notebook to call when it crashed", "F[,F…]", read_names, (), _as_callables
     )
 
     on_commit: tuple[Callable[..., Any], ...] = _argument(

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from nbflow.analysis.names import is_managed
 from nbflow.exceptions import OptionError
-from nbflow.options import Named, TaskOptions
+from nbflow.named import Named
 from nbflow.running.names import name_of_run
 from nbflow.running.runs import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from nbflow.options import TaskOptions
 
 
 class ByName:

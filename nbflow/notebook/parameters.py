@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.exceptions import OptionError, SessionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from nbflow.engine.book import Book, Step
     from nbflow.engine.trunk import Overrides
@@ -66,6 +66,27 @@ def as_default(name: str, text: str, default: object) -> object:
     raise OptionError(f"parameter {name} takes {type(default).__name__}, and {text!r} is none")
 
 
+def refuse_derived(source: str, names: Collection[str]) -> None:
+    r"""Let pass a cell in which no parameter is made of another.
+
+    Raises:
+        OptionError: If one is.
+
+    Example:
+        >>> refuse_derived("A = 2\nB = 3", {"A", "B"})
+    """
+    for statement in ast.parse(source).body:
+        if isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is not None:
+            loaded = (node.id for node in ast.walk(statement.value) if isinstance(node, ast.Name))
+            other = next((name for name in loaded if name in names), None)
+            if other is not None:
+                line = ast.unparse(statement)
+                raise OptionError(
+                    f"`{line}` is no parameter: it is made of {other}, and would keep its value when that "
+                    "is overridden; put it in a plain cell below"
+                )
+
+
 def parameters_given() -> dict[str, str]:
     """The parameters that the one who started this kernel has given, as texts."""
     try:
@@ -114,7 +135,13 @@ class Given:
         return before
 
     def take(self, step: Step) -> None:
-        """Let values given at the start override the defaults of a step's parameters."""
+        """Let values given at the start override the defaults of a step's parameters.
+
+        Raises:
+            OptionError: If one of them is made of another: it would keep its value when that is overridden.
+        """
+        if step.parameters:
+            refuse_derived(step.body.source, step.parameters)
         for name in step.parameters & self.at_start.keys() - self.overrides.values.keys():
             self.overrides.values[name] = _value_of(step, name, self.at_start[name])
 
