@@ -174,3 +174,13 @@ class TestLimits:
             shown[1].error
             == "UsageError: 'slow' reached its limit of 0.2 s; raise --timeout, or see `%flow why`"
         )
+
+
+class TestSession:
+    """A name that holds the session itself."""
+
+    def test_it_is_no_burden(self, kernel: Kernel) -> None:
+        """Tasks below are fresh, and what the session holds is not looked through."""
+        start(kernel, imports="import nbflow", s="s = nbflow.session()", t="# @task t\nt = 1")
+        assert kernel.ask("nbflow.digest(s)") == kernel.ask("nbflow.digest(nbflow.session())")
+        assert "fresh" in kernel.execute("%flow status").text

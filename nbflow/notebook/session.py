@@ -33,6 +33,7 @@ from nbflow.notebook.plain import PlainCells
 from nbflow.notebook.report import Report
 from nbflow.running.records import records_over
 from nbflow.states import Origin
+from nbflow.store.owners import this_owner
 from nbflow.types import Licence, Snapshot, Standing, Trace
 
 if TYPE_CHECKING:
@@ -116,6 +117,10 @@ class Session:
         self.book.insert(step, 0)
         self.work.adopt(step, ())
         self._adopt_strangers()
+
+    def __nbflow_digest__(self) -> str:
+        """A name that holds the session holds this one: in another kernel it is another."""
+        return f"session of {this_owner()}"
 
     def close(self) -> None:
         """End the session: what is in memory stays valid."""
