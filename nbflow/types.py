@@ -15,6 +15,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+FILE: Final = "file"
+"""The kind of the slots that are files."""
+
 UNBOUND: Final = "unbound"
 """The digest of a slot that holds nothing."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbflow.engine.slots import FILE, NAME, RANDOM, Outside, is_kept_in_memory, key_of, slot_of
-from nbflow.types import Slot
+from nbflow.engine.slots import NAME, RANDOM, Outside, is_kept_in_memory, key_of, slot_of
+from nbflow.types import FILE, Slot
 
 SLOT = Slot("weather", "here")
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.generators import GENERATORS
-from nbflow.engine.slots import FILE, RANDOM, STATE, is_kept_in_memory, slot_of
+from nbflow.engine.slots import RANDOM, STATE, is_kept_in_memory, slot_of
 from nbflow.store.paths import absolute
-from nbflow.types import FLOW_CODE, NO_REACH, TASK_VALUE, Reach, Slot
+from nbflow.types import FILE, FLOW_CODE, NO_REACH, TASK_VALUE, Reach, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator

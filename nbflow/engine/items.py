@@ -20,13 +20,13 @@ from nbflow.engine.mapped import ended_by_items
 from nbflow.engine.observe import Execution, Observation, preview
 from nbflow.engine.record import CHANGES_PROCESS, Maker, action_key, key_of_trace, make_trace
 from nbflow.engine.signals import ENDRUN
-from nbflow.engine.slots import FILE, NAME, RANDOM, STATE, is_kept_in_memory, key_of, slot_of
+from nbflow.engine.slots import NAME, RANDOM, STATE, is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import content, not_looked_at
 from nbflow.exceptions import CacheError, DefinitionError, SessionError, StorageError
 from nbflow.states import Failed
 from nbflow.store.memory import MemoryStore
 from nbflow.store.walks import is_plain
-from nbflow.types import UNBOUND, Entry, Looked, Output, Slot, Trace
+from nbflow.types import FILE, UNBOUND, Entry, Looked, Output, Slot, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from nbflow.engine.slots import FILE
 from nbflow.triggers import manual_only
-from nbflow.types import Cause, Slot, Standing
+from nbflow.types import FILE, Cause, Slot, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -36,11 +36,11 @@ from nbflow.engine.record import (
     see_live,
     skipped_trace,
 )
-from nbflow.engine.slots import FILE, NAME, is_kept_in_memory, key_of, slot_of
+from nbflow.engine.slots import NAME, is_kept_in_memory, key_of, slot_of
 from nbflow.exceptions import StorageError
 from nbflow.states import Origin, State
 from nbflow.triggers import BuiltIn, Gate, judge
-from nbflow.types import NO_REACH, UNBOUND, Cause, Entry, Looked, Reach, Slot, Trace
+from nbflow.types import FILE, NO_REACH, UNBOUND, Cause, Entry, Looked, Reach, Slot, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping

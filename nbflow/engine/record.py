@@ -16,12 +16,12 @@ from nbflow.analysis import changes_outside
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.keeping import NOT_REUSED
 from nbflow.engine.origins import NONE, seen_as, shown_as
-from nbflow.engine.slots import FILE, NAME, RANDOM, WORKING_FOLDER, is_kept_in_memory, key_of, slot_of
+from nbflow.engine.slots import NAME, RANDOM, WORKING_FOLDER, is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import QUIET, unit_key, version_key
 from nbflow.exceptions import InternalError
 from nbflow.store.digests import digest as value_digest
 from nbflow.store.digests import key_digest
-from nbflow.types import TASK_VALUE, UNBOUND, Entry, Looked, Output, Slot, Trace
+from nbflow.types import FILE, TASK_VALUE, UNBOUND, Entry, Looked, Output, Slot, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 NAME: Final = "name"
 RANDOM: Final = "random"
-FILE: Final = "file"
 STATE: Final = "upstream state"
 """How a task above ended: a task gives it to those below, as it gives the names that it writes."""
 

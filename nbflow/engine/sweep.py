@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from nbflow.engine.bind import Bound, Timeline, View
 from nbflow.engine.keeping import EXPIRY
-from nbflow.engine.slots import FILE
 from nbflow.engine.verify import NEVER_RAN, Judge, Judgement, Kinship
-from nbflow.types import Slot, Verdict
+from nbflow.types import FILE, Slot, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,9 +14,10 @@ from nbflow.engine.gates import asked_about, ended_cause, given_state, gives_not
 from nbflow.engine.influence import is_code, lasting, may_write, reached
 from nbflow.engine.keeping import expiry_of, has_expired
 from nbflow.engine.origins import seen_as, shown_as, version_of
-from nbflow.engine.slots import FILE, NAME, STATE, Outside, is_kept_in_memory, slot_of
+from nbflow.engine.slots import NAME, STATE, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
 from nbflow.types import (
+    FILE,
     TASK_CODE,
     TASK_VALUE,
     UNBOUND,

@@ -5,12 +5,12 @@ A command takes the words behind it and returns what shows itself, or None.
 
 from __future__ import annotations
 
+import importlib
 import shlex
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.exceptions import OptionError, SessionError
-from nbflow.notebook.resuming import resume
 from nbflow.views import Shown, show_lines
 from nbflow.views.words import counted, duration, size
 
@@ -77,7 +77,7 @@ async def perform_waiting(session: Session, line: str) -> Any:
     command, words = _read(session, line)
     if command.run not in (_run, _resume) or _is_part_of_run(session, command):
         return perform(session, line)
-    work = resume(session, words.plain) if command.run is _resume else _work(session, words)
+    work = _resuming(session, words) if command.run is _resume else _work(session, words)
     return _told(session, await session.perform_waiting(work), words)
 
 
@@ -146,8 +146,13 @@ def _run(session: Session, words: Words) -> Shown:
     return _told(session, session.perform(_work(session, words)), words)
 
 
+def _resuming(session: Session, words: Words) -> Working[Action]:
+    # Loading the extension must cost next to nothing: what only runs need is imported then.
+    return importlib.import_module("nbflow.notebook.resuming").resume(session, words.plain)
+
+
 def _resume(session: Session, words: Words) -> Shown:
-    return _told(session, session.perform(resume(session, words.plain)), words)
+    return _told(session, session.perform(_resuming(session, words)), words)
 
 
 def _told(session: Session, action: Action, words: Words) -> Shown:

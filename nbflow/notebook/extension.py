@@ -15,7 +15,6 @@ from nbflow.notebook.cells import as_call, is_only_ours, read_header
 from nbflow.notebook.completion import matcher
 from nbflow.notebook.configuring import configurable_of
 from nbflow.notebook.magics import FlowMagics
-from nbflow.running.records import using
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +55,8 @@ class Attached:
         atexit.register(made.close)
         self._undo.callback(atexit.unregister, made.close)
         self._undo.callback(attach_reader(made.functions.reading))
-        self._undo.enter_context(using(made.records))
+        records = importlib.import_module("nbflow.running.records")
+        self._undo.enter_context(records.using(made.records))
         return made
 
     def detach(self) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.engine.forcing import forced
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.preview import expected_seconds, preview
-from nbflow.engine.slots import FILE, NAME, RANDOM, is_kept_in_memory
+from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory
 from nbflow.engine.wiring import definer_of
 from nbflow.notebook.parameters import as_default, defaults_of
 from nbflow.store.protocol import RunRecord
-from nbflow.types import TASK_CODE, TASK_VALUE, Cause, Trace, Verdict
+from nbflow.types import FILE, TASK_CODE, TASK_VALUE, Cause, Trace, Verdict
 from nbflow.views import (
     ActionCard,
     ActionLine,
