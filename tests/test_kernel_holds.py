@@ -105,9 +105,15 @@ class TestAccept:
         assert kernel.ask("features") == [20]
         assert verdicts(kernel)["features"] == "fresh"
 
+    def test_what_is_fresh_is_left_alone(self, kernel: Kernel) -> None:
+        """There is nothing to accept."""
+        assert "no task is stale" in kernel.execute("%flow accept raw").error
+        assert verdicts(kernel)["raw"] == "fresh"
+
     def test_because_takes_only_what_is_stale_for_that_alone(self, kernel: Kernel) -> None:
         """Here the constant is the whole cause of one task."""
         kernel.run("late", "LATE = 18")
+        assert "no task is stale" in kernel.execute("%flow accept raw --because input:LATE").error
         shown = kernel.execute("%flow accept --because input:LATE")
         assert "features" in shown.text
         assert verdicts(kernel)["features"] == "as of"
@@ -150,6 +156,20 @@ class TestRestoreOfTheFlow:
     def test_a_run_that_is_not_known(self, kernel: Kernel) -> None:
         """The message names those that are."""
         assert "nothing is kept of run #99" in kernel.execute("%flow restore '#99'").error
+
+
+class TestWhatIsNotStored:
+    """Of plain cells the store has what tasks have read; the rest cannot be put back."""
+
+    def test_it_is_named(self, kernel: Kernel) -> None:
+        """And holds what it held, while all else is as it was."""
+        kernel.run("aside", "aside = [1]")
+        kernel.execute("%flow run --force")
+        kernel.run("aside", "aside = [2]")
+        edit_late(kernel, 18)
+        shown = kernel.execute("%flow checkout -1")
+        assert re.search(r"not stored: cell \[\d+\]; what these made stays as it is", shown.text)
+        assert kernel.ask("(aside, LATE, features, total)") == ([2], 15, [20, 16], 36)
 
 
 class TestPast:

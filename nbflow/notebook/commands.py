@@ -213,10 +213,10 @@ def is_run(word: str) -> bool:
 
 
 def _restored_words(restored: Restored) -> str:
-    names = ", ".join(restored.tasks) or "nothing that is not so already"
+    names = ", ".join(restored.steps) or "nothing that is not so already"
     lines = [f"as at the end of run {restored.number}: {names}; `%flow restore latest` returns"]
     if restored.lost:
-        lines.append(f"not stored any more: {', '.join(restored.lost)}; these hold what they held")
+        lines.append(f"not stored: {', '.join(restored.lost)}; what these made stays as it is")
     if restored.gone:
         lines.append(f"{counted(restored.gone, 'cell')} of then are gone")
     return "\n".join(lines)
@@ -247,9 +247,10 @@ def _unpin(session: Session, words: Words) -> Shown:
 def _accept(session: Session, words: Words) -> Shown:
     if not words.plain:
         raise OptionError("name the tasks: %flow accept TASK…, or %flow accept --because CAUSE")
-    because, names = "", words.plain
+    because, names = "", list(words.plain)
     if "--because" in words.switches:
-        because, *names = words.plain
+        because = next((word for word in names if ":" in word), names[0])
+        names.remove(because)
     accepted = session.holds.accept(names, because)
     return show_lines(f"taken for up to date as it is now: {', '.join(accepted)}")
 

@@ -5,24 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from nbflow.engine.slots import NAME
+from nbflow.engine.bind import Version
 from nbflow.engine.verify import as_it_is
-from nbflow.exceptions import CacheError, SessionError
+from nbflow.exceptions import SessionError
 from nbflow.notebook.moments import moment_of
+from nbflow.notebook.past import names_made
 from nbflow.store.protocol import differ
-from nbflow.types import UNBOUND, Hold, Snapshot, Trace
+from nbflow.types import Hold, Snapshot, Trace, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from nbflow.engine.book import Step
     from nbflow.notebook.session import Session
-    from nbflow.store.protocol import RunRecord
 
 PIN: Final = "pin"
 ACCEPT: Final = "accept"
 RESTORE: Final = "restore"
-_MOST_RUNS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +30,19 @@ class Restored:
 
     Args:
         number: Of the run.
-        tasks: Names of the tasks that stand at another result than before.
-        lost: Names of those whose result of then is not stored any more.
+        steps: Names of the tasks and plain cells that stand at another result than before.
+        lost: Names of those of whose result of then not all values are stored: they stay as they are.
         gone: How many steps of then have no cell any more.
     """
 
     number: int
-    tasks: tuple[str, ...]
+    steps: tuple[str, ...]
     lost: tuple[str, ...] = ()
     gone: int = 0
 
 
 class Holds:
-    """Makes and ends holds, and reads results of earlier runs.
+    """Makes and ends holds.
 
     Args:
         session: The session.
@@ -90,37 +89,11 @@ class Holds:
         session = self._session
         session.prepare()
         step = session.places.named(name).step
-        trace = self._trace_of(step, run) if run else step.bound_trace
+        trace = self._session.past_runs.trace_of(step, run) if run else step.bound_trace
         if trace is None:
             raise SessionError(f"{name} has no result yet; run its cell first")
         self._stand({step: Hold(trace, reason, until, session.around.clock())})
         return trace
-
-    def _trace_of(self, step: Step, run: str) -> Trace:
-        """The trace that a run of a step ended with."""
-        store, now = self._session.around.store, self._session.around.clock()
-        found = store.history.runs(self._session.around.notebook, step.id, _MOST_RUNS)
-        runs = [record for record in found if record.trace]
-        if run.startswith("-") and run[1:].isdecimal():
-            results = list(dict.fromkeys(record.trace for record in runs))
-            present = step.bound_trace.id if step.bound_trace is not None else ""
-            earlier = results[results.index(present) + 1 :] if present in results else results
-            chosen = earlier[int(run[1:]) - 1 : int(run[1:])]
-        elif run.lstrip("#").isdecimal():
-            chosen = [record.trace for record in runs if str(record.number) == run.lstrip("#")]
-        else:
-            at = moment_of(run, now)
-            chosen = [record.trace for record in runs if self._ended(record) <= at]
-        trace = store.trace(chosen[0]) if chosen else None
-        if trace is None:
-            raise SessionError(
-                f"{step.name} has no result of run {run}; `%flow history {step.name}` lists its runs"
-            )
-        return trace
-
-    def _ended(self, run: RunRecord) -> float:
-        transitions = self._session.around.store.history.transitions(run.id)
-        return transitions[-1].at if transitions else 0.0
 
     # --- accepting -----------------------------------------------------------------------------
 
@@ -142,7 +115,9 @@ class Holds:
         session.prepare()
         session.trunk.sweep.look_outside()
         cells = [session.places.named(name) for name in names] or list(session.places.tasks())
-        steps = [cell.step for cell in cells if not because or self._is_only(cell.step, because)]
+        judged = session.trunk.sweep.judgement
+        steps = [cell.step for cell in cells if judged(cell.step).verdict is not Verdict.FRESH]
+        steps = [step for step in steps if not because or self._is_only(step, because)]
         if not steps:
             raise SessionError(f"no task is stale for {because or 'any reason'} alone; see `%flow status`")
         self._stand({step: self._accepted(step) for step in steps})
@@ -185,17 +160,23 @@ class Holds:
         session.prepare()
         snapshot = self._snapshot_of(run)
         there = {id: session.book.steps[id] for id in snapshot.traces if id in session.book.steps}
-        traces = {id: self._trace_named(step, snapshot.traces[id]) for id, step in there.items()}
-        lost = tuple(there[id].name for id, trace in traces.items() if trace is None)
-        changed = [
-            (there[id], trace)
-            for id, trace in traces.items()
-            if trace is not None and trace is not there[id].bound_trace
-        ]
+        then = {step: self._trace_named(step, snapshot.traces[id]) for id, step in there.items()}
+        changed = {step: trace for step, trace in then.items() if trace is not step.bound_trace}
+        held = {step: trace for step, trace in changed.items() if trace and self._has_values(step, trace)}
         until = f"until its cell is run; `%flow restore latest` returns from run {snapshot.number}"
-        self._stand({step: Hold(trace, RESTORE, until, session.around.clock()) for step, trace in changed})
-        names = tuple(step.name for step, _ in changed)
-        return Restored(snapshot.number, names, lost, len(snapshot.traces) - len(there))
+        at = session.around.clock()
+        self._stand({step: Hold(trace, RESTORE, until, at) for step, trace in held.items()})
+        names, lost = ([step.name for step in steps] for steps in (held, changed.keys() - held.keys()))
+        return Restored(snapshot.number, tuple(names), tuple(lost), len(snapshot.traces) - len(there))
+
+    def _has_values(self, step: Step, trace: Trace) -> bool:
+        """Whether all that a trace has made can stand again; of plain cells what tasks have read is stored."""
+        workspace, store = self._session.trunk.workspace, self._session.around.store
+        made = (each for each in names_made(trace) if each.slot.locator not in trace.definitions)
+        return all(
+            store.has(each.unit) or workspace.holds(each.slot.locator, Version(step.id, each))
+            for each in made
+        )
 
     def _trace_named(self, step: Step, id: str) -> Trace | None:
         bound = step.bound_trace
@@ -244,36 +225,7 @@ class Holds:
         steps = [session.places.named(name).step for name in names] or list(session.book)
         self._end([step for step in steps if step.hold is not None and step.hold.reason != PIN])
 
-    # --- looking back --------------------------------------------------------------------------
-
-    def past(self, name: str, run: str = "-1") -> object:
-        """The value that a task had after an earlier run; the session stays as it is.
-
-        Returns:
-            Its value; name to value, if it makes several.
-
-        Raises:
-            SessionError: If there is no such run, or its values are no longer stored.
-        """
-        step = self._session.places.named(name).step
-        values = self._values_of(self._trace_of(step, run), name)
-        return next(iter(values.values())) if len(values) == 1 else values
-
-    def _values_of(self, trace: Trace, name: str) -> Mapping[str, object]:
-        outputs = [each for each in trace.outputs if each.slot.kind == NAME and each.digest != UNBOUND]
-        store = self._session.around.store
-        try:
-            return {
-                each.slot.locator: store.load(each.unit)[each.members.index(each.slot.locator)]
-                for each in outputs
-            }
-        except CacheError as error:
-            raise SessionError(
-                f"the values of that run of {name} are gone ({error}); with that code and inputs, "
-                f"`%flow run {name} --force` makes them again"
-            ) from None
-
-    # --- both ----------------------------------------------------------------------------------
+    # --- all of them ----------------------------------------------------------------------------------
 
     def _end(self, steps: Sequence[Step]) -> None:
         self._stand(dict.fromkeys(steps))

@@ -410,8 +410,8 @@ class Session:
         return self.holds.accept(names, because)
 
     def past(self, name: str, run: str = "-1") -> object:
-        """The value that a task had after an earlier run, see `Holds.past`."""
-        return self.holds.past(name, run)
+        """The value that a task had after an earlier run, see `Past.value`."""
+        return self.past_runs.value(name, run)
 
     def set_parameters(self, texts: Mapping[str, str]) -> None:
         """Override parameters until they are reset.
