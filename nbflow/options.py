@@ -7,7 +7,6 @@ descriptions.
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields, replace
@@ -16,51 +15,27 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from nbflow.cache_policies import NO_CACHE, CachePolicy
 from nbflow.engine.keeping import Keeping
 from nbflow.exceptions import OptionError
-from nbflow.named import read_names, read_trigger, words_in
+from nbflow.header import (
+    is_name,
+    read_count,
+    read_durations,
+    read_names,
+    read_pairs,
+    read_trigger,
+    read_whether,
+    read_yes_or_no,
+    words_in,
+)
 from nbflow.retries import NO_RETRIES, Retries, parse_delays, parse_duration
 from nbflow.triggers import Trigger, all_successful, manual_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_NAME: Final = re.compile(r"[^\W\d]\w*")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise OptionError(f"{text!r} is not a count; write a whole number from 0 on")
-    return int(text)
-
-
-def _durations(text: str) -> tuple[float, ...]:
-    return tuple(parse_duration(part) for part in text.split(","))
-
-
-def _pairs(text: str) -> tuple[tuple[str, str], ...]:
-    pairs = [tuple(name.strip() for name in part.split("=")) for part in text.split(",")]
-    names = [name for pair in pairs for name in pair]
-    if any(len(pair) != 2 for pair in pairs) or not all(map(_NAME.fullmatch, names)):
-        raise OptionError(f"{text!r} names no elements; write x=xs, or x=xs,y=ys")
-    if len(set(names)) < len(names):
-        raise OptionError(f"{text!r} names something twice; write x=xs, or x=xs,y=ys")
-    return tuple((name, of) for name, of in pairs)
-
 
 def _limit(value: Any) -> float | None:
     # As in Prefect, no time at all is no limit.
     return parse_duration(value) or None
-
-
-def _yes_or_no(text: str) -> bool:
-    if text not in ("yes", "no"):
-        raise OptionError(f"{text!r} is no answer; write yes or no")
-    return text == "yes"
-
-
-def _whether(text: str) -> bool | None:
-    if text not in ("auto", "yes", "no"):
-        raise OptionError(f"{text!r} is no answer; write auto, yes or no")
-    return None if text == "auto" else text == "yes"
 
 
 def _as_text(value: object) -> str:
@@ -230,9 +205,9 @@ class TaskOptions:
     """
 
     name: str = _option("what people call it", "NAME", default="", take=_as_text)
-    retries: int = _option("extra attempts after a failure", "N", _count, 0, _as_count)
+    retries: int = _option("extra attempts after a failure", "N", read_count, 0, _as_count)
     retry_delay: tuple[float, ...] = _option(
-        "time before each of them: 30, 30s, 10m, 2h", "D[,D…]", _durations, (), tuple
+        "time before each of them: 30, 30s, 10m, 2h", "D[,D…]", read_durations, (), tuple
     )
     timeout: float | None = _option("limit for each attempt: 30, 30s, 10m, 2h", "D", _limit, take=_limit)
     tags: tuple[str, ...] = _option("words to find it by", "a,b", words_in, (), _as_words)
@@ -245,10 +220,10 @@ class TaskOptions:
         all_successful,
         _as_callable,
     )
-    skip_on_upstream_skip: bool = _option("skip it below a skipped task", "yes|no", _yes_or_no, True)
+    skip_on_upstream_skip: bool = _option("skip it below a skipped task", "yes|no", read_yes_or_no, True)
     manual: bool = _option("wait for a person: only %flow resume runs it", default=False)
     map: tuple[tuple[str, str], ...] = _option(
-        "run the body once for each x of the list xs", "x=xs[,y=ys]", _pairs, (), _as_pairs
+        "run the body once for each x of the list xs", "x=xs[,y=ys]", read_pairs, (), _as_pairs
     )
     after: tuple[str, ...] = _option("tasks that have to end before it", "A,B", words_in, (), _as_words)
     version: str = _argument("which version of it this is", _as_text, "")
@@ -275,7 +250,7 @@ class TaskOptions:
     cache_validator: Callable[..., bool] | None = _argument("which result may be reused", _as_callable)
     cache_key: str = _argument("whose results it shares", _as_text, "")
     persist_result: bool | None = _option(
-        "whether its values are stored, or only their digests", "auto|yes|no", _whether, flag="--persist"
+        "whether its values are stored, or only their digests", "auto|yes|no", read_whether, flag="--persist"
     )
     log_prints: bool | None = _switch(
         "its prints go to the log of the run", "--log-prints", sets=True, default=None
@@ -457,7 +432,7 @@ def _split(text: str) -> list[str]:
 def _take_name(word: str, given: dict[str, Any]) -> None:
     if "name" in given:
         raise OptionError(f"a task has one name; {given['name']!r} and {word!r} are two")
-    if not _NAME.fullmatch(word):
+    if not is_name(word):
         raise OptionError(f"{word!r} is not a name for a task; use letters, digits and _")
     given["name"] = word
 

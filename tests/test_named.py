@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nbflow.exceptions import OptionError
-from nbflow.named import Named
+from nbflow.header import Named
 from nbflow.notebook.named import ByName, check, naming, resolved, telling
 from nbflow.options import read_options
 from nbflow.running.logs import logs_prints

@@ -86,13 +86,7 @@ class TestOrder:
         assert (walk.names, walk.kinds) == (["Pending", "Running", "Completed"], ["Call"])
         assert walk.states[0].message == "LATE changed"
 
-    def test_a_session_looks_up_before_it_asks_the_trigger(self) -> None:
-        """A hit is a hit whatever the trigger says."""
-        task, states = below(Failed(), key="k", look_up_first=True)
-        assert Walk(task, upstream=states, hit=Hit(7)).last == Cached(result=7)
-        assert Walk(task, upstream=states).names == ["Pending", "TriggerFailed"]
-
-    def test_elsewhere_a_hit_never_masks_a_failed_upstream(self) -> None:
+    def test_a_hit_never_masks_a_failed_upstream(self) -> None:
         """The trigger comes first."""
         task, states = below(Failed(), key="k")
         walk = Walk(task, upstream=states, hit=Hit(7))

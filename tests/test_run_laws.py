@@ -60,7 +60,6 @@ def walks(draw: st.DrawFn) -> dict[str, Any]:
         ),
         timeout=draw(st.none() | st.just(2.0)),
         key=draw(st.none() | st.just("k")),
-        look_up_first=draw(st.booleans()),
         mapped=draw(st.integers(0, 9)) == 0,
         start_time=draw(st.none() | st.just(5000.0)),
         resumed=draw(st.none() | st.sampled_from([Paused(), AwaitingRetry(), Scheduled(start_time=1)])),

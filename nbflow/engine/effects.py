@@ -56,7 +56,6 @@ class RunSpec(msgspec.Struct, frozen=True):
         key: Under what its result is looked up and saved, or a function of the inputs that
             returns it; None: neither.
         look_up: Whether a result under the key is reused (`refresh_cache` says no).
-        look_up_first: Whether the lookup comes before the trigger, as in a session.
         keeps: Whether its driver keeps what another run goes on from: the inputs of a run that does
             not complete, and the results of LOOP.
         mapped: Whether the body runs once for each element; the run spawns its items then.
@@ -91,7 +90,6 @@ class RunSpec(msgspec.Struct, frozen=True):
     timeout: float | None = None
     key: str | Callable[[Mapping[str, Any]], str | None] | None = None
     look_up: bool = True
-    look_up_first: bool = False
     keeps: bool = False
     mapped: bool = False
     start_time: float | None = None

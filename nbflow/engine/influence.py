@@ -61,9 +61,7 @@ def reached_through(
         if name == own or (slot in found and (place < direct or slot not in partly)):
             continue
         reach = reach_of(slot)
-        if reach is None and name in BUILTINS:
-            if builtin is not None:
-                builtin(name)
+        if reach is None and _is_builtin(name, builtin):
             continue
         found[slot] = None
         if reach is None or not reach.reads:
@@ -83,6 +81,13 @@ def reached_through(
     return tuple(found)
 
 
+def _is_builtin(name: str, tell: Callable[[str], object] | None) -> bool:
+    """Whether a name that nothing gave a value is a builtin, which is told then."""
+    if name in BUILTINS and tell is not None:
+        tell(name)
+    return name in BUILTINS
+
+
 def _within_flows(
     flows: Iterable[Reach],
     known: Collection[Slot],
@@ -97,9 +102,7 @@ def _within_flows(
         if slot in found or slot in known:
             continue
         reach = reach_of(slot)
-        if reach is None and name in BUILTINS:
-            if builtin is not None:
-                builtin(name)
+        if reach is None and _is_builtin(name, builtin):
             continue
         found[slot] = None
         if reach is not None:

@@ -83,7 +83,7 @@ def run_task(spec: RunSpec) -> Steps:
 
 def _follow_rules(run: Course) -> Moves:
     try:
-        for rule in _LOOKUP_FIRST if run.spec.look_up_first else RULES:
+        for rule in RULES:
             yield from rule(run)
             if run.over:
                 break
@@ -436,7 +436,3 @@ RULES: Final[tuple[Rule, ...]] = (
     _begin, _await_upstream, _ask_trigger, _bind_inputs, _look_up, _recall, _execute,
 )  # fmt: skip
 """The order of the rules."""
-_LOOKUP_FIRST: Final[tuple[Rule, ...]] = (
-    _begin, _await_upstream, _bind_inputs, _look_up, _ask_trigger, _recall, _execute,
-)  # fmt: skip
-"""What a session does: a hit is a hit, whatever the trigger would say."""

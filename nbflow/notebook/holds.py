@@ -170,7 +170,7 @@ class Holds:
         return Restored(snapshot.number, tuple(names), tuple(lost), len(snapshot.traces) - len(there))
 
     def _has_values(self, step: Step, trace: Trace) -> bool:
-        """Whether all that a trace has made can stand again; of plain cells what tasks have read is stored."""
+        """Whether all that a trace has made can stand again; of plain cells, what tasks have read can."""
         workspace, store = self._session.trunk.workspace, self._session.around.store
         made = (each for each in names_made(trace) if each.slot.locator not in trace.definitions)
         return all(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbflow.analysis.names import is_managed
 from nbflow.exceptions import OptionError
-from nbflow.named import Named
+from nbflow.header import Named
 from nbflow.running.names import name_of_run
 from nbflow.running.runs import Run
 
