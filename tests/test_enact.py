@@ -12,7 +12,6 @@ from nbflow.retries import Retries
 from nbflow.states import Origin
 from nbflow.store.memory import MemoryHistory
 from nbflow.testing import FakeClock, Notebook
-from nbflow.types import Verdict
 from tests.cells import change, opened
 
 if TYPE_CHECKING:
@@ -47,20 +46,6 @@ class TestPaths:
         notebook, cells = opened("a = 1", "b = a")
         notebook.flow()
         assert len(paths(notebook, cells[0])) == len(paths(notebook, cells[1])) == 1
-
-    def test_a_plain_cell_beside_the_flow(self) -> None:
-        """Its states are told to whoever listens, and the history keeps nothing of it."""
-        notebook, told = Notebook(), list[str]()
-        cell, task = notebook.add("a = 1", plain=True), notebook.add("b = a")
-        notebook.work.runs.number = None
-        notebook.work.runs.journal.subscribe(lambda entered: told.append(entered.state.name))
-        notebook.run(cell)
-        assert told == ["Pending", "Running", "Completed"]
-        notebook.work.runs.number = 1
-        notebook.run(task)
-        history = notebook.workspace.store.history
-        assert [run.step for run in history.runs()] == [task]
-        assert (notebook.verdict(cell), notebook.verdict(task)) == (Verdict.FRESH, Verdict.FRESH)
 
     def test_a_failure(self) -> None:
         """With the error in its message."""

@@ -57,16 +57,6 @@ class TestPlainCells:
         assert not job.shown.error
         assert job.kernel.value("seen") == "7"
 
-    def test_what_the_history_keeps(self, job: Job) -> None:
-        """Nothing of a cell that its user runs; of one that the flow runs, what it keeps of any run."""
-        job.run(half="half = 3", double="double = 2 * half", seen="%%task seen\nseen = double")
-        steps = "[run.step for run in __import__('nbflow').session().around.store.history.runs()]"
-        assert job.kernel.ask(steps) == ["seen"]
-        job.run(half="half = 4")
-        assert job.flow("run") == ["double", "seen"]
-        assert job.kernel.ask(steps) == ["seen", "double", "seen"]
-        assert job.kernel.value("seen") == "8"
-
     @pytest.mark.parametrize("stored", ["", ", store_history=True"])
     def test_a_cell_in_a_cell(self, job: Job, stored: str) -> None:
         """Is a part of it: what it changes is what the outer one changed."""

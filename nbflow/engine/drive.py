@@ -2,8 +2,7 @@
 
 `drive` is the driver for one thread. It hands each effect to a `Handler` and each `Enter` to a
 `Journal`, which checks it against the table of transitions, gives it its time, appends it to the
-history, and only then tells the subscribers: nothing of a flow is ever shown that the history does not
-have. Of a run that is none of a flow the history keeps nothing, see `RunSpec.is_kept`.
+history, and only then tells the subscribers: nothing is ever shown that the history does not have.
 """
 
 from __future__ import annotations
@@ -169,8 +168,7 @@ class Journal:
             at = old.timestamp  # a clock that was set back must not reorder a history
         state = wanted.stamped(at)
         transition = transition_of(state, spec.id, effect.attempt, effect.loop, at)
-        if spec.is_kept:
-            self._keep(transition)
+        self._keep(transition)
         return Entered(spec, old, state, transition)
 
     def tell(self, entered: Entered) -> None:

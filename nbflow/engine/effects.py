@@ -74,7 +74,6 @@ class RunSpec(msgspec.Struct, frozen=True):
         index: Its position among the items of a mapped parent.
         role: What it is a run of.
         origin: Who started it.
-        is_kept: Whether the history keeps its states; subscribers are told them in any case.
     """
 
     id: str
@@ -106,7 +105,6 @@ class RunSpec(msgspec.Struct, frozen=True):
     index: int | None = None
     role: Role = Role.TASK
     origin: Origin = Origin.NAMED
-    is_kept: bool = True
 
 
 class Outcome(msgspec.Struct, frozen=True):

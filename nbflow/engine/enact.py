@@ -40,19 +40,11 @@ Executing = Generator["Execution", Outcome, "Finished"]
 
 
 class Finished(msgspec.Struct, frozen=True):
-    """A run that ended.
-
-    Args:
-        run: Its identifier.
-        state: Its last state.
-        observation: What was seen of its last attempt, if any.
-        is_kept: Whether the history has it.
-    """
+    """A run that ended: its identifier, its last state, and what was seen of its last attempt, if any."""
 
     run: str
     state: State
     observation: Observation | None
-    is_kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +85,12 @@ def _pass_nothing(_: Mapping[Edge, object]) -> Mapping[str, object]:
 
 
 def _spec(
-    step: Step,
-    run: str,
-    number: int | None,
-    origin: Origin,
-    upstream: Mapping[Edge, State],
-    let_in: Waiting | None,
+    step: Step, run: str, number: int, origin: Origin, upstream: Mapping[Edge, State], let_in: Waiting | None
 ) -> RunSpec:
     return RunSpec(
         run,
         step.name,
-        body=step.told(run, number or 0) if step.told is not None else None,
+        body=step.told(run, number) if step.told is not None else None,
         started_by_name=let_in is not None,
         resumed=let_in.state if let_in is not None and let_in.run else None,
         upstream=tuple(upstream),
@@ -113,9 +100,8 @@ def _spec(
         # Of a mapped step each item is tried again, and limited, for itself.
         retries=step.retries if step.body.one is None else NO_RETRIES,
         timeout=step.timeout if step.body.one is None else None,
-        flow_run=number or 0,
+        flow_run=number,
         origin=origin,
-        is_kept=number is not None,
     )
 
 
@@ -139,8 +125,7 @@ class StepRuns:
         self.history = history
         self.journal = Journal(history, clock)
         self.notebook = notebook
-        self.number: int | None = 0
-        """Of the flow run that goes on; None: what runs is none of the flow, and nothing is kept of it."""
+        self.number = 0
         self.steps: dict[str, str] = {}
         """Identifier of each run that goes on, to that of its step."""
         self._let_in: dict[str, Waiting] = {}
@@ -179,8 +164,7 @@ class StepRuns:
             bind=_pass_nothing,
             retries=step.retries,
             timeout=step.timeout,
-            flow_run=self.number or 0,
-            is_kept=self.number is not None,
+            flow_run=self.number,
             parent=item.parent,
             index=item.index,
             role=Role.ITEM,
@@ -215,7 +199,7 @@ class StepRuns:
                     continue
                 call = calls.send(outcome)
         except StopIteration as end:
-            return Finished(run, end.value, observation, spec.is_kept)
+            return Finished(run, end.value, observation)
         finally:
             self.steps.pop(run, None)
 
@@ -253,7 +237,7 @@ class StepRuns:
         run = self._begin(step, origin, (), trace.id, item)
         if item is None:
             self._call_as_before(step, run, trace)
-        spec = RunSpec(run, step.name, flow_run=self.number or 0, origin=origin)
+        spec = RunSpec(run, step.name, flow_run=self.number, origin=origin)
         spec = self._item_spec(step, run, item, origin) if item is not None else spec
         pending = self.journal.append(Enter(spec, Pending(), 1, 1), None)
         cached = self.journal.append(Enter(spec, Cached(_EARLIER, trace), 1, 1), pending.state)
@@ -267,7 +251,7 @@ class StepRuns:
 
     def _call(self, spec: RunSpec, step: Step) -> None:
         """Give a run its name, which may hang on what its body reads."""
-        if step.named is not None and spec.is_kept and spec.role is not Role.ITEM:
+        if step.named is not None and spec.role is not Role.ITEM:
             self.history.begin(RunRecord(spec.id, name=step.named(spec.body)))
 
     def _call_as_before(self, step: Step, run: str, trace: Trace) -> None:
@@ -295,8 +279,6 @@ class StepRuns:
         run = new_id(self._clock())
         if item is None:
             self.steps[run] = step.id
-        if self.number is None:
-            return run
         record = RunRecord(
             run,
             number=self.number,

@@ -426,8 +426,7 @@ class Performer:
             trace = skipped_trace(trace)
         elif is_own_plain:
             self._unwritten.append(trace)
-            if finished.is_kept:
-                self._runs.keep(trace.run, key_of_trace(trace), trace)
+            self._runs.keep(trace.run, key_of_trace(trace), trace)
         else:
             self._commit(step, trace, observation.outcome.captured)
         self._relabel(step, trace, seen)

@@ -66,7 +66,7 @@ class PlainCells:
         if self._misses_a_name(cell.step):
             session.remember()
         session.functions.reading.begin_plain(cell.step)
-        session.trunk.runs.number = None  # as in Jupyter, it is no run of the flow
+        session.trunk.runs.number = 0
         work = session.work.run_cell(cell.step)
         self._pending = _Pending(cell, work, next(work))
 

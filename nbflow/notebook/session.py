@@ -257,7 +257,7 @@ class Session:
         """One flow run: it has a number, and a snapshot if it did anything."""
         self._executor.own = own
         number = self.records.numbers.take()
-        # To set parameters is no run of the flow, but people look back at what they were.
+        # A plain cell's own run is no run of the flow, as it is none in Jupyter.
         self.trunk.runs.number = 0 if own is not None and own.plain else number
         started = self.around.clock()
         try:
