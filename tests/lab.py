@@ -92,12 +92,11 @@ class Lab:
         try:
             page.goto(f"{self.url}/lab/tree/{notebook.relative_to(self.folder)}?reset")
             page.wait_for_function(IS_READY)
-            if dark:
-                page.evaluate(
-                    "() => window.jupyterapp.commands.execute('apputils:change-theme',"
-                    " {theme: 'JupyterLab Dark'})"
-                )
-                page.wait_for_selector("body[data-jp-theme-name='JupyterLab Dark']", state="attached")
+            # The server keeps the theme, so that another test may have left its own.
+            theme = f"JupyterLab {'Dark' if dark else 'Light'}"
+            change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
+            page.evaluate(change, theme)
+            page.wait_for_selector(f"body[data-jp-theme-name='{theme}']", state="attached")
             yield shown
         finally:
             context.close()
