@@ -133,6 +133,37 @@ class TestRecords:
             assert (history.flushes, history.soon) == (flushes, soon)
 
 
+class TestWhatItRan:
+    """A run knows its source and its inputs, whatever becomes of the cell."""
+
+    def test_the_source_of_each_run(self) -> None:
+        """Comments included, of plain cells and of failures too; equal texts are kept once."""
+        notebook, cells = opened("a = 1  # one", "b = a", plain=(0,))
+        change(notebook, cells[1], "b = a / 0")
+        change(notebook, cells[1], "b = a")
+        history = notebook.workspace.store.history
+        texts = [[history.source(run.source) for run in history.runs(step=cell)] for cell in cells]
+        assert texts == [["a = 1  # one"], ["b = a", "b = a / 0", "b = a"]]
+
+    def test_the_inputs_of_each_run(self) -> None:
+        """The store has their values, of a failed run as well, and of what shares memory."""
+        notebook, cells = opened("a = [1]\nb = [a]", "c = b[0][0] / 0")
+        store = notebook.workspace.store
+        (run,) = store.history.runs(step=cells[1])
+        given = run.inputs["b"]
+        assert store.load(given.unit)[given.place] == [[1]]
+        change(notebook, cells[0], "a = [2]\nb = [a]")
+        assert store.load(given.unit)[given.place] == [[1]]
+
+    def test_a_task_function(self) -> None:
+        """Has its definition for a source, without the rest of the cell that defines it."""
+        cell = "from nbflow import task\nx = 1\n@task\ndef double(x):\n    return 2 * x"
+        notebook, _ = opened(cell, "y = double()", plain=(0,))
+        history = notebook.workspace.store.history
+        found = [history.source(run.source) for run in history.runs() if run.name == "double"]
+        assert found == ["@task\ndef double(x):\n    return 2 * x"]
+
+
 class Durable(MemoryHistory):
     """A history that counts how often it was made durable."""
 

@@ -15,7 +15,7 @@ from nbflow.states import Transition
 from nbflow.store.batches import ENDED_AT_ONCE, FULL
 from nbflow.store.history import SqliteHistory
 from nbflow.store.owners import is_gone, this_owner
-from nbflow.store.protocol import RunRecord
+from nbflow.store.protocol import Given, RunRecord
 from nbflow.store.signing import Signer
 from nbflow.store.soon import Soon
 from nbflow.types import Snapshot
@@ -312,6 +312,39 @@ class TestKernels:
         other.execute("ROLLBACK")
         other.close()
         assert len(history.transitions("r")) == 1
+
+
+class TestEarlierVersions:
+    """Databases of before runs knew their source and inputs."""
+
+    LATER = ("source", "inputs")
+
+    def test_they_are_brought_up_to_date(self, notebook: Notebook) -> None:
+        """What they have stays, and new runs have all."""
+        history = notebook.history()
+        history.begin(RunRecord("old", notebook="nb"))
+        history.close()
+        database = sqlite3.connect(notebook.path)
+        for name in self.LATER:
+            database.execute(f"ALTER TABLE runs DROP COLUMN {name}")
+        database.close()
+        history = notebook.history()
+        history.begin(RunRecord("new", notebook="nb", source="d", inputs={"x": Given("u", 1)}))
+        new, old = history.runs("nb")
+        assert (old.source, old.inputs) == ("", {})
+        assert (new.source, new.inputs) == ("d", {"x": Given("u", 1)})
+        assert notebook.told == []
+
+    def test_what_is_added_later_takes_nothing_away(self, notebook: Notebook) -> None:
+        """In one batch, or in another one."""
+        history = notebook.history()
+        for pause in (lambda: None, history.flush):
+            history.begin(RunRecord("r", source="d", inputs={"x": Given("u")}))
+            pause()
+            history.begin(RunRecord("r", key="k"))
+            found = history.run("r")
+            assert found is not None
+            assert (found.source, found.inputs, found.key) == ("d", {"x": Given("u")}, "k")
 
 
 class TestFaults:

@@ -94,6 +94,7 @@ class Body:
         wiring: For the body of a task function, which is made and not read, what it calls; None else.
         mapped: Each name that is bound to one element after the other, with the name of the elements.
         one: The body that runs for each element; None where it runs once.
+        definition: The source of the function that the body of a task function calls; empty for all else.
     """
 
     source: str
@@ -109,6 +110,12 @@ class Body:
     wiring: Wiring | None = None
     mapped: tuple[tuple[str, str], ...] = ()
     one: Body | None = None
+    definition: str = ""
+
+    @property
+    def text(self) -> str:
+        """What people take for its source."""
+        return self.definition or self.source
 
 
 @lru_cache(maxsize=20_000)

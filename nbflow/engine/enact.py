@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from nbflow.engine.drive import Journal, PlainHandler, driving
 from nbflow.engine.effects import Call, Ended, Enter, Outcome, RunSpec
 from nbflow.engine.loops import Iterations
-from nbflow.engine.record import new_id
+from nbflow.engine.record import NOTHING_SEEN, new_id
 from nbflow.engine.run import run_task
 from nbflow.retries import NO_RETRIES
 from nbflow.states import Cached, Origin, Paused, Pending, Role, State, StateType
+from nbflow.store.digests import key_digest
 from nbflow.store.protocol import History, RunRecord
 from nbflow.triggers import manual_only
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.book import Step
     from nbflow.engine.observe import Execution, Observation, Observing
+    from nbflow.engine.record import Seen
     from nbflow.triggers import Edge
     from nbflow.types import Cause, Trace
 
@@ -129,6 +131,7 @@ class StepRuns:
         self.steps: dict[str, str] = {}
         """Identifier of each run that goes on, to that of its step."""
         self._let_in: dict[str, Waiting] = {}
+        self._sources: dict[str, str] = {}
         self._clock = clock
         self._sleep = sleep
 
@@ -138,22 +141,25 @@ class StepRuns:
         attempt: Callable[[Call], Observing],
         origin: Origin,
         causes: tuple[Cause, ...],
-        upstream: Mapping[Edge, State] = _NO_UPSTREAM,
+        seen: Seen = NOTHING_SEEN,
     ) -> Executing:
         """Run a step's body, if its trigger lets it, as often as its retries and its `LOOP` say."""
         waiting = self.waiting(step) if step.trigger is manual_only and step.id not in self._let_in else None
         if waiting is not None:
             return Finished(waiting.run, waiting.state, None)
         let_in = self._let_in.pop(step.id, None)
-        run = self._go_on(step, let_in) if let_in and let_in.run else self._begin(step, origin, causes)
-        spec = _spec(step, run, self.number, origin, upstream, let_in)
-        return (yield from self._drive(spec, step, attempt, upstream))
+        if let_in and let_in.run:
+            run = self._go_on(step, let_in)
+        else:
+            run = self._begin(step, origin, causes=causes, inputs=seen.inputs)
+        spec = _spec(step, run, self.number, origin, seen.upstream, let_in)
+        return (yield from self._drive(spec, step, attempt, seen.upstream))
 
     def execute_item(
         self, step: Step, item: Item, attempt: Callable[[Call], Observing], origin: Origin
     ) -> Executing:
         """Run the body of a mapped step for one element, as often as its retries and its `LOOP` say."""
-        run = self._begin(step, origin, (), item=item)
+        run = self._begin(step, origin, item)
         spec = self._item_spec(step, run, item, origin)
         return (yield from self._drive(spec, step, attempt, _NO_UPSTREAM))
 
@@ -234,7 +240,7 @@ class StepRuns:
 
     def reuse(self, step: Step, trace: Trace, origin: Origin, item: Item | None = None) -> Finished:
         """Record that a step, or an item of one, got an earlier result without executing."""
-        run = self._begin(step, origin, (), trace.id, item)
+        run = self._begin(step, origin, item, trace=trace.id)
         if item is None:
             self._call_as_before(step, run, trace)
         spec = RunSpec(run, step.name, flow_run=self.number, origin=origin)
@@ -268,14 +274,7 @@ class StepRuns:
         """Seconds since the epoch."""
         return self._clock()
 
-    def _begin(
-        self,
-        step: Step,
-        origin: Origin,
-        causes: tuple[Cause, ...],
-        trace: str = "",
-        item: Item | None = None,
-    ) -> str:
+    def _begin(self, step: Step, origin: Origin, item: Item | None = None, **known: Any) -> str:
         run = new_id(self._clock())
         if item is None:
             self.steps[run] = step.id
@@ -289,8 +288,16 @@ class StepRuns:
             name=item.name(step.name) if item else step.name,
             index=item.index if item else -1,
             origin=origin.value,
-            trace=trace,
-            causes=causes,
+            source=self._kept_source(step),
+            **known,
         )
         self.history.begin(record)
         return run
+
+    def _kept_source(self, step: Step) -> str:
+        """The digest of a step's source, whose text the history keeps; it is told each text once."""
+        text = (step.ran or step.body).text
+        if text not in self._sources:
+            self._sources[text] = key_digest("source", text)
+            self.history.save_source(self._sources[text], text)
+        return self._sources[text]

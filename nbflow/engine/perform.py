@@ -415,7 +415,7 @@ class Performer:
         is_own_plain = step.plain and origin is Origin.CELL  # which must cost nothing noticeable
         causes = () if is_own_plain else self._causes(step)
         seeded = self._workspace.labels.keys() & GENERATORS.keys()
-        finished = yield from self._runs.execute(step, doing.attempt, origin, causes, seen.upstream)
+        finished = yield from self._runs.execute(step, doing.attempt, origin, causes, seen)
         observation = finished.observation
         if not finished.state.is_completed() or observation is None or not observation.is_whole:
             self._fail(step, finished)

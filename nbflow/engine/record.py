@@ -21,6 +21,7 @@ from nbflow.engine.verify import QUIET, unit_key, version_key
 from nbflow.exceptions import InternalError
 from nbflow.store.digests import digest as value_digest
 from nbflow.store.digests import key_digest
+from nbflow.store.protocol import Given
 from nbflow.types import FILE, TASK_VALUE, UNBOUND, Entry, Looked, Output, Slot, Trace
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Seen(msgspec.Struct, frozen=True):
         asked: Entries for the slots outside that its source names, and for how tasks above ended.
         classes: The notebook's classes inside what each slot holds, where there are some.
         upstream: What its trigger is given.
+        inputs: For each name that it reaches, where the store has its value, or would have it.
     """
 
     entries: Mapping[Slot, Entry]
@@ -71,6 +73,7 @@ class Seen(msgspec.Struct, frozen=True):
     asked: tuple[Entry, ...] = ()
     classes: Mapping[Slot, Classes] = msgspec.field(default_factory=dict[Slot, "Classes"])
     upstream: Mapping[Edge, State] = msgspec.field(default_factory=dict["Edge", "State"])
+    inputs: Mapping[str, Given] = msgspec.field(default_factory=dict[str, Given])
 
     def classes_of(self, slot: Slot) -> Classes:
         """The notebook's classes inside what a slot holds."""
@@ -86,6 +89,7 @@ def see_bound(body: Body, slots: Iterable[Slot], view: View, asked: tuple[Entry,
     parts: dict[Slot, tuple[Entry, ...]] = {}
     entries: dict[Slot, Entry] = {}
     units: dict[Slot, tuple[str, frozenset[str]]] = {}
+    inputs: dict[str, Given] = {}
     for slot in slots:
         version = view.bound(slot).version
         if version is None:
@@ -95,9 +99,11 @@ def see_bound(body: Body, slots: Iterable[Slot], view: View, asked: tuple[Entry,
         entries[slot] = Entry(Looked(slot), version_key(version, view), preview)
         parts |= _attributes(body, slot, version)
         units[slot] = unit_key(version, view), frozenset(key_of(member) for member in view.members(version))
+        key, members = key_of(slot), version.output.members
+        inputs[key] = Given(version.output.unit, members.index(key) if key in members else 0)
     whole = {name for slot in entries for name in _read_by(slot, view)} if parts else set[str]()
     alone = {slot: found for slot, found in parts.items() if slot.locator not in whole}
-    return Seen(entries, units, alone, asked, _classes(entries, view.classes))
+    return Seen(entries, units, alone, asked, _classes(entries, view.classes), inputs=inputs)
 
 
 def _classes(slots: Iterable[Slot], classes_of: Callable[[Slot], Classes]) -> dict[Slot, Classes]:

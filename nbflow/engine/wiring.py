@@ -11,7 +11,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from nbflow.analysis import Analysis, Call
+from nbflow.analysis import Analysis, Call, definition_source
 from nbflow.engine.book import FORMAT, Body, Step, Wiring, value_key
 from nbflow.engine.drive import calls_user_code
 from nbflow.engine.influence import reached_through
@@ -78,6 +78,7 @@ def wired_body(wiring: Wiring, within: Body) -> Body:
         frozenset((name,)),
         only_computes=False,
         wiring=wiring,
+        definition=definition_source(within.source, (name,)),
     )
 
 

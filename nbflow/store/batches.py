@@ -13,7 +13,7 @@ import msgspec
 
 from nbflow.states import Transition
 from nbflow.store.owners import this_owner
-from nbflow.store.protocol import RunRecord
+from nbflow.store.protocol import Given, RunRecord
 from nbflow.types import Cause
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ IN_A_ROW: Final = 1024
 _ENDED: Final = frozenset({"COMPLETED", "FAILED", "CANCELLED", "CRASHED"})
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _CAUSES: Final = msgspec.json.Decoder(tuple[Cause, ...])
+_INPUTS: Final = msgspec.json.Decoder(dict[str, Given])
 _PATH: Final = msgspec.json.Decoder(list[tuple[int, int, float, str, str, str, dict[str, str]]])
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -45,7 +46,7 @@ class Batch:
         >>> batch.append(Transition("r", 1, 1, 5.0, "COMPLETED", "Completed"))
         >>> batch.begin(RunRecord("r", key="k"))
         >>> [row[:1] + row[-2:] for row in batch.run_rows()], batch.new_states()
-        ([('r', '[]', 'COMPLETED')], [])
+        ([('r', '', '{}')], [])
     """
 
     __slots__ = ("_ended", "_runs", "_states", "keys", "paths", "size", "snapshots", "sources")
@@ -127,17 +128,21 @@ class Batch:
 def _run_row(records: list[RunRecord], state: str) -> tuple[object, ...]:
     first = records[0]
     name, key, trace, causes = first.name, first.key, first.trace, first.causes
+    source, inputs = first.source, first.inputs
     for record in records[1:]:
         name, key = record.name or name, record.key or key
         trace, causes = record.trace or trace, record.causes or causes
+        source, inputs = record.source or source, record.inputs or inputs
     one = (first.id, first.number, first.notebook, first.parent, first.role, first.step, name)
     owner = first.owner or this_owner()
-    return (*one, first.index, first.origin, key, trace, owner, _encode(causes).decode(), state)
+    told = _encode(causes).decode(), state, source, _encode(inputs).decode()
+    return (*one, first.index, first.origin, key, trace, owner, *told)
 
 
 def run_of(row: tuple[Any, ...]) -> RunRecord:
     """Return a run from its row, the state left out."""
-    return RunRecord(*row[:-1], causes=_CAUSES.decode(row[-1]))
+    *told, causes, source, inputs = row
+    return RunRecord(*told, causes=_CAUSES.decode(causes), source=source, inputs=_INPUTS.decode(inputs))
 
 
 def path_row(run: str, path: list[Transition]) -> tuple[str, str]:

@@ -36,7 +36,8 @@ CREATE TABLE IF NOT EXISTS paths (seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEX
 CREATE INDEX IF NOT EXISTS paths_of_run ON paths (run);
 CREATE TABLE IF NOT EXISTS runs (
     id TEXT PRIMARY KEY, number INTEGER, notebook TEXT, parent TEXT, role TEXT, step TEXT, name TEXT,
-    position INTEGER, origin TEXT, key TEXT, trace TEXT, owner TEXT, causes TEXT, state TEXT DEFAULT '');
+    position INTEGER, origin TEXT, key TEXT, trace TEXT, owner TEXT, causes TEXT, state TEXT DEFAULT '',
+    source TEXT DEFAULT '', inputs TEXT DEFAULT '{}');
 CREATE INDEX IF NOT EXISTS runs_of_step ON runs (notebook, step);
 CREATE INDEX IF NOT EXISTS runs_unfinished ON runs (state)
     WHERE state IN ('PENDING', 'RUNNING', 'CANCELLING');
@@ -46,11 +47,13 @@ CREATE TABLE IF NOT EXISTS sources (digest TEXT PRIMARY KEY, text TEXT);
 CREATE TABLE IF NOT EXISTS filed (trace TEXT PRIMARY KEY, key TEXT) WITHOUT ROWID;
 """
 _ADD_RUN: Final = """
-INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
     name = iif(excluded.name = '', name, excluded.name), key = iif(excluded.key = '', key, excluded.key),
     trace = iif(excluded.trace = '', trace, excluded.trace),
     causes = iif(excluded.causes = '[]', causes, excluded.causes), owner = excluded.owner,
-    state = iif(excluded.state = '', state, excluded.state)
+    state = iif(excluded.state = '', state, excluded.state),
+    source = iif(excluded.source = '', source, excluded.source),
+    inputs = iif(excluded.inputs = '{}', inputs, excluded.inputs)
 """
 _NEW_STATE: Final = "UPDATE runs SET state = ? WHERE id = ?"
 _ADD_PATH: Final = "INSERT INTO paths (run, transitions) VALUES (?, ?)"
@@ -59,8 +62,11 @@ _ADD_SNAPSHOT: Final = "INSERT INTO snapshots VALUES (?, ?, ?)"
 _ADD_SOURCE: Final = "INSERT OR IGNORE INTO sources VALUES (?, ?)"
 _ADD_KEY: Final = "INSERT OR REPLACE INTO filed VALUES (?, ?)"
 _RUN_COLUMNS: Final = (
-    "id, number, notebook, parent, role, step, name, position, origin, key, trace, owner, causes"
+    "id, number, notebook, parent, role, step, name, position, origin, key, trace, owner, causes, "
+    "source, inputs"
 )
+_LATER_COLUMNS: Final = {"source": "TEXT DEFAULT ''", "inputs": "TEXT DEFAULT '{}'"}
+"""Columns of runs that databases of an earlier nbflow lack."""
 _UNFINISHED: Final = (
     "SELECT id, owner FROM runs WHERE state IN ('PENDING', 'RUNNING', 'CANCELLING') ORDER BY rowid"
 )
@@ -329,10 +335,22 @@ def _prepared(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         database.executescript(_SCHEMA)
+        _add_later_columns(database)
     except BaseException:
         database.close()
         raise
     return database
+
+
+def _add_later_columns(database: sqlite3.Connection) -> None:
+    """Bring a database of an earlier nbflow up to date; nothing of it is changed otherwise."""
+    there = {row[1] for row in database.execute("PRAGMA table_info(runs)")}
+    if there.issuperset(_LATER_COLUMNS):
+        return
+    with _transaction(database):
+        there = {row[1] for row in database.execute("PRAGMA table_info(runs)")}
+        for name in [name for name in _LATER_COLUMNS if name not in there]:
+            database.execute(f"ALTER TABLE runs ADD COLUMN {name} {_LATER_COLUMNS[name]}")
 
 
 @contextmanager

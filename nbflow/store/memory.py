@@ -61,6 +61,8 @@ def completed(known: RunRecord | None, record: RunRecord) -> RunRecord:
         key=record.key or known.key,
         trace=record.trace or known.trace,
         causes=record.causes or known.causes,
+        source=record.source or known.source,
+        inputs=record.inputs or known.inputs,
     )
 
 

@@ -7,7 +7,8 @@ kept is reported, what cannot be had is `Missing` with the reason.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Mapping  # noqa: TC003 - records are decoded by these annotations
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -15,7 +16,7 @@ from nbflow.exceptions import CacheError
 from nbflow.types import Cause, Looked, Snapshot, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from nbflow.states import Transition
 
@@ -64,6 +65,18 @@ class Commit(msgspec.Struct, frozen=True):
     notices: tuple[str, ...] = ()
 
 
+class Given(NamedTuple):
+    """Where the store has what a run got under a name: a member of a unit.
+
+    Args:
+        unit: Digest of the unit.
+        place: Which of its members, counted from 0.
+    """
+
+    unit: str
+    place: int = 0
+
+
 class RunRecord(msgspec.Struct, frozen=True):
     """One attempt by somebody to bring a step, an item or a flow to its end.
 
@@ -81,6 +94,8 @@ class RunRecord(msgspec.Struct, frozen=True):
         trace: The trace that it ended with, or an empty string.
         owner: The process that runs it; filled by the history where empty.
         causes: Why it ran or was reused.
+        source: Digest of the source that it ran; the history has the text.
+        inputs: Name to where the store has its value as the run got it; empty for one that was not executed.
     """
 
     id: str
@@ -96,6 +111,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     trace: str = ""
     owner: str = ""
     causes: tuple[Cause, ...] = ()
+    source: str = ""
+    inputs: Mapping[str, Given] = msgspec.field(default_factory=dict[str, Given])
 
 
 class History(Protocol):
