@@ -183,7 +183,10 @@ class Performer:
     def prepare(self, site: Site) -> bool:
         """Put every input of a body back; False where one turns out to be lost."""
         self._store_plain_inputs(site)
-        return self._put_back(site)
+        if not self._put_back(site):
+            return False
+        self._store_plain_inputs(site)  # what did not stand there before does now
+        return True
 
     def execute(self, site: Site, origin: Origin) -> Executing:
         """Run a body on what is bound at its place, which was put there by `prepare`."""

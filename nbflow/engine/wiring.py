@@ -123,7 +123,17 @@ def step_ids(book: Book, definer: str) -> dict[str, str]:
 
 def definer_of(book: Book, step: Step) -> Step:
     """The step of the cell that defines a function; the step itself where that is gone."""
-    return book.steps.get(step.id.rpartition(_BEHIND)[0], step)
+    return book.steps.get(definer_id(step.id) or "", step)
+
+
+def definer_id(step: str) -> str | None:
+    """The identifier of the cell that defines a function, by that of the function's step; else None.
+
+    Example:
+        >>> definer_id("c1@total"), definer_id("c1")
+        ('c1', None)
+    """
+    return step.rpartition(_BEHIND)[0] or None
 
 
 def place_behind(book: Book, step: str) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.exceptions import OptionError, SessionError
-from nbflow.views import Shown, show_lines
+from nbflow.views import Shown, show_diff, show_lines
 from nbflow.views.words import counted, duration, size
 
 if TYPE_CHECKING:
@@ -186,7 +186,23 @@ def _why(session: Session, words: Words) -> Shown:
 
 def _history(session: Session, words: Words) -> Shown:
     session.prepare()
-    return session.report.history(words.one_or_none("task"))
+    return session.report.history(words.one_or_none("task or run"))
+
+
+def _diff(session: Session, words: Words) -> Shown:
+    if not 1 <= len(words.plain) <= 3:
+        raise OptionError("name the task: %flow diff TASK [RUN] [RUN]")
+    session.prepare()
+    return show_diff(importlib.import_module("nbflow.notebook.comparing").compare(session, *words.plain))
+
+
+def _open(session: Session, words: Words) -> Shown:
+    if not 1 <= len(words.plain) <= 2:
+        raise OptionError(
+            "name the task: %flow open TASK [RUN], or an item of a mapped one: %flow open TASK[3]"
+        )
+    session.prepare()
+    return importlib.import_module("nbflow.notebook.reopening").reopen(session, *words.plain)
 
 
 def _restore(session: Session, words: Words) -> Shown:
@@ -320,7 +336,16 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "plan": Command(_plan, "[TASK…]", "what a run would do and why; runs nothing"),
     "status": Command(_status, "", "one line a task: state, freshness, age, duration"),
     "why": Command(_why, "[TASK]", "why it is stale, ran, was reused, waits or failed"),
-    "history": Command(_history, "[TASK]", "its runs, with states and causes"),
+    "history": Command(_history, "[TASK | #RUN]", "its runs, or what ran in a run: states, causes, results"),
+    "diff": Command(
+        _diff, "TASK [RUN] [RUN]", "two runs side by side: code, inputs, values; one RUN: that run and now"
+    ),
+    "open": Command(
+        _open,
+        "TASK[i] [RUN]",
+        "what its last run, failed or not, started from into the names, and its body into a new cell",
+        acts=True,
+    ),
     "restore": Command(
         _restore, "[TASK] RUN | latest", "put back the values of an earlier run: #12, -1, a time", acts=True
     ),

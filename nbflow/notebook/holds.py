@@ -9,7 +9,7 @@ from nbflow.engine.bind import Version
 from nbflow.engine.verify import as_it_is
 from nbflow.exceptions import SessionError
 from nbflow.notebook.moments import moment_of
-from nbflow.notebook.past import names_made
+from nbflow.notebook.past import values_made
 from nbflow.store.protocol import differ
 from nbflow.types import Hold, Snapshot, Trace, Verdict
 
@@ -88,10 +88,17 @@ class Holds:
     def _hold_at(self, name: str, run: str, reason: str, until: str) -> Trace:
         session = self._session
         session.prepare()
-        step = session.places.named(name).step
-        trace = self._session.past_runs.trace_of(step, run) if run else step.bound_trace
+        past, subject = session.past_runs, session.past_runs.subject(name)
+        step = subject.present()
+        if subject.index is not None:
+            raise SessionError(
+                f"only {step.name} as a whole can be held; `nbflow.past({name!r})` gives an item"
+            )
+        trace = past.trace_of(subject, run) if run else step.bound_trace
         if trace is None:
             raise SessionError(f"{name} has no result yet; run its cell first")
+        if trace is not step.bound_trace and not self._has_values(step, trace):
+            raise past.lost(subject, trace)
         self._stand({step: Hold(trace, reason, until, session.around.clock())})
         return trace
 
@@ -172,10 +179,9 @@ class Holds:
     def _has_values(self, step: Step, trace: Trace) -> bool:
         """Whether all that a trace has made can stand again; of plain cells, what tasks have read can."""
         workspace, store = self._session.trunk.workspace, self._session.around.store
-        made = (each for each in names_made(trace) if each.slot.locator not in trace.definitions)
         return all(
             store.has(each.unit) or workspace.holds(each.slot.locator, Version(step.id, each))
-            for each in made
+            for each in values_made(trace)
         )
 
     def _trace_named(self, step: Step, id: str) -> Trace | None:

@@ -247,6 +247,10 @@ class Screen:
         """Show a view, under an id where it shall be updated later."""
         self.publish(shown.bundle(), id=id if self.can_update else "", updates=updates)
 
+    def offer_cell(self, text: str) -> None:
+        """Put a new cell with a text below the one that runs; in a terminal, at the prompt."""
+        self._shell.set_next_input(text)
+
     @contextmanager
     def interruptible(self) -> Generator[None]:
         """Let Stop interrupt plain code also where the kernel would cancel a task of its loop instead."""

@@ -139,15 +139,19 @@ class SqliteHistory:
         return spare or next((run_of(row) for row in rows), None)
 
     def runs(
-        self, notebook: str | None = None, step: str | None = None, limit: int = 100
+        self,
+        notebook: str | None = None,
+        step: str | None = None,
+        limit: int = 100,
+        number: int | None = None,
     ) -> tuple[RunRecord, ...]:
-        """Return runs, newest first, of one notebook and one step where these are given."""
-        asked = {"notebook": notebook, "step": step}
+        """Return runs, newest first, of one notebook, one step and one flow run where these are given."""
+        asked = {"notebook": notebook, "step": step, "number": number}
         given = {column: value for column, value in asked.items() if value is not None}
         where = " AND ".join(f"{column} = ?" for column in given) or "1"
         query = f"SELECT {_RUN_COLUMNS} FROM runs WHERE {where} ORDER BY rowid DESC LIMIT ?"
         stored = (run_of(row) for row in self._rows(query, *given.values(), limit))
-        spare = self._spare.runs(notebook, step, limit) if self._spare else ()
+        spare = self._spare.runs(notebook, step, limit, number) if self._spare else ()
         newer = {record.id for record in spare}
         return (*spare, *(record for record in stored if record.id not in newer))[:limit]
 

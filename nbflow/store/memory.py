@@ -95,13 +95,19 @@ class MemoryHistory:
         return self._runs.get(id)
 
     def runs(
-        self, notebook: str | None = None, step: str | None = None, limit: int = 100
+        self,
+        notebook: str | None = None,
+        step: str | None = None,
+        limit: int = 100,
+        number: int | None = None,
     ) -> tuple[RunRecord, ...]:
         """Return runs, newest first."""
         found = (
             record
             for record in reversed(self._runs.values())
-            if notebook in (None, record.notebook) and step in (None, record.step)
+            if notebook in (None, record.notebook)
+            and step in (None, record.step)
+            and number in (None, record.number)
         )
         return tuple(record for record, _ in zip(found, range(limit), strict=False))
 

@@ -138,9 +138,13 @@ class History(Protocol):
         ...
 
     def runs(
-        self, notebook: str | None = None, step: str | None = None, limit: int = 100
+        self,
+        notebook: str | None = None,
+        step: str | None = None,
+        limit: int = 100,
+        number: int | None = None,
     ) -> tuple[RunRecord, ...]:
-        """Return runs, newest first, of one notebook and one step where these are given."""
+        """Return runs, newest first, of one notebook, one step and one flow run where these are given."""
         ...
 
     def next_number(self, notebook: str) -> int:

@@ -5,6 +5,7 @@
     badge.py    the line under a task cell
     table.py    status, order, plan and what a run did
     story.py    why and history
+    sides.py    two runs side by side
     graph.py    the picture of a flow
     dot.py      the same for graphviz
     layout.py   where the boxes of the picture stand
@@ -18,6 +19,7 @@
     scene.py    a flow as the values that a page draws
     answers.py  what a page is answered when it asks for more
     values.py   values in words and in pages
+    contrast.py how two values differ, in words
     page/       the page itself
 
 Nothing here reads a clock or a session, and no file but the page.
@@ -26,12 +28,15 @@ Nothing here reads a clock or a session, and no file but the page.
 from nbflow.views.cards import (
     ActionCard,
     ActionLine,
+    ChangeCard,
+    DiffCard,
     Edge,
     FlowCard,
     HistoryCard,
     PlanCard,
     PlanLine,
     RunLine,
+    SideCard,
     TaskCard,
     WhyCard,
 )
@@ -40,6 +45,7 @@ from nbflow.views.shown import (
     Shown,
     show_action,
     show_badge,
+    show_diff,
     show_flow,
     show_history,
     show_lines,
@@ -52,6 +58,8 @@ from nbflow.views.shown import (
 __all__ = [
     "ActionCard",
     "ActionLine",
+    "ChangeCard",
+    "DiffCard",
     "Edge",
     "FlowCard",
     "HistoryCard",
@@ -59,10 +67,12 @@ __all__ = [
     "PlanLine",
     "RunLine",
     "Shown",
+    "SideCard",
     "TaskCard",
     "WhyCard",
     "show_action",
     "show_badge",
+    "show_diff",
     "show_flow",
     "show_history",
     "show_lines",

@@ -192,6 +192,7 @@ class RunLine:
         causes: Why it ran or was reused.
         transitions: Its states, oldest first.
         saved: Of a reuse, how long the run took that made the result.
+        kept: What the store has of its values: how much they take there, or `not stored`.
     """
 
     number: int
@@ -204,6 +205,7 @@ class RunLine:
     causes: tuple[Cause, ...] = ()
     transitions: tuple[Transition, ...] = ()
     saved: float | None = None
+    kept: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +240,75 @@ class WhyCard:
     causes: tuple[Cause, ...] = ()
     reuse: str = ""
     diffs: tuple[tuple[str, str, str], ...] = ()
+    now: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SideCard:
+    """One of two runs of a task that are compared.
+
+    Args:
+        title: What to call it: `run 12`, or `now`.
+        state: Name of the state that it ended in.
+        started: When it began.
+        seconds: How long it took.
+        attempts: How many attempts there were.
+    """
+
+    title: str
+    state: str = ""
+    started: float | None = None
+    seconds: float | None = None
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeCard:
+    """One thing that two runs saw, or made.
+
+    Args:
+        name: The variable, or the path of the file.
+        kind: What it is: `name`, `file`, `parameter`, `package`, …
+        before: It in a few words in the earlier run; empty where that had none.
+        after: The same in the later one.
+        notes: How the two differ, a phrase each.
+        is_same: Whether they are equal.
+    """
+
+    name: str
+    kind: str = "name"
+    before: str = ""
+    after: str = ""
+    notes: tuple[str, ...] = ()
+    is_same: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DiffCard:
+    """Two runs of a task side by side.
+
+    Args:
+        name: The task, or the item of a mapped one.
+        before: The earlier run.
+        after: The later one, or the present.
+        code: The source of each; None where that of one is not known.
+        inputs: What they saw.
+        outputs: What they made.
+        shown: What each showed, as text.
+        notes: What else is to be said, a line each.
+        helpers: What changed in code that both called: name, source in the earlier run, in the later one.
+        now: The time of the question; 0 where it is not known.
+    """
+
+    name: str
+    before: SideCard
+    after: SideCard
+    code: tuple[str, str] | None = None
+    inputs: tuple[ChangeCard, ...] = ()
+    outputs: tuple[ChangeCard, ...] = ()
+    shown: tuple[str, str] = ("", "")
+    notes: tuple[str, ...] = ()
+    helpers: tuple[tuple[str, str, str], ...] = ()
     now: float = 0.0
 
 

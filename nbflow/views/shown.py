@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nbflow.views.badge import badge_html, badge_text
 from nbflow.views.graph import GRAPH_STYLE, MOST_WITH_NAMES, draw
 from nbflow.views.markup import STYLE, escaped, folded, heading, muted, page, placed, with_shared_icons
+from nbflow.views.sides import diff_html, diff_summary, diff_text
 from nbflow.views.story import history_grid, history_text, why_html, why_text
 from nbflow.views.table import (
     MOST_ROWS,
@@ -31,7 +32,7 @@ from nbflow.views.words import counted, one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nbflow.views.cards import ActionCard, FlowCard, HistoryCard, PlanCard, TaskCard, WhyCard
+    from nbflow.views.cards import ActionCard, DiffCard, FlowCard, HistoryCard, PlanCard, TaskCard, WhyCard
 
 _ROWS_BELOW_A_MAP = 100
 _MOST_WITH_PICTURE = 30
@@ -154,6 +155,12 @@ def show_action(action: ActionCard) -> Shown:
 def show_why(why: WhyCard) -> Shown:
     """Return why a task is as it is: causes root first, the result, differences in code."""
     return Shown(page(why_html(why)), why_text(why))
+
+
+def show_diff(diff: DiffCard) -> Shown:
+    """Return two runs of a task side by side: code, inputs, values, what they showed."""
+    summary = diff_summary(diff)
+    return Shown(page(diff_html(diff), muted(summary)), f"{diff_text(diff)}\n{summary}")
 
 
 def show_history(history: HistoryCard) -> Shown:

@@ -97,8 +97,13 @@ def _plain(line: str) -> str:
 
 
 def _diff_html(subject: str, before: str, after: str) -> str:
+    return f'<div class="nbf-m">{markup.escaped(subject)}</div>{difference_html(before, after)}'
+
+
+def difference_html(before: str, after: str) -> str:
+    """Return the same as HTML."""
     lines = "".join(map(_diff_line, difference(before, after)))
-    return f'<div class="nbf-m">{markup.escaped(subject)}</div><pre class="nbf-x">{lines}</pre>'
+    return f'<pre class="nbf-x">{lines}</pre>'
 
 
 def _diff_line(line: str) -> str:
@@ -122,6 +127,7 @@ def history_grid(history: HistoryCard) -> Grid:
         Column("state"),
         Column("took", is_number=True),
         Column("attempts", is_number=True),
+        Column("result"),
         Column("origin"),
         Column("why", "nbf-c", limit=100),
     )
@@ -139,6 +145,7 @@ def _history_row(line: RunLine, now: float) -> Row:
         Cell(line.state, _mark(look, line.state)),
         Cell(duration(line.seconds)),
         Cell(str(line.attempts) if line.attempts > 1 else ""),
+        Cell(line.kept, markup.muted(line.kept)),
         Cell(line.origin, markup.muted(line.origin)),
         Cell(why, markup.escaped(why, 400) + _states_html(line.transitions)),
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from nbflow.engine.map_result import MapResult
 from nbflow.views.words import one_line
 
 if TYPE_CHECKING:
@@ -54,10 +55,10 @@ def described(value: object) -> str:
         ('list, 3 items', 'dict, 1 item', 'float')
     """
     name = type(value).__name__
-    shape = _shape(value)
+    shape = shape_of(value)
     if shape is not None:
         return f"{name}, {' × '.join(f'{length:,}' for length in shape)}" if shape else name
-    if isinstance(value, _CONTAINERS):
+    if isinstance(value, (*_CONTAINERS, MapResult)):
         count = len(cast("list[Any]", value))
         return f"{name}, {count:,} item{'s' * (count != 1)}"
     if isinstance(value, (str, bytes)):
@@ -75,7 +76,7 @@ def page_of(value: object, start: int = 0) -> ValuePage:
         '2.5'
     """
     about = described(value)
-    if _is_frame(value):
+    if is_frame(value):
         return _frame_page(value, about, start)
     if isinstance(value, dict):
         items = cast("dict[object, object]", value)
@@ -90,13 +91,13 @@ def page_of(value: object, start: int = 0) -> ValuePage:
         members = cast("set[object]", value)
         shown = list(islice(members, start, start + ROWS))
         return ValuePage(about, ("", "value"), _numbered(shown, start), start, len(members))
-    shape = _shape(value)
+    shape = shape_of(value)
     if shape:
         return _array_page(value, shape, about, start)
     return ValuePage(about, text=_long(value))
 
 
-def _shape(value: object) -> tuple[int, ...] | None:
+def shape_of(value: object) -> tuple[int, ...] | None:
     """The lengths of an array or a frame of a known library."""
     library = type(value).__module__.partition(".")[0]
     if library not in ("numpy", "scipy", "torch", *_FRAMES):
@@ -105,13 +106,19 @@ def _shape(value: object) -> tuple[int, ...] | None:
     return tuple(map(int, cast("tuple[Any, ...]", shape))) if isinstance(shape, tuple) else None
 
 
-def _is_frame(value: object) -> bool:
+def is_frame(value: object) -> bool:
+    """Whether a value is a table of a known library."""
     library = type(value).__module__.partition(".")[0]
-    return library in _FRAMES and hasattr(value, "columns") and len(_shape(value) or ()) == 2
+    return library in _FRAMES and hasattr(value, "columns") and len(shape_of(value) or ()) == 2
+
+
+def column_names(frame: Any) -> list[Any]:
+    """Return the names of a table's columns."""
+    return list(frame.column_names if hasattr(frame, "column_names") else frame.columns)
 
 
 def _frame_page(value: Any, about: str, start: int) -> ValuePage:
-    names = list(value.column_names if hasattr(value, "column_names") else value.columns)[:_MOST_COLUMNS]
+    names = column_names(value)[:_MOST_COLUMNS]
     if hasattr(value, "iloc"):
         part: Any = value.iloc[start : start + ROWS, : len(names)]
         cells = [part.iloc[:, place].tolist() for place in range(len(names))]
@@ -160,7 +167,7 @@ def _text(value: object) -> str:
 
 
 def _is_long(value: object) -> bool:
-    return _shape(value) is not None or (
+    return shape_of(value) is not None or (
         isinstance(value, _CONTAINERS) and len(cast("list[Any]", value)) > _CELL
     )
 
