@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from nbflow.engine.drive import calls_user_code
 from nbflow.engine.effects import Ended
 from nbflow.exceptions import OptionError
+from nbflow.running.outcomes import tell_outcome
 from nbflow.running.runs import Run
 from nbflow.states import State, StateType
 from nbflow.task_runners.awaiting import awaited_here
@@ -91,6 +92,7 @@ def follow(entered: Entered) -> None:
     if not isinstance(run, Run):
         return
     state = run.state = entered.state
+    tell_outcome(run, entered)
     option = OPTION_OF.get(state.type)
     if option is None:
         return
