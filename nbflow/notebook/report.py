@@ -10,6 +10,7 @@ from nbflow.engine.gates import SKIPPED
 from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory
 from nbflow.engine.wiring import definer_of
+from nbflow.exceptions import text_of
 from nbflow.notebook.parameters import as_default, defaults_of
 from nbflow.store.protocol import RunRecord
 from nbflow.types import FILE, TASK_CODE, TASK_VALUE, Cause, Trace, Verdict
@@ -164,7 +165,7 @@ class Report:
         causes = tuple(cause for cause in run.causes if cause.category != _NEVER_RAN)
         error = action.errors.get(step.id)
         if error is not None:
-            told = f"{type(error).__name__}: {error}"
+            told = text_of(error)
             return ActionLine(step.name, "failed", causes, note=told, is_plain=step.plain)
         if step.trace is not None and SKIPPED in step.trace.flags:
             return ActionLine(step.name, "skipped", self._told(step), seconds, is_plain=step.plain)

@@ -6,6 +6,7 @@ import inspect
 import logging
 import threading
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from nbflow.engine.drive import calls_user_code
@@ -92,7 +93,8 @@ def follow(entered: Entered) -> None:
     if not isinstance(run, Run):
         return
     state = run.state = entered.state
-    tell_outcome(run, entered)
+    if run.history is not None:  # how a session's own tasks end is told below their cells
+        tell_outcome(run, entered)
     option = OPTION_OF.get(state.type)
     if option is None:
         return
@@ -119,8 +121,21 @@ def _tell(hook: Callable[..., Any], run: Run, state: State) -> None:
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: BLE001  # a signal raised by a hook steers nothing
-        name = getattr(hook, "__name__", repr(hook))
+        name = _name_of(hook)
         _log.exception("hook %s raised when %s became %s; the run goes on", name, run.name, state.name)
+
+
+def _name_of(hook: Callable[..., Any]) -> str:
+    """What people call a hook; of a partial, its function.
+
+    Example:
+        >>> from functools import partial
+        >>> _name_of(partial(print, end=""))
+        'print'
+    """
+    while isinstance(hook, partial):
+        hook = hook.func
+    return str(getattr(hook, "__name__", type(hook).__name__))
 
 
 @calls_user_code
