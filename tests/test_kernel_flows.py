@@ -84,7 +84,7 @@ class TestFlowsInCells:
         kernel.run_all()
         table = kernel.execute("%flow status").text
         assert "graph" not in table
-        assert "never ran" in next(line for line in table.splitlines() if line.startswith("one "))
+        assert "registered" in next(line for line in table.splitlines() if line.startswith("one "))
 
     def test_what_fails_is_told_of_below_the_cell_that_called(self, kernel: Kernel) -> None:
         """From threads as well; `log_level` is heard at once, and nothing else is shown."""

@@ -137,7 +137,7 @@ class Report:
         """Why a step is as it is."""
         session = self._session
         card = self.card(step, session.places.cells.get(step.id))
-        causes = self.root_causes(step) or self._told(step) or self._causes_of_last_run(step)
+        causes = self._reasons(step, self.root_causes(step))
         return WhyCard(card, causes, self._reuse_words(step), self._diffs(step), session.around.clock())
 
     def history(self, name: str = "") -> Shown:
@@ -179,7 +179,7 @@ class Report:
         done = {*action.executed, *action.reused, *action.refused}
         for cell in self._session.places.tasks():
             step, judgement = cell.step, self._session.trunk.sweep.judgement(cell.step)
-            if step.id in done or step.ran is None or (names and step.name not in names):
+            if step.id in done or step.ran is None or (names and step.name not in names) or step.idle:
                 continue
             if judgement.verdict is Verdict.WAITS:
                 yield ActionLine(step.name, "waits", judgement.causes)
@@ -228,11 +228,12 @@ class Report:
         session = self._session
         judgement = session.trunk.sweep.judgement(step)
         trace, last = step.bound_trace, session.lasts.get(step.id)
+        is_judged = step.ran is not None and not step.idle
         return TaskCard(
             name=step.name,
-            verdict=judgement.verdict if step.ran is not None else None,
+            verdict=judgement.verdict if is_judged else None,
             state=self._state_of(step, judgement.verdict),
-            causes=judgement.causes or self._told(step) or self._causes_of_last_run(step),
+            causes=self._reasons(step, judgement.causes),
             seconds=trace.seconds if trace else None,
             saved=session.saved_seconds.get(step.id),
             attempt=last.attempt if last else 1,
@@ -246,6 +247,7 @@ class Report:
             description=cell.options.description if cell else "",
             tags=cell.options.tags if cell else (),
             is_plain=step.plain,
+            is_registered=step.idle,
         )
 
     def _state_of(self, step: Step, verdict: Verdict) -> str:
@@ -255,6 +257,10 @@ class Report:
             return "Failed" if step.failure else ""
         outlived = last.state == "Skipped" and verdict is Verdict.STALE and step.ended is None
         return "" if outlived else last.state
+
+    def _reasons(self, step: Step, causes: tuple[Cause, ...]) -> tuple[Cause, ...]:
+        """Why a step is not up to date, by these causes; else why it is as it is."""
+        return _registered(step) or causes or self._told(step) or self._causes_of_last_run(step)
 
     def _told(self, step: Step) -> tuple[Cause, ...]:
         """What its body said when it asked to be skipped."""
@@ -439,6 +445,12 @@ class Report:
         if edited.before is None or edited.ran is None:
             return ()
         return ((step.name, edited.before.source, edited.ran.source),)
+
+
+def _registered(step: Step) -> tuple[Cause, ...]:
+    """Why a task function that nobody has asked for anything is left alone."""
+    wiring = step.body.wiring
+    return (Cause("registered", wiring.function),) if step.idle and wiring is not None else ()
 
 
 def compared_words(trace: Trace) -> str:
