@@ -10,6 +10,7 @@ from nbflow.context import context
 
 if TYPE_CHECKING:
     from nbflow.analysis import analyze
+    from nbflow.engine.map_result import MapResult
     from nbflow.flows import Flow, Parameter, case, flow, ifelse, merge, switch
     from nbflow.notebook.extension import past, session, view
     from nbflow.running.futures import as_completed, wait
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Flow",
+    "MapResult",
     "Parameter",
     "State",
     "Task",
@@ -54,6 +56,7 @@ __all__ = [
 
 _HOMES = {
     "Flow": "nbflow.flows",
+    "MapResult": "nbflow.engine.map_result",
     "Parameter": "nbflow.flows",
     "State": "nbflow.states",
     "Task": "nbflow.tasks",

@@ -44,7 +44,10 @@ IDENTITIES: Final = frozenset(
 """Keys that differ from run to run by nature; reading them makes no result depend on them."""
 
 
-_OF_ONE_RUN: Final = frozenset({"map_index", "task_loop_count", "task_loop_result"})
+_OF_ONE_RUN: Final = frozenset(
+    {"map_index", "task_loop_count", "task_loop_result", "resume"}
+    | {f"task_{field}" for field in ("name", "run_id", "run_name", "run_count", "tags")}
+)
 """Keys that a run has or has not; it never means those of the run that called it."""
 
 

@@ -319,3 +319,18 @@ class IllegalTransitionError(InternalError):
 def _nearest(name: str, known: Iterable[str], otherwise: str) -> str:
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"did you mean {close[0]!r}?" if close else otherwise
+
+
+def text_of(error: BaseException) -> str:
+    """An exception in one line: its type and what it says, even where that cannot be had.
+
+    Example:
+        >>> text_of(KeyError("a")), text_of(ValueError())
+        ("KeyError: 'a'", 'ValueError')
+    """
+    kind = type(error).__name__
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - the text of an exception is user code
+        return kind
+    return f"{kind}: {said}" if said else kind

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, cast
 
-from nbflow.exceptions import OptionError
+from nbflow.exceptions import OptionError, text_of
 
 if TYPE_CHECKING:
     from nbflow.states import State
@@ -192,7 +192,7 @@ class Retries:
         try:
             return "" if self.condition(failure) else "retry_condition_fn said no"
         except Exception as error:  # noqa: BLE001  # the task's own error matters, not this one
-            return f"retry_condition_fn raised {type(error).__name__}: {error}"
+            return f"retry_condition_fn raised {text_of(error)}"
 
 
 NO_RETRIES: Final = Retries()

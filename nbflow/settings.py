@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BADGES: Final = ("live", "static", "off")
+LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Settings:
         auto_below: Below how many expected seconds `%flow auto` runs a task.
         badge: `live`, `static` (no times and numbers, so that a re-run changes no line of a
             diff) or `off`.
+        log_level: From which level on the log tells of runs of explicit flows.
 
     Example:
         >>> Settings().ask_above
@@ -40,6 +42,7 @@ class Settings:
     ask_above: float = 30.0
     auto_below: float = 10.0
     badge: str = "live"
+    log_level: str = "WARNING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,9 @@ def _checked(name: str, value: Any) -> Any:
         raise OptionError.unknown("setting", name, kinds)
     if name == "badge" and value not in BADGES:
         raise OptionError.unknown("badge", str(value), BADGES)
+    if name == "log_level" and str(value).upper() not in LEVELS:
+        raise OptionError.unknown("log_level", str(value), LEVELS)
     try:
-        return kinds[name](value)
+        return str(value).upper() if name == "log_level" else kinds[name](value)
     except (TypeError, ValueError):
         raise OptionError(f"setting {name}: {value!r} is no number") from None

@@ -28,8 +28,9 @@ from nbflow.exceptions import DefinitionError
 from nbflow.options import OTHER_NAMES, TaskOptions, take_options
 from nbflow.retries import exponential_backoff
 from nbflow.running.calls import RESERVED, call, map_items, submit
-from nbflow.running.inputs import unmapped
 from nbflow.running.keys import task_input_hash
+from nbflow.running.mapping import collected
+from nbflow.running.methods import Method
 from nbflow.running.operators import Operators
 from nbflow.running.scope import SETTING, Scope, building, present_scope
 from nbflow.running.tags import with_present
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from nbflow.running.futures import TaskFuture
     from nbflow.running.runs import Run
 
-__all__ = ["Method", "Reader", "Task", "attach_reader", "exponential_backoff", "task", "task_input_hash"]
+__all__ = ["Reader", "Task", "attach_reader", "exponential_backoff", "task", "task_input_hash"]
 
 _PLAIN: Final = TaskOptions()
 _OPTIONS: Final = {**{each.name: each.name for each in fields(TaskOptions)}, **OTHER_NAMES}
@@ -361,6 +362,16 @@ class Task(Transactional, Operators):
         self.body(*args, **kwargs)
         raise TypeError(f"the arguments of {self.name} do not fit its signature {self.signature}")
 
+    @cached_property
+    def rest(self) -> str:
+        """The name of its parameter that takes all further names, as in `**more`; empty: it has none."""
+        found = self.signature.parameters.values() if self.signature is not None else ()
+        return next((each.name for each in found if each.kind is each.VAR_KEYWORD), "")
+
+    def collected(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments of a mapped item as those of a call."""
+        return collected(row, self.rest, self.signature.parameters) if self.signature is not None else row
+
     def with_defaults(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         """The arguments, and the defaults of the parameters that have none."""
         found = self.signature.parameters.values() if self.signature is not None else ()
@@ -411,52 +422,6 @@ class Task(Transactional, Operators):
 def _argument_names(body: Any) -> tuple[str, ...]:
     code = getattr(body, "__code__", None)
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code is not None else ()
-
-
-class Method:
-    """A task that was defined in a class, with the instance that it is called for.
-
-    Args:
-        task: The task.
-        instance: Its first argument.
-
-    Example:
-        >>> class Scale:
-        ...     by = 3
-        ...     @task
-        ...     def times(self, x):
-        ...         return self.by * x
-        >>> Scale().times(2)
-        6
-    """
-
-    def __init__(self, task: Task, instance: object) -> None:
-        self.__func__ = task
-        self.__self__ = instance
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Do what a call of the task does."""
-        return self.__func__(self.__self__, *args, **kwargs)
-
-    def submit(self, /, *args: Any, **kwargs: Any) -> TaskFuture:
-        """Start a run, and return the future of its result."""
-        return self.__func__.submit(self.__self__, *args, **kwargs)
-
-    def map(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Start one run for each item, and return their futures by position."""
-        return self.__func__.map(unmapped(self.__self__), *args, **kwargs)
-
-    def with_options(self, **options: Any) -> Method:
-        """The same with these options set; None takes one back to its default."""
-        return Method(self.__func__.with_options(**options), self.__self__)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # of one that is being unpickled nothing is there yet
-            raise AttributeError(name)
-        return getattr(self.__func__, name)
-
-    def __repr__(self) -> str:
-        return f"<method {self.__func__!r} of {self.__self__!r}>"
 
 
 @overload

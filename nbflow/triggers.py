@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from nbflow.exceptions import OptionError
+from nbflow.exceptions import OptionError, text_of
 from nbflow.states import State, StateType
 
 
@@ -157,7 +157,7 @@ def some_successful(at_least: float | None = None, at_most: float | None = None)
         at_most: The same for the upper bound.
 
     Raises:
-        OptionError: If a bound is negative, or a fraction above 1.
+        OptionError: If a bound is negative, or a fraction above 1, or the lower one is the larger.
 
     Example:
         >>> some_successful(at_least=0.5)
@@ -175,7 +175,7 @@ def some_failed(at_least: float | None = None, at_most: float | None = None) -> 
         at_most: The same for the upper bound.
 
     Raises:
-        OptionError: If a bound is negative, or a fraction above 1.
+        OptionError: If a bound is negative, or a fraction above 1, or the lower one is the larger.
 
     Example:
         >>> some_failed(at_least=1, at_most=2)
@@ -190,6 +190,9 @@ def _some(name: str, at_least: float | None, at_most: float | None, count: Calla
     ]
     for word, bound in given:
         _check_bound(name, word, bound)
+    # A count and a fraction cannot be compared before it is known how many upstream tasks there are.
+    if len(given) == 2 and type(at_least) is type(at_most) and given[0][1] > given[1][1]:
+        raise OptionError(f"{name}(at_least={at_least!r}, at_most={at_most!r}) can never be met; swap them")
 
     def within(tally: Tally) -> bool:
         low = at_least is None or _measured(count(tally), tally.total, at_least) >= at_least
@@ -322,7 +325,7 @@ def _asked(trigger: Trigger, upstream: dict[Edge, State], states: Upstream) -> J
     try:
         answer = trigger(upstream)
     except Exception as error:  # noqa: BLE001  # whatever the user's trigger raises is its answer
-        return Judgement(Gate.FAIL, f"trigger {name} raised {type(error).__name__}: {error}", error)
+        return Judgement(Gate.FAIL, f"trigger {name} raised {text_of(error)}", error)
     gate = answer if isinstance(answer, Gate) else (Gate.RUN if answer else Gate.FAIL)
     if gate is Gate.RUN:
         return _RUN

@@ -71,7 +71,7 @@ def notebook_of(path: Path, *sources: str) -> Path:
 
 
 def shown_in(path: Path) -> dict[str, str]:
-    """What each cell of an executed notebook shows as text, badges and views of nbflow left out."""
+    """What each cell of an executed notebook shows as text, without badges, views and the log of nbflow."""
     cells: list[dict[str, Any]] = json.loads(path.read_text())["cells"]
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     return {cell["id"]: "\n".join(filter(None, _texts_of(cell["outputs"]))).strip() for cell in code}
@@ -80,6 +80,8 @@ def shown_in(path: Path) -> dict[str, str]:
 def _texts_of(outputs: list[dict[str, Any]]) -> Iterator[str]:
     # A kernel that is busy may send what was printed at once in several parts.
     for stream, parts in groupby(outputs, key=lambda output: output.get("name")):
+        if stream == "stderr":
+            continue
         if stream is None:
             yield from map(_text_of, parts)
         else:

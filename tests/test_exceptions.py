@@ -25,6 +25,7 @@ from nbflow.exceptions import (
     TaskTimeoutError,
     UnboundInputError,
     UnknownTaskError,
+    text_of,
 )
 from nbflow.states import Failed
 
@@ -106,3 +107,22 @@ class TestMessages:
         assert CycleError.along(["a", "a"]).path == ("a", "a")
         assert CellSyntaxError.of("c", SyntaxError("bad", ("", 3, 1, "x", 3, 2))).line == 3
         assert StoreError("the store is full").reason == "the store is full"
+
+
+class Mute(Exception):
+    """An exception whose text cannot be had."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+class TestText:
+    """An exception in one line."""
+
+    @pytest.mark.parametrize(
+        ("error", "text"),
+        [(ValueError("no: "), "ValueError: no: "), (KeyError(), "KeyError"), (Mute(), "Mute")],
+    )
+    def test_its_type_and_what_it_says(self, error: Exception, text: str) -> None:
+        """Whatever its own code does."""
+        assert text_of(error) == text

@@ -142,6 +142,21 @@ class TestCalls:
         assert copy.copy(Scale().times)(2) == 6
         assert scaled.runs()[0].children()[1].name == "times 2"
 
+    def test_a_method_stays_one_with_other_options(self) -> None:
+        """As a task of a class does."""
+
+        class Scale:
+            by = 3
+
+            @flow
+            def times(self, x):
+                return self.by * x
+
+        bound = Scale().times
+        assert (bound(2), bound.with_options(name="other")(2)) == (6, 6)
+        assert bound.with_options(name="other").name == "other"
+        assert [run.name for run in Scale.times.runs()] == ["times"]
+
     def test_a_task_runs_in_a_task(self) -> None:
         """Its run knows the run that called it."""
 
@@ -595,6 +610,23 @@ class TestChildren:
             run.number,
         )
         assert [each.name for each in one.children()] == ["double"]
+
+    def test_the_context_of_a_child_is_that_of_its_own_run(self) -> None:
+        """Within a task, too: nothing of that is seen."""
+
+        @flow
+        def child():
+            return context.flow_name, context.get("task_name"), context.get("map_index")
+
+        @task
+        def calls(x):
+            return child(), context.task_name, context.map_index
+
+        @flow
+        def parent():
+            return calls.map([7]).result()
+
+        assert parent() == [(("child", None, None), "calls", 0)]
 
     def test_the_failure_of_a_child_raises_in_its_parent(self) -> None:
         """Unless it is caught, or its state is asked for."""

@@ -128,6 +128,16 @@ class TestErrors:
         with Flow("wrong"), pytest.raises((DefinitionError, TypeError), match=message):
             build()
 
+    def test_what_a_task_takes_by_any_name_is_mapped_by_that_name(self) -> None:
+        """Lists and tasks; its items get what a call would give them."""
+
+        @task
+        def shows(**more):
+            return more
+
+        state, _ = run(lambda: shows.map(x=ok([1, 2]), y=[3, 4], z=unmapped(5)))
+        assert state.result == [{"x": 1, "y": 3, "z": 5}, {"x": 2, "y": 4, "z": 5}]
+
     @pytest.mark.parametrize(
         ("build", "message"),
         [

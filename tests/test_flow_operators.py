@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nbflow import Flow, Parameter, case
+from nbflow.exceptions import DefinitionError
 from tests.graphs import in_memory, ok
 
 if TYPE_CHECKING:
@@ -54,3 +55,24 @@ class TestOperators:
             _ = ok > 1
         with Flow("equal"):
             assert (ok == ok.copy(), {ok: 1}[ok]) == (False, 1)
+
+
+class TestTruth:
+    """What a task makes is not known while its flow is built."""
+
+    def test_if_is_refused_for_tasks_of_the_flow(self) -> None:
+        """It would always be true; the message says what to write."""
+        with Flow("condition") as flow:
+            node = ok(7)
+            with pytest.raises(DefinitionError, match=r"task '>' makes.*`with case\(task, value\):`"):
+                assert node > 1
+            with pytest.raises(DefinitionError, match="task 'ok' makes"):
+                _ = node or ok()
+        assert [task.name for task in flow.tasks] == ["ok", ">"]
+
+    def test_everywhere_else_a_task_is_true(self) -> None:
+        """So that code may ask whether there is one."""
+        with Flow("cleanup") as flow:
+            node = ok(7)
+            assert ok
+        assert all((ok, node, *flow.tasks, any([node])))

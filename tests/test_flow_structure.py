@@ -267,6 +267,15 @@ class TestErrors:
         with pytest.raises(CycleError, match="remove one of these"):
             flow.run()
 
+    def test_a_cycle_tells_copies_of_one_task_apart(self) -> None:
+        """By their slugs, which other messages use as well."""
+        flow = Flow("cycle")
+        with flow:
+            two = ok(one := ok())
+        flow.set_dependencies(one, upstream_tasks=[two])
+        with pytest.raises(CycleError, match="ok -> ok-2 -> ok;"):
+            flow.run()
+
     def test_a_task_that_needs_itself(self) -> None:
         """Is told of at once."""
         one = Task("one")

@@ -394,6 +394,22 @@ class TestMap:
 
         assert flowing(body) == [102, 104, 106]
 
+    def test_what_a_task_takes_by_any_name_is_mapped_by_that_name(self) -> None:
+        """Its items get what a call would give them."""
+
+        @task
+        def shows(x, /, *, y=0, **more):
+            return x, y, more
+
+        def body():
+            first = shows.map([1, 2], z=[3, 4], w=unmapped([5]))
+            return first.result(), shows.map([1], y=[2], y2="ab").result()
+
+        assert flowing(body) == (
+            [(1, 0, {"z": 3, "w": [5]}), (2, 0, {"z": 4, "w": [5]})],
+            [(1, 2, {"y2": "ab"})],
+        )
+
     def test_one_failure_does_not_stop_the_others(self) -> None:
         """Results raise the first one, or have it in its place."""
 

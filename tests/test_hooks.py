@@ -294,6 +294,17 @@ class TestFaults:
         assert told == ["second"]
         assert "hook broken raised when good became Completed; the run goes on" in caplog.text
 
+    def test_one_without_a_name_is_called_by_its_function(self, caplog: pytest.LogCaptureFixture) -> None:
+        """No message shows how an object looks inside."""
+        broken = raising_hook(KeyError("hook"))
+
+        @task(on_completion=[partial(partial(broken), 1)])
+        def good():
+            return 7
+
+        assert good() == 7
+        assert "hook broken raised when good became Completed" in caplog.text
+
 
 def raising_hook(error: BaseException) -> Any:
     """A hook that raises."""

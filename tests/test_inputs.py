@@ -63,6 +63,17 @@ class TestGather:
         round_list.append(one := Coming())
         assert [edge.upstream_task for edge in gather({"x": round_list}, _is_coming).edges] == [one]
 
+    def test_beside_a_result_to_come_an_argument_may_contain_itself(self) -> None:
+        """It is passed as it is."""
+        one, round_list, round_dict = Coming(), list[object](), dict[str, object]()
+        round_list.append([round_list])
+        round_dict["self"] = round_dict
+        inputs = gather({"x": round_list, "y": [one], "z": round_dict}, _is_coming)
+        filled = inputs.fill({inputs.edges[0]: 7})
+        assert filled["y"] == [7]
+        assert filled["x"] is round_list
+        assert filled["z"] is round_dict
+
     def test_one_result_in_two_arguments_makes_two_edges(self) -> None:
         """Each has the key of its argument."""
         one = Coming()

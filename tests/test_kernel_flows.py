@@ -84,4 +84,19 @@ class TestFlowsInCells:
         kernel.run_all()
         table = kernel.execute("%flow status").text
         assert "graph" not in table
-        assert "never ran" in next(line for line in table.splitlines() if line.startswith("one "))
+        assert "registered" in next(line for line in table.splitlines() if line.startswith("one "))
+
+    def test_what_fails_is_told_of_below_the_cell_that_called(self, kernel: Kernel) -> None:
+        """From threads as well; `log_level` is heard at once, and nothing else is shown."""
+        kernel.run("load")
+        kernel.run("imports")
+        fails = "@task\ndef fails(x):\n    raise ValueError(f'no {x}')"
+        calls = "@flow\ndef calls():\n    fails.map([1, 2], return_state=True)"
+        kernel.execute(f"{fails}\n{calls}")
+        shown = kernel.execute("calls()")
+        assert sorted(shown.text.splitlines()) == [
+            f"Task run 'fails[{place}]' failed: ValueError: no {place + 1}" for place in (0, 1)
+        ]
+        kernel.execute("%config NBFlow.log_level = 'critical'")
+        assert kernel.execute("calls()").text == ""
+        assert "unknown log_level 'loud'" in kernel.execute("%config NBFlow.log_level = 'loud'").text

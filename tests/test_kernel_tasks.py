@@ -55,8 +55,20 @@ class TestReading:
             assert kernel.run(id).error == ""
         assert kernel.execute("features").text == "<Task features(raw, n=1), reads raw>"
         kernel.execute("%flow run")
-        assert "never ran" in status(kernel)
+        table = status(kernel)
+        assert "stale" not in table
+        assert "1 registered" in table
+        assert "runs when features() is read, or by %flow run features" in table
+        assert "registered" in kernel.execute("%flow why features").text
         assert "features" not in kernel.execute("%flow plan").text
+
+    def test_what_is_only_registered_is_not_waited_for(self, kernel: Kernel) -> None:
+        """Not counted as what a run had to leave, although an input of it waits; named, it runs."""
+        for id in ("load", "imports", "late", "helper", "raw", "features"):
+            kernel.run(id)
+        assert "features" not in kernel.execute("%flow run").text
+        assert "features" in kernel.execute("%flow run features").text
+        assert "1 registered" not in status(kernel)
 
     def test_a_call_reads_it(self, kernel: Kernel) -> None:
         """In a plain cell and in a task cell; computed once."""

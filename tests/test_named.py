@@ -8,7 +8,7 @@ import pytest
 
 from nbflow.exceptions import OptionError
 from nbflow.header import Named
-from nbflow.notebook.named import ByName, check, naming, resolved, telling
+from nbflow.notebook.named import ByName, HookedTask, check, naming, resolved, telling
 from nbflow.options import read_options
 from nbflow.running.logs import logs_prints
 from nbflow.running.runs import Run
@@ -67,6 +67,14 @@ class TestTelling:
         assert make is not None
         assert logs_prints(make("r1", 3))
         assert telling("late", read_options("late --run-name x"), {}) is not None
+
+
+class TestShown:
+    """A task cell among what hooks are given."""
+
+    def test_it_is_shown_by_its_name(self) -> None:
+        """Not by all its options."""
+        assert repr(HookedTask("load", read_options("load --retries 2"))) == "<task cell 'load'>"
 
 
 class TestNaming:

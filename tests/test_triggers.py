@@ -120,6 +120,17 @@ class TestThresholds:
         with pytest.raises(OptionError, match=r"at_most.*makes no sense"):
             make(at_most=bound)
 
+    @pytest.mark.parametrize("make", [some_failed, some_successful])
+    @pytest.mark.parametrize(("low", "high"), [(3, 1), (0.5, 0.25)])
+    def test_bounds_that_nothing_can_meet_are_refused(
+        self, make: Callable[..., BuiltIn], low: float, high: float
+    ) -> None:
+        """A count and a fraction may be met together: that hangs on how many tasks there are."""
+        with pytest.raises(OptionError, match="can never be met"):
+            make(at_least=low, at_most=high)
+        assert make(at_least=3, at_most=0.5)
+        assert make(at_least=high, at_most=low)
+
 
 class TestSkip:
     """A task below a skipped one is skipped, unless an upstream failed."""

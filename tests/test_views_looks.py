@@ -9,7 +9,7 @@ import pytest
 from nbflow.states import TYPES, StateType
 from nbflow.types import Verdict
 from nbflow.views.cards import TaskCard
-from nbflow.views.looks import ACTIONS, HUES, STATES, VERDICTS, look_of, mixed
+from nbflow.views.looks import ACTIONS, HUES, REGISTERED, STATES, VERDICTS, look_of, mixed
 
 
 class TestLooks:
@@ -85,3 +85,7 @@ class TestWhichLook:
     def test_of_a_task(self, verdict: Verdict | None, state: str, word: str) -> None:
         """An open run comes first; a bad end only where no good result stands."""
         assert look_of(TaskCard("x", verdict, state)).word == word
+
+    def test_of_a_task_that_nobody_has_asked_for(self) -> None:
+        """It is neither up to date nor not: it is only defined."""
+        assert look_of(TaskCard("x", None, is_registered=True)) is REGISTERED

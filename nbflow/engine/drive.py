@@ -39,7 +39,7 @@ from nbflow.engine.effects import (
     Steps,
 )
 from nbflow.engine.signals import Signal
-from nbflow.exceptions import IllegalTransitionError
+from nbflow.exceptions import IllegalTransitionError, text_of
 from nbflow.states import Failed, State, Transition, transition_of
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ def _answer_of(handler: StateHandler, old: State, wanted: State) -> State | None
         return signal.state
     except Exception as error:  # noqa: BLE001  # user code
         _log.exception("state handler %s raised", name)
-        return Failed(f"state handler {name} raised {type(error).__name__}: {error}", error)
+        return Failed(f"state handler {name} raised {text_of(error)}", error)
     if answer is None or isinstance(answer, State):
         return answer
     return Failed(f"state handler {name} returned {answer!r}; it must return a State or None")

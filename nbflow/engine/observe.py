@@ -23,7 +23,7 @@ from nbflow.engine.labels import Label
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.slots import FolderKind, context_digest, is_kept_in_memory, slot_of
 from nbflow.engine.standing import ABSENT, Standing
-from nbflow.exceptions import CacheError
+from nbflow.exceptions import CacheError, text_of
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
 from nbflow.store.handles import is_function
 from nbflow.store.modules import module_data, note_loaded, purge_changed_modules
@@ -89,7 +89,7 @@ class Observation(msgspec.Struct, frozen=True):
     def failure(self) -> str:
         """Why there is no trace, in one line; empty where there may be one."""
         if self.error is not None:
-            return _text_of(self.error)
+            return text_of(self.error)
         if not self.has_returned:
             return self.outcome.ended.value
         if self.fault:
@@ -438,14 +438,6 @@ class Observer:
         now = self._look(key)
         text = preview(value) if is_kept_in_memory(slot) and not looks_secret(key) else HIDDEN
         return Output(slot, now.digest, unit or now.digest, members, now.reach, _sort(value), text, classes)
-
-
-def _text_of(error: BaseException) -> str:
-    """An exception in one line, even where its own text cannot be had."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001 - the text of an exception is user code
-        return type(error).__name__
 
 
 def _sort(value: object) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbflow.engine.slots import slot_of
 from nbflow.engine.wiring import asked_by, value_steps
-from nbflow.exceptions import SessionError
+from nbflow.exceptions import SessionError, text_of
 from nbflow.types import Verdict
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Reading:
         if isinstance(error, KeyboardInterrupt):
             raise error
         if error is not None:
-            raise SessionError(f"{name}() failed ({type(error).__name__}: {error})") from error
+            raise SessionError(f"{name}() failed ({text_of(error)})") from error
         if not self._holds(step):
             raise SessionError(f"{name}() has no value that is up to date: {self._why(step)}")
         return (self._work.workspace.private_copy(key),)

@@ -41,7 +41,7 @@ from nbflow.engine.effects import (
 from nbflow.engine.mapped import ended_by_items
 from nbflow.engine.signals import FAIL, LOOP, RETRY, SUCCESS, Signal
 from nbflow.engine.transitions import is_legal
-from nbflow.exceptions import DefinitionError, TaskTimeoutError
+from nbflow.exceptions import DefinitionError, TaskTimeoutError, text_of
 from nbflow.retries import RETRY_LIMIT
 from nbflow.triggers import Gate, Judgement, judge
 
@@ -90,7 +90,7 @@ def _follow_rules(run: Course) -> Moves:
     except Signal as refusal:  # of `bind`
         yield from run.enter(refusal.state)
     except Exception as error:  # noqa: BLE001  # whatever the driver could not do ends the run legally
-        yield from _crash(run, f"{type(error).__name__}: {error}")
+        yield from _crash(run, text_of(error))
 
 
 def _crash(run: Course, reason: str) -> Moves:
@@ -292,7 +292,7 @@ def _attempt(run: Course) -> Choice:
         else:
             outcome = Outcome(call.attempt, Ended.CRASHED, "the runner answers for other attempts only")
     except Exception as error:  # noqa: BLE001  # the runner failed, not the body
-        outcome = Outcome(call.attempt, Ended.CRASHED, f"the runner raised {type(error).__name__}: {error}")
+        outcome = Outcome(call.attempt, Ended.CRASHED, f"the runner raised {text_of(error)}")
     if outcome.versions:
         run.versions = {**run.versions, **outcome.versions}
     return (yield from _after(run, outcome))
@@ -344,7 +344,7 @@ def _raised(run: Course, error: BaseException) -> Choice:
         return (yield from _obeyed(run, error))
     if isinstance(error, (CancelRun, KeyboardInterrupt)):
         return states.Cancelling(str(error) or "interrupted")
-    failure = states.Failed(f"{type(error).__name__}: {error}".rstrip(": "), error)
+    failure = states.Failed(text_of(error), error)
     # What is no Exception, such as SystemExit, wants to end things: trying again is not meant.
     return _failed(run, failure, error) if isinstance(error, Exception) else failure
 

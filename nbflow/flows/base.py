@@ -42,6 +42,8 @@ class FlowSettings:
 
 
 _OWN: Final = tuple(each.name for each in fields(FlowSettings))
+_OTHER_NAMES: Final = {"executor": "task_runner"}
+"""Prefect 1's names for the same settings."""
 _SHARED: Final = frozenset(
     {"name", "description", "version", "tags", "timeout", "log_prints", "persist_result", "state_handlers"}
     | {"retries", "retry_delay", "retry_jitter", "retry_on", "retry_condition", *OPTION_OF.values()}
@@ -125,6 +127,7 @@ def _taken(
 ) -> tuple[FlowSettings, TaskOptions]:
     """The settings and options with what is given; None takes one back to its default."""
     default = FlowSettings()
+    given = {_OTHER_NAMES.get(name, name): value for name, value in given.items()}
     own = {name: given[name] for name in _OWN if name in given}
     rest = {name: value for name, value in given.items() if name not in own}
     for name in rest:

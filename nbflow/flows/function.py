@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from copy import copy
 from functools import cached_property, partial, update_wrapper
-from types import MethodType
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from nbflow.engine.drive import calls_user_code
@@ -13,6 +12,7 @@ from nbflow.exceptions import DefinitionError
 from nbflow.flows.base import BaseFlow
 from nbflow.running.calls import RESERVED, call
 from nbflow.running.deciding import ended_by_value, outcome_of
+from nbflow.running.methods import Method
 from nbflow.running.scope import Scope, present_scope
 from nbflow.running.validation import Validation
 from nbflow.task_runners.thread import ThreadPoolTaskRunner
@@ -147,7 +147,7 @@ class FunctionFlow(BaseFlow):
         return outcome_of(ended_by_value(value), cast("Run", scope.run))
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        return self if instance is None else MethodType(self, instance)
+        return self if instance is None else Method(self, instance)
 
     def __repr__(self) -> str:
         return f"<flow {self.name!r}>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from importlib import import_module
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 _NOTHING: Final[Mapping[str, Any]] = {}
 
+EndHandler = Callable[["Flow", State, set[State]], "State | None"]
+"""What decides how a run of a flow ends."""
+
 
 class TaskStates(dict[Task, Any]):
     """Task to the state of its run; a task is also found by its name.
@@ -62,6 +66,8 @@ class Flow(Structure, BaseFlow):
 
     Args:
         name: What people call it.
+        terminal_state_handler: Called with the flow, the state that its reference tasks decide, and the set
+            of their states; the state that it returns, if any, is how the run ends.
         given: What is said of it beside its tasks.
 
     Example:
@@ -78,11 +84,12 @@ class Flow(Structure, BaseFlow):
         3
     """
 
-    def __init__(self, name: str, **given: Any) -> None:
+    def __init__(self, name: str, *, terminal_state_handler: EndHandler | None = None, **given: Any) -> None:
         if not name:
             raise DefinitionError("a Flow needs a name: Flow('etl')")
         Structure.__init__(self)
         BaseFlow.__init__(self, name, **given)
+        self._end_handler = terminal_state_handler
         self._tokens: list[Token[Any]] = []
         self._references: tuple[Task, ...] = ()
         self._plans: dict[str, Plan] = {}
@@ -120,6 +127,7 @@ class Flow(Structure, BaseFlow):
         start_tasks: Iterable[Task | str] | Task | str = (),
         task_states: Mapping[Any, State] | None = None,
         task_runner: Runner | type[Runner] | None = None,
+        executor: Runner | type[Runner] | None = None,
         **more: Any,
     ) -> State:
         """Run the tasks, each as soon as it can.
@@ -133,6 +141,7 @@ class Flow(Structure, BaseFlow):
             task_states: Tasks and the states that stand for their runs; one with the state `Resume` runs
                 whatever is before it.
             task_runner: Where tasks execute; None: where the flow says.
+            executor: Prefect 1's name for the same.
             more: Further values of parameters.
 
         Returns:
@@ -153,7 +162,8 @@ class Flow(Structure, BaseFlow):
             each for each, state in given.items() if state.name == "Resuming" and each not in only
         ]
         scope = present_scope(recorded=True)
-        runner = as_runner(task_runner) if task_runner is not None else None
+        where = task_runner if task_runner is not None else executor
+        runner = as_runner(where) if where is not None else None
         values = {**(parameters or {}), **more}
         with shown(context) if context else nullcontext():
             if starts and not values:
@@ -307,10 +317,26 @@ class Flow(Structure, BaseFlow):
         walk = Walk(self, scope, plan)
         states = TaskStates(walk.states())
         slugs = self.slugs()
-        state = ended_by_tasks({slugs[each]: states[each] for each in self._deciding(plan)}, states)
+        deciding = {slugs[each]: states[each] for each in self._deciding(plan)}
+        state = ended_by_tasks(deciding, states)
         if state.is_running():
             raise ENDRUN(self._paused(state, walk, scope.records, call.inputs))
-        return outcome_of(state, cast("Run", scope.run))
+        return outcome_of(self._handled(state, set(deciding.values())), cast("Run", scope.run))
+
+    def _handled(self, state: State, references: set[State]) -> State:
+        """How a run ends, as the user's handler has it.
+
+        Raises:
+            DefinitionError: If it returns something else than a final state, or None.
+        """
+        if self._end_handler is None:
+            return state
+        wanted = cast("object", self._end_handler(self, state, references))
+        if wanted is None:
+            return state
+        if not isinstance(wanted, State) or not wanted.is_final():
+            raise DefinitionError(f"terminal_state_handler returned {wanted!r}; return a final state or None")
+        return wanted.with_result(state.result)
 
     def _deciding(self, plan: Plan) -> Iterable[Task]:
         """The reference tasks of a run; where none belongs to it, its own terminal tasks."""

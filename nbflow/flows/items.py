@@ -110,7 +110,7 @@ class ItemsPerformer(Performer):
         goes_on = parked(self._scope.records, run.id) if kept is not None and kept.is_paused() else None
         future, ongoing = begin(
             self._run.of,
-            Inputs(row),
+            Inputs(self._run.of.collected(row)),
             self._scope,
             self._lane,
             run=run,

@@ -40,3 +40,6 @@ class Parameter(Task):
     def run(self) -> Any:
         """The value that the run of the flow was given."""
         return context.parameters.get(self.name, self.default)
+
+    def __repr__(self) -> str:
+        return f"<Parameter {self.name!r}{'' if self.is_required else f', default {self.default!r}'}>"

@@ -7,11 +7,11 @@ from dataclasses import replace
 from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from nbflow.engine.graph import descendants, topological_order
+from nbflow.engine.graph import descendants, find_cycle, topological_order
 from nbflow.exceptions import CycleError, DefinitionError, DuplicateTaskError, UnknownTaskError
 from nbflow.flows.parameters import Parameter
 from nbflow.running.inputs import Annotation, Inputs, gather, unmapped
-from nbflow.running.mapping import mapped_over
+from nbflow.running.mapping import mapped_over, spread
 from nbflow.tasks import Task
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ class Structure:
         arguments = task.arguments(args, kwargs)
         names = frozenset[str | None]()
         if mapped or own.get("mapped"):
+            arguments = spread(arguments, task.rest)
             arguments, names = mapped_over(arguments, task.name, is_task, may_be_none=bool(order))
             if not any(isinstance(each, unmapped) for each in order):
                 names |= {None}
@@ -125,6 +126,19 @@ class Structure:
     def operate(self, function: Callable[[Any, Any], Any], symbol: str, left: Any, right: Any) -> Task:
         """Add a task that does what an operator does."""
         return self.call(Task(function, name=symbol), (left, right), {})
+
+    def truth(self, task: Task) -> bool:
+        """True for a task that is none of the flow.
+
+        Raises:
+            DefinitionError: If it is one: what it makes is known only when the flow runs.
+        """
+        if task not in self.inputs:
+            return True
+        raise DefinitionError(
+            f"`if` cannot ask what task {task.name!r} makes: the flow is only being built; write "
+            "`with case(task, value):` or ifelse(…), or `is not None` to ask whether there is a task"
+        )
 
     def depend(self, task: Task, upstream: Any, key: str | None = None, mapped: bool = False) -> None:
         """Let a task need another one.
@@ -219,8 +233,17 @@ class Structure:
             CycleError: If they need each other.
         """
         if self._sorted is None:
-            self._sorted = tuple(topological_order(self.upstream()))
+            self._sorted = self._in_order()
         return self._sorted
+
+    def _in_order(self) -> tuple[Task, ...]:
+        upstream = self.upstream()
+        try:
+            return tuple(topological_order(upstream))
+        except CycleError:
+            # Copies of one task share their name; their slugs tell them apart.
+            slugs = self.slugs()
+            raise CycleError.along([slugs[task] for task in find_cycle(upstream)]) from None
 
     def sorted_tasks(self, root_tasks: Iterable[Task] = ()) -> tuple[Task, ...]:
         """All tasks, or these and what needs them, each after those that it needs."""

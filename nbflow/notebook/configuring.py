@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,8 @@ def configurable_of(shell: Any, session: Callable[[], Session]) -> Configurable:
         if value == getattr(around.settings.settings, name):
             return value
         around.settings = around.settings.changed(name, value, f"%config NBFlow.{name}")
+        # Loading the extension must cost next to nothing: logs of runs are there with the session.
+        importlib.import_module("nbflow.running.logs").log_as_set(around.settings)
         return getattr(around.settings.settings, name)
 
     traits = {each.name: _Setting(each.default).tag(config=True) for each in fields(Settings)}

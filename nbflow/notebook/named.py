@@ -96,6 +96,9 @@ class HookedTask:
     name: str
     options: TaskOptions
 
+    def __repr__(self) -> str:
+        return f"<task cell {self.name!r}>"
+
 
 def telling(name: str, options: TaskOptions, names: Mapping[str, Any]) -> Callable[[str, int], Run] | None:
     """What makes the runs that hooks, the log and names of a header are told of; None where nothing asks."""

@@ -14,6 +14,7 @@ from nbflow.notebook.parameters import parameters_given
 from nbflow.notebook.saved import NOTEBOOK, SavedNotebook, find_notebook
 from nbflow.notebook.session import Session
 from nbflow.notebook.surroundings import Surroundings
+from nbflow.running.logs import log_as_set
 from nbflow.settings import read_settings
 from nbflow.store.disk import open_store
 from nbflow.store.files import Files
@@ -25,6 +26,7 @@ def open_session(shell: Any) -> Session:
     path = find_notebook(names)
     folder = path.parent if path else Path.cwd()
     settings = read_settings(folder)
+    log_as_set(settings)
     home = Path(settings.settings.home).expanduser() if settings.settings.home else folder / ".nbflow"
     ignored = [str(home), *([str(path)] if path else [])]
     around = Surroundings(

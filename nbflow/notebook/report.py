@@ -10,6 +10,7 @@ from nbflow.engine.gates import SKIPPED
 from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory
 from nbflow.engine.wiring import definer_of
+from nbflow.exceptions import text_of
 from nbflow.notebook.parameters import as_default, defaults_of
 from nbflow.store.protocol import RunRecord
 from nbflow.types import FILE, TASK_CODE, TASK_VALUE, Cause, Trace, Verdict
@@ -136,7 +137,7 @@ class Report:
         """Why a step is as it is."""
         session = self._session
         card = self.card(step, session.places.cells.get(step.id))
-        causes = self.root_causes(step) or self._told(step) or self._causes_of_last_run(step)
+        causes = self._reasons(step, self.root_causes(step))
         return WhyCard(card, causes, self._reuse_words(step), self._diffs(step), session.around.clock())
 
     def history(self, name: str = "") -> Shown:
@@ -164,7 +165,7 @@ class Report:
         causes = tuple(cause for cause in run.causes if cause.category != _NEVER_RAN)
         error = action.errors.get(step.id)
         if error is not None:
-            told = f"{type(error).__name__}: {error}"
+            told = text_of(error)
             return ActionLine(step.name, "failed", causes, note=told, is_plain=step.plain)
         if step.trace is not None and SKIPPED in step.trace.flags:
             return ActionLine(step.name, "skipped", self._told(step), seconds, is_plain=step.plain)
@@ -178,7 +179,7 @@ class Report:
         done = {*action.executed, *action.reused, *action.refused}
         for cell in self._session.places.tasks():
             step, judgement = cell.step, self._session.trunk.sweep.judgement(cell.step)
-            if step.id in done or step.ran is None or (names and step.name not in names):
+            if step.id in done or step.ran is None or (names and step.name not in names) or step.idle:
                 continue
             if judgement.verdict is Verdict.WAITS:
                 yield ActionLine(step.name, "waits", judgement.causes)
@@ -227,11 +228,12 @@ class Report:
         session = self._session
         judgement = session.trunk.sweep.judgement(step)
         trace, last = step.bound_trace, session.lasts.get(step.id)
+        is_judged = step.ran is not None and not step.idle
         return TaskCard(
             name=step.name,
-            verdict=judgement.verdict if step.ran is not None else None,
+            verdict=judgement.verdict if is_judged else None,
             state=self._state_of(step, judgement.verdict),
-            causes=judgement.causes or self._told(step) or self._causes_of_last_run(step),
+            causes=self._reasons(step, judgement.causes),
             seconds=trace.seconds if trace else None,
             saved=session.saved_seconds.get(step.id),
             attempt=last.attempt if last else 1,
@@ -245,6 +247,7 @@ class Report:
             description=cell.options.description if cell else "",
             tags=cell.options.tags if cell else (),
             is_plain=step.plain,
+            is_registered=step.idle,
         )
 
     def _state_of(self, step: Step, verdict: Verdict) -> str:
@@ -254,6 +257,10 @@ class Report:
             return "Failed" if step.failure else ""
         outlived = last.state == "Skipped" and verdict is Verdict.STALE and step.ended is None
         return "" if outlived else last.state
+
+    def _reasons(self, step: Step, causes: tuple[Cause, ...]) -> tuple[Cause, ...]:
+        """Why a step is not up to date, by these causes; else why it is as it is."""
+        return _registered(step) or causes or self._told(step) or self._causes_of_last_run(step)
 
     def _told(self, step: Step) -> tuple[Cause, ...]:
         """What its body said when it asked to be skipped."""
@@ -438,6 +445,12 @@ class Report:
         if edited.before is None or edited.ran is None:
             return ()
         return ((step.name, edited.before.source, edited.ran.source),)
+
+
+def _registered(step: Step) -> tuple[Cause, ...]:
+    """Why a task function that nobody has asked for anything is left alone."""
+    wiring = step.body.wiring
+    return (Cause("registered", wiring.function),) if step.idle and wiring is not None else ()
 
 
 def compared_words(trace: Trace) -> str:

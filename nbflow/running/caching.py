@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.engine.cache_validators import CacheValidator
 from nbflow.engine.effects import Hit, Saved
 from nbflow.engine.record import EXPIRES, CompletedCall, trace_of_call
-from nbflow.exceptions import CacheError, DigestError
+from nbflow.exceptions import CacheError, DigestError, text_of
 from nbflow.running.keys import CallKey, Rules, key_of_call, rules_of
 from nbflow.states import Cached, Role, State
 from nbflow.store.blobs import NOT_STORED
@@ -209,7 +209,7 @@ class Caching:
             return bool(validator(_state_of(trace, value, expires), call.inputs, call.parameters))
         except Exception as error:
             name = getattr(validator, "__name__", repr(validator))
-            raise _Refused(f"the cache_validator {name} raised {type(error).__name__}: {error}") from error
+            raise _Refused(f"the cache_validator {name} raised {text_of(error)}") from error
 
     # --- keeping -------------------------------------------------------------------------------
 

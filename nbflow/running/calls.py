@@ -17,7 +17,7 @@ from nbflow.exceptions import RunError
 from nbflow.running.futures import TaskFuture, TaskFutureList
 from nbflow.running.hooks import answer_of
 from nbflow.running.inputs import Inputs, allow_failure, flatten, gather, unmapped
-from nbflow.running.mapping import split
+from nbflow.running.mapping import split, spread
 from nbflow.running.performer import Performer
 from nbflow.running.preparing import has_to_prepare, prepared
 from nbflow.running.runs import Run
@@ -288,9 +288,10 @@ def map_items(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     scope, runner = _runner_for(of, "map")
     returns_state = bool(kwargs.pop("return_state", False))
     order = list(_listed(kwargs.pop("wait_for", None)))
-    rows = split(resolved(of.arguments(args, kwargs)), of.name)
+    rows = split(resolved(spread(of.arguments(args, kwargs), of.rest)), of.name)
     made = TaskFutureList(
-        _submitted(scope, of, gather(row, is_source, order), runner, index) for index, row in enumerate(rows)
+        _submitted(scope, of, gather(of.collected(row), is_source, order), runner, index)
+        for index, row in enumerate(rows)
     )
     if not returns_state:
         return made

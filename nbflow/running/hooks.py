@@ -6,11 +6,13 @@ import inspect
 import logging
 import threading
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from nbflow.engine.drive import calls_user_code
 from nbflow.engine.effects import Ended
 from nbflow.exceptions import OptionError
+from nbflow.running.outcomes import tell_outcome
 from nbflow.running.runs import Run
 from nbflow.states import State, StateType
 from nbflow.task_runners.awaiting import awaited_here
@@ -91,6 +93,8 @@ def follow(entered: Entered) -> None:
     if not isinstance(run, Run):
         return
     state = run.state = entered.state
+    if run.history is not None:  # how a session's own tasks end is told below their cells
+        tell_outcome(run, entered)
     option = OPTION_OF.get(state.type)
     if option is None:
         return
@@ -117,8 +121,21 @@ def _tell(hook: Callable[..., Any], run: Run, state: State) -> None:
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: BLE001  # a signal raised by a hook steers nothing
-        name = getattr(hook, "__name__", repr(hook))
+        name = _name_of(hook)
         _log.exception("hook %s raised when %s became %s; the run goes on", name, run.name, state.name)
+
+
+def _name_of(hook: Callable[..., Any]) -> str:
+    """What people call a hook; of a partial, its function.
+
+    Example:
+        >>> from functools import partial
+        >>> _name_of(partial(print, end=""))
+        'print'
+    """
+    while isinstance(hook, partial):
+        hook = hook.func
+    return str(getattr(hook, "__name__", type(hook).__name__))
 
 
 @calls_user_code

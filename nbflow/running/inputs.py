@@ -103,7 +103,8 @@ class Inputs:
         """The arguments with the results in their places."""
         if not self.edges:
             return dict(self.template)
-        return {name: _filled(value, results) for name, value in self.template.items()}
+        filling = _Filling(results)
+        return {name: filling.filled(value) for name, value in self.template.items()}
 
 
 def gather(
@@ -126,7 +127,8 @@ def gather(
     for each in order:
         search.template(None, each)
     if not search.edges and search.is_annotated:
-        template = {name: _filled(value, {}) for name, value in template.items()}
+        filling = _Filling({})
+        template = {name: filling.filled(value) for name, value in template.items()}
     return Inputs(template, tuple(search.edges), frozenset(search.allowed), mapped)
 
 
@@ -214,14 +216,27 @@ class _Search:
             self._allows = before
 
 
-def _filled(value: Any, results: Results) -> Any:
-    kind = cast("type[Any]", type(value))
-    if kind in _ATOMS:
-        return value
-    if kind is _Hole:
-        return results[value.edge]
-    if isinstance(value, quote):
-        return value.value
-    if isinstance(value, Annotation):
-        return kind(_filled(value.value, results))
-    return _rebuilt(value, kind, lambda part: _filled(part, results))
+class _Filling:
+    """Puts results in the places of the marks."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+        self._around: set[int] = set()
+
+    def filled(self, value: Any) -> Any:
+        kind = cast("type[Any]", type(value))
+        if kind in _ATOMS:
+            return value
+        if kind is _Hole:
+            return self._results[value.edge]
+        if isinstance(value, quote):
+            return value.value
+        if isinstance(value, Annotation):
+            return kind(self.filled(value.value))
+        if id(value) in self._around:
+            return value  # it contains itself
+        self._around.add(id(value))
+        try:
+            return _rebuilt(value, kind, self.filled)
+        finally:
+            self._around.discard(id(value))

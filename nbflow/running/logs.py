@@ -1,7 +1,8 @@
 """The log of a run: what its body writes into it, and prints that go there.
 
-Messages go to the loggers `nbflow.flow_runs` and `nbflow.task_runs`. Where a program has set up logging, its
-handlers get them; where nobody has, they are shown on the error stream, from INFO on.
+Messages go to the loggers `nbflow.flow_runs` and `nbflow.task_runs`; what nbflow itself has to say goes
+to the logger `nbflow` above them. Where a program has set up logging, its handlers get them; where nobody
+has, they are shown on the error stream, below the cell that runs: of runs from INFO on, others from WARNING.
 """
 
 from __future__ import annotations
@@ -23,6 +24,18 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from nbflow.running.runs import Run
+    from nbflow.settings import Origins
+
+
+class _Lines(logging.Formatter):
+    """Messages of runs with time, level and run; those of nbflow name what they are about themselves."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One message as text."""
+        if not record.name.startswith("nbflow."):
+            return super().format(record)
+        whose = f"{getattr(record, 'run_role', 'some')} run {getattr(record, 'run_name', '?')!r}"
+        return f"{self.formatTime(record, '%H:%M:%S')} {record.levelname} {whose}: {super().format(record)}"
 
 
 class _WhereNobodyElse(logging.Handler):
@@ -30,23 +43,36 @@ class _WhereNobodyElse(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one message."""
-        if not logging.getLogger().handlers and not logging.getLogger("nbflow").handlers:
+        if not any(each is not self for each in (*logging.getLogger().handlers, *_NBFLOW.handlers)):
             sys.stderr.write(f"{self.format(record)}\n")
 
 
-def _shown(name: str) -> logging.Logger:
-    logger = logging.getLogger(name)
-    logger.setLevel(logger.level or logging.INFO)
+_NBFLOW: Final = logging.getLogger("nbflow")
+_FLOW_RUNS: Final = logging.getLogger("nbflow.flow_runs")
+_TASK_RUNS: Final = logging.getLogger("nbflow.task_runs")
+
+
+def _attach() -> None:
     handler = _WhereNobodyElse()
-    text = "%(asctime)s %(levelname)s %(run_role)s run %(run_name)r: %(message)s"
-    unknown = {"run_role": "some", "run_name": "?"}
-    handler.setFormatter(logging.Formatter(text, "%H:%M:%S", defaults=unknown))
-    logger.addHandler(handler)
-    return logger
+    handler.setFormatter(_Lines())
+    _NBFLOW.addHandler(handler)
+    for logger in (_FLOW_RUNS, _TASK_RUNS):
+        logger.setLevel(logger.level or logging.INFO)
 
 
-_FLOW_RUNS: Final = _shown("nbflow.flow_runs")
-_TASK_RUNS: Final = _shown("nbflow.task_runs")
+_attach()
+
+
+def log_as_set(settings: Origins) -> None:
+    """Let the log tell what nbflow says of runs from the level on that was set; `DEBUG` also what bodies do.
+
+    Where nothing was set, the level stays as the program has it.
+    """
+    if "log_level" not in settings.origins:
+        return
+    _NBFLOW.setLevel(settings.settings.log_level)
+    for logger in (_FLOW_RUNS, _TASK_RUNS):
+        logger.setLevel(min(_NBFLOW.level, logging.INFO))
 
 
 class RunLogger(logging.LoggerAdapter[logging.Logger]):

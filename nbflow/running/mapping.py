@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sized
+from collections.abc import Callable, Collection, Iterable, Mapping, Sized
 from typing import Any, Final, cast
 
 from nbflow.exceptions import DefinitionError
@@ -38,6 +38,37 @@ def split(arguments: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
         {key: _constant(arguments[key]) if column is None else column[row] for key, column in columns.items()}
         for row in rows
     ]
+
+
+def spread(arguments: Mapping[str, Any], rest: str) -> Mapping[str, Any]:
+    """The arguments with those that a parameter `**rest` takes among the others, each by its own name.
+
+    Args:
+        arguments: Parameter to argument.
+        rest: Name of that parameter; empty: there is none.
+
+    Example:
+        >>> spread({"x": [1, 2], "more": {"y": [3, 4]}}, "more")
+        {'x': [1, 2], 'y': [3, 4]}
+    """
+    own = {key: value for key, value in arguments.items() if key != rest}
+    # What is called as a parameter that takes no name cannot stand beside that.
+    if rest not in arguments or not own.keys().isdisjoint(arguments[rest]):
+        return arguments
+    return {**own, **arguments[rest]}
+
+
+def collected(row: Mapping[str, Any], rest: str, names: Collection[str]) -> dict[str, Any]:
+    """The opposite of `spread`: what is none of these names belongs to `**rest`.
+
+    Example:
+        >>> collected({"x": 1, "y": 3}, "more", {"x", "more"})
+        {'x': 1, 'more': {'y': 3}}
+    """
+    more = {key: value for key, value in row.items() if key not in names} if rest else {}
+    if not more:
+        return dict(row)
+    return {**{key: value for key, value in row.items() if key in names}, rest: more}
 
 
 def _elements(key: str, value: Any, name: str) -> list[Any] | None:

@@ -43,6 +43,8 @@ def _added(function: str, symbol: str, left: Any, right: Any) -> Any:
 class Operators:
     """The operators of tasks; equality is not among them, it tells tasks apart.
 
+    In a flow that is built a task of it is neither true nor false: nobody knows its result yet.
+
     Example:
         >>> from nbflow import Flow, task
         >>> @task
@@ -53,6 +55,10 @@ class Operators:
         >>> f.run().result[is_large].result
         True
     """
+
+    def __bool__(self) -> bool:
+        setting = SETTING.get()
+        return setting is None or isinstance(setting, Scope) or setting.truth(self)
 
     __add__, __radd__ = _forward("add", "+"), _backward("add", "+")
     __sub__, __rsub__ = _forward("sub", "-"), _backward("sub", "-")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbflow.engine.signals import ENDRUN
+from nbflow.exceptions import text_of
 from nbflow.running.names import name_of_run
 from nbflow.states import Failed, Role
 from nbflow.store.protocol import RunRecord
@@ -43,7 +44,7 @@ def prepared(run: Run, inputs: Inputs, scope: Scope, results: Results) -> Mappin
             run.name = name_of_run(of.run_name, of.name, parameters, _shown(run, scope, parameters))
             scope.records.begin(RunRecord(run.id, name=run.name))
     except Exception as error:
-        raise ENDRUN(Failed(f"{type(error).__name__}: {error}", error)) from error
+        raise ENDRUN(Failed(text_of(error), error)) from error
     run.parameters = found
     return found
 

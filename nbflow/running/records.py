@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.engine.drive import Journal
 from nbflow.engine.timers import TIMERS, Timers
 from nbflow.running.hooks import follow
+from nbflow.running.logs import log_as_set
 from nbflow.settings import read_settings
 from nbflow.store.disk import open_store
 
@@ -164,7 +165,9 @@ def present_records() -> Records:
         return _GIVEN.stack[-1]
     folder = Path.cwd()
     if folder not in _GIVEN.opened:
-        home = read_settings(folder).settings.home
+        settings = read_settings(folder)
+        log_as_set(settings)
+        home = settings.settings.home
         store = open_store(Path(home).expanduser() if home else folder / ".nbflow")
         atexit.register(store.close)
         _GIVEN.opened[folder] = records_in(store)

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from nbflow.exceptions import DefinitionError
+from nbflow.exceptions import DefinitionError, text_of
 from nbflow.running.records import Records, are_given, present_records, unrecorded
 from nbflow.task_runners.inline import InlineTaskRunner
 
@@ -92,7 +92,7 @@ class Scope:
     def stop_after(self, error: BaseException) -> None:
         """Stop what was started here, because the body ended by this."""
         name = self.run.name if self.run else "the flow"
-        self.stop(f"{name} ended: {str(error) or type(error).__name__}")
+        self.stop(f"{name} ended: {text_of(error)}")
 
     def wait_open(self) -> None:
         """Wait for what was submitted here: a run ends after those that its body started."""
@@ -133,6 +133,10 @@ class Building(Protocol):
 
     def operate(self, function: Any, symbol: str, left: Any, right: Any) -> Any:
         """Add a task that does what an operator does."""
+        ...
+
+    def truth(self, task: Any) -> bool:
+        """True for a task that is none of the flow; what the result of one that is will be nobody knows."""
         ...
 
     def depend(self, task: Any, upstream: Any, key: str | None = None, mapped: bool = False) -> None:

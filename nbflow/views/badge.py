@@ -84,7 +84,7 @@ def headline(card: TaskCard, *, static: bool = False) -> tuple[str, ...]:
     word = look_of(card).word
     if kind in _OPEN:
         parts = _while_open(card, static=static)
-    elif word not in ("fresh", "stale", "waits", "as of", "not run"):
+    elif word not in ("fresh", "stale", "waits", "as of", "not run", "registered"):
         parts = (card.error or _some(card.causes), _attempt(card, static=static))
     elif card.verdict is Verdict.FRESH:
         parts = () if static else _when_fresh(card)

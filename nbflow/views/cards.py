@@ -44,6 +44,8 @@ class TaskCard:
         description: What the user wrote about it.
         tags: The user's tags.
         is_plain: Whether it is a plain cell and no task.
+        is_registered: Whether it is only defined: nobody has asked for what it makes, and the flow leaves it
+            alone.
 
     Example:
         >>> from nbflow.types import Verdict
@@ -68,6 +70,7 @@ class TaskCard:
     description: str = ""
     tags: tuple[str, ...] = ()
     is_plain: bool = False
+    is_registered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -307,9 +307,14 @@ class _Map(_Sheet):
             yield f"<g {self.ink(self.looks[shown[0]], is_alone=is_alone)}>{filled}</g>"
 
 
+_NO_NEWS: Final = frozenset(
+    {"fresh", "as of", "completed", "cached", "mapped", "skipped", "not run", "registered"}
+)
+
+
 def _is_news(look: Look) -> bool:
     """Whether what a task made is about to change or never came."""
-    return look.word not in ("fresh", "as of", "completed", "cached", "mapped", "skipped", "not run")
+    return look.word not in _NO_NEWS
 
 
 def subtitle(task: TaskCard) -> str:

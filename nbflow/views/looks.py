@@ -84,6 +84,9 @@ REUSED: Final = Look("fresh", _TEAL, _BACK, "slant")
 NOT_RUN: Final = Look("not run", _GREY, _RING, dash="2 3")
 """The look of what nobody has judged and never ran."""
 
+REGISTERED: Final = Look("registered", _GREY, _DOTS, dash="2 3")
+"""The look of a task that is defined, and that nobody has asked for anything yet."""
+
 STATES: Final[Mapping[str, Look]] = {
     "Scheduled": Look("scheduled", _GREY, _CLOCK),
     "Late": Look("late", _AMBER, _CLOCK),
@@ -151,6 +154,8 @@ def look_of(card: TaskCard) -> Look:
         >>> look_of(TaskCard("clean", Verdict.STALE, "Failed")).word
         'failed'
     """
+    if card.is_registered:
+        return REGISTERED
     kind = TYPES.get(card.state)
     is_good = kind is StateType.COMPLETED and card.state != "Skipped"
     if card.verdict is None or (kind is not None and not is_good and _says_more(card, kind)):

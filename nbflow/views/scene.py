@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.states import TYPES
 from nbflow.views.graph import plot, subtitle
-from nbflow.views.looks import NOT_RUN, REUSED, STATES, VERDICTS, look_of
+from nbflow.views.looks import NOT_RUN, REGISTERED, REUSED, STATES, VERDICTS, look_of
 from nbflow.views.table import reason
 from nbflow.views.words import duration, one_line, size
 
@@ -55,7 +55,7 @@ def picture_of(flow: FlowCard, *, at: Picture | None = None) -> Picture:
 def entry_of(card: TaskCard) -> Entry:
     """Return one task as a page draws it; the same object for an equal card, never to be changed."""
     known = {
-        "verdict": card.verdict.value if card.verdict is not None else "",
+        "verdict": card.verdict.value if card.verdict is not None else REGISTERED.word * card.is_registered,
         "state": card.state,
         "why": reason(card),
         "seconds": card.seconds,
@@ -90,7 +90,7 @@ def look_name(look: Look) -> str:
 
 def looks() -> Mapping[str, Any]:
     """Return all looks by name, the look of each state, and which states are open."""
-    every = [*STATES.values(), *VERDICTS.values(), NOT_RUN]
+    every = [*STATES.values(), *VERDICTS.values(), NOT_RUN, REGISTERED]
     named = {look.word: _look(look) for look in every} | {_REUSED: _look(REUSED)}
     open_states = [name for name, kind in TYPES.items() if kind.value in _OPEN]
     return {"looks": named, "states": {name: look.word for name, look in STATES.items()}, "open": open_states}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from nbflow.types import Verdict
 from nbflow.views import markup
 from nbflow.views.grid import Cell, Column, Grid, Row
-from nbflow.views.looks import ACTIONS, DEEDS, VERDICTS, Look, look_of, look_of_state
+from nbflow.views.looks import ACTIONS, DEEDS, REGISTERED, VERDICTS, Look, look_of, look_of_state
 from nbflow.views.words import age, causes_words, counted, duration, listed, moment, one_line, size
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def not_listed(flow: FlowCard, most: int = MOST_ROWS) -> tuple[str, ...]:
 def _status_cells(task: TaskCard, now: float, longest: float) -> tuple[Cell, ...]:
     return (
         name_cell(task.name, is_plain=task.is_plain),
-        _verdict_cell(task.verdict),
+        _verdict_cell(task),
         _state_cell(task),
         Cell(age(task.made, now) or moment(task.made), _age(task, now)),
         _bar_cell(task.seconds, longest),
@@ -129,8 +129,8 @@ def _status_cells(task: TaskCard, now: float, longest: float) -> tuple[Cell, ...
     )
 
 
-def _verdict_cell(verdict: Verdict | None) -> Cell:
-    look = VERDICTS[verdict] if verdict is not None else None
+def _verdict_cell(task: TaskCard) -> Cell:
+    look = REGISTERED if task.is_registered else VERDICTS[task.verdict] if task.verdict is not None else None
     return Cell(look.word, markup.marked(look)) if look is not None else Cell("")
 
 

@@ -381,6 +381,7 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "random": _fixed("random state of", "changed"),
     "upstream": _upstream,
     "never ran": _never_ran,
+    "registered": lambda cause: f"runs when {cause.subject}() is read, or by %flow run {cause.subject}",
     "failed": _failed,
     "skipped": _of_state("skipped"),
     "paused": _of_state("paused"),
