@@ -44,6 +44,7 @@ class TaskCard:
         description: What the user wrote about it.
         tags: The user's tags.
         is_plain: Whether it is a plain cell and no task.
+        items: Of a mapped task, how many items ended in each state.
 
     Example:
         >>> from nbflow.types import Verdict
@@ -68,6 +69,7 @@ class TaskCard:
     description: str = ""
     tags: tuple[str, ...] = ()
     is_plain: bool = False
+    items: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,37 @@ class RunLine:
     causes: tuple[Cause, ...] = ()
     transitions: tuple[Transition, ...] = ()
     saved: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunCard:
+    """One run with all that it has started.
+
+    Args:
+        name: What people call it.
+        state: Name of the state that it is in or ended in.
+        message: What that state says.
+        started: When it began.
+        seconds: How long its body executed, all attempts together.
+        attempts: How many attempts there were.
+        index: Its position among mapped items; None for all else.
+        runs: The runs that its body has started, oldest first.
+        id: Its identifier in the history; empty where that does not have it.
+
+    Example:
+        >>> RunCard("etl", "Completed", runs=(RunCard("clean", "Failed"),)).runs[0].attempts
+        1
+    """
+
+    name: str
+    state: str
+    message: str = ""
+    started: float | None = None
+    seconds: float | None = None
+    attempts: int = 1
+    index: int | None = None
+    runs: tuple[RunCard, ...] = ()
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
