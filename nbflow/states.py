@@ -18,8 +18,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from nbflow.exceptions import NotFinishedError, OptionError, TaskFailedError
+from nbflow.showing import ShowsItself
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +96,7 @@ class Origin(Enum):
     AUDIT = "audit"
 
 
-class State(msgspec.Struct, frozen=True, eq=False):
+class State(msgspec.Struct, ShowsItself, frozen=True, eq=False):
     """One state of one run.
 
     Two states are equal if type, name, message, result and details are; the time does not
@@ -107,6 +109,7 @@ class State(msgspec.Struct, frozen=True, eq=False):
         timestamp: When it was entered, seconds since the epoch; None until it is.
         result: The value of a completed run, the exception of a failed one.
         details: What else belongs to it, see the module's text.
+        run: Identifier of the run that entered it; empty until one has. It does not count for equality.
 
     Example:
         >>> state = Completed("all rows read", result=7)
@@ -122,6 +125,7 @@ class State(msgspec.Struct, frozen=True, eq=False):
     timestamp: float | None = None
     result: Any = None
     details: Mapping[str, Any] = msgspec.field(default_factory=lambda: _NOTHING)
+    run: str = ""
 
     def is_final(self) -> bool:
         """Whether nothing follows this state."""
@@ -233,28 +237,24 @@ class State(msgspec.Struct, frozen=True, eq=False):
         text = f"the run ended {self.name}: {self.message or 'no reason was given'}; see `%flow why`"
         return TaskFailedError(text, state=self)
 
-    def stamped(self, timestamp: float) -> State:
-        """Return the same state as entered at `timestamp`; a `delay` becomes a `start_time` by it."""
+    def stamped(self, timestamp: float, run: str = "") -> State:
+        """Return the same state as entered by `run` at `timestamp`; a `delay` becomes a `start_time`."""
         details = self.details
         if "delay" in details:
             details = {**details, "start_time": timestamp + details["delay"]}
-        return State(self.type, self.name, self.message, timestamp, self.result, details)
+        return State(self.type, self.name, self.message, timestamp, self.result, details, run or self.run)
 
     def with_details(self, **details: Any) -> State:
         """Return the same state with more details."""
-        merged = {**self.details, **details}
-        return State(self.type, self.name, self.message, self.timestamp, self.result, merged)
+        return replace(self, details={**self.details, **details})
 
     def with_result(self, result: Any) -> State:
         """Return the same state with another result."""
-        return State(self.type, self.name, self.message, self.timestamp, result, self.details)
+        return replace(self, result=result)
 
     def noted(self, note: str) -> State:
         """Return the same state with `note` added to its message; an empty one adds nothing."""
-        if not note:
-            return self
-        message = f"{self.message}; {note}" if self.message else note
-        return State(self.type, self.name, message, self.timestamp, self.result, self.details)
+        return replace(self, message=f"{self.message}; {note}" if self.message else note) if note else self
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, State):
@@ -314,7 +314,7 @@ def state_of(transition: Transition) -> State:
     """Read a state back from a history; its result is not there."""
     details = {key: _read(key, text) for key, text in transition.details.items()}
     kind, name, at = StateType(transition.type), transition.name, transition.at
-    return State(kind, name, transition.message, at, None, details)
+    return State(kind, name, transition.message, at, None, details, transition.run)
 
 
 _OWN_TEXT: Final = frozenset({"enforced", "not_stored"})

@@ -35,6 +35,7 @@ from nbflow.running.operators import Operators
 from nbflow.running.scope import SETTING, Scope, building, present_scope
 from nbflow.running.tags import with_present
 from nbflow.running.transactions import Transactional
+from nbflow.showing import ShowsItself
 from nbflow.states import Role
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def attach_reader(reader: Reader) -> Callable[[], None]:
     return detach
 
 
-class Task(Transactional, Operators):
+class Task(Transactional, Operators, ShowsItself):
     """A function as a task, or a class of one's own with a method `run`.
 
     Args:

@@ -166,7 +166,7 @@ class Journal:
         at = self._clock()
         if old is not None and old.timestamp is not None and at < old.timestamp:
             at = old.timestamp  # a clock that was set back must not reorder a history
-        state = wanted.stamped(at)
+        state = wanted.stamped(at, spec.id)
         transition = transition_of(state, spec.id, effect.attempt, effect.loop, at)
         self._keep(transition)
         return Entered(spec, old, state, transition)

@@ -47,12 +47,20 @@ EndHandler = Callable[["Flow", State, set[State]], "State | None"]
 class TaskStates(dict[Task, Any]):
     """Task to the state of its run; a task is also found by its name.
 
+    Args:
+        states: The states.
+        flow: The flow whose tasks these are; None where that is not known.
+
     Example:
         >>> from nbflow.states import Completed
         >>> states = TaskStates({Task("one"): Completed(result=1)})
         >>> states["one"].result
         1
     """
+
+    def __init__(self, states: Mapping[Task, State], flow: Flow | None = None) -> None:
+        super().__init__(states)
+        self.flow = flow
 
     def __missing__(self, key: object) -> Any:
         found = [state for task, state in self.items() if task.name == key]
@@ -315,7 +323,7 @@ class Flow(Structure, BaseFlow):
         """Run the tasks, each as soon as it can."""
         plan = self._plans.get(call.spec.id, Plan())
         walk = Walk(self, scope, plan)
-        states = TaskStates(walk.states())
+        states = TaskStates(walk.states(), self)
         slugs = self.slugs()
         deciding = {slugs[each]: states[each] for each in self._deciding(plan)}
         state = ended_by_tasks(deciding, states)
@@ -367,11 +375,7 @@ class Flow(Structure, BaseFlow):
             NbflowError: If the package graphviz is not installed.
         """
         dot = import_module("nbflow.views.dot")
-        return dot.to_dot(card_of(self, self.name, state.result if state is not None else None))
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        views = import_module("nbflow.views.shown")
-        return {**views.show_flow(card_of(self, self.name)).bundle(), "text/plain": repr(self)}
+        return dot.to_dot(card_of(self, self.name, state.result if state is not None else {}))
 
     def __repr__(self) -> str:
         return f"<Flow {self.name!r}: {len(self.inputs)} tasks>"

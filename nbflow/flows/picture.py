@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from nbflow.views.cards import Edge, FlowCard, TaskCard
+from nbflow.views.cards import Edge, FlowCard, RunCard, TaskCard
+from nbflow.views.groups import counts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -14,13 +15,23 @@ if TYPE_CHECKING:
     from nbflow.tasks import Task
 
 
-def card_of(structure: Structure, title: str, states: Mapping[Task, State] | None = None) -> FlowCard:
+_NOT_RUN: Final[Mapping[Task, State]] = {}
+_UNKNOWN: Final[Mapping[str, RunCard]] = {}
+
+
+def card_of(
+    structure: Structure,
+    title: str,
+    states: Mapping[Task, State] = _NOT_RUN,
+    runs: Mapping[str, RunCard] = _UNKNOWN,
+) -> FlowCard:
     """What the views are given of a flow.
 
     Args:
         structure: Its tasks.
         title: What to call it.
         states: The states of the tasks' runs; what is not there is drawn as not run.
+        runs: The runs by their identifiers, as far as the history has them.
 
     Example:
         >>> from nbflow.flows.structure import Structure
@@ -31,17 +42,21 @@ def card_of(structure: Structure, title: str, states: Mapping[Task, State] | Non
         (Edge(source='raw', target='clean', names=()),)
     """
     slugs = structure.slugs()
-    tasks = (_task(task, slugs[task], structure, (states or {}).get(task)) for task in structure.tasks)
+    found = {task: (states[task], runs.get(states[task].run)) for task in states}
+    tasks = (_task(task, slugs[task], structure, *found.get(task, (None, None))) for task in structure.tasks)
     return FlowCard(tuple(tasks), tuple(_edges(structure, slugs)), title)
 
 
-def _task(task: Task, slug: str, structure: Structure, state: State | None) -> TaskCard:
+def _task(task: Task, slug: str, structure: Structure, state: State | None, run: RunCard | None) -> TaskCard:
     inputs = structure.inputs[task]
     return TaskCard(
         slug,
         None,
         state.name if state is not None else "",
+        seconds=run.seconds if run is not None else None,
+        attempt=run.attempts if run is not None else 1,
         notes=_items(bool(inputs.mapped), state),
+        items=counts_of(item.name for item in state.map_states) if state is not None else (),
         error=_error(state),
         description=task.options.description,
         tags=task.options.tags,

@@ -200,13 +200,29 @@ def detach(shell: Any) -> None:
         attached.detach()
 
 
-def view() -> Shown:
-    """The flow of the running shell's notebook, which shows itself as `%flow` does: live where that can be.
+def view(value: object = None) -> Shown:
+    """A flow, a state, a run, a future or a task, which shows itself; by default the notebook's own flow.
+
+    That one is live as `%flow` is, where it can be. A run of a graph is the graph in the run's colours, any
+    other run is the tree of all that it has started.
+
+    Args:
+        value: What to show; None: the flow of the running shell's notebook.
 
     Raises:
-        SessionError: If nbflow is not loaded there.
+        SessionError: If the notebook's flow is asked for and nbflow is not loaded there.
+        DefinitionError: If it is nothing of these.
+
+    Example:
+        >>> from nbflow.states import Failed
+        >>> view(Failed("no such file"))
+        Failed('no such file')
     """
-    return session().live.show()
+    if value is None:
+        return session().live.show()
+    from nbflow.flows.gallery import show
+
+    return show(value)
 
 
 def session() -> Session:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nbflow.showing import ShowsItself
 from nbflow.states import Pending, State, state_of
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class PastRun:
+class PastRun(ShowsItself):
     """One run as its history has it.
 
     Args:

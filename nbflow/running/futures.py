@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nbflow.engine.drive import calls_user_code
 from nbflow.engine.ongoing import comes, moments
+from nbflow.showing import ShowsItself
 from nbflow.task_runners.places import place_given_up
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("nbflow")
 
 
-class TaskFuture:
+class TaskFuture(ShowsItself):
     """The result of a run that was submitted.
 
     Args:
@@ -137,7 +138,7 @@ class TaskFuture:
         return f"<TaskFuture {self.run.name!r}: {self.run.state.name}>"
 
 
-class TaskFutureList(list[TaskFuture]):
+class TaskFutureList(list[TaskFuture], ShowsItself):
     """The futures of a map, by position."""
 
     def wait(self, timeout: float | None = None) -> None:

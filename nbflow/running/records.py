@@ -174,6 +174,11 @@ def present_records() -> Records:
     return _GIVEN.opened[folder]
 
 
+def records_at_hand() -> Records | None:
+    """The records that runs are kept in now, if there are any yet: nothing is opened."""
+    return _GIVEN.stack[-1] if _GIVEN.stack else _GIVEN.opened.get(Path.cwd())
+
+
 def are_given() -> bool:
     """Whether a session, or a test, has given records."""
     return bool(_GIVEN.stack)

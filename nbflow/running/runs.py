@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nbflow.showing import ShowsItself
 from nbflow.states import Pending, Role, State, state_of
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Runnable(Protocol):
 
 
 @dataclass(eq=False, slots=True)
-class Run:
+class Run(ShowsItself):
     """One run of a task or a flow.
 
     Args:

@@ -46,6 +46,7 @@ class TaskCard:
         is_plain: Whether it is a plain cell and no task.
         is_registered: Whether it is only defined: nobody has asked for what it makes, and the flow leaves it
             alone.
+        items: Of a mapped task, how many items ended in each state.
 
     Example:
         >>> from nbflow.types import Verdict
@@ -71,6 +72,7 @@ class TaskCard:
     tags: tuple[str, ...] = ()
     is_plain: bool = False
     is_registered: bool = False
+    items: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,37 @@ class RunLine:
     transitions: tuple[Transition, ...] = ()
     saved: float | None = None
     kept: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunCard:
+    """One run with all that it has started.
+
+    Args:
+        name: What people call it.
+        state: Name of the state that it is in or ended in.
+        message: What that state says.
+        started: When it began.
+        seconds: How long its body executed, all attempts together.
+        attempts: How many attempts there were.
+        index: Its position among mapped items; None for all else.
+        runs: The runs that its body has started, oldest first.
+        id: Its identifier in the history; empty where that does not have it.
+
+    Example:
+        >>> RunCard("etl", "Completed", runs=(RunCard("clean", "Failed"),)).runs[0].attempts
+        1
+    """
+
+    name: str
+    state: str
+    message: str = ""
+    started: float | None = None
+    seconds: float | None = None
+    attempts: int = 1
+    index: int | None = None
+    runs: tuple[RunCard, ...] = ()
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nbflow.types import Verdict
+from nbflow.views.groups import group_words
 from nbflow.views.layout import Layout, Measures, arrange
 from nbflow.views.looks import Look, look_of, mixed
 from nbflow.views.markup import FONT, escaped, tinted
@@ -330,9 +331,11 @@ def subtitle(task: TaskCard) -> str:
 
 
 def _detail(task: TaskCard, look: Look) -> str:
-    if task.verdict is Verdict.FRESH:
+    if task.verdict is Verdict.FRESH and not task.items:
         is_reused = task.state == "Cached" and task.saved is not None
         return f"saved {duration(task.saved)}" if is_reused else duration(task.seconds)
+    if task.items:
+        return group_words(task.items)
     if look.shape == "octagon" and task.error:
         return one_line(task.error, 40)
     if task.attempt > 1 and look.word not in ("stale", "waits", "as of"):

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 from nbflow.views.badge import badge_html, badge_text
 from nbflow.views.graph import GRAPH_STYLE, MOST_WITH_NAMES, draw
-from nbflow.views.markup import STYLE, escaped, folded, heading, muted, page, placed, with_shared_icons
+from nbflow.views.looks import look_of_state
+from nbflow.views.markup import (
+    STYLE,
+    escaped,
+    folded,
+    heading,
+    marked,
+    muted,
+    page,
+    placed,
+    with_shared_icons,
+)
 from nbflow.views.sides import diff_html, diff_summary, diff_text
 from nbflow.views.story import history_grid, history_text, why_html, why_text
 from nbflow.views.table import (
@@ -27,12 +38,22 @@ from nbflow.views.table import (
     status_grid,
     tasks_summary,
 )
-from nbflow.views.words import counted, one_line
+from nbflow.views.tree import TREE_STYLE, tree_html, tree_text
+from nbflow.views.words import counted, duration, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nbflow.views.cards import ActionCard, DiffCard, FlowCard, HistoryCard, PlanCard, TaskCard, WhyCard
+    from nbflow.views.cards import (
+        ActionCard,
+        DiffCard,
+        FlowCard,
+        HistoryCard,
+        PlanCard,
+        RunCard,
+        TaskCard,
+        WhyCard,
+    )
 
 _ROWS_BELOW_A_MAP = 100
 _MOST_WITH_PICTURE = 30
@@ -115,6 +136,42 @@ def show_flow(flow: FlowCard, place: str = "") -> Shown:
     html = with_shared_icons(page(flow_head(flow), view, table, style=STYLE + GRAPH_STYLE))
     is_small = len(flow.tasks) <= _MOST_WITH_PICTURE
     return Shown(placed(html, place), text, picture.alone if is_small else "")
+
+
+def show_flow_run(flow: FlowCard, run: RunCard) -> Shown:
+    """Return a run of a flow: its picture in the colours of the run, and the tree of all runs within it.
+
+    Args:
+        flow: The flow, its tasks as the run left them.
+        run: The run.
+    """
+    took = muted(" · ".join(part for part in (duration(run.seconds), one_line(run.message, 200)) if part))
+    head = heading(flow.title, marked(look_of_state(run.state)), took, is_status=True)
+    picture = draw(flow)
+    view = f'<div class="nbf-v" style="display:none">{picture.inline}</div>'
+    tree = folded(muted("runs"), tree_html(run.runs))
+    html = with_shared_icons(page(head, view, tree, style=STYLE + GRAPH_STYLE + TREE_STYLE))
+    return Shown(html, "\n".join(tree_text([run])), picture.alone)
+
+
+def show_runs(runs: Sequence[RunCard], *about: str, title: str = "") -> Shown:
+    """Return runs as a tree, with lines that stand above it.
+
+    Args:
+        runs: The runs.
+        *about: What else is said, a line each; empty ones are left out.
+        title: What they are runs of.
+
+    Example:
+        >>> from nbflow.views.cards import RunCard
+        >>> show_runs([RunCard("clean", "Completed", seconds=1.5)])
+        clean: completed · 1.5 s
+    """
+    lines = [one_line(line, 400) for line in about if line]
+    head = heading(title) if title else ""
+    told = "".join(f"<div>{muted(line)}</div>" for line in lines)
+    html = page(head, told, tree_html(runs), style=STYLE + TREE_STYLE)
+    return Shown(with_shared_icons(html), "\n".join([*lines, *tree_text(runs)]))
 
 
 def show_order(flow: FlowCard) -> Shown:
