@@ -1,12 +1,14 @@
 """Encoders of numpy, scipy and torch values: buffers go to the hash as they are.
 
-Layout does not count, content does: C or Fortran order, strides and the read-only flag make no
-difference. That two arrays of one value lie in the same memory does. None of the libraries is
-imported here; a value of theirs proves that it is loaded.
+Content counts, and in which order the axes lie in memory: sums are rounded and arrays are
+flattened by it. Gaps, the direction of an axis and the read-only flag make no difference. That
+two arrays of one value lie in the same memory does. None of the libraries is imported here; a
+value of theirs proves that it is loaded.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -69,7 +71,17 @@ _OF_SUBCLASSES: Final = frozenset(
 def array_content(walk: Walk, array: Any) -> bytes:
     """The token of an array's type, shape and elements, wherever they lie."""
     shape = b"".join(map(integer, array.shape))
-    return walk.group(b"C", _dtype(walk, array.dtype), integer(array.ndim), shape, _elements(walk, array))
+    head = (_dtype(walk, array.dtype), integer(array.ndim), shape)
+    return walk.group(b"C", *head, _elements(walk, array), _order(walk, array))
+
+
+def _order(walk: Walk, array: Any) -> bytes:
+    """In which order the axes lie in memory; nothing where it is C's."""
+    if array.ndim < 2 or array.flags.c_contiguous:
+        return b""
+    axes = [at for at in range(array.ndim) if array.shape[at] > 1 and array.strides[at]]
+    lying = sorted(axes, key=lambda at: -abs(array.strides[at]))
+    return b"" if lying == axes or not array.size else walk.token(tuple(lying))
 
 
 def _elements(walk: Walk, array: Any) -> bytes:
@@ -125,6 +137,15 @@ def _scalar(walk: Walk, value: Any) -> bytes:
             _note_owner(walk, value)
         return walk.group(b"G", array_content(walk, sys.modules["numpy"].asarray(value)))
     return walk.group(b"G", text(value.dtype.str), value.tobytes())
+
+
+@encodes("numpy.ufunc")
+def _ufunc(walk: Walk, value: Any) -> bytes:
+    """A ufunc by its name, and one that `frompyfunc` made by the function that it calls."""
+    called = [part for part in gc.get_referents(value) if callable(part)]
+    about = (value.__name__, value.nin, value.nout, tuple(value.types))
+    parts = (kind_token(walk, type(value)), walk.token(about))
+    return walk.group(b"U", *parts, *map(walk.token, called))
 
 
 # Memory ---------------------------------------------------------------------------------------

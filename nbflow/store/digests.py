@@ -39,7 +39,7 @@ from nbflow.store.walks import (
     lasting,
     text,
 )
-from nbflow.types import FLOW_CODE, NO_CODE, NO_REACH, TASK_CODE, TASK_VALUE, TASK_WIRED, Reach
+from nbflow.types import FLOW_CODE, NO_CODE, NO_NAMES, NO_REACH, TASK_CODE, TASK_VALUE, TASK_WIRED, Reach
 
 __all__ = [
     "Fingerprint",
@@ -166,6 +166,8 @@ def _fingerprint(value: object, namespace: Mapping[str, object] | None) -> Finge
     walk.found = {}
     made = _walked(walk, {"value": value})
     memory = lasting(walk, lambda: _walked_again(value, namespace)) if walk.memory else NO_MEMORY
+    if isinstance(value, type) and id(value) in walk.classes:
+        memory |= {id(value)}  # whoever has its name may set its attributes; instances are not told by it
     if not walk.calls:
         return Fingerprint(made, memory, NO_REACH, NO_CODE, NO_CLASSES)
     code = {name: made if part is value else _alone(part, namespace) for name, part in walk.found.items()}
@@ -176,7 +178,23 @@ def _reach(walk: Walk, parts: Mapping[str, str]) -> Reach:
     # Whoever reads the value of a task function gets a copy: nobody changes it.
     variables = frozenset(name for name in walk.reads if not name.endswith(TASK_VALUE))
     paths = frozenset(walk.paths)
-    return Reach(walk.reads, walk.writes, variables, changes_arguments=True, parts=parts, paths=paths)
+    reads = walk.reads | _classes_by_name(walk)
+    return Reach(reads, walk.writes, variables, changes_arguments=True, parts=parts, paths=paths)
+
+
+def _classes_by_name(walk: Walk) -> frozenset[str]:
+    """The names that the notebook's classes inside a value stand under.
+
+    An attribute that is set on a class shows in all its instances, whoever made them when.
+    """
+    names = walk.namespace
+    if names is None:
+        return NO_NAMES
+    module = names.get("__name__", "__main__")
+    own = (cls for cls in walk.classes.values() if cls.__module__ == module)
+    return frozenset(
+        cls.__qualname__.partition(".")[0] for cls in own if codes.found_by_name(cls, names) is cls
+    )
 
 
 def _walked_again(value: object, namespace: Mapping[str, object] | None) -> Walk:

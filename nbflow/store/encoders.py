@@ -15,6 +15,7 @@ import os
 import random
 import re
 import struct
+import typing
 import uuid
 import zoneinfo
 from collections import OrderedDict, defaultdict, deque
@@ -123,7 +124,8 @@ def _memoryview(walk: Walk, value: memoryview) -> bytes:
         walk.memory.add(id(value.obj))
         walk.kept.append(value.obj)
     shape = walk.token(value.shape)
-    return walk.group(b"v", text(value.format), shape, walk.buffers([value.tobytes()]))
+    about = text(value.format) + (b"F" if value.readonly else b"T")
+    return walk.group(b"v", about, shape, walk.buffers([value.tobytes()]))
 
 
 def _proxy(walk: Walk, value: MappingProxyType[Any, Any]) -> bytes:
@@ -175,7 +177,7 @@ def mutable_object(walk: Walk, value: object) -> bytes:
         return walk.enter(value) or b""
     made = _reduce(value)
     if isinstance(made, str):
-        return _global(walk, value, made)
+        return _global(walk, value, made, owned=True)
     walk.enter(value)
     return _rebuilt(walk, value, made, owned=True)
 
@@ -188,14 +190,22 @@ def constant(walk: Walk, value: object) -> bytes:
     numbered = len(walk.memo)
     made = _reduce(value)
     if isinstance(made, str):
-        return _global(walk, value, made)
+        return _global(walk, value, made, owned=False)
     return _immutable(walk, value, _rebuilt(walk, value, made, owned=False), numbered)
 
 
-def _global(walk: Walk, value: object, name: str) -> bytes:
-    """The token of something that exists once, in its module: a compiled function, a sentinel."""
-    module = getattr(value, "__module__", None) or type(value).__module__
-    return walk.group(b"g", kind_token(walk, type(value)), named(str(module), name))
+def _global(walk: Walk, value: object, name: str, *, owned: bool) -> bytes:
+    """The token of something that exists once, in its module: a compiled function, a sentinel.
+
+    A name of the user's own may lead to something else tomorrow, so there the content counts, too.
+    """
+    module = str(getattr(value, "__module__", None) or type(value).__module__)
+    parts = (kind_token(walk, type(value)), named(module, name))
+    if place_of(module).home is not Home.LOCAL:
+        return walk.group(b"g", *parts)
+    if owned:
+        walk.enter(value)
+    return walk.group(b"g", *parts, _left_out(walk, value, None))
 
 
 def _texts_held(value: object, state: Any) -> Iterator[str]:
@@ -219,7 +229,7 @@ def _rebuilt(walk: Walk, value: object, made: tuple[Any, ...], *, owned: bool) -
         content = walk.group(b"q", _attributes(walk, state[0], owned=owned), slots)
     else:
         content = _attributes(walk, state, owned=owned)
-    parts = [*_constructor(walk, function, arguments, owned=owned), content]
+    parts = [*_constructor(walk, kind, function, arguments, owned=owned), content]
     parts.append(walk.sequence(b"l", list(items)) if items is not None else b"-")
     parts.append(walk.mapping(b"d", dict(pairs)) if pairs is not None else b"-")
     if owned and not plain and _says_what_is_kept(kind):
@@ -227,12 +237,17 @@ def _rebuilt(walk: Walk, value: object, made: tuple[Any, ...], *, owned: bool) -
     return walk.group(b"o", *parts, walk.token(setter))
 
 
-def _constructor(walk: Walk, function: Any, arguments: Any, *, owned: bool) -> tuple[bytes, ...]:
-    """How the object would be made again, which is no code that anybody could call through it."""
-    if function is _NEW and len(arguments) == 1:
-        return (b"*", kind_token(walk, arguments[0]))
+def _constructor(walk: Walk, kind: type, function: Any, arguments: Any, *, owned: bool) -> tuple[bytes, ...]:
+    """What the object is, and how it would be made again, which nobody could call through it.
+
+    The iterator of a list is made by the same function as that of a set, and an object of the
+    user's own by a function that its methods are not reached from.
+    """
+    if function is _NEW and len(arguments) == 1 and arguments[0] is kind:
+        return (b"*", kind_token(walk, kind))
+    made = kind_token(walk, kind)
     calls = walk.calls
-    parts = (refer(walk, function), walk.token(arguments) if owned else walk.aside(arguments))
+    parts = (made, refer(walk, function), walk.token(arguments) if owned else walk.aside(arguments))
     walk.calls = calls
     return parts
 
@@ -331,6 +346,25 @@ def _record(walk: Walk, value: Any) -> bytes:
     base = next(base for base in type(value).__mro__ if base in _IMMUTABLE)
     token = walk.group(b"k", kind_token(walk, type(value)), walk.token(_IMMUTABLE[base](value)))
     return _immutable(walk, value, token, numbered)
+
+
+def _type_variable(walk: Walk, value: object) -> bytes:
+    """A type variable or a new type, which may lead to itself, by what it stands for."""
+    return walk.later(value, _type_variable_content)
+
+
+def _type_variable_content(walk: Walk, value: Any) -> bytes:
+    about = {name: getattr(value, name, None) for name in _OF_TYPE_VARIABLES}
+    return walk.group(b"g", kind_token(walk, type(value)), text(str(value.__module__)), walk.aside(about))
+
+
+_OF_TYPE_VARIABLES: Final = (
+    *("__name__", "__bound__", "__constraints__", "__covariant__", "__contravariant__"),
+    *("__infer_variance__", "__default__", "__supertype__"),
+)
+
+for _kind in (typing.TypeVar, typing.ParamSpec, typing.TypeVarTuple, typing.NewType):
+    builtin(_kind, _type_variable)
 
 
 @encodes("pathlib.PurePath")

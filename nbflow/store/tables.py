@@ -64,8 +64,15 @@ def _about(walk: Walk, value: Any) -> bytes:
     kind = cast("Any", type(value))
     about: dict[str, object] = {"duplicates": value.flags.allows_duplicate_labels}
     about |= {name: getattr(value, name, None) for name in kind._metadata if name not in ("_name", "name")}
+    about |= set_by_hand(value)
     attributes = walk.mapping(b"d", dict(value.attrs))
     return walk.group(b"d", kind_token(walk, kind), walk.mapping(b"d", about), attributes)
+
+
+def set_by_hand(value: Any) -> dict[str, object]:
+    """What somebody has set on a frame or series that pandas knows nothing of, as by `df.unit = "m"`."""
+    held = cast("dict[str, object]", vars(value))
+    return {name: part for name, part in held.items() if not name.startswith("_")}
 
 
 @cache
@@ -120,7 +127,9 @@ def _column(walk: Walk, column: Any) -> bytes:
     if hasattr(column, "_pa_array"):
         return walk.group(b"Q", dtype, arrow.content(walk, column._pa_array))
     if hasattr(column, "asi8"):
-        return walk.group(b"Q", dtype, array_content(walk, column.asi8))
+        # Two time zones may bear one name and mean different times.
+        zone = walk.aside(getattr(column, "tz", None))
+        return walk.group(b"Q", dtype, zone, array_content(walk, column.asi8))
     if hasattr(column, "_mask") and hasattr(column, "_data"):
         return walk.group(b"Q", dtype, _masked(walk, column))
     parts = _PARTS.get(name)
@@ -163,7 +172,7 @@ def _index_content(walk: Walk, index: Any) -> bytes:
     if hasattr(index, "levels"):
         levels = (_index_content(walk, level) for level in index.levels)
         codes = (array_content(walk, code) for code in index.codes)
-        return walk.group(b"H", *head, *levels, *codes)
+        return walk.group(b"H", *head, walk.token(index.sortorder), *levels, *codes)
     return walk.group(b"H", *head, _column(walk, index.array), text(str(getattr(index, "freqstr", ""))))
 
 
