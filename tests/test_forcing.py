@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from nbflow.engine.forcing import forced
 from nbflow.engine.keeping import Keeping
+from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.preview import preview
 from nbflow.states import Origin
 from nbflow.testing import Notebook
 from nbflow.types import Cause
-from tests.cells import opened
+from tests.cells import kept, opened
 
 
 def three() -> tuple[Notebook, list[str]]:
@@ -57,6 +58,23 @@ class TestForced:
         notebook.run(cells[1])
         run = notebook.work.runs.history.runs(step=steps[1].id)[0]
         assert run.causes == (Cause("forced", cells[1], after="asked for with --refresh"),)
+
+
+class TestGone:
+    """What cannot come back although its task is up to date."""
+
+    def test_a_cell_run_once_more_makes_it_again(self) -> None:
+        """The first run in a new kernel only says that it is gone: perhaps nobody misses it."""
+        kinds = "class P:\n    parts = []"
+        notebook, (_, maker) = opened(kinds, "p = P()", plain=(0,), notebook=Notebook(store=kept()))
+        notebook.restart()
+        assert [action.executed for action in notebook.run_all()][1] == []
+        assert is_placeholder(notebook.names["p"])
+        assert notebook.run(maker).executed == [maker]
+        assert type(notebook.names["p"]) is notebook.names["P"]
+        run = notebook.work.runs.history.runs(step=maker)[0]
+        assert [cause.category for cause in run.causes] == ["unstorable"]
+        assert notebook.run(maker).executed == []
 
 
 class TestStop:

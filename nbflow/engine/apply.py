@@ -423,11 +423,12 @@ class Workspace(Labels):
         self._unite()
 
     def _say_gone(self, versions: Mapping[str, Version]) -> None:
-        """Names whose value was lost with the kernel that made it say so when they are used."""
-        for key in versions.keys() - self.names.keys() - GENERATORS.keys():
-            self.note(key)
-            self.label(key, None)
-            self.names[key] = Placeholder(key, _GONE)
+        """Names whose value was lost say so when they are used; nor may an older result pass for it."""
+        for key in versions.keys() - GENERATORS.keys():
+            held = self.labels[key].version if key in self.labels else None
+            is_older = held and held.step == versions[key].step and not held.is_same(versions[key])
+            if key not in self.names or is_older:
+                self.bind(key, Placeholder(key, _GONE))
 
     def give_back_copied(self) -> None:
         """End an action that failed: names get back what was only taken away or copied for the body."""

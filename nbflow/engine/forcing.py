@@ -11,14 +11,22 @@ from nbflow.engine.slots import key_of
 from nbflow.types import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
+    from nbflow.engine.apply import Workspace
+    from nbflow.engine.bind import Version
     from nbflow.engine.book import Step
     from nbflow.engine.plan import Work
+    from nbflow.engine.sweep import Sweep
 
 
 def forced(
-    work: Work, targets: Collection[Step] | None, *, force: bool = False, is_asked: bool = True
+    work: Work,
+    targets: Collection[Step] | None,
+    *,
+    force: bool = False,
+    is_asked: bool = True,
+    is_again: bool = False,
 ) -> list[Step]:
     """The steps whose bodies run whether or not a result fits, if all or these are run.
 
@@ -27,15 +35,35 @@ def forced(
         targets: The steps that are run; None: all tasks.
         force: Whether all of them are to run.
         is_asked: Whether a person wants these steps themselves, and not only what they give.
+        is_again: Whether their cells have run in this kernel already; then names that still stand for
+            nothing are missed.
     """
     if targets is None:
         return [step for step in work.tasks() if force or runs_each_time(step)]
-    return [step for step in targets if force or (is_asked and _runs_when_asked(work, step))]
+    lost = [step for step in targets if is_again and has_gone(work.workspace, work.sweep, step)]
+    return [step for step in targets if force or step in lost or (is_asked and _runs_when_asked(work, step))]
 
 
 def _runs_when_asked(work: Work, step: Step) -> bool:
     keeping = step.keeping
     return keeping.refreshes or not (keeping.stores or (keeping.reuses and _is_at_hand(work, step)))
+
+
+def has_gone(names: Workspace, sweep: Sweep, step: Step) -> bool:
+    """Whether a name misses what a step made and could not store."""
+    is_edited = step.ran is None or step.ran.static_key != step.body.static_key
+    if is_edited or step.hold is not None:
+        return False
+    judgement = sweep.judgement(step)
+    outputs = outputs_in_memory(step.bound_trace)
+    made = {key_of(output.slot): judgement.version(output.slot) for output in outputs}
+    return any(_is_missed(names, unit) and not names.is_available(unit) for unit in by_unit(made))
+
+
+def _is_missed(names: Workspace, unit: Mapping[str, Version]) -> bool:
+    """Whether one of the names, which is no definition, stands for something else."""
+    values = (key for key, version in unit.items() if version.output.sort == "value" and key in names.names)
+    return any(not names.holds(key, unit[key]) for key in values)
 
 
 def _is_at_hand(work: Work, step: Step) -> bool:

@@ -118,4 +118,11 @@ def forced_cause(step: Step) -> Cause:
         return Cause("no cache", step.name)
     if not keeping.persists and not keeping.refreshes:
         return Cause("forced", step.name, after="its result was not stored")
-    return Cause("forced", step.name, after="asked for with --refresh" if keeping.refreshes else "")
+    if keeping.refreshes:
+        return Cause("forced", step.name, after="asked for with --refresh")
+    return Cause("forced", step.name)
+
+
+def gone_cause(step: Step) -> Cause:
+    """Why the body of a step runs although its result fits: a name that it made cannot come back."""
+    return Cause("unstorable", step.name, after="it could not be stored and went with its kernel")

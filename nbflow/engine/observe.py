@@ -327,7 +327,8 @@ class Observer:
 
     def _is_mutated(self, key: str) -> bool:
         label = self._workspace.labels[key]
-        if not label.memory:
+        # The attributes of a class can be changed, too, though it is no memory that others share.
+        if not label.memory and not (label.classes and isinstance(self._workspace.get(key), type)):
             return False
         self._workspace.renew(key)
         now = self._look(key)

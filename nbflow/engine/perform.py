@@ -14,11 +14,12 @@ import msgspec
 from nbflow.analysis import effect_of
 from nbflow.engine.book import definition_body
 from nbflow.engine.effects import Ended, Outcome
+from nbflow.engine.forcing import has_gone
 from nbflow.engine.gates import asked_about, upstream_of
 from nbflow.engine.generators import GENERATORS
 from nbflow.engine.influence import lasting, reached, reached_through
 from nbflow.engine.items import Items, Plan
-from nbflow.engine.keeping import forced_cause
+from nbflow.engine.keeping import forced_cause, gone_cause
 from nbflow.engine.labels import Label, is_local_module, next_copy
 from nbflow.engine.observe import Execution, Observation, Observer, Reached
 from nbflow.engine.origins import version_of
@@ -36,7 +37,8 @@ from nbflow.engine.record import (
     see_live,
     skipped_trace,
 )
-from nbflow.engine.slots import NAME, is_kept_in_memory, key_of, slot_of
+from nbflow.engine.sites import SEEDED, Site, site_of, with_own
+from nbflow.engine.slots import NAME, is_kept_in_memory, key_of
 from nbflow.exceptions import StorageError
 from nbflow.states import Origin, State
 from nbflow.triggers import BuiltIn, Gate, judge
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 
     from nbflow.analysis import Definition
     from nbflow.engine.apply import Workspace
-    from nbflow.engine.bind import Version, View
+    from nbflow.engine.bind import Version
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.effects import Call
     from nbflow.engine.enact import Executing, Finished, StepRuns
@@ -61,53 +63,6 @@ _UNSEEN: Final = "unseen"
 """The digest of a slot of which nobody could tell what it held: no later content equals it."""
 _READ_ANY_NAME: Final = frozenset({"globals", "locals", "vars", "eval", "exec"})
 """Builtins through which code reads names that no analysis sees."""
-
-_SEEDED: Final = tuple(slot_of(key) for key in GENERATORS)
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A body at its place, with the inputs that have to stand there when it runs.
-
-    Args:
-        step: The step.
-        body: Its body.
-        view: The bindings at its place.
-        slots: What it reaches in memory, seeded random states included.
-        unbound: Keys that hold nothing there.
-        units: The units that it reads, each as key to version.
-        writers: The steps that made the names it reaches.
-    """
-
-    step: Step
-    body: Body
-    view: View
-    slots: tuple[Slot, ...]
-    unbound: tuple[str, ...]
-    units: tuple[dict[str, Version], ...]
-    writers: frozenset[str]
-
-
-def site_of(step: Step, body: Body, view: View) -> Site:
-    """Collect what a body needs at the view's place."""
-    seeded = [slot for slot in _SEEDED if view.bound(slot).version is not None]
-    # A builtin is meant, so a leftover of that name must not stand in its way.
-    unbound: list[str] = []
-    slots = (*reached(body, view, unbound.append), *seeded)
-    units: dict[tuple[object, ...], dict[str, Version]] = {}
-    writers: set[str] = set()
-    for slot in slots:
-        version = view.bound(slot).version
-        if version is None:
-            unbound.append(key_of(slot))
-            continue
-        if slot.kind == NAME:
-            writers.add(version.step)
-        for member in view.members(version):
-            bound = view.bound(member).version
-            if bound is not None:
-                units.setdefault(version.unit, {})[key_of(member)] = bound
-    return Site(step, body, view, slots, tuple(unbound), tuple(units.values()), frozenset(writers))
 
 
 def _imports(body: Body, later: Iterable[Body]) -> list[str]:
@@ -252,7 +207,7 @@ class Performer:
     def execute_plain(self, step: Step, origin: Origin) -> Executing:
         """Run a plain cell on the names as they are."""
         body, labels = step.body, self._workspace.labels
-        seeded = [slot for slot in _SEEDED if key_of(slot) in labels]
+        seeded = [slot for slot in SEEDED if key_of(slot) in labels]
         slots = (*reached_through(body, self.live_reach), *seeded)
         keys = tuple(map(key_of, slots))
         self._workspace.ensure(keys)
@@ -297,7 +252,8 @@ class Performer:
         ran = self._book.steps[version.step].ran
         name = version.output.slot.locator
         made = version.output.sort == "class" or is_local_module(version.output)
-        return not others and made and ran is not None and name in ran.analysis.definitions
+        can_be = made and version.output.unit not in self._workspace.lost
+        return not others and can_be and ran is not None and name in ran.analysis.definitions
 
     def _define(self, versions: Mapping[str, Version]) -> bool:
         """Make a class again by running its definition, which computes nothing."""
@@ -306,7 +262,11 @@ class Performer:
         if step.ran is None or not self._is_defined(versions):
             return False
         site = site_of(step, definition_body(step.ran, key), self._sweep.view(step))
-        return self._put_back(site) and self._observer.define(site.body, key, version)
+        site = with_own(site, step.ran, self._sweep.judgement(step))
+        if self._put_back(site) and self._observer.define(site.body, key, version):
+            return True
+        self._workspace.lost.add(version.output.unit)  # then its whole step has to run again
+        return False
 
     def define_missing(self, stand: Mapping[str, Version | None]) -> None:
         """Make the classes among what is to stand, which no store can put back."""
@@ -411,7 +371,8 @@ class Performer:
         """Why a step runs: where nothing is wrong with what it has, because the user wants it."""
         causes = self._sweep.judgement(step).causes
         if step.id in self.forced and all(cause.category == "never ran" for cause in causes):
-            return (forced_cause(step),)
+            is_gone = has_gone(self._workspace, self._sweep, step)
+            return (gone_cause(step) if is_gone else forced_cause(step),)
         return causes
 
     def _run(self, step: Step, body: Body, seen: Seen, doing: _Doing, origin: Origin) -> Executing:

@@ -15,8 +15,9 @@ from nbflow.engine.forcing import forced
 from nbflow.engine.gates import SKIPPED, asked_about
 from nbflow.engine.influence import lasting, reached
 from nbflow.engine.keeping import is_reusable
-from nbflow.engine.perform import Performer, site_of
+from nbflow.engine.perform import Performer
 from nbflow.engine.record import CHANGES_PROCESS, action_key, outputs_in_memory
+from nbflow.engine.sites import site_of
 from nbflow.engine.slots import is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import ORDER, content, makes_tasks_as_before, may_start_plain, not_looked_at
 from nbflow.exceptions import SessionError
@@ -69,11 +70,10 @@ class Work:
         self._origin = Origin.CELL
         self._forced: set[str] = set()
         self._executed: set[str] = set()
-        self._runs_here: set[str] = set()
+        self._runs_here, self._own = set[str](), set[str]()
         self._repeats: dict[str, int] = {}
-        self._settled: set[str] = set()
         self._earlier: dict[str, str] | None = None
-        self._caught_up: set[str] = set()
+        self._settled, self._caught_up = set[str](), set[str]()
 
     # --- what a user does --------------------------------------------------------------------
 
@@ -86,7 +86,8 @@ class Work:
         """
         if step.plain:
             return (yield from self._run_plain(step))
-        self._begin(Origin.CELL, forced(self, [step], force=force))
+        self._begin(Origin.CELL, forced(self, [step], force=force, is_again=step.id in self._own))
+        self._own.add(step.id)
         self.adopt_source(step)
         if step.trace is not None and SKIPPED in step.trace.flags:
             step.trace = None  # a skip is never reused
@@ -225,8 +226,8 @@ class Work:
 
     @staticmethod
     def _is_due(step: Step, tried: Collection[str] = ()) -> bool:
-        due = not step.plain and step.ran is not None and step.licence is Licence.FLOW
-        return due and not step.idle and step.id not in tried
+        is_task = not step.plain and step.ran is not None and step.licence is Licence.FLOW
+        return is_task and not step.idle and step.id not in tried
 
     def bring(self, target: Step, *, named: bool = False) -> Working[bool]:
         """Bring a step up to date; False where it waits or failed."""
@@ -283,7 +284,7 @@ class Work:
         if stands_on_ended and step.plain:
             return False  # it has no trigger
         runs_anyway = again or step.id in self._forced
-        trace = self._found(step, step.ran, view) if step.ran is not None and not runs_anyway else None
+        trace = None if runs_anyway else self.find(step)
         if trace is not None:
             self._reuse(step, trace)
             self._settled.update((step.id,) if stands_on_ended else ())

@@ -201,7 +201,7 @@ def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
         definitions=frozenset(definitions),
         captured=captured_unit(observation.outcome.captured),
         unknowns=_unknowns(maker, observation, watch),
-        flags=_flags(maker, body, observation, watch),
+        flags=_flags(maker, body, seen, observation, watch),
         run=maker.run,
         step=maker.step.id,
         notebook=maker.notebook,
@@ -328,11 +328,18 @@ _UNSEEN: Final = ("network", "database", "clock", "names")
 """How the effects begin that read what nbflow cannot see; such a result is *as of*."""
 
 
-def _flags(maker: Maker, body: Body, observation: Observation, watch: Watch) -> frozenset[str]:
+def _flags(maker: Maker, body: Body, seen: Seen, observation: Observation, watch: Watch) -> frozenset[str]:
     quiet = {QUIET} if _is_quiet(maker, body, observation, watch) else set[str]()
-    process = {CHANGES_PROCESS} if watch.process_state else set[str]()
+    process = {CHANGES_PROCESS} if watch.process_state or _changes_class(seen, observation) else set[str]()
     own = {NOT_REUSED} if not maker.step.keeping.reuses else set[str]()
     return frozenset(quiet | process | own | ({UNDECIDED} if observation.undecided else set()))
+
+
+def _changes_class(seen: Seen, observation: Observation) -> bool:
+    """Whether it sets attributes of a class that it did not make: no store can put that back."""
+    classes = (output for output in observation.outputs if output.sort == "class")
+    before = ((seen.entries.get(output.slot), output.digest) for output in classes)
+    return any(entry is not None and entry.digest not in (digest, UNBOUND) for entry, digest in before)
 
 
 UNDECIDED: Final = "undecided"

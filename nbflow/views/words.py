@@ -401,6 +401,7 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "spent": _fixed("", "was used up by a later step"),
     "unbound": _fixed("", "has no value"),
     "void": _fixed("the last run of", "proves nothing"),
+    "unstorable": lambda cause: f"what {cause.subject} made is gone: {cause.after}",
     "expired": _fixed("the result of", "expired"),
 }
 

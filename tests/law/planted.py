@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from nbflow.engine import influence, perform, record, verify
+from nbflow.engine import influence, perform, record, sites, verify
 from nbflow.engine.apply import Workspace
 from nbflow.engine.bind import NOTHING, Timeline, View
 from nbflow.engine.book import Book
@@ -167,7 +167,7 @@ VARIANTS: Mapping[str, Variant] = {
         ("alias", "order"), ((Workspace, "place", _without_check),)
     ),
     "random states are no slots": Variant(
-        ("random",), ((Observer, "_drawn", _nothing_drawn), (perform, "_SEEDED", ()))
+        ("random",), ((Observer, "_drawn", _nothing_drawn), (perform, "SEEDED", ()), (sites, "SEEDED", ()))
     ),
 }
 

@@ -1,0 +1,74 @@
+"""Sites: a body at its place in flow order, with what has to stand there before it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from nbflow.engine.bind import by_unit
+from nbflow.engine.generators import GENERATORS
+from nbflow.engine.influence import reached
+from nbflow.engine.slots import NAME, key_of, slot_of
+
+if TYPE_CHECKING:
+    from nbflow.engine.bind import Version, View
+    from nbflow.engine.book import Body, Step
+    from nbflow.engine.verify import Judgement
+    from nbflow.types import Slot
+
+SEEDED: Final = tuple(slot_of(key) for key in GENERATORS)
+"""The slots of the global random generators."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A body at its place, with the inputs that have to stand there when it runs.
+
+    Args:
+        step: The step.
+        body: Its body.
+        view: The bindings at its place.
+        slots: What it reaches in memory, seeded random states included.
+        unbound: Keys that hold nothing there.
+        units: The units that it reads, each as key to version.
+        writers: The steps that made the names it reaches.
+    """
+
+    step: Step
+    body: Body
+    view: View
+    slots: tuple[Slot, ...]
+    unbound: tuple[str, ...]
+    units: tuple[dict[str, Version], ...]
+    writers: frozenset[str]
+
+
+def site_of(step: Step, body: Body, view: View) -> Site:
+    """Collect what a body needs at the view's place."""
+    seeded = [slot for slot in SEEDED if view.bound(slot).version is not None]
+    # A builtin is meant, so a leftover of that name must not stand in its way.
+    unbound: list[str] = []
+    slots = (*reached(body, view, unbound.append), *seeded)
+    units: dict[tuple[object, ...], dict[str, Version]] = {}
+    writers: set[str] = set()
+    for slot in slots:
+        version = view.bound(slot).version
+        if version is None:
+            unbound.append(key_of(slot))
+            continue
+        if slot.kind == NAME:
+            writers.add(version.step)
+        for member in view.members(version):
+            bound = view.bound(member).version
+            if bound is not None:
+                units.setdefault(version.unit, {})[key_of(member)] = bound
+    return Site(step, body, view, slots, tuple(unbound), tuple(units.values()), frozenset(writers))
+
+
+def with_own(site: Site, ran: Body, given: Judgement) -> Site:
+    """The site of a definition, with what it needs of what its own cell defines above it."""
+    names = (site.body.analysis.reads & ran.analysis.definitions.keys()) - site.body.analysis.writes
+    own = {name: version for name in names if (version := given.version(slot_of(name))) is not None}
+    others = (versions for versions in site.units if not versions.keys() & own.keys())
+    unbound = tuple(key for key in site.unbound if key not in own)
+    return replace(site, unbound=unbound, units=(*others, *by_unit(dict(own))))
