@@ -17,6 +17,7 @@ import msgspec
 
 from nbflow.analysis.names import is_managed
 from nbflow.context import IDENTITIES, watched_by
+from nbflow.engine.again import outside_entries
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.generators import GENERATORS, loaded_generators
 from nbflow.engine.labels import Label
@@ -31,14 +32,16 @@ from nbflow.store.walks import is_plain
 from nbflow.types import UNBOUND, Output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from nbflow.engine.again import Earlier
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import Version
     from nbflow.engine.book import Body, Step
     from nbflow.engine.effects import Call
     from nbflow.store.files import Files
     from nbflow.store.watching import Watch
+    from nbflow.types import Entry
 
 
 class Observation(msgspec.Struct, frozen=True):
@@ -119,7 +122,7 @@ class Reached(msgspec.Struct, frozen=True):
         inputs: Keys whose objects it may change in place.
         keys: Keys that it may bind or delete, and the inputs.
         uncertain: Those of them that it may bind or not, and does not read.
-        again: The names that it bound when it last ran on the same inputs; None where it never did.
+        earlier: Its last run, if that saw the same names.
         complete: Whether the analysis of it and of what it calls saw everything.
         reseeds: Whether it may set a random state, so that comparing states proves nothing.
         effects: What it, or code that it may call, visibly does outside.
@@ -129,7 +132,7 @@ class Reached(msgspec.Struct, frozen=True):
     inputs: tuple[str, ...]
     keys: frozenset[str]
     uncertain: frozenset[str] = frozenset()
-    again: frozenset[str] | None = None
+    earlier: Earlier | None = None
     complete: bool = True
     reseeds: bool = False
     effects: frozenset[str] = frozenset()
@@ -166,6 +169,10 @@ class _Watched:
     folder: str
     data: Mapping[str, str] = field(default_factory=dict[str, str])
     undecided: frozenset[str] = frozenset()
+
+    @property
+    def outside(self) -> Iterator[Entry]:
+        return outside_entries(self.watch, self.context, self.folder, self.data)
 
     def observation(
         self,
@@ -230,10 +237,11 @@ class Observer:
         )
         bound = self._workspace.unhide({key: before[key] for key in hidden}) if hidden else set[str]()
         seen.data = self._loaded(body) if body.analysis.imports else {}
-        uncertain = (reached.uncertain & before.keys()) - hidden
-        same = frozenset(key for key in uncertain if names.get(key, ABSENT) is before[key])
-        bound |= same & (reached.again or frozenset())
-        seen.undecided = same if reached.again is None else frozenset()
+        shown = (reached.uncertain & before.keys()) - hidden
+        same = frozenset(key for key in shown if names.get(key, ABSENT) is before[key])
+        again = reached.earlier.bound_if(seen.outside) if reached.earlier and same else None
+        bound |= same & (again or frozenset())
+        seen.undecided = same if again is None else frozenset()
         try:
             bound |= self._rebound(then, before, self._named(reached.keys) if only_computes else names)
             return self._observed(seen, body, before, reached, bound)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nbflow.analysis import effect_of
+from nbflow.engine.again import earlier_run
 from nbflow.engine.book import definition_body
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.forcing import has_gone
@@ -29,7 +30,6 @@ from nbflow.engine.record import (
     Maker,
     Seen,
     adopted_trace,
-    bound_before,
     key_of_trace,
     make_trace,
     outputs_in_memory,
@@ -149,8 +149,7 @@ class Performer:
         upstream, states = self._upstream(site)
         asked = (*self._asked(step, body, site.writers), *states)
         seen = msgspec.structs.replace(see_bound(body, site.slots, site.view, asked), upstream=upstream)
-        again = bound_before(step.trace, body, seen)
-        reach = self._reached(step, body, site.slots, site.writers, again)
+        reach = self._reached(step, body, site.slots, site.writers, seen)
         if body.one is not None:
             items = Items(self._plan(site, body.one, asked, origin), *self._hands)
             doing = _Doing(items.attempt, reach.effects, items.joined)
@@ -176,7 +175,7 @@ class Performer:
         }
         slots = tuple(slot for slot in site.slots if slot.locator not in names | lists)
         seen, anew = see_bound(one, slots, site.view, asked), step.id in self.forced
-        reach = self._reached(step, one, site.slots, site.writers, None)
+        reach = self._reached(step, one, site.slots, site.writers, seen)
         reach = msgspec.structs.replace(
             reach,
             inputs=tuple(key for key in reach.inputs if key not in names | lists),
@@ -214,7 +213,7 @@ class Performer:
         found = (labels.get(key) for key in keys if key not in GENERATORS)
         writers = frozenset(label.version.step for label in found if label and label.version)
         seen = see_live(slots, self._workspace, self._asked(step, body, writers))
-        reach = self._reached(step, body, slots, writers, bound_before(step.trace, body, seen))
+        reach = self._reached(step, body, slots, writers, seen)
 
         def attempt(call: Call) -> Observing:
             return self._observer.run(Execution(step, body, call), reach)
@@ -308,7 +307,7 @@ class Performer:
         body: Body,
         slots: tuple[Slot, ...],
         writers: Iterable[str],
-        again: frozenset[str] | None,
+        seen: Seen,
     ) -> Reached:
         others = [ran for ran in self._bodies_of(writers) if ran is not body]
         bodies = [body, *others]
@@ -320,11 +319,12 @@ class Performer:
         later = frozenset[str]().union(*[definition.writes for definition in called])
         complete = all(ran.analysis.complete for ran in bodies)
         last = frozenset([key_of(output.slot) for output in outputs_in_memory(step.trace)])
+        uncertain = (analysis.maybe_writes | later | last) - analysis.writes - set(keys)
         return Reached(
             inputs=keys,
             keys=may.union(keys, later, last),
-            uncertain=(analysis.maybe_writes | later | last) - analysis.writes - set(keys),
-            again=again,
+            uncertain=uncertain,
+            earlier=earlier_run(step.trace, body, seen) if uncertain else None,
             complete=complete,
             reseeds=any(ran.reseeds for ran in bodies),
             effects=self._effects(body, called),

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nbflow.analysis import changes_outside
+from nbflow.engine.again import UNDECIDED, outside_entries
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.keeping import NOT_REUSED
 from nbflow.engine.origins import NONE, seen_as, shown_as
-from nbflow.engine.slots import NAME, RANDOM, WORKING_FOLDER, is_kept_in_memory, key_of, slot_of
+from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import QUIET, unit_key, version_key
 from nbflow.exceptions import InternalError
 from nbflow.store.digests import digest as value_digest
@@ -188,8 +189,7 @@ def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
     entries = [
         *_memory_entries(body, seen, written, observation.drew),
         *seen.asked,
-        *_context_entries(observation),
-        *_file_entries(observation, watch),
+        *outside_entries(watch, observation.context, observation.folder, observation.data),
     ]
     outputs += [Output(Slot(FILE, path), digest, digest) for path, digest in sorted(watch.written.items())]
     definitions = {output.slot.locator for output in outputs if output.sort != "value"}
@@ -289,30 +289,6 @@ def _memory_entries(body: Body, seen: Seen, written: set[str], drew: frozenset[s
             yield from seen.parts.get(slot, (entry,))
 
 
-def _context_entries(observation: Observation) -> Iterator[Entry]:
-    for key, digest in observation.context.items():
-        # A value without a digest compares with nothing, so that the entry is never the same again.
-        yield Entry(Looked(Slot("context", key)), digest or "no digest")
-
-
-def _file_entries(observation: Observation, watch: Watch) -> Iterator[Entry]:
-    if watch.saw_nothing and not observation.data:
-        return
-    if watch.read or watch.absent or watch.listings or watch.written:
-        # The same relative path means another file elsewhere.
-        yield Entry(Looked(WORKING_FOLDER), observation.folder)
-    for path, digest in watch.read.items():
-        if path not in watch.written:
-            yield Entry(Looked(Slot(FILE, path)), digest)
-    for path, digest in observation.data.items():
-        if path not in watch.read and path not in watch.written:
-            yield Entry(Looked(Slot(FILE, path)), digest)
-    for path in sorted(watch.absent - watch.written.keys()):
-        yield Entry(Looked(Slot("absent", path)), "absent")
-    for pattern, digest in watch.listings.items():
-        yield Entry(Looked(Slot("listing", pattern)), digest)
-
-
 def _unknowns(maker: Maker, observation: Observation, watch: Watch) -> tuple[str, ...]:
     """Why the result can never be called fresh: what it depends on cannot be compared."""
     if watch.saw_nothing and not maker.effects and not observation.undecided:
@@ -342,9 +318,6 @@ def _changes_class(seen: Seen, observation: Observation) -> bool:
     return any(entry is not None and entry.digest not in (digest, UNBOUND) for entry, digest in before)
 
 
-UNDECIDED: Final = "undecided"
-"""The flag of a trace of which nobody can tell whether its body bound all names that it may bind."""
-
 CHANGES_PROCESS: Final = "changes the process"
 """The flag of a trace whose body changed the state of the process: it only holds in its own kernel."""
 
@@ -369,19 +342,6 @@ def outputs_in_memory(trace: Trace | None) -> tuple[Output, ...]:
     """The names and random states that a trace made."""
     outputs = trace.outputs if trace is not None else ()
     return tuple(output for output in outputs if is_kept_in_memory(output.slot))
-
-
-def bound_before(trace: Trace | None, body: Body, seen: Seen) -> frozenset[str] | None:
-    """What a body bound when it last ran, if it saw the same then; None if it did not."""
-    if trace is None or trace.static_key != body.static_key or UNDECIDED in trace.flags:
-        return None
-    for entry in trace.entries:
-        slot, now = entry.looked.slot, seen.entries.get(entry.looked.slot)
-        if is_kept_in_memory(slot) and (
-            now is None or entry.digest not in (now.digest, seen.units.get(slot, ("",))[0])
-        ):
-            return None
-    return frozenset(key_of(output.slot) for output in outputs_in_memory(trace))
 
 
 def action_key(static_key: str, looked: Iterable[Looked], digests: Iterable[str]) -> str:

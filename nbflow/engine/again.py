@@ -1,0 +1,103 @@
+"""What a body bound without a trace of it: what it bound when it last saw the very same.
+
+Binding a name to the very object that it holds already changes nothing that a look from outside
+could see. Where a name cannot be taken away meanwhile, only an earlier run of the same body tells,
+and only if that saw the same: names before the body ran, all else as it was read while it ran.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping  # noqa: TC003 - records are made by these annotations
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from nbflow.engine.slots import WORKING_FOLDER, is_kept_in_memory, key_of
+from nbflow.types import FILE, Entry, Looked, Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from nbflow.engine.book import Body
+    from nbflow.engine.record import Seen
+    from nbflow.store.watching import Watch
+    from nbflow.types import Trace
+
+UNDECIDED: Final = "undecided"
+"""The flag of a trace of which nobody can tell whether its body bound all names that it may bind."""
+
+
+class Earlier(msgspec.Struct, frozen=True):
+    """A run of the same body that saw the same names.
+
+    Args:
+        bound: The keys that it bound.
+        outside: What else it looked at while it ran, with the contents.
+    """
+
+    bound: frozenset[str]
+    outside: Mapping[Looked, str]
+
+    def bound_if(self, outside: Iterable[Entry]) -> frozenset[str] | None:
+        """What the body bound, if it looked at the same outside now; None if it did not."""
+        return self.bound if self.outside == {entry.looked: entry.digest for entry in outside} else None
+
+
+def earlier_run(trace: Trace | None, body: Body, seen: Seen) -> Earlier | None:
+    """The run that made a trace, if the body saw then what it is about to see; None if not."""
+    if trace is None or trace.static_key != body.static_key or UNDECIDED in trace.flags:
+        return None
+    now = _digests_now(seen)
+    outside: dict[Looked, str] = {}
+    for entry in trace.entries:
+        slot = entry.looked.slot
+        if slot in now:
+            if entry.digest not in now[slot]:
+                return None
+        elif is_kept_in_memory(slot):
+            return None
+        else:
+            outside[entry.looked] = entry.digest
+    bound = (key_of(output.slot) for output in trace.outputs if is_kept_in_memory(output.slot))
+    return Earlier(frozenset(bound), outside)
+
+
+def _digests_now(seen: Seen) -> dict[Slot, set[str]]:
+    """What is known before the body runs: the digest of each slot, and of its unit."""
+    now = {slot: {entry.digest} for slot, entry in seen.entries.items()}
+    for slot, (unit, _) in seen.units.items():
+        now[slot].add(unit)
+    for entry in (*seen.asked, *(part for parts in seen.parts.values() for part in parts)):
+        now.setdefault(entry.looked.slot, set()).add(entry.digest)
+    return now
+
+
+def outside_entries(
+    watch: Watch, context: Mapping[str, str | None], folder: str, data: Mapping[str, str]
+) -> Iterator[Entry]:
+    """What a body looked at outside the notebook while it ran.
+
+    Args:
+        watch: What was seen of files.
+        context: Digests of what it read from `nbflow.context`, by key.
+        folder: Digest of the working folder.
+        data: Files that local modules read when they were imported, with the content then.
+    """
+    for key, digest in context.items():
+        # A value without a digest compares with nothing, so that the entry is never the same again.
+        yield Entry(Looked(Slot("context", key)), digest or "no digest")
+    if not watch.saw_nothing or data:
+        yield from _file_entries(watch, folder, data)
+
+
+def _file_entries(watch: Watch, folder: str, data: Mapping[str, str]) -> Iterator[Entry]:
+    if watch.read or watch.absent or watch.listings or watch.written:
+        # The same relative path means another file elsewhere.
+        yield Entry(Looked(WORKING_FOLDER), folder)
+    for path, digest in {**data, **watch.read}.items():
+        if path not in watch.written:
+            yield Entry(Looked(Slot(FILE, path)), digest)
+    for path in sorted(watch.absent - watch.written.keys()):
+        yield Entry(Looked(Slot("absent", path)), "absent")
+    for pattern, digest in watch.listings.items():
+        yield Entry(Looked(Slot("listing", pattern)), digest)

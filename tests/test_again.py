@@ -1,0 +1,68 @@
+"""What a plain cell bound, where a name holds the very object that it held before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nbflow.context import context
+from nbflow.testing import Notebook
+from nbflow.types import Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+READS = "d = int(__import__('pathlib').Path({path!r}).read_text())\nif d % 2: c = 4"
+
+
+def outputs(notebook: Notebook, cell: str) -> set[str]:
+    """The names that a cell made, by its trace."""
+    trace = notebook.step(cell).trace
+    return {output.slot.locator for output in trace.outputs} if trace else set()
+
+
+class TestBoundAgain:
+    """A small number is one object wherever it comes from, so that no look tells who bound it."""
+
+    def test_the_same_inputs(self) -> None:
+        """What the cell bound when it last saw the same, it binds."""
+        notebook = Notebook()
+        cell = notebook.add("d = 3\nif d % 2: c = 4", plain=True)
+        notebook.run(cell)
+        notebook.run(cell)
+        assert (outputs(notebook, cell), notebook.verdict(cell)) == ({"c", "d"}, Verdict.FRESH)
+
+    def test_another_file(self, tmp_path: Path) -> None:
+        """A cell that read something else need not have bound what it bound then."""
+        path = tmp_path / "F.txt"
+        path.write_text("1")
+        notebook = Notebook()
+        cell = notebook.add(READS.format(path=str(path)), plain=True)
+        notebook.run(cell)
+        assert outputs(notebook, cell) == {"c", "d"}
+        path.write_text("2")
+        notebook.run(notebook.add("c = 2 + 2", at=0))
+        notebook.run(cell)
+        assert outputs(notebook, cell) == {"d"}
+        assert notebook.verdict(cell) is Verdict.AS_OF
+
+    def test_the_same_file(self, tmp_path: Path) -> None:
+        """A file that did not change leaves it decided."""
+        path = tmp_path / "F.txt"
+        path.write_text("1")
+        notebook = Notebook()
+        cell = notebook.add(READS.format(path=str(path)), plain=True)
+        notebook.run(cell)
+        notebook.run(cell)
+        assert (outputs(notebook, cell), notebook.verdict(cell)) == ({"c", "d"}, Verdict.FRESH)
+
+    def test_another_context(self) -> None:
+        """So does what it reads from the context."""
+        notebook = Notebook()
+        notebook.add("from nbflow import context", plain=True)
+        cell = notebook.add("if context.get('mode') == 'odd': c = 4", plain=True)
+        with context(mode="odd"):
+            notebook.run_all()
+        assert "c" in outputs(notebook, cell)
+        with context(mode="even"):
+            notebook.run_all()
+            assert notebook.verdict(cell) is not Verdict.FRESH
