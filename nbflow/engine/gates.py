@@ -12,7 +12,7 @@ from nbflow.engine.bind import Bound, Version
 from nbflow.engine.influence import lasting
 from nbflow.engine.slots import STATE
 from nbflow.states import Completed, Skipped, State
-from nbflow.triggers import Edge, manual_only
+from nbflow.triggers import RUNS_ALL_THE_SAME, Edge, manual_only
 from nbflow.types import Cause, Output, Slot, Verdict
 
 if TYPE_CHECKING:
@@ -127,7 +127,10 @@ def ended_cause(step: Step) -> Cause | None:
         return None
     if step.ended.name == "TriggerFailed" and not step.asks_states:
         return None  # that something above failed is said of that
-    return Cause(_CATEGORIES[step.ended.name], step.name, after=step.ended.message)
+    told = step.ended.message
+    if step.body.wiring is None:  # a cell, whose options stand in a header
+        told = told.replace(RUNS_ALL_THE_SAME, "`--skip-on-upstream-skip no` runs it all the same")
+    return Cause(_CATEGORIES[step.ended.name], step.name, after=told)
 
 
 def person_cause(step: Step) -> Cause | None:
