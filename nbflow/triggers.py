@@ -268,6 +268,10 @@ def _called(text: str, name: str, node: ast.Call) -> BuiltIn:
         ) from None
 
 
+RUNS_ALL_THE_SAME: Final = "skip_on_upstream_skip=False runs it all the same"
+"""What to do about a skip, as an option of `@task` is written."""
+
+
 def judge(
     trigger: Trigger,
     upstream: Upstream,
@@ -306,9 +310,7 @@ def judge(
     if skip_on_upstream_skip and not any(_counts_as_failed(state) for state in states.values()):
         skipped = {edge: state for edge, state in states.items() if state.is_skipped()}
         if skipped:
-            return Judgement(
-                Gate.SKIP, f"{_listed(skipped)}; skip_on_upstream_skip=False runs it all the same"
-            )
+            return Judgement(Gate.SKIP, f"{_listed(skipped)}; {RUNS_ALL_THE_SAME}")
     return _RUN if passes_roots and not states else _asked(trigger, _expanded(upstream), states)
 
 

@@ -125,24 +125,40 @@ class TestTriggers:
         action = notebook.flow()
         assert (action.executed, list(action.refused)) == ([cells[2]], [cells[3]])
         change(notebook, cells[1], BAD)
-        assert notebook.flow().reused == [cells[3]]
+        assert notebook.flow().executed == [cells[2]]
+        assert notebook.verdict(cells[3]).value == "as of"
         assert notebook.names["b"] == "ran"
 
     def test_a_trigger_is_asked_after_the_lookup(self) -> None:
         """What ran once on the same inputs, below the same states, is reused."""
         notebook, cells = two(BAD, all_failed)
         notebook.flow()
-        assert notebook.flow().reused == [cells[3]]
+        action = notebook.run(cells[3])
+        assert (action.executed, action.reused) == ([cells[2]], [cells[3]])
         assert notebook.flow().executed == [cells[2]]
 
+    def test_what_ran_for_a_failure_is_as_of_it_as_long_as_that_stands(self) -> None:
+        """Whether it would fail again nobody knows; once that is asked of other inputs, it is stale."""
+        notebook, cells = two(BAD, any_failed)
+        notebook.flow()
+        assert verdicts(notebook)[2:] == ["stale", "as of"]
+        cause = Cause("upstream", "a", after="failed", origin="upper")
+        assert notebook.judgement(cells[3]).causes == (cause,)
+        notebook.flow()
+        assert verdicts(notebook)[2:] == ["stale", "as of"]
+        change(notebook, cells[1], "MODE = 'other'")
+        assert verdicts(notebook)[2:] == ["stale", "stale"]
+        change(notebook, cells[1], BAD)
+        assert verdicts(notebook)[2:] == ["stale", "as of"]
+
     def test_the_chain_below_a_failure_goes_on_where_a_trigger_lets_it(self) -> None:
-        """What is below a task that ran all the same runs, too; all is stale while the failure stands."""
+        """What is below a task that ran all the same runs, too; both are as of the failure."""
         notebook, cells = two(BAD, always_run)
         last = notebook.add("c = b + '!'", name="last")
         notebook.work.adopt_source(notebook.step(last))
         assert notebook.flow().executed == [cells[2], cells[3], last]
         assert notebook.names["c"] == "ran!"
-        assert verdicts(notebook)[2:] == ["stale"] * 3
+        assert verdicts(notebook)[2:] == ["stale", "as of", "as of"]
 
     def test_what_was_refused_is_fresh_again_once_the_failure_is_gone(self) -> None:
         """It kept its result meanwhile, though nobody below it got that."""

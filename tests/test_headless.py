@@ -149,6 +149,16 @@ class TestRuns:
         assert done.stdout.splitlines()[-1].startswith("1 task ran")
         assert shown_in(target)["c3"] == ""
 
+    def test_a_limit_is_told_of_once(self, notebook: Path) -> None:
+        """In the line of the task; there is no traceback to show."""
+        slow = "#@task slow --timeout 0.1\nimport time\ntime.sleep(30)\nx = 1"
+        done = nbflow_run(notebook_of(notebook, slow))
+        assert done.returncode == 1
+        assert done.stdout.count("reached its limit of 0.1 s") == 1
+        assert "UsageError" not in done.stdout
+        bad = nbflow_run(notebook_of(notebook, "#@task bad --nonsense\nx = 1"))
+        assert bad.stdout.count("failed: unknown option '--nonsense'") == 1
+
     def test_a_failing_plain_cell(self, notebook: Path) -> None:
         """The same; what ran before it is kept."""
         notebook_of(notebook, PARAMETERS, RAW, "no_such_name")

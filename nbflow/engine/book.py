@@ -22,7 +22,7 @@ from nbflow.exceptions import UnknownTaskError
 from nbflow.retries import NO_RETRIES, Retries
 from nbflow.store.digests import key_digest
 from nbflow.triggers import Trigger, all_successful
-from nbflow.types import TASK_VALUE, Hold, Licence, Slot, Standing, Trace
+from nbflow.types import TASK_VALUE, Entry, Hold, Licence, Slot, Standing, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -228,6 +228,7 @@ class Step:
         hold: A choice by hand that overrides `trace`.
         failure: Why its last run failed, in one line; empty if it did not.
         ended: The state that its last run ended in, or waits in, where that left it without a result.
+        ended_on: What its body had looked at when it ended so; None where it did not start.
         parameters: Names that it sets as flow parameters, which can be overridden.
         retries: When a failed body is tried again.
         timeout: The limit for each attempt in seconds; None: no limit.
@@ -254,6 +255,7 @@ class Step:
     hold: Hold | None = None
     failure: str = ""
     ended: State | None = None
+    ended_on: tuple[Entry, ...] | None = None
     parameters: frozenset[str] = frozenset()
     retries: Retries = NO_RETRIES
     timeout: float | None = None

@@ -12,7 +12,7 @@ from nbflow.engine.bind import Bound, Version
 from nbflow.engine.influence import lasting
 from nbflow.engine.slots import STATE
 from nbflow.states import Completed, Skipped, State
-from nbflow.triggers import Edge, manual_only
+from nbflow.triggers import RUNS_ALL_THE_SAME, Edge, manual_only
 from nbflow.types import Cause, Output, Slot, Verdict
 
 if TYPE_CHECKING:
@@ -42,10 +42,19 @@ def gives_nothing(step: Step, verdict: Verdict) -> bool:
     return step.ended is not None and verdict not in _DONE
 
 
-def given_state(step: Step, verdict: Verdict, doubts: tuple[Doubt, ...]) -> tuple[Slot, Bound]:
-    """What a step gives those below it that ask how it ended."""
+def given_state(
+    step: Step, verdict: Verdict, doubts: tuple[Doubt, ...], *, is_outlived: bool = False
+) -> tuple[Slot, Bound]:
+    """What a step gives those below it that ask how it ended.
+
+    Args:
+        step: The step.
+        verdict: Whether it is up to date.
+        doubts: What is doubtful about it.
+        is_outlived: Whether what it looked at when it ended so has changed: nobody knows how it ends now.
+    """
     slot, state = Slot(STATE, step.name), state_of(step, verdict)
-    if state is None:
+    if state is None or is_outlived:
         return slot, Bound(None, doubts)
     word = (state.name if state.is_skipped() else state.type.value).lower()
     return slot, Bound(Version(step.id, Output(slot, word, preview=word)), doubts, written=True)
@@ -73,6 +82,15 @@ def asked_about(step: Step, slots: Iterable[Slot], view: View, book: Book) -> tu
         return ()
     looked_at = (*slots, *lasting(step, step.ran))
     return tuple(Slot(STATE, each.name) for each in above(looked_at, view, book) if each is not step)
+
+
+def saw_end_of(step: Step, above: Step) -> bool:
+    """Whether a step has its result because the body of one above it had ended without one."""
+    has_failed = above.ended is not None and above.ended.is_final() and above.ended_on is not None
+    if not has_failed or not step.asks_states or step.trace is None:
+        return False
+    slot = Slot(STATE, above.name)
+    return any(entry.looked.slot == slot for entry in step.trace.entries)
 
 
 def upstream_of(
@@ -109,7 +127,10 @@ def ended_cause(step: Step) -> Cause | None:
         return None
     if step.ended.name == "TriggerFailed" and not step.asks_states:
         return None  # that something above failed is said of that
-    return Cause(_CATEGORIES[step.ended.name], step.name, after=step.ended.message)
+    told = step.ended.message
+    if step.body.wiring is None:  # a cell, whose options stand in a header
+        told = told.replace(RUNS_ALL_THE_SAME, "`--skip-on-upstream-skip no` runs it all the same")
+    return Cause(_CATEGORIES[step.ended.name], step.name, after=told)
 
 
 def person_cause(step: Step) -> Cause | None:

@@ -31,6 +31,7 @@ from nbflow.engine.record import (
     Seen,
     adopted_trace,
     key_of_trace,
+    looked_at,
     make_trace,
     outputs_in_memory,
     see_bound,
@@ -383,6 +384,7 @@ class Performer:
         observation = finished.observation
         if not finished.state.is_completed() or observation is None or not observation.is_whole:
             self._fail(step, finished)
+            step.ended_on = looked_at(body, seen, observation) if observation is not None else None
             return finished
         maker = Maker(step, finished.run, self._runs.notebook, doing.effects)
         trace = doing.joined(make_trace(maker, body, seen, observation))

@@ -261,7 +261,8 @@ class Work:
 
     def _is_done(self, step: Step) -> bool:
         is_due = step.id in self._forced and step.id not in self._executed
-        return not is_due and self.sweep.judgement(step).verdict in _DONE
+        may_end_otherwise = step.asks_states and self._first_stale_above(step, self.sweep.view(step))
+        return not (is_due or may_end_otherwise) and self.sweep.judgement(step).verdict in _DONE
 
     def _runs_as_they_are(self, target: Step, needed: Step, again: bool) -> bool:
         """Whether a cell runs, as in Jupyter, although a plain cell above it has to run first."""

@@ -210,6 +210,12 @@ def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
     )
 
 
+def looked_at(body: Body, seen: Seen, observation: Observation) -> tuple[Entry, ...]:
+    """What a body that ended without a result had looked at, as far as names and files go."""
+    files = _file_entries(observation, observation.watch) if observation.watch is not None else ()
+    return (*_memory_entries(body, seen, set(), frozenset()), *files)
+
+
 def adopted_trace(step: Step, outputs: tuple[Output, ...]) -> Trace:
     """The trace of the step that stands for what was there before anything was watched.
 

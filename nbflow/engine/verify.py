@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View
-from nbflow.engine.gates import asked_about, ended_cause, given_state, gives_nothing, person_cause
+from nbflow.engine.gates import (
+    asked_about,
+    ended_cause,
+    given_state,
+    gives_nothing,
+    person_cause,
+    saw_end_of,
+)
 from nbflow.engine.influence import is_code, lasting, may_write, reached
 from nbflow.engine.keeping import expiry_of, has_expired
 from nbflow.engine.origins import seen_as, shown_as, version_of
@@ -288,16 +295,33 @@ class Judge:
         doubts = {doubt: slot for slot in looks_at for doubt in self._view.bound(slot).doubts}
         if not doubts:
             return Verdict.FRESH, []
-        worst = max((doubt.verdict for doubt in doubts), key=_SEVERITY.index)
+        # Whoever stands first in flow order is nearest to the root.
+        ordered = sorted(doubts.items(), key=lambda item: self._place_of(item[0]))
+        found = [(slot, *self._weighed(step, doubt)) for doubt, slot in ordered]
+        worst = max((verdict for _, verdict, _, _ in found), key=_SEVERITY.index)
         blame = [
-            Cause(
-                "upstream", slot.locator, after=doubt.verdict.value, origin=self._book.steps[doubt.step].name
-            )
-            # Whoever stands first in flow order is nearest to the root.
-            for doubt, slot in sorted(doubts.items(), key=lambda item: self._place_of(item[0]))
-            if doubt.verdict is worst
+            Cause("upstream", slot.locator, after=word, origin=above.name)
+            for slot, verdict, word, above in found
+            if verdict is worst
         ]
         return worst, blame
+
+    def _weighed(self, step: Step, doubt: Doubt) -> tuple[Verdict, str, Step]:
+        """How bad it is for a step that one above is not fresh, and how that one stands, in a word.
+
+        What ran because something above had failed is not out of date as long as that stands: only whether
+        it would fail again nobody knows.
+        """
+        above = self._book.steps[doubt.step]
+        if doubt.verdict is Verdict.STALE and saw_end_of(step, above):
+            return Verdict.AS_OF, str(above.ended.name if above.ended else "").lower(), above
+        return doubt.verdict, doubt.verdict.value, above
+
+    def _is_outlived(self, step: Step) -> bool:
+        """Whether the body of a step that ended without a result would see something else now."""
+        if step.ended is None or not step.ended_on:
+            return False
+        return first_difference(step.ended_on, self._view, self._outside)[0] is Answer.DIFFERENT
 
     def _place_of(self, doubt: Doubt) -> int:
         place = self._book.place(doubt.step)
@@ -338,7 +362,7 @@ class Judge:
                 kin = (*bound.kin, *near) if slot in may.bind else bound.kin
                 gives[slot] = bound._replace(doubts=bound.doubts + doubts, kin=kin)
         if self._book.tells_states and not step.plain:
-            slot, bound = given_state(step, verdict, doubts)
+            slot, bound = given_state(step, verdict, doubts, is_outlived=self._is_outlived(step))
             gives[slot] = bound
         if trace is None:
             for name in analysis.writes | analysis.maybe_writes | analysis.deletes | analysis.mutates:

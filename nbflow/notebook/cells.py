@@ -23,6 +23,9 @@ Kind = Literal["task", "params"]
 _HEADER: Final = re.compile(r"(?:%%|#\s?@)(task|params)(?![\w?])([^\n]*)")
 _OURS: Final = re.compile(r"%(?:flow|(?:load|reload|unload)_ext\s+nbflow)(?![\w.])")
 _RUN: Final = re.compile(r"\s*%flow\s+((?:run|resume)(?:\s.*)?)$")
+_ASKS: Final = re.compile(r"^%flow\s+(\w+)\s*\?(?=\s*$)")
+_NEARLY: Final = re.compile(r"#\s*@\s*(task|param)s?(?![\w(?.])", re.IGNORECASE)
+_LATER: Final = re.compile(r"^# ?@(?:task|params)(?![\w(?.])", re.MULTILINE)
 _FLOW: Final = re.compile(r"%?flow\s+(\w+)")
 _MOST_COMPILED: Final = 2_000
 _MAY_WAIT: Final = re.compile(r"\bawait\b|\basync\b")
@@ -60,6 +63,40 @@ def read_header(cell: str) -> Header | None:
         return None
     lines = cell.count("\n", 0, found.end()) + 1
     return Header(cast("Kind", found[1]), found[2].strip(), cell[found.end() + 1 :], lines)
+
+
+def missed_header(cell: str) -> str:
+    r"""What to say of a cell without a header that seems to be meant to have one; empty: it does not.
+
+    Example:
+        >>> missed_header("#  @task clean\nclean = 1")
+        '`#  @task` makes no task; write `# @task`'
+        >>> missed_header("x = 1\n# @task clean\nclean = 1")
+        'line 2: `# @task` is heard as the first line of a cell only'
+        >>> missed_header("x = 1  # @tasks")
+        ''
+    """
+    if "@" not in cell or read_header(cell) is not None:
+        return ""
+    first = _NEARLY.match(cell.lstrip())
+    if first is not None and _HEADER.match(first[0]) is None:
+        kind, made = ("task", "task") if first[1].lower() == "task" else ("params", "parameters")
+        return f"`{first[0]}` makes no {made}; write `# @{kind}`"
+    later = next((found for found in _LATER.finditer(cell) if not _is_text(cell, found)), None)
+    if later is None or not cell[: later.start()].strip():
+        return ""
+    line = cell.count("\n", 0, later.start()) + 1
+    return f"line {line}: `{later[0]}` is heard as the first line of a cell only"
+
+
+def _is_text(cell: str, found: re.Match[str]) -> bool:
+    """Whether what looks like a comment stands in a text of several lines."""
+    line = cell.count("\n", 0, found.start()) + 1
+    try:
+        strings = [node for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Constant)]
+    except (SyntaxError, ValueError):
+        return False
+    return any(node.lineno < line <= (node.end_lineno or 0) for node in strings)
 
 
 def is_only_ours(cell: str) -> bool:
@@ -103,6 +140,7 @@ def as_call(lines: list[str], has_to_wait: Callable[[str], bool]) -> list[str]:
     """
     header = read_header("".join(lines))
     if header is None:
+        lines = [_ASKS.sub(r"%flow help \1", line) for line in lines]
         is_run = is_only_ours("".join(lines)) and any(map(_RUN.match, lines))
         return [_awaited(line) for line in lines] if is_run and has_to_wait("") else lines
     call = f"get_ipython().run_cell_magic({header.kind!r}, {header.options!r}, {header.body!r})\n"

@@ -77,8 +77,9 @@ async def perform_waiting(session: Session, line: str) -> Any:
     command, words = _read(session, line)
     if command.run not in (_run, _resume) or _is_part_of_run(session, command):
         return perform(session, line)
-    work = _resuming(session, words) if command.run is _resume else _work(session, words)
-    return _told(session, await session.perform_waiting(work), words)
+    resumed = command.run is _resume
+    work = _resuming(session, words) if resumed else _work(session, words)
+    return session.report.action(await session.perform_waiting(work), words.plain, resumed=resumed)
 
 
 def _is_part_of_run(session: Session, command: Command) -> bool:
@@ -92,7 +93,9 @@ def _read(session: Session, line: str) -> tuple[Command, Words]:
     except ValueError as error:
         raise OptionError(f"the line cannot be read: {error}") from None
     name, rest = (words[0], words[1:]) if words else ("", [])
-    command = COMMANDS.get(name)
+    if name and _HELP.intersection(rest):
+        name, rest = "help", [name]
+    command = COMMANDS.get("help" if name in _HELP else name)
     if command is None:
         raise OptionError.unknown("command", name, (known for known in COMMANDS if known))
     told = _words(name, command, rest)
@@ -103,6 +106,10 @@ def _read(session: Session, line: str) -> tuple[Command, Words]:
             )
         session.plain.finish(line)
     return command, told
+
+
+_HELP: Final = frozenset({"--help", "-h", "?"})
+"""What asks for help instead, behind a command or alone."""
 
 
 def _words(name: str, command: Command, rest: Sequence[str]) -> Words:
@@ -143,7 +150,7 @@ def _flow(session: Session, words: Words) -> Shown:
 
 
 def _run(session: Session, words: Words) -> Shown:
-    return _told(session, session.perform(_work(session, words)), words)
+    return session.report.action(session.perform(_work(session, words)), words.plain)
 
 
 def _resuming(session: Session, words: Words) -> Working[Action]:
@@ -152,11 +159,8 @@ def _resuming(session: Session, words: Words) -> Working[Action]:
 
 
 def _resume(session: Session, words: Words) -> Shown:
-    return _told(session, session.perform(_resuming(session, words)), words)
-
-
-def _told(session: Session, action: Action, words: Words) -> Shown:
-    return session.report.action(action, words.plain)
+    done = session.perform(_resuming(session, words))
+    return session.report.action(done, words.plain, resumed=True)
 
 
 def _work(session: Session, words: Words) -> Working[Action]:
@@ -324,6 +328,19 @@ def _cache(session: Session, words: Words) -> Shown:
     return show_lines("\n".join(lines))
 
 
+def _help(session: Session, words: Words) -> Shown:
+    name = words.one_or_none("command")
+    if name not in COMMANDS:
+        raise OptionError.unknown("command", name, (known for known in COMMANDS if known))
+    if not name:
+        return show_lines(f"{help_text()}\n\n{_HOW_TO_TASK}")
+    command = COMMANDS[name]
+    return show_lines(f"%flow {name} {command.usage}".strip() + f"\n  {command.help}")
+
+
+_HOW_TO_TASK: Final = "A cell becomes a task by its first line, `# @task NAME`; %%task? lists the options."
+
+
 COMMANDS: Final[Mapping[str, Command]] = {
     "": Command(_flow, "", "the graph of the flow"),
     "run": Command(
@@ -365,6 +382,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "order": Command(_order, "", "all cells in flow order", acts=True),
     "forget": Command(_forget, "TASK", "take a task out of the flow", acts=True),
     "config": Command(_config, "", "the settings and where they come from"),
+    "help": Command(
+        _help, "[COMMAND]", "all commands, or how to write one; %flow COMMAND --help does the same"
+    ),
     "cache": Command(_cache, "[size|ls]", "what takes how much of the store"),
 }
 

@@ -109,6 +109,8 @@ def _told_end(error: BaseException, teller: Teller, *, is_stopped: bool) -> int:
         return STOPPED
     if not name:
         teller.note("failed: the kernel died; finished results are kept")
+    elif name == "UsageError":  # a line of ours, without a traceback
+        teller.note_failure(str(getattr(error, "evalue", "")))
     else:
         told = f"{name}: {getattr(error, 'evalue', '')}"
         teller.note(f"failed: {told}\n{_last_lines(str(getattr(error, 'traceback', '')))}")
@@ -285,6 +287,13 @@ class Teller:
         """Say what happened, and a text after it."""
         self.tell()
         self._say(text)
+
+    def note_failure(self, text: str) -> None:
+        """Say why the last cell failed, unless the line of its task has just said so."""
+        self.tell()
+        last = self._lines[-1] if self._lines else None
+        if last is None or last.action != "failed" or not last.note or last.note not in text:
+            self._say(f"failed: {text}")
 
     def _tell_run(self, run: RunRecord) -> None:
         line = self._line_of(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,6 +10,7 @@ from nbflow.engine.book import Step, mapped_body, read_body
 from nbflow.engine.slots import NAME
 from nbflow.engine.texts import MAKERS
 from nbflow.engine.wiring import makers_in, place_behind, step_ids
+from nbflow.exceptions import UnknownTaskError
 from nbflow.notebook.cells import Header, is_only_ours, read_header
 from nbflow.notebook.named import check, naming, resolved, telling
 from nbflow.notebook.naming import default_name, free_name, label_of
@@ -16,7 +18,7 @@ from nbflow.options import TaskOptions, read_options
 from nbflow.types import Licence, Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from nbflow.engine.book import Body, Book
     from nbflow.notebook.asked import Asked
@@ -105,6 +107,7 @@ class Places:
         header = read_header(asked.text)
         options = read_options(header.options) if header else _NO_OPTIONS
         check(resolved({**options.rules, **options.hooks}, self.names))
+        self._check_tasks(options.after)
         text = source or self.source_of(asked.text)
         body = read_body(text, _NO_MAKERS if header else makers_in(text, self.is_maker))
         body = mapped_body(body, options.map)
@@ -118,6 +121,31 @@ class Places:
         self._number(cell, asked.number)
         self._last = id
         return cell
+
+    def _check_tasks(self, names: Sequence[str]) -> None:
+        """Refuse names that no task has, nor a cell that has not run yet.
+
+        Raises:
+            UnknownTaskError: If one is of none.
+        """
+        known = {cell.step.name for cell in self.tasks()} if names else set[str]()
+        if not known.issuperset(names):
+            known |= self._to_come()
+        for name in names:
+            if name not in known:
+                raise UnknownTaskError.named(name, sorted(known))
+
+    def _to_come(self) -> set[str]:
+        """The names of the tasks that the saved cells make when they run."""
+        found: set[str] = set()
+        for saved in self.saved.cells() if self.saved else ():
+            header = read_header(saved.source)
+            if header is None or header.kind != "task":
+                continue
+            with suppress(Exception):  # a cell that cannot be read makes no task
+                named = read_options(header.options).name
+                found.add(named or default_name(self.source_of(saved.source), (), (), 0))
+        return found
 
     def remember(self, was_run: Callable[[Body], bool]) -> list[Cell]:
         """Make steps of the saved cells that earlier kernels have run; return them.

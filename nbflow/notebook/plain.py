@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nbflow.analysis.names import BUILTINS
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.exceptions import CellSyntaxError, SessionError
-from nbflow.notebook.cells import ends_with_ours, is_only_ours, read_header
+from nbflow.notebook.cells import ends_with_ours, is_only_ours, missed_header, read_header
 
 if TYPE_CHECKING:
     from nbflow.engine.action import Action
@@ -87,6 +87,9 @@ class PlainCells:
         )
         with suppress(StopIteration):
             pending.work.send(ended)
+        missed = missed_header(pending.cell.text)
+        if missed:
+            self._session.around.screen.say(missed)
         if error is None:
             self._session.functions.follow(pending.cell.step, by_user=True)
             self._session.after_plain(pending.cell)

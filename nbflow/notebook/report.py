@@ -146,31 +146,40 @@ class Report:
         lines = session.past_runs.lines(name)
         return show_history(HistoryCard(lines, name or "flow", session.around.clock()))
 
-    def action(self, action: Action, names: Sequence[str] = ()) -> Shown:
-        """What one flow run did, in the order of work, and what of the tasks asked for it had to leave."""
+    def action(self, action: Action, names: Sequence[str] = (), *, resumed: bool = False) -> Shown:
+        """What one flow run did, in the order of work, and what of the tasks asked for it had to leave.
+
+        Args:
+            action: What it did.
+            names: The tasks asked for; none: all.
+            resumed: Whether a person let in what had waited; nothing else was asked for.
+        """
         steps = self._session.book.steps
         done = [steps[id] for id in dict.fromkeys((*action.executed, *action.reused))]
         number = max((self._newest_run(step).number for step in done), default=0)
-        lines = [self._action_line(step, action) for step in done]
+        lines = [self._action_line(step, action, resumed=resumed) for step in done]
         refused = [self._refused_line(steps[id], state) for id, state in action.refused.items()]
-        return show_action(ActionCard((*lines, *refused, *self._left(action, names)), number))
+        left = () if resumed else self._left(action, names)
+        return show_action(ActionCard((*lines, *refused, *left), number))
 
     def _refused_line(self, step: Step, state: State) -> ActionLine:
         """What became of a task that its trigger did not let run."""
         word: DeedWord = "skipped" if state.is_skipped() else "waits" if state.is_paused() else "not run"
         return ActionLine(step.name, word, self._session.trunk.sweep.judgement(step).causes)
 
-    def _action_line(self, step: Step, action: Action) -> ActionLine:
+    def _action_line(self, step: Step, action: Action, *, resumed: bool) -> ActionLine:
         run, seconds = self._newest_run(step), step.bound_trace.seconds if step.bound_trace else None
-        causes = tuple(cause for cause in run.causes if cause.category != _NEVER_RAN)
+        causes = tuple(cause for cause in run.causes if cause.category != _NEVER_RAN and not resumed)
         error = action.errors.get(step.id)
         if error is not None:
             told = text_of(error)
             return ActionLine(step.name, "failed", causes, note=told, is_plain=step.plain)
+        if step.ended is not None and step.ended.is_paused():
+            return ActionLine(step.name, "waits", self._session.trunk.sweep.judgement(step).causes)
         if step.trace is not None and SKIPPED in step.trace.flags:
             return ActionLine(step.name, "skipped", self._told(step), seconds, is_plain=step.plain)
         if step.id in action.executed:
-            note = "" if causes else "first run"
+            note = "resumed" if resumed else "" if causes else "first run"
             return ActionLine(step.name, "ran", causes, seconds, note, is_plain=step.plain)
         return ActionLine(step.name, "reused", (), seconds, self._reuse_words(step), is_plain=step.plain)
 

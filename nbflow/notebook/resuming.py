@@ -32,7 +32,8 @@ def resume(session: Session, names: Sequence[str] = ()) -> Working[Action]:
     done = Action()
     for step in steps or [cell.step for cell in session.places.tasks() if _waits(session, cell.step)]:
         _check(session, step)
-        done.add((yield from session.working(None, session.work.resume(step))))
+        # What it shows is shown here, as if this were its cell.
+        done.add((yield from session.working(step, session.work.resume(step))))
     session.refresh_badges()
     if done.stop is not None:
         raise done.stop

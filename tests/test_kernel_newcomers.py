@@ -1,0 +1,102 @@
+"""What those who begin with nbflow run into, in a real kernel: slips, and tasks that wait."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kernels import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.process
+
+CELLS = {
+    "load": "%load_ext nbflow",
+    "imports": "from nbflow import context\nfrom nbflow.engine.signals import PAUSE, SKIP",
+    "asks": "#@task asks\nprint('before')\nif not context.get('resume'): raise PAUSE('look at it')\n"
+    "print('after')\np = 1",
+    "by_hand": "#@task by_hand --manual\nprint('by hand')\nw = 1",
+    "skips": "#@task skips\nraise SKIP('not today')",
+    "below": "#@task below --after skips\nb = 1",
+    "raw": "#@task raw\nraise ValueError('no')\nr = 1",
+    "cleanup": "#@task cleanup --trigger any_failed --after raw\nc = 1",
+}
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    """A kernel with the cells above, of which the first two have run."""
+    with Kernel(tmp_path) as kernel:
+        kernel.set(**CELLS)
+        kernel.run("load"), kernel.run("imports")
+        yield kernel
+
+
+class TestWaiting:
+    """Tasks that wait for a person, or ran because one failed."""
+
+    def test_a_resumed_task_shows_what_it_prints_where_it_is_resumed(self, kernel: Kernel) -> None:
+        """And is said to be resumed, whatever was wrong with it before."""
+        kernel.run("asks"), kernel.run("by_hand")
+        shown = kernel.execute("%flow resume")
+        assert shown.stdout == "before\nafter\nby hand\n"
+        report = shown.texts[-1].splitlines()
+        assert [line.split()[:2] + line.split()[-1:] for line in report[2:]] == [
+            ["asks", "ran", "resumed"],
+            ["by_hand", "ran", "resumed"],
+        ]
+        assert "paused" not in kernel.execute("%flow status").text
+
+    def test_one_that_pauses_again_waits(self, kernel: Kernel) -> None:
+        """The report of a run says so, with how to go on."""
+        kernel.run("asks")
+        again = kernel.run("asks", CELLS["asks"].replace("if not context.get('resume'): ", ""))
+        assert "asks: paused" in again.text
+        (line,) = [each for each in kernel.execute("%flow resume").texts[-1].splitlines() if "asks" in each]
+        assert line.split()[1] == "waits"
+        assert "`%flow resume asks` runs it" in line
+
+    def test_what_ran_for_a_failure_is_as_of_it(self, kernel: Kernel) -> None:
+        """As long as that stands; the badge names it."""
+        kernel.run("raw")
+        assert "upstream raw is failed" in kernel.run("cleanup").text
+        kernel.execute("%flow run")
+        assert "1 failed · 1 as of" in kernel.execute("%flow status").text
+        kernel.run("raw", "#@task raw\nr = 1")
+        assert "cleanup  stale" in kernel.execute("%flow status").text
+
+    def test_a_skip_is_explained_in_words_of_the_header(self, kernel: Kernel) -> None:
+        """They can be copied there."""
+        kernel.run("skips")
+        assert "`--skip-on-upstream-skip no` runs it all the same" in kernel.run("below").text
+
+
+class TestSlips:
+    """One line says what is wrong."""
+
+    def test_an_order_after_nobody_is_refused(self, kernel: Kernel) -> None:
+        """A task of a cell that has not run yet is somebody; nothing is registered."""
+        error = kernel.run("below", "#@task below --after skip\nb = 1").error
+        assert error == "UsageError: no task 'skip'; did you mean 'skips'?"
+        assert "below" not in kernel.execute("%flow status").text
+        assert kernel.run("below", CELLS["below"]).error == ""
+
+    def test_a_header_that_is_none_is_told_of(self, kernel: Kernel) -> None:
+        """Below the cell, which ran as a plain one."""
+        assert "`#  @task` makes no task; write `# @task`" in kernel.execute("#  @task y\ny = 2").text
+        assert kernel.value("y") == "2"
+
+    def test_help(self, kernel: Kernel) -> None:
+        """Of all commands, and of one, however it is asked for."""
+        whole = kernel.execute("%flow help").text
+        assert "%flow restore" in whole
+        assert "# @task NAME" in whole
+        for line in ("%flow help run", "%flow run --help", "%flow run?", "%flow run clean -h"):
+            text = kernel.execute(line).text
+            assert text.startswith("%flow run [TASK…]")
+            assert "up to date" in text
+        assert "unknown command 'runn'; did you mean 'run'" in kernel.execute("%flow help runn").error
