@@ -359,7 +359,7 @@ sys.path.insert(0, {str(PICTURES.parents[1])!r})
 from IPython.display import HTML, display
 from nbflow.notebook.link import Link
 from nbflow.views import show_flow
-from nbflow.views.feed import Event, Feed
+from nbflow.views.feed import Event, Feed, Ran
 from nbflow.views.scene import picture_of
 from nbflow.views.widget import LiveView
 from tests.views_cards import flow_of
@@ -375,8 +375,8 @@ began, spent = time.monotonic(), time.process_time()
 for turn in range(200):
     for place in range(5):
         name = f'task_{{(turn * 5 + place) % {MANY}}}'
-        feed.note(Event(name, 'Running', time.time(), is_open=True))
-        feed.note(Event(name, 'Completed', time.time()))
+        feed.note(Event(Ran(name), 'Running', time.time(), is_open=True))
+        feed.note(Event(Ran(name), 'Completed', time.time()))
     view.wake()
     threading.Event().wait(0.01)
 print(round((time.process_time() - spent) / (time.monotonic() - began), 3))

@@ -20,7 +20,7 @@ from nbflow.notebook.link import WIDGET_VIEW
 from nbflow.store.digests import key_digest
 from nbflow.types import Trace
 from nbflow.views import Shown, show_flow
-from nbflow.views.feed import Event, Feed
+from nbflow.views.feed import STEP, Feed, Ran, event_of
 from nbflow.views.scene import picture_of
 from nbflow.views.widget import LiveView, is_installed
 
@@ -142,7 +142,7 @@ class LiveFlow:
             self._take(card)
             return self._view
         feed = Feed(time.monotonic)
-        for event in self._inquiry.last_events():
+        for event in self._inquiry.recall.last_events():
             feed.note(event)
         feed.show(picture_of(card))
         self._card = card
@@ -159,11 +159,11 @@ class LiveFlow:
         if view is None or view.is_closed:
             self._unsubscribe()
             return
-        transition, result = entered.transition, entered.state.result
+        spec, result = entered.spec, entered.state.result
         saved = result.seconds if isinstance(result, Trace) else None
-        is_open = not entered.state.is_final()
-        values = transition.name, transition.at, transition.attempt, entered.spec.flow_run
-        view.feed.note(Event(entered.spec.name, *values, saved, is_open))
+        role = STEP if spec.id in self._session.trunk.runs.steps else spec.role.value
+        of = Ran(spec.name, spec.flow_run, spec.id, spec.parent, role, spec.index)
+        view.feed.note(event_of(of, entered.transition, saved))
         view.wake()
 
     # --- looking at the flow -------------------------------------------------------------------

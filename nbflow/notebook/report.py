@@ -12,6 +12,7 @@ from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory
 from nbflow.engine.wiring import definer_of
 from nbflow.exceptions import text_of
 from nbflow.notebook.parameters import as_default, defaults_of
+from nbflow.states import state_of
 from nbflow.store.protocol import RunRecord
 from nbflow.types import FILE, TASK_CODE, TASK_VALUE, Cause, Trace, Verdict
 from nbflow.views import (
@@ -35,6 +36,7 @@ from nbflow.views import (
     show_why,
     to_dot,
 )
+from nbflow.views.groups import counts_of
 from nbflow.views.words import cause_words, counted, moment
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class Report:
         self._badges: dict[str, tuple[Any, ...]] = {}
         self._sizes: dict[str, int] = {}
         self._runs: dict[str, RunRecord] = {}
+        self._items: dict[str, tuple[tuple[str, int], ...]] = {}
 
     # --- views ---------------------------------------------------------------------------------
 
@@ -248,7 +251,26 @@ class Report:
             tags=cell.options.tags if cell else (),
             is_plain=step.plain,
             is_registered=step.idle,
+            items=self._items_of(step),
         )
+
+    def grouping_run(self, step: Step) -> str:
+        """Identifier of the run that has started the items which a mapped step has now, or an empty text."""
+        last, trace = self._session.lasts.get(step.id), step.bound_trace
+        if last is not None and last.state != "Cached":
+            return last.run
+        return trace.run if trace is not None else ""
+
+    def _items_of(self, step: Step) -> tuple[tuple[str, int], ...]:
+        """How many items of a mapped step ended in each state; asked of the history once for each run."""
+        run = self.grouping_run(step) if step.body.mapped else ""
+        if run and run not in self._items:
+            path = self._session.around.store.history.transitions(run)
+            found = counts_of(item.name for item in state_of(path[-1]).map_states) if path else ()
+            if not found:
+                return ()
+            self._items[run] = found
+        return self._items.get(run, ())
 
     def _state_of(self, step: Step, verdict: Verdict) -> str:
         """The state of a step's last run, but for a skip that the inputs have outlived."""

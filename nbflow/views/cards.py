@@ -198,6 +198,8 @@ class RunLine:
         transitions: Its states, oldest first.
         saved: Of a reuse, how long the run took that made the result.
         kept: What the store has of its values: how much they take there, or `not stored`.
+        id: Its identifier in the history.
+        group: What it has started, in words: `1 of 12 items failed`.
     """
 
     number: int
@@ -211,6 +213,8 @@ class RunLine:
     transitions: tuple[Transition, ...] = ()
     saved: float | None = None
     kept: str = ""
+    id: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

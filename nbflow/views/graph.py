@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nbflow.types import Verdict
-from nbflow.views.groups import group_words
+from nbflow.views.groups import group_words, is_bad
 from nbflow.views.layout import Layout, Measures, arrange
 from nbflow.views.looks import Look, look_of, mixed
 from nbflow.views.markup import FONT, escaped, tinted
@@ -33,6 +33,8 @@ _SAID: Final = 2
 """How many names the label of an edge says."""
 _MARGIN: Final = 12
 _TEXT_AT: Final = 34
+_FOLD: Final = 22
+"""Room for what opens a group."""
 _NARROWEST: Final = 124
 _WIDEST: Final = 208
 _PAGE: Final = 1100
@@ -196,6 +198,7 @@ class _Drawing(_Sheet):
         self.subtitles = [subtitle(task) for task in flow.tasks]
         titles = (_pixels(task.name, 13.5) for task in flow.tasks)
         needed = max((*titles, *(_pixels(text, 11) for text in self.subtitles), 0)) + _TEXT_AT + 12
+        needed += _FOLD * any(task.items for task in flow.tasks)
         width = min(max(2 * math.ceil(needed / 2), _NARROWEST), _WIDEST)
         most = max(_PAGE // width, math.ceil(0.9 * math.sqrt(len(flow.tasks))))
         super().__init__(flow, Measures(width=width, most=most))
@@ -327,6 +330,8 @@ def subtitle(task: TaskCard) -> str:
         'fresh · saved 1.4 s'
     """
     look = look_of(task)
+    if task.items and is_bad(task.items[0][0]) and look.shape == "octagon":
+        return group_words(task.items)
     return f"{look.word} · {detail}" if (detail := _detail(task, look)) else look.word
 
 

@@ -10,7 +10,7 @@ class Details {
   }
 
   show() {
-    const { task, run } = this.store.chosen;
+    const { task, run, part } = this.store.chosen;
     this.element.hidden = !task;
     if (!task) return this.element.replaceChildren();
     this.title = html("div", { class: "head" });
@@ -18,31 +18,32 @@ class Details {
     this.busy = html("p", { class: "said", role: "status" });
     this.facts = html("div", { class: "facts" });
     this.element.replaceChildren(this.title, this.said, this.busy, this.facts);
-    this.known = this.known?.name === task && this.known.run === run ? this.known : null;
+    this.known = this.known?.task === task && this.known.run === run && this.known.part === part ? this.known : null;
     this.head();
     this.fill();
     this.ask();
   }
 
   async ask() {
-    const { task, run } = this.store.chosen;
+    const { task, run, part } = this.store.chosen;
     const mine = (this.asked = Symbol());
+    const of = { task, run, part };
     try {
-      const answer = await this.store.ask({ ask: "details", task, number: run }, (part) => {
+      const answer = await this.store.ask({ ask: "details", task, number: run, run: part }, (some) => {
         if (mine !== this.asked) return;
         write(this.busy, "a cell is running; causes and values come when it ends");
-        if (part && !this.known) this.know(part, run, "in part");
+        if (some && !this.known) this.know(some, of, "in part");
       });
       if (mine !== this.asked) return;
       write(this.busy, "");
-      this.know(answer, run, run ? `${task} #${run}` : task);
+      this.know(answer, of, part ? answer.name : run ? `${task} #${run}` : task);
     } catch (error) {
       if (mine === this.asked) write(this.busy, error.message);
     }
   }
 
-  know(answer, run, what) {
-    this.known = { ...answer, run };
+  know(answer, of, what) {
+    this.known = { ...answer, ...of };
     this.fill();
     put(this.element, "data-known", what);
   }
@@ -50,7 +51,8 @@ class Details {
   // --- the head ------------------------------------------------------------------------------
 
   head() {
-    const { task: name, run } = this.store.chosen;
+    const { task: name, run, part } = this.store.chosen;
+    if (part) return this.partHead(name, part);
     const task = this.store.tasks.get(name);
     const { look, sub, state } = this.store.standing(name);
     const [word, ...rest] = sub.split(" · ");
@@ -63,6 +65,18 @@ class Details {
       task.about ? html("p", { class: "muted" }, task.about) : "",
       task.tags ? html("p", { class: "tags" }, task.tags.map((tag) => html("span", { class: "tag" }, tag))) : "",
       run ? this.pastLine(run) : this.actions(task));
+  }
+
+  // One run of those that a task or a cell has started: an item, a flow, or what that has called.
+  partHead(task, part) {
+    const run = this.store.runOf(task, part);
+    const facts = run ? [duration(spent(run, EXECUTES, this.store.now)), run.tries > 1 ? `${run.tries} attempts` : "", run.saved !== null ? `saved ${duration(run.saved)}` : "",
+      run.children.length ? this.store.told(members(run)) : ""] : [];
+    this.title.replaceChildren(
+      html("div", { class: "line" }, html("h3", {}, run?.task ?? "a run"),
+        button("×", () => this.store.choose({ task: "", run: 0 }), { class: "close", "aria-label": "close details", title: "Close (Esc)" })),
+      html("p", { class: "how" }, run ? mark(lookOfRun(run)) : "", " ", html("span", { class: "muted" }, facts.filter(Boolean).join(" · "))),
+      html("p", { class: "past" }, html("span", { class: "muted" }, "within "), button(task, () => this.store.choose({ task, run: 0 }), { class: "link" })));
   }
 
   pastLine(run) {
@@ -97,7 +111,8 @@ class Details {
   // --- what is known -------------------------------------------------------------------------
 
   fill() {
-    const { task: name, run } = this.store.chosen;
+    const { task: name, run, part } = this.store.chosen;
+    if (part) return this.fillPart(this.store.runOf(name, part));
     const task = this.store.tasks.get(name);
     const known = this.known;
     const causes = known ? known.causes : [];
@@ -119,6 +134,19 @@ class Details {
       this.values("outputs", known?.outputs ?? []),
       this.section("shown", "What it showed", known?.shown?.length ? known.shown.map(([kind, content]) => this.output(kind, content)) : []),
       this.section("source", "Source", known?.source ? [html("pre", { class: "source" }, known.source)] : []),
+    ].flat(4).filter(Boolean));
+  }
+
+  fillPart(run) {
+    const known = this.known;
+    const own = known?.runs?.[0];
+    const error = run && BAD.includes(lookOfRun(run)) ? run.message : "";
+    this.facts.replaceChildren(...[
+      error ? [html("h4", {}, "Error"), html("pre", { class: "error" }, error)] : [],
+      own ? this.past([own], true) : [],
+      this.values("inputs", known?.inputs ?? []),
+      this.values("outputs", known?.outputs ?? []),
+      this.section("shown", "What it showed", known?.shown?.length ? known.shown.map(([kind, content]) => this.output(kind, content)) : []),
     ].flat(4).filter(Boolean));
   }
 
@@ -164,9 +192,9 @@ class Details {
   async page(key, name, start = 0) {
     const place = this.facts.querySelector(`[data-pages="${key}"]`);
     place.replaceChildren(html("p", { class: "muted", role: "status" }, `asking for ${name} …`));
-    const { task, run } = this.store.chosen;
+    const { task, run, part } = this.store.chosen;
     try {
-      const page = await this.store.ask({ ask: "value", task, number: run, name, start },
+      const page = await this.store.ask({ ask: "value", task, number: run, run: part, name, start },
         () => place.replaceChildren(html("p", { class: "muted", role: "status" }, "shown when the running cell ends")));
       place.replaceChildren(...this.paged(key, name, page));
       put(place, "data-shown", `${name} ${page.start}`);
@@ -204,7 +232,7 @@ class Details {
   }
 
   chose(changes) {
-    if ("task" in changes || "run" in changes) this.show();
+    if ("task" in changes || "run" in changes || "part" in changes) this.show();
   }
 
   tick() {
