@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from nbflow.engine.slots import NAME
 from nbflow.exceptions import CacheError, SessionError, UnknownTaskError
 from nbflow.notebook.moments import moment_of
-from nbflow.states import TERMINAL, Role, StateType
+from nbflow.states import TERMINAL, Role
 from nbflow.types import UNBOUND
 from nbflow.views import RunLine
 from nbflow.views.spans import seconds_running

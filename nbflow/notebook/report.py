@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.engine.forcing import forced
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.preview import expected_seconds, preview
-from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory
+from nbflow.engine.slots import NAME, RANDOM
 from nbflow.engine.wiring import definer_of
 from nbflow.exceptions import text_of
+from nbflow.notebook.edges import edges_of
 from nbflow.notebook.parameters import as_default, defaults_of
 from nbflow.states import state_of
 from nbflow.store.protocol import RunRecord
@@ -18,7 +19,6 @@ from nbflow.types import FILE, TASK_CODE, TASK_VALUE, Cause, Trace, Verdict
 from nbflow.views import (
     ActionCard,
     ActionLine,
-    Edge,
     FlowCard,
     HistoryCard,
     PlanCard,
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from nbflow.engine.action import Action
-    from nbflow.engine.bind import Version
     from nbflow.engine.book import Step
     from nbflow.notebook.places import Cell
     from nbflow.notebook.session import Session
@@ -295,7 +294,7 @@ class Report:
         session = self._session
         session.trunk.sweep.look_outside()
         self._sizes = dict(session.around.store.sizes())
-        edges = tuple(self._edges())
+        edges = tuple(edges_of(session))
         used = {name for edge in edges for name in (edge.source, edge.target)}
         steps = [
             step
@@ -307,34 +306,6 @@ class Report:
         cards = tuple(self.card(step, session.places.cells.get(step.id)) for step in steps)
         notices = tuple(session.notices)
         return FlowCard(cards, edges, session.around.notebook, session.around.clock(), notices)
-
-    def _edges(self) -> Iterator[Edge]:
-        """Who reads what from whom; what a cell only imports is left out."""
-        session = self._session
-        for step in session.book:
-            if step.plain:
-                continue
-            names: dict[str, list[str]] = {}
-            view = session.trunk.sweep.view(step)
-            for slot in session.trunk.sweep.judgement(step).reached:
-                version = view.bound(slot).version
-                if version is None or slot.kind == RANDOM or self._is_imported(version):
-                    continue
-                names.setdefault(version.step, []).append(slot.locator)
-            for entry in step.bound_trace.entries if step.bound_trace else ():
-                version = (
-                    None if is_kept_in_memory(entry.looked.slot) else view.bound(entry.looked.slot).version
-                )
-                if version is not None:
-                    names.setdefault(version.step, []).append(entry.looked.slot.locator)
-            for source, read in names.items():
-                if source in session.places.cells and source != step.id:
-                    yield Edge(session.book.steps[source].name, step.name, tuple(read))
-
-    def _is_imported(self, version: Version) -> bool:
-        ran = self._session.book.steps[version.step].ran
-        made = ran.analysis.definitions.get(version.output.slot.locator) if ran is not None else None
-        return version.output.sort == "module" or (made is not None and made.kind == "import")
 
     def _notes(self, cell: Cell | None) -> Iterator[str]:
         if cell is None:
