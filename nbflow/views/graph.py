@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 MOST_WITH_NAMES: Final = 150
 """How many boxes a picture may have; a larger flow is drawn as a map."""
 
+_MOST_WITH_EDGES: Final = 1500
+"""Among more squares edges are a grey ground that tells nothing and takes most of what is saved."""
+
 _CROWD: Final = 20
 _MULTITUDE: Final = 400
 _SAID: Final = 2
@@ -236,7 +239,8 @@ class _Drawing(_Sheet):
         names = f": {listed(edge.names, 8)}" if edge.names else ""
         title = "" if is_told else f"<title>{escaped(f'{edge.source} → {edge.target}{names}')}</title>"
         dash = "" if edge.names else ' stroke-dasharray="3 3"'
-        return f'<path {ink}{dash} d="{_curve(route)}">{title}</path>'
+        drawn = f'<path {ink}{dash} d="{_curve(route)}"'
+        return f"{drawn}>{title}</path>" if title else f"{drawn}/>"
 
     def _is_from_plain(self, place: int) -> bool:
         """Whether an edge only hands on what a plain cell made: constants and helpers step back."""
@@ -299,8 +303,9 @@ class _Map(_Sheet):
         return ' style="max-width:100%;height:auto"'
 
     def content(self, *, is_alone: bool) -> Iterator[str]:
-        lines = "".join(_straight(route) for route in self.places.routes if route)
-        yield f'<path class="e" d="{lines}"/>'
+        if len(self.flow.tasks) <= _MOST_WITH_EDGES:
+            lines = "".join(_straight(route) for route in self.places.routes if route)
+            yield f'<path class="e" d="{lines}"/>'
         for hue in sorted({look.hue for look in self.looks}):
             shown = [place for place, look in enumerate(self.looks) if look.hue == hue]
             corners = [self.places.boxes[place] for place in shown]
