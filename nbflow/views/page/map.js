@@ -20,6 +20,7 @@ function sketch(pen, store, nodes, view, ink) {
   pen.stroke();
   const hues = new Map();
   for (const [name, node] of nodes) {
+    if (node.group && !view.isMap) continue;
     const { hue } = lookOf(store.lookNow(name));
     if (!hues.has(hue)) hues.set(hue, []);
     hues.get(hue).push(node);
