@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from nbflow.engine.slots import NAME
 from nbflow.exceptions import CacheError, SessionError, UnknownTaskError
 from nbflow.notebook.moments import moment_of
-from nbflow.states import TERMINAL, Role
+from nbflow.states import Role
 from nbflow.types import UNBOUND
 from nbflow.views import RunLine
 from nbflow.views.spans import seconds_running
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _MOST_RUNS: Final = 1000
 _MOST_IN_ONE: Final = 10_000
-_FINAL: Final = frozenset(kind.value for kind in TERMINAL)
 _ITEM: Final = re.compile(r"(.+)\[(\d+)\]")
 
 
