@@ -309,7 +309,11 @@ class TestControls:
         notebook.view.locator("tr[data-run='2'] .flip").click()
         notebook.view.locator("tr.sub button").click()
         notebook.page.wait_for_selector(".side[data-known='late #2']")
-        assert "+LIMIT = 18" in notebook.view.locator(".side .diff").inner_text()
+        assert notebook.view.locator(".side [data-change=LIMIT]").inner_text().split() == [
+            "LIMIT",
+            "15",
+            "18",
+        ]
         notebook.view.locator("[data-do=restore]").click()
         notebook.page.wait_for_selector(".side[data-act=done]")
         assert value_of(notebook, "late") == "[20, 16, 45]"

@@ -185,6 +185,13 @@ class TestContent:
         assert message["kind"] == "patch"
         assert list(message["tasks"]) == ["task_7"]
 
+    def test_what_was_told_outlives_the_picture(self) -> None:
+        """Whether the kernel hears the page is no matter of the flow."""
+        feed, _ = feed_of(3)
+        feed.tell(hears=True)
+        feed.show(picture_of(flow_of(4)))
+        assert feed.message()["hears"]
+
     def test_another_flow_is_told_as_a_whole(self) -> None:
         """New tasks stand at new places."""
         feed, _ = feed_of(3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
@@ -9,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.engine.observe import HIDDEN, looks_secret
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory
-from nbflow.exceptions import CacheError, SessionError
+from nbflow.exceptions import CacheError, NbflowError, SessionError
 from nbflow.notebook.outputs import Display, Stream, decode
 from nbflow.notebook.recall import FROM_HISTORY, Recall
 from nbflow.types import UNBOUND
 from nbflow.views.answers import details_answer, page_answer
-from nbflow.views.cards import DetailsCard, HistoryCard, ValueCard, WhyCard
+from nbflow.views.cards import DetailsCard, DiffCard, HistoryCard, ValueCard, WhyCard
 from nbflow.views.values import described, page_of
 
 if TYPE_CHECKING:
@@ -85,16 +86,24 @@ class Inquiry:
     def _run(self, step: Step, number: int) -> DetailsCard:
         """One run of a task, as it was recorded."""
         session = self._session
-        lines = [self.recall.line(run) for run in self.recall.runs(step) if run.number == number]
-        trace = self._trace(step, number)
-        card = session.report.card(step, None)
-        causes = lines[0].causes if lines else ()
-        diffs = self._difference(step, trace)
-        why = WhyCard(card, causes, diffs=diffs)
-        runs = HistoryCard(tuple(lines), now=session.around.clock())
-        return DetailsCard(
-            step.name, why, self._inputs(trace), self._outputs(trace), "", runs, self._shown(trace)
-        )
+        found = next((run for run in self.recall.runs(step) if run.number == number), None)
+        if found is None:
+            raise SessionError(f"{step.name} has no run {number} any more")
+        line, trace = self.recall.line(found), self.recall.made(found)
+        why = WhyCard(session.report.card(step, None), line.causes)
+        runs = HistoryCard((line,), now=session.around.clock())
+        source = session.around.store.history.source(session.past_runs.made_by(found).source) or ""
+        seen, made, diff = self._inputs(trace), self._outputs(trace), self._diff(step, number)
+        return DetailsCard(step.name, why, seen, made, source, runs, self._shown(trace), diff)
+
+    def _diff(self, step: Step, number: int) -> DiffCard | None:
+        """How an earlier run differs from the present."""
+        # What only a look at the past needs is imported then.
+        compare = importlib.import_module("nbflow.notebook.comparing").compare
+        try:
+            return compare(self._session, step.name, f"#{number}")
+        except NbflowError:
+            return None
 
     def _one(self, step: Step, id: str) -> DetailsCard:
         """One run within a task's or a cell's: an item, a flow that it has called, or a run of that."""
@@ -106,17 +115,6 @@ class Inquiry:
         runs = HistoryCard((line,), now=session.around.clock())
         shown = self._shown(trace)
         return DetailsCard(record.name, None, self._inputs(trace), self._outputs(trace), "", runs, shown)
-
-    def _difference(self, step: Step, trace: Trace | None) -> tuple[tuple[str, str, str], ...]:
-        """What was different then: each input by its preview, before and now."""
-        present = step.bound_trace
-        if trace is None or present is None or trace.id == present.id:
-            return ()
-        then, now = _previews(trace), _previews(present)
-        changed = [slot for slot in {**then, **now} if then.get(slot) != now.get(slot)]
-        old = "\n".join(f"{name} = {then[name][1]}" for name in changed if name in then)
-        new = "\n".join(f"{name} = {now[name][1]}" for name in changed if name in now)
-        return (("inputs then and now", old, new),) if changed else ()
 
     def _inputs(self, trace: Trace | None) -> tuple[ValueCard, ...]:
         entries = trace.entries if trace is not None else ()
@@ -190,12 +188,6 @@ class Inquiry:
             return step.bound_trace
         made = (self.recall.made(run) for run in self.recall.runs(step) if run.number == number)
         return next(filter(None, made), None)
-
-
-def _previews(trace: Trace) -> dict[str, tuple[str, str]]:
-    """What a run saw: for each name its digest and its preview."""
-    entries = trace.entries
-    return {entry.looked.slot.locator: (entry.digest, entry.preview or entry.digest[:8]) for entry in entries}
 
 
 def _shown_as(item: object) -> tuple[str, str] | None:

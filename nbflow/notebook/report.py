@@ -251,6 +251,7 @@ class Report:
             is_plain=step.plain,
             is_registered=step.idle,
             items=self._items_of(step),
+            hold=step.hold.reason if step.hold is not None else "",
         )
 
     def grouping_run(self, step: Step) -> str:

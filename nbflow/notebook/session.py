@@ -263,6 +263,9 @@ class Session:
         started = self.around.clock()
         try:
             action = yield from work
+        except KeyboardInterrupt as stop:  # between two bodies: nothing more of what was done is to be told
+            self.refresh_badges()
+            raise stop.with_traceback(None) from None
         finally:
             self._executor.own = None
         self.automatic.note(action)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from nbflow.types import Cause
-    from nbflow.views.cards import DetailsCard, HistoryCard, RunCard, RunLine, ValueCard
+    from nbflow.views.cards import DetailsCard, DiffCard, HistoryCard, RunCard, RunLine, ValueCard
     from nbflow.views.values import ValuePage
 
 _SOURCE = 20_000
@@ -35,6 +35,7 @@ def details_answer(details: DetailsCard) -> dict[str, Any]:
         "source": details.source[:_SOURCE],
         "runs": [_run(line, details.runs.now) for line in details.runs.lines],
         "shown": [list(each) for each in details.shown],
+        "diff": _diff(details.diff) if details.diff is not None else None,
     }
 
 
@@ -46,6 +47,30 @@ def history_answer(history: HistoryCard, *, is_more: bool = False) -> dict[str, 
         is_more: Whether there are older ones.
     """
     return {"runs": list(_flow_runs(history)), "more": is_more}
+
+
+def _diff(diff: DiffCard) -> dict[str, Any]:
+    """What differs between two runs; what is equal is counted."""
+    parts = [("input", each) for each in diff.inputs] + [("output", each) for each in diff.outputs]
+    code = [(diff.name, *diff.code)] if diff.code is not None and diff.code[0] != diff.code[1] else []
+    return {
+        "sides": [diff.before.title, diff.after.title],
+        "code": [[name, difference(old, new)] for name, old, new in (*code, *diff.helpers)],
+        "changes": [
+            {
+                "part": part,
+                "name": each.name,
+                "kind": each.kind,
+                "before": each.before,
+                "after": each.after,
+                "notes": list(each.notes),
+            }
+            for part, each in parts
+            if not each.is_same
+        ],
+        "same": sum(each.is_same for _, each in parts),
+        "notes": list(diff.notes),
+    }
 
 
 def family_answer(run: RunCard, now: float = 0.0) -> dict[str, Any]:

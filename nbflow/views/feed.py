@@ -128,6 +128,7 @@ class Feed:
     clock: Callable[[], float]
     waits: bool = False
     _picture: Picture = field(default_factory=dict[str, Any])
+    _parts: dict[str, Any] = field(default_factory=dict[str, Any])
     _live: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
     _events: list[list[Any]] = field(default_factory=list[list[Any]])
     _open: dict[str, str] = field(default_factory=dict[str, str])
@@ -200,8 +201,8 @@ class Feed:
     def tell(self, **parts: Any) -> None:
         """Set further parts of the picture, such as `running`."""
         with self._lock:
-            changed = {part: value for part, value in parts.items() if self._picture.get(part) != value}
-            self._picture = self._picture | parts
+            changed = {part: value for part, value in parts.items() if self._parts.get(part) != value}
+            self._parts |= parts
             self._others |= changed
 
     def painted(self, number: int) -> None:
@@ -223,7 +224,7 @@ class Feed:
 
     def _whole(self) -> Picture:
         more = {"live": dict(self._live), "events": list(self._events), "burst": self._burst}
-        return {**self._picture, **more, "kept": self._kept, "number": self._sent}
+        return {**self._picture, **self._parts, **more, "kept": self._kept, "number": self._sent}
 
     def due(self) -> float | None:
         """Seconds until a message may be sent, 0 for now; None if there is nothing to say."""

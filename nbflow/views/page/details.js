@@ -81,19 +81,26 @@ class Details {
 
   pastLine(run) {
     const name = this.store.chosen.task;
-    return html("div", { class: "past" }, html("b", {}, `run #${run}`), " ",
-      button("Restore this run", () => this.act({ do: "restore", task: name, number: run }), { "data-do": "restore", title: `%flow restore ${name} #${run}` }),
+    const act = (label, what, line) => button(label, () => this.act({ do: what, task: name, number: run }), { "data-do": what, title: `%flow ${line} ${name} #${run}` });
+    return html("div", { class: "past" }, html("b", {}, `run #${run}`), " ", act("Restore this run", "restore", "restore"), act("Pin", "pin run", "pin"),
       button("Back to the present", () => this.store.choose({ run: 0 })));
   }
 
+  // What can be done with a task as it stands.
   actions(task) {
     if (task.plain) return html("p", { class: "muted" }, "You run plain cells yourself.");
-    const act = (label, what, title) => button(label, () => this.act({ do: what, task: task.name }), { title, "data-do": what });
-    const isHeld = (task.why ?? "").includes("restored from");
+    const { look } = this.store.standing(task.name);
+    const act = (label, what, title, css) => button(label, () => this.act({ do: what, task: task.name }), { title, "data-do": what, class: css });
+    const { name } = task;
+    const isBad = BAD.includes(look) && look !== "paused";
+    const hasResult = Boolean(task.made);
     return html("div", { class: "actions" },
-      act("Run", "run task", `Bring it and what it needs up to date: %flow run ${task.name}`),
-      act("Run anew", "force", `Run it even where a result fits: %flow run ${task.name} --force`),
-      isHeld ? act("Back to latest", "latest", `%flow restore latest ${task.name}`) : "");
+      look === "paused" ? act("Resume", "resume", `Let it run: %flow resume ${name}`, "primary") : "",
+      act(isBad ? "Retry" : "Run", "run task", `Bring it and what it needs up to date: %flow run ${name}`, isBad ? "primary" : null),
+      act("Run anew", "force", `Run it even where a result fits: %flow run ${name} --force`),
+      ["stale", "as of"].includes(task.verdict) && hasResult && !task.hold ? act("Accept", "accept", `Take its result for up to date until something changes: %flow accept ${name}`) : "",
+      task.hold === "pin" ? act("Unpin", "unpin", `%flow unpin ${name}`) : hasResult ? act("Pin", "pin", `Hold it at its result whatever changes: %flow pin ${name}`) : "",
+      task.hold === "restore" ? act("Back to latest", "latest", `%flow restore latest ${name}`) : "");
   }
 
   async act(message) {
@@ -124,6 +131,7 @@ class Details {
     this.facts.replaceChildren(...[
       task.error && !run ? [html("h4", {}, "Error"), html("pre", { class: "error" }, task.error)] : [],
       why ? [html("h4", {}, run ? "Why it ran" : "Why"), why] : [],
+      run && known?.diff ? this.sides(known.diff) : [],
       (known?.diffs ?? []).map(([subject, lines]) => [html("h4", {}, subject === name ? "Code, last run and now" : subject), this.diff(lines)]),
       task.notes && !run ? html("ul", { class: "causes" }, task.notes.map((note) => html("li", {}, note))) : [],
       known?.reuse && !run ? html("p", { class: "muted" }, known.reuse) : [],
@@ -175,6 +183,20 @@ class Details {
   diff(lines) {
     return html("pre", { class: "diff" }, lines.map((line) =>
       html("span", { class: { "-": "minus", "+": "plus" }[line[0]] ?? null }, line + "\n")));
+  }
+
+  // An earlier run beside the present: code, and what was seen and made, where that differs.
+  sides({ sides: [then, now], code, changes, same, notes }) {
+    const rows = changes.map((each) => html("tr", { "data-change": each.name },
+      html("th", { scope: "row" }, each.name, html("span", { class: "muted" }, each.part === "output" ? " made" : each.kind === "name" ? "" : ` ${each.kind}`)),
+      html("td", {}, each.before || "–"), html("td", {}, each.after || "–", each.notes.length ? html("div", { class: "muted" }, each.notes.join(", ")) : "")));
+    const heads = html("tr", {}, ["", then, now].map((title) => html("th", { scope: "col" }, title || html("span", { class: "unseen" }, "name"))));
+    const differs = rows.length ? html("table", { class: "values sides" }, html("caption", { class: "unseen" }, `${then} and ${now}`), html("thead", {}, heads), html("tbody", {}, rows)) : "";
+    const nothing = !rows.length && !code.length ? html("p", { class: "muted" }, "nothing that was compared differs") : "";
+    return [html("h4", {}, `${then[0].toUpperCase()}${then.slice(1)} and ${now}`), differs, nothing,
+      code.map(([name, lines]) => [html("p", { class: "muted" }, `code of ${name}`), this.diff(lines)]),
+      same ? html("p", { class: "muted" }, `${counted(same, "thing")} equal`) : "",
+      notes.map((note) => html("p", { class: "muted" }, note))];
   }
 
   values(key, values) {
