@@ -81,7 +81,7 @@ class TestRuns:
         """The graph in its colours, with times and counts of items, and all its runs."""
         shown = bundle(build().run())
         words = Reader(shown["text/html"]).text
-        assert "failed · 2 items, 1 failed" in words
+        assert "1 of 2 items failed" in words
         assert "odd[1] failed" in words
         assert shown["image/svg+xml"].count("ms") >= 1
         assert shown["text/plain"].splitlines()[1].startswith("drawn: failed")

@@ -309,7 +309,11 @@ class TestControls:
         notebook.view.locator("tr[data-run='2'] .flip").click()
         notebook.view.locator("tr.sub button").click()
         notebook.page.wait_for_selector(".side[data-known='late #2']")
-        assert "+LIMIT = 18" in notebook.view.locator(".side .diff").inner_text()
+        assert notebook.view.locator(".side [data-change=LIMIT]").inner_text().split() == [
+            "LIMIT",
+            "15",
+            "18",
+        ]
         notebook.view.locator("[data-do=restore]").click()
         notebook.page.wait_for_selector(".side[data-act=done]")
         assert value_of(notebook, "late") == "[20, 16, 45]"
@@ -359,7 +363,7 @@ sys.path.insert(0, {str(PICTURES.parents[1])!r})
 from IPython.display import HTML, display
 from nbflow.notebook.link import Link
 from nbflow.views import show_flow
-from nbflow.views.feed import Event, Feed
+from nbflow.views.feed import Event, Feed, Ran
 from nbflow.views.scene import picture_of
 from nbflow.views.widget import LiveView
 from tests.views_cards import flow_of
@@ -375,8 +379,8 @@ began, spent = time.monotonic(), time.process_time()
 for turn in range(200):
     for place in range(5):
         name = f'task_{{(turn * 5 + place) % {MANY}}}'
-        feed.note(Event(name, 'Running', time.time(), is_open=True))
-        feed.note(Event(name, 'Completed', time.time()))
+        feed.note(Event(Ran(name), 'Running', time.time(), is_open=True))
+        feed.note(Event(Ran(name), 'Completed', time.time()))
     view.wake()
     threading.Event().wait(0.01)
 print(round((time.process_time() - spent) / (time.monotonic() - began), 3))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbflow.states import TYPES
-from nbflow.views.feed import PATIENCE, RATE, Event, Feed
+from nbflow.views.feed import PATIENCE, RATE, Event, Feed, Ran
 from nbflow.views.scene import picture_of
 from tests.views_cards import flow_of
 
@@ -30,7 +30,7 @@ class Clock:
 
 def event(task: str, state: str, at: float = 1.0, attempt: int = 1) -> Event:
     """A run of a task entered a state."""
-    return Event(task, state, at, attempt, is_open=state in OPEN)
+    return Event(Ran(task), state, at, attempt, is_open=state in OPEN)
 
 
 def feed_of(size: int = 3, *, waits: bool = False) -> tuple[Feed, Clock]:
@@ -130,6 +130,48 @@ class TestRate:
         assert feed.due() == 0.0
 
 
+class TestGroups:
+    """Runs within runs."""
+
+    def test_items_do_not_stand_for_their_task(self) -> None:
+        """A run of a task's name within a flow is not that task's own run."""
+        feed, _ = feed_of()
+        feed.note(Event(Ran("task_0", run="a"), "Running", 1.0, is_open=True))
+        feed.note(Event(Ran("task_0", run="b", parent="a", role="task"), "Failed", 1.5))
+        message = feed.message()
+        assert message["live"]["task_0"][1] == "Running"
+        assert [values[6:9] for values in message["events"]] == [["a", "", "step"], ["b", "a", "task"]]
+
+    def test_a_flow_belongs_to_the_cell_that_runs(self) -> None:
+        """Nobody has started it but the body of the cell, as long as that runs."""
+        feed, _ = feed_of()
+        flow = Ran("etl", run="f", role="flow")
+        feed.note(Event(Ran("task_0", run="a"), "Running", 1.0, is_open=True))
+        feed.note(Event(flow, "Running", 1.1, is_open=True))
+        feed.note(Event(Ran("task_0", run="a"), "Completed", 1.2))
+        feed.note(Event(flow, "Completed", 1.3))
+        parents = {(values[6], values[7]) for values in feed.message()["events"]}
+        assert parents == {("a", ""), ("f", "a")}
+
+    def test_groups_outlive_a_burst(self) -> None:
+        """What the newest run of a task has started can be looked at as long as there is no newer one."""
+        feed, _ = feed_of()
+        page = Page(feed.whole())
+        for number, at in enumerate((1.0, 60.0)):
+            feed.note(Event(Ran("task_0", run=f"a{number}"), "Running", at, is_open=True))
+            feed.note(
+                Event(Ran("task_0[0]", run=f"b{number}", parent=f"a{number}", role="item"), "Failed", at)
+            )
+            feed.note(Event(Ran("task_0", run=f"a{number}"), "Failed", at))
+            page.hear(feed.message())
+        feed.note(Event(Ran("task_1", run="c"), "Completed", 120.0))
+        page.hear(feed.message())
+        whole = feed.whole()
+        assert [values[6] for values in whole["events"]] == ["a1", "b1", "a1", "c"]
+        assert whole["kept"] == 3
+        assert page.knows(whole)
+
+
 class TestContent:
     """The page knows at the end what there is to know."""
 
@@ -142,6 +184,13 @@ class TestContent:
         message = feed.message()
         assert message["kind"] == "patch"
         assert list(message["tasks"]) == ["task_7"]
+
+    def test_what_was_told_outlives_the_picture(self) -> None:
+        """Whether the kernel hears the page is no matter of the flow."""
+        feed, _ = feed_of(3)
+        feed.tell(hears=True)
+        feed.show(picture_of(flow_of(4)))
+        assert feed.message()["hears"]
 
     def test_another_flow_is_told_as_a_whole(self) -> None:
         """New tasks stand at new places."""

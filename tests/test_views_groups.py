@@ -13,7 +13,7 @@ class TestGroups:
         """By state; a timeout is as bad as a failure, a wait for a person is said, too."""
         states = ["Completed"] * 3 + ["TimedOut", "Paused", "Cached"]
         assert counts_of(states) == (("TimedOut", 1), ("Paused", 1), ("Completed", 3), ("Cached", 1))
-        assert group_words(counts_of(states)) == "6 items, 1 timed out, 1 paused"
+        assert group_words(counts_of(states)) == "6 items: 1 timed out, 1 paused"
 
     def test_an_empty_group_says_nothing(self) -> None:
         """A mapped task that never ran has no items."""

@@ -24,8 +24,8 @@ class TestTree:
         """Indented, with counts of each group, failed items first."""
         run = RunCard("etl", "Failed", seconds=2, runs=(RunCard("inc", "Failed", runs=items(3, 2)),))
         assert tree_text([run]) == [
-            "etl: failed · 2.0 s · 1 run, 1 failed",
-            "  inc: failed · 3 items, 1 failed",
+            "etl: failed · 2.0 s · 1 of 1 run failed",
+            "  inc: failed · 1 of 3 items failed",
             "    inc[2]: failed · 0.5 s · no <seven>",
             "    inc[0]: completed · 0.5 s",
             "    inc[1]: completed · 0.5 s",

@@ -13,7 +13,7 @@ import comm
 import pytest
 from comm.base_comm import BaseComm
 
-from nbflow.views.feed import Event, Feed
+from nbflow.views.feed import Event, Feed, Ran
 from nbflow.views.scene import picture_of
 from nbflow.views.widget import LiveView, page_source
 from tests.views_cards import flow_of
@@ -84,14 +84,14 @@ class TestSending:
 
     def test_a_state_is_sent(self, view: LiveView) -> None:
         """By a thread of the view's own."""
-        view.feed.note(Event("task_0", "Running", 1.0, is_open=True))
+        view.feed.note(Event(Ran("task_0"), "Running", 1.0, is_open=True))
         view.wake()
         view.comm.wait_for(lambda: any("live" in message for message in view.comm.messages()))
         assert view.comm.messages()[-1]["live"]["task_0"][1] == "Running"
 
     def test_a_page_opened_later_is_given_what_is_known_then(self, view: LiveView) -> None:
         """As after a reload: the picture is current although it was never sent again."""
-        view.feed.note(Event("task_0", "Running", 1.0, is_open=True))
+        view.feed.note(Event(Ran("task_0"), "Running", 1.0, is_open=True))
         view.wake()
         view.comm.wait_for(lambda: bool(view.comm.messages()))
         assert view.widget.get_state()["picture"]["live"]["task_0"][1] == "Running"
@@ -109,18 +109,18 @@ class TestFaults:
     def test_a_broken_connection_ends_the_view(self, view: LiveView, line: type[Line]) -> None:
         """And nothing else: to go on telling it is harmless."""
         line.fault = RuntimeError("no connection")
-        view.feed.note(Event("task_0", "Running", 1.0, is_open=True))
+        view.feed.note(Event(Ran("task_0"), "Running", 1.0, is_open=True))
         view.wake()
         view._thread.join(PATIENCE)
         assert view.is_closed
-        view.feed.note(Event("task_0", "Completed", 2.0))
+        view.feed.note(Event(Ran("task_0"), "Completed", 2.0))
         view.wake()
 
     def test_a_connection_that_blocks_holds_nobody_up(self, view: LiveView, line: type[Line]) -> None:
         """Whoever tells of a thousand states does not wait until the first has been sent."""
         line.gate = Signal()
         for place in range(1000):
-            view.feed.note(Event(f"task_{place % 3}", "Running", float(place), is_open=True))
+            view.feed.note(Event(Ran(f"task_{place % 3}"), "Running", float(place), is_open=True))
             view.wake()
         assert not any("live" in message for message in view.comm.messages())
         line.gate.set()

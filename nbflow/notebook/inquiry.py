@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
@@ -9,28 +10,19 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.engine.observe import HIDDEN, looks_secret
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory
-from nbflow.exceptions import CacheError, SessionError
+from nbflow.exceptions import CacheError, NbflowError, SessionError
 from nbflow.notebook.outputs import Display, Stream, decode
-from nbflow.states import TERMINAL
+from nbflow.notebook.recall import FROM_HISTORY, Recall
 from nbflow.types import UNBOUND
-from nbflow.views.answers import details_answer, history_answer, page_answer
-from nbflow.views.cards import DetailsCard, HistoryCard, RunLine, ValueCard, WhyCard
-from nbflow.views.feed import Event
+from nbflow.views.answers import details_answer, page_answer
+from nbflow.views.cards import DetailsCard, DiffCard, HistoryCard, ValueCard, WhyCard
 from nbflow.views.values import described, page_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from nbflow.engine.book import Step
     from nbflow.notebook.session import Session
-    from nbflow.store.protocol import RunRecord
     from nbflow.types import Entry, Output, Trace
 
-_PAGE: Final = 60
-_MOST_RUNS: Final = 10_000
-_MOST_BETWEEN: Final = 1_000
-_MOST_EVENTS: Final = 100
-_FINAL: Final = frozenset(kind.value for kind in TERMINAL)
 _OF_ONE: Final = 8
 _MOST_VALUES: Final = 60
 _MOST_SHOWN: Final = 400_000
@@ -48,6 +40,7 @@ class Inquiry:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self.recall = Recall(session)
 
     def answer(self, asked: Mapping[str, Any]) -> Answer:
         """Answer a question, between two cells.
@@ -59,52 +52,32 @@ class Inquiry:
             SessionError: If there is no such task or run, or its value cannot be shown.
         """
         what = asked.get("ask")
-        if what == "history":
-            return self._history(asked)
-        step, number = self._step(str(asked.get("task", ""))), int(asked.get("number") or 0)
+        if what in FROM_HISTORY:
+            return self.recall.answer(asked)
+        step, number = self.recall.step(str(asked.get("task", ""))), int(asked.get("number") or 0)
+        if what == "details" and asked.get("run"):
+            return details_answer(self._one(step, str(asked["run"])))
         if what == "details":
             return details_answer(self._run(step, number) if number else self._task(step))
-        return page_answer(self._page(step, number, str(asked.get("name", "")), int(asked.get("start", 0))))
+        trace = self._trace(step, number, str(asked.get("run") or ""))
+        return page_answer(self._page(trace, str(asked.get("name", "")), int(asked.get("start", 0))))
 
     def answer_in_part(self, asked: Mapping[str, Any]) -> Answer | None:
         """Answer while a cell runs, in any thread, from the history alone; None where that says nothing."""
-        if asked.get("ask") == "history":
-            return self._history(asked, is_idle=False)
-        if asked.get("ask") != "details" or asked.get("number"):
+        if asked.get("ask") in FROM_HISTORY:
+            return self.recall.answer(asked, is_idle=False)
+        if asked.get("ask") != "details" or asked.get("number") or asked.get("run"):
             return None
-        step = self._step(str(asked.get("task", "")))
-        runs = HistoryCard(tuple(self._lines(step, _OF_ONE, is_idle=False)), now=self._session.around.clock())
+        step = self.recall.step(str(asked.get("task", "")))
+        lines = self.recall.lines(step, _OF_ONE, is_idle=False)
+        runs = HistoryCard(tuple(lines), now=self._session.around.clock())
         return details_answer(DetailsCard(step.name, source=(step.ran or step.body).source, runs=runs))
-
-    def last_events(self) -> list[Event]:
-        """What the newest runs of one kernel went through, oldest first, from before anybody watched."""
-        around = self._session.around
-        runs = around.store.history.runs(around.notebook, None, _MOST_EVENTS)
-        events = [event for run in runs if run.owner == runs[0].owner for event in self._events(run)]
-        return sorted(events, key=lambda event: event.at)
-
-    def _events(self, run: RunRecord) -> Iterator[Event]:
-        states = self._session.around.store.history.transitions(run.id)
-        if not states or states[-1].type not in _FINAL:
-            return
-        trace = self._made(run) if states[-1].name == "Cached" else None
-        for state in states:
-            is_open = state.type not in _FINAL
-            saved = trace.seconds if trace is not None and not is_open else None
-            yield Event(run.name, state.name, state.at, state.attempt, run.number, saved, is_open)
-
-    def _step(self, name: str) -> Step:
-        steps = tuple(self._session.book.steps.values())
-        found = next((step for step in reversed(steps) if step.name == name), None)
-        if found is None:
-            raise SessionError(f"there is no task {name!r} any more")
-        return found
 
     # --- details -------------------------------------------------------------------------------
 
     def _task(self, step: Step) -> DetailsCard:
         session, trace = self._session, step.bound_trace
-        runs = HistoryCard(tuple(self._lines(step, _OF_ONE)), now=session.around.clock())
+        runs = HistoryCard(tuple(self.recall.lines(step, _OF_ONE)), now=session.around.clock())
         why, source = session.report.why_card(step), (step.ran or step.body).source
         return DetailsCard(
             step.name, why, self._inputs(trace), self._outputs(trace), source, runs, self._shown(trace)
@@ -113,27 +86,35 @@ class Inquiry:
     def _run(self, step: Step, number: int) -> DetailsCard:
         """One run of a task, as it was recorded."""
         session = self._session
-        lines = [self._line(run) for run in self._runs(step) if run.number == number]
-        trace = self._trace(step, number)
-        card = session.report.card(step, None)
-        causes = lines[0].causes if lines else ()
-        diffs = self._difference(step, trace)
-        why = WhyCard(card, causes, diffs=diffs)
-        runs = HistoryCard(tuple(lines), now=session.around.clock())
-        return DetailsCard(
-            step.name, why, self._inputs(trace), self._outputs(trace), "", runs, self._shown(trace)
-        )
+        found = next((run for run in self.recall.runs(step) if run.number == number), None)
+        if found is None:
+            raise SessionError(f"{step.name} has no run {number} any more")
+        line, trace = self.recall.line(found), self.recall.made(found)
+        why = WhyCard(session.report.card(step, None), line.causes)
+        runs = HistoryCard((line,), now=session.around.clock())
+        source = session.around.store.history.source(session.past_runs.made_by(found).source) or ""
+        seen, made, diff = self._inputs(trace), self._outputs(trace), self._diff(step, number)
+        return DetailsCard(step.name, why, seen, made, source, runs, self._shown(trace), diff)
 
-    def _difference(self, step: Step, trace: Trace | None) -> tuple[tuple[str, str, str], ...]:
-        """What was different then: each input by its preview, before and now."""
-        present = step.bound_trace
-        if trace is None or present is None or trace.id == present.id:
-            return ()
-        then, now = _previews(trace), _previews(present)
-        changed = [slot for slot in {**then, **now} if then.get(slot) != now.get(slot)]
-        old = "\n".join(f"{name} = {then[name][1]}" for name in changed if name in then)
-        new = "\n".join(f"{name} = {now[name][1]}" for name in changed if name in now)
-        return (("inputs then and now", old, new),) if changed else ()
+    def _diff(self, step: Step, number: int) -> DiffCard | None:
+        """How an earlier run differs from the present."""
+        # What only a look at the past needs is imported then.
+        compare = importlib.import_module("nbflow.notebook.comparing").compare
+        try:
+            return compare(self._session, step.name, f"#{number}")
+        except NbflowError:
+            return None
+
+    def _one(self, step: Step, id: str) -> DetailsCard:
+        """One run within a task's or a cell's: an item, a flow that it has called, or a run of that."""
+        session = self._session
+        record = session.around.store.history.run(id)
+        if record is None:
+            raise SessionError(f"there is no such run of {step.name} any more")
+        line, trace = self.recall.line(record), self.recall.made(record)
+        runs = HistoryCard((line,), now=session.around.clock())
+        shown = self._shown(trace)
+        return DetailsCard(record.name, None, self._inputs(trace), self._outputs(trace), "", runs, shown)
 
     def _inputs(self, trace: Trace | None) -> tuple[ValueCard, ...]:
         entries = trace.entries if trace is not None else ()
@@ -182,8 +163,7 @@ class Inquiry:
 
     # --- values --------------------------------------------------------------------------------
 
-    def _page(self, step: Step, number: int, name: str, start: int) -> Any:
-        trace = self._trace(step, number)
+    def _page(self, trace: Trace | None, name: str, start: int) -> Any:
         output = next((each for each in trace.outputs if each.slot.locator == name), None) if trace else None
         if output is None or looks_secret(name):
             raise SessionError(f"{name} is not shown: {HIDDEN}" if output else f"nothing made {name}")
@@ -200,59 +180,14 @@ class Inquiry:
         members = output.members or (output.slot.locator,)
         return values[members.index(output.slot.locator)] if len(values) == len(members) else values[0]
 
-    def _trace(self, step: Step, number: int) -> Trace | None:
+    def _trace(self, step: Step, number: int, run: str = "") -> Trace | None:
+        record = self._session.around.store.history.run(run) if run else None
+        if record is not None:
+            return self.recall.made(record)
         if not number:
             return step.bound_trace
-        made = (self._made(run) for run in self._runs(step) if run.number == number)
+        made = (self.recall.made(run) for run in self.recall.runs(step) if run.number == number)
         return next(filter(None, made), None)
-
-    # --- history -------------------------------------------------------------------------------
-
-    def _history(self, asked: Mapping[str, Any], *, is_idle: bool = True) -> Answer:
-        name, start = str(asked.get("task", "")), int(asked.get("start", 0))
-        step = self._step(name) if name else None
-        lines = list(self._lines(step, start + _PAGE + 1, start, is_idle=is_idle))
-        shown = HistoryCard(tuple(lines[:_PAGE]), now=self._session.around.clock())
-        return history_answer(shown, is_more=len(lines) > _PAGE)
-
-    def _lines(
-        self, step: Step | None, end: int, start: int = 0, *, is_idle: bool = True
-    ) -> Iterator[RunLine]:
-        for run in self._runs(step, end)[start:]:
-            yield self._line(run, is_idle=is_idle)
-
-    def _runs(self, step: Step | None, most: int = _MOST_RUNS) -> list[RunRecord]:
-        """Runs of the flow, newest first; those of plain cells, which lie between them, left out."""
-        around = self._session.around
-        found = around.store.history.runs(around.notebook, step.id if step else None, most + _MOST_BETWEEN)
-        return [run for run in found if run.number][:most]
-
-    def _line(self, run: RunRecord, *, is_idle: bool = True) -> RunLine:
-        states = self._session.around.store.history.transitions(run.id)
-        trace = self._made(run) if is_idle else None
-        is_own = trace is not None and trace.run == run.id
-        seconds = trace.seconds if trace is not None else None
-        return RunLine(
-            run.number,
-            run.name,
-            states[-1].name if states else "",
-            run.origin,
-            states[0].at if states else None,
-            seconds if is_own else None,
-            max((state.attempt for state in states), default=1),
-            run.causes,
-            states,
-            None if is_own else seconds,
-        )
-
-    def _made(self, run: RunRecord) -> Trace | None:
-        return self._session.around.store.trace(run.trace) if run.trace else None
-
-
-def _previews(trace: Trace) -> dict[str, tuple[str, str]]:
-    """What a run saw: for each name its digest and its preview."""
-    entries = trace.entries
-    return {entry.looked.slot.locator: (entry.digest, entry.preview or entry.digest[:8]) for entry in entries}
 
 
 def _shown_as(item: object) -> tuple[str, str] | None:

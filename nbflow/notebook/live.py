@@ -17,10 +17,11 @@ from nbflow.exceptions import NbflowError
 from nbflow.notebook import commands
 from nbflow.notebook.inquiry import Inquiry
 from nbflow.notebook.link import WIDGET_VIEW
+from nbflow.notebook.pausing import Pausing
 from nbflow.store.digests import key_digest
 from nbflow.types import Trace
 from nbflow.views import Shown, show_flow
-from nbflow.views.feed import Event, Feed
+from nbflow.views.feed import STEP, Feed, Ran, event_of
 from nbflow.views.scene import picture_of
 from nbflow.views.widget import LiveView, is_installed
 
@@ -46,10 +47,18 @@ _LINES: Final[Mapping[str, str]] = {
     "run": "run",
     "run task": "run {task}",
     "force": "run {task} --force",
+    "resume": "resume {task}",
+    "accept": "accept {task}",
+    "pin": "pin {task}",
+    "pin run": "pin {task} {run}",
+    "unpin": "unpin {task}",
     "restore": "restore {task} {run}",
     "latest": "restore latest {task}",
 }
 """What the buttons do, as lines of `%flow`."""
+
+_AT_ONCE: Final[Mapping[str, str]] = {"stop": "_stop", "pause": "_pause", "go on": "_go_on"}
+"""What is done while a cell runs, and whichever thread hears of it."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -83,7 +92,8 @@ class LiveFlow:
         self._saved: FlowCard | None = None
         self._is_due = self._is_still_due = self._is_acting = False
         self._looked_at = self._cost = 0.0
-        self._unsubscribe: Callable[[], None] = lambda: None
+        self._unsubscribe: Callable[[], object] = lambda: None
+        self._pausing = Pausing(self._tell_paused)
 
     def __nbflow_digest__(self) -> str:
         """A name that holds the session is not judged by the pages that show it."""
@@ -142,15 +152,18 @@ class LiveFlow:
             self._take(card)
             return self._view
         feed = Feed(time.monotonic)
-        for event in self._inquiry.last_events():
+        for event in self._inquiry.recall.last_events():
             feed.note(event)
         feed.show(picture_of(card))
         self._card = card
         self._view = LiveView(self.key, feed, self._hear)
         feed.waits = hears = self._link.hear_while_busy(self._view.comm)
-        feed.tell(hears=hears, running=False)
+        feed.tell(hears=hears, running=False, pauses=False, paused="")
         self._unsubscribe()
-        self._unsubscribe = self._session.trunk.runs.journal.subscribe(self._note)
+        # The page is told of a run before it is made to wait.
+        journal = self._session.trunk.runs.journal
+        ends = [journal.subscribe(self._note), journal.subscribe(self._pausing.note)]
+        self._unsubscribe = lambda: [end() for end in ends]
         return self._view
 
     def _note(self, entered: Entered) -> None:
@@ -159,11 +172,11 @@ class LiveFlow:
         if view is None or view.is_closed:
             self._unsubscribe()
             return
-        transition, result = entered.transition, entered.state.result
+        spec, result = entered.spec, entered.state.result
         saved = result.seconds if isinstance(result, Trace) else None
-        is_open = not entered.state.is_final()
-        values = transition.name, transition.at, transition.attempt, entered.spec.flow_run
-        view.feed.note(Event(entered.spec.name, *values, saved, is_open))
+        role = STEP if spec.id in self._session.trunk.runs.steps else spec.role.value
+        of = Ran(spec.name, spec.flow_run, spec.id, spec.parent, role, spec.index)
+        view.feed.note(event_of(of, entered.transition, saved))
         view.wake()
 
     # --- looking at the flow -------------------------------------------------------------------
@@ -179,6 +192,8 @@ class LiveFlow:
             self._link.soon(self._look, _LATER)
             return
         self._is_due, began = False, time.monotonic()
+        if self._pausing.is_asked:  # the last task ran before one could be held back
+            self._go_on()
         if self._view is None or self._view.is_closed:
             return
         try:
@@ -214,8 +229,8 @@ class LiveFlow:
 
     def _hear(self, content: Mapping[str, Any]) -> None:
         """The page says something, perhaps while a cell runs and in another thread."""
-        if content.get("do") == "stop":
-            self._stop(content)
+        if content.get("do") in _AT_ONCE:
+            self._reply(content, text=getattr(self, _AT_ONCE[content["do"]])())
         elif self._link.is_here and self._is_idle:
             self._serve(content)
         else:
@@ -224,11 +239,36 @@ class LiveFlow:
             self._asked.append(content)
             self._link.soon(self._serve_waiting)
 
-    def _stop(self, content: Mapping[str, Any]) -> None:
-        is_working = self._view is not None and self._view.feed.is_working
-        if is_working:
-            self._link.stop()
-        self._reply(content, text="stopping" if is_working else "nothing is running")
+    def _stop(self) -> str:
+        if not self._is_working:
+            return "nothing is running"
+        self._link.stop()
+        return "stopping"
+
+    def _pause(self) -> str:
+        if not self._is_working:
+            return "nothing is running"
+        self._pausing.ask()
+        self._tell(pauses=True)
+        return "pausing before the next task"
+
+    def _go_on(self) -> str:
+        self._pausing.go_on()
+        self._tell(pauses=False)
+        return "going on"
+
+    @property
+    def _is_working(self) -> bool:
+        return self._view is not None and self._view.feed.is_working
+
+    def _tell_paused(self, name: str) -> None:
+        """Say which task waits until somebody lets it start; nothing where none does any more."""
+        self._tell(paused=name, pauses=bool(name))
+
+    def _tell(self, **parts: Any) -> None:
+        if self._view is not None:
+            self._view.feed.tell(**parts)
+            self._view.wake()
 
     def _serve_waiting(self) -> None:
         if not self._is_idle:

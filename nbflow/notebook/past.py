@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 from nbflow.engine.slots import NAME
 from nbflow.exceptions import CacheError, SessionError, UnknownTaskError
 from nbflow.notebook.moments import moment_of
-from nbflow.states import TERMINAL, Role, StateType
+from nbflow.states import Role
 from nbflow.types import UNBOUND
 from nbflow.views import RunLine
+from nbflow.views.spans import seconds_running
 from nbflow.views.words import size
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _MOST_RUNS: Final = 1000
 _MOST_IN_ONE: Final = 10_000
-_FINAL: Final = frozenset(kind.value for kind in TERMINAL)
 _ITEM: Final = re.compile(r"(.+)\[(\d+)\]")
 
 
@@ -299,12 +299,8 @@ def _others(made: Sequence[Output], stored: Sequence[Output]) -> str:
 
 
 def seconds_of(trace: Trace | None, transitions: Sequence[Transition]) -> float | None:
-    """How long the body of a run took; of one without a result, from its first attempt to its end."""
-    if trace is not None:
-        return trace.seconds
-    running = next((each.at for each in transitions if each.type == StateType.RUNNING.value), None)
-    is_over = bool(transitions) and transitions[-1].type in _FINAL
-    return transitions[-1].at - running if running is not None and is_over else None
+    """How long the body of a run took; of one without a result, all its attempts together."""
+    return trace.seconds if trace is not None else seconds_running(transitions)
 
 
 def names_made(trace: Trace) -> list[Output]:

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.engine.forcing import forced
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.preview import expected_seconds, preview
-from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory
+from nbflow.engine.slots import NAME, RANDOM
 from nbflow.engine.wiring import definer_of
 from nbflow.exceptions import text_of
+from nbflow.notebook.edges import edges_of
 from nbflow.notebook.parameters import as_default, defaults_of
+from nbflow.states import state_of
 from nbflow.store.protocol import RunRecord
 from nbflow.types import FILE, TASK_CODE, TASK_VALUE, Cause, Trace, Verdict
 from nbflow.views import (
     ActionCard,
     ActionLine,
-    Edge,
     FlowCard,
     HistoryCard,
     PlanCard,
@@ -35,13 +36,13 @@ from nbflow.views import (
     show_why,
     to_dot,
 )
+from nbflow.views.groups import counts_of
 from nbflow.views.words import cause_words, counted, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from nbflow.engine.action import Action
-    from nbflow.engine.bind import Version
     from nbflow.engine.book import Step
     from nbflow.notebook.places import Cell
     from nbflow.notebook.session import Session
@@ -66,6 +67,7 @@ class Report:
         self._badges: dict[str, tuple[Any, ...]] = {}
         self._sizes: dict[str, int] = {}
         self._runs: dict[str, RunRecord] = {}
+        self._items: dict[str, tuple[tuple[str, int], ...]] = {}
 
     # --- views ---------------------------------------------------------------------------------
 
@@ -257,7 +259,27 @@ class Report:
             tags=cell.options.tags if cell else (),
             is_plain=step.plain,
             is_registered=step.idle,
+            items=self._items_of(step),
+            hold=step.hold.reason if step.hold is not None else "",
         )
+
+    def grouping_run(self, step: Step) -> str:
+        """Identifier of the run that has started the items which a mapped step has now, or an empty text."""
+        last, trace = self._session.lasts.get(step.id), step.bound_trace
+        if last is not None and last.state != "Cached":
+            return last.run
+        return trace.run if trace is not None else ""
+
+    def _items_of(self, step: Step) -> tuple[tuple[str, int], ...]:
+        """How many items of a mapped step ended in each state; asked of the history once for each run."""
+        run = self.grouping_run(step) if step.body.mapped else ""
+        if run and run not in self._items:
+            path = self._session.around.store.history.transitions(run)
+            found = counts_of(item.name for item in state_of(path[-1]).map_states) if path else ()
+            if not found:
+                return ()
+            self._items[run] = found
+        return self._items.get(run, ())
 
     def _state_of(self, step: Step, verdict: Verdict) -> str:
         """The state of a step's last run, but for a skip that the inputs have outlived."""
@@ -282,7 +304,7 @@ class Report:
         session = self._session
         session.trunk.sweep.look_outside()
         self._sizes = dict(session.around.store.sizes())
-        edges = tuple(self._edges())
+        edges = tuple(edges_of(session))
         used = {name for edge in edges for name in (edge.source, edge.target)}
         steps = [
             step
@@ -294,34 +316,6 @@ class Report:
         cards = tuple(self.card(step, session.places.cells.get(step.id)) for step in steps)
         notices = tuple(session.notices)
         return FlowCard(cards, edges, session.around.notebook, session.around.clock(), notices)
-
-    def _edges(self) -> Iterator[Edge]:
-        """Who reads what from whom; what a cell only imports is left out."""
-        session = self._session
-        for step in session.book:
-            if step.plain:
-                continue
-            names: dict[str, list[str]] = {}
-            view = session.trunk.sweep.view(step)
-            for slot in session.trunk.sweep.judgement(step).reached:
-                version = view.bound(slot).version
-                if version is None or slot.kind == RANDOM or self._is_imported(version):
-                    continue
-                names.setdefault(version.step, []).append(slot.locator)
-            for entry in step.bound_trace.entries if step.bound_trace else ():
-                version = (
-                    None if is_kept_in_memory(entry.looked.slot) else view.bound(entry.looked.slot).version
-                )
-                if version is not None:
-                    names.setdefault(version.step, []).append(entry.looked.slot.locator)
-            for source, read in names.items():
-                if source in session.places.cells and source != step.id:
-                    yield Edge(session.book.steps[source].name, step.name, tuple(read))
-
-    def _is_imported(self, version: Version) -> bool:
-        ran = self._session.book.steps[version.step].ran
-        made = ran.analysis.definitions.get(version.output.slot.locator) if ran is not None else None
-        return version.output.sort == "module" or (made is not None and made.kind == "import")
 
     def _notes(self, cell: Cell | None) -> Iterator[str]:
         if cell is None:

@@ -46,12 +46,13 @@ if TYPE_CHECKING:
 
 
 class Last(NamedTuple):
-    """How the last run of a step stands: the state's name and message, the flow run's number, the attempt."""
+    """How the last run of a step stands: its state and message, its flow run, its attempt and itself."""
 
     state: str
     number: int
     attempt: int
     message: str = ""
+    run: str = ""
 
 
 _SNAPSHOT_SECONDS: Final = 10.0
@@ -262,6 +263,9 @@ class Session:
         started = self.around.clock()
         try:
             action = yield from work
+        except KeyboardInterrupt as stop:  # between two bodies: nothing more of what was done is to be told
+            self.refresh_badges()
+            raise stop.with_traceback(None) from None
         finally:
             self._executor.own = None
         self.automatic.note(action)
@@ -368,7 +372,8 @@ class Session:
         step = self.trunk.runs.steps.get(spec.id)
         if step is None:
             return  # it belongs to a flow of its own
-        self.lasts[step] = Last(entered.state.name, spec.flow_run, transition.attempt, entered.state.message)
+        number, attempt = spec.flow_run, transition.attempt
+        self.lasts[step] = Last(entered.state.name, number, attempt, entered.state.message, spec.id)
         self.trunk.sweep.news.add(step)
 
     # --- earlier kernels -----------------------------------------------------------------------

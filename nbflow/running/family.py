@@ -33,18 +33,34 @@ def family_of(id: str, history: History) -> RunCard | None:
         ['raw']
     """
     record = history.run(id)
-    return _card(record, _families(record, history), history) if record is not None else None
+    return _card(record, _families(_since(record, history)), history) if record is not None else None
 
 
-def _families(record: RunRecord, history: History) -> Mapping[str, Sequence[RunRecord]]:
-    """Who has started whom, among the runs since this one."""
+def descendants_of(id: str, history: History) -> list[RunRecord]:
+    """Return a run and all that it has started, and those have, parents before their children."""
+    record = history.run(id)
+    if record is None:
+        return []
+    found, families = [record], _families(_since(record, history))
+    for each in found:
+        found += families.get(each.id, ())
+    return found
+
+
+def _since(record: RunRecord, history: History) -> Sequence[RunRecord]:
+    """The runs since a run, newest first: what it has started is among them."""
     limit = _FIRST
     found = history.runs(record.notebook, limit=limit)
     while len(found) == limit < _MOST and all(each.id != record.id for each in found):
         limit *= 10
         found = history.runs(record.notebook, limit=limit)
+    return found
+
+
+def _families(newest_first: Sequence[RunRecord]) -> Mapping[str, Sequence[RunRecord]]:
+    """Who has started whom: identifier of each run to those, oldest first."""
     families: dict[str, list[RunRecord]] = {}
-    for each in reversed(found):
+    for each in reversed(newest_first):
         if each.parent:
             families.setdefault(each.parent, []).append(each)
     return families

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from nbflow.views.groups import worst_first
 from nbflow.views.looks import look_of_state
 from nbflow.views.scene import look_name
 from nbflow.views.story import difference
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from nbflow.types import Cause
-    from nbflow.views.cards import DetailsCard, HistoryCard, RunLine, ValueCard
+    from nbflow.views.cards import DetailsCard, DiffCard, HistoryCard, RunCard, RunLine, ValueCard
     from nbflow.views.values import ValuePage
 
 _SOURCE = 20_000
+_MOST_RUNS = 200
 
 
 def details_answer(details: DetailsCard) -> dict[str, Any]:
@@ -33,6 +35,7 @@ def details_answer(details: DetailsCard) -> dict[str, Any]:
         "source": details.source[:_SOURCE],
         "runs": [_run(line, details.runs.now) for line in details.runs.lines],
         "shown": [list(each) for each in details.shown],
+        "diff": _diff(details.diff) if details.diff is not None else None,
     }
 
 
@@ -44,6 +47,52 @@ def history_answer(history: HistoryCard, *, is_more: bool = False) -> dict[str, 
         is_more: Whether there are older ones.
     """
     return {"runs": list(_flow_runs(history)), "more": is_more}
+
+
+def _diff(diff: DiffCard) -> dict[str, Any]:
+    """What differs between two runs; what is equal is counted."""
+    parts = [("input", each) for each in diff.inputs] + [("output", each) for each in diff.outputs]
+    code = [(diff.name, *diff.code)] if diff.code is not None and diff.code[0] != diff.code[1] else []
+    return {
+        "sides": [diff.before.title, diff.after.title],
+        "code": [[name, difference(old, new)] for name, old, new in (*code, *diff.helpers)],
+        "changes": [
+            {
+                "part": part,
+                "name": each.name,
+                "kind": each.kind,
+                "before": each.before,
+                "after": each.after,
+                "notes": list(each.notes),
+            }
+            for part, each in parts
+            if not each.is_same
+        ],
+        "same": sum(each.is_same for _, each in parts),
+        "notes": list(diff.notes),
+    }
+
+
+def family_answer(run: RunCard, now: float = 0.0) -> dict[str, Any]:
+    """Return a run with all that it has started, those within a group that are not well first.
+
+    Args:
+        run: The run.
+        now: The time of the question.
+    """
+    runs = worst_first(run.runs) if any(each.index is not None for each in run.runs) else run.runs
+    return {
+        "id": run.id,
+        "task": run.name,
+        "state": run.state,
+        "look": look_name(look_of_state(run.state)),
+        "message": one_line(run.message, 160),
+        "when": moment(run.started, now),
+        "took": duration(run.seconds),
+        "attempts": run.attempts,
+        "runs": [family_answer(each, now) for each in runs[:_MOST_RUNS]],
+        "more": max(len(runs) - _MOST_RUNS, 0),
+    }
 
 
 def page_answer(page: ValuePage) -> dict[str, Any]:
@@ -99,6 +148,8 @@ def _run(line: RunLine, now: float) -> dict[str, Any]:
     ]
     return {
         "number": line.number,
+        "id": line.id,
+        "group": line.group,
         "task": line.task,
         "state": line.state,
         "look": look_name(look_of_state(line.state)),

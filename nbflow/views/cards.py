@@ -47,6 +47,7 @@ class TaskCard:
         is_registered: Whether it is only defined: nobody has asked for what it makes, and the flow leaves it
             alone.
         items: Of a mapped task, how many items ended in each state.
+        hold: Why it stands at a result that somebody has chosen: `pin`, `accept`, `restore`; else empty.
 
     Example:
         >>> from nbflow.types import Verdict
@@ -73,6 +74,7 @@ class TaskCard:
     is_plain: bool = False
     is_registered: bool = False
     items: tuple[tuple[str, int], ...] = ()
+    hold: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,8 @@ class RunLine:
         transitions: Its states, oldest first.
         saved: Of a reuse, how long the run took that made the result.
         kept: What the store has of its values: how much they take there, or `not stored`.
+        id: Its identifier in the history.
+        group: What it has started, in words: `1 of 12 items failed`.
     """
 
     number: int
@@ -211,6 +215,8 @@ class RunLine:
     transitions: tuple[Transition, ...] = ()
     saved: float | None = None
     kept: str = ""
+    id: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,6 +389,7 @@ class DetailsCard:
         source: The code that made it.
         runs: Its runs, newest first.
         shown: What it showed: mime type and content of each output.
+        diff: Of an earlier run, how it differs from the present; None where nobody can tell.
     """
 
     name: str
@@ -392,3 +399,4 @@ class DetailsCard:
     source: str = ""
     runs: HistoryCard = HistoryCard(())
     shown: tuple[tuple[str, str], ...] = ()
+    diff: DiffCard | None = None

@@ -11,9 +11,14 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from nbflow.states import TERMINAL
+from nbflow.views.groups import is_bad
+from nbflow.views.words import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nbflow.states import Transition
     from nbflow.views.scene import Picture
 
 RATE: Final = 15
@@ -25,34 +30,80 @@ PATIENCE: Final = 1.0
 PAUSE: Final = 3.0
 """Seconds without any work after which the next event begins a new burst."""
 
-_MOST_EVENTS: Final = 5_000
+_MOST_EVENTS: Final = 20_000
+
+STEP: Final = "step"
+"""The role of the run of a task or a cell that has a box in the picture."""
+
+_MESSAGE: Final = 160
+_FINAL: Final = frozenset(kind.value for kind in TERMINAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """Which run something is told of.
+
+    Args:
+        task: The task's name.
+        number: The flow run's number; 0 outside of one.
+        run: Identifier of the run; empty: that of the task's only one.
+        parent: Identifier of the run whose body started it; empty where none did.
+        role: What it is a run of: `step`, or `flow`, `task` or `item` within one.
+        index: Its position among mapped items; None for all else.
+    """
+
+    task: str
+    number: int = 0
+    run: str = ""
+    parent: str = ""
+    role: str = STEP
+    index: int | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells it from other runs."""
+        return self.run or self.task
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A run of a task entered a state.
+    """A run entered a state.
 
     Args:
-        task: The task's name.
+        of: The run.
         state: The state's name.
         at: When, seconds since the epoch.
         attempt: Which attempt, counted from 1.
-        number: The flow run's number; 0 outside of one.
         saved: For a reuse, how many seconds the run took that made the result.
         is_open: Whether more states follow.
+        message: What a state says in which a run failed.
     """
 
-    task: str
+    of: Ran
     state: str
     at: float
     attempt: int = 1
-    number: int = 0
     saved: float | None = None
     is_open: bool = False
+    message: str = ""
 
-    def values(self) -> list[Any]:
-        """The event as plain values, in the order of its fields."""
-        return [self.task, self.state, self.at, self.attempt, self.number, self.saved]
+    def values(self, parent: str = "") -> list[Any]:
+        """The event as plain values, in the order in which a page reads them."""
+        of = self.of
+        what = [of.task, self.state, self.at, self.attempt, of.number, self.saved]
+        return [*what, of.key, parent, of.role, of.index, self.message]
+
+
+def event_of(of: Ran, entry: Transition, saved: float | None = None) -> Event:
+    """Return the event that an entry of a history tells of.
+
+    Example:
+        >>> from nbflow.states import Transition
+        >>> event_of(Ran("clean"), Transition("r", 1, 1, 5.0, "RUNNING", "Running")).is_open
+        True
+    """
+    message = one_line(entry.message, _MESSAGE) if is_bad(entry.name) else ""
+    return Event(of, entry.name, entry.at, entry.attempt, saved, entry.type not in _FINAL, message)
 
 
 @dataclass
@@ -66,10 +117,10 @@ class Feed:
     Example:
         >>> now = [0.0]
         >>> feed = Feed(lambda: now[0])
-        >>> feed.note(Event("clean", "Running", 5.0, is_open=True))
-        >>> feed.note(Event("clean", "Completed", 6.0))
-        >>> feed.due(), feed.message()["live"]
-        (0.0, {'clean': ['clean', 'Completed', 6.0, 1, 0, None]})
+        >>> feed.note(Event(Ran("clean"), "Running", 5.0, is_open=True))
+        >>> feed.note(Event(Ran("clean"), "Completed", 6.0))
+        >>> feed.due(), feed.message()["live"]["clean"][:6]
+        (0.0, ['clean', 'Completed', 6.0, 1, 0, None])
         >>> feed.due() is None
         True
     """
@@ -77,10 +128,13 @@ class Feed:
     clock: Callable[[], float]
     waits: bool = False
     _picture: Picture = field(default_factory=dict[str, Any])
+    _parts: dict[str, Any] = field(default_factory=dict[str, Any])
     _live: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
     _events: list[list[Any]] = field(default_factory=list[list[Any]])
-    _open: set[str] = field(default_factory=set[str])
+    _open: dict[str, str] = field(default_factory=dict[str, str])
+    _within: dict[str, str] = field(default_factory=dict[str, str])
     _burst: int = 0
+    _kept: int = 0
     _last: float = 0.0
 
     def __post_init__(self) -> None:
@@ -116,21 +170,39 @@ class Feed:
         """Take note that a task entered a state."""
         with self._lock:
             if not self._open and event.at - self._last > PAUSE:
-                self._burst += 1
-                self._events, self._new = [], []
+                self._begin_burst()
             self._last = event.at
-            (self._open.add if event.is_open else self._open.discard)(event.task)
-            values = event.values()
-            self._live[event.task] = self._told[event.task] = values
+            values = event.values(self._parent_of(event.of))
+            if event.is_open:
+                self._open[event.of.key] = event.of.role
+            else:
+                self._open.pop(event.of.key, None)
+            if event.of.role == STEP:
+                self._live[event.of.task] = self._told[event.of.task] = values
             if len(self._events) < _MOST_EVENTS:
                 self._events.append(values)
                 self._new.append(values)
 
+    def _parent_of(self, of: Ran) -> str:
+        """Who started a run: what begins by itself while the body of a task or cell runs is part of that."""
+        if of.parent or of.role == STEP:
+            return of.parent
+        if of.key not in self._within:
+            self._within[of.key] = next((run for run in reversed(self._open) if self._open[run] == STEP), "")
+        return self._within[of.key]
+
+    def _begin_burst(self) -> None:
+        """Of earlier bursts only what the newest run of each task has started is still of interest."""
+        self._burst += 1
+        self._within = {}
+        self._events = _newest_groups(self._events)
+        self._new, self._kept = list(self._events), len(self._events)
+
     def tell(self, **parts: Any) -> None:
         """Set further parts of the picture, such as `running`."""
         with self._lock:
-            changed = {part: value for part, value in parts.items() if self._picture.get(part) != value}
-            self._picture = self._picture | parts
+            changed = {part: value for part, value in parts.items() if self._parts.get(part) != value}
+            self._parts |= parts
             self._others |= changed
 
     def painted(self, number: int) -> None:
@@ -152,7 +224,7 @@ class Feed:
 
     def _whole(self) -> Picture:
         more = {"live": dict(self._live), "events": list(self._events), "burst": self._burst}
-        return {**self._picture, **more, "number": self._sent}
+        return {**self._picture, **self._parts, **more, "kept": self._kept, "number": self._sent}
 
     def due(self) -> float | None:
         """Seconds until a message may be sent, 0 for now; None if there is nothing to say."""
@@ -172,7 +244,21 @@ class Feed:
                 message = {"kind": "whole", **self._whole()}
             else:
                 known = {"tasks": self._tasks, "live": self._told, "events": self._new, **self._others}
-                message = {"kind": "patch", "number": self._sent, "burst": self._burst, **known}
+                message = {"kind": "patch", "number": self._sent, "burst": self._burst, "kept": self._kept}
+                message |= known
                 message["now"] = self._picture.get("now", 0.0)
             self._reset()
             return message
+
+
+def _newest_groups(events: list[list[Any]]) -> list[list[Any]]:
+    """The events of each task's newest run, where that has started others, and of those."""
+    roots, newest, groups = dict[str, str](), dict[str, str](), set[str]()
+    for task, _, _, _, _, _, run, parent, role, *_ in events:
+        roots[run] = roots.get(parent, parent) or run
+        if role == STEP:
+            newest[task] = run
+        elif parent:
+            groups.add(roots[run])
+    kept = groups.intersection(newest.values())
+    return [values for values in events if roots[values[6]] in kept]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nbflow.types import Verdict
-from nbflow.views.groups import group_words
+from nbflow.views.groups import group_words, is_bad
 from nbflow.views.layout import Layout, Measures, arrange
 from nbflow.views.looks import Look, look_of, mixed
 from nbflow.views.markup import FONT, escaped, tinted
@@ -27,12 +27,17 @@ if TYPE_CHECKING:
 MOST_WITH_NAMES: Final = 150
 """How many boxes a picture may have; a larger flow is drawn as a map."""
 
+_MOST_WITH_EDGES: Final = 1500
+"""Among more squares edges are a grey ground that tells nothing and takes most of what is saved."""
+
 _CROWD: Final = 20
 _MULTITUDE: Final = 400
 _SAID: Final = 2
 """How many names the label of an edge says."""
 _MARGIN: Final = 12
 _TEXT_AT: Final = 34
+_FOLD: Final = 22
+"""Room for what opens a group."""
 _NARROWEST: Final = 124
 _WIDEST: Final = 208
 _PAGE: Final = 1100
@@ -196,6 +201,7 @@ class _Drawing(_Sheet):
         self.subtitles = [subtitle(task) for task in flow.tasks]
         titles = (_pixels(task.name, 13.5) for task in flow.tasks)
         needed = max((*titles, *(_pixels(text, 11) for text in self.subtitles), 0)) + _TEXT_AT + 12
+        needed += _FOLD * any(task.items for task in flow.tasks)
         width = min(max(2 * math.ceil(needed / 2), _NARROWEST), _WIDEST)
         most = max(_PAGE // width, math.ceil(0.9 * math.sqrt(len(flow.tasks))))
         super().__init__(flow, Measures(width=width, most=most))
@@ -233,7 +239,8 @@ class _Drawing(_Sheet):
         names = f": {listed(edge.names, 8)}" if edge.names else ""
         title = "" if is_told else f"<title>{escaped(f'{edge.source} → {edge.target}{names}')}</title>"
         dash = "" if edge.names else ' stroke-dasharray="3 3"'
-        return f'<path {ink}{dash} d="{_curve(route)}">{title}</path>'
+        drawn = f'<path {ink}{dash} d="{_curve(route)}"'
+        return f"{drawn}>{title}</path>" if title else f"{drawn}/>"
 
     def _is_from_plain(self, place: int) -> bool:
         """Whether an edge only hands on what a plain cell made: constants and helpers step back."""
@@ -296,8 +303,9 @@ class _Map(_Sheet):
         return ' style="max-width:100%;height:auto"'
 
     def content(self, *, is_alone: bool) -> Iterator[str]:
-        lines = "".join(_straight(route) for route in self.places.routes if route)
-        yield f'<path class="e" d="{lines}"/>'
+        if len(self.flow.tasks) <= _MOST_WITH_EDGES:
+            lines = "".join(_straight(route) for route in self.places.routes if route)
+            yield f'<path class="e" d="{lines}"/>'
         for hue in sorted({look.hue for look in self.looks}):
             shown = [place for place, look in enumerate(self.looks) if look.hue == hue]
             corners = [self.places.boxes[place] for place in shown]
@@ -327,6 +335,8 @@ def subtitle(task: TaskCard) -> str:
         'fresh · saved 1.4 s'
     """
     look = look_of(task)
+    if task.items and is_bad(task.items[0][0]) and look.shape == "octagon":
+        return group_words(task.items)
     return f"{look.word} · {detail}" if (detail := _detail(task, look)) else look.word
 
 

@@ -39,10 +39,13 @@ def group_words(counts: Sequence[tuple[str, int]], noun: str = "item") -> str:
 
     Example:
         >>> group_words((("Failed", 1), ("Completed", 11))), group_words((("Mapped", 3),), "run")
-        ('12 items, 1 failed', '3 runs')
+        ('1 of 12 items failed', '3 runs')
     """
-    bad = [f"{count:,} {look_of_state(state).word}" for state, count in counts if is_bad(state)]
-    return ", ".join([counted(sum(count for _, count in counts), noun), *bad]) if counts else ""
+    total = counted(sum(count for _, count in counts), noun) if counts else ""
+    bad = [(look_of_state(state).word, f"{count:,}") for state, count in counts if is_bad(state)]
+    if len(bad) == 1:
+        return f"{bad[0][1]} of {total} {bad[0][0]}"
+    return ": ".join(filter(None, (total, ", ".join(f"{count} {word}" for word, count in bad))))
 
 
 def worst_first(runs: Sequence[RunCard]) -> list[RunCard]:

@@ -172,7 +172,7 @@ def with_shared_icons(content: str) -> str:
         place, drawing = found[1], found[2]
         name = f"nbf-{zlib.crc32(drawing.encode()) & 0xFFFFF:x}"
         if drawing in seen:
-            return f'<use{place} href="#{name}"/>'
+            return f'<use{_MOVED.sub(_AT, place)} href="#{name}"/>'
         if place:
             return found[0]  # what is repeated by reference would be moved twice
         seen.add(drawing)
@@ -181,6 +181,8 @@ def with_shared_icons(content: str) -> str:
     return _ICON.sub(share, content)
 
 
+_MOVED: Final = re.compile(r'transform="translate\((\d+),(\d+)\)"')
+_AT: Final = r'x="\1" y="\2"'
 _ICON: Final = re.compile(r'<path((?: class="i" transform="[^"]+")?) d="([^"]+)"/>')
 
 

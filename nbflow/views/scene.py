@@ -71,6 +71,8 @@ def entry_of(card: TaskCard) -> Entry:
         "about": one_line(card.description),
         "error": one_line(card.error, 600),
         "notes": list(card.notes),
+        "hold": card.hold,
+        "items": [list(each) for each in card.items],
         "reads": list(card.reads[:_MOST_NAMES]),
         "writes": list(card.writes[:_MOST_NAMES]),
     }

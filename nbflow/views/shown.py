@@ -23,7 +23,6 @@ from nbflow.views.markup import (
 from nbflow.views.sides import diff_html, diff_summary, diff_text
 from nbflow.views.story import history_grid, history_text, why_html, why_text
 from nbflow.views.table import (
-    MOST_ROWS,
     NO_TASKS,
     action_grid,
     action_summary,
@@ -55,7 +54,9 @@ if TYPE_CHECKING:
         WhyCard,
     )
 
-_ROWS_BELOW_A_MAP = 100
+_ROWS_WITH_PICTURE = 60
+"""How many rows the table has below the picture of a larger flow: a notebook holds both."""
+
 _MOST_WITH_PICTURE = 30
 """Up to how many tasks the picture is also given alone; of more it would double what a notebook holds."""
 
@@ -126,8 +127,8 @@ def show_flow(flow: FlowCard, place: str = "") -> Shown:
     if not flow.tasks:
         return _message(flow.title, NO_TASKS, flow.notices, place)
     is_map = len(flow.tasks) > MOST_WITH_NAMES
-    most = _ROWS_BELOW_A_MAP if is_map else MOST_ROWS
-    picture, grid, rest = draw(flow), status_grid(flow, most), not_listed(flow, most)
+    picture, grid = draw(flow), status_grid(flow, _ROWS_WITH_PICTURE)
+    rest = not_listed(flow, _ROWS_WITH_PICTURE)
     # A host that does not trust the notebook drops the rules and the picture, and would leave its
     # words in a heap: without the rules they stay hidden, and the table says it all.
     view = f'<div class="nbf-v" style="display:none">{picture.inline}</div>'

@@ -50,7 +50,7 @@ def tree_text(runs: Sequence[RunCard], depth: int = 0) -> list[str]:
     Example:
         >>> from nbflow.views.cards import RunCard
         >>> tree_text([RunCard("etl", "Failed", seconds=2, runs=(RunCard("raw", "Failed"),))])
-        ['etl: failed · 2.0 s · 1 run, 1 failed', '  raw: failed']
+        ['etl: failed · 2.0 s · 1 of 1 run failed', '  raw: failed']
     """
     lines: list[str] = []
     shown = _listed(runs)

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 _PARTS: Final = (
     "elements.js",
     "words.js",
+    "runs.js",
     "store.js",
+    "members.js",
+    "map.js",
     "graph.js",
     "table.js",
     "timeline.js",

@@ -10,7 +10,7 @@ class Details {
   }
 
   show() {
-    const { task, run } = this.store.chosen;
+    const { task, run, part } = this.store.chosen;
     this.element.hidden = !task;
     if (!task) return this.element.replaceChildren();
     this.title = html("div", { class: "head" });
@@ -18,31 +18,32 @@ class Details {
     this.busy = html("p", { class: "said", role: "status" });
     this.facts = html("div", { class: "facts" });
     this.element.replaceChildren(this.title, this.said, this.busy, this.facts);
-    this.known = this.known?.name === task && this.known.run === run ? this.known : null;
+    this.known = this.known?.task === task && this.known.run === run && this.known.part === part ? this.known : null;
     this.head();
     this.fill();
     this.ask();
   }
 
   async ask() {
-    const { task, run } = this.store.chosen;
+    const { task, run, part } = this.store.chosen;
     const mine = (this.asked = Symbol());
+    const of = { task, run, part };
     try {
-      const answer = await this.store.ask({ ask: "details", task, number: run }, (part) => {
+      const answer = await this.store.ask({ ask: "details", task, number: run, run: part }, (some) => {
         if (mine !== this.asked) return;
         write(this.busy, "a cell is running; causes and values come when it ends");
-        if (part && !this.known) this.know(part, run, "in part");
+        if (some && !this.known) this.know(some, of, "in part");
       });
       if (mine !== this.asked) return;
       write(this.busy, "");
-      this.know(answer, run, run ? `${task} #${run}` : task);
+      this.know(answer, of, part ? answer.name : run ? `${task} #${run}` : task);
     } catch (error) {
       if (mine === this.asked) write(this.busy, error.message);
     }
   }
 
-  know(answer, run, what) {
-    this.known = { ...answer, run };
+  know(answer, of, what) {
+    this.known = { ...answer, ...of };
     this.fill();
     put(this.element, "data-known", what);
   }
@@ -50,7 +51,8 @@ class Details {
   // --- the head ------------------------------------------------------------------------------
 
   head() {
-    const { task: name, run } = this.store.chosen;
+    const { task: name, run, part } = this.store.chosen;
+    if (part) return this.partHead(name, part);
     const task = this.store.tasks.get(name);
     const { look, sub, state } = this.store.standing(name);
     const [word, ...rest] = sub.split(" · ");
@@ -65,21 +67,40 @@ class Details {
       run ? this.pastLine(run) : this.actions(task));
   }
 
+  // One run of those that a task or a cell has started: an item, a flow, or what that has called.
+  partHead(task, part) {
+    const run = this.store.runOf(task, part);
+    const facts = run ? [duration(spent(run, EXECUTES, this.store.now)), run.tries > 1 ? `${run.tries} attempts` : "", run.saved !== null ? `saved ${duration(run.saved)}` : "",
+      run.children.length ? this.store.told(members(run)) : ""] : [];
+    this.title.replaceChildren(
+      html("div", { class: "line" }, html("h3", {}, run?.task ?? "a run"),
+        button("×", () => this.store.choose({ task: "", run: 0 }), { class: "close", "aria-label": "close details", title: "Close (Esc)" })),
+      html("p", { class: "how" }, run ? mark(lookOfRun(run)) : "", " ", html("span", { class: "muted" }, facts.filter(Boolean).join(" · "))),
+      html("p", { class: "past" }, html("span", { class: "muted" }, "within "), button(task, () => this.store.choose({ task, run: 0 }), { class: "link" })));
+  }
+
   pastLine(run) {
     const name = this.store.chosen.task;
-    return html("div", { class: "past" }, html("b", {}, `run #${run}`), " ",
-      button("Restore this run", () => this.act({ do: "restore", task: name, number: run }), { "data-do": "restore", title: `%flow restore ${name} #${run}` }),
+    const act = (label, what, line) => button(label, () => this.act({ do: what, task: name, number: run }), { "data-do": what, title: `%flow ${line} ${name} #${run}` });
+    return html("div", { class: "past" }, html("b", {}, `run #${run}`), " ", act("Restore this run", "restore", "restore"), act("Pin", "pin run", "pin"),
       button("Back to the present", () => this.store.choose({ run: 0 })));
   }
 
+  // What can be done with a task as it stands.
   actions(task) {
     if (task.plain) return html("p", { class: "muted" }, "You run plain cells yourself.");
-    const act = (label, what, title) => button(label, () => this.act({ do: what, task: task.name }), { title, "data-do": what });
-    const isHeld = (task.why ?? "").includes("restored from");
+    const { look } = this.store.standing(task.name);
+    const act = (label, what, title, css) => button(label, () => this.act({ do: what, task: task.name }), { title, "data-do": what, class: css });
+    const { name } = task;
+    const isBad = BAD.includes(look) && look !== "paused";
+    const hasResult = Boolean(task.made);
     return html("div", { class: "actions" },
-      act("Run", "run task", `Bring it and what it needs up to date: %flow run ${task.name}`),
-      act("Run anew", "force", `Run it even where a result fits: %flow run ${task.name} --force`),
-      isHeld ? act("Back to latest", "latest", `%flow restore latest ${task.name}`) : "");
+      look === "paused" ? act("Resume", "resume", `Let it run: %flow resume ${name}`, "primary") : "",
+      act(isBad ? "Retry" : "Run", "run task", `Bring it and what it needs up to date: %flow run ${name}`, isBad ? "primary" : null),
+      act("Run anew", "force", `Run it even where a result fits: %flow run ${name} --force`),
+      ["stale", "as of"].includes(task.verdict) && hasResult && !task.hold ? act("Accept", "accept", `Take its result for up to date until something changes: %flow accept ${name}`) : "",
+      task.hold === "pin" ? act("Unpin", "unpin", `%flow unpin ${name}`) : hasResult ? act("Pin", "pin", `Hold it at its result whatever changes: %flow pin ${name}`) : "",
+      task.hold === "restore" ? act("Back to latest", "latest", `%flow restore latest ${name}`) : "");
   }
 
   async act(message) {
@@ -97,7 +118,8 @@ class Details {
   // --- what is known -------------------------------------------------------------------------
 
   fill() {
-    const { task: name, run } = this.store.chosen;
+    const { task: name, run, part } = this.store.chosen;
+    if (part) return this.fillPart(this.store.runOf(name, part));
     const task = this.store.tasks.get(name);
     const known = this.known;
     const causes = known ? known.causes : [];
@@ -109,6 +131,7 @@ class Details {
     this.facts.replaceChildren(...[
       task.error && !run ? [html("h4", {}, "Error"), html("pre", { class: "error" }, task.error)] : [],
       why ? [html("h4", {}, run ? "Why it ran" : "Why"), why] : [],
+      run && known?.diff ? this.sides(known.diff) : [],
       (known?.diffs ?? []).map(([subject, lines]) => [html("h4", {}, subject === name ? "Code, last run and now" : subject), this.diff(lines)]),
       task.notes && !run ? html("ul", { class: "causes" }, task.notes.map((note) => html("li", {}, note))) : [],
       known?.reuse && !run ? html("p", { class: "muted" }, known.reuse) : [],
@@ -119,6 +142,19 @@ class Details {
       this.values("outputs", known?.outputs ?? []),
       this.section("shown", "What it showed", known?.shown?.length ? known.shown.map(([kind, content]) => this.output(kind, content)) : []),
       this.section("source", "Source", known?.source ? [html("pre", { class: "source" }, known.source)] : []),
+    ].flat(4).filter(Boolean));
+  }
+
+  fillPart(run) {
+    const known = this.known;
+    const own = known?.runs?.[0];
+    const error = run && BAD.includes(lookOfRun(run)) ? run.message : "";
+    this.facts.replaceChildren(...[
+      error ? [html("h4", {}, "Error"), html("pre", { class: "error" }, error)] : [],
+      own ? this.past([own], true) : [],
+      this.values("inputs", known?.inputs ?? []),
+      this.values("outputs", known?.outputs ?? []),
+      this.section("shown", "What it showed", known?.shown?.length ? known.shown.map(([kind, content]) => this.output(kind, content)) : []),
     ].flat(4).filter(Boolean));
   }
 
@@ -149,6 +185,20 @@ class Details {
       html("span", { class: { "-": "minus", "+": "plus" }[line[0]] ?? null }, line + "\n")));
   }
 
+  // An earlier run beside the present: code, and what was seen and made, where that differs.
+  sides({ sides: [then, now], code, changes, same, notes }) {
+    const rows = changes.map((each) => html("tr", { "data-change": each.name },
+      html("th", { scope: "row" }, each.name, html("span", { class: "muted" }, each.part === "output" ? " made" : each.kind === "name" ? "" : ` ${each.kind}`)),
+      html("td", {}, each.before || "–"), html("td", {}, each.after || "–", each.notes.length ? html("div", { class: "muted" }, each.notes.join(", ")) : "")));
+    const heads = html("tr", {}, ["", then, now].map((title) => html("th", { scope: "col" }, title || html("span", { class: "unseen" }, "name"))));
+    const differs = rows.length ? html("table", { class: "values sides" }, html("caption", { class: "unseen" }, `${then} and ${now}`), html("thead", {}, heads), html("tbody", {}, rows)) : "";
+    const nothing = !rows.length && !code.length ? html("p", { class: "muted" }, "nothing that was compared differs") : "";
+    return [html("h4", {}, `${then[0].toUpperCase()}${then.slice(1)} and ${now}`), differs, nothing,
+      code.map(([name, lines]) => [html("p", { class: "muted" }, `code of ${name}`), this.diff(lines)]),
+      same ? html("p", { class: "muted" }, `${counted(same, "thing")} equal`) : "",
+      notes.map((note) => html("p", { class: "muted" }, note))];
+  }
+
   values(key, values) {
     if (!values.length) return [];
     const name = (value) => value.paged
@@ -164,9 +214,9 @@ class Details {
   async page(key, name, start = 0) {
     const place = this.facts.querySelector(`[data-pages="${key}"]`);
     place.replaceChildren(html("p", { class: "muted", role: "status" }, `asking for ${name} …`));
-    const { task, run } = this.store.chosen;
+    const { task, run, part } = this.store.chosen;
     try {
-      const page = await this.store.ask({ ask: "value", task, number: run, name, start },
+      const page = await this.store.ask({ ask: "value", task, number: run, run: part, name, start },
         () => place.replaceChildren(html("p", { class: "muted", role: "status" }, "shown when the running cell ends")));
       place.replaceChildren(...this.paged(key, name, page));
       put(place, "data-shown", `${name} ${page.start}`);
@@ -204,7 +254,7 @@ class Details {
   }
 
   chose(changes) {
-    if ("task" in changes || "run" in changes) this.show();
+    if ("task" in changes || "run" in changes || "part" in changes) this.show();
   }
 
   tick() {

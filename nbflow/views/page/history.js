@@ -5,6 +5,7 @@ class History {
     this.store = store;
     this.runs = [];
     this.open = new Set();
+    this.families = new Map();
     this.scope = html("div", { class: "scope", role: "group", "aria-label": "whose runs" });
     this.body = html("tbody");
     this.more = html("p", { class: "more", role: "status" });
@@ -63,7 +64,7 @@ class History {
       html("td", {}, failed.length ? mark(failed[0].look, this.names(run.ran)) : ran),
       html("td", { class: "number" }, run.took), html("td", {}, this.names(run.reused)),
       html("td", { class: "number" }, run.saved), html("td", { class: "why" }, run.why));
-    return isOpen ? [row, ...run.lines.map((line) => this.line(line))] : [row];
+    return isOpen ? [row, ...run.lines.flatMap((line) => this.line(line))] : [row];
   }
 
   names(names) {
@@ -75,9 +76,35 @@ class History {
     const steps = line.states.map((state) => [html("span", { class: "arrow" }, "→"), mark(state.look, state.name),
       state.since ? html("span", { class: "muted" }, ` +${state.since}`) : "", state.message ? html("span", { class: "muted" }, ` ${state.message}`) : ""]);
     const look = () => this.store.choose({ task: line.task, run: line.number });
-    return html("tr", { class: "sub", "data-line": line.task },
-      html("td", {}), html("td", { colspan: "5" }, button(line.task, look, { class: "name", disabled: !this.store.tasks.has(line.task) }), html("span", { class: "steps" }, steps.flat(2).slice(1))),
+    const isOpen = this.open.has(line.id);
+    const within = line.group ? button(line.group, () => this.flipWithin(line), { class: "flip muted", "data-flip": line.id, "aria-expanded": String(isOpen), "aria-label": `${line.group} of ${line.task}` }) : "";
+    const row = html("tr", { class: "sub", "data-line": line.task },
+      html("td", {}), html("td", { colspan: "5" }, button(line.task, look, { class: "name", disabled: !this.store.tasks.has(line.task) }), " ", within, html("span", { class: "steps" }, steps.flat(2).slice(1))),
       html("td", { class: "why" }, line.saved ? `reused, saved ${line.saved}` : line.why));
+    return isOpen ? [row, ...this.within(this.families.get(line.id), 1)] : [row];
+  }
+
+  // What a run has started, asked for when it is opened.
+  within(run, depth) {
+    if (!run) return [html("tr", { class: "sub" }, html("td", {}), html("td", { colspan: "6" }, "asking …"))];
+    const more = run.more ? [html("tr", { class: "sub" }, html("td", {}), html("td", { colspan: "6" }, `${run.more.toLocaleString("en")} more`))] : [];
+    return [...run.runs.flatMap((each) => [
+      html("tr", { class: "sub", "data-within": each.task }, html("td", {}),
+        html("td", { colspan: "5", style: `padding-left:${18 * depth}px` }, each.task, html("span", { class: "steps" }, mark(each.look, each.state), html("span", { class: "muted" }, each.took && ` ${each.took}`))),
+        html("td", { class: "why" }, each.message)),
+      ...this.within(each, depth + 1)]), ...more];
+  }
+
+  async flipWithin({ id }) {
+    if (!this.open.delete(id)) this.open.add(id);
+    const show = () => {
+      this.show();
+      this.body.querySelector(`[data-flip="${CSS.escape(id)}"]`)?.focus();
+    };
+    show();
+    if (!this.open.has(id) || this.families.has(id)) return;
+    const take = (answer) => answer && (this.families.set(id, answer), show());
+    take(await this.store.ask({ ask: "family", run: id }, take).catch(() => null));
   }
 
   flip(number) {

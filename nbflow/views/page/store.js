@@ -10,7 +10,7 @@ class Store {
   constructor(model) {
     this.model = model;
     this.key = model.get("key");
-    this.chosen = { tab: "graph", task: "", run: 0, filter: "", looks: new Set(), sort: ["", 1], scope: false };
+    this.chosen = { tab: "graph", task: "", run: 0, part: "", filter: "", looks: new Set(), sort: ["", 1], scope: false, open: new Set() };
     this.zoom = null;
     this.followers = new Set();
     this.questions = new Map();
@@ -43,7 +43,8 @@ class Store {
     this.picture = { tasks: [], lines: [], corners: [], extent: [0, 0], box: [160, 44], notices: [], ...picture };
     this.tasks = new Map(this.picture.tasks.map((task) => [task.name, task]));
     this.live = new Map(Object.entries(picture.live ?? {}));
-    this.events = [...(picture.events ?? [])];
+    this.runs = new Runs(picture.events ?? [], picture.kept);
+    this.families = new Map(); // of tasks: what they have started before anybody watched
     this.burst = picture.burst ?? 0;
     this.number = picture.number ?? 0;
     this.above = new Map();
@@ -77,7 +78,7 @@ class Store {
     this.paintSoon();
   }
 
-  patch({ tasks, live, events, burst, number, now, kind, ...others }) {
+  patch({ tasks, live, events, burst, kept, number, now, kind, ...others }) {
     for (const [name, task] of Object.entries(tasks)) {
       this.tasks.set(name, task);
       this.live.delete(name);
@@ -87,8 +88,9 @@ class Store {
       this.live.set(name, state);
       this.changed.add(name);
     }
-    if (burst !== this.burst) [this.burst, this.events] = [burst, []];
-    this.events.push(...events);
+    if (burst !== this.burst) [this.burst, this.runs] = [burst, new Runs(events, kept)];
+    else for (const event of events) this.runs.take(event);
+    for (const [, , , , , , id] of events) this.changed.add(this.runs.root(this.runs.all.get(id)).task);
     Object.assign(this.picture, others);
     this.picture.tasks = this.picture.tasks.map((task) => this.tasks.get(task.name));
     this.number = number;
@@ -146,13 +148,77 @@ class Store {
     const parts = [look, attempt > 1 ? `attempt ${attempt}` : ""];
     if (isOpen && look !== "pending") parts.push(this.progress(task, live[LIVE.at]));
     if (live[LIVE.saved] !== null && !isOpen) parts.push(`saved ${duration(live[LIVE.saved])}`);
+    const within = this.runs.newest.get(name)?.children ?? [];
+    if (within.length) parts.push(this.told(within));
+    if (within.length && BAD.includes(look)) parts.shift(); // the group says it
     return { look, sub: parts.filter(Boolean).join(" · "), why: task.why ?? "", isOpen, state };
   }
+
+  // --- groups --------------------------------------------------------------------------------
+
+  // What a task or a cell has started: known from its last run, else asked for when it is opened.
+  membersOf(name) {
+    const run = this.runs.newest.get(name);
+    if (run?.children.length) return members(run);
+    return this.families.get(name) ?? [];
+  }
+
+  runOf(task, id) {
+    const find = (runs) => {
+      for (const run of runs) {
+        const found = run.id === id ? run : find(members(run));
+        if (found) return found;
+      }
+      return null;
+    };
+    return this.runs.all.get(id) ?? find(this.membersOf(task));
+  }
+
+  // How a group stands, in words; empty for what is none.
+  groupWords(name) {
+    const members = this.membersOf(name);
+    if (members.length) return this.told(members);
+    return groupWords((this.tasks.get(name)?.items ?? []).map(([state, count]) => [LOOKS.states[state] ?? state, count]));
+  }
+
+  told(members) {
+    const noun = members.every((each) => each.index !== null) ? "item" : "run";
+    const open = members.filter((each) => each.isOpen).length;
+    const words = groupWords(countLooks(members), noun);
+    return open && members.length > 1 ? `${words}, ${(members.length - open).toLocaleString("en")} done` : words;
+  }
+
+  flip(name) {
+    const open = new Set(this.chosen.open);
+    if (!open.delete(name)) open.add(name);
+    this.choose({ open });
+    if (open.has(name) && !this.membersOf(name).length) this.fetchMembers(name);
+  }
+
+  async fetchMembers(name) {
+    const take = (answer) => {
+      if (!answer) return;
+      const known = new Runs(answer.events, answer.events.length);
+      this.families.set(name, [...known.all.values()].find((run) => run.children.length)?.children ?? []);
+      this.changed.add(name);
+      this.paintSoon();
+    };
+    take(await this.ask({ ask: "items", task: name }, take).catch(() => null));
+  }
+
+  // ---------------------------------------------------------------------------------------------
 
   progress(task, since) {
     const passed = Math.max(0, this.now - since);
     const about = task.seconds > 1 ? ` of about ${duration(task.seconds)}` : "";
     return passed < 1 && !about ? "" : `${passed < 1 ? "0 s" : duration(Math.floor(passed))}${about}`;
+  }
+
+  // Its look alone, which costs less than all that is said of it.
+  lookNow(name) {
+    const live = this.live.get(name);
+    if (live) return LOOKS.states[live[LIVE.state]] ?? live[LIVE.state].toLowerCase();
+    return this.tasks.get(name)?.look ?? "not run";
   }
 
   get isWorking() {
@@ -165,7 +231,7 @@ class Store {
     const found = new Map();
     for (const task of this.picture.tasks) {
       if (task.plain) continue;
-      const { look } = this.standing(task.name);
+      const look = this.lookNow(task.name);
       const word = look === "reused" ? "fresh" : look;
       found.set(word, (found.get(word) ?? 0) + 1);
     }
@@ -180,7 +246,7 @@ class Store {
   matches(name) {
     const { filter, looks } = this.chosen;
     const task = this.tasks.get(name);
-    const { look } = this.standing(name);
+    const look = this.lookNow(name);
     const word = look === "reused" ? "fresh" : look;
     if (looks.size && (!looks.has(word) || task.plain)) return false;
     const words = filter.trim().toLowerCase().split(/\s+/).filter(Boolean);
@@ -205,6 +271,7 @@ class Store {
   }
 
   choose(changes) {
+    if ("task" in changes && !("part" in changes)) changes = { ...changes, part: "" };
     Object.assign(this.chosen, changes);
     for (const follower of [...this.followers]) follower.chose(changes);
   }

@@ -24,6 +24,10 @@ class TaskTable {
     this.body = html("tbody");
     this.more = html("p", { class: "more" });
     this.body.addEventListener("click", (event) => {
+      const flip = event.target.closest(".flip")?.dataset.flip;
+      if (flip) return store.flip(flip);
+      const part = event.target.closest("[data-part]")?.dataset;
+      if (part) return store.choose({ task: part.of, run: 0, part: part.part });
       const task = event.target.closest("[data-task]")?.dataset.task;
       if (task) store.choose({ task: event.target.closest("button") || store.chosen.task !== task ? task : "", run: 0 });
     });
@@ -60,7 +64,7 @@ class TaskTable {
       const isSorted = COLUMNS[place].name === sorted;
       put(head, "aria-sort", isSorted ? (turn > 0 ? "ascending" : "descending") : null);
     }
-    this.body.replaceChildren(...tasks.slice(0, this.most).map((task) => this.row(task.name)));
+    this.body.replaceChildren(...tasks.slice(0, this.most).flatMap((task) => [this.row(task.name), ...this.members(task.name)]));
     const rest = tasks.length - this.most;
     const nothing = this.store.isFiltered ? "nothing matches the filter" : "no tasks yet: begin a cell with #@task and run it";
     if (!tasks.length) this.more.replaceChildren(nothing);
@@ -74,7 +78,8 @@ class TaskTable {
     for (const [place, { field }] of COLUMNS.entries()) {
       if (!field) continue;
       const isBlank = !this.store.picture.tasks.some((task) => task[field]);
-      for (const cell of [this.heads[place], ...[...this.rows.values()].map(({ cells }) => cells[place])]) {
+      const inner = [...this.body.querySelectorAll("[data-part]")].map((row) => row.children[place]);
+      for (const cell of [this.heads[place], ...[...this.rows.values()].map(({ cells }) => cells[place]), ...inner]) {
         cell.classList.toggle("blank", isBlank);
       }
     }
@@ -97,6 +102,29 @@ class TaskTable {
     return this.rows.get(name).row;
   }
 
+  // A group's rows: failed ones first.
+  members(name) {
+    const { store } = this;
+    if (!store.chosen.open.has(name)) return [];
+    const all = worstFirst(store.membersOf(name));
+    const rows = all.slice(0, ROWS).flatMap((run) => this.member(name, run, 1));
+    const more = all.length > ROWS ? [html("tr", { class: "sub" }, html("td", { colspan: COLUMNS.length }, `${(all.length - ROWS).toLocaleString("en")} more`))] : [];
+    return [...rows, ...more];
+  }
+
+  member(task, run, depth) {
+    const inner = members(run);
+    const look = lookOfRun(run);
+    const took = spent(run, EXECUTES, this.store.now);
+    const told = [inner.length ? this.store.told(inner) : "", run.message].filter(Boolean).join(" · ");
+    const texts = ["", mark(look, LOOKS.states[run.state] ? run.state : look), age(run.end, this.store.now), run.saved !== null ? "" : duration(took),
+      run.tries > 1 ? String(run.tries) : "", "", run.saved !== null ? `saved ${duration(run.saved)}` : told];
+    const cells = texts.map((text, place) => html("td", { class: this.heads[place + 1].className || (COLUMNS[place + 1].name === "why" ? "why" : null) }, text));
+    const row = html("tr", { class: "sub", "data-part": run.id, "data-of": task, "data-look": look, "aria-selected": run.id === this.store.chosen.part ? "true" : null },
+      html("th", { scope: "row", style: `padding-left:${18 * depth + 4}px` }, button(run.task, () => {}, { class: "name" })), cells);
+    return [row, ...(depth < 4 ? worstFirst(inner).slice(0, ROWS).flatMap((each) => this.member(task, each, depth + 1)) : [])];
+  }
+
   paint(name) {
     const known = this.rows.get(name);
     if (!known) return;
@@ -104,6 +132,7 @@ class TaskTable {
     const standing = this.store.standing(name);
     const { row, cells } = known;
     row.classList.toggle("plain", Boolean(task.plain));
+    this.head(name, cells[0]);
     put(row, "data-look", standing.look);
     const state = standing.state ?? task.state ?? "";
     const verdict = standing.state ? "" : task.verdict ?? "";
@@ -121,6 +150,17 @@ class TaskTable {
     this.cell(known, 7, task.why ?? "");
   }
 
+  // The name, with what opens it where it is a group.
+  head(name, cell) {
+    const words = this.store.groupWords(name);
+    const isOpen = this.store.chosen.open.has(name);
+    const told = words && `${words} ${isOpen}`;
+    if (cell.dataset.group === told) return;
+    cell.dataset.group = told;
+    for (const each of cell.querySelectorAll(".flip")) each.remove();
+    if (words) cell.append(" ", button(words, () => {}, { class: "flip muted", "data-flip": name, "aria-expanded": String(isOpen), "aria-label": `${words} of ${name}` }));
+  }
+
   cell(known, place, text, make) {
     if (known.told[place] === text) return;
     known.told[place] = text;
@@ -131,7 +171,8 @@ class TaskTable {
     if (whole) return this.build();
     for (const name of tasks) this.paint(name);
     if (tasks.size) this.hideBlank();
-    if (this.store.isFiltered || this.store.chosen.sort[0]) this.order();
+    const hasOpen = [...tasks].some((name) => this.store.chosen.open.has(name));
+    if (this.store.isFiltered || this.store.chosen.sort[0] || hasOpen) this.order();
   }
 
   tick() {
@@ -144,11 +185,21 @@ class TaskTable {
   }
 
   light() {
-    for (const [name, { row }] of this.rows) put(row, "aria-selected", name === this.store.chosen.task ? "true" : null);
+    const { task, part } = this.store.chosen;
+    for (const [name, { row }] of this.rows) put(row, "aria-selected", name === task && !part ? "true" : null);
+    for (const row of this.body.querySelectorAll("[data-part]")) put(row, "aria-selected", row.dataset.part === part ? "true" : null);
+  }
+
+  // Rows that are drawn anew lose the focus, and with it whoever goes by keys loses the place.
+  keepFocus(change) {
+    const had = this.body.getRootNode().activeElement?.closest?.(".flip")?.dataset.flip;
+    change();
+    if (had) this.body.querySelector(`[data-flip="${CSS.escape(had)}"]`)?.focus();
   }
 
   chose(changes) {
-    if ("sort" in changes || "filter" in changes || "looks" in changes) this.order();
+    if ("open" in changes) for (const name of this.rows.keys()) this.paint(name);
+    if ("sort" in changes || "filter" in changes || "looks" in changes || "open" in changes) this.keepFocus(() => this.order());
     else if ("task" in changes) this.light();
   }
 

@@ -1,4 +1,8 @@
-// Timeline: who ran when in the last burst of work, with attempts, waits between them, and what was reused.
+// Timeline: who ran when in the last burst of work, with attempts, waits between them, what was reused, what each has
+// started in lanes of its own, and the chain of tasks that nothing could have shortened but they themselves.
+
+const WAITS = ["awaiting retry", "pending", "scheduled", "paused", "late"];
+const LANES = 60;
 
 class Timeline {
   constructor(store) {
@@ -17,59 +21,80 @@ class Timeline {
   }
 
   chose(changes) {
-    if ("task" in changes || "filter" in changes || "looks" in changes) this.build();
+    if (["task", "filter", "looks", "open"].some((each) => each in changes)) this.build();
   }
 
-  // One lane a task: the stretches between its states, in order of their beginning.
+  // One lane a task: the stretches between the states of its runs, in order of their beginning.
   lanes() {
     const lanes = new Map();
-    for (const [task, state, at, attempt, number, saved] of this.store.events) {
-      if (!lanes.has(task)) lanes.set(task, { task, stretches: [], number, notes: [], tries: 1, saved: null, ran: 0 });
-      const lane = lanes.get(task);
-      const open = lane.stretches.at(-1);
-      if (open && open.end === null) open.end = at;
-      const isOpen = LOOKS.open.includes(state);
-      lane.state = state;
-      lane.number = number || lane.number;
-      lane.tries = Math.max(lane.tries, attempt);
-      if (saved !== null && saved !== undefined) lane.saved = (lane.saved ?? 0) + saved;
-      lane.stretches.push({ state, attempt, start: at, end: isOpen ? null : at, isEnd: !isOpen });
+    for (const run of this.store.runs.roots) {
+      if (!lanes.has(run.task)) lanes.set(run.task, { task: run.task, stretches: [], children: [], saved: null, tries: 1, isStep: run.role === "step" });
+      const lane = lanes.get(run.task);
+      lane.stretches.push(...run.stretches);
+      lane.children.push(...run.children);
+      lane.saved = run.saved === null ? lane.saved : (lane.saved ?? 0) + run.saved;
+      Object.assign(lane, { state: run.state, isOpen: run.isOpen, number: run.number || lane.number, tries: Math.max(lane.tries, run.tries), message: run.message });
     }
     return [...lanes.values()].filter((lane) => this.isShown(lane));
   }
 
   isShown(lane) {
-    const task = this.store.tasks.get(lane.task);
+    const task = lane.isStep ? this.store.tasks.get(lane.task) : null;
     const took = (lane.stretches.at(-1).end ?? this.store.now) - lane.stretches[0].start;
-    const isPlain = task ? task.plain : !lane.number;
-    lane.isPlain = isPlain;
-    if (isPlain) return took >= QUICK && !this.store.isFiltered;
+    lane.isPlain = task ? Boolean(task.plain) : lane.isStep && !lane.number;
+    if (lane.isPlain) return (took >= QUICK || lane.children.length > 0) && !this.store.isFiltered;
     return task ? this.store.matches(lane.task) : !this.store.isFiltered;
   }
 
   build() {
     const lanes = this.lanes();
     if (!lanes.length) {
-      const text = this.store.events.length ? "nothing matches the filter" : "nothing has run in this kernel yet; the history shows earlier runs";
+      const text = this.store.runs.roots.length ? "nothing matches the filter" : "nothing has run in this kernel yet; the history shows earlier runs";
       this.element.replaceChildren(html("p", { class: "more" }, text));
       return;
     }
+    const had = this.element.getRootNode().activeElement?.closest?.(".lane [data-flip]")?.dataset.flip;
     const start = Math.min(...lanes.map((lane) => lane.stretches[0].start));
     const last = Math.max(...lanes.map((lane) => lane.stretches.at(-1).end ?? 0));
     const end = Math.max(this.store.isWorking ? this.store.now : last, start + 0.05);
     const at = (time) => (100 * (time - start)) / (end - start);
-    this.element.replaceChildren(this.head(lanes, start, end), this.axis(end - start),
-      html("ul", { class: "lanes" }, lanes.map((lane) => this.lane(lane, at))),
+    const path = this.criticalPath(lanes);
+    const isOn = new Set(path.tasks);
+    this.element.replaceChildren(this.head(lanes, start, end, path), this.axis(end - start),
+      html("ul", { class: "lanes" }, lanes.flatMap((lane) => this.group(lane, at, isOn))),
       ...(this.store.isWorking ? [html("div", { class: "playhead", "aria-hidden": "true" }, html("i"))] : []));
+    if (had) this.element.querySelector(`[data-flip="${CSS.escape(had)}"]`)?.focus();
   }
 
-  head(lanes, start, end) {
+  // Of all chains of tasks that read from each other, the one that took longest.
+  criticalPath(lanes) {
+    const took = new Map(lanes.filter(({ isStep }) => isStep).map((lane) => [lane.task, spent(lane, EXECUTES, this.store.now)]));
+    const best = new Map();
+    const longest = (task) => {
+      if (!best.has(task)) {
+        best.set(task, { seconds: 0, tasks: [] }); // whoever waits for itself ends here
+        const above = [...new Set(this.store.above.get(task) ?? [])].map(longest);
+        const before = above.reduce((one, other) => (other.seconds > one.seconds ? other : one), { seconds: 0, tasks: [] });
+        const own = took.get(task) ?? 0;
+        best.set(task, { seconds: before.seconds + own, tasks: own >= 0.001 ? [...before.tasks, task] : before.tasks });
+      }
+      return best.get(task);
+    };
+    const found = [...took.keys()].map(longest).reduce((one, other) => (other.seconds > one.seconds ? other : one), { seconds: 0, tasks: [] });
+    return found.tasks.length > 1 && found.seconds >= 0.05 ? found : { seconds: 0, tasks: [] };
+  }
+
+  head(lanes, start, end, path) {
     const numbers = [...new Set(lanes.map((lane) => lane.number).filter(Boolean))].sort((one, other) => one - other);
     const runs = numbers.length > 1 ? `runs ${numbers[0]} to ${numbers.at(-1)}` : numbers.length ? `run ${numbers[0]}` : "";
     const saved = lanes.reduce((sum, lane) => sum + (lane.saved ?? 0), 0);
+    const ran = lanes.filter(({ isStep }) => isStep).reduce((sum, lane) => sum + spent(lane, EXECUTES, this.store.now), 0);
     const parts = [runs, new Date(start * 1000).toLocaleTimeString(), `${duration(end - start)} in all`];
     if (saved) parts.push(`reuse saved ${duration(saved)}`);
-    return html("p", { class: "about" }, parts.filter(Boolean).join(" · "));
+    const names = path.tasks.length > 6 ? [...path.tasks.slice(0, 3), "…", ...path.tasks.slice(-2)] : path.tasks;
+    const critical = path.tasks.length ? html("span", { class: "critical" }, html("i", { "aria-hidden": "true" }),
+      `critical path ${duration(path.seconds)} of ${duration(Math.max(ran, path.seconds))}: ${names.join(" → ")}`) : "";
+    return html("p", { class: "about" }, html("span", {}, parts.filter(Boolean).join(" · ")), critical);
   }
 
   axis(seconds) {
@@ -83,16 +108,43 @@ class Timeline {
     return html("div", { class: "axis", "aria-hidden": "true" }, html("div", { class: "track" }, ticks));
   }
 
-  lane(lane, at) {
-    const { look } = this.store.tasks.has(lane.task) && !lane.isPlain ? { look: LOOKS.states[lane.state] ?? lane.state } : { look: "not run" };
-    const words = this.words(lane);
+  // The lane of a task or a cell, and those of what it has started, failed ones first.
+  group(lane, at, isOn) {
+    const { chosen } = this.store;
+    const isOpen = chosen.open.has(lane.task);
+    const inner = members({ children: lane.children, role: "step" });
+    const isChosen = lane.task === chosen.task && !chosen.part;
+    const classes = ["lane", lane.isPlain ? "plain" : "", isChosen ? "chosen" : "", isOn.has(lane.task) ? "critical" : ""].filter(Boolean).join(" ");
+    const name = button(lane.task, () => this.store.choose({ task: lane.task, run: 0 }), { class: "name", disabled: !(lane.isStep && this.store.tasks.has(lane.task)) });
+    const own = this.lane(lane, at, { class: classes, "data-task": lane.task, "data-state": lane.state }, [this.flip(lane.task, inner, isOpen), name], inner);
+    return isOpen ? [own, ...this.within(lane.task, inner, at, 1)] : [own];
+  }
+
+  flip(key, inner, isOpen) {
+    if (!inner.length) return "";
+    const told = `${this.store.told(inner)} of ${key}`;
+    return button("", () => this.store.flip(key), { class: "flip", "data-flip": key, "aria-expanded": String(isOpen), "aria-label": told, title: told });
+  }
+
+  within(task, runs, at, depth) {
+    const shown = worstFirst(runs).slice(0, LANES);
+    const rest = runs.length - shown.length;
+    const more = rest ? [html("li", { class: "lane part" }, html("span", { class: "muted", style: `padding-left:${14 * depth}px` }, `${rest.toLocaleString("en")} more`))] : [];
+    return [...shown.flatMap((run) => {
+      const inner = members(run);
+      const choose = () => this.store.choose({ task, run: 0, part: run.id });
+      const name = button(run.task, choose, { class: "name", style: `margin-left:${14 * depth}px`, disabled: run.role === "map" || !this.store.tasks.has(task) });
+      const classes = ["lane", "part", run.id === this.store.chosen.part ? "chosen" : ""].filter(Boolean).join(" ");
+      const lane = this.lane(run, at, { class: classes, "data-part": run.id, "data-state": run.state }, [name], inner);
+      return [lane, ...(depth < 4 ? this.within(task, inner, at, depth + 1) : [])];
+    }), ...more];
+  }
+
+  lane(lane, at, attributes, names, inner) {
+    const words = this.words(lane, inner);
     const bars = lane.stretches.map((stretch) => this.bar(stretch, at)).filter(Boolean);
-    const isChosen = lane.task === this.store.chosen.task;
-    const classes = ["lane", lane.isPlain ? "plain" : "", isChosen ? "chosen" : ""].filter(Boolean).join(" ");
-    return html("li", { class: classes, "data-task": lane.task, "data-state": lane.state },
-      button(lane.task, () => this.store.choose({ task: lane.task, run: 0 }), { class: "name", disabled: !this.store.tasks.has(lane.task) }),
-      html("div", { class: "track", "aria-hidden": "true" }, bars),
-      html("span", { class: "told", title: words }, lane.isPlain ? html("span", { class: "muted" }, words) : mark(look, words)));
+    const told = lane.isPlain ? html("span", { class: "muted" }, words) : mark(lookOfRun(lane), words);
+    return html("li", attributes, html("span", { class: "names" }, names), html("div", { class: "track", "aria-hidden": "true" }, bars), html("span", { class: "told", title: words }, told));
   }
 
   bar(stretch, at) {
@@ -101,34 +153,27 @@ class Timeline {
     if (stretch.isEnd && stretch.state !== "Cached") return null;
     if (["pending", "scheduled"].includes(kind) && end - stretch.start < 0.02) return null;
     const left = at(stretch.start);
-    const isWait = ["awaiting retry", "pending", "scheduled", "paused", "late"].includes(kind);
-    const classes = ["bar", isWait ? "wait" : "", stretch.isEnd ? "reuse" : "", stretch.end === null ? "open" : ""].join(" ");
+    const classes = ["bar", WAITS.includes(kind) ? "wait" : "", stretch.isEnd ? "reuse" : "", stretch.end === null ? "open" : ""].join(" ");
     const shown = stretch.isEnd ? "cached" : this.outcome(stretch, kind);
     return html("i", { class: classes, style: `--hue:${lookOf(shown).hue};left:${left}%;width:${Math.max(at(end) - left, 0)}%` });
   }
 
   // A stretch bears the colour of what came out of it, an attempt that failed that of the failure.
   outcome(stretch, kind) {
-    if (stretch.end === null || !["running", "retrying", "looping"].includes(kind)) return kind;
-    return stretch.then ?? "completed";
+    return stretch.end === null || !EXECUTES.includes(stretch.state) ? kind : stretch.then ?? "completed";
   }
 
-  words(lane) {
-    for (const [place, stretch] of lane.stretches.entries()) {
-      const next = lane.stretches[place + 1];
-      if (next) stretch.then = { AwaitingRetry: "failed" }[next.state] ?? LOOKS.states[next.state] ?? "completed";
-    }
-    const ran = lane.stretches.filter(({ state }) => ["Running", "Retrying", "Looping"].includes(state))
-      .reduce((sum, { start, end }) => sum + ((end ?? this.store.now) - start), 0);
-    const waited = lane.stretches.filter(({ state }) => state === "AwaitingRetry")
-      .reduce((sum, { start, end }) => sum + ((end ?? this.store.now) - start), 0);
-    const isOver = !LOOKS.open.includes(lane.state);
+  words(lane, inner) {
+    const ran = spent(lane, EXECUTES, this.store.now);
+    const waited = spent(lane, ["AwaitingRetry"], this.store.now);
     const parts = [];
     if (ran >= 0.001 || lane.saved === null) parts.push(duration(ran));
     if (lane.tries > 1) parts.push(`${lane.tries} attempts`);
     if (waited > 0.05) parts.push(`waited ${duration(waited)}`);
     if (lane.saved !== null) parts.push(`reused, saved ${duration(lane.saved)}`);
-    if (isOver && !["Completed", "Cached"].includes(lane.state)) parts.unshift(LOOKS.states[lane.state] ?? lane.state);
+    if (inner.length) parts.push(this.store.told(inner));
+    if (!LOOKS.open.includes(lane.state) && !["Completed", "Cached", "Mapped"].includes(lane.state)) parts.unshift(lookOfRun(lane));
+    if (lane.index !== undefined && lane.message) parts.push(lane.message);
     return parts.join(" · ");
   }
 }

@@ -49,7 +49,9 @@ class View {
     this.filter.addEventListener("input", () => this.store.choose({ filter: this.filter.value }));
     this.run = button("Run", () => this.act({ do: "run" }), { class: "primary", "data-do": "run" });
     this.stop = button("Stop", () => this.act({ do: "stop" }), { class: "stop", "data-do": "stop", title: "As the notebook's Stop: what runs is cancelled, finished results stay" });
-    return html("header", { class: "bar" }, this.title, tabs, this.filter, this.chips, this.sum, html("div", { class: "acts" }, this.stop, this.run));
+    this.pause = button("Pause", () => this.act({ do: "pause" }), { "data-do": "pause", title: "What runs goes on; nothing new starts" });
+    this.goOn = button("Go on", () => this.act({ do: "go on" }), { class: "primary", "data-do": "go on", title: "Let the next task start" });
+    return html("header", { class: "bar" }, this.title, tabs, this.filter, this.chips, this.sum, html("div", { class: "acts" }, this.pause, this.goOn, this.stop, this.run));
   }
 
   turn() {
@@ -106,11 +108,18 @@ class View {
     this.run.disabled = !stale.length;
     this.run.title = "Bring everything up to date that is stale: %flow run";
     this.stop.hidden = !isWorking;
+    const { hears, pauses, paused } = store.picture;
+    this.pause.hidden = !isWorking || Boolean(pauses);
+    this.pause.disabled = !hears;
+    this.pause.title = hears ? "What runs goes on; nothing new starts" : UNHEARD;
+    this.goOn.hidden = !isWorking || !pauses;
+    put(this.shell, "data-paused", paused || null);
     put(this.shell, "data-working", isWorking ? "true" : null);
     put(this.shell, "data-number", store.number);
     if (isWorking && this.note.textContent === ASKED) write(this.note, "");
     const notices = store.picture.notices.slice(-2).join(" · ");
-    if (!this.isSaying) write(this.note, notices);
+    if (paused) write(this.note, `paused before ${paused}: Go on lets it start, Stop ends the run`);
+    else if (!this.isSaying) write(this.note, notices);
   }
 
   only(look) {
@@ -120,9 +129,9 @@ class View {
   }
 
   async act(message) {
-    const isStop = message.do === "stop";
+    const isStop = ["stop", "pause", "go on"].includes(message.do);
     this.isSaying = true;
-    write(this.note, !isStop ? ASKED : this.store.picture.hears ? "stopping …" : UNHEARD);
+    write(this.note, !isStop ? ASKED : this.store.picture.hears ? "asked; heard at once" : UNHEARD);
     put(this.shell, "data-act", "asked");
     try {
       write(this.note, await this.store.ask(message, () => isStop || write(this.note, LATER)));

@@ -1,0 +1,72 @@
+"""Pausing a run of the session's flow: nothing new starts until somebody says so."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from nbflow.states import StateType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbflow.engine.drive import Entered
+
+_MOMENT: Final = 0.1
+
+
+class Pausing:
+    """Holds back what is about to start in the thread that runs cells.
+
+    A run waits in the state Pending, before anything of it is measured. Stop ends it as it ends any other.
+
+    Args:
+        tell: Called with the name of what waits, and with nothing when it goes on.
+
+    Example:
+        >>> pausing = Pausing(print)
+        >>> pausing.ask()
+        >>> pausing.go_on()
+        >>> pausing.is_asked
+        False
+    """
+
+    def __init__(self, tell: Callable[[str], object]) -> None:
+        self._tell = tell
+        self._free = threading.Event()
+        self._free.set()
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the next task will wait, or one does."""
+        return not self._free.is_set()
+
+    def ask(self) -> None:
+        """Let nothing new start."""
+        self._free.clear()
+
+    def go_on(self) -> None:
+        """Let what waits start, and all after it."""
+        self._free.set()
+
+    def note(self, entered: Entered) -> None:
+        """A run entered a state: one that is about to start waits, if that was asked for.
+
+        Raises:
+            KeyboardInterrupt: If the user pressed Stop meanwhile.
+        """
+        is_about_to_start = entered.state.type is StateType.PENDING
+        if self._free.is_set() or not is_about_to_start or not _is_here():
+            return
+        self._tell(entered.spec.name)
+        try:
+            while not self._free.wait(_MOMENT):
+                pass
+        finally:
+            self._free.set()
+            self._tell("")
+
+
+def _is_here() -> bool:
+    """Whether this is the thread that cells run in, which Stop reaches."""
+    return threading.current_thread() is threading.main_thread()
