@@ -117,6 +117,23 @@ class TestRuns:
         assert line_of(again.stdout, "raw").endswith("asked for with --force")
         assert again.stdout.splitlines()[-1].startswith("2 tasks ran")
 
+    def test_the_outside_world_is_asked_again(self, notebook: Path) -> None:
+        """By each run, also of items, and what hangs on it is judged by the answer."""
+        now = "#@task now\nimport time\nnow = time.time() > 0"
+        below = "#@task below\nbelow = not now"
+        each = "#@task each --map x=xs\nimport time\neach = x + (time.time() > 0)"
+        notebook_of(notebook, "xs = [1, 2]", now, below, each)
+        nbflow_run(notebook)
+        done = nbflow_run(notebook)
+        assert parts_of(done.stdout) == [{"now": "ran", "below": "reused", "each": "ran"}]
+        assert line_of(done.stdout, "now").endswith("reads the clock (time.time)")
+
+    def test_unless_it_is_said_how_long_its_answer_is_good(self, notebook: Path) -> None:
+        """Then that counts."""
+        notebook_of(notebook, "#@task now --cache-for 1h\nimport time\nnow = time.time() > 0")
+        nbflow_run(notebook)
+        assert parts_of(nbflow_run(notebook).stdout) == [{"now": "reused"}]
+
     def test_another_code_is_named(self, notebook: Path) -> None:
         """Also where a new kernel never ran the old one."""
         nbflow_run(notebook)

@@ -15,6 +15,7 @@ import msgspec
 
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.enact import Item
+from nbflow.engine.keeping import asks_again
 from nbflow.engine.map_result import MapResult, Unread
 from nbflow.engine.mapped import ended_by_items
 from nbflow.engine.observe import Execution, Observation, preview
@@ -314,7 +315,8 @@ class Items:
             if len(known) < len(digests) or any(not_looked_at(looked, wanted)):
                 continue
             for trace in store.find(action_key(one.static_key, looked, known)):
-                if CHANGES_PROCESS not in trace.flags and self._files_stand(trace):
+                is_old = asks_again(self._plan.step, trace, self._sweep.outside)
+                if CHANGES_PROCESS not in trace.flags and not is_old and self._files_stand(trace):
                     return trace
         return None
 

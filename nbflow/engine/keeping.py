@@ -20,6 +20,8 @@ EXPIRY: Final = "expiry"
 NOT_REUSED: Final = "no cache"
 """The flag of a trace that stands as long as nobody asks for its step, and is never found for another run."""
 _PASSED: Final = "passed"
+_WORLD: Final = ("network:", "database:", "clock:", "reads the network")
+"""How those of a trace's unknowns begin that tell of the outside world, see `record.py`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +99,22 @@ def has_expired(step: Step, trace: Trace, outside: Outside) -> bool:
     return slot is not None and outside.digest(slot) == _PASSED
 
 
+def world_of(trace: Trace) -> tuple[str, ...]:
+    """What a body read of the world outside that nothing can be compared with: network, database, clock."""
+    return tuple(unknown for unknown in trace.unknowns if unknown.startswith(_WORLD))
+
+
+def asks_again(step: Step, trace: Trace, outside: Outside) -> bool:
+    """Whether the world has to be asked again for a result, unless it is said how long its answer is good."""
+    is_old = trace.started < outside.since and step.keeping.at_most is None
+    return is_old and bool(world_of(trace))
+
+
 def is_reusable(step: Step, trace: Trace, outside: Outside) -> bool:
     """Whether a result whose inputs are as they are now may be taken for a run of a step."""
     if not step.keeping.reuses or NOT_REUSED in trace.flags or has_expired(step, trace, outside):
+        return False
+    if asks_again(step, trace, outside):
         return False
     written = (output for output in trace.outputs if output.slot.kind == FILE)
     return all(outside.digest(output.slot) == output.digest for output in written)

@@ -115,10 +115,12 @@ class Outside:
 
     Args:
         kinds: Kind name to kind. A slot of a kind that is not there has no known content.
+        since: From when on what bodies read of the world is taken for its answer, seconds since the epoch.
     """
 
-    def __init__(self, kinds: Mapping[str, Kind]) -> None:
+    def __init__(self, kinds: Mapping[str, Kind], since: float = 0.0) -> None:
         self._kinds = dict(kinds)
+        self.since = since
         self._seen: dict[Slot, str | None] = {}
 
     def digest(self, slot: Slot) -> str | None:

@@ -57,6 +57,7 @@ class World:
         sleep: Waits until a time, seconds since the epoch; None: a run that has to wait parks.
         files: The files of the session, by default watched with nothing ignored.
         is_shared: Whether others may bind names between two actions, as in a kernel.
+        since: From when on what bodies read of the outside world is taken for its answer; 0.0: always.
     """
 
     names: dict[str, object]
@@ -70,6 +71,7 @@ class World:
     sleep: Callable[[float], object] | None = None
     files: Files | None = None
     is_shared: bool = False
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def trunk_over(world: World, book: Book) -> Trunk:
         EXPIRY: ExpiryKind(world.clock),
         **world.kinds,
     }
-    sweep = Sweep(book, Outside(named))
+    sweep = Sweep(book, Outside(named, world.since))
     workspace = Workspace(world.names, world.store, is_shared=world.is_shared)
     observer = Observer(workspace, files, world.clock, world.define)
     runs = StepRuns(world.store.history, world.clock, world.notebook, world.sleep)

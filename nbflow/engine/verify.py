@@ -19,7 +19,7 @@ from nbflow.engine.gates import (
     saw_end_of,
 )
 from nbflow.engine.influence import is_code, lasting, may_write, reached
-from nbflow.engine.keeping import expiry_of, has_expired
+from nbflow.engine.keeping import asks_again, expiry_of, has_expired, world_of
 from nbflow.engine.origins import seen_as, shown_as, version_of
 from nbflow.engine.slots import NAME, STATE, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
@@ -236,6 +236,8 @@ class Judge:
         if step.before is not None or (earlier and body and earlier.static_key != body.static_key):
             return Cause("code", step.name, before="as last run", after="edited")
         cause = self._what_differs(earlier, slots)[0] if earlier is not None else None
+        if cause is None and earlier is not None and asks_again(step, earlier, self._outside):
+            cause = Cause("outside", world_of(earlier)[0])
         return cause or Cause("never ran", step.name)
 
     def _what_differs(self, trace: Trace, slots: tuple[Slot, ...]) -> tuple[Cause | None, Entry | None]:

@@ -89,6 +89,7 @@ class Session:
             sleep=around.sleep,
             files=around.files,
             is_shared=True,
+            since=around.clock() if around.is_headless else 0.0,
         )
         self.trunk = trunk_over(world, self.book)
         self.work = self.trunk.work
