@@ -68,8 +68,7 @@ class Work:
         self.action = Action()
         self._performer = Performer(book, sweep, workspace, observer, runs)
         self._origin = Origin.CELL
-        self._forced: set[str] = set()
-        self._executed: set[str] = set()
+        self._forced, self._executed = set[str](), set[str]()
         self._runs_here, self._own = set[str](), set[str]()
         self._repeats: dict[str, int] = {}
         self._earlier: dict[str, str] | None = None

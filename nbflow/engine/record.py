@@ -211,9 +211,11 @@ def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
 
 
 def looked_at(body: Body, seen: Seen, observation: Observation) -> tuple[Entry, ...]:
-    """What a body that ended without a result had looked at, as far as names and files go."""
-    files = _file_entries(observation, observation.watch) if observation.watch is not None else ()
-    return (*_memory_entries(body, seen, set(), frozenset()), *files)
+    """What a body that ended without a result had looked at."""
+    names, watch = _memory_entries(body, seen, set(), frozenset()), observation.watch
+    if watch is None:
+        return tuple(names)
+    return (*names, *outside_entries(watch, observation.context, observation.folder, observation.data))
 
 
 def adopted_trace(step: Step, outputs: tuple[Output, ...]) -> Trace:

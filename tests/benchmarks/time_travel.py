@@ -1,4 +1,4 @@
-"""Going back in a flow with large values: how long it takes, and how much memory, before any of it is used."""
+"""Going back in a flow with large values: how long it takes, and how much memory, before one is used."""
 
 from __future__ import annotations
 
