@@ -82,8 +82,10 @@ class Reach(NamedTuple):
         mutates: Names of the namespace whose values it may change in place.
         changes_arguments: Whether it may change its arguments (a method: its object) in place.
         parts: For a local module, attribute name to digest; for a task function, what `TASK_VALUE`,
-            `TASK_CODE` and `TASK_WIRED` say; for a flow, `FLOW_CODE`.
+            `TASK_CODE` and `TASK_WIRED` say; for a flow, `FLOW_CODE`; for a function or a local
+            module that has some, `TEXTS`.
         paths: Strings in the code that may be meant as paths: native readers open files unseen.
+        shows_texts: Whether it may look at docstrings, annotations or signatures.
     """
 
     reads: frozenset[str] = NO_NAMES
@@ -92,6 +94,7 @@ class Reach(NamedTuple):
     changes_arguments: bool = False
     parts: Mapping[str, str] = NO_CODE
     paths: frozenset[str] = NO_NAMES
+    shows_texts: bool = False
 
 
 NO_REACH: Final = Reach()
@@ -104,6 +107,10 @@ TASK_CODE: Final = "fn"
 
 TASK_WIRED: Final = "wired"
 """The part of a task function that names its parameters without default, with blanks between."""
+
+TEXTS: Final = '"""'
+"""The part of a function or module that is the digest of docstrings and annotations: no input, unless
+somebody looks at them."""
 
 FLOW_CODE: Final = "flow"
 """The part of a flow that is its digest: what it calls are runs of its own, and no reads."""

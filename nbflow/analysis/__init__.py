@@ -2,10 +2,11 @@
 
 from nbflow.analysis.effects import changes_outside, effect_of
 from nbflow.analysis.reads import analyze
-from nbflow.analysis.result import PARAMETERS, Analysis, Call, Definition, Import
+from nbflow.analysis.result import EVERYTHING, PARAMETERS, Analysis, Call, Definition, Import
 from nbflow.analysis.source import definition_source, normalise
 
 __all__ = [
+    "EVERYTHING",
     "PARAMETERS",
     "Analysis",
     "Call",

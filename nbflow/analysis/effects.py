@@ -79,8 +79,12 @@ _CALLS: Final[Mapping[str, str]] = {
     "getpass.getpass": "input",
     "os.chdir": "process",
     "os.putenv": "process",
+    "importlib.import_module": "names",
 }
 """Calls by their last two parts."""
+
+_BARE: Final[Mapping[str, str]] = {"input": "input", "__import__": "names", "import_module": "names"}
+"""Calls by the whole of their text."""
 
 _ENDINGS: Final[Mapping[str, str]] = {
     "urlopen": "network",
@@ -172,7 +176,7 @@ def effect_of(path: str, origins: Mapping[str, str] | None = None) -> str:
 
     Returns:
         The category (`network`, `database`, `clock`, `chance`, `subprocess`, `mail`, `files`, `input`,
-        `process`) with the call; empty where none is known.
+        `names`, `process`) with the call; empty where none is known.
 
     Example:
         >>> effect_of("rq.post", {"rq": "requests"}), effect_of("df.head")
@@ -181,8 +185,8 @@ def effect_of(path: str, origins: Mapping[str, str] | None = None) -> str:
     root, dot, rest = path.partition(".")
     origin = (origins or {}).get(root, _ALIASES.get(root, root))
     parts = (origin + dot + rest).split(".")
-    if path == "input":
-        return "input: input"
+    if path in _BARE:
+        return f"{_BARE[path]}: {path}"
     category = _CALLS.get(".".join(parts[-2:])) or (_ENDINGS.get(parts[-1]) if len(parts) > 1 else None)
     if category is None and parts[-1] not in _QUIET and len(parts) > 1:
         category = _MODULES.get(parts[0]) or ("network" if parts[:2] == ["urllib", "request"] else None)

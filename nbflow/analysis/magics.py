@@ -12,6 +12,7 @@ import warnings
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis.functions import find_functions
+from nbflow.analysis.result import EVERYTHING
 from nbflow.exceptions import CellSyntaxError
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def _line_magic(frame: Frame, texts: list[str]) -> None:
         _run(frame, name, _without_options(name, line))
         return
     if name in ("pinfo", "pinfo2"):
+        frame.cell.shown.add(EVERYTHING)
         _run(frame, name, line)
         return
     _fill_in(frame, line)
@@ -289,7 +291,7 @@ def _translated(lines: Iterable[str]) -> Iterable[str]:
         if body[:1] in ("!", "%"):
             yield indent + _as_call(body[0], body[1:].lstrip("!"))
         elif asked and (asked.group(1) or asked.group(2)):
-            yield indent + body.strip().strip("?").lstrip("%")
+            yield indent + _as_call("%", "pinfo " + body.strip().strip("?").lstrip("%"))
         elif assigned:
             yield assigned.group(1) + _as_call(assigned.group(2), assigned.group(3))
         else:

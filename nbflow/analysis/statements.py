@@ -61,6 +61,7 @@ def _assign_function(frame: Frame, node: ast.Assign, value: ast.Name) -> bool:
     if not functions or not all(isinstance(target, ast.Name) for target in node.targets):
         return False
     frame.load(value.id)
+    frame.show(value.id)
     for target in node.targets:
         if isinstance(target, ast.Name):
             frame.store(target.id)
@@ -179,12 +180,19 @@ def visit_import_from(frame: Frame, node: ast.ImportFrom) -> None:
 def visit_function(frame: Frame, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
     """Decorators, defaults and annotations are evaluated, the body is not."""
     function = frame.cell.function_of[node]
-    frame.visit_all(node.decorator_list)
+    _call_decorators(frame, node.decorator_list)
     visit_defaults(frame, node.args)
     with frame.within(function.scope):
         _visit_type_parameters(frame, node)
         visit_annotations(frame, [*_annotations(node.args), node.returns])
     _bind_definition(frame, function, watched=_is_watched(node.decorator_list))
+
+
+def _call_decorators(frame: Frame, decorators: list[ast.expr]) -> None:
+    """A decorator that is a name is called, and nobody holds it."""
+    shown = set(frame.cell.shown)
+    frame.visit_all(decorators)
+    frame.cell.shown -= {frame.scope.key(d.id) for d in decorators if isinstance(d, ast.Name)} - shown
 
 
 def _annotations(arguments: ast.arguments) -> list[ast.expr | None]:
@@ -223,7 +231,7 @@ def _bind_definition(frame: Frame, function: Function, *, watched: bool) -> None
 def visit_class(frame: Frame, node: ast.ClassDef) -> None:
     """The body of a class is executed at once, in a scope that its methods do not see."""
     function = frame.cell.function_of[node]
-    frame.visit_all(node.decorator_list)
+    _call_decorators(frame, node.decorator_list)
     with frame.within(function.scope.parent or frame.scope):
         _visit_type_parameters(frame, node)
         frame.visit_all(node.bases)

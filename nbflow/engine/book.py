@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from nbflow.states import State
 
-FORMAT = "3"
+FORMAT = "4"
 """Part of every static key: raised when what a trace says changes its meaning."""
 
 WRITERS = ("to_", "write", "save", "dump", "sink_", "touch", "rename", "replace", "unlink", "remove", "copy")

@@ -37,6 +37,7 @@ from nbflow.engine.record import (
     see_bound,
     see_live,
     skipped_trace,
+    unsure_texts,
 )
 from nbflow.engine.sites import SEEDED, Site, site_of, with_own
 from nbflow.engine.slots import NAME, is_kept_in_memory, key_of
@@ -213,7 +214,7 @@ class Performer:
         self._workspace.ensure(keys)
         found = (labels.get(key) for key in keys if key not in GENERATORS)
         writers = frozenset(label.version.step for label in found if label and label.version)
-        seen = see_live(slots, self._workspace, self._asked(step, body, writers))
+        seen = see_live(body, slots, self._workspace, self._asked(step, body, writers))
         reach = self._reached(step, body, slots, writers, seen)
 
         def attempt(call: Call) -> Observing:
@@ -386,7 +387,8 @@ class Performer:
             self._fail(step, finished)
             step.ended_on = looked_at(body, seen, observation) if observation is not None else None
             return finished
-        maker = Maker(step, finished.run, self._runs.notebook, doing.effects)
+        effects = doing.effects | unsure_texts(seen, self._book)
+        maker = Maker(step, finished.run, self._runs.notebook, effects)
         trace = doing.joined(make_trace(maker, body, seen, observation))
         if finished.state.is_skipped():
             trace = skipped_trace(trace)

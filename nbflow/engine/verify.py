@@ -21,12 +21,13 @@ from nbflow.engine.gates import (
 from nbflow.engine.influence import is_code, lasting, may_write, reached
 from nbflow.engine.keeping import asks_again, expiry_of, has_expired, world_of
 from nbflow.engine.origins import seen_as, shown_as, version_of
-from nbflow.engine.slots import NAME, STATE, Outside, is_kept_in_memory, slot_of
+from nbflow.engine.slots import DOCSTRING, NAME, STATE, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
 from nbflow.types import (
     FILE,
     TASK_CODE,
     TASK_VALUE,
+    TEXTS,
     UNBOUND,
     Answer,
     Cause,
@@ -34,6 +35,7 @@ from nbflow.types import (
     Hold,
     Licence,
     Looked,
+    Output,
     Slot,
     Standing,
     Trace,
@@ -90,6 +92,9 @@ def unit_key(version: Version, view: View) -> str:
 def content(looked: Looked, view: View, outside: Outside) -> str | None:
     """What a slot holds at the view's place; None where nobody can tell."""
     slot = looked.slot
+    if slot.kind == DOCSTRING:
+        version = view.bound(documented_by(slot)).version
+        return documented(version.output, slot.locator.partition(".")[2]) if version else UNBOUND
     if not is_kept_in_memory(slot):
         view.looked.add(slot)
         version = view.bound(slot).version if slot.kind in (FILE, STATE) else None
@@ -103,6 +108,17 @@ def content(looked: Looked, view: View, outside: Outside) -> str | None:
     if attribute:
         return version.output.reach.parts.get(attribute, UNBOUND)
     return unit_key(version, view) if looked.whole_unit else version_key(version, view)
+
+
+def documented_by(slot: Slot) -> Slot:
+    """The name whose docstring, or an attribute's of which, a slot is."""
+    return slot_of(slot.locator.partition(".")[0])
+
+
+def documented(output: Output, attribute: str) -> str:
+    """The digest of what documents a function, or a module's attribute; of all of a module without one."""
+    part = f"{attribute}.{TEXTS}" if attribute else TEXTS
+    return output.reach.parts.get(part, UNBOUND)
 
 
 def not_looked_at(looked: Iterable[Looked], wanted: Iterable[Slot]) -> Iterator[Slot]:
@@ -281,7 +297,8 @@ class Judge:
         if slot.kind == NAME:
             name, _, part = slot.locator.partition(".")
             slot = Slot(NAME, name) if part in (TASK_CODE, TASK_VALUE) else slot
-        version = self._view.bound(slot).version if slot.kind in (NAME, FILE, STATE) else None
+        holder = documented_by(slot) if slot.kind == DOCSTRING else slot
+        version = self._view.bound(holder).version if holder.kind in (NAME, FILE, STATE) else None
         after = self._outside.show(slot)
         if version is not None:
             after = shown_as(version.output.preview, version.classes, self._view.classes)
