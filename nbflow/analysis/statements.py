@@ -210,7 +210,7 @@ def _is_watched(decorators: list[ast.expr]) -> bool:
     return any(not (isinstance(d, ast.Name) and d.id in _HARMLESS_DECORATORS) for d in decorators)
 
 
-def _visit_type_parameters(frame: Frame, node: ast.stmt) -> None:
+def _visit_type_parameters(frame: Frame, node: ast.AST) -> None:
     """Bounds and defaults of type parameters are evaluated when somebody asks for them."""
     with frame.asleep():
         for parameter in getattr(node, "type_params", ()):
@@ -248,6 +248,7 @@ def visit_type_alias(frame: Frame, node: ast.AST) -> None:
     names = Bindings(bound={parameter.name for parameter in parameters[1]})
     scope = Scope(ScopeKind.FUNCTION, frame.scope, names, next(frame.cell.serials))
     with frame.within(scope), frame.asleep():
+        _visit_type_parameters(frame, node)
         frame.visit(value[1])
 
 
