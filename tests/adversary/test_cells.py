@@ -537,7 +537,8 @@ class Bytecode:
         loads: All loads.
         stores: What the cell itself, its functions and classes bind.
         own: What the cell binds outside of functions.
-        deletes: What is deleted anywhere.
+        deletes: What is deleted anywhere, class bodies included.
+        gone: What the cell itself deletes.
     """
 
     def __init__(self, code: CodeType) -> None:
@@ -546,6 +547,7 @@ class Bytecode:
         self.stores: set[str] = set()
         self.own: set[str] = set()
         self.deletes: set[str] = set()
+        self.gone: set[str] = set()
         for part in nested(code):
             for step in dis.get_instructions(part):
                 self._note(step, is_top=part is code)
@@ -561,6 +563,7 @@ class Bytecode:
             self.own |= {step.argval} if is_top else set()
         elif kind == "DELETE" and (is_global or where == "NAME"):
             self.deletes.add(step.argval)
+            self.gone |= {step.argval} if is_top else set()
 
 
 def every_read(found: Analysis) -> frozenset[str]:
@@ -669,7 +672,7 @@ def check_nothing_is_missed(source: str) -> None:
     written = found.writes | found.maybe_writes
     assert of_the_user(used.certain) <= every_read(found) | written
     assert of_the_user(used.own) <= written
-    assert of_the_user(used.deletes & (used.own | used.certain)) <= found.deletes | written
+    assert of_the_user(used.gone) <= found.deletes
 
 
 def check_nothing_is_made_up(source: str) -> None:
