@@ -305,6 +305,11 @@ class Notebook:
         targets = [self.book.named(name) for name in names] if names else None
         return answered(self.work.run_flow(targets), self._perform)
 
+    def only(self, *names: str, force: bool = False) -> Action:
+        """Run these tasks from the latest results above them, as `%flow run TASK… --only` does."""
+        targets = [self.book.named(name) for name in names]
+        return answered(self.work.run_only(targets, force=force), self._perform)
+
     def resume(self, cell: str) -> Action:
         """Run a task that waits for a person, as `%flow resume` does."""
         return answered(self.work.resume(self.step(cell)), self._perform)

@@ -52,6 +52,16 @@ class Licence(Enum):
     USER = "user"
 
 
+class Effect(Enum):
+    """How often a step whose point is what it does outside is run, see design 2.6.
+
+    Once for the same code and inputs, or at each run of its cell or by its name.
+    """
+
+    ONCE = "once"
+    ALWAYS = "always"
+
+
 class Standing(Enum):
     """Whether a step ran in this kernel, is remembered from an earlier one, or lost its cell."""
 
@@ -202,6 +212,7 @@ class Hold(msgspec.Struct, frozen=True):
         at: When it was made, seconds since the epoch.
         entries: What the step would have seen then; it counts only while that is so. None: it counts
             whatever changes.
+        told: What else there is to say of it: what a result was made from.
     """
 
     trace: Trace
@@ -209,6 +220,7 @@ class Hold(msgspec.Struct, frozen=True):
     until: str = ""
     at: float = 0.0
     entries: tuple[Entry, ...] | None = None
+    told: str = ""
 
 
 class Cause(msgspec.Struct, frozen=True):

@@ -5,13 +5,12 @@ What is executed next is not decided here but in `plan.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from nbflow.analysis import effect_of
 from nbflow.engine.again import earlier_run
 from nbflow.engine.book import definition_body
 from nbflow.engine.effects import Ended, Outcome
@@ -24,6 +23,7 @@ from nbflow.engine.keeping import forced_cause, gone_cause
 from nbflow.engine.labels import Label, is_local_module, next_copy
 from nbflow.engine.observe import Execution, Observation, Observer, Reached
 from nbflow.engine.origins import version_of
+from nbflow.engine.outward import Once, begun_slot, definitions_of, effects_of
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.record import (
     NOTHING_SEEN,
@@ -43,13 +43,12 @@ from nbflow.engine.slots import NAME, is_kept_in_memory, key_of
 from nbflow.exceptions import StorageError
 from nbflow.states import Origin, State
 from nbflow.triggers import BuiltIn, Gate, judge
-from nbflow.types import FILE, NO_REACH, UNBOUND, Cause, Entry, Looked, Reach, Slot, Trace
+from nbflow.types import FILE, NO_REACH, UNBOUND, Cause, Effect, Entry, Looked, Reach, Slot, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
-    from nbflow.analysis import Definition
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import Version
     from nbflow.engine.book import Body, Book, Step
@@ -62,20 +61,12 @@ if TYPE_CHECKING:
 
 _UNSEEN: Final = "unseen"
 """The digest of a slot of which nobody could tell what it held: no later content equals it."""
-_READ_ANY_NAME: Final = frozenset({"globals", "locals", "vars", "eval", "exec"})
-"""Builtins through which code reads names that no analysis sees."""
 
 
 def _imports(body: Body, later: Iterable[Body]) -> list[str]:
     """The modules that a body imports, and those that functions import when it calls them."""
     deferred = [item for ran in later for item in ran.analysis.imports if item.deferred]
     return sorted({item.module for item in (*body.analysis.imports, *deferred) if item.module})
-
-
-def _definitions(bodies: Iterable[Body], keys: Collection[str]) -> list[Definition]:
-    """What these bodies say of the code behind these keys."""
-    every = [definition for ran in bodies for definition in ran.analysis.definitions.values()]
-    return [definition for definition in every if definition.name in keys]
 
 
 def _as_it_is(trace: Trace) -> Trace:
@@ -163,7 +154,17 @@ class Performer:
             lost = StorageError(f"{step.name} changed its inputs before it failed, and they are not stored.")
             return Observation(Outcome(call.attempt, Ended.RAISED, lost), frozenset(), (), None, 0.0, 0.0)
 
-        return (yield from self._run(step, body, seen, _Doing(attempt, reach.effects), origin))
+        doing = _Doing(attempt, reach.effects)
+        if step.effect is not Effect.ONCE:
+            return (yield from self._run(step, body, seen, doing, origin))
+        once = Once(
+            self._workspace.marks, begun_slot(body, site.view, self._sweep.outside).locator, self._runs.now
+        )
+        doing = replace(doing, attempt=once.attempt(attempt))
+        finished = yield from self._run(step, body, seen, doing, origin)
+        self._workspace.store.flush()  # its result is on disk before the mark is gone
+        once.ended(finished)
+        return finished
 
     def _plan(self, site: Site, one: Body, asked: tuple[Entry, ...], origin: Origin) -> Plan:
         """What the items of a mapped step have in common.
@@ -316,7 +317,7 @@ class Performer:
         analysis = body.analysis
         may = analysis.writes | analysis.maybe_writes | analysis.deletes
         # Code that it calls may bind names, too: those that the cells defining that code speak of.
-        called = _definitions(others, keys)
+        called = definitions_of(others, keys)
         later = frozenset[str]().union(*[definition.writes for definition in called])
         complete = all(ran.analysis.complete for ran in bodies)
         last = frozenset([key_of(output.slot) for output in outputs_in_memory(step.trace)])
@@ -328,7 +329,7 @@ class Performer:
             earlier=earlier_run(step.trace, body, seen) if uncertain else None,
             complete=complete,
             reseeds=any(ran.reseeds for ran in bodies),
-            effects=self._effects(body, called),
+            effects=effects_of(body, called),
             paths=self._paths(body, slots),
         )
 
@@ -339,12 +340,6 @@ class Performer:
         """Strings that may be meant as paths, in the body and in code that it may call."""
         reaches = [reach for slot in slots if slot.kind == NAME and (reach := self.live_reach(slot))]
         return body.analysis.paths.union(*[reach.paths for reach in reaches])
-
-    def _effects(self, body: Body, called: Iterable[Definition]) -> frozenset[str]:
-        """What the body, or code that it may call, visibly does outside."""
-        later = [effect_of(call.path) for definition in called for call in definition.calls]
-        hidden = ["names: " + name for name in sorted(_READ_ANY_NAME & body.analysis.builtins)]
-        return body.analysis.effects.union(hidden, filter(None, later))
 
     def _asked(self, step: Step, body: Body, writers: Iterable[str]) -> tuple[Entry, ...]:
         """Entries for the slots outside that the source, or code that it may call, names."""

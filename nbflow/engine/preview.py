@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nbflow.engine.keeping import forced_cause
 from nbflow.engine.verify import may_start_plain
-from nbflow.types import Cause, Verdict
+from nbflow.types import Cause, Licence, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,7 +81,8 @@ def _planned(work: Work, step: Step, *, again: bool) -> Planned:
     judgement = work.sweep.judgement(step)
     trace = None if step.plain or again else work.find(step)
     seconds = step.trace.seconds if step.trace is not None else None
-    if judgement.verdict is Verdict.WAITS:
+    was_done = step.licence is Licence.NAME and trace is not None and not work.stale_above(step)
+    if judgement.verdict is Verdict.WAITS and not was_done:
         return Planned(step, "waits", judgement.causes, None)
     if work.stale_above(step):
         own = [cause for cause in judgement.causes if cause.category != "upstream"]
