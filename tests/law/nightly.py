@@ -29,6 +29,9 @@ MIXES = (
     ("mutate", "hold"),
     ("all",),
     ("all", "order", "restart", "hold"),
+    ("mutate", "only"),
+    ("alias", "fail", "only", "effects"),
+    ("all", "order", "restart", "hold", "only", "effects"),
 )
 
 
