@@ -15,7 +15,9 @@ def chain() -> tuple[Notebook, list[str]]:
     """A constant, and three tasks that each read the one before."""
     notebook = Notebook(store=kept())
     cells = [notebook.add("k = 1", plain=True, name="k")]
-    cells += [notebook.add(f"{x} = ({y}, 0)", name=x) for x, y in (("raw", "k"), ("mid", "raw"), ("end", "mid"))]
+    cells += [
+        notebook.add(f"{x} = ({y}, 0)", name=x) for x, y in (("raw", "k"), ("mid", "raw"), ("end", "mid"))
+    ]
     for number, cell in enumerate(cells):
         notebook.work.runs.number = number
         notebook.run(cell)

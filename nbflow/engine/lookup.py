@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.gates import asked_about
 from nbflow.engine.influence import reached
@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 
     from nbflow.engine.bind import View
     from nbflow.engine.book import Body, Book, Step
+    from nbflow.engine.enact import StepRuns
     from nbflow.engine.sweep import Sweep
     from nbflow.store.protocol import InputList, Store
     from nbflow.types import Looked, Trace
+
+
+_MOST_EARLIER: Final = 2_000
+"""How many runs of earlier kernels are looked through for the last result of each step."""
 
 
 class Lookup:
@@ -29,12 +34,15 @@ class Lookup:
         book: The steps.
         sweep: Their verdicts.
         store: Where results are kept.
+        runs: What has run before.
     """
 
-    def __init__(self, book: Book, sweep: Sweep, store: Store) -> None:
+    def __init__(self, book: Book, sweep: Sweep, store: Store, runs: StepRuns) -> None:
         self._book = book
         self._sweep = sweep
         self._store = store
+        self._runs = runs
+        self._earlier: dict[str, str] | None = None
         self.runs_here: set[str] = set()
         """The runs of this kernel that changed the state of the process."""
 
@@ -87,3 +95,17 @@ class Lookup:
     def _holds_here(self, trace: Trace) -> bool:
         """What changed the state of the process has to happen again in a new kernel."""
         return CHANGES_PROCESS not in trace.flags or trace.run in self.runs_here
+
+    # --- what earlier kernels left -------------------------------------------------------------
+
+    def compare_with_earlier(self, step: Step) -> None:
+        """Let the causes of a first run in this kernel tell what differs from the last result before it."""
+        if step.trace is not None or step.earlier is not None or not self._runs.notebook:
+            return
+        if self._earlier is None:
+            runs = self._runs.history.runs(self._runs.notebook, limit=_MOST_EARLIER)
+            self._earlier = {run.step: run.trace for run in reversed(runs) if run.trace}
+        known = self._earlier.get(step.id, "")
+        step.earlier = self._store.trace(known) if known else None
+        if step.earlier is not None:
+            self._sweep.touch(step)

@@ -47,13 +47,18 @@ def effects_of(body: Body, called: Iterable[Definition]) -> frozenset[str]:
     return body.analysis.effects.union(hidden, filter(None, later))
 
 
-def outward_calls(step: Step, view: View, book: Book) -> list[str]:
-    """The calls by which a step, or code that it may call, visibly changes something outside."""
+def effects_called(step: Step, view: View, book: Book) -> frozenset[str]:
+    """What a step, or code that it may call, visibly does outside."""
     body = step.ran or step.body
     slots = [slot for slot in reached(body, view) if slot.kind == NAME]
     writers = {bound.version.step for slot in slots if (bound := view.bound(slot)).version is not None}
     others = [ran for id in writers if (ran := book.steps[id].ran) is not None and ran is not body]
-    effects = effects_of(body, definitions_of(others, [key_of(slot) for slot in slots]))
+    return effects_of(body, definitions_of(others, [key_of(slot) for slot in slots]))
+
+
+def outward_calls(step: Step, view: View, book: Book) -> list[str]:
+    """The calls by which a step, or code that it may call, visibly changes something outside."""
+    effects = effects_called(step, view, book)
     return sorted({effect.partition(": ")[2] for effect in effects if writes_outside(effect)})
 
 

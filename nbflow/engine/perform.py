@@ -129,10 +129,10 @@ class Performer:
 
     def prepare(self, site: Site) -> bool:
         """Put every input of a body back; False where one turns out to be lost."""
-        self._store_plain_inputs(site)
+        self.store_plain_inputs(site)
         if not self._put_back(site):
             return False
-        self._store_plain_inputs(site)  # what did not stand there before does now
+        self.store_plain_inputs(site)  # what did not stand there before does now
         return True
 
     def execute(self, site: Site, origin: Origin) -> Executing:
@@ -276,7 +276,7 @@ class Performer:
             if versions and self._is_defined(versions) and not self._workspace.is_available(versions):
                 self._define(versions)
 
-    def _store_plain_inputs(self, site: Site) -> None:
+    def store_plain_inputs(self, site: Site) -> None:
         """A plain input is stored with the first trace that reads it, so that re-running starts from it."""
         store = self._workspace.store
         for versions in site.units:

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from nbflow.engine.observe import Execution, Observer
     from nbflow.engine.sweep import Sweep
 
-_MOST_EARLIER: Final = 2_000
-"""How many runs of earlier kernels are looked through for the last result of each step."""
 _MOST_REPEATS: Final = 8
 """How often one action makes the spent inputs of others from one step again before it gives up."""
 
@@ -69,19 +67,11 @@ class Work:
         self.workspace = workspace
         self.runs = runs
         self.action = Action()
-        self._lookup = Lookup(book, sweep, workspace.store)
+        self._lookup = Lookup(book, sweep, workspace.store, runs)
         self._performer = Performer(book, sweep, workspace, observer, runs)
         self._origin = Origin.CELL
-<<<<<<< HEAD
-        self._forced, self._executed = set[str](), set[str]()
-        self._runs_here, self._own = set[str](), set[str]()
-=======
-        self._forced: set[str] = set()
-        self._executed: set[str] = set()
-        self._own = set[str]()
->>>>>>> 773c848 (Effects happen once, by their name alone; --only runs from the latest results above)
+        self._forced, self._executed, self._own = set[str](), set[str](), set[str]()
         self._repeats: dict[str, int] = {}
-        self._earlier: dict[str, str] | None = None
         self._settled, self._caught_up = set[str](), set[str]()
 
     # --- what a user does --------------------------------------------------------------------
@@ -230,6 +220,10 @@ class Work:
         steps = {label.version.step for label in labels if label is not None and label.version is not None}
         return [ran for step in sorted(steps) if (ran := self.book.steps[step].ran) is not None]
 
+    def store_inputs(self, step: Step) -> None:
+        """Store the plain inputs of a step that are live and not stored yet."""
+        self._performer.store_plain_inputs(site_of(step, step.ran or step.body, self.sweep.view(step)))
+
     def hold(self, step: Step, hold: Hold | None) -> None:
         """Let a step stand at a trace chosen by hand, or end that; `stand` puts the values in place."""
         step.hold = hold
@@ -361,7 +355,7 @@ class Work:
         if spent is not None:
             return spent, True
         lost = len(self.workspace.lost)
-        self._compare_with_earlier(step)
+        self._lookup.compare_with_earlier(step)
         if not (is_refused or self._performer.prepare(site)):
             return None if len(self.workspace.lost) > lost else False
         self._note(step, (yield from self._performer.execute(site, self._origin)))
@@ -369,18 +363,6 @@ class Work:
         has_ended = step.ended is not None and step.ended.is_final() and not step.plain
         self._settled.update((step.id,) if stands_on_ended or has_ended else ())
         return step.trace is not None and step.ended is None
-
-    def _compare_with_earlier(self, step: Step) -> None:
-        """Let the causes of a first run in this kernel tell what differs from the last result before it."""
-        if step.trace is not None or step.earlier is not None or not self.runs.notebook:
-            return
-        if self._earlier is None:
-            runs = self.runs.history.runs(self.runs.notebook, limit=_MOST_EARLIER)
-            self._earlier = {run.step: run.trace for run in reversed(runs) if run.trace}
-        known = self._earlier.get(step.id, "")
-        step.earlier = self.workspace.store.trace(known) if known else None
-        if step.earlier is not None:
-            self.sweep.touch(step)
 
     def find(self, step: Step) -> Trace | None:
         """The newest trace of the step's code that fits what is bound at its place."""

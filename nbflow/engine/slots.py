@@ -148,6 +148,10 @@ class Outside:
         """The slots that were asked for already, but those of one kind."""
         return [slot for slot in self._seen if slot.kind != but]
 
+    def anew(self) -> Outside:
+        """The same world, for somebody who has not looked yet."""
+        return Outside(self._kinds)
+
     def _ask(self, slot: Slot) -> str | None:
         kind = self._kinds.get(slot.kind)
         return kind.now(slot.locator) if kind else None

@@ -79,6 +79,7 @@ class World:
 class Trunk:
     """The parts over one namespace, made by `trunk_over`."""
 
+    world: World
     files: Files
     sweep: Sweep
     workspace: Workspace
@@ -108,4 +109,4 @@ def trunk_over(world: World, book: Book) -> Trunk:
     sweep = Sweep(book, Outside(named, world.since))
     observer = Observer(workspace, files, world.clock, world.define)
     runs = StepRuns(world.store.history, world.clock, world.notebook, world.sleep)
-    return Trunk(files, sweep, workspace, runs, Work(book, sweep, workspace, observer, runs))
+    return Trunk(world, files, sweep, workspace, runs, Work(book, sweep, workspace, observer, runs))

@@ -403,6 +403,7 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "effect": _manual,
     "unsure": lambda cause: cause.after,
     "audit": _audit,
+    "audited": lambda cause: f"audited: {cause.after}",
     "order": _order,
     "held": _held,
     "orphan": _orphan,
