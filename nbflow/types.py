@@ -202,6 +202,12 @@ class Trace(msgspec.Struct, frozen=True):
     packages: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
+ACCEPT: Final = "accept"
+"""The reason of a hold that takes a result for up to date."""
+ONLY: Final = "only"
+"""The reason of a hold at a result that was made from the latest results above, whatever those are worth."""
+
+
 class Hold(msgspec.Struct, frozen=True):
     """A choice by hand of the trace that a step is bound to.
 

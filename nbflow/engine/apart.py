@@ -23,7 +23,7 @@ from nbflow.engine.generators import current_state, loaded_generators, restore_s
 from nbflow.engine.observe import Observer
 from nbflow.engine.origins import is_same_class, name_of
 from nbflow.engine.perform import Performer, site_of
-from nbflow.engine.slots import slot_of
+from nbflow.engine.slots import RANDOM, key_of, slot_of
 from nbflow.engine.sweep import Sweep
 from nbflow.engine.wiring import value_steps
 from nbflow.exceptions import SessionError
@@ -32,6 +32,7 @@ from nbflow.states import Origin
 from nbflow.store.memory import MemoryHistory
 from nbflow.store.protocol import Commit
 from nbflow.triggers import all_successful
+from nbflow.types import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from nbflow.engine.trunk import Trunk
     from nbflow.states import State
     from nbflow.store.protocol import InputList, Store
-    from nbflow.types import Slot, Trace
+    from nbflow.types import Trace
 
 _NOTHING_DONE: Final = Commit()
 
@@ -173,9 +174,14 @@ class Apart:
         self._clear()
 
     def site(self, step: Step) -> Site:
-        """A step of the notebook at its place, among the copies."""
-        copied = self.book.steps[step.id]
-        return site_of(copied, copied.ran or copied.body, self.sweep.view(copied))
+        """A step of the notebook at its place, among the copies; what it did not draw from is left alone."""
+        copied, trace = self.book.steps[step.id], step.bound_trace
+        site = site_of(copied, copied.ran or copied.body, self.sweep.view(copied))
+        seen = {entry.looked.slot for entry in trace.entries} if trace is not None else set[Slot]()
+        idle = [slot for slot in site.slots if slot.kind == RANDOM and slot not in seen]
+        units = (versions for versions in site.units if not any(key_of(slot) in versions for slot in idle))
+        slots = tuple(slot for slot in site.slots if slot not in idle)
+        return replace(site, slots=slots, units=tuple(units))
 
     def rerun(self, step: Step) -> Generator[Execution, Outcome, Rerun]:
         """Run a step's body once more on what is bound at its place, over new names."""

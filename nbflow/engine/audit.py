@@ -19,7 +19,7 @@ from nbflow.engine.outward import effects_called, outward_calls
 from nbflow.engine.record import ACTS, CHANGES_PROCESS
 from nbflow.engine.slots import key_of
 from nbflow.states import Completed, Failed
-from nbflow.types import FILE, Cause, Slot, Standing, Verdict
+from nbflow.types import ACCEPT, FILE, Cause, Slot, Standing, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Mapping
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from nbflow.engine.trunk import Trunk
     from nbflow.types import Trace
 
-ACCEPT: Final = "accept"
-"""The reason of a hold that takes a result for up to date."""
 _DONE: Final = (Verdict.FRESH, Verdict.AS_OF)
 
 

@@ -6,11 +6,11 @@ something above it is not up to date, and so the step is held there: by hand, un
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from nbflow.engine.slots import slot_of
 from nbflow.exceptions import SessionError
-from nbflow.types import Hold, Standing
+from nbflow.types import ONLY, Hold, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Book, Step
     from nbflow.engine.plan import Work
     from nbflow.types import Slot, Trace
-
-ONLY: Final = "only"
-"""The reason of such a hold."""
 
 
 def check_only(step: Step, view: View, book: Book) -> None:

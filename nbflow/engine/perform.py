@@ -365,7 +365,12 @@ class Performer:
 
     def _causes(self, step: Step) -> tuple[Cause, ...]:
         """Why a step runs: where nothing is wrong with what it has, because the user wants it."""
-        causes = self._sweep.judgement(step).causes
+        # Who may start it is no reason to run.
+        causes = tuple(
+            cause
+            for cause in self._sweep.judgement(step).causes
+            if cause.category not in ("effect", "unsure")
+        )
         if step.id in self.forced and all(cause.category == "never ran" for cause in causes):
             is_gone = has_gone(self._workspace, self._sweep, step)
             return (gone_cause(step) if is_gone else forced_cause(step),)

@@ -125,7 +125,9 @@ class Work:
         if targets is None:
             yield from self._bring_all()
         for step in self._in_flow_order(targets or ()):
-            yield from self.bring(step, named=self._origin is not Origin.AUTO)
+            named = self._origin is not Origin.AUTO
+            if (yield from self.bring(step, named=named)) and named and step.effect is not None:
+                self._tell_done(step)
         self._settle_flow()
         return self._finish()
 
@@ -257,6 +259,12 @@ class Work:
                     return
                 tried.add(step.id)
                 yield from self.bring(step)
+
+    def _tell_done(self, step: Step) -> None:
+        """Whoever names an effect that has happened already is told when."""
+        is_told = step.id in {*self._executed, *self.action.reused}
+        if step.trace is not None and step.hold is None and not is_told:
+            self._reuse(step, step.trace)
 
     def _in_flow_order(self, steps: Iterable[Step]) -> list[Step]:
         return sorted(steps, key=lambda step: (place := self.book.place(step.id)) is None or place)

@@ -2,23 +2,100 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nbflow.context import context
 from nbflow.engine.apart import execute
+from nbflow.engine.audit import Audit, Finding, Found
+from nbflow.engine.drive import answered
 from nbflow.engine.loops import shown
 from nbflow.engine.wiring import run_wired
+from nbflow.notebook.cells import does_wait
 from nbflow.running.records import records_in, using
 from nbflow.store.memory import MemoryStore
 from nbflow.task_runners.base import TaskCall
 from nbflow.task_runners.inline import InlineTaskRunner
 from nbflow.tasks import attach_reader
+from nbflow.views.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from nbflow.engine.apart import Apart
+    from nbflow.engine.book import Step
     from nbflow.engine.effects import Outcome
     from nbflow.engine.observe import Execution
+    from nbflow.notebook.session import Session
+
+
+def audit(session: Session, names: Sequence[str] = ()) -> list[Finding]:
+    """Run tasks once more, apart from the notebook, and compare what they make with what is recorded.
+
+    Nothing of the session changes but what is found out: a result that is refuted is stale, and an
+    acceptance that was wrong ends. Effects are never executed.
+
+    Args:
+        session: The session.
+        names: Names of tasks; none: all tasks.
+
+    Raises:
+        UnknownTaskError: If a name is none of a task.
+        KeyboardInterrupt: If the user pressed Stop.
+    """
+    session.prepare()
+    session.trunk.sweep.look_outside()
+    cells = [session.places.named(name) for name in names] or list(session.places.tasks())
+    work = Audit(session.trunk, _hindrance)
+    numbers, session.trunk.runs.number = session.records.numbers, session.records.numbers.take()
+    findings = answered(
+        work.run([cell.step for cell in cells if not cell.step.idle]), partial(_perform, session, work.apart)
+    )
+    if all(finding.found is Found.NOT_AUDITED for finding in findings):
+        numbers.give_back(session.trunk.runs.number)
+    session.trunk.sweep.news.update(finding.step.id for finding in findings)
+    session.work.stand()
+    session.refresh_badges()
+    return findings
+
+
+def _hindrance(step: Step) -> str:
+    return "it awaits at its top level" if does_wait(step.body.source) else ""
+
+
+def _perform(session: Session, apart: Apart, execution: Execution) -> Outcome:
+    screen = session.around.screen
+    with screen.captured(shows=False), screen.interruptible():
+        return perform_apart(apart, execution)
+
+
+def audited_words(findings: Iterable[Finding]) -> str:
+    """What an audit has found, a line for each task below one that counts them.
+
+    Example:
+        >>> from nbflow.engine.book import Step, read_body
+        >>> step = Step("raw", "raw", read_body("raw = 1"))
+        >>> print(audited_words([Finding(step, Found.SAME), Finding(step, Found.VARIES, "raw")]))
+        audited 2 tasks: 1 same, 1 non-deterministic
+          raw  same
+          raw  not deterministic: each run makes another raw
+    """
+    findings = list(findings)
+    counts = Counter(finding.found for finding in findings)
+    told = ", ".join(f"{counts[found]} {found.value}" for found in Found if counts[found])
+    width = max((len(finding.step.name) for finding in findings), default=0)
+    lines = [f"  {each.step.name:<{width}}  {_WORDS[each.found].format(each.told)}" for each in findings]
+    return "\n".join([f"audited {counted(len(findings), 'task')}: {told or 'there are none'}", *lines])
+
+
+_WORDS: Final[Mapping[Found, str]] = {
+    Found.SAME: "same",
+    Found.REFUTED: "another result: {}; it depends on something that nbflow does not see, and is stale now",
+    Found.VARIES: "not deterministic: each run makes another {}",
+    Found.RAISED: "could not be repeated: {}",
+    Found.NOT_AUDITED: "not audited: {}",
+}
 
 
 def perform_apart(apart: Apart, execution: Execution) -> Outcome:
