@@ -51,8 +51,7 @@ class Workspace(Labels):
         self.marks = Marks(store)
         self._saved: dict[str, tuple[object, Label | None]] = {}
         self.moved: set[str] = set()
-        self._spent: set[int] = set()
-        self._taken: set[str] = set()
+        self._spent, self._taken = set[int](), set[str]()
         self._others_bind = is_shared
         self._made: dict[tuple[str, str, str], tuple[object, Mapping[int, type]]] = {}
         self.states = States()

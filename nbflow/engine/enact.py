@@ -257,7 +257,7 @@ class StepRuns:
 
     def note_audit(self, step: Step, state: State, cause: Cause) -> None:
         """Record that a step was run once more, apart from everything; nobody is told but the history."""
-        run = self._begin(step, Origin.AUDIT, (cause,))
+        run = self._begin(step, Origin.AUDIT, causes=(cause,))
         spec, before = RunSpec(run, step.name, flow_run=self.number, origin=Origin.AUDIT), None
         for each in (Pending(), Running(), state):
             before = self.journal.append(Enter(spec, each, 1, 1), before).state
