@@ -314,9 +314,7 @@ class TaskOptions:
         """
         keeping = self.keeping
         if self.effect is Effect.ONCE and (keeping.refreshes or keeping.at_most or not keeping.reuses):
-            raise OptionError(
-                "an effect that happens once cannot be repeated by a cache option; say `always`"
-            )
+            raise OptionError("a cache option would repeat an effect that happens once; say `always`")
 
     @property
     def rules(self) -> Mapping[str, Any]:

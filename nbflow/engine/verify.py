@@ -456,8 +456,9 @@ class Kinship:
 
 
 def _is_effect(unknown: str) -> bool:
-    """Whether what a body was seen to do outside is what an effect is there for."""
-    return writes_outside(unknown) or unknown.startswith("reads the network")
+    """Whether what a body was seen to do, such as adding to a file, is what an effect is there for."""
+    own = unknown.startswith("reads the network") or unknown.endswith("which it writes itself")
+    return own or writes_outside(unknown)
 
 
 _SEVERITY: Final = (Verdict.FRESH, Verdict.AS_OF, Verdict.STALE, Verdict.WAITS)
