@@ -19,6 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
+from nbflow.engine.audit import Found
 from nbflow.exceptions import SessionError
 from nbflow.store.digests import digest, fingerprint
 from nbflow.testing import Notebook
@@ -43,6 +44,7 @@ class Tally:
     needless: int = 0
     executed: int = 0
     repeated: int = 0
+    audited: int = 0
     wrong: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
@@ -69,6 +71,7 @@ class Game:
         self.written: list[str] = []
         self.past: dict[str, str] = {}
         self.log: list[str] = []
+        self.audited, self.alarms = 0, list[str]()
         folder.mkdir(parents=True)
         (folder / "F.txt").write_text("1")
         (folder / "G.txt").write_text("2")
@@ -120,6 +123,8 @@ class Game:
             actions += [self.pin, self.unpin]
         if "only" in self.author.features:
             actions += [self.only] * 3
+        if "audit" in self.author.features:
+            actions += [self.audit] * 2
         return actions
 
     def act(self) -> None:
@@ -251,6 +256,18 @@ class Game:
             self.notebook.only(self.notebook.step(cell).name, force=self.random.random() < 0.3)
         return f"only {cell}"
 
+    def audit(self) -> str:
+        """Run all tasks once more, beside; as none of them has a hidden input, all records must be right."""
+        before = dict(self.notebook.names)
+        findings = self.notebook.audit()
+        said = [f for f in findings if f.found not in (Found.SAME, Found.NOT_AUDITED)]
+        self.audited += sum(finding.found is Found.SAME for finding in findings)
+        self.alarms += [f"{each.step.id} {each.found.value}: {each.told}" for each in said]
+        after = self.notebook.names
+        moved = {name for name in {**before, **after} if before.get(name) is not after.get(name)}
+        self.alarms += [f"the audit moved {sorted(moved)}"] if moved else []
+        return "audit"
+
     def unpin(self) -> str:
         """End all holds."""
         for cell in self.notebook.book.order:
@@ -336,7 +353,7 @@ class Game:
     def check(self, tally: Tally) -> list[str]:
         """Every wrong claim, in words."""
         truths, end = self.truth()
-        wrong: list[str] = []
+        wrong = list(self.alarms)
         for step in self.notebook.book:
             if step.ran is None or step.id not in truths:
                 continue
@@ -461,6 +478,7 @@ def play_on(game: Game, tally: Tally, *, actions: int = 12, label: str = "") -> 
             )
             break
     tally.executed += len(game.notebook.log)
+    tally.audited += game.audited
     return game
 
 
