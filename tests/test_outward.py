@@ -248,6 +248,13 @@ class TestWhoStartsIt:
         assert SENT == [1]
         assert {line.step.id: line.does for line in preview(notebook.work)}[send] == "waits"
 
+    def test_a_plan_that_names_it(self) -> None:
+        """It will run, for what changed."""
+        notebook, (x, send, _) = sending()
+        change(notebook, x, "x = 2")
+        (line,) = preview(notebook.work, [notebook.step(send)])
+        assert (line.does, [cause.category for cause in line.causes]) == ("runs", ["input"])
+
     def test_a_plan_where_it_was_done_before(self) -> None:
         """It will be found."""
         notebook, (x, send, _) = sending()

@@ -186,7 +186,7 @@ class Audit:
             work.hold(step, None)  # its own trace was made from other inputs, and may be right there
             return
         work.workspace.marks.set(REFUTED, trace.id, finding.told)
-        self._trunk.sweep.look_outside((Slot(REFUTED, trace.id),))
+        self._trunk.sweep.touch(step)
 
 
 def _digest(changed: Mapping[Slot, str], slot: Slot) -> str:

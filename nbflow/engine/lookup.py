@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Final
 from nbflow.engine.gates import asked_about
 from nbflow.engine.influence import reached
 from nbflow.engine.keeping import is_reusable
-from nbflow.engine.marks import REFUTED
 from nbflow.engine.record import CHANGES_PROCESS, action_key
 from nbflow.engine.verify import content, not_looked_at
-from nbflow.types import Effect, Slot
+from nbflow.types import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from nbflow.engine.enact import StepRuns
     from nbflow.engine.sweep import Sweep
     from nbflow.store.protocol import InputList, Store
-    from nbflow.types import Looked, Trace
+    from nbflow.types import Looked, Slot, Trace
 
 
 _MOST_EARLIER: Final = 2_000
@@ -86,7 +85,7 @@ class Lookup:
 
     def _is_taken(self, step: Step, trace: Trace) -> bool:
         """Whether a result that fits stands for a run: what an effect has done outside does in any case."""
-        if self._sweep.outside.digest(Slot(REFUTED, trace.id)) == REFUTED:
+        if self._sweep.outside.is_refuted(trace.id):
             return False
         if step.effect is Effect.ONCE:
             return True

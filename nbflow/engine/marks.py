@@ -45,20 +45,29 @@ class Marks:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._are_there: dict[str, bool] = {}
+        self._known: dict[tuple[str, str], bool] = {}
 
     def set(self, kind: str, name: str, note: str = "") -> None:
         """Set a mark, which is on disk then if the store is."""
         for each, text in ((name, note), (_SOME, "")):
             self._store.replace(_unit(kind, each), (text,))
-        self._are_there[kind] = True
+        self._are_there[kind] = self._known[kind, name] = True
 
     def clear(self, kind: str, name: str) -> None:
         """Take a mark away."""
+        self._known[kind, name] = False
         self._store.discard(_unit(kind, name))
 
     def has(self, kind: str, name: str) -> bool:
-        """Whether a mark is set; where none of its kind ever was, that costs next to nothing."""
-        return self._may_be(kind) and self._store.has(_unit(kind, name))
+        """Whether a mark is set; the store is asked once, and not at all where none of its kind ever was.
+
+        Only of what an effect is about to do it is asked each time: another kernel may have begun it.
+        """
+        if not self._may_be(kind):
+            return False
+        if kind == BEGUN or (kind, name) not in self._known:
+            self._known[kind, name] = self._store.has(_unit(kind, name))
+        return self._known[kind, name]
 
     def note(self, kind: str, name: str) -> str:
         """What was noted with a mark; empty where it is not set."""
@@ -71,7 +80,6 @@ class Marks:
         return str(note)
 
     def _may_be(self, kind: str) -> bool:
-        # An effect may be begun by another kernel meanwhile; what audits of others find can wait.
         if kind == BEGUN or kind not in self._are_there:
             self._are_there[kind] = self._store.has(_unit(kind, _SOME))
         return self._are_there[kind]

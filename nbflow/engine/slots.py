@@ -12,12 +12,15 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 from nbflow.context import MISSING, context
+from nbflow.engine.marks import REFUTED
 from nbflow.exceptions import DigestError
 from nbflow.store.digests import digest
 from nbflow.types import UNBOUND, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from nbflow.engine.marks import Marks
 
 NAME: Final = "name"
 RANDOM: Final = "random"
@@ -116,11 +119,13 @@ class Outside:
     Args:
         kinds: Kind name to kind. A slot of a kind that is not there has no known content.
         since: From when on what bodies read of the world is taken for its answer, seconds since the epoch.
+        marks: What was found out about results; None: nothing. It is no slot, so that looking at it costs
+            nothing as long as nothing was found out; who marks a result tells the sweep.
     """
 
-    def __init__(self, kinds: Mapping[str, Kind], since: float = 0.0) -> None:
+    def __init__(self, kinds: Mapping[str, Kind], since: float = 0.0, marks: Marks | None = None) -> None:
         self._kinds = dict(kinds)
-        self.since = since
+        self.since, self.marks = since, marks
         self._seen: dict[Slot, str | None] = {}
 
     def digest(self, slot: Slot) -> str | None:
@@ -150,7 +155,11 @@ class Outside:
 
     def anew(self) -> Outside:
         """The same world, for somebody who has not looked yet."""
-        return Outside(self._kinds)
+        return Outside(self._kinds, self.since, self.marks)
+
+    def is_refuted(self, trace: str) -> bool:
+        """Whether an audit has shown that the inputs of a trace, by its identifier, do not lead to it."""
+        return self.marks is not None and self.marks.has(REFUTED, trace)
 
     def _ask(self, slot: Slot) -> str | None:
         kind = self._kinds.get(slot.kind)

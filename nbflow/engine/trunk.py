@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nbflow.engine.apply import Workspace
 from nbflow.engine.enact import StepRuns
 from nbflow.engine.keeping import EXPIRY, ExpiryKind
-from nbflow.engine.marks import BEGUN, REFUTED, MarkKind
+from nbflow.engine.marks import BEGUN, MarkKind
 from nbflow.engine.observe import Observer
 from nbflow.engine.plan import Work
 from nbflow.engine.slots import ContextKind, FolderKind, Kind, Outside
@@ -103,10 +103,10 @@ def trunk_over(world: World, book: Book) -> Trunk:
         "context": ContextKind(),
         "folder": FolderKind(),
         EXPIRY: ExpiryKind(world.clock),
-        **{kind: MarkKind(workspace.marks, kind) for kind in (BEGUN, REFUTED)},
+        BEGUN: MarkKind(workspace.marks, BEGUN),
         **world.kinds,
     }
-    sweep = Sweep(book, Outside(named, world.since))
+    sweep = Sweep(book, Outside(named, world.since, workspace.marks))
     observer = Observer(workspace, files, world.clock, world.define)
     runs = StepRuns(world.store.history, world.clock, world.notebook, world.sleep)
     return Trunk(world, files, sweep, workspace, runs, Work(book, sweep, workspace, observer, runs))

@@ -242,12 +242,10 @@ class Judge:
 
     def _refuted(self, step: Step, trace: Trace) -> Cause | None:
         """What an audit has found out about the trace; of plain cells none is made."""
-        slot = Slot(REFUTED, trace.id)
-        if step.plain:
+        marks = self._outside.marks
+        if step.plain or marks is None or not self._outside.is_refuted(trace.id):
             return None
-        self._view.looked.add(slot)
-        is_refuted = self._outside.digest(slot) == REFUTED
-        return Cause("audit", step.name, after=self._outside.show(slot)) if is_refuted else None
+        return Cause("audit", step.name, after=marks.note(REFUTED, trace.id))
 
     def _without_trace(self, step: Step, slots: tuple[Slot, ...]) -> Cause:
         earlier, body = step.earlier, step.ran

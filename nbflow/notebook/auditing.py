@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -18,10 +19,11 @@ from nbflow.store.memory import MemoryStore
 from nbflow.task_runners.base import TaskCall
 from nbflow.task_runners.inline import InlineTaskRunner
 from nbflow.tasks import attach_reader
+from nbflow.views import Shown, show_lines
 from nbflow.views.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from nbflow.engine.apart import Apart
     from nbflow.engine.book import Step
@@ -30,7 +32,45 @@ if TYPE_CHECKING:
     from nbflow.notebook.session import Session
 
 
-def audit(session: Session, names: Sequence[str] = ()) -> list[Finding]:
+@dataclass(frozen=True, slots=True, repr=False)
+class Audited:
+    """What an audit has found; it shows itself, a line for each task below one that counts them.
+
+    Args:
+        findings: Of each task, in flow order.
+
+    Example:
+        >>> from nbflow.engine.book import Step, read_body
+        >>> step = Step("raw", "raw", read_body("raw = 1"))
+        >>> Audited((Finding(step, Found.SAME), Finding(step, Found.VARIES, "raw")))
+        audited 2 tasks: 1 same, 1 non-deterministic
+          raw  same
+          raw  not deterministic: each run makes another raw
+    """
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def shown(self) -> Shown:
+        """The lines as a view."""
+        return show_lines(repr(self))
+
+    def __repr__(self) -> str:
+        counts = Counter(finding.found for finding in self.findings)
+        told = ", ".join(f"{counts[found]} {found.value}" for found in Found if counts[found])
+        width = max((len(finding.step.name) for finding in self.findings), default=0)
+        each = [
+            f"  {finding.step.name:<{width}}  {_WORDS[finding.found].format(finding.told)}"
+            for finding in self.findings
+        ]
+        head = f"audited {counted(len(self.findings), 'task')}: {told or 'there are none'}"
+        return "\n".join([head, *each])
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return self.shown.bundle()
+
+
+def audit(session: Session, names: Sequence[str] = ()) -> Audited:
     """Run tasks once more, apart from the notebook, and compare what they make with what is recorded.
 
     Nothing of the session changes but what is found out: a result that is refuted is stale, and an
@@ -57,7 +97,7 @@ def audit(session: Session, names: Sequence[str] = ()) -> list[Finding]:
     session.trunk.sweep.news.update(finding.step.id for finding in findings)
     session.work.stand()
     session.refresh_badges()
-    return findings
+    return Audited(tuple(findings))
 
 
 def _hindrance(step: Step) -> str:
@@ -68,25 +108,6 @@ def _perform(session: Session, apart: Apart, execution: Execution) -> Outcome:
     screen = session.around.screen
     with screen.captured(shows=False), screen.interruptible():
         return perform_apart(apart, execution)
-
-
-def audited_words(findings: Iterable[Finding]) -> str:
-    """What an audit has found, a line for each task below one that counts them.
-
-    Example:
-        >>> from nbflow.engine.book import Step, read_body
-        >>> step = Step("raw", "raw", read_body("raw = 1"))
-        >>> print(audited_words([Finding(step, Found.SAME), Finding(step, Found.VARIES, "raw")]))
-        audited 2 tasks: 1 same, 1 non-deterministic
-          raw  same
-          raw  not deterministic: each run makes another raw
-    """
-    findings = list(findings)
-    counts = Counter(finding.found for finding in findings)
-    told = ", ".join(f"{counts[found]} {found.value}" for found in Found if counts[found])
-    width = max((len(finding.step.name) for finding in findings), default=0)
-    lines = [f"  {each.step.name:<{width}}  {_WORDS[each.found].format(each.told)}" for each in findings]
-    return "\n".join([f"audited {counted(len(findings), 'task')}: {told or 'there are none'}", *lines])
 
 
 _WORDS: Final[Mapping[Found, str]] = {

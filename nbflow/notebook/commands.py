@@ -286,8 +286,7 @@ def _accept(session: Session, words: Words) -> Shown:
 
 
 def _audit(session: Session, words: Words) -> Shown:
-    auditing = importlib.import_module("nbflow.notebook.auditing")
-    return show_lines(auditing.audited_words(auditing.audit(session, words.plain)))
+    return session.audit(*words.plain).shown
 
 
 def _auto(session: Session, words: Words) -> Shown:
