@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nbflow.engine.marks import BEGUN, REFUTED, VARIES, MarkKind, Marks
+from nbflow.engine.marks import BEGUN, REFUTED, VARIES, BegunKind, Marks
 from nbflow.store.memory import MemoryStore
-from nbflow.types import UNBOUND
+from nbflow.types import UNBOUND, Trace
 
 
 class TestMarks:
@@ -45,14 +45,19 @@ class TestMarks:
         assert Marks(store).has(REFUTED, "t1")
 
 
-class TestAsSlots:
-    """A verdict looks at them as at everything outside."""
+class TestEffects:
+    """Whether an effect may have happened, although no result of it is at hand."""
 
-    def test_what_it_holds(self) -> None:
-        """Its kind where it is set."""
-        marks = Marks(MemoryStore())
-        kind = MarkKind(marks, REFUTED)
-        assert kind.now("t1") == UNBOUND
-        marks.set(REFUTED, "t1", "y differs")
-        assert kind.now("t1") == REFUTED
-        assert kind.show("t1") == "y differs"
+    def test_as_a_slot(self) -> None:
+        """A verdict looks at it as at everything outside."""
+        store = MemoryStore()
+        marks = Marks(store)
+        kind = BegunKind(marks)
+        assert kind.now("send") == UNBOUND
+        marks.set(BEGUN, "send", "1.0")
+        assert (kind.now("send"), kind.show("send")) == (BEGUN, "nobody knows whether it has happened")
+        store.commit("key", Trace("t1", "code", (), ()), {})
+        marks.done("send", "t1")
+        assert (kind.now("send"), kind.show("send")) == (UNBOUND, "")
+        marks.done("send", "t2")
+        assert kind.show("send") == "it has happened, and the record of that was removed"

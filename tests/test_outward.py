@@ -11,6 +11,7 @@ from nbflow.engine.forcing import forced
 from nbflow.engine.outward import is_effect, outward_calls
 from nbflow.engine.preview import preview
 from nbflow.states import Origin
+from nbflow.store.memory import MemoryStore
 from nbflow.testing import Notebook
 from nbflow.triggers import manual_only
 from nbflow.types import Effect
@@ -143,6 +144,28 @@ class TestOnce:
         force(notebook, "send")
         assert SENT == [1, 1]
         assert notebook.verdict(send).value == "fresh"
+
+
+class TestRemoved:
+    """The cache was cleared: that is no reason to send anything again."""
+
+    def test_it_waits(self) -> None:
+        """And says why; other inputs are another effect."""
+        notebook, (x, send, _) = sending()
+        store = notebook.workspace.store
+        assert isinstance(store, MemoryStore)
+        store._found.clear()
+        notebook.restart()
+        notebook.run(x)
+        assert notebook.run(send).executed == []
+        assert SENT == [1]
+        (cause, *_) = notebook.judgement(send).causes
+        assert "it has happened, and the record of that was removed" in cause.after
+        change(notebook, x, "x = 2")
+        notebook.run(send)
+        assert SENT == [1, 2]
+        force(notebook, "send")
+        assert SENT == [1, 2, 2]
 
 
 class TestInterrupted:

@@ -17,7 +17,6 @@ from nbflow.engine.enact import Item
 from nbflow.engine.keeping import asks_again
 from nbflow.engine.map_result import MapResult, Unread
 from nbflow.engine.mapped import ended_by_items
-from nbflow.engine.marks import UNSURE
 from nbflow.engine.observe import Execution, Observation, preview
 from nbflow.engine.outward import Once, once_of_item
 from nbflow.engine.record import CHANGES_PROCESS, Maker, action_key, key_of_trace, make_trace
@@ -266,10 +265,11 @@ class Items:
         plan, once = self._plan, None
         if plan.step.effect is Effect.ONCE and not plan.anew:
             once = self._once(self._give(row)[0])
-        if once is None or not once.was_begun:
+        doubt = once.doubt if once is not None else ""
+        if not doubt:
             return None
         name = plan.step.name
-        told = f"{item.name(name)}: {UNSURE}; `%flow run {name} --force` runs all items anew"
+        told = f"{item.name(name)}: {doubt}; `%flow run {name} --force` runs all items anew"
         return Done(Failed(told), error=SessionError(told))
 
     def _captured(self, trace: Trace) -> bytes:
@@ -342,15 +342,15 @@ class Items:
             done = self._unfinished(finished)
         else:
             done = self._kept(finished, observation, *given)
-        self._ended(given[0], finished)
+        self._ended(given[0], finished, done.trace)
         return done
 
-    def _ended(self, seen: Seen, finished: Finished) -> None:
-        """What is kept need not be marked any more; nor what says itself that it failed."""
+    def _ended(self, seen: Seen, finished: Finished, trace: Trace | None) -> None:
+        """Note what became of an effect, where it is kept, or says itself that it failed."""
         once = self._once(seen)
         if once is not None and (not finished.state.is_completed() or self._found(seen) is not None):
             self._workspace.store.flush()
-            once.ended(finished)
+            once.ended(finished, trace)
 
     def _digest(self, key: str) -> str:
         label = self._workspace.labels.get(key)

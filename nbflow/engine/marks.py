@@ -20,11 +20,12 @@ REFUTED: Final = "refuted"
 VARIES: Final = "varies"
 """The mark of a trace whose body gave something else when an audit ran it again, each time."""
 BEGUN: Final = "begun"
-"""The mark of an effect whose body was started and of which nobody knows whether it came to its end."""
+"""The mark of an effect whose body was started; the note says what became of it, if that is known."""
 
 UNSURE: Final = "nobody knows whether it has happened"
-"""What there is to say of an effect that is marked as begun."""
-
+"""What there is to say of an effect that was begun, and no more than that."""
+_REMOVED: Final = "it has happened, and the record of that was removed"
+_DONE: Final = "done "
 _SOME: Final = "some"
 
 
@@ -79,31 +80,42 @@ class Marks:
             return ""
         return str(note)
 
+    def doubt(self, effect: str) -> str:
+        """Why an effect may have happened although no result of it is at hand, in words; else nothing."""
+        if not self.has(BEGUN, effect):
+            return ""
+        note = self.note(BEGUN, effect)
+        if not note.startswith(_DONE):
+            return UNSURE
+        return "" if self._store.trace(note.removeprefix(_DONE)) is not None else _REMOVED
+
+    def done(self, effect: str, trace: str) -> None:
+        """Note that an effect has happened, and which trace tells of it."""
+        self.set(BEGUN, effect, _DONE + trace)
+
     def _may_be(self, kind: str) -> bool:
         if kind == BEGUN or kind not in self._are_there:
             self._are_there[kind] = self._store.has(_unit(kind, _SOME))
         return self._are_there[kind]
 
 
-class MarkKind:
-    """One kind of marks as slots outside: whether the one of that name is set.
+class BegunKind:
+    """The kind *begun*: whether an effect may have happened, of which no result is at hand.
 
     Args:
         marks: The marks.
-        kind: `REFUTED` or `BEGUN`.
     """
 
-    def __init__(self, marks: Marks, kind: str) -> None:
+    def __init__(self, marks: Marks) -> None:
         self._marks = marks
-        self._kind = kind
 
     def now(self, locator: str) -> str:
-        """The kind where the mark is set; else unbound."""
-        return self._kind if self._marks.has(self._kind, locator) else UNBOUND
+        """Unbound where it is known to have happened, or not to have begun."""
+        return BEGUN if self._marks.doubt(locator) else UNBOUND
 
     def show(self, locator: str) -> str:
-        """What was noted with it."""
-        return self._marks.note(self._kind, locator)
+        """What there is to say of it."""
+        return self._marks.doubt(locator)
 
 
 def _unit(kind: str, name: str) -> str:

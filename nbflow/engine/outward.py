@@ -1,8 +1,8 @@
 """What steps change outside the notebook: what their text shows, and what must not happen twice.
 
-An effect that is to happen once is marked as begun, on disk, before its body starts, and the mark is
-taken away when its result is kept. What finds the mark does not run it again: nobody knows whether it
-has happened. Who names it with `--force` says that it may.
+An effect that is to happen once is marked as begun, on disk, before its body starts, and as done when its
+result is kept. What finds the mark and no result does not run it again: it may have happened. Who names it
+with `--force` says that it may once more.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nbflow.engine.observe import Observing
     from nbflow.engine.record import Seen
     from nbflow.engine.slots import Outside
+    from nbflow.types import Trace
 
 _READ_ANY_NAME: Final = frozenset({"globals", "locals", "vars", "eval", "exec"})
 """Builtins through which code reads names that no analysis sees."""
@@ -82,9 +83,9 @@ class Once:
         self._now = now
 
     @property
-    def was_begun(self) -> bool:
-        """Whether a body was started that may have done the same, and has left no result."""
-        return self._marks.has(BEGUN, self._name)
+    def doubt(self) -> str:
+        """Why it may have happened already, in words; empty where that is known."""
+        return self._marks.doubt(self._name)
 
     def begin(self) -> None:
         """Note that the body starts."""
@@ -99,17 +100,19 @@ class Once:
 
         return marked
 
-    def ended(self, finished: Finished) -> None:
-        """Take the mark away where it is known what became of the effect.
+    def ended(self, finished: Finished, trace: Trace | None) -> None:
+        """Note what became of the effect, where that is known.
 
         A body that raised has said that it failed. One that was stopped, by its limit or by the user, or
         whose result proves nothing because a file changed meanwhile, may have done its work.
         """
         state, observation = finished.state, finished.observation
-        is_kept = state.is_completed() and (observation is None or observation.is_whole)
+        is_whole = observation is None or observation.is_whole
         is_failed = state.type is StateType.FAILED and state.name != "TimedOut"
-        if is_kept or is_failed or not state.is_final():
+        if is_failed or state.is_skipped() or not state.is_final():
             self._marks.clear(BEGUN, self._name)
+        elif trace is not None and state.is_completed() and is_whole:
+            self._marks.done(self._name, trace.id)
 
 
 def once_of_item(step: Step, one: Body, seen: Seen, marks: Marks, now: Callable[[], float]) -> Once | None:

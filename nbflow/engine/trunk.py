@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nbflow.engine.apply import Workspace
 from nbflow.engine.enact import StepRuns
 from nbflow.engine.keeping import EXPIRY, ExpiryKind
-from nbflow.engine.marks import BEGUN, MarkKind
+from nbflow.engine.marks import BEGUN, BegunKind
 from nbflow.engine.observe import Observer
 from nbflow.engine.plan import Work
 from nbflow.engine.slots import ContextKind, FolderKind, Kind, Outside
@@ -103,7 +103,7 @@ def trunk_over(world: World, book: Book) -> Trunk:
         "context": ContextKind(),
         "folder": FolderKind(),
         EXPIRY: ExpiryKind(world.clock),
-        BEGUN: MarkKind(workspace.marks, BEGUN),
+        BEGUN: BegunKind(workspace.marks),
         **world.kinds,
     }
     sweep = Sweep(book, Outside(named, world.since, workspace.marks))

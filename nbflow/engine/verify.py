@@ -21,7 +21,7 @@ from nbflow.engine.gates import (
 )
 from nbflow.engine.influence import is_code, lasting, may_write, reached
 from nbflow.engine.keeping import asks_again, expiry_of, has_expired, world_of
-from nbflow.engine.marks import BEGUN, REFUTED, UNSURE
+from nbflow.engine.marks import BEGUN, REFUTED
 from nbflow.engine.origins import seen_as, shown_as, version_of
 from nbflow.engine.slots import NAME, STATE, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
@@ -376,7 +376,7 @@ class Judge:
         if step.effect is Effect.ONCE and body.one is None:
             self._view.looked.add(slot)
             if self._outside.digest(slot) == slot.kind:
-                told = f"{UNSURE}; `%flow run {step.name} --force` runs it anyway"
+                told = f"{self._outside.show(slot)}; `%flow run {step.name} --force` runs it anyway"
                 return Cause("unsure", step.name, after=told)
             if step.trace is not None and self._lost_file(step.trace) is not None:
                 return Cause("effect", step.name, after=f"`%flow run {step.name} --force` repeats it")
