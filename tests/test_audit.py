@@ -63,6 +63,18 @@ class TestSame:
         )
         assert set(found(notebook).values()) == {"same"}
 
+    def test_a_class_that_needs_its_own_cell(self) -> None:
+        """Its decorator, and what that cell caches, are put back first."""
+        notebook, _ = opened(
+            "W = 6\nclass Base: pass",
+            "from functools import lru_cache\nfrom dataclasses import dataclass\n"
+            "@lru_cache\ndef wide(x): return x * W\n@dataclass\nclass P(Base):\n    a: int\n    b: list",
+            "p = P(wide(2), [1])\npair = [p, p]",
+            "q = pair[0] is pair[1], isinstance(p, P)",
+            plain=[0, 1],
+        )
+        assert set(found(notebook).values()) == {"same"}
+
     def test_after_a_restart(self) -> None:
         """There is nothing live to start from."""
         notebook = Notebook(store=kept())

@@ -186,7 +186,7 @@ class Apart:
     def rerun(self, step: Step) -> Generator[Execution, Outcome, Rerun]:
         """Run a step's body once more on what is bound at its place, over new names."""
         performer, copied = self._clear(), self.book.steps[step.id]
-        before, site = copied.trace, _with_classes(self.site(step))
+        before, site = copied.trace, with_classes(self.site(step))
         lost = _lost(performer, site, self.workspace)
         if lost:
             return Rerun(lost=lost)
@@ -253,7 +253,7 @@ def _copied(book: Book) -> Book:
     return copies
 
 
-def _with_classes(site: Site) -> Site:
+def with_classes(site: Site) -> Site:
     """With the classes of values among the inputs, first of all: values find them by their names."""
     known = {key for versions in site.units for key in versions}
     found: dict[str, Version] = {}

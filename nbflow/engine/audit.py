@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from nbflow.engine.apart import Apart, changes, process_kept
+from nbflow.engine.apart import Apart, changes, process_kept, with_classes
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.marks import REFUTED, VARIES
 from nbflow.engine.outward import effects_called, outward_calls
@@ -93,7 +93,7 @@ class Audit:
 
     def _audit(self, step: Step) -> Generator[Execution, Outcome, Finding]:
         trace = step.bound_trace
-        self._trunk.work.store_inputs(step)
+        self._trunk.work.store_inputs(with_classes(self.apart.site(step)))
         first = yield from self.apart.rerun(step)
         if first.lost:
             return Finding(step, Found.NOT_AUDITED, f"{first.lost} is not stored")

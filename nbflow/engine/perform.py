@@ -259,15 +259,29 @@ class Performer:
     def _define(self, versions: Mapping[str, Version]) -> bool:
         """Make a class again by running its definition, which computes nothing."""
         ((key, version), *_) = versions.items()
-        step = self._book.steps[version.step]
-        if step.ran is None or not self._is_defined(versions):
+        site = self._definition(versions) if self._is_defined(versions) else None
+        if site is None:
             return False
-        site = site_of(step, definition_body(step.ran, key), self._sweep.view(step))
-        site = with_own(site, step.ran, self._sweep.judgement(step))
         if self._put_back(site) and self._observer.define(site.body, key, version):
             return True
         self._workspace.lost.add(version.output.unit)  # then its whole step has to run again
         return False
+
+    def _definition(self, versions: Mapping[str, Version]) -> Site | None:
+        """The definition of a class at its place."""
+        ((key, version), *_) = versions.items()
+        step = self._book.steps[version.step]
+        if step.ran is None:
+            return None
+        site = site_of(step, definition_body(step.ran, key), self._sweep.view(step))
+        return with_own(site, step.ran, self._sweep.judgement(step))
+
+    def store_inputs(self, site: Site) -> None:
+        """Store the plain inputs of a body that are not stored yet, and those of classes among them."""
+        self.store_plain_inputs(site)
+        made = [self._definition(versions) for versions in site.units if self._is_defined(versions)]
+        for definition in filter(None, made):
+            self.store_inputs(definition)
 
     def define_missing(self, stand: Mapping[str, Version | None]) -> None:
         """Make the classes among what is to stand, which no store can put back."""

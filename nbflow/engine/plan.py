@@ -21,7 +21,7 @@ from nbflow.engine.only import check_only, only_hold
 from nbflow.engine.outward import is_unsure
 from nbflow.engine.perform import Performer
 from nbflow.engine.record import CHANGES_PROCESS
-from nbflow.engine.sites import site_of
+from nbflow.engine.sites import Site, site_of
 from nbflow.engine.slots import key_of, slot_of
 from nbflow.engine.verify import ORDER, makes_tasks_as_before, may_start_plain
 from nbflow.exceptions import SessionError
@@ -222,9 +222,9 @@ class Work:
         steps = {label.version.step for label in labels if label is not None and label.version is not None}
         return [ran for step in sorted(steps) if (ran := self.book.steps[step].ran) is not None]
 
-    def store_inputs(self, step: Step) -> None:
-        """Store the plain inputs of a step that are live and not stored yet."""
-        self._performer.store_plain_inputs(site_of(step, step.ran or step.body, self.sweep.view(step)))
+    def store_inputs(self, site: Site) -> None:
+        """Store the plain inputs of a body that are live and not stored yet."""
+        self._performer.store_inputs(site)
 
     def hold(self, step: Step, hold: Hold | None) -> None:
         """Let a step stand at a trace chosen by hand, or end that; `stand` puts the values in place."""
