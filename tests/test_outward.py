@@ -335,6 +335,17 @@ class TestMapped:
         assert SENT[4:] == [1, 5, 6, 7]
         assert notebook.verdict(send).value == "fresh"
 
+    def test_a_value_that_is_lost(self) -> None:
+        """What its items made is not stored any more: they are not repeated for that."""
+        notebook, (xs, send) = self.mapped()
+        store = notebook.workspace.store
+        assert isinstance(store, MemoryStore)
+        store._values.clear()
+        change(notebook, xs, "xs = [1, 2, 3]")
+        error = notebook.run(send).errors[send]
+        assert SENT == [1, 2, 3]
+        assert "send[0]: it has happened, and its values are not stored" in str(error)
+
 
 class TestVisible:
     """What the text of a body, and of code that it calls, shows to be changed outside."""

@@ -261,15 +261,20 @@ class Items:
         return once_of_item(self._plan.step, self._plan.one, seen, self._workspace.marks, self._runs.now)
 
     def _unsure(self, item: Item, row: tuple[Any, ...]) -> Done | None:
-        """An effect on an element that may have happened already is left alone."""
-        plan, once = self._plan, None
-        if plan.step.effect is Effect.ONCE and not plan.anew:
-            once = self._once(self._give(row)[0])
-        doubt = once.doubt if once is not None else ""
-        if not doubt:
+        """An effect that has happened, or may have, and whose result cannot be had is left alone."""
+        plan = self._plan
+        if plan.step.effect is not Effect.ONCE or plan.anew:
             return None
-        name = plan.step.name
-        told = f"{item.name(name)}: {doubt}; `%flow run {name} --force` runs all items anew"
+        try:
+            seen, _ = self._give(row)
+        except DefinitionError:
+            return None  # whoever runs it says so
+        once = self._once(seen)
+        doubt = once.doubt if once is not None else ""
+        if not doubt and self._found(seen) is None:
+            return None
+        name, why = plan.step.name, doubt or "it has happened, and its values are not stored"
+        told = f"{item.name(name)}: {why}; `%flow run {name} --force` runs all items anew"
         return Done(Failed(told), error=SessionError(told))
 
     def _captured(self, trace: Trace) -> bytes:
@@ -290,11 +295,18 @@ class Items:
             known = [digest for digest in digests if digest is not None]
             if len(known) < len(digests) or any(not_looked_at(looked, wanted)):
                 continue
-            for trace in store.find(action_key(one.static_key, looked, known)):
-                is_old = asks_again(self._plan.step, trace, self._sweep.outside)
-                if CHANGES_PROCESS not in trace.flags and not is_old and self._files_stand(trace):
-                    return trace
+            traces = store.find(action_key(one.static_key, looked, known))
+            found = next(filter(self._is_taken, traces), None)
+            if found is not None:
+                return found
         return None
+
+    def _is_taken(self, trace: Trace) -> bool:
+        """Whether a result that fits stands for a run: what an effect has done it has done in any case."""
+        if self._plan.step.effect is Effect.ONCE:
+            return True
+        is_old = asks_again(self._plan.step, trace, self._sweep.outside)
+        return CHANGES_PROCESS not in trace.flags and not is_old and self._files_stand(trace)
 
     def _content(self, looked: Looked, seen: Seen) -> str | None:
         if looked.slot.locator in self._plan.names and looked.slot.kind == NAME:
