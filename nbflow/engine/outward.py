@@ -81,6 +81,7 @@ class Once:
         self._marks = marks
         self._name = name
         self._now = now
+        self.has_begun = False
 
     @property
     def doubt(self) -> str:
@@ -89,6 +90,7 @@ class Once:
 
     def begin(self) -> None:
         """Note that the body starts."""
+        self.has_begun = True
         self._marks.set(BEGUN, self._name, repr(self._now()))
 
     def attempt(self, run: Callable[[Call], Observing]) -> Callable[[Call], Observing]:

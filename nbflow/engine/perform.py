@@ -162,8 +162,9 @@ class Performer:
         )
         doing = replace(doing, attempt=once.attempt(attempt))
         finished = yield from self._run(step, body, seen, doing, origin)
-        self._workspace.store.flush()  # its result is on disk before the mark is gone
-        once.ended(finished, step.trace)
+        if once.has_begun:  # and not refused by its trigger
+            self._workspace.store.flush()  # its result is on disk before the mark says so
+            once.ended(finished, step.trace)
         return finished
 
     def _plan(self, site: Site, one: Body, asked: tuple[Entry, ...], origin: Origin) -> Plan:
