@@ -28,6 +28,7 @@ from nbflow.header import (
 )
 from nbflow.retries import NO_RETRIES, Retries, parse_delays, parse_duration
 from nbflow.triggers import Trigger, all_successful, manual_only
+from nbflow.types import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -146,6 +147,13 @@ def _as_fraction(value: Any) -> float:
     return float(value)
 
 
+def _as_effect(value: object) -> Effect:
+    try:
+        return Effect(value)
+    except ValueError:
+        raise OptionError.unknown("effect", str(value), [each.value for each in Effect]) from None
+
+
 def _option(
     help: str,
     value: str = "",
@@ -158,7 +166,8 @@ def _option(
 
     Args:
         help: What it is, in a line.
-        value: What a header writes behind it; empty: it is a switch.
+        value: What a header writes behind it; empty: it is a switch; in brackets: one of these words, or
+            nothing, which means the first one.
         read: Makes its value of what stands in a header.
         default: Its value where nothing is said.
         take: Makes its value of what a keyword argument gives.
@@ -198,6 +207,7 @@ class TaskOptions:
         map: In a cell's header, each name that is bound to one element after the other, with the name of
             the elements; the body runs once for each of them.
         after: Names of tasks that have to end before it, whatever it reads.
+        effect: How often it is run, where what it does outside is its point; None else.
 
     Example:
         >>> read_options("clean --retries 2 --retry-delay 10s,1m").retry_delay
@@ -226,6 +236,12 @@ class TaskOptions:
         "run the body once for each x of the list xs", "x=xs[,y=ys]", read_pairs, (), _as_pairs
     )
     after: tuple[str, ...] = _option("tasks that have to end before it", "A,B", words_in, (), _as_words)
+    effect: Effect | None = _option(
+        "what it does outside is its point: once for the same code and inputs, or each time",
+        "[once|always]",
+        _as_effect,
+        take=_as_effect,
+    )
     version: str = _argument("which version of it this is", _as_text, "")
     retry_jitter: float = _argument("by which fraction a delay varies by chance", _as_fraction, 0.0)
     retry_on: tuple[type[BaseException], ...] = _argument(
@@ -290,10 +306,20 @@ class TaskOptions:
         "called with the transaction when that is rolled back", _as_callables, ()
     )
 
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself.
+
+        Raises:
+            OptionError: If it is an effect that is to happen once, and its result is not to be kept.
+        """
+        keeping = self.keeping
+        if self.effect is Effect.ONCE and (keeping.refreshes or keeping.at_most or not keeping.reuses):
+            raise OptionError("a cache option would repeat an effect that happens once; say `always`")
+
     @property
     def rules(self) -> Mapping[str, Any]:
         """What the step of a session's task is to know of them."""
-        names = ("timeout", "skip_on_upstream_skip", "after")
+        names = ("timeout", "skip_on_upstream_skip", "after", "effect")
         gate = manual_only if self.manual else self.trigger
         own = {"retries": self.attempts, "trigger": gate, "keeping": self.keeping}
         return {**own, **{name: getattr(self, name) for name in names}}
@@ -443,6 +469,9 @@ def _value_of(option: Field[Any], value: str | None, words: list[str]) -> Any:
         if value is not None:
             raise OptionError(f"{flag_of(option)} takes no value")
         return option.metadata["sets"]
+    if value is None and wanted.startswith("["):
+        choices = wanted.strip("[]").split("|")
+        value = words.pop(0) if words and words[0] in choices else choices[0]
     if value is None:
         if not words:
             raise OptionError(f"{flag_of(option)} needs a value: {flag_of(option)} {wanted}")

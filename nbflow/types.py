@@ -52,6 +52,16 @@ class Licence(Enum):
     USER = "user"
 
 
+class Effect(Enum):
+    """How often a step whose point is what it does outside is run, see design 2.6.
+
+    Once for the same code and inputs, or at each run of its cell or by its name.
+    """
+
+    ONCE = "once"
+    ALWAYS = "always"
+
+
 class Standing(Enum):
     """Whether a step ran in this kernel, is remembered from an earlier one, or lost its cell."""
 
@@ -199,6 +209,12 @@ class Trace(msgspec.Struct, frozen=True):
     packages: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
+ACCEPT: Final = "accept"
+"""The reason of a hold that takes a result for up to date."""
+ONLY: Final = "only"
+"""The reason of a hold at a result that was made from the latest results above, whatever those are worth."""
+
+
 class Hold(msgspec.Struct, frozen=True):
     """A choice by hand of the trace that a step is bound to.
 
@@ -209,6 +225,7 @@ class Hold(msgspec.Struct, frozen=True):
         at: When it was made, seconds since the epoch.
         entries: What the step would have seen then; it counts only while that is so. None: it counts
             whatever changes.
+        told: What else there is to say of it: what a result was made from.
     """
 
     trace: Trace
@@ -216,6 +233,7 @@ class Hold(msgspec.Struct, frozen=True):
     until: str = ""
     at: float = 0.0
     entries: tuple[Entry, ...] | None = None
+    told: str = ""
 
 
 class Cause(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """What the text of a cell tells: names read, written and changed, definitions, paths, effects."""
 
-from nbflow.analysis.effects import changes_outside, effect_of
+from nbflow.analysis.effects import changes_outside, effect_of, writes_outside
 from nbflow.analysis.reads import analyze
 from nbflow.analysis.result import EVERYTHING, PARAMETERS, Analysis, Call, Definition, Import
 from nbflow.analysis.source import definition_source, normalise
@@ -17,4 +17,5 @@ __all__ = [
     "definition_source",
     "effect_of",
     "normalise",
+    "writes_outside",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -91,6 +92,13 @@ _ENDINGS: Final[Mapping[str, str]] = {
     "urlretrieve": "network",
     "load_dataset": "network",
     "fetch_openml": "network",
+    "post": "network",
+    "upload_file": "network",
+    "upload_fileobj": "network",
+    "put_object": "network",
+    "delete_object": "network",
+    "delete_objects": "network",
+    "copy_object": "network",
     "to_sql": "database",
     "to_gbq": "database",
     "read_sql": "database",
@@ -135,6 +143,8 @@ _CHANGING: Final = frozenset(
         "upload_fileobj",
         "put_object",
         "delete_object",
+        "delete_objects",
+        "copy_object",
         "remove",
         "unlink",
         "rename",
@@ -201,6 +211,63 @@ def is_remote(text: str) -> bool:
         (True, False)
     """
     return text.startswith(_REMOTE)
+
+
+def writes_outside(effect: str) -> bool:
+    """Say whether an effect changes something on another machine, in a database or by another program.
+
+    Files that a body writes are its outputs, and what it does to its own process ends with that. Shell
+    lines count unless all that they run is known to look only.
+
+    Example:
+        >>> [writes_outside(text) for text in ("network: s.post", "files: os.remove", "network: s.get")]
+        [True, False, False]
+        >>> writes_outside("subprocess: !ls -l | head"), writes_outside("subprocess: !ls > listing")
+        (False, True)
+    """
+    category, _, path = effect.partition(": ")
+    if category == "subprocess" and path.startswith(("!", "%")):
+        return not _only_looks(path.lstrip("!%"))
+    return category in _ELSEWHERE and changes_outside(effect)
+
+
+_ELSEWHERE: Final = ("network", "database", "mail", "subprocess")
+
+_LOOKS: Final = frozenset(
+    [
+        "ls",
+        "pwd",
+        "cat",
+        "head",
+        "tail",
+        "wc",
+        "echo",
+        "du",
+        "df",
+        "date",
+        "which",
+        "whoami",
+        "uname",
+        "hostname",
+        "nvidia-smi",
+        "free",
+        "nproc",
+        "lscpu",
+        "grep",
+        "uniq",
+        "cut",
+        "tree",
+        "stat",
+    ]
+)
+"""Programs that change nothing, whatever their arguments."""
+
+_BETWEEN: Final = re.compile(r"\|\||&&|[|;&]")
+
+
+def _only_looks(line: str) -> bool:
+    commands = [words[0] for part in _BETWEEN.split(line) if (words := part.split())]
+    return ">" not in line and "`" not in line and "$(" not in line and _LOOKS.issuperset(commands)
 
 
 def changes_outside(effect: str) -> bool:

@@ -22,7 +22,7 @@ from nbflow.exceptions import UnknownTaskError
 from nbflow.retries import NO_RETRIES, Retries
 from nbflow.store.digests import key_digest
 from nbflow.triggers import Trigger, all_successful
-from nbflow.types import TASK_VALUE, Entry, Hold, Licence, Slot, Standing, Trace
+from nbflow.types import TASK_VALUE, Effect, Entry, Hold, Licence, Slot, Standing, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -240,6 +240,7 @@ class Step:
             None: there are no hooks, and nothing else that needs it.
         named: Makes the name of a run of that, once its body may start; None: runs are called as it is.
         idle: Whether nobody has asked for what it gives yet, so that the flow leaves it alone.
+        effect: How often it is run, where what it does outside is its point; None else.
     """
 
     id: str
@@ -266,6 +267,7 @@ class Step:
     told: Callable[[str, int], object] | None = None
     named: Callable[[Any], str] | None = None
     idle: bool = False
+    effect: Effect | None = None
 
     @property
     def asks_states(self) -> bool:
@@ -355,9 +357,12 @@ class Book:
         self._order.append(step.id)
 
     def let(self, step: str, **rules: Any) -> None:
-        """Set what is said of a step beside its body: `retries`, `timeout`, `trigger`, `after`."""
+        """Set what is said of a step beside its body: `retries`, `timeout`, `trigger`, `after`, `effect`."""
         for name, value in rules.items():
             setattr(self.steps[step], name, value)
+        if "effect" in rules and not self.steps[step].plain:
+            # What changes the world is never started only because something else needs it.
+            self.steps[step].licence = Licence.NAME if rules["effect"] else Licence.FLOW
         if not self.tells_states and (self.steps[step].asks_states or self.steps[step].after):
             self.tells_states = True
             self.revision += 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nbflow.triggers import manual_only
-from nbflow.types import FILE, Cause, Slot, Standing
+from nbflow.types import FILE, Cause, Effect, Slot, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,6 +129,8 @@ def runs_each_time(step: Step) -> bool:
 def forced_cause(step: Step) -> Cause:
     """Why the body of a step runs although what it has is up to date."""
     keeping = step.keeping
+    if step.effect is Effect.ALWAYS:
+        return Cause("forced", step.name, after="its effect is repeated each time")
     if not keeping.reuses:
         return Cause("no cache", step.name)
     if not keeping.persists and not keeping.refreshes:

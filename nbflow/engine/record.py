@@ -368,6 +368,7 @@ def _flags(maker: Maker, body: Body, seen: Seen, observation: Observation, watch
     quiet = {QUIET} if _is_quiet(maker, body, observation, watch) else set[str]()
     process = {CHANGES_PROCESS} if watch.process_state or _changes_class(seen, observation) else set[str]()
     own = {NOT_REUSED} if not maker.step.keeping.reuses else set[str]()
+    own |= {ACTS} if any(text.startswith(_ACTING) for text in watch.noise) else set[str]()
     return frozenset(quiet | process | own | ({UNDECIDED} if observation.undecided else set()))
 
 
@@ -377,6 +378,10 @@ def _changes_class(seen: Seen, observation: Observation) -> bool:
     before = ((seen.entries.get(output.slot), output.digest) for output in classes)
     return any(entry is not None and entry.digest not in (digest, UNBOUND) for entry, digest in before)
 
+
+ACTS: Final = "acts outside"
+"""The flag of a trace whose body was seen to reach another machine, to start a program or to ask somebody."""
+_ACTING: Final = ("network", "subprocess", "input")
 
 CHANGES_PROCESS: Final = "changes the process"
 """The flag of a trace whose body changed the state of the process: it only holds in its own kernel."""

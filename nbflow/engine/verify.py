@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from nbflow.analysis import writes_outside
 from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View
 from nbflow.engine.gates import (
     asked_about,
@@ -20,6 +21,7 @@ from nbflow.engine.gates import (
 )
 from nbflow.engine.influence import is_code, lasting, may_write, reached
 from nbflow.engine.keeping import asks_again, expiry_of, has_expired, world_of
+from nbflow.engine.marks import BEGUN, REFUTED
 from nbflow.engine.origins import seen_as, shown_as, version_of
 from nbflow.engine.slots import DOCSTRING, NAME, STATE, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
@@ -31,6 +33,7 @@ from nbflow.types import (
     UNBOUND,
     Answer,
     Cause,
+    Effect,
     Entry,
     Hold,
     Licence,
@@ -164,6 +167,13 @@ def first_difference(entries: Iterable[Entry], view: View, outside: Outside) -> 
     return (Answer.UNKNOWN, unknown) if unknown else (Answer.SAME, None)
 
 
+def begun_slot(body: Body, view: View, outside: Outside) -> Slot:
+    """The slot that tells whether an effect was begun, and may have happened, on what it would see now."""
+    slots = reached(body, view)
+    digests = (content(Looked(slot), view, outside) or UNBOUND for slot in slots)
+    return Slot(BEGUN, key_digest(body.static_key, *(part for slot in slots for part in slot), *digests))
+
+
 class Judge:
     """Judges one step at its place.
 
@@ -200,7 +210,7 @@ class Judge:
 
     def _verdict(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> tuple[Verdict, list[Cause]]:
         if step.hold is not None and self._counts(step.hold, (*slots, *step.parameter_slots)):
-            return Verdict.AS_OF, [Cause("held", step.name, after=step.hold.reason)]
+            return Verdict.AS_OF, [Cause("held", step.name, before=step.hold.told, after=step.hold.reason)]
         own, causes = self._own(step, slots)
         above, blame = self._above(step, body, slots)
         causes = [*blame, *causes]
@@ -230,10 +240,11 @@ class Judge:
             return Verdict.STALE, [self._without_trace(step, slots)]
         asked = asked_about(step, slots, self._view, self._book)
         cause, entry = self._what_differs(trace, (*slots, *step.parameter_slots, *asked))
-        cause = cause or self._expired(step, trace)
+        cause = cause or self._expired(step, trace) or self._refuted(step, trace)
         if cause is not None:
             return Verdict.STALE, [cause]
-        causes = [Cause("outside", unknown) for unknown in trace.unknowns]
+        unknowns = (each for each in trace.unknowns if step.effect is None or not _is_effect(each))
+        causes = [Cause("outside", unknown) for unknown in unknowns]
         if entry is not None:
             causes.append(Cause("unknown", entry.looked.slot.locator, before=entry.preview))
         if step.plain and step.standing is Standing.REMEMBERED:
@@ -244,6 +255,13 @@ class Judge:
         slot = expiry_of(step, trace)
         self._view.looked.update((slot,) if slot is not None else ())
         return Cause("expired", step.name) if has_expired(step, trace, self._outside) else None
+
+    def _refuted(self, step: Step, trace: Trace) -> Cause | None:
+        """What an audit has found out about the trace; of plain cells none is made."""
+        marks = self._outside.marks
+        if step.plain or marks is None or not self._outside.is_refuted(trace.id):
+            return None
+        return Cause("audit", step.name, after=marks.note(REFUTED, trace.id))
 
     def _without_trace(self, step: Step, slots: tuple[Slot, ...]) -> Cause:
         earlier, body = step.earlier, step.ran
@@ -358,6 +376,8 @@ class Judge:
         person = person_cause(step)
         if person is not None:
             return person
+        if step.licence is Licence.NAME:
+            return self._effect(step, body)
         if step.licence is Licence.USER and not may_start_plain(step):
             return Cause("plain cell" if step.plain else "manual", step.name, after=f"run {step.name}")
         for slot in (slot for slot in slots if slot.locator in body.analysis.reads):
@@ -366,6 +386,18 @@ class Judge:
             if bound.version is None and not bound.written and later is not None:
                 return Cause(ORDER, slot.locator, after=f"defined below, in {self._book.at(later).name}")
         return None
+
+    def _effect(self, step: Step, body: Body) -> Cause:
+        """Why an effect waits for its name, and perhaps for more than that."""
+        slot = begun_slot(body, self._view, self._outside)
+        if step.effect is Effect.ONCE and body.one is None:
+            self._view.looked.add(slot)
+            if self._outside.digest(slot) == slot.kind:
+                told = f"{self._outside.show(slot)}; `%flow run {step.name} --force` runs it anyway"
+                return Cause("unsure", step.name, after=told)
+            if step.trace is not None and self._lost_file(step.trace) is not None:
+                return Cause("effect", step.name, after=f"`%flow run {step.name} --force` repeats it")
+        return Cause("effect", step.name, after=f"`%flow run {step.name}` runs it")
 
     def _gives(self, step: Step, body: Body, slots: tuple[Slot, ...], verdict: Verdict) -> dict[Slot, Bound]:
         gives: dict[Slot, Bound] = {}
@@ -436,6 +468,12 @@ class Kinship:
             todo += [step for slot in near for step in there.bound(slot).kin]
             found |= near
         return found
+
+
+def _is_effect(unknown: str) -> bool:
+    """Whether what a body was seen to do, such as adding to a file, is what an effect is there for."""
+    own = unknown.startswith("reads the network") or unknown.endswith("which it writes itself")
+    return own or writes_outside(unknown)
 
 
 _SEVERITY: Final = (Verdict.FRESH, Verdict.AS_OF, Verdict.STALE, Verdict.WAITS)

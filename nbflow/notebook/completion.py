@@ -61,4 +61,4 @@ def _after_flow(text: str, session: Callable[[], Session]) -> Iterable[str]:
         return (known for known in COMMANDS if known)
     command = COMMANDS.get(name)
     tasks = [cell.step.name for cell in session().places.tasks()]
-    return () if command is None else (*command.switches, *tasks)
+    return () if command is None else (*command.switches, *command.valued, *tasks)

@@ -11,7 +11,7 @@ from nbflow.exceptions import SessionError
 from nbflow.notebook.moments import moment_of
 from nbflow.notebook.past import values_made
 from nbflow.store.protocol import differ
-from nbflow.types import Hold, Snapshot, Trace, Verdict
+from nbflow.types import ACCEPT, ONLY, Hold, Snapshot, Trace, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from nbflow.notebook.session import Session
 
 PIN: Final = "pin"
-ACCEPT: Final = "accept"
 RESTORE: Final = "restore"
 
 
@@ -148,9 +147,9 @@ class Holds:
         return Hold(step.trace, ACCEPT, "until something it looks at changes", at, entries)
 
     def end_accepted(self, steps: Iterable[Step] | None = None) -> None:
-        """End the acceptance of these steps, or of all: they are forced to run."""
+        """End the acceptance of these steps, or of all, and what `--only` holds: they are forced to run."""
         wanted = self._session.book if steps is None else steps
-        self._end([step for step in wanted if step.hold is not None and step.hold.reason == ACCEPT])
+        self._end([step for step in wanted if step.hold is not None and step.hold.reason in (ACCEPT, ONLY)])
 
     # --- the whole flow ------------------------------------------------------------------------
 

@@ -295,8 +295,8 @@ class Places:
         cell.text, cell.options, cell.lines = text, options, header.lines if header else 0
         step.body = body
         step.plain = header is None or header.kind == "params"
-        step.licence = Licence.USER if step.plain else Licence.FLOW
         step.parameters = body.analysis.writes if header and header.kind == "params" else frozenset()
+        step.licence = Licence.USER
         self.book.let(step.id, **rules)
         if self.book.place(step.id) is None:
             self.book.insert(step, self._place_for(step.id, body)[0])

@@ -19,6 +19,7 @@ from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import slot_of
 from nbflow.engine.trunk import Overrides, World, trunk_over
 from nbflow.exceptions import CacheError, SessionError, TaskTimeoutError
+from nbflow.notebook.auditing import Audited, audit
 from nbflow.notebook.automatic import Automatic
 from nbflow.notebook.cells import does_wait
 from nbflow.notebook.execution import Executor
@@ -414,6 +415,10 @@ class Session:
     def accept(self, *names: str, because: str = "") -> list[str]:
         """Take present results for up to date, see `Holds.accept`."""
         return self.holds.accept(names, because)
+
+    def audit(self, *names: str) -> Audited:
+        """Run tasks once more, apart from the session, and compare, see `auditing.audit`."""
+        return audit(self, names)
 
     def past(self, name: str, run: str = "-1") -> object:
         """The value that a task had after an earlier run, see `Past.value`."""

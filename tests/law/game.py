@@ -13,17 +13,19 @@ import random as global_random
 import shutil
 import sys
 import types
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
+from nbflow.engine.audit import Found
+from nbflow.exceptions import SessionError
 from nbflow.store.digests import digest, fingerprint
 from nbflow.testing import Notebook
-from nbflow.types import UNBOUND, Hold, Standing, Verdict
+from nbflow.types import UNBOUND, Effect, Hold, Standing, Verdict
 from tests.cells import kept
-from tests.law.notebooks import DATA, FILES, FUNCTIONS, LIBRARY, PRELUDE, Author
+from tests.law.notebooks import DATA, FILES, FUNCTIONS, LIBRARY, PRELUDE, Author, Cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,6 +44,7 @@ class Tally:
     needless: int = 0
     executed: int = 0
     repeated: int = 0
+    audited: int = 0
     wrong: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
@@ -68,6 +71,7 @@ class Game:
         self.written: list[str] = []
         self.past: dict[str, str] = {}
         self.log: list[str] = []
+        self.audited, self.alarms = 0, list[str]()
         folder.mkdir(parents=True)
         (folder / "F.txt").write_text("1")
         (folder / "G.txt").write_text("2")
@@ -85,8 +89,15 @@ class Game:
             self.notebook.add_parameters("year = 1")
         cells = [*self.author.prologue(), *(self.author.cell() for _ in range(random.randrange(2, 6)))]
         self.fixed = len(self.notebook.book)
-        self.cells = [self.notebook.add(cell.source, plain=cell.plain) for cell in cells]
+        self.cells = [self.add(cell) for cell in cells]
         self.notebook.run_all()
+
+    def add(self, cell: Cell, at: int | None = None) -> str:
+        """Put a cell into the notebook; some tasks are effects, where there may be some."""
+        added = self.notebook.add(cell.source, plain=cell.plain, at=at)
+        if "effects" in self.author.features and not cell.plain and self.random.random() < 0.4:
+            self.notebook.let(added, effect=Effect.ONCE)
+        return added
 
     def edit_library(self, k: int) -> None:
         """Write the local module that cells import."""
@@ -110,6 +121,10 @@ class Game:
             actions += [self.restart, self.restart_and_run_plain]
         if "hold" in self.author.features:
             actions += [self.pin, self.unpin]
+        if "only" in self.author.features:
+            actions += [self.only] * 3
+        if "audit" in self.author.features:
+            actions += [self.audit] * 2
         return actions
 
     def act(self) -> None:
@@ -165,7 +180,7 @@ class Game:
             return "insert nothing"
         cell = self.author.cell()
         place = self.random.randrange(self.fixed, len(self.notebook.book) + 1)
-        self.cells.append(self.notebook.add(cell.source, plain=cell.plain, at=place))
+        self.cells.append(self.add(cell, place))
         return f"insert {self.cells[-1]} at {place}"
 
     def move(self) -> str:
@@ -231,6 +246,27 @@ class Game:
         if trace is not None and not self.notebook.step(cell).plain:
             self.notebook.pin(cell, Hold(trace, "pin"))
         return f"pin {cell}"
+
+    def only(self) -> str:
+        """Run a task from the latest results above it."""
+        cell = self.pick()
+        if self.notebook.step(cell).plain:
+            return "only nothing"
+        with suppress(SessionError):
+            self.notebook.only(self.notebook.step(cell).name, force=self.random.random() < 0.3)
+        return f"only {cell}"
+
+    def audit(self) -> str:
+        """Run all tasks once more, beside; as none of them has a hidden input, all records must be right."""
+        before = dict(self.notebook.names)
+        findings = self.notebook.audit()
+        said = [f for f in findings if f.found not in (Found.SAME, Found.NOT_AUDITED)]
+        self.audited += sum(finding.found is Found.SAME for finding in findings)
+        self.alarms += [f"{each.step.id} {each.found.value}: {each.told}" for each in said]
+        after = self.notebook.names
+        moved = {name for name in {**before, **after} if before.get(name) is not after.get(name)}
+        self.alarms += [f"the audit moved {sorted(moved)}"] if moved else []
+        return "audit"
 
     def unpin(self) -> str:
         """End all holds."""
@@ -317,7 +353,7 @@ class Game:
     def check(self, tally: Tally) -> list[str]:
         """Every wrong claim, in words."""
         truths, end = self.truth()
-        wrong: list[str] = []
+        wrong = list(self.alarms)
         for step in self.notebook.book:
             if step.ran is None or step.id not in truths:
                 continue
@@ -442,6 +478,7 @@ def play_on(game: Game, tally: Tally, *, actions: int = 12, label: str = "") -> 
             )
             break
     tally.executed += len(game.notebook.log)
+    tally.audited += game.audited
     return game
 
 

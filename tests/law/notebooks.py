@@ -114,7 +114,7 @@ FEATURES = {
     "random": (*BASE, "draw", "draw", "seed"),
 }
 FEATURES["all"] = tuple(kind for name in list(FEATURES) for kind in FEATURES[name])
-ACTION_FEATURES = ("order", "restart", "hold", "quiet")
+ACTION_FEATURES = ("order", "restart", "hold", "quiet", "only", "effects", "audit")
 
 
 @dataclass(frozen=True)
