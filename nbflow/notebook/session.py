@@ -403,22 +403,6 @@ class Session:
 
     # --- holds, parameters, the book -----------------------------------------------------------
 
-    def restore(self, name: str, run: str = "-1") -> Trace:
-        """Let a task stand at the result of an earlier run, see `Holds.restore`."""
-        return self.holds.restore(name, run)
-
-    def pin(self, name: str, run: str = "") -> Trace:
-        """Let a task stand at a result until it is unpinned, see `Holds.pin`."""
-        return self.holds.pin(name, run)
-
-    def accept(self, *names: str, because: str = "") -> list[str]:
-        """Take present results for up to date, see `Holds.accept`."""
-        return self.holds.accept(names, because)
-
-    def past(self, name: str, run: str = "-1") -> object:
-        """The value that a task had after an earlier run, see `Past.value`."""
-        return self.past_runs.value(name, run)
-
     def set_parameters(self, texts: Mapping[str, str]) -> None:
         """Override parameters until they are reset.
 
