@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.action import Action
     from nbflow.engine.plan import Working
+    from nbflow.notebook.auditing import Audited
     from nbflow.notebook.holds import Restored
     from nbflow.notebook.session import Session
 
@@ -285,8 +286,8 @@ def _accept(session: Session, words: Words) -> Shown:
     return show_lines(f"taken for up to date as it is now: {', '.join(accepted)}")
 
 
-def _audit(session: Session, words: Words) -> Shown:
-    return session.audit(*words.plain).shown
+def _audit(session: Session, words: Words) -> Audited:
+    return importlib.import_module("nbflow.notebook.auditing").audit(session, words.plain)
 
 
 def _auto(session: Session, words: Words) -> Shown:

@@ -19,7 +19,6 @@ from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import slot_of
 from nbflow.engine.trunk import Overrides, World, trunk_over
 from nbflow.exceptions import CacheError, SessionError, TaskTimeoutError
-from nbflow.notebook.auditing import Audited, audit
 from nbflow.notebook.automatic import Automatic
 from nbflow.notebook.cells import does_wait
 from nbflow.notebook.execution import Executor
@@ -403,26 +402,6 @@ class Session:
             self.functions.follow(self.book.steps[KERNEL])
 
     # --- holds, parameters, the book -----------------------------------------------------------
-
-    def restore(self, name: str, run: str = "-1") -> Trace:
-        """Let a task stand at the result of an earlier run, see `Holds.restore`."""
-        return self.holds.restore(name, run)
-
-    def pin(self, name: str, run: str = "") -> Trace:
-        """Let a task stand at a result until it is unpinned, see `Holds.pin`."""
-        return self.holds.pin(name, run)
-
-    def accept(self, *names: str, because: str = "") -> list[str]:
-        """Take present results for up to date, see `Holds.accept`."""
-        return self.holds.accept(names, because)
-
-    def audit(self, *names: str) -> Audited:
-        """Run tasks once more, apart from the session, and compare, see `auditing.audit`."""
-        return audit(self, names)
-
-    def past(self, name: str, run: str = "-1") -> object:
-        """The value that a task had after an earlier run, see `Past.value`."""
-        return self.past_runs.value(name, run)
 
     def set_parameters(self, texts: Mapping[str, str]) -> None:
         """Override parameters until they are reset.
