@@ -16,13 +16,14 @@ from nbflow.analysis import Analysis, analyze, definition_source
 from nbflow.analysis.magics import parse_cell
 from nbflow.analysis.reads import analysis_of
 from nbflow.analysis.source import canonical
+from nbflow.engine.declared import NOTHING, Declared
 from nbflow.engine.keeping import KEPT, Keeping
 from nbflow.engine.texts import asks_of, has_only_definitions, root_of, without_makers
 from nbflow.exceptions import UnknownTaskError
 from nbflow.retries import NO_RETRIES, Retries
 from nbflow.store.digests import key_digest
 from nbflow.triggers import Trigger, all_successful
-from nbflow.types import TASK_VALUE, Effect, Entry, Hold, Licence, Slot, Standing, Trace
+from nbflow.types import TASK_VALUE, Effect, Entry, Hold, Licence, Output, Slot, Standing, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,6 +96,7 @@ class Body:
         mapped: Each name that is bound to one element after the other, with the name of the elements.
         one: The body that runs for each element; None where it runs once.
         definition: The source of the function that the body of a task function calls; empty for all else.
+        declared: What its header says of names and files.
     """
 
     source: str
@@ -111,6 +113,7 @@ class Body:
     mapped: tuple[tuple[str, str], ...] = ()
     one: Body | None = None
     definition: str = ""
+    declared: Declared = NOTHING
 
     @property
     def text(self) -> str:
@@ -284,6 +287,16 @@ class Step:
         if self.hold is not None and self.hold.entries is not None and self.hold.trace is not trace:
             self.hold = None
         self.trace, self.failure, self.ended = trace, "", None
+
+    def stored(self, trace: Trace) -> tuple[Output, ...]:
+        """What of a trace of its own goes to the store, values and all."""
+        if self.plain or not self.keeping.stores:
+            return ()
+        wanted = self.body.declared.outputs
+        if not wanted:
+            return trace.outputs
+        units = {output.unit for output in trace.outputs if output.slot.locator in wanted}
+        return tuple(output for output in trace.outputs if output.unit in units)
 
     @property
     def bound_trace(self) -> Trace | None:

@@ -22,7 +22,7 @@ from nbflow.engine.outward import Once, once_of_item
 from nbflow.engine.record import CHANGES_PROCESS, Maker, action_key, key_of_trace, make_trace
 from nbflow.engine.rows import rows_of
 from nbflow.engine.signals import ENDRUN
-from nbflow.engine.slots import NAME, RANDOM, STATE, is_kept_in_memory, key_of, slot_of
+from nbflow.engine.slots import NAME, RANDOM, STATE, context_digest, is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import content, not_looked_at
 from nbflow.exceptions import CacheError, DefinitionError, SessionError, StorageError
 from nbflow.states import Failed
@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from nbflow.engine.record import Seen
     from nbflow.engine.sweep import Sweep
     from nbflow.states import Origin, State
+
+
+_PLACE: Final = Slot("context", "map_index")
+"""The position of an item, which its body may ask for; for all of them together it follows from the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +187,7 @@ class Items:
                 slot = entry.looked.slot
                 if slot in written:
                     unknowns[f"reads {slot.locator}, which it writes itself"] = None
-                elif not is_kept_in_memory(slot):
+                elif not is_kept_in_memory(slot) and slot != _PLACE:
                     known = looked.setdefault(entry.looked, entry)
                     if known.digest != entry.digest:
                         unknowns[f"{slot.locator} changed between two items"] = None
@@ -250,7 +254,7 @@ class Items:
             seen, keeps = self._give(row)
         except DefinitionError:
             return None
-        trace = self._found(seen) if keeps else None
+        trace = self._found(seen, item) if keeps else None
         values = self._load(trace) if trace is not None else None
         if trace is None or values is None:
             return None
@@ -271,7 +275,7 @@ class Items:
             return None  # whoever runs it says so
         once = self._once(seen)
         doubt = once.doubt if once is not None else ""
-        if not doubt and self._found(seen) is None:
+        if not doubt and self._found(seen, item) is None:
             return None
         name, why = plan.step.name, doubt or "it has happened, and its values are not stored"
         told = f"{item.name(name)}: {why}; `%flow run {name} --force` runs all items anew"
@@ -284,14 +288,14 @@ class Items:
             return b""
         return captured if isinstance(captured, bytes) else b""
 
-    def _found(self, seen: Seen) -> Trace | None:
+    def _found(self, seen: Seen, item: Item) -> Trace | None:
         one, store = self._plan.one, self._workspace.store
         wanted = (
             *seen.entries,
             *(entry.looked.slot for entry in seen.asked if entry.looked.slot.kind != "package"),
         )
         for looked in store.lists(one.static_key):
-            digests = [self._content(each, seen) for each in looked]
+            digests = [self._content(each, seen, item) for each in looked]
             known = [digest for digest in digests if digest is not None]
             if len(known) < len(digests) or any(not_looked_at(looked, wanted)):
                 continue
@@ -308,7 +312,9 @@ class Items:
         is_old = asks_again(self._plan.step, trace, self._sweep.outside)
         return CHANGES_PROCESS not in trace.flags and not is_old and self._files_stand(trace)
 
-    def _content(self, looked: Looked, seen: Seen) -> str | None:
+    def _content(self, looked: Looked, seen: Seen, item: Item) -> str | None:
+        if looked.slot == _PLACE:
+            return context_digest(item.index)
         if looked.slot.locator in self._plan.names and looked.slot.kind == NAME:
             return seen.entries[looked.slot].digest
         return content(looked, self._plan.view, self._sweep.outside)
@@ -354,13 +360,13 @@ class Items:
             done = self._unfinished(finished)
         else:
             done = self._kept(finished, observation, *given)
-        self._ended(given[0], finished, done.trace)
+        self._ended(item, given[0], finished, done.trace)
         return done
 
-    def _ended(self, seen: Seen, finished: Finished, trace: Trace | None) -> None:
+    def _ended(self, item: Item, seen: Seen, finished: Finished, trace: Trace | None) -> None:
         """Note what became of an effect, where it is kept, or says itself that it failed."""
         once = self._once(seen)
-        if once is not None and (not finished.state.is_completed() or self._found(seen) is not None):
+        if once is not None and (not finished.state.is_completed() or self._found(seen, item) is not None):
             self._workspace.store.flush()
             once.ended(finished, trace)
 

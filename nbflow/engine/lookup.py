@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.gates import asked_about
 from nbflow.engine.influence import reached
-from nbflow.engine.keeping import is_reusable
+from nbflow.engine.keeping import NOT_COMPARED, is_ignored, is_reusable
 from nbflow.engine.record import CHANGES_PROCESS, action_key
 from nbflow.engine.verify import content, not_looked_at
 from nbflow.types import Effect
@@ -63,7 +63,7 @@ class Lookup:
         wanted = None
         for looked in self._store.lists(body.static_key) if lists is None else lists:
             wanted = self._wanted(step, body, view) if wanted is None else wanted
-            digests = None if any(not_looked_at(looked, wanted)) else self._present(looked, view)
+            digests = None if any(not_looked_at(looked, wanted)) else self._present(step, looked, view)
             if digests is not None:
                 yield from self._store.find(action_key(body.static_key, looked, digests))
 
@@ -74,10 +74,10 @@ class Lookup:
         asked = asked_about(step, slots, view, self._book) if step.effect is None else ()
         return (*slots, *step.parameter_slots, *asked)
 
-    def _present(self, looked: Iterable[Looked], view: View) -> list[str] | None:
+    def _present(self, step: Step, looked: Iterable[Looked], view: View) -> list[str] | None:
         digests: list[str] = []
         for item in looked:
-            digest = content(item, view, self._sweep.outside)
+            digest = NOT_COMPARED if is_ignored(step, item.slot) else content(item, view, self._sweep.outside)
             if digest is None:
                 return None
             digests.append(digest)

@@ -309,7 +309,7 @@ class Observer:
                 asked.setdefault(key, context_digest(value))
 
         folder = FolderKind().now("")
-        with self._files.watch(paths, inputs) as watch, watched_by(note):
+        with execution.body.declared.watching(self._files, paths, inputs) as watch, watched_by(note):
             started = self._clock()
             outcome = yield execution
             seconds = self._clock() - started

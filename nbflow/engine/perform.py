@@ -442,8 +442,8 @@ class Performer:
             self._sweep.look_around()
 
     def _commit(self, step: Step, trace: Trace, captured: bytes) -> None:
-        key = key_of_trace(trace)
-        outputs = trace.outputs if step.keeping.stores and not step.plain else ()
+        key = key_of_trace(trace, step.keeping.compared.without)
+        outputs = step.stored(trace)
         units = {output.unit: output.members for output in outputs if output.members}
         values = {unit: tuple(self._workspace.get(key) for key in members) for unit, members in units.items()}
         is_shown_again = captured and step.keeping.reuses

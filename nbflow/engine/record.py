@@ -15,7 +15,7 @@ import msgspec
 from nbflow.analysis import EVERYTHING, changes_outside
 from nbflow.engine.again import UNDECIDED, outside_entries
 from nbflow.engine.gates import SKIPPED
-from nbflow.engine.keeping import NOT_REUSED
+from nbflow.engine.keeping import NOT_COMPARED, NOT_REUSED, name_in
 from nbflow.engine.labels import is_local_module
 from nbflow.engine.origins import NONE, seen_as, shown_as
 from nbflow.engine.slots import DOCSTRING, NAME, RANDOM, is_kept_in_memory, key_of, slot_of
@@ -415,7 +415,13 @@ def action_key(static_key: str, looked: Iterable[Looked], digests: Iterable[str]
     return key_digest(static_key, *parts, "saw", *digests)
 
 
-def key_of_trace(trace: Trace) -> str:
-    """The action key that a trace is kept under."""
+def key_of_trace(trace: Trace, ignored: frozenset[str] = frozenset()) -> str:
+    """The action key that a trace is kept under.
+
+    Args:
+        trace: The trace.
+        ignored: Names whose content does not count for its step.
+    """
     looked = [entry.looked for entry in trace.entries]
-    return action_key(trace.static_key, looked, [entry.digest for entry in trace.entries])
+    seen = (NOT_COMPARED if name_in(each.looked.slot) in ignored else each.digest for each in trace.entries)
+    return action_key(trace.static_key, looked, seen)

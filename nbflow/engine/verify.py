@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis import writes_outside
 from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View
+from nbflow.engine.counted import loose_slots
 from nbflow.engine.gates import (
     asked_about,
     ended_cause,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from nbflow.engine.book import Body, Book, Step
+    from nbflow.engine.kinship import Kinship
 
 QUIET: Final = "quiet"
 """The flag of a trace whose body changed nothing outside and was short, see design 2.3."""
@@ -211,8 +213,9 @@ class Judge:
     def _verdict(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> tuple[Verdict, list[Cause]]:
         if step.hold is not None and self._counts(step.hold, (*slots, *step.parameter_slots)):
             return Verdict.AS_OF, [Cause("held", step.name, before=step.hold.told, after=step.hold.reason)]
-        own, causes = self._own(step, slots)
-        above, blame = self._above(step, body, slots)
+        loose = self._loose(step, slots)
+        own, causes = self._own(step, slots, loose)
+        above, blame = self._above(step, body, slots, loose)
         causes = [*blame, *causes]
         told = ended_cause(step)
         if told is not None and Verdict.FRESH is not max(own, above, key=_SEVERITY.index):
@@ -233,13 +236,20 @@ class Judge:
             return False
         return first_difference(hold.entries, self._view, self._outside)[0] is not Answer.DIFFERENT
 
-    def _own(self, step: Step, slots: tuple[Slot, ...]) -> tuple[Verdict, list[Cause]]:
+    def _loose(self, step: Step, slots: tuple[Slot, ...]) -> frozenset[Slot]:
+        """What the step looks at and its header says not to compare."""
+        seen = (entry.looked.slot for entry in step.trace.entries) if step.trace is not None else ()
+        return loose_slots(step, (*slots, *seen), self._view, self._book)
+
+    def _own(
+        self, step: Step, slots: tuple[Slot, ...], loose: frozenset[Slot]
+    ) -> tuple[Verdict, list[Cause]]:
         """What the step's own trace says, its upstream set aside."""
         trace = step.trace
         if trace is None:
             return Verdict.STALE, [self._without_trace(step, slots)]
         asked = asked_about(step, slots, self._view, self._book)
-        cause, entry = self._what_differs(trace, (*slots, *step.parameter_slots, *asked))
+        cause, entry = self._what_differs(trace, (*slots, *step.parameter_slots, *asked), loose)
         cause = cause or self._expired(step, trace) or self._refuted(step, trace)
         if cause is not None:
             return Verdict.STALE, [cause]
@@ -247,6 +257,7 @@ class Judge:
         causes = [Cause("outside", unknown) for unknown in unknowns]
         if entry is not None:
             causes.append(Cause("unknown", entry.looked.slot.locator, before=entry.preview))
+        causes += self._not_compared(trace, slots, loose)
         if step.plain and step.standing is Standing.REMEMBERED:
             causes.append(Cause("unverified", step.name, after="not run in this kernel"))
         return (Verdict.AS_OF if causes else Verdict.FRESH), causes
@@ -274,19 +285,32 @@ class Judge:
             cause = Cause("outside", world_of(earlier)[0])
         return cause or Cause("never ran", step.name)
 
-    def _what_differs(self, trace: Trace, slots: tuple[Slot, ...]) -> tuple[Cause | None, Entry | None]:
+    def _not_compared(self, trace: Trace, slots: tuple[Slot, ...], loose: frozenset[Slot]) -> Iterator[Cause]:
+        """What need not be as the trace saw it, and is not."""
+        for slot in not_looked_at((entry.looked for entry in trace.entries), loose.intersection(slots)):
+            yield Cause("not compared", slot.locator)
+        for entry in trace.entries if loose else ():
+            slot = entry.looked.slot
+            if slot in loose and answer(entry, self._view, self._outside) is not Answer.SAME:
+                yield Cause("not compared", slot.locator, before=entry.preview)
+
+    def _what_differs(
+        self, trace: Trace, slots: tuple[Slot, ...], loose: frozenset[Slot] = frozenset()
+    ) -> tuple[Cause | None, Entry | None]:
         """What is not as the trace saw it, or else the first entry of which nobody can tell."""
-        cause = self._other_inputs(trace, slots) or self._lost_file(trace)
+        cause = self._other_inputs(trace, slots, loose) or self._lost_file(trace)
         if cause is not None:
             return cause, None
-        said, entry = first_difference(trace.entries, self._view, self._outside)
+        entries = (entry for entry in trace.entries if entry.looked.slot not in loose)
+        said, entry = first_difference(entries, self._view, self._outside)
         if said is Answer.DIFFERENT and entry is not None:
             return self._difference(entry), None
         return None, entry
 
-    def _other_inputs(self, trace: Trace, wanted: tuple[Slot, ...]) -> Cause | None:
+    def _other_inputs(self, trace: Trace, wanted: tuple[Slot, ...], loose: frozenset[Slot]) -> Cause | None:
         """A body that reaches other names than its trace saw cannot be judged by that trace."""
-        slot = next(not_looked_at((entry.looked for entry in trace.entries), wanted), None)
+        unseen = not_looked_at((entry.looked for entry in trace.entries), wanted)
+        slot = next((slot for slot in unseen if slot not in loose), None)
         return Cause("input", slot.locator, before="not read", after="read") if slot is not None else None
 
     def _lost_file(self, trace: Trace) -> Cause | None:
@@ -326,15 +350,19 @@ class Judge:
         origin = self._book.steps[version.step].name if version else ""
         return Cause(category, slot.locator, entry.preview, after, origin)
 
-    def _above(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> tuple[Verdict, list[Cause]]:
+    def _above(
+        self, step: Step, body: Body, slots: tuple[Slot, ...], loose: frozenset[Slot]
+    ) -> tuple[Verdict, list[Cause]]:
         """The worst verdict of the steps that make something uncertain which this one looks at."""
         looks_at = self._looks_at(step, body, slots)
         doubts = {doubt: slot for slot in looks_at for doubt in self._view.bound(slot).doubts}
+        counted = [slot for slot in looks_at if slot not in loose] if loose else looks_at
+        compared = {doubt for slot in counted for doubt in self._view.bound(slot).doubts}
         if not doubts:
             return Verdict.FRESH, []
         # Whoever stands first in flow order is nearest to the root.
         ordered = sorted(doubts.items(), key=lambda item: self._place_of(item[0]))
-        found = [(slot, *self._weighed(step, doubt)) for doubt, slot in ordered]
+        found = [(slot, *self._weighed(step, doubt, doubt in compared)) for doubt, slot in ordered]
         worst = max((verdict for _, verdict, _, _ in found), key=_SEVERITY.index)
         blame = [
             Cause("upstream", slot.locator, after=word, origin=above.name)
@@ -343,13 +371,15 @@ class Judge:
         ]
         return worst, blame
 
-    def _weighed(self, step: Step, doubt: Doubt) -> tuple[Verdict, str, Step]:
+    def _weighed(self, step: Step, doubt: Doubt, is_compared: bool) -> tuple[Verdict, str, Step]:
         """How bad it is for a step that one above is not fresh, and how that one stands, in a word.
 
         What ran because something above had failed is not out of date as long as that stands: only whether
         it would fail again nobody knows.
         """
         above = self._book.steps[doubt.step]
+        if not is_compared:
+            return Verdict.AS_OF, "not compared", above
         if doubt.verdict is Verdict.STALE and saw_end_of(step, above):
             return Verdict.AS_OF, str(above.ended.name if above.ended else "").lower(), above
         return doubt.verdict, doubt.verdict.value, above
@@ -425,49 +455,6 @@ class Judge:
             kin = gives[output.slot].kin if output.slot in gives else ()
             gives[output.slot] = Bound(version, doubts, kin, written=True)
         return gives
-
-
-class Kinship:
-    """Who may share memory with whom once steps that are not fresh have run.
-
-    A step that is not fresh may make the names that it binds share memory with anything that it
-    reaches, and so with whatever that may share memory with at its place. The search is made only
-    where something is changed in place; who made one is judged again when any kinship changes.
-
-    Args:
-        book: The steps.
-        timelines: The bindings.
-        judgements: What each step reaches.
-    """
-
-    def __init__(
-        self, book: Book, timelines: dict[Slot, Timeline], judgements: Mapping[str, Judgement]
-    ) -> None:
-        self._book = book
-        self._timelines = timelines
-        self._judgements = judgements
-        self.asked = False
-
-    def of(self, slots: Iterable[Slot], view: View) -> set[Slot]:
-        """The slots that a change in place of these may reach through such steps."""
-        found: set[Slot] = set()
-        makers: set[str] = set()
-        todo = [step for slot in slots for step in view.bound(slot).kin]
-        self.asked = self.asked or bool(todo)
-        while todo:
-            maker = todo.pop()
-            place = self._book.place(maker)
-            if maker in makers or place is None:
-                continue
-            makers.add(maker)
-            there = View(self._timelines, place)
-            reached_there = self._judgements[maker].reached
-            near = {slot for slot in reached_there if not is_code(there.bound(slot))}
-            versions = [version for slot in near if (version := there.bound(slot).version) is not None]
-            near = near.union(*(there.members(version) for version in versions))
-            todo += [step for slot in near for step in there.bound(slot).kin]
-            found |= near
-        return found
 
 
 def _is_effect(unknown: str) -> bool:

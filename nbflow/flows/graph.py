@@ -8,6 +8,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from nbflow.arguments import as_runner
 from nbflow.context import context as shown
 from nbflow.engine.graph import descendants
 from nbflow.engine.mapped import ended_by_items
@@ -19,7 +20,6 @@ from nbflow.flows.picture import card_of
 from nbflow.flows.progress import DETAIL, PARAMETERS, Progress, keep, read_back, without_secrets, write_down
 from nbflow.flows.structure import Structure
 from nbflow.flows.walk import Plan, Walk
-from nbflow.options import as_runner
 from nbflow.running.calls import run_here
 from nbflow.running.inputs import Inputs
 from nbflow.running.parked import Parked, parked_flow_run

@@ -70,7 +70,7 @@ def rules_of(options: TaskOptions, persists: bool | None = None) -> Rules | None
         return Rules(validator=validator or duration_only, lasts=lasts)
     # That a result is stored says nothing yet about later runs.
     wanted = policy or (_WITHIN_RUN if expiration is None else DEFAULT)
-    return Rules(wanted, None, validator, lasts)
+    return Rules(wanted - options.ignore, None, validator, lasts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -411,6 +411,7 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "unbound": _fixed("", "has no value"),
     "void": _fixed("the last run of", "proves nothing"),
     "unstorable": lambda cause: f"what {cause.subject} made is gone: {cause.after}",
+    "not compared": lambda cause: f"{cause.subject} is another now, and not compared",
     "expired": _fixed("the result of", "expired"),
 }
 
