@@ -7,6 +7,7 @@ of its own.
 
 from __future__ import annotations
 
+import copy
 import importlib
 import os
 import random as global_random
@@ -20,6 +21,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from nbflow.engine.audit import Found
+from nbflow.engine.map_result import MapResult
 from nbflow.exceptions import SessionError
 from nbflow.store.digests import digest, fingerprint
 from nbflow.testing import Notebook
@@ -30,7 +32,9 @@ from tests.law.notebooks import DATA, FILES, FUNCTIONS, LIBRARY, PRELUDE, Author
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-TRACKED = (*DATA, *FUNCTIONS, "Box", "year", "library", "OFFSET")
+    from nbflow.engine.book import Body
+
+TRACKED = (*DATA, *FUNCTIONS, "Box", "year", "library", "OFFSET", "xs", "m")
 
 
 @dataclass
@@ -94,7 +98,8 @@ class Game:
 
     def add(self, cell: Cell, at: int | None = None) -> str:
         """Put a cell into the notebook; some tasks are effects, where there may be some."""
-        added = self.notebook.add(cell.source, plain=cell.plain, at=at)
+        mapped = {"e": "xs"} if cell.mapped else {}
+        added = self.notebook.add(cell.source, plain=cell.plain, at=at, **mapped)
         if "effects" in self.author.features and not cell.plain and self.random.random() < 0.4:
             self.notebook.let(added, effect=Effect.ONCE)
         return added
@@ -145,7 +150,8 @@ class Game:
         """Give a cell another text without running it."""
         cell = self.pick()
         self.past[cell] = self.notebook.step(cell).body.source
-        self.notebook.edit(cell, self.author.source())
+        is_mapped = bool(self.notebook.step(cell).body.mapped)
+        self.notebook.edit(cell, self.author.item_source() if is_mapped else self.author.source())
         return f"edit {cell}"
 
     def undo(self) -> str:
@@ -285,7 +291,7 @@ class Game:
             for step in self.notebook.book:
                 if step.ran is None or step.standing is Standing.GONE:
                     continue
-                truth = self.run_plainly(step.ran.source, step.parameters, names)
+                truth = self.run_plainly(step.ran, step.parameters, names)
                 may = step.ran.analysis
                 if not truth.ok:
                     poisoned |= truth.touched | may.writes | may.maybe_writes | may.mutates | may.deletes
@@ -300,13 +306,14 @@ class Game:
                 truths[step.id] = truth
         return truths, {name: value for name, value in names.items() if name not in poisoned}
 
-    def run_plainly(self, source: str, parameters: frozenset[str], names: dict[str, object]) -> Truth:
+    def run_plainly(self, body: Body, parameters: frozenset[str], names: dict[str, object]) -> Truth:
         """Execute a source as plain Python does and tell what it did."""
         before = {name: canon(names[name]) for name in TRACKED if name in names}
         identities = {name: names[name] for name in before}
         files = snapshot()
         try:
-            exec(compile(source, "<cell>", "exec", dont_inherit=True), names)
+            code = compile(body.source, "<cell>", "exec", dont_inherit=True)
+            run_items(code, names) if body.mapped else exec(code, names)
             names.update(
                 {name: value for name, value in self.notebook.parameters.values.items() if name in parameters}
             )
@@ -418,6 +425,19 @@ class Game:
         return ""
 
 
+def run_items(code: types.CodeType, names: dict[str, object]) -> None:
+    """Execute a body once for each element, each time on the same names."""
+    elements = list(names["xs"])  # type: ignore[call-overload]
+    before, results = dict(names), []
+    for element in elements:
+        names.clear()
+        names.update(before, e=copy.deepcopy(element))
+        exec(code, names)
+        results.append(names["m"])
+    names.clear()
+    names.update(before, m=MapResult(results, elements))
+
+
 def content(name: str, names: dict[str, object]) -> str:
     """The digest of what a name holds."""
     return fingerprint(names[name], names).digest if name in names else UNBOUND
@@ -443,6 +463,8 @@ def canon(value: object, memo: dict[int, int] | None = None) -> str:
         if id(value) in memo:
             return f"again({memo[id(value)]})"
         memo[id(value)] = len(memo)
+    if isinstance(value, MapResult):
+        return f"items({', '.join(canon(item, memo) for item in value)})"
     if isinstance(value, list):
         return f"[{', '.join(canon(item, memo) for item in value)}]"
     if hasattr(value, "inner"):

@@ -27,6 +27,8 @@ MIXES = (
     ("alias", "restart"),
     ("alias", "fail"),
     ("mutate", "hold"),
+    ("maps",),
+    ("maps", "functions", "order", "restart"),
     ("all",),
     ("all", "order", "restart", "hold"),
     ("mutate", "only"),
