@@ -66,6 +66,14 @@ class TestCommands:
         kernel.execute("session().run()")
         assert kernel.ask("total") == 20
 
+    def test_running_only_some(self, kernel: Kernel) -> None:
+        """On what is above them as it is; an audit compares what they make then."""
+        kernel.run("raw", "#@task raw\nraw = [3, 20, 17]")
+        kernel.execute("session().run('total', only=True, force=True)")
+        assert kernel.ask("(features, total)") == ([20, 16], 36)
+        kernel.execute("session().run()")
+        assert "total" in kernel.execute("session().audit('total')").text
+
     def test_parameters(self, kernel: Kernel) -> None:
         """Are given as values."""
         kernel.run("late", "#@params\nLATE = 15\nNAME = 'a'")

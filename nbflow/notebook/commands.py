@@ -248,6 +248,9 @@ def _restored_words(restored: Restored) -> str:
     lines = [f"as at the end of run {restored.number}: {names}; `%flow restore latest` returns"]
     if restored.lost:
         lines.append(f"not stored: {', '.join(restored.lost)}; what these made stays as it is")
+    if restored.again:
+        again = f"`%flow open {restored.again} #{restored.number}`"
+        lines.append(f"{again} gives you code and inputs of then to compute {restored.again} again")
     if restored.gone:
         lines.append(f"{counted(restored.gone, 'cell')} of then are gone")
     return "\n".join(lines)

@@ -32,12 +32,14 @@ class Restored:
         steps: Names of the tasks and plain cells that stand at another result than before.
         lost: Names of those of whose result of then not all values are stored: they stay as they are.
         gone: How many steps of then have no cell any more.
+        again: The first task among the lost, which can be computed again; empty where there is none.
     """
 
     number: int
     steps: tuple[str, ...]
     lost: tuple[str, ...] = ()
     gone: int = 0
+    again: str = ""
 
 
 class Holds:
@@ -172,8 +174,10 @@ class Holds:
         until = f"until its cell is run; `%flow restore latest` returns from run {snapshot.number}"
         at = session.around.clock()
         self._stand({step: Hold(trace, RESTORE, until, at) for step, trace in held.items()})
-        names, lost = ([step.name for step in steps] for steps in (held, changed.keys() - held.keys()))
-        return Restored(snapshot.number, tuple(names), tuple(lost), len(snapshot.traces) - len(there))
+        lost = [step for step in changed if step not in held]
+        again = next((step.name for step in lost if not step.plain), "")
+        names = tuple(tuple(step.name for step in steps) for steps in (held, lost))
+        return Restored(snapshot.number, *names, gone=len(snapshot.traces) - len(there), again=again)
 
     def _has_values(self, step: Step, trace: Trace) -> bool:
         """Whether all that a trace has made can stand again; of plain cells, what tasks have read can."""
