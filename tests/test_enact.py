@@ -16,7 +16,7 @@ from tests.cells import change, opened
 
 if TYPE_CHECKING:
     from nbflow.engine.effects import Call, Outcome
-    from nbflow.engine.observe import Execution, Observing
+    from nbflow.engine.requests import Execution, Observing
 
 
 def paths(notebook: Notebook, cell: str) -> list[list[str]]:
