@@ -474,7 +474,7 @@ class Workspace(Labels):
         for key, (value, label) in saved.items():
             if value is _MISSING or label is None:
                 self.unbind(key)
-                if value is not _MISSING:
+                if value is not _MISSING and key not in GENERATORS:
                     self.names[key] = value  # nobody knows what it is; taking it away would lose it
             elif self._is_spent(label):
                 changed[key] = label.version
