@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.headless import notebook_of
 from tests.kernels import Kernel, Shown
+from tests.lab import running_lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,3 +171,23 @@ class TestWhatIsNotThere:
         assert kernel.open("flag").error.startswith("UsageError: There is no task 'flag'")
         assert "`%flow history flags` lists its runs" in kernel.open("flags '#9'").error
         assert "name the task" in kernel.open("").error
+
+
+@pytest.mark.browser
+class TestInJupyterLab:
+    """Where a person sees it."""
+
+    def test_the_body_is_a_cell_below(self, tmp_path: Path) -> None:
+        """With the user's text; run there, it fails as the task did."""
+        task = "# @task share\n# of the late ones\nshare = 1 / LATE"
+        cells = "%load_ext nbflow", "LATE = 0", task, "%flow open share", "after = 1"
+        with running_lab(tmp_path) as lab:
+            path = notebook_of(lab.folder / "share.ipynb", *cells)
+            with lab.opened(path) as notebook:
+                for index in range(4):
+                    notebook.run(index)
+                notebook.cell(4).locator(".cm-content").get_by_text("# of the late ones").wait_for()
+                assert notebook.count_cells() == 6
+                notebook.run(4)
+                shown = notebook.cell(4).locator(".jp-OutputArea")
+                shown.get_by_text("ZeroDivisionError").first.wait_for()
