@@ -82,6 +82,25 @@ class TestFailed:
         assert kernel.ask("(raw, LATE)") == ([3, 20, 16], 15)
         assert kernel.offered.startswith("# flags, run 2\n# which are late\nflags = ")
 
+    def test_one_that_died_with_its_kernel(self, kernel: Opening) -> None:
+        """Is opened like one that failed."""
+        body = "import time\nslow = sum(raw) + LATE\nprint('half way', flush=True)\ntime.sleep(60)"
+        kernel.insert("slow", f"#@task slow\n{body}", before="flags")
+        kernel.save()
+
+        def kill(shown: Shown) -> None:
+            if "half way" in shown.text:
+                kernel.manager.signal_kernel(9)
+                raise InterruptedError
+
+        with pytest.raises(InterruptedError):
+            kernel.collect(kernel.send(kernel.cells["slow"], "slow"), kill)
+        kernel.restart()
+        kernel.run("load")
+        assert "slow, run 3: its code is in a new cell" in kernel.open("slow").text
+        assert kernel.ask("(raw, LATE)") == ([3, 20, 16], 15)
+        assert kernel.offered == f"# slow, run 3\n{body}"
+
     def test_the_new_cell_fails_as_the_task_did(self, kernel: Opening) -> None:
         """So that it can be looked into."""
         kernel.open("flags")
