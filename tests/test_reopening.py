@@ -71,7 +71,17 @@ class TestFailed:
         kernel.open("flags '#2'")
         assert kernel.ask("(raw, LATE)") == ([3, 20, 16], 15)
         kernel.execute("%flow run")
-        assert kernel.ask("(raw, flags)") == ([0], [False])
+        assert kernel.ask("(raw, flags, LATE)") == ([0], [False], 15)
+
+    def test_the_way_back(self, kernel: Opening) -> None:
+        """Names hold again what they held, those of plain cells too."""
+        kernel.run("late", CELLS["late"].replace("15", "1"))
+        kernel.run("raw", "#@task raw\nraw = [0]")
+        kernel.open("flags '#2'")
+        kernel.execute("%flow restore latest")
+        assert kernel.ask("(raw, LATE, over(16))") == ([0], 1, True)
+        assert kernel.run("flags", "# @task flags\nflags = [over(x) for x in raw]").error == ""
+        assert kernel.ask("flags") == [False]
 
     def test_after_a_restart(self, kernel: Opening) -> None:
         """Nothing runs, not even what makes its inputs."""
