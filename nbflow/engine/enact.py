@@ -89,16 +89,15 @@ def _pass_nothing(_: Mapping[Edge, object]) -> Mapping[str, object]:
     return {}
 
 
-def _spec(
-    step: Step, run: str, number: int, origin: Origin, upstream: Mapping[Edge, State], let_in: Waiting | None
-) -> RunSpec:
+def _spec(step: Step, run: str, number: int, origin: Origin, seen: Seen, let_in: Waiting | None) -> RunSpec:
     return RunSpec(
         run,
         step.name,
         body=step.told(run, number) if step.told is not None else None,
         started_by_name=let_in is not None,
         resumed=let_in.state if let_in is not None and let_in.run else None,
-        upstream=tuple(upstream),
+        upstream=tuple(seen.upstream),
+        versions={name: given.unit for name, given in seen.inputs.items()},
         bind=_pass_nothing,
         trigger=step.trigger,
         skip_on_upstream_skip=step.skip_on_upstream_skip,
@@ -162,7 +161,7 @@ class StepRuns:
             run = self._go_on(step, let_in)
         else:
             run = self._begin(step, origin, causes=causes, inputs=seen.inputs)
-        spec = _spec(step, run, self.number, origin, seen.upstream, let_in)
+        spec = _spec(step, run, self.number, origin, seen, let_in)
         return (yield from self._drive(spec, step, attempt, seen.upstream))
 
     def execute_item(
