@@ -243,7 +243,7 @@ class Store {
       const word = look === "reused" ? "fresh" : look;
       found.set(word, (found.get(word) ?? 0) + 1);
     }
-    const last = ["stale", "waits", "as of", "cached", "completed", "fresh"];
+    const last = ["stale", "waits", "as of", "registered", "not run", "cached", "completed", "fresh"];
     return [...found].sort(([one], [other]) => last.indexOf(one) - last.indexOf(other));
   }
 
