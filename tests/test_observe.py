@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nbflow.engine.book import read_body
-from nbflow.engine.observe import HIDDEN, is_managed, looks_secret, preview
+from nbflow.engine.observe import is_managed
+from nbflow.engine.previews import preview
+from nbflow.secrets import HIDDEN, looks_secret
 from nbflow.types import UNBOUND, Output
 from tests.cells import change, opened
 

@@ -18,7 +18,8 @@ from nbflow.engine.enact import Item
 from nbflow.engine.keeping import asks_again
 from nbflow.engine.map_result import MapResult, Unread
 from nbflow.engine.mapped import ended_by_items
-from nbflow.engine.observe import Execution, Observation, preview
+from nbflow.engine.observe import Execution, Observation
+from nbflow.engine.previews import preview
 from nbflow.engine.record import CHANGES_PROCESS, Maker, action_key, key_of_trace, make_trace
 from nbflow.engine.signals import ENDRUN
 from nbflow.engine.slots import NAME, RANDOM, STATE, is_kept_in_memory, key_of, slot_of

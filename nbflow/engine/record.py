@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from nbflow.analysis import changes_outside
+from nbflow.analysis import changes_outside, is_native, writes_natively
 from nbflow.engine.again import UNDECIDED, outside_entries
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.keeping import NOT_REUSED
@@ -305,7 +305,17 @@ def _unknowns(maker: Maker, observation: Observation, watch: Watch) -> tuple[str
     read = sorted(effect for effect in maker.effects if effect.startswith(_UNSEEN))
     state = [f"changes the state of the process: {text}" for text in watch.process_state]
     bound = [f"nobody can tell whether it binds {name}" for name in sorted(observation.undecided)]
-    return tuple(dict.fromkeys((*own, *read, *watch.outside, *state, *bound)))
+    return tuple(dict.fromkeys((*own, *read, *_unfollowed(maker, watch), *watch.outside, *state, *bound)))
+
+
+def _unfollowed(maker: Maker, watch: Watch) -> Iterator[str]:
+    """Readers and writers that open files unseen: for each the code or its inputs must name a file."""
+    readers = sorted(effect.partition(": ")[2] for effect in maker.effects if is_native(effect))
+    writers = sorted(effect.partition(": ")[2] for effect in maker.effects if writes_natively(effect))
+    if len(readers) > watch.followed:
+        yield f"reads a file that nobody saw ({', '.join(readers)})"
+    if len(writers) > watch.left:
+        yield f"writes a file that nobody saw ({', '.join(writers)})"
 
 
 _UNSEEN: Final = ("network", "database", "clock", "names")

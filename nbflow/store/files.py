@@ -15,7 +15,7 @@ import xxhash
 
 from nbflow.store.paths import ABSENT, PRESENT, UNREADABLE, FileStat, Ignored, Known, pattern_base
 from nbflow.store.trail import YOUNG_NS
-from nbflow.store.watching import Watch, unwatched
+from nbflow.store.watching import NOT_NATIVE, Native, Watch, unwatched
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
@@ -190,6 +190,7 @@ class Files:
         writes: Iterable[str] = (),
         reads: Iterable[str] = (),
         apart: bool = False,
+        native: Native = NOT_NATIVE,
     ) -> Watch:
         """Observe a body; see `nbflow.store.watching.Watch` for what is seen.
 
@@ -199,8 +200,11 @@ class Files:
             writes: Paths or patterns that it is declared or known to write.
             reads: Paths, patterns or folders that it is declared or known to read.
             apart: Whether watches around this one learn nothing of what it sees.
+            native: Whether the body reads or writes files in a way that Python does not see.
         """
-        return Watch(self, constants, inputs, writes=writes, reads=reads, apart=apart)
+        watch = Watch(self, constants, inputs, writes, reads, apart=apart)
+        watch.native = native
+        return watch
 
     def _may_differ(self, path: str) -> bool:
         known = self._memory.get(path)
