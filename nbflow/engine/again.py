@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nbflow.engine.slots import WORKING_FOLDER, is_kept_in_memory, key_of
+from nbflow.secrets import KNOWN
 from nbflow.types import FILE, Entry, Looked, Slot
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def _file_entries(watch: Watch, folder: str, data: Mapping[str, str]) -> Iterato
         if path not in watch.written:
             yield Entry(Looked(Slot(FILE, path)), digest)
     for path in sorted(watch.absent - watch.written.keys()):
-        yield Entry(Looked(Slot("absent", path)), "absent")
+        if KNOWN.masked(path) == path:
+            yield Entry(Looked(Slot("absent", path)), "absent")
     for pattern, digest in watch.listings.items():
         yield Entry(Looked(Slot("listing", pattern)), digest)

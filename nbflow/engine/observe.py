@@ -26,7 +26,7 @@ from nbflow.engine.previews import preview
 from nbflow.engine.slots import FolderKind, context_digest, is_kept_in_memory, slot_of
 from nbflow.engine.standing import ABSENT, Standing
 from nbflow.exceptions import CacheError, text_of
-from nbflow.secrets import HIDDEN, looks_secret
+from nbflow.secrets import HIDDEN, KNOWN, looks_secret
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
 from nbflow.store.handles import is_function
 from nbflow.store.modules import module_data, note_loaded, purge_changed_modules
@@ -449,6 +449,7 @@ class Observer:
             return Output(slot, UNBOUND)
         value = self._workspace.get(key)
         now = self._look(key)
+        KNOWN.meet_named({key: value})
         text = preview(value) if is_kept_in_memory(slot) and not looks_secret(key) else HIDDEN
         return Output(slot, now.digest, unit or now.digest, members, now.reach, _sort(value), text, classes)
 

@@ -12,10 +12,12 @@ from nbflow.engine.observe import Observer
 from nbflow.engine.plan import Work
 from nbflow.engine.slots import ContextKind, FolderKind, Kind, Outside
 from nbflow.engine.sweep import Sweep
+from nbflow.secrets import HIDDEN, KNOWN, looks_secret
 from nbflow.store.digests import digest
 from nbflow.store.environment import EnvironmentKind, PackageKind
 from nbflow.store.files import Files
 from nbflow.store.modules import ModuleKind
+from nbflow.store.signing import hidden_digest
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
@@ -34,11 +36,17 @@ class Overrides:
 
     def now(self, locator: str) -> str:
         """The digest of the value given; unbound where the cell's own value counts."""
-        return digest(self.values[locator]) if locator in self.values else UNBOUND
+        if locator not in self.values:
+            return UNBOUND
+        KNOWN.meet_named(self.values)
+        found = digest(self.values[locator])
+        return hidden_digest(found) if looks_secret(locator) else found
 
     def show(self, locator: str) -> str:
         """The value given."""
-        return repr(self.values[locator]) if locator in self.values else "default"
+        if locator not in self.values:
+            return "default"
+        return HIDDEN if looks_secret(locator) else repr(self.values[locator])
 
 
 @dataclass(frozen=True, slots=True)

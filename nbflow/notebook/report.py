@@ -13,6 +13,7 @@ from nbflow.engine.wiring import definer_of
 from nbflow.exceptions import text_of
 from nbflow.notebook.edges import edges_of
 from nbflow.notebook.parameters import as_default, defaults_of
+from nbflow.secrets import HIDDEN, looks_secret
 from nbflow.states import state_of
 from nbflow.store.protocol import RunRecord
 from nbflow.types import FILE, TASK_CODE, TASK_VALUE, Cause, Trace, Verdict
@@ -214,10 +215,11 @@ class Report:
         """What a parameter has, and where from, if that is not the default of its cell."""
         session, default = self._session, _default_of(name, step)
         if name not in session.parameters.values:
-            return f"{name} = {(default if default is not None else session.around.names.get(name))!r}"
+            value = session.around.names.get(name) if default is None else default
+            return f"{name} = {_words_of(name, value)}"
         origin = self._parameter_origin(name, step)
         back = "; `%flow params --reset` takes it back" if origin == "set by hand" else ""
-        return f"{name} = {session.parameters.values[name]!r}  ({origin}{back})"
+        return f"{name} = {_words_of(name, session.parameters.values[name])}  ({origin}{back})"
 
     def sizes(self) -> list[tuple[str, int]]:
         """How much of the store each task's present result takes, largest first."""
@@ -338,7 +340,8 @@ class Report:
 
     def _parameter_notes(self, step: Step) -> Iterator[str]:
         for name in sorted(step.parameters & self._session.parameters.values.keys()):
-            yield f"{name} = {self._session.parameters.values[name]!r} {self._parameter_origin(name, step)}"
+            value = _words_of(name, self._session.parameters.values[name])
+            yield f"{name} = {value} {self._parameter_origin(name, step)}"
 
     def _parameter_origin(self, name: str, step: Step) -> str:
         text, value = self._session.around.given.get(name), self._session.parameters.values[name]
@@ -467,6 +470,11 @@ def compared_words(trace: Trace) -> str:
     found = [counted(kinds[kind], kind) for kind in _COMPARED.values() if kinds[kind]]
     rest = [f"{kinds['']:,} more"] if kinds[""] else []
     return ", ".join(["its code", *found, *rest])
+
+
+def _words_of(name: str, value: object) -> str:
+    """The value of a parameter, unless its name looks secret."""
+    return HIDDEN if looks_secret(name) else repr(value)
 
 
 def _default_of(name: str, step: Step) -> object:

@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from nbflow.secrets import KNOWN
 from nbflow.types import Cause
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def one_line(text: str, limit: int = 200) -> str:
         >>> one_line("abcdef", limit=4)
         'abc…'
     """
-    plain = _ESCAPE.sub("", text[: 4 * limit])
+    plain = _ESCAPE.sub("", KNOWN.masked(text)[: 4 * limit])
     plain = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in plain)
     return shortened(" ".join(plain.split()), limit)
 
