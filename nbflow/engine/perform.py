@@ -40,6 +40,7 @@ from nbflow.engine.record import (
 )
 from nbflow.engine.sites import SEEDED, Site, site_of, with_own
 from nbflow.engine.slots import NAME, is_kept_in_memory, key_of
+from nbflow.engine.sources import Sources
 from nbflow.exceptions import StorageError
 from nbflow.states import Origin, State
 from nbflow.triggers import BuiltIn, Gate, judge
@@ -113,6 +114,7 @@ class Performer:
         self._hands = workspace, observer, runs, sweep
         self.forced: Collection[str] = ()
         self._unwritten: list[Trace] = []
+        self._sources = Sources(runs.history, workspace.names, book)
 
     def first_spent(self, site: Site) -> Step | None:
         """The producer of the first input that is neither live nor stored nor made by a definition."""
@@ -395,6 +397,7 @@ class Performer:
             self._runs.keep(trace.run, key_of_trace(trace), trace)
         else:
             self._commit(step, trace, observation.outcome.captured)
+            self._sources.keep(trace.entries, self._sweep.view(step))
         self._relabel(step, trace, seen)
         self._forget_unseeded(trace, seeded)
         step.take(trace)
@@ -408,6 +411,8 @@ class Performer:
         unwritten, self._unwritten = self._unwritten, []
         for trace in unwritten:
             self._workspace.store.commit(key_of_trace(trace), trace, {})
+            if trace.step in self._book.steps:
+                self._sources.keep(trace.entries, self._sweep.view(self._book.steps[trace.step]))
 
     def _fail(self, step: Step, finished: Finished) -> None:
         """Without a whole execution the step has no trace, whatever it left behind.

@@ -14,6 +14,7 @@ import msgspec
 
 from nbflow.analysis import changes_outside, is_native, writes_natively
 from nbflow.engine.again import UNDECIDED, outside_entries
+from nbflow.engine.differences import with_sharers
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.keeping import NOT_REUSED
 from nbflow.engine.origins import NONE, seen_as, shown_as
@@ -97,7 +98,7 @@ def see_bound(body: Body, slots: Iterable[Slot], view: View, asked: tuple[Entry,
             entries[slot] = Entry(Looked(slot), UNBOUND)
             continue
         preview = shown_as(version.output.preview, version.classes, view.classes)
-        entries[slot] = Entry(Looked(slot), version_key(version, view), preview)
+        entries[slot] = Entry(Looked(slot), version_key(version, view), preview, version.step)
         parts |= _attributes(body, slot, version)
         units[slot] = unit_key(version, view), frozenset(key_of(member) for member in view.members(version))
         key, members = key_of(slot), version.output.members
@@ -123,7 +124,9 @@ def _attributes(body: Body, slot: Slot, version: Version) -> dict[Slot, tuple[En
     if not names or not names <= digests.keys():
         return {}
     parts = {name: Slot(slot.kind, f"{slot.locator}.{name}") for name in sorted(names)}
-    return {slot: tuple(Entry(Looked(part), digests[name]) for name, part in parts.items())}
+    return {
+        slot: tuple(Entry(Looked(part), digests[name], origin=version.step) for name, part in parts.items())
+    }
 
 
 _NOT_LOADED: Final = "not loaded"
@@ -143,7 +146,8 @@ def see_live(slots: Iterable[Slot], workspace: Workspace, asked: tuple[Entry, ..
         group = workspace.group(key)
         text = label.version.output.preview if label.version else ""
         preview = shown_as(text, workspace.classes_of(slot), workspace.classes_of)
-        entries[slot] = Entry(Looked(slot), workspace.seen(key), preview)
+        origin = label.version.step if label.version else ""
+        entries[slot] = Entry(Looked(slot), workspace.seen(key), preview, origin)
         units[slot] = _live_unit(key, group, workspace), group
     return Seen(entries, units, asked=asked, classes=_classes(entries, workspace.classes_of))
 
@@ -191,7 +195,10 @@ def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
         *seen.asked,
         *outside_entries(watch, observation.context, observation.folder, observation.data),
     ]
-    outputs += [Output(Slot(FILE, path), digest, digest) for path, digest in sorted(watch.written.items())]
+    outputs += [
+        Output(Slot(FILE, path), digest, digest, preview=watch.shown(path))
+        for path, digest in sorted(watch.written.items())
+    ]
     definitions = {output.slot.locator for output in outputs if output.sort != "value"}
     return Trace(
         id=new_id(observation.started),
@@ -292,7 +299,8 @@ def _memory_entries(body: Body, seen: Seen, written: set[str], drew: frozenset[s
             continue
         unit, keys = seen.units.get(slot, ("", frozenset[str]()))
         if keys & written:
-            yield Entry(Looked(slot, whole_unit=True), unit, entry.preview)
+            text = with_sharers(entry.preview, slot.locator, keys)
+            yield Entry(Looked(slot, whole_unit=True), unit, text, entry.origin)
         else:
             yield from seen.parts.get(slot, (entry,))
 

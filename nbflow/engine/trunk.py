@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nbflow.engine.apply import Workspace
 from nbflow.engine.enact import StepRuns
+from nbflow.engine.explain import Explainer
 from nbflow.engine.keeping import EXPIRY, ExpiryKind
 from nbflow.engine.observe import Observer
 from nbflow.engine.plan import Work
@@ -91,6 +92,7 @@ class Trunk:
     workspace: Workspace
     runs: StepRuns
     work: Work
+    explainer: Explainer
 
 
 def trunk_over(world: World, book: Book) -> Trunk:
@@ -114,4 +116,5 @@ def trunk_over(world: World, book: Book) -> Trunk:
     workspace = Workspace(world.names, world.store, is_shared=world.is_shared)
     observer = Observer(workspace, files, world.clock, world.define)
     runs = StepRuns(world.store.history, world.clock, world.notebook, world.sleep)
-    return Trunk(files, sweep, workspace, runs, Work(book, sweep, workspace, observer, runs))
+    explainer = Explainer(sweep, workspace, runs.history)
+    return Trunk(files, sweep, workspace, runs, Work(book, sweep, workspace, observer, runs), explainer)

@@ -9,7 +9,6 @@ from nbflow.engine.forcing import forced
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import NAME, RANDOM
-from nbflow.engine.wiring import definer_of
 from nbflow.exceptions import text_of
 from nbflow.notebook.edges import edges_of
 from nbflow.notebook.parameters import as_default, defaults_of
@@ -141,7 +140,8 @@ class Report:
         session = self._session
         card = self.card(step, session.places.cells.get(step.id))
         causes = self._reasons(step, self.root_causes(step))
-        return WhyCard(card, causes, self._reuse_words(step), self._diffs(step), session.around.clock())
+        diffs = session.trunk.explainer.diffs(step)
+        return WhyCard(card, causes, self._reuse_words(step), diffs, session.around.clock())
 
     def history(self, name: str = "") -> Shown:
         """The runs of a task, or of the whole flow."""
@@ -386,24 +386,7 @@ class Report:
 
     def root_causes(self, step: Step) -> tuple[Cause, ...]:
         """Why a step is not up to date, root cause first: where a step above is to blame, its causes."""
-        found: dict[Cause, None] = {}
-        seen: set[str] = set()
-        todo = [step]
-        while todo:
-            each = todo.pop(0)
-            if each.id in seen:
-                continue
-            seen.add(each.id)
-            for cause in self._session.trunk.sweep.judgement(each).causes:
-                above = self._named(cause.origin) if cause.category == _UPSTREAM else None
-                if above is not None:
-                    todo.append(above)
-                found[cause] = None
-        roots = [cause for cause in found if cause.category != _UPSTREAM]
-        return (*roots, *(cause for cause in found if cause.category == _UPSTREAM))
-
-    def _named(self, name: str) -> Step | None:
-        return next((step for step in self._session.book if step.name == name), None)
+        return self._session.trunk.explainer.causes(step)
 
     def waiting_words(self, causes: Sequence[Cause]) -> str:
         """What a step that cannot run waits for, in one line."""
@@ -436,21 +419,6 @@ class Report:
         number = self._number_of(trace)
         when = moment(trace.started, self._session.around.clock())
         return f"result of run {number}, {when}; compared: {compared_words(trace)}"
-
-    def _diffs(self, step: Step) -> tuple[tuple[str, str, str], ...]:
-        edited = step
-        if step.body.wiring is not None:
-            causes = self._session.trunk.sweep.judgement(step).causes
-            if not any(
-                (cause.category, cause.subject) == ("code", step.body.wiring.function) for cause in causes
-            ):
-                return ()
-            edited = definer_of(self._session.book, step)
-        elif step.trace is not None:
-            return ()
-        if edited.before is None or edited.ran is None:
-            return ()
-        return ((step.name, edited.before.source, edited.ran.source),)
 
 
 def _registered(step: Step) -> tuple[Cause, ...]:

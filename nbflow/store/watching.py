@@ -16,7 +16,16 @@ from glob import has_magic
 from typing import TYPE_CHECKING, Final
 
 from nbflow.store.events import FOLLOWED, follow
-from nbflow.store.paths import MEMBERS_LOOKED_AT, absolute, given_paths, is_cut, looks_like_path, pattern_base
+from nbflow.store.paths import (
+    MEMBERS_LOOKED_AT,
+    absolute,
+    given_paths,
+    is_cut,
+    looks_like_path,
+    pattern_base,
+    shown_names,
+    shown_stat,
+)
 from nbflow.store.settlement import NOTHING, UNKNOWN, Before, settle
 from nbflow.store.trail import Trail
 
@@ -152,6 +161,14 @@ class Watch:
     def outside(self) -> tuple[str, ...]:
         """What it read that no digest covers."""
         return self.settled.outside
+
+    def shown(self, path: str) -> str:
+        """The stat of a file that was read or written, for people."""
+        return shown_stat(self.trail.contents.stat(path))
+
+    def listed(self, locator: str) -> str:
+        """The names that a folder or a pattern had, for people."""
+        return shown_names(self.trail.listings.get(locator))
 
     @property
     def followed(self) -> int:

@@ -179,12 +179,16 @@ def cause_words(cause: Cause) -> str:
         'LATE changed: 15 → 18 (cell 2)'
         >>> cause_words(Cause("input", "raw", "DataFrame", "DataFrame", "clean"))
         'raw was made anew by clean'
+        >>> cause_words(Cause("input", "settings", "0.1", "0.2", "cell 2", part="['lr']"))
+        "settings['lr'] changed: 0.1 → 0.2 (cell 2)"
+        >>> cause_words(Cause("code", "f", "return h // 6", "return h // 4", "cell 3", part="line 2"))
+        'line 2 of f changed: return h // 6 → return h // 4 (cell 3)'
         >>> cause_words(Cause("upstream", "df", after="stale", origin="clean"))
         'upstream clean is stale'
         >>> cause_words(Cause("comet", "Halley", "far", "near"))
         'comet Halley: far → near'
     """
-    texts = (cause.category, cause.subject, cause.before, cause.after, cause.origin)
+    texts = (cause.category, cause.subject, cause.before, cause.after, cause.origin, cause.part)
     plain = Cause(*(one_line(text, 120) for text in texts))
     return _PHRASES.get(cause.category, _anything)(plain)
 
@@ -252,7 +256,9 @@ def _by(cause: Cause) -> str:
 
 def _input(cause: Cause) -> str:
     if cause.before == "not read" and cause.after == "read":
-        return f"now reads {cause.subject}"
+        return f"now reads {cause.subject}{_by(cause)}"
+    if cause.after == "no value":
+        return f"{cause.subject} has no value now, was {cause.before}{_by(cause)}"
     if cause.before == cause.after and cause.origin:
         maker = "" if cause.origin == cause.subject else f" by {cause.origin}"
         return f"{cause.subject} was made anew{maker}"
@@ -263,7 +269,7 @@ def _input(cause: Cause) -> str:
 
 def _changed(what: str, cause: Cause) -> str:
     """Something changed, with before and after where they tell a difference."""
-    subject = f"{what} {cause.subject}".strip()
+    subject = f"{what} {cause.subject}{cause.part}".strip()
     if cause.before == cause.after or not cause.after:
         return f"{subject} changed"
     return (
@@ -297,7 +303,31 @@ def _environment(cause: Cause) -> str:
 
 
 def _code(cause: Cause) -> str:
-    return f"code of {cause.subject} changed{_by(cause)}"
+    """What was edited, with the line where that is known."""
+    if not cause.part:
+        return f"code of {cause.subject} changed{_by(cause)}"
+    return f"{cause.part} of {cause.subject} changed: {cause.before} → {cause.after}{_by(cause)}"
+
+
+def _module(cause: Cause) -> str:
+    return _code(cause) if cause.part else f"module {cause.subject} changed"
+
+
+def _writer(cause: Cause) -> str:
+    """Another step makes it now: because of the order, or of a new cell."""
+    where = f", {cause.part}" if cause.part else ""
+    return f"{cause.subject} is now what {cause.origin} makes{where}: {cause.before} → {cause.after}"
+
+
+def _listing(cause: Cause) -> str:
+    """Which names came and went, where that is known."""
+    place, texts = short_path(cause.subject), (cause.before, cause.after)
+    if any(not text or text.endswith((" name", " names", "there", "…")) for text in texts):
+        return f"the files of {place} changed"
+    was, has = (set(text.split(", ")) for text in texts)
+    moved = (has - was, "appeared"), (was - has, "gone")
+    told = [f"{listed(sorted(names))} {word}" for names, word in moved if names]
+    return f"in {place}: {', '.join(told)}"
 
 
 def _upstream(cause: Cause) -> str:
@@ -357,6 +387,9 @@ def _order(cause: Cause) -> str:
 
 
 def _orphan(cause: Cause) -> str:
+    if cause.before:
+        maker = cause.before.rpartition(" of ")[2]
+        return f"the cell of {maker}, which made {cause.subject}, is gone: {cause.before} → {cause.after}"
     return f"the cell of {cause.subject} is gone" + (f": {cause.after}" if cause.after else "")
 
 
@@ -372,14 +405,15 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "output file": _output_file,
     "own file": _fixed("reads", "which it writes itself"),
     "absent": lambda cause: f"file {short_path(cause.subject)} appeared",
-    "listing": lambda cause: f"the files of {short_path(cause.subject)} changed",
+    "listing": _listing,
     "folder": _fixed("the", "changed"),
     "environment": _environment,
     "package": _named("package"),
-    "module": _fixed("module", "changed"),
+    "module": _module,
+    "writer": _writer,
     "parameter": _named("parameter"),
     "context": _named("context"),
-    "random": _fixed("random state of", "changed"),
+    "random": lambda cause: f"random state of {cause.subject} changed{_by(cause)}",
     "upstream": _upstream,
     "never ran": _never_ran,
     "registered": lambda cause: f"runs when {cause.subject}() is read, or by %flow run {cause.subject}",
@@ -406,5 +440,5 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "expired": _fixed("the result of", "expired"),
 }
 
-_QUIET: Final = frozenset({"file", "absent", "listing", "output file", "folder", "module", "random"})
+_QUIET: Final = frozenset({"file", "absent", "output file", "folder"})
 """Categories whose before and after are details: they name times, or are long."""
