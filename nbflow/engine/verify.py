@@ -275,7 +275,7 @@ class Judge:
         """The worst verdict of the steps that make something uncertain which this one looks at."""
         looks_at = self._looks_at(step, body, slots)
         # Of what a step above makes, a value tells more than a module that it imports.
-        looks_at.sort(key=lambda slot: not is_code(self._view.bound(slot)))
+        looks_at.sort(key=self._holds_value)
         doubts = {doubt: slot for slot in looks_at for doubt in self._view.bound(slot).doubts}
         if not doubts:
             return Verdict.FRESH, []
@@ -306,6 +306,10 @@ class Judge:
         if step.ended is None or not step.ended_on:
             return False
         return first_difference(step.ended_on, self._view, self._outside)[0] is Answer.DIFFERENT
+
+    def _holds_value(self, slot: Slot) -> bool:
+        version = self._view.bound(slot).version
+        return version is not None and version.output.sort == "value"
 
     def _place_of(self, doubt: Doubt) -> int:
         place = self._book.place(doubt.step)
