@@ -765,7 +765,7 @@ STORIES: dict[str, tuple[Callable[[], Told], str, list[Cause]]] = {
         "stale",
         [
             cause("skipped", "a", "", "no data"),
-            cause("skipped", "b", "", "'a' is Skipped; skip_on_upstream_skip=False runs it all the same"),
+            cause("skipped", "b", "", "'a' is Skipped; `--skip-on-upstream-skip no` runs it all the same"),
         ],
     ),
     "task function": (
