@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,11 +16,14 @@ if TYPE_CHECKING:
     from nbflow.engine.bind import Version, View
     from nbflow.engine.book import Book
     from nbflow.engine.slots import Outside
-    from nbflow.types import Entry, Output
+    from nbflow.types import Entry, Output, Trace
 
 WRITER: Final = "writer"
 """The category of the cause that a name is now what another step makes."""
 GONE: Final = "no value"
+PYTHON: Final = "python"
+"""The package that Python itself is among those of a trace."""
+PYTHON_VERSION: Final = "{}.{}".format(*sys.version_info)
 
 _MADE_BY_STEPS: Final = (NAME, RANDOM, FILE, STATE)
 _CODE: Final = ("function", "class", "module")
@@ -104,6 +108,12 @@ def with_sharers(text: str, name: str, members: Iterable[str]) -> str:
     """
     others = sorted(set(members) - {name})
     return f"{text}, shared with {', '.join(others)}" if others else text
+
+
+def other_python(trace: Trace) -> Cause | None:
+    """That a trace was made by another version of Python, under which the same code is another one."""
+    was = trace.packages.get(PYTHON, "")
+    return Cause("python", "Python", was, PYTHON_VERSION) if was not in ("", PYTHON_VERSION) else None
 
 
 def lost_file(output: Output, now: str | None) -> Cause:

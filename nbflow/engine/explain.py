@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 UPSTREAM: Final = "upstream"
 _ENDED: Final = ("skipped", "trigger")
+_OF_ITSELF: Final = ("failed", "never ran", "skipped", "trigger", "paused")
 _LARGEST: Final = 50_000_000
 """How many bytes of a stored value are loaded to tell where it differs."""
 
@@ -57,6 +58,7 @@ class Explainer:
         for each in self._concerned(step):
             place = self._book.place(each.id)
             own = (*self._sweep.judgement(each).causes, *self._skip_of(each, step))
+            own = [_of(cause, each) for cause in own] if each is not step else own
             found += [(len(self._book) if place is None else place, each, cause) for cause in own]
         roots = sorted((item for item in found if item[2].category != UPSTREAM), key=lambda item: item[0])
         told = [cause for _, each, cause in roots for cause in self._in_detail(each, cause)]
@@ -167,6 +169,11 @@ class Explainer:
             run = self._history.run(step.earlier.run)
             before = (self._history.source(run.source) if run is not None else None) or ""
         return (step.name, before, edited.ran.source) if before and edited.ran is not None else None
+
+
+def _of(cause: Cause, step: Step) -> Cause:
+    """A cause that tells how a step itself stands, said of it to those below."""
+    return replace(cause, origin=step.name) if cause.category in _OF_ITSELF else cause
 
 
 def _is_about(entry: Entry, slots: Iterable[Slot]) -> bool:

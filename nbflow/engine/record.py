@@ -14,7 +14,7 @@ import msgspec
 
 from nbflow.analysis import changes_outside, is_native, writes_natively
 from nbflow.engine.again import UNDECIDED, outside_entries
-from nbflow.engine.differences import with_sharers
+from nbflow.engine.differences import PYTHON, PYTHON_VERSION, with_sharers
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.keeping import NOT_REUSED
 from nbflow.engine.origins import NONE, seen_as, shown_as
@@ -214,6 +214,7 @@ def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
         notebook=maker.notebook,
         started=observation.started,
         seconds=observation.seconds,
+        packages=_PACKAGES,
     )
 
 
@@ -223,6 +224,9 @@ def looked_at(body: Body, seen: Seen, observation: Observation) -> tuple[Entry, 
     if watch is None:
         return tuple(names)
     return (*names, *outside_entries(watch, observation.context, observation.folder, observation.data))
+
+
+_PACKAGES: Final = {PYTHON: PYTHON_VERSION}
 
 
 def adopted_trace(step: Step, outputs: tuple[Output, ...]) -> Trace:

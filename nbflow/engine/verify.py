@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View
-from nbflow.engine.differences import Differences, lost_file
+from nbflow.engine.differences import Differences, lost_file, other_python
 from nbflow.engine.gates import (
     asked_about,
     ended_cause,
@@ -234,6 +234,8 @@ class Judge:
         earlier, body = step.earlier, step.ran
         if step.failure:
             return [Cause("failed", step.name, after=step.failure)]
+        if step.before is None and earlier is not None and (python := other_python(earlier)) is not None:
+            return [python]
         if step.before is not None or (earlier and body and earlier.static_key != body.static_key):
             return [Cause("code", step.name, before="as last run", after="edited")]
         causes = self._what_differs(earlier, slots)[0] if earlier is not None else []

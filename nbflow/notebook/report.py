@@ -37,7 +37,7 @@ from nbflow.views import (
     to_dot,
 )
 from nbflow.views.groups import counts_of
-from nbflow.views.words import cause_words, counted, moment
+from nbflow.views.words import cause_words, counted, listed, moment, short_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -141,7 +141,8 @@ class Report:
         card = self.card(step, session.places.cells.get(step.id))
         causes = self._reasons(step, self.root_causes(step))
         diffs = session.trunk.explainer.diffs(step)
-        return WhyCard(card, causes, self._reuse_words(step), diffs, session.around.clock())
+        reuse = self._reuse_words(step) + compared_names(step.bound_trace)
+        return WhyCard(card, causes, reuse, diffs, session.around.clock())
 
     def history(self, name: str = "") -> Shown:
         """The runs of a task, or of the whole flow."""
@@ -443,6 +444,18 @@ def compared_words(trace: Trace) -> str:
 def _words_of(name: str, value: object) -> str:
     """The value of a parameter, unless its name looks secret."""
     return HIDDEN if looks_secret(name) else repr(value)
+
+
+def compared_names(trace: Trace | None) -> str:
+    """The names, files and more that are compared, a few of many.
+
+    Example:
+        >>> from nbflow.types import Entry, Looked, Slot
+        >>> compared_names(Trace("t", "k", (Entry(Looked(Slot("name", "raw")), "d"),), ()))
+        ' (raw)'
+    """
+    names = [short_path(name) for name in _reads(trace)]
+    return f" ({listed(names, 6)})" if names else ""
 
 
 def _default_of(name: str, step: Step) -> object:

@@ -375,11 +375,16 @@ _HOLDS: Final = {
 
 
 def _failed(cause: Cause) -> str:
-    return f"last run failed: {cause.after}" if cause.after else "last run failed"
+    whose = f" of {cause.origin}" if cause.origin else ""
+    return f"last run{whose} failed" + (f": {cause.after}" if cause.after else "")
 
 
 def _of_state(word: str) -> Callable[[Cause], str]:
-    return lambda cause: f"{word}: {cause.after}" if cause.after else word
+    def words(cause: Cause) -> str:
+        of_whom = f"{cause.origin}: {word}" if cause.origin else word
+        return f"{of_whom}: {cause.after}" if cause.after else of_whom
+
+    return words
 
 
 def _order(cause: Cause) -> str:
@@ -394,7 +399,7 @@ def _orphan(cause: Cause) -> str:
 
 
 def _never_ran(cause: Cause) -> str:
-    return "never ran"
+    return f"{cause.origin} never ran" if cause.origin else "never ran"
 
 
 _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
@@ -409,6 +414,7 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "folder": _fixed("the", "changed"),
     "environment": _environment,
     "package": _named("package"),
+    "python": _named(""),
     "module": _module,
     "writer": _writer,
     "parameter": _named("parameter"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from nbflow.engine.keeping import Keeping
 from nbflow.store.memory import MemoryStore
@@ -265,7 +266,7 @@ EDITS: dict[str, tuple[tuple[str, ...], int, str, list[Cause]]] = {
         0,
         "a = 1/0",
         [
-            cause("failed", "t0", "", "ZeroDivisionError: division by zero"),
+            cause("failed", "t0", "", "ZeroDivisionError: division by zero", "t0"),
             cause("input", "a", "1", "no value", "t0"),
             cause("upstream", "a", "", "stale", "t0"),
         ],
@@ -433,9 +434,7 @@ def _package() -> Told:
         each._replace(digest="1.0", preview="1.0") if each.looked.slot.kind == "package" else each
         for each in step.trace.entries
     )
-    step.trace = type(step.trace)(
-        **{**{name: getattr(step.trace, name) for name in step.trace.__struct_fields__}, "entries": entries}
-    )
+    step.trace = structs.replace(step.trace, entries=entries)
     notebook.sweep.touch(step)
     return notebook, cells[0]
 
@@ -616,6 +615,18 @@ def _unseen_reader() -> Told:
     return notebook, cells[0]
 
 
+def _python() -> Told:
+    notebook, cells = run("x = 1")
+    step = notebook.step(cells[0])
+    assert step.trace is not None
+    step.earlier, step.trace = (
+        structs.replace(step.trace, static_key="other", packages={"python": "3.9"}),
+        None,
+    )
+    notebook.sweep.touch(step)
+    return notebook, cells[0]
+
+
 STORIES: dict[str, tuple[Callable[[], Told], str, list[Cause]]] = {
     # name: what happens, the verdict, the causes
     "file content": (_file_content, "stale", [cause("file", "f.txt", "1 B", "2 B")]),
@@ -671,6 +682,7 @@ STORIES: dict[str, tuple[Callable[[], Told], str, list[Cause]]] = {
         [cause("code", "f", "def f(): return 1", "def f(): return 2", "cell 0", "line 1")],
     ),
     "package": (_package, "stale", [cause("package", "pandas", "1.0", "VERSION")]),
+    "python": (_python, "stale", [cause("python", "Python", "3.9", "VERSION")]),
     "parameter": (
         _parameter,
         "stale",
@@ -764,7 +776,7 @@ STORIES: dict[str, tuple[Callable[[], Told], str, list[Cause]]] = {
         _skipped,
         "stale",
         [
-            cause("skipped", "a", "", "no data"),
+            cause("skipped", "a", "", "no data", "a"),
             cause("skipped", "b", "", "'a' is Skipped; `--skip-on-upstream-skip no` runs it all the same"),
         ],
     ),
@@ -790,7 +802,7 @@ def plain(told: Cause, here: Path) -> Cause:
     for name, text in texts.items():
         short = text.replace(f"{here}{os.sep}", "").replace(str(here), "")
         texts[name] = STAT.sub(lambda found: found.group().partition(",")[0], short)
-    if told.category == "package":
+    if told.category in ("package", "python"):
         texts["after"] = "VERSION"
     return Cause(told.category, texts["subject"], texts["before"], texts["after"], told.origin, told.part)
 
