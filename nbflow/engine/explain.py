@@ -106,6 +106,8 @@ class Explainer:
         """A cause, or one for each part of its subject that differs."""
         if cause.category in ("input", WRITER):
             found = self._parts(step, cause)
+            # Two values by two steps are told whole, unless one only changed the other's.
+            found = found if cause.category == "input" or len(found) == 1 else []
         elif cause.category in ("code", "module"):
             diff = self._diff(step, cause)
             change = first_change(*diff[1:]) if diff is not None else None
