@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from nbflow.cache_policies import CachePolicy, parse_policy
 from nbflow.exceptions import OptionError
 from nbflow.retries import parse_duration
 from nbflow.triggers import BUILT_IN, parse_trigger
@@ -50,6 +53,71 @@ def read_trigger(text: str) -> Trigger | Named:
         if not _DOTTED.fullmatch(text):
             raise
         return Named(text, tuple(BUILT_IN))
+
+
+def read_policy(text: str) -> CachePolicy:
+    """A cache policy for a cell, whose code always counts.
+
+    Raises:
+        OptionError: If it is none.
+
+    Example:
+        >>> read_policy("DEFAULT - 'engine'")
+        INPUTS + TASK_SOURCE - 'engine'
+    """
+    policy = parse_policy(text)
+    if policy and "TASK_SOURCE" not in policy.parts:
+        raise OptionError(
+            f"{text!r} leaves out the code, which counts for every cell; write DEFAULT or TASK_SOURCE"
+        )
+    return policy
+
+
+def read_validator(text: str) -> Any:
+    """A validator of `nbflow.engine.cache_validators`, by which earlier results of a cell are compared.
+
+    Raises:
+        OptionError: If it is none of them.
+
+    Example:
+        >>> read_validator("partial_inputs_only(['year'])"), read_validator("duration_only")
+        (partial_inputs_only(['year']), duration_only)
+    """
+    known = import_module("nbflow.engine.cache_validators")
+    names = [name for name in known.__all__ if name.islower()]
+    word, bracket, rest = text.strip().partition("(")
+    if word not in names:
+        raise OptionError.unknown("cache validator", word, names)
+    found = getattr(known, word)
+    if not bracket:
+        return found
+    try:
+        wanted = ast.literal_eval(f"({rest}")
+    except (ValueError, SyntaxError):
+        wanted = None
+    listed = [wanted] if isinstance(wanted, str) else wanted
+    if not word.startswith("partial") or not isinstance(listed, (list, tuple)):
+        raise OptionError(f"{text!r} is no cache validator; write for example partial_inputs_only(['year'])")
+    return found.on([str(name) for name in cast("list[object]", listed)])
+
+
+def read_inputs(text: str) -> tuple[str, ...]:
+    """Names of the notebook.
+
+    Raises:
+        OptionError: If one is none.
+
+    Example:
+        >>> read_inputs("a, b")
+        ('a', 'b')
+    """
+    names = words_in(text)
+    wrong = next((name for name in names if not is_name(name)), None)
+    if wrong is not None or not names:
+        raise OptionError(
+            f"{wrong if wrong is not None else text!r} is no name; write names of variables: a,b"
+        )
+    return names
 
 
 def read_names(text: str) -> tuple[Named, ...]:

@@ -8,142 +8,50 @@ descriptions.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
-from nbflow.cache_policies import NO_CACHE, CachePolicy
-from nbflow.engine.keeping import Keeping
+from nbflow.arguments import (
+    as_callable,
+    as_callables,
+    as_classes,
+    as_count,
+    as_effect,
+    as_fraction,
+    as_hooks,
+    as_limit,
+    as_pairs,
+    as_policy,
+    as_runner,
+    as_template,
+    as_text,
+    as_words,
+    only_in_header,
+)
+from nbflow.cache_policies import DEFAULT, NO_CACHE, CachePolicy
+from nbflow.engine.declared import Declared
+from nbflow.engine.keeping import Compared, Keeping
 from nbflow.exceptions import OptionError
 from nbflow.header import (
     is_name,
     read_count,
     read_durations,
+    read_inputs,
     read_names,
     read_pairs,
+    read_policy,
     read_trigger,
+    read_validator,
     read_whether,
     read_yes_or_no,
     words_in,
 )
 from nbflow.retries import NO_RETRIES, Retries, parse_delays, parse_duration
 from nbflow.triggers import Trigger, all_successful, manual_only
+from nbflow.types import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-
-def _limit(value: Any) -> float | None:
-    # As in Prefect, no time at all is no limit.
-    return parse_duration(value) or None
-
-
-def _as_text(value: object) -> str:
-    if not isinstance(value, str):
-        raise OptionError(f"{value!r} is not a text")
-    return value
-
-
-def _as_count(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise OptionError(f"{value!r} is not a count; give a whole number from 0 on")
-    return value
-
-
-def _as_words(value: object) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return words_in(value)
-    if not isinstance(value, Iterable):
-        raise OptionError(f"{value!r} are no words; give a list of texts")
-    return tuple(_as_text(word) for word in cast("Iterable[object]", value))
-
-
-def _as_pairs(value: object) -> tuple[tuple[str, str], ...]:
-    raise OptionError(f"{value!r} stands in the header of a cell only; call .map(…) of a task function")
-
-
-def _as_callable(value: object) -> Callable[..., Any]:
-    if not callable(value):
-        raise OptionError(f"{value!r} cannot be called; give a function")
-    return value
-
-
-def check_runner(value: object) -> None:
-    """Do nothing for a runner, and for a class of runners.
-
-    Raises:
-        OptionError: If it is neither.
-    """
-    if not callable(getattr(value, "submit", None)):
-        raise OptionError(f"{value!r} is no runner; give one of nbflow.task_runners")
-
-
-def as_runner(value: Any) -> Any:
-    """A runner; of a class one with its defaults.
-
-    Raises:
-        OptionError: If it is neither.
-    """
-    check_runner(value)
-    return value() if isinstance(value, type) else value
-
-
-def _as_callables(value: object) -> tuple[Callable[..., Any], ...]:
-    if callable(value) or not isinstance(value, Iterable):
-        raise OptionError(f"{value!r} is no list; give a list of functions")
-    return tuple(_as_callable(each) for each in cast("Iterable[object]", value))
-
-
-@dataclass(frozen=True, slots=True)
-class OfTaskAndState:
-    """Prefect 1's `on_failure`: a function of the task and the state, as a hook.
-
-    Args:
-        function: The user's.
-    """
-
-    function: Callable[[Any, Any], object]
-
-    @property
-    def __name__(self) -> str:
-        """The name of the user's function."""
-        return str(getattr(self.function, "__name__", self.function))
-
-    def __call__(self, task: Any, run: Any, state: Any) -> object:
-        """Call it without the run."""
-        return self.function(task, state)
-
-
-def _as_hooks(value: object) -> tuple[Callable[..., Any], ...]:
-    """A list of hooks; a single function is one of Prefect 1."""
-    return (OfTaskAndState(value),) if callable(value) else _as_callables(value)
-
-
-def _as_template(value: object) -> str | Callable[..., str]:
-    if isinstance(value, str):
-        return value
-    if not callable(value):
-        raise OptionError(f"{value!r} is no name; give a text such as 'load-{{year}}', or a function")
-    return cast("Callable[..., str]", value)
-
-
-def _as_classes(value: object) -> tuple[type[BaseException], ...]:
-    kinds = tuple(cast("Iterable[object]", value)) if isinstance(value, (list, tuple)) else (value,)
-    if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
-        raise OptionError(f"{value!r} is no exception class; name classes such as OSError")
-    return cast("tuple[type[BaseException], ...]", kinds)
-
-
-def _as_policy(value: object) -> CachePolicy:
-    if not isinstance(value, CachePolicy):
-        raise OptionError(f"{value!r} is no cache policy; take one of nbflow.cache_policies")
-    return value
-
-
-def _as_fraction(value: Any) -> float:
-    if isinstance(value, bool) or float(value) < 0:
-        raise OptionError(f"{value!r} is no fraction; give a number from 0 on")
-    return float(value)
 
 
 def _option(
@@ -158,7 +66,8 @@ def _option(
 
     Args:
         help: What it is, in a line.
-        value: What a header writes behind it; empty: it is a switch.
+        value: What a header writes behind it; empty: it is a switch; in brackets: one of these words, or
+            nothing, which means the first one.
         read: Makes its value of what stands in a header.
         default: Its value where nothing is said.
         take: Makes its value of what a keyword argument gives.
@@ -198,47 +107,75 @@ class TaskOptions:
         map: In a cell's header, each name that is bound to one element after the other, with the name of
             the elements; the body runs once for each of them.
         after: Names of tasks that have to end before it, whatever it reads.
+        effect: How often it is run, where what it does outside is its point; None else.
+        ignore: Names that are read and not compared: a result is as of what they held.
+        inputs: In a cell's header, the names that count as read.
+        outputs: In a cell's header, the names that are stored.
+        files: In a cell's header, paths or patterns of files that it reads.
+        writes: In a cell's header, paths or patterns of files that it writes.
 
     Example:
         >>> read_options("clean --retries 2 --retry-delay 10s,1m").retry_delay
         (10.0, 60.0)
     """
 
-    name: str = _option("what people call it", "NAME", default="", take=_as_text)
-    retries: int = _option("extra attempts after a failure", "N", read_count, 0, _as_count)
+    name: str = _option("what people call it", "NAME", default="", take=as_text)
+    retries: int = _option("extra attempts after a failure", "N", read_count, 0, as_count)
     retry_delay: tuple[float, ...] = _option(
         "time before each of them: 30, 30s, 10m, 2h", "D[,D…]", read_durations, (), tuple
     )
-    timeout: float | None = _option("limit for each attempt: 30, 30s, 10m, 2h", "D", _limit, take=_limit)
-    tags: tuple[str, ...] = _option("words to find it by", "a,b", words_in, (), _as_words)
-    description: str = _option("what it is for", "TEXT", str, "", _as_text)
+    timeout: float | None = _option("limit for each attempt: 30, 30s, 10m, 2h", "D", as_limit, take=as_limit)
+    tags: tuple[str, ...] = _option("words to find it by", "a,b", words_in, (), as_words)
+    description: str = _option("what it is for", "TEXT", str, "", as_text)
     defer: bool = _option("register only, do not run", default=False)
     trigger: Trigger = _option(
         "whether it may run: all_failed, some_failed(at_least=2) …, or a function of the notebook",
         "EXPR",
         read_trigger,
         all_successful,
-        _as_callable,
+        as_callable,
     )
     skip_on_upstream_skip: bool = _option("skip it below a skipped task", "yes|no", read_yes_or_no, True)
     manual: bool = _option("wait for a person: only %flow resume runs it", default=False)
     map: tuple[tuple[str, str], ...] = _option(
-        "run the body once for each x of the list xs", "x=xs[,y=ys]", read_pairs, (), _as_pairs
+        "run the body once for each x of the list xs", "x=xs[,y=ys]", read_pairs, (), as_pairs
     )
-    after: tuple[str, ...] = _option("tasks that have to end before it", "A,B", words_in, (), _as_words)
-    version: str = _argument("which version of it this is", _as_text, "")
-    retry_jitter: float = _argument("by which fraction a delay varies by chance", _as_fraction, 0.0)
-    retry_on: tuple[type[BaseException], ...] = _argument(
-        "retry only after these exceptions", _as_classes, ()
+    after: tuple[str, ...] = _option("tasks that have to end before it", "A,B", words_in, (), as_words)
+    effect: Effect | None = _option(
+        "what it does outside is its point: once for the same code and inputs, or each time",
+        "[once|always]",
+        as_effect,
+        take=as_effect,
     )
+    version: str = _argument("which version of it this is", as_text, "")
+    retry_jitter: float = _argument("by which fraction a delay varies by chance", as_fraction, 0.0)
+    retry_on: tuple[type[BaseException], ...] = _argument("retry only after these exceptions", as_classes, ())
     retry_condition: Callable[..., object] | None = _argument(
-        "called with task, run and state: whether to retry", _as_callable
+        "called with task, run and state: whether to retry", as_callable
     )
-    cache_policy: CachePolicy | None = _switch(
-        "run each time; its result is not kept for later", "--no-cache", NO_CACHE, None, _as_policy
+    ignore: tuple[str, ...] = _option(
+        "names that it reads and that are not compared", "x[,y]", read_inputs, (), as_words
+    )
+    inputs: tuple[str, ...] = _option(
+        "names that it reads; what else it reads is not compared", "a,b", read_inputs, (), only_in_header
+    )
+    outputs: tuple[str, ...] = _option(
+        "names that it makes for others; no others are stored", "a,b", read_inputs, (), only_in_header
+    )
+    files: tuple[str, ...] = _option(
+        "files whose content is an input, beside those found", "PATTERN[,…]", words_in, (), only_in_header
+    )
+    writes: tuple[str, ...] = _option(
+        "files that it writes, beside those found", "PATTERN[,…]", words_in, (), only_in_header
+    )
+    cache_policy: CachePolicy | None = _option(
+        "what is compared: DEFAULT - 'engine', TASK_SOURCE + FLOW_PARAMETERS, …",
+        "EXPR",
+        read_policy,
+        take=as_policy,
     )
     cache_key_fn: Callable[..., str | None] | None = _argument(
-        "called with run and parameters: the key", _as_callable
+        "called with run and parameters: the key", as_callable
     )
     cache_expiration: float | None = _argument("how long a result is reused", parse_duration)
     refresh_cache: bool = _switch(
@@ -247,8 +184,13 @@ class TaskOptions:
     cache_for: float | None = _option(
         "how old a result may be: 30, 30s, 10m, 2h, 7d", "D", parse_duration, take=parse_duration
     )
-    cache_validator: Callable[..., bool] | None = _argument("which result may be reused", _as_callable)
-    cache_key: str = _argument("whose results it shares", _as_text, "")
+    cache_validator: Callable[..., bool] | None = _option(
+        "what is compared: all_inputs, all_parameters, partial_inputs_only(['x']), duration_only",
+        "EXPR",
+        read_validator,
+        take=as_callable,
+    )
+    cache_key: str = _argument("whose results it shares", as_text, "")
     persist_result: bool | None = _option(
         "whether its values are stored, or only their digests", "auto|yes|no", read_whether, flag="--persist"
     )
@@ -258,49 +200,59 @@ class TaskOptions:
     task_run_name: str | Callable[..., str] | None = _option(
         "the name of each run, with names in braces: load-{year}",
         "TEMPLATE",
-        take=_as_template,
+        take=as_template,
         flag="--run-name",
     )
     runner: Any = _argument("where it runs", as_runner)
-    slug: str = _argument("what tells it from others in a flow", _as_text, "")
-    nout: int | None = _argument("how many values it returns", _as_count)
+    slug: str = _argument("what tells it from others in a flow", as_text, "")
+    nout: int | None = _argument("how many values it returns", as_count)
     state_handlers: tuple[Callable[..., Any], ...] = _argument(
-        "called with task, old and new state", _as_callables, ()
+        "called with task, old and new state", as_callables, ()
     )
     on_running: tuple[Callable[..., Any], ...] = _option(
-        "function of the notebook to call when it starts", "F[,F…]", read_names, (), _as_callables
+        "function of the notebook to call when it starts", "F[,F…]", read_names, (), as_callables
     )
     on_completion: tuple[Callable[..., Any], ...] = _option(
-        "function of the notebook to call when it completed", "F[,F…]", read_names, (), _as_callables
+        "function of the notebook to call when it completed", "F[,F…]", read_names, (), as_callables
     )
     on_failure: tuple[Callable[..., Any], ...] = _option(
-        "function of the notebook to call when it failed", "F[,F…]", read_names, (), _as_hooks
+        "function of the notebook to call when it failed", "F[,F…]", read_names, (), as_hooks
     )
     on_cancellation: tuple[Callable[..., Any], ...] = _option(
-        "function of the notebook to call when it was cancelled", "F[,F…]", read_names, (), _as_callables
+        "function of the notebook to call when it was cancelled", "F[,F…]", read_names, (), as_callables
     )
     on_crashed: tuple[Callable[..., Any], ...] = _option(
-        "function of the notebook to call when it crashed", "F[,F…]", read_names, (), _as_callables
+        "function of the notebook to call when it crashed", "F[,F…]", read_names, (), as_callables
     )
 
     on_commit: tuple[Callable[..., Any], ...] = _argument(
-        "called with the transaction when that commits", _as_callables, ()
+        "called with the transaction when that commits", as_callables, ()
     )
     on_rollback: tuple[Callable[..., Any], ...] = _argument(
-        "called with the transaction when that is rolled back", _as_callables, ()
+        "called with the transaction when that is rolled back", as_callables, ()
     )
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself.
+
+        Raises:
+            OptionError: If it is an effect that is to happen once, and its result is not to be kept.
+        """
+        keeping = self.keeping
+        if self.effect is Effect.ONCE and (keeping.refreshes or keeping.at_most or not keeping.reuses):
+            raise OptionError("a cache option would repeat an effect that happens once; say `always`")
 
     @property
     def rules(self) -> Mapping[str, Any]:
         """What the step of a session's task is to know of them."""
-        names = ("timeout", "skip_on_upstream_skip", "after")
+        names = ("timeout", "skip_on_upstream_skip", "after", "effect")
         gate = manual_only if self.manual else self.trigger
         own = {"retries": self.attempts, "trigger": gate, "keeping": self.keeping}
         return {**own, **{name: getattr(self, name) for name in names}}
 
     @property
     def keeping(self) -> Keeping:
-        """How a session keeps the results; there, other policies than `NO_CACHE` say nothing.
+        """How a session keeps the results, and what it compares.
 
         Example:
             >>> read_options("fetch --cache-for 1h").keeping.at_most
@@ -310,8 +262,32 @@ class TaskOptions:
         """
         ages = [age for age in (self.cache_for, self.cache_expiration) if age is not None]
         at_most = min(ages, default=None)
-        reuses = self.cache_policy != NO_CACHE and at_most != 0
-        return Keeping(reuses, self.refresh_cache, at_most, self.persist_result is not False)
+        policy = self.cache_policy if self.cache_policy is not None else DEFAULT
+        is_never = getattr(self.cache_validator, "__name__", "") == "never_use"
+        reuses = bool(policy) and "RUN_ID" not in policy.parts and at_most != 0 and not is_never
+        return Keeping(
+            reuses, self.refresh_cache, at_most, self.persist_result is not False, self._compared(policy)
+        )
+
+    def _compared(self, policy: CachePolicy) -> Compared:
+        """Which inputs count in a session; what a policy without the code means there is up to flows."""
+        compared = Compared(frozenset(self.inputs) or None, policy.without.union(self.ignore))
+        if "TASK_SOURCE" in policy.parts and "INPUTS" not in policy.parts:
+            parameters = "FLOW_PARAMETERS" in policy.parts
+            compared = replace(
+                compared, only=None if parameters else frozenset(), of_parameters=parameters, outside=False
+            )
+        validator: Any = self.cache_validator
+        what, only = getattr(validator, "compares", None), getattr(validator, "only", None)
+        if what is None or (what == "inputs" and only is None):
+            return compared
+        names = only if what else frozenset[str]()
+        return replace(compared, only=names, of_parameters=what == "parameters", outside=False)
+
+    @property
+    def declared(self) -> Declared:
+        """What a header says of names and files."""
+        return Declared(self.inputs, self.outputs, self.files, self.writes)
 
     @property
     def hooks(self) -> Mapping[str, tuple[Callable[..., Any], ...]]:
@@ -330,6 +306,17 @@ class TaskOptions:
         if not self.retries:
             return NO_RETRIES
         return Retries(self.retries, self.retry_delay, self.retry_jitter, self.retry_on)
+
+
+SWITCHES: Final = {
+    "--no-cache": ("cache_policy", NO_CACHE, "run each time; its result is not kept for later"),
+}
+"""Other ways to write an option: the field, its value, and what it means."""
+
+
+def flags() -> tuple[str, ...]:
+    """All that a header may write, sorted."""
+    return tuple(sorted((*SWITCHES, *map(flag_of, options()))))
 
 
 def flag_of(option: Field[Any]) -> str:
@@ -392,7 +379,7 @@ def _taken(option: Field[Any], value: Any, retries: object) -> Any:
         return option.default
     try:
         if option.name == "retry_delay":
-            return parse_delays(value, _as_count(retries or 0))
+            return parse_delays(value, as_count(retries or 0))
         return option.metadata["take"](value)
     except OptionError as error:
         raise OptionError(f"{option.name}: {error}") from None
@@ -415,9 +402,13 @@ def read_options(text: str) -> TaskOptions:
         if not flag.startswith("-"):
             _take_name(word, given)
             continue
+        if flag in SWITCHES and not has_value:
+            name, sets, _ = SWITCHES[flag]
+            given[name] = sets
+            continue
         option = by_flag.get(flag)
         if option is None:
-            raise OptionError.unknown("option", flag, by_flag)
+            raise OptionError.unknown("option", flag, flags())
         given[option.name] = _value_of(option, value if has_value else None, words)
     return replace(TaskOptions(), **given)
 
@@ -443,6 +434,9 @@ def _value_of(option: Field[Any], value: str | None, words: list[str]) -> Any:
         if value is not None:
             raise OptionError(f"{flag_of(option)} takes no value")
         return option.metadata["sets"]
+    if value is None and wanted.startswith("["):
+        choices = wanted.strip("[]").split("|")
+        value = words.pop(0) if words and words[0] in choices else choices[0]
     if value is None:
         if not words:
             raise OptionError(f"{flag_of(option)} needs a value: {flag_of(option)} {wanted}")
@@ -455,6 +449,9 @@ def _value_of(option: Field[Any], value: str | None, words: list[str]) -> Any:
 
 def help_text() -> str:
     """All options, a line each, for `%%task?`."""
-    rows = [(f"{flag_of(option)} {option.metadata['value']}".strip(), option) for option in options()]
+    rows = [
+        (f"{flag_of(each)} {each.metadata['value']}".strip(), each.metadata["help"]) for each in options()
+    ]
+    rows += [(flag, help) for flag, (_, _, help) in SWITCHES.items()]
     width = max(len(usage) for usage, _ in rows)
-    return "\n".join(f"  {usage:<{width}}  {option.metadata['help']}" for usage, option in rows)
+    return "\n".join(f"  {usage:<{width}}  {help}" for usage, help in rows)

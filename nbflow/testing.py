@@ -15,6 +15,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from nbflow.context import context
+from nbflow.engine.audit import Audit
 from nbflow.engine.book import Body, Book, Step, mapped_body, read_body
 from nbflow.engine.drive import answered, calls_user_code
 from nbflow.engine.loops import shown
@@ -23,6 +24,7 @@ from nbflow.engine.slots import Kind, slot_of
 from nbflow.engine.trunk import Overrides, World, trunk_over
 from nbflow.engine.wiring import follow, makers_in, rewire, run_wired
 from nbflow.flows.function import flow
+from nbflow.notebook.auditing import perform_apart
 from nbflow.running.records import records_over, using
 from nbflow.states import Origin
 from nbflow.store.memory import MemoryStore
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from types import CodeType
 
     from nbflow.engine.action import Action
+    from nbflow.engine.audit import Finding
     from nbflow.engine.effects import Outcome
     from nbflow.engine.observe import Execution
     from nbflow.engine.verify import Judgement
@@ -152,7 +155,7 @@ class Notebook:
             self.kinds,
             is_shared=self.is_shared,
         )
-        trunk = trunk_over(world, self.book)
+        self._trunk = trunk = trunk_over(world, self.book)
         self.files, self.sweep, self.workspace, self.work = (
             trunk.files,
             trunk.sweep,
@@ -305,6 +308,18 @@ class Notebook:
         """Bring all tasks, or those named, up to date, as `%flow run` does."""
         targets = [self.book.named(name) for name in names] if names else None
         return answered(self.work.run_flow(targets), self._perform)
+
+    def only(self, *names: str, force: bool = False) -> Action:
+        """Run these tasks from the latest results above them, as `%flow run TASK… --only` does."""
+        targets = [self.book.named(name) for name in names]
+        return answered(self.work.run_only(targets, force=force), self._perform)
+
+    def audit(self, *names: str) -> list[Finding]:
+        """Run these tasks, or all, once more apart from the notebook, as `%flow audit` does."""
+        steps = [self.book.named(name) for name in names] or [step for step in self.book if not step.plain]
+        self.sweep.look_outside()
+        audit = Audit(self._trunk)
+        return answered(audit.run(steps), partial(perform_apart, audit.apart))
 
     def resume(self, cell: str) -> Action:
         """Run a task that waits for a person, as `%flow resume` does."""

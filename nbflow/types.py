@@ -52,6 +52,16 @@ class Licence(Enum):
     USER = "user"
 
 
+class Effect(Enum):
+    """How often a step whose point is what it does outside is run, see design 2.6.
+
+    Once for the same code and inputs, or at each run of its cell or by its name.
+    """
+
+    ONCE = "once"
+    ALWAYS = "always"
+
+
 class Standing(Enum):
     """Whether a step ran in this kernel, is remembered from an earlier one, or lost its cell."""
 
@@ -82,8 +92,10 @@ class Reach(NamedTuple):
         mutates: Names of the namespace whose values it may change in place.
         changes_arguments: Whether it may change its arguments (a method: its object) in place.
         parts: For a local module, attribute name to digest; for a task function, what `TASK_VALUE`,
-            `TASK_CODE` and `TASK_WIRED` say; for a flow, `FLOW_CODE`.
+            `TASK_CODE` and `TASK_WIRED` say; for a flow, `FLOW_CODE`; for a function or a local
+            module that has some, `TEXTS`.
         paths: Strings in the code that may be meant as paths: native readers open files unseen.
+        shows_texts: Whether it may look at docstrings, annotations or signatures.
     """
 
     reads: frozenset[str] = NO_NAMES
@@ -92,6 +104,7 @@ class Reach(NamedTuple):
     changes_arguments: bool = False
     parts: Mapping[str, str] = NO_CODE
     paths: frozenset[str] = NO_NAMES
+    shows_texts: bool = False
 
 
 NO_REACH: Final = Reach()
@@ -104,6 +117,10 @@ TASK_CODE: Final = "fn"
 
 TASK_WIRED: Final = "wired"
 """The part of a task function that names its parameters without default, with blanks between."""
+
+TEXTS: Final = '"""'
+"""The part of a function or module that is the digest of docstrings and annotations: no input, unless
+somebody looks at them."""
 
 FLOW_CODE: Final = "flow"
 """The part of a flow that is its digest: what it calls are runs of its own, and no reads."""
@@ -200,6 +217,12 @@ class Trace(msgspec.Struct, frozen=True):
     packages: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
+ACCEPT: Final = "accept"
+"""The reason of a hold that takes a result for up to date."""
+ONLY: Final = "only"
+"""The reason of a hold at a result that was made from the latest results above, whatever those are worth."""
+
+
 class Hold(msgspec.Struct, frozen=True):
     """A choice by hand of the trace that a step is bound to.
 
@@ -210,6 +233,7 @@ class Hold(msgspec.Struct, frozen=True):
         at: When it was made, seconds since the epoch.
         entries: What the step would have seen then; it counts only while that is so. None: it counts
             whatever changes.
+        told: What else there is to say of it: what a result was made from.
     """
 
     trace: Trace
@@ -217,6 +241,7 @@ class Hold(msgspec.Struct, frozen=True):
     until: str = ""
     at: float = 0.0
     entries: tuple[Entry, ...] | None = None
+    told: str = ""
 
 
 class Cause(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""JupyterLab in a headless Chromium, as a user has it: a server on loopback, a page, a notebook in it."""
+"""JupyterLab or Notebook 7 in a headless Chromium, as a user has them: a server, a page, a notebook in it."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ OFFLINE = (
     "--disable-dev-shm-usage",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
+PLACES = {"jupyterlab": "lab/tree/{}?reset", "notebook": "notebooks/{}"}
 IS_READY = """() => {
   const panel = window.jupyterapp?.shell.currentWidget;
   const session = panel?.sessionContext?.session;
@@ -67,17 +68,19 @@ def find_browser() -> str:
 
 @dataclass
 class Lab:
-    """A running JupyterLab server and a browser.
+    """A running server and a browser.
 
     Args:
         url: The server's address.
         folder: What it serves.
         browser: The browser.
+        app: Which application shows notebooks: `jupyterlab` or `notebook`.
     """
 
     url: str
     folder: Path
     browser: Browser
+    app: str = "jupyterlab"
 
     @contextmanager
     def opened(self, notebook: Path, *, dark: bool = False) -> Iterator[Notebook]:
@@ -90,7 +93,7 @@ class Lab:
         page.on("pageerror", lambda error: shown.errors.append(str(error)))
         context.on("request", lambda request: shown.requested.add(urlsplit(request.url).netloc))
         try:
-            page.goto(f"{self.url}/lab/tree/{notebook.relative_to(self.folder)}?reset")
+            page.goto(f"{self.url}/{PLACES[self.app].format(notebook.relative_to(self.folder))}")
             page.wait_for_function(IS_READY)
             # The server keeps the theme, so that another test may have left its own.
             theme = f"JupyterLab {'Dark' if dark else 'Light'}"
@@ -209,13 +212,13 @@ class Notebook:
 
 
 @contextmanager
-def running_lab(folder: Path) -> Iterator[Lab]:
-    """JupyterLab on loopback over a folder, with settings of its own, and a browser that reaches only it."""
+def running_lab(folder: Path, app: str = "jupyterlab") -> Iterator[Lab]:
+    """An application on loopback over a folder, with its own settings, and a browser that reaches only it."""
     browser_path = find_browser()
     port = _free_port()
     server = subprocess.Popen(
         [
-            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+            *(sys.executable, "-m", app, "--no-browser", "--allow-root", "--ip=127.0.0.1"),
             *(f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"),
             *("--IdentityProvider.token=", "--ServerApp.password=", "--expose-app-in-browser"),
         ],
@@ -229,7 +232,7 @@ def running_lab(folder: Path) -> Iterator[Lab]:
             drain = subprocess.Popen(["cat"], stdin=server.stderr, stdout=log)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=browser_path, args=OFFLINE)
-            yield Lab(f"http://127.0.0.1:{port}", folder, browser)
+            yield Lab(f"http://127.0.0.1:{port}", folder, browser, app)
             browser.close()
     finally:
         server.terminate()

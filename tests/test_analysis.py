@@ -665,6 +665,11 @@ class TestFacts:
             ("def f(): return os.getenv('A')", {"A"}),
             ("from os import environ, getenv\nenviron['A'], getenv('B')", {"A", "B"}),
             ("'A' in os.environ", {"A"}),
+            ("a = %env A", {"A"}),
+            ("%env A=1", set()),
+            ("!ls $A ${B}/c $$C \\$D", {"A", "B"}),
+            ("files = !ls $A", {"A"}),
+            ("%%bash -s $A\necho $B", {"A", "B"}),
             ("os.environ['A'] = '1'", set()),
             ("d.get('A'); d['B']; os.environ[name]", set()),
         ],
@@ -708,6 +713,12 @@ class TestFacts:
             ("s = smtplib.SMTP(h)", {"mail: smtplib.SMTP"}),
             ("n = input('n')", {"input: input"}),
             ("!ls", {"subprocess: !ls"}),
+            ("a = %env A", set()),
+            ("a = %env", {"names: %env"}),
+            ("%env A=1", {"process: %env"}),
+            ("m = importlib.import_module(name)", {"names: importlib.import_module"}),
+            ("m = __import__(name)", {"names: __import__"}),
+            ("m = importlib.import_module('lib')", set()),
             ("def f(): requests.get(u)", set()),
             ("def f(): requests.get(u)\nf()", {"network: requests.get"}),
             ("df.head(); np.mean(x); d.get('a')", set()),
@@ -722,6 +733,29 @@ class TestFacts:
         found = analyze("t = time.perf_counter()")
         assert found.effects == set()
         assert found.notes == ("measures time with time.perf_counter",)
+
+    @pytest.mark.parametrize(
+        ("source", "shown"),
+        [
+            ("y = f(x)", {"x"}),
+            ("y = f", {"f"}),
+            ("xs = [f, {'g': g}]", {"f", "g"}),
+            ("register(f, key=g)", {"f", "g"}),
+            ("y = map(f, xs); sorted(ys, key=g)", set()),
+            ("@d\ndef f(): ...", set()),
+            ("y = m.f(1)", set()),
+            ("y = m.f", {"m"}),
+            ("y = f.__doc__", {"f", "*"}),
+            ("y = getattr(f, '__doc__')", {"f", "*"}),
+            ("inspect.signature(f)", {"f", "*"}),
+            ("help(f)", {"f", "*"}),
+            ("def g(h): return h.__annotations__", {"*"}),
+            ("f?", {"f", "*"}),
+        ],
+    )
+    def test_shows(self, source: str, shown: set[str]) -> None:
+        """A function that is not called is held by somebody who may look at its docstring."""
+        assert analyze(source).shows == shown
 
     def test_reading_and_changing(self) -> None:
         """Effects that change something outside are told from those that read."""

@@ -23,6 +23,7 @@ import statistics
 import sys
 import tarfile
 import textwrap
+import types
 import typing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -68,10 +69,14 @@ class Tracer:
 
     def run(self, source: str) -> Seen:
         """Execute a cell; what it raises is its own matter."""
-        code = compile(source, FILE, "exec", dont_inherit=True)
+        code = compile(source, FILE, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         watched = self._monitored(code) if sys.version_info >= (3, 12) else self._traced()
         with watched, contextlib.suppress(Exception):
-            exec(code, self.namespace)
+            # A cell that waits is a coroutine; nothing in these cells ever suspends it.
+            made = eval(code, self.namespace)
+            if inspect.iscoroutine(made):
+                with contextlib.suppress(StopIteration):
+                    made.send(None)
             self.seen.completed = True
         return self.seen
 
@@ -156,7 +161,9 @@ def namespace() -> dict[str, Any]:
 
     values: dict[str, Any] = {name: position for position, name in enumerate(NAMES)}
     functions = {name: lambda *given: 0 for name in FUNCTIONS}
-    return {**values, **functions, "r": [0, 1], "empty": [], "Swallow": Swallow, "call": lambda f: f()}
+    box = types.SimpleNamespace(at=0, items=[0, 1])
+    others = {"r": [0, 1], "empty": [], "Swallow": Swallow, "call": lambda f: f(), "box": box}
+    return {**values, **functions, **others}
 
 
 def run(source: str) -> tuple[Seen, Analysis]:
@@ -189,6 +196,19 @@ call(lambda: N)
 (lambda N=1: N + E)()
 call(F)
 (E < E < E)
+f"{E}{N!r:>{M}}"
+[E, *r, *[N]][0]
+{**{'k': E}, 'l': N}['l']
+len({N: M for N in r})
+len([1 for N in r for M in [N] if M])
+len([(lambda: N)() for M in r])
+(lambda *p, k=N, **o: (p, k, o, M))(E)[1]
+[N for N in r][0]
+[N := M, N][0]
+(M if (N := E) else N)
+(N.real if N else M.real)
+call(lambda: [N for M in r if (M or N)][0])
+max(r, key=lambda v: (v, N))
 """
 SIMPLE = """
 N = E
@@ -206,6 +226,20 @@ pass
 F = lambda: N
 gen = ((N, v) for v in r)
 list(gen) if 'gen' in globals() else 0
+N, *M = E, 1, 2
+(N, [M, d]) = E, (1, 2)
+N = M = E
+box.at = E
+box.at += N
+box.items[E] = N
+del box.items[0]
+N: 'M' = E
+F = F
+global N
+F(N := E)
+def F(v=N, *, k=M): return v
+def F(v: N = M) -> M: return v
+class K: N = M
 """
 COMPOUND = """
 if E:|B|else:|B
@@ -233,6 +267,28 @@ def F(N=0):|B|    return N
 def F():|    global N|B|    return 1
 def F():|    N = 0|    def h():|        nonlocal N|        N = M|    h()|B|    return F()
 class K:|B|    def __init__(self): self.x = N
+class K:|    N = N|    M = [N for _ in r]|    def m(self, v=N): return M
+class K:|    if M: N = E|    x = N
+class K:|    global N|    N = M|    del M
+class K:|    N = 1|    class L:|        x = N|        def m(self): return M|K.L().m()
+class K(call(lambda: object)):|    @property|    def p(self): return N|    M = p|K().p
+class K:|    try: N = E|    except Exception as M: x = M|    y = M
+with Swallow() as (N), Swallow() as M:|B
+try:|B|except (TypeError, ValueError) as N:|B|else:|B|finally:|B
+try: raise ExceptionGroup('g', [ValueError()])|except* ValueError as N:|B
+for N, (M, *d) in [(E, (1, 2))]:|B
+for box.at in r:|B
+while N or 1:|B|    break
+match {'k': E, 'l': 1}:|  case {'k': N, **M}:|B|  case _:|B
+match [E, 1]:|  case [N, *_] if M:|B|  case [*M]:|B
+match E:|  case int() as N:|B|  case (0 | 1) as M:|B
+def F():|    class K:|        N = M|        def m(self): return N|    return K().m()
+def F():|    N = 1|    del N|    return [M for M in r]
+def F():|    try:|        return N|    finally:|B
+def F():|    for N in r:|        yield M|list(F())
+def F(v):|    def g():|        return v, N|    return g|F(M)()
+@call|def F():|    return N
+if call(F):|B
 """
 TEMPLATES = {
     kind: text.strip().split("\n") for kind, text in [("E", EXPRESSIONS), ("S", SIMPLE), ("C", COMPOUND)]
@@ -280,7 +336,7 @@ class Writer:
 def compiles(source: str) -> bool:
     """Say whether Python takes a text, which may have a jump where none may be."""
     try:
-        compile(source, FILE, "exec")
+        compile(source, FILE, "exec", dont_inherit=True)
     except SyntaxError:
         return False
     return True

@@ -150,15 +150,34 @@ class TestWhichRuns:
 class TestEvicted:
     """Values that the store has no more."""
 
+    def evict(self, kernel: Kernel) -> None:
+        """Let the store lose all large values, and start a new kernel."""
+        for blob in [*(kernel.folder / ".nbflow" / "blobs").rglob("*")]:
+            if blob.is_file():
+                blob.unlink()
+        kernel.restart()
+
+    def test_restoring_the_whole_flow(self, kernel: Kernel) -> None:
+        """Puts back the rest, and tells how to have the lost one again."""
+        kernel.run("rows", "#@task rows\nrows = list(range(LATE, 200_000))")
+        kernel.execute("%flow run raw --force")
+        kernel.run("late", CELLS["late"].replace("15", "18"))
+        kernel.execute("%flow run")
+        self.evict(kernel)
+        kernel.run("load")
+        kernel.run("late")
+        told = kernel.execute("%flow restore '#4'")
+        assert "not stored: rows" in told.text
+        assert "`%flow open rows #4` gives you code and inputs of then" in told.text
+        assert kernel.execute("%flow open rows #4").error == ""
+        assert kernel.ask("LATE") == 15
+
     def test_they_are_told_by_what_is_known(self, kernel: Kernel) -> None:
         """With the line that computes them again."""
         kernel.run("rows", "#@task rows\nrows = list(range(LATE, 200_000))")
         kernel.run("late", CELLS["late"].replace("15", "18"))
         kernel.run("rows")
-        for blob in [*(kernel.folder / ".nbflow" / "blobs").rglob("*")]:
-            if blob.is_file():
-                blob.unlink()
-        kernel.restart()
+        self.evict(kernel)
         kernel.run("load")
         told = diff(kernel, "rows")
         assert "rows list, not stored list, not stored" in told

@@ -47,7 +47,7 @@ from nbflow.store.digests import (
     register_digest,
     unit_digest,
 )
-from nbflow.types import NO_REACH
+from nbflow.types import NO_REACH, TEXTS
 
 
 def run(source, name="__main__", **names):
@@ -1406,6 +1406,18 @@ class TestReach:
         assert fingerprint(names["f"], names).reach.reads == {"B", "C"}
         assert fingerprint(names["held"], names).reach.reads == {"A", "B", "C", "M"}
         assert fingerprint(names["m"], names).reach.changes_arguments
+
+    def test_texts(self):
+        """What documents a function is a part of its own, and who looks at such parts says so."""
+        sources = ("def f(): pass", "def f(): 'a'", "def f(): 'b'", "def f() -> 1: pass")
+        names = [run(source) for source in sources]
+        looked = [fingerprint(each["f"], each) for each in names]
+        assert len({each.digest for each in looked}) == 1
+        assert len({each.reach.parts.get(TEXTS) for each in looked}) == len(sources)
+        assert not looked[1].reach.shows_texts
+        shower = run("def f(g): return g.__doc__\nheld = [f]")
+        assert fingerprint(shower["f"], shower).reach.shows_texts
+        assert fingerprint(shower["held"], shower).reach.shows_texts
 
     @pytest.mark.parametrize("kind", ["int", "list", "dict", "numpy", "frame", "decimal", "estimator"])
     def test_data_reaches_nothing(self, kind):

@@ -128,6 +128,14 @@ class TestRuns:
         assert parts_of(done.stdout) == [{"now": "ran", "below": "reused", "each": "ran"}]
         assert line_of(done.stdout, "now").endswith("reads the clock (time.time)")
 
+    def test_an_effect_that_looks_at_the_world_is_not_repeated(self, notebook: Path) -> None:
+        """What it is there for has been done."""
+        body = "import time\nwith open('sent.log', 'a') as log: print(time.time() > 0, file=log)\nsent = 1"
+        notebook_of(notebook, f"#@task send --effect once\n{body}")
+        for _ in range(2):
+            assert nbflow_run(notebook).returncode == 0
+        assert (notebook.parent / "sent.log").read_text() == "True\n"
+
     def test_unless_it_is_said_how_long_its_answer_is_good(self, notebook: Path) -> None:
         """Then that counts."""
         notebook_of(notebook, "#@task now --cache-for 1h\nimport time\nnow = time.time() > 0")

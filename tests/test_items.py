@@ -56,6 +56,19 @@ class TestOutputs:
         assert "x" not in notebook.names
         assert notebook.verdict(task) is Verdict.FRESH
 
+    def test_an_item_knows_its_position(self) -> None:
+        """One that asks for it runs again where it has moved, and no other one does; all are fresh then."""
+        ask = "from nbflow import context\ny = f'{context.map_index}{x}'"
+        notebook, given, task = _noted("xs = ['a', 'b', 'c']", ask)
+        assert list(notebook.names["y"]) == ["0a", "1b", "2c"]  # type: ignore[call-overload]
+        assert notebook.verdict(task) is Verdict.FRESH
+        _change(notebook, given, "xs = ['b', 'a', 'c']")
+        assert list(notebook.names["y"]) == ["0b", "1a", "2c"]  # type: ignore[call-overload]
+        states = [notebook.work.runs.history.runs(step=f"{task}[{place}]")[0] for place in range(3)]
+        ends = [notebook.work.runs.history.transitions(each.id)[-1].name for each in states]
+        assert ends == ["Completed", "Completed", "Cached"]
+        assert notebook.verdict(task) is Verdict.FRESH
+
     def test_a_name_of_the_notebook_is_given_back(self) -> None:
         """`x` holds afterwards what it held before, whose readers stay fresh."""
         notebook = Notebook()

@@ -186,3 +186,84 @@ class TestPast:
         edit_late(kernel, 18)
         assert kernel.ask("__import__('nbflow').past('features', 'today')") == [20]
         assert "no result of run yesterday" in kernel.execute("%flow restore features yesterday").error
+
+
+class TestOnly:
+    """A task runs from what is above as it is, and stands there."""
+
+    def test_from_what_is_stale(self, kernel: Kernel) -> None:
+        """Nothing above runs; the badge says from which run; all below is as of it."""
+        number = re.findall(r"#(\d+)", kernel.execute("%flow history features").text)[0]
+        kernel.run("late", "LATE = 18")
+        shown = kernel.execute("%flow run total --only --force")
+        assert re.search(r"^total +ran", shown.text, re.MULTILINE)
+        assert kernel.ask("(features, total)") == ([20, 16], 36)
+        assert verdicts(kernel) == {"raw": "fresh", "features": "stale", "total": "as of"}
+        assert f"from features of run {number} (stale)" in kernel.execute("%flow status").text
+        kernel.execute("%flow run")
+        assert kernel.ask("(features, total)") == ([20], 36)
+
+    @pytest.mark.parametrize("command", ["%flow restore latest", "%flow run total --force"])
+    def test_what_ends_it(self, kernel: Kernel, command: str) -> None:
+        """As other holds do; its own cell, too."""
+        kernel.run("late", "LATE = 18")
+        kernel.execute("%flow run total --only")
+        assert verdicts(kernel)["total"] == "as of"
+        kernel.execute(command)
+        assert verdicts(kernel)["total"] != "as of"
+        kernel.execute("%flow run features")
+        kernel.execute("%flow run total --only")
+        kernel.run("total")
+        assert kernel.ask("total") == 20
+        assert verdicts(kernel)["total"] == "fresh"
+
+    def test_what_makes_no_sense(self, kernel: Kernel) -> None:
+        """One line says what to do."""
+        assert "name the tasks: %flow run TASK… --only" in kernel.execute("%flow run --only").error
+        kernel.execute("%flow pin total")
+        refused = kernel.execute("%flow run total --only").error
+        assert "total is pinned; `%flow unpin total` first" in refused
+
+
+class TestAudit:
+    """Tasks are run once more, beside the notebook."""
+
+    def test_what_it_tells(self, kernel: Kernel) -> None:
+        """A line for each task; nothing else happens."""
+        kernel.set(
+            pick="#@task pick\nimport random\npick = [random.random()]",
+            look="#@task look\nprint('seen')\nlook = len(pick)\nlook",
+            shell="#@task shell\nlines = !echo hello",
+        )
+        kernel.run_all()
+        before = kernel.value("(pick, look, features)")
+        shown = kernel.execute("%flow audit")
+        assert shown.stdout == ""
+        assert "audited 6 tasks: 4 same, 1 non-deterministic, 1 not audited" in shown.text
+        assert "pick      not deterministic: each run makes another pick" in shown.text
+        assert "shell     not audited: it calls IPython" in shown.text
+        assert kernel.value("(pick, look, features)") == before
+        assert set(verdicts(kernel).values()) == {"fresh"}
+        assert "not deterministic" in kernel.execute("%flow why pick").text
+        assert re.search(r"audit +audited: same", kernel.execute("%flow history look").text)
+
+    def test_a_missed_dependency(self, kernel: Kernel) -> None:
+        """The result is stale, in the next kernel as well."""
+        text = "#@task deep\nimport sys\ndeep = getattr(sys, 'nbflow_' + 'hidden', 1) + LATE"
+        kernel.run("deep", text)
+        kernel.ask("setattr(__import__('sys'), 'nbflow_hidden', 2)")
+        shown = kernel.execute("%flow audit deep")
+        assert "deep  another result: deep; it depends on something that nbflow does not see" in shown.text
+        assert verdicts(kernel)["deep"] == "stale"
+        assert "an audit got another result: deep" in kernel.execute("%flow why deep").text
+        kernel.restart()
+        kernel.run_all()
+        assert kernel.ask("deep") == 16
+        assert verdicts(kernel)["deep"] == "fresh"
+
+    def test_an_acceptance_that_is_wrong(self, kernel: Kernel) -> None:
+        """It ends."""
+        kernel.run("late", "LATE = 18")
+        kernel.execute("%flow accept features")
+        kernel.execute("%flow audit features")
+        assert verdicts(kernel)["features"] == "stale"

@@ -43,6 +43,7 @@ class TestRules:
         [
             ({}, None),
             ({"cache_policy": DEFAULT}, Rules(DEFAULT)),
+            ({"cache_policy": DEFAULT, "ignore": ["x"]}, Rules(DEFAULT - "x")),
             ({"cache_policy": NO_CACHE}, None),
             ({"cache_policy": NO_CACHE, "cache_for": 60}, None),
             ({"cache_policy": DEFAULT, "persist_result": False}, None),

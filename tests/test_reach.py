@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import collections
 import dataclasses
 import enum
@@ -222,6 +223,13 @@ class TestMembers:
                 self.half = value / 2
 
         assert dict(reach.members_of(E))["A"] == (1, (("half", 0.5),))
+
+    def test_registered_subclasses(self):
+        """What an abstract class was told to take for its subclasses is said by hand."""
+        Base = abc.ABCMeta("Base", (), {})
+        assert "_abc_registry" not in dict(reach.members_of(Base))
+        Base.register(int)
+        assert dict(reach.members_of(Base))["_abc_registry"] == (int,)
 
     def test_functions_of_members(self):
         """Properties, static and cached members are made of functions."""

@@ -34,6 +34,11 @@ EQUAL = [
     ("function in a branch", "if a:\n def f(): return 1", "if a:\n def f() -> int: return 1"),
     ("nested function", "def f():\n def g(): return 1", "def f():\n def g():\n  'doc'\n  return 1"),
     ("asynchronous", "async def f(): return 1", "async def f() -> int: return 1"),
+    (
+        "docstring of what is only called",
+        "def f(): return 1\nf()\nmap(f, x)",
+        "def f():\n 'doc'\n return 1\nf()\nmap(f, x)",
+    ),
     ("comment inside a magic", "%time y = x", "get_ipython().run_line_magic('time', 'y = x')"),
 ]
 DIFFERENT = [
@@ -68,6 +73,7 @@ DIFFERENT = [
     ("annotation under a decorator", "@d\ndef f(a): ...", "@d\ndef f(a: int): ..."),
     ("decorator argument", "@d(1)\ndef f(): ...", "@d(2)\ndef f(): ..."),
     ("documentation is read", "def f(): return 1\nf.__doc__", "def f():\n 'doc'\n return 1\nf.__doc__"),
+    ("documentation is held", "def f(): return 1\nx = [f]", "def f():\n 'doc'\n return 1\nx = [f]"),
     ("signature is read", "def f(a): ...\ninteract(f)", "def f(a: int): ...\ninteract(f)"),
     ("local declaration", "def f():\n x: int\n return x", "def f():\n return x"),
 ]

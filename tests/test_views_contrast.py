@@ -30,6 +30,12 @@ class TestFrames:
         after = FRAME.assign(a=[1.0, np.nan, np.nan], c=[1, 2, 4])
         assert contrasts(FRAME, after) == ("2 of 9 cells differ, in a, c",)
 
+    def test_what_is_too_long_to_compare(self) -> None:
+        """Is told by its types; numbers and times are compared at any length."""
+        count = 2_000_001
+        long = pd.DataFrame({"s": ["x"] * count, "n": 1, "t": pd.NaT})
+        assert contrasts(long, long.assign(s="y", n=2)) == (f"{count:,} of {2 * count:,} cells differ, in n",)
+
     def test_rows(self) -> None:
         """Frames of unequal length are not compared cell by cell."""
         assert contrasts(FRAME, FRAME.iloc[:1]) == ("-2 rows",)

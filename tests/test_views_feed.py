@@ -218,6 +218,16 @@ class TestContent:
             feed.note(event("task_0", "Completed", at))
         assert [values[2] for values in feed.whole()["events"]] == [60.0, 60.0]
 
+    def test_who_waits_for_a_person_works_on_nothing(self) -> None:
+        """A paused run neither makes the flow busy nor keeps a burst open for days."""
+        feed, _ = feed_of()
+        feed.note(event("task_0", "Running", 1.0))
+        assert feed.is_working
+        feed.note(event("task_0", "Paused", 2.0))
+        assert not feed.is_working
+        feed.note(event("task_1", "Completed", 60.0))
+        assert [values[0] for values in feed.whole()["events"]] == ["task_1"]
+
     def test_a_wait_between_attempts_does_not(self) -> None:
         """However long a retry waits, its attempts are one story."""
         feed, _ = feed_of()

@@ -1,11 +1,12 @@
 """What the text of a cell tells: names read, written and changed, definitions, paths, effects."""
 
-from nbflow.analysis.effects import changes_outside, effect_of, is_native, writes_natively
+from nbflow.analysis.effects import changes_outside, effect_of, is_native, writes_natively, writes_outside
 from nbflow.analysis.reads import analyze
-from nbflow.analysis.result import PARAMETERS, Analysis, Call, Definition, Import
+from nbflow.analysis.result import EVERYTHING, PARAMETERS, Analysis, Call, Definition, Import
 from nbflow.analysis.source import definition_source, normalise
 
 __all__ = [
+    "EVERYTHING",
     "PARAMETERS",
     "Analysis",
     "Call",
@@ -18,4 +19,5 @@ __all__ = [
     "is_native",
     "normalise",
     "writes_natively",
+    "writes_outside",
 ]

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis.aliases import PART, hold, keys_in, last_part, owners, sources
 from nbflow.analysis.effects import TIMING, effect_of, is_native, is_remote, writes_natively
-from nbflow.analysis.expressions import visit_defaults, visit_rounds
-from nbflow.analysis.facts import JOINS, NO_PATHS, dotted, note_environment, note_join, note_place
+from nbflow.analysis.expressions import load_attribute, visit_defaults, visit_rounds
+from nbflow.analysis.facts import (
+    JOINS,
+    NO_PATHS,
+    dotted,
+    note_environment,
+    note_join,
+    note_place,
+    note_shown,
+)
 from nbflow.analysis.flow import HERE, Frame, visits
 from nbflow.analysis.functions import anonymous, enter, escape, find_functions, known_functions
 from nbflow.analysis.magics import parsed, visit_magic
@@ -21,6 +29,7 @@ from nbflow.analysis.purity import (
     MODULES,
     MUTATING_FUNCTIONS,
     MUTATING_METHODS,
+    ONLY_CALL,
     PURE_FUNCTIONS,
     PURE_METHODS,
     STORING_METHODS,
@@ -54,7 +63,11 @@ def visit_call(frame: Frame, node: ast.Call) -> None:
 def _visit_callee(frame: Frame, function: ast.expr) -> Sequence[Function]:
     """Evaluate what is called; list the functions of the cell that it may be."""
     if isinstance(function, ast.Name):
+        note_shown(frame.cell, function.id)
         return known_functions(frame, frame.load(function.id))
+    if isinstance(function, ast.Attribute):
+        load_attribute(frame, function)
+        return ()
     if isinstance(function, ast.Lambda):
         visit_defaults(frame, function.args)
         return [anonymous(frame.cell, function, frame.scope)]
@@ -87,6 +100,8 @@ _LAZY_BUILTINS: Final = frozenset(("map", "filter"))
 
 def _visit_arguments(frame: Frame, node: ast.Call, name: str, given: set[str]) -> None:
     for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
+        if isinstance(argument, ast.Name) and name not in ONLY_CALL:
+            frame.show(argument.id)
         if isinstance(argument, ast.Constant):
             if name not in NO_PATHS or dotted(node.func) == "os.replace":
                 frame.visit(argument)
@@ -194,6 +209,8 @@ def _is_module(frame: Frame, node: ast.expr) -> bool:
 
 def _is_pure(frame: Frame, node: ast.Call, name: str) -> bool:
     function = node.func
+    if _names_a_module(node, name):
+        return True
     if isinstance(function, ast.Name):
         key = frame.scope.key(name)
         return name in PURE_FUNCTIONS and "." not in key and key not in frame.stored - frame.defined.keys()
@@ -223,7 +240,7 @@ def _note_outside(frame: Frame, node: ast.Call, name: str) -> None:
     if name in JOINS:
         note_join(frame.cell, node)
     path = dotted(node.func)
-    effect = effect_of(path, frame.cell.origins)
+    effect = "" if _names_a_module(node, name) else effect_of(path, frame.cell.origins)
     remote = any(_is_remote(argument) for argument in node.args)
     if is_native(effect) or writes_natively(effect):
         if node.args and isinstance(node.args[0], ast.Call) and last_part(node.args[0].func) in _OPENERS:
@@ -275,6 +292,13 @@ def _set_attribute(frame: Frame, node: ast.Call) -> None:
         frame.cell.incomplete(f"{last_part(node.func)} changes the module {dotted(node.args[0])}")
     if len(node.args) > 2:
         hold(frame, node.args[0], node.args[2:])
+
+
+def _names_a_module(node: ast.Call, name: str) -> bool:
+    """Say whether a call imports a module whose name stands there."""
+    first = node.args[0] if node.args else None
+    is_text = isinstance(first, ast.Constant) and isinstance(first.value, str)
+    return name in ("import_module", "__import__") and is_text
 
 
 def _import_by_name(frame: Frame, node: ast.Call) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -87,14 +88,25 @@ _CALLS: Final[Mapping[str, str]] = {
     "getpass.getpass": "input",
     "os.chdir": "process",
     "os.putenv": "process",
+    "importlib.import_module": "names",
 }
 """Calls by their last two parts."""
+
+_BARE: Final[Mapping[str, str]] = {"input": "input", "__import__": "names", "import_module": "names"}
+"""Calls by the whole of their text."""
 
 _ENDINGS: Final[Mapping[str, str]] = {
     "urlopen": "network",
     "urlretrieve": "network",
     "load_dataset": "network",
     "fetch_openml": "network",
+    "post": "network",
+    "upload_file": "network",
+    "upload_fileobj": "network",
+    "put_object": "network",
+    "delete_object": "network",
+    "delete_objects": "network",
+    "copy_object": "network",
     "to_sql": "database",
     "to_gbq": "database",
     "read_sql": "database",
@@ -186,6 +198,8 @@ _CHANGING: Final = frozenset(
         "upload_fileobj",
         "put_object",
         "delete_object",
+        "delete_objects",
+        "copy_object",
         "remove",
         "unlink",
         "rename",
@@ -227,8 +241,8 @@ def effect_of(path: str, origins: Mapping[str, str] | None = None) -> str:
 
     Returns:
         The category (`network`, `database`, `clock`, `chance`, `subprocess`, `mail`, `files`, `input`,
-        `process`, or `native` and `written` for readers and writers of files that nobody sees opened)
-        with the call; empty where none is known.
+        `names`, `process`, or `native` and `written` for readers and writers of files that nobody sees
+        opened) with the call; empty where none is known.
 
     Example:
         >>> effect_of("rq.post", {"rq": "requests"}), effect_of("df.head")
@@ -237,8 +251,8 @@ def effect_of(path: str, origins: Mapping[str, str] | None = None) -> str:
     root, dot, rest = path.partition(".")
     origin = (origins or {}).get(root, _ALIASES.get(root, root))
     parts = (origin + dot + rest).split(".")
-    if path == "input":
-        return "input: input"
+    if path in _BARE:
+        return f"{_BARE[path]}: {path}"
     category = _CALLS.get(".".join(parts[-2:])) or (_ENDINGS.get(parts[-1]) if len(parts) > 1 else None)
     if category is None and parts[-1] not in _QUIET and len(parts) > 1:
         category = _MODULES.get(parts[0]) or ("network" if parts[:2] == ["urllib", "request"] else None)
@@ -283,6 +297,63 @@ def is_remote(text: str) -> bool:
         (True, False)
     """
     return text.startswith(_REMOTE)
+
+
+def writes_outside(effect: str) -> bool:
+    """Say whether an effect changes something on another machine, in a database or by another program.
+
+    Files that a body writes are its outputs, and what it does to its own process ends with that. Shell
+    lines count unless all that they run is known to look only.
+
+    Example:
+        >>> [writes_outside(text) for text in ("network: s.post", "files: os.remove", "network: s.get")]
+        [True, False, False]
+        >>> writes_outside("subprocess: !ls -l | head"), writes_outside("subprocess: !ls > listing")
+        (False, True)
+    """
+    category, _, path = effect.partition(": ")
+    if category == "subprocess" and path.startswith(("!", "%")):
+        return not _only_looks(path.lstrip("!%"))
+    return category in _ELSEWHERE and changes_outside(effect)
+
+
+_ELSEWHERE: Final = ("network", "database", "mail", "subprocess")
+
+_LOOKS: Final = frozenset(
+    [
+        "ls",
+        "pwd",
+        "cat",
+        "head",
+        "tail",
+        "wc",
+        "echo",
+        "du",
+        "df",
+        "date",
+        "which",
+        "whoami",
+        "uname",
+        "hostname",
+        "nvidia-smi",
+        "free",
+        "nproc",
+        "lscpu",
+        "grep",
+        "uniq",
+        "cut",
+        "tree",
+        "stat",
+    ]
+)
+"""Programs that change nothing, whatever their arguments."""
+
+_BETWEEN: Final = re.compile(r"\|\||&&|[|;&]")
+
+
+def _only_looks(line: str) -> bool:
+    commands = [words[0] for part in _BETWEEN.split(line) if (words := part.split())]
+    return ">" not in line and "`" not in line and "$(" not in line and _LOOKS.issuperset(commands)
 
 
 def changes_outside(effect: str) -> bool:

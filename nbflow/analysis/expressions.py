@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from nbflow.analysis.aliases import link_element, link_target, owners
-from nbflow.analysis.facts import note_environment, note_join, note_text, pattern_of
+from nbflow.analysis.facts import note_environment, note_join, note_shown, note_text, pattern_of
 from nbflow.analysis.flow import Frame, visits
 from nbflow.analysis.functions import absorb, anonymous, escape, known_functions
 from nbflow.analysis.scopes import Bindings, Scope, ScopeKind
@@ -15,9 +15,10 @@ _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 @visits(ast.Constant)
 def visit_constant(frame: Frame, node: ast.Constant) -> None:
-    """A text may name a file."""
+    """A text may name a file, or what documents a function."""
     if isinstance(node.value, str):
         note_text(frame.cell, node.value)
+        note_shown(frame.cell, node.value)
 
 
 @visits(ast.JoinedStr)
@@ -51,6 +52,8 @@ def visit_name(frame: Frame, node: ast.Name) -> None:
     """A function that is loaded but not called is handed to somebody who may call it."""
     if isinstance(node.ctx, ast.Load):
         key = frame.load(node.id)
+        frame.show(node.id)
+        note_shown(frame.cell, node.id)
         if "." not in key:
             for function in known_functions(frame, key):
                 escape(frame, function)
@@ -63,7 +66,15 @@ def visit_name(frame: Frame, node: ast.Name) -> None:
 
 @visits(ast.Attribute)
 def visit_attribute(frame: Frame, node: ast.Attribute) -> None:
+    """An attribute that is not called is held by somebody, and with it what it belongs to."""
+    if isinstance(node.value, ast.Name):
+        frame.show(node.value.id)
+    load_attribute(frame, node)
+
+
+def load_attribute(frame: Frame, node: ast.Attribute) -> None:
     """Only a name's first attribute is told apart; a class may be called through any of its own."""
+    note_shown(frame.cell, node.attr)
     if isinstance(node.value, ast.Name):
         key = frame.load(node.value.id, node.attr)
         for function in known_functions(frame, key):

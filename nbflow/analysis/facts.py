@@ -6,6 +6,9 @@ import ast
 import re
 from typing import TYPE_CHECKING, Final
 
+from nbflow.analysis.names import TEXT_NAMES
+from nbflow.analysis.result import EVERYTHING
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -150,6 +153,15 @@ NO_PATHS: Final = frozenset(
     ]
 )
 """Functions whose texts are patterns or parts of texts rather than paths."""
+
+
+# -- what documents functions ---------------------------------------------------------------------
+
+
+def note_shown(cell: Cell, word: str) -> None:
+    """Keep that a cell looks at docstrings, annotations or signatures, as this name or text says."""
+    if word in TEXT_NAMES:
+        cell.shown.add(EVERYTHING)
 
 
 # -- environment ----------------------------------------------------------------------------------

@@ -94,6 +94,7 @@ class Cell:
     origins: dict[str, str] = field(default_factory=dict[str, str])
     attributes: dict[str, set[str] | None] = field(default_factory=dict[str, set[str] | None])
     paths: set[str] = field(default_factory=set[str])
+    shown: set[str] = field(default_factory=set[str])
     environment: set[str] = field(default_factory=set[str])
     notes: dict[str, None] = field(default_factory=dict[str, None])
     complete: bool = True
@@ -278,6 +279,10 @@ class Frame:
         else:
             loop = self.loops[-1]
             (loop.conditional if self.conditional > loop.depth else loop.certain).add(key)
+
+    def show(self, name: str) -> None:
+        """Record that a name, as written in this scope, is held by somebody who may look at its texts."""
+        self.cell.shown.add(self.scope.key(name))
 
     def store(self, name: str) -> str:
         """Record that a name, as written in this scope, is bound; return its key."""

@@ -12,6 +12,7 @@ import warnings
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis.functions import find_functions
+from nbflow.analysis.result import EVERYTHING
 from nbflow.exceptions import CellSyntaxError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from nbflow.analysis.flow import Frame
 
 _FIELDS: Final = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|\$\$|\$([A-Za-z_]\w*(?:\.\w+)*)")
+_VARIABLES: Final = re.compile(r"(?<![$\\])\$\{?([A-Za-z_]\w*)")
 _OPTION: Final = re.compile(r"\s*-(\w)\s*(\S*)")
 _WITH_VALUE: Final[Mapping[str, str]] = {
     "timeit": "nr",
@@ -115,6 +117,20 @@ def _is_shell(node: ast.expr) -> bool:
 def _shell_line(frame: Frame, texts: list[str]) -> None:
     frame.effects.add(f"subprocess: !{texts[0].strip()[:60]}")
     _fill_in(frame, texts[0])
+    _note_variables(frame, texts[0])
+
+
+def _note_variables(frame: Frame, text: str) -> None:
+    """What no name of the notebook fills in, the shell does from the environment."""
+    frame.cell.environment.update(_VARIABLES.findall(text))
+
+
+def _environment(frame: Frame, line: str) -> None:
+    """`%env A` reads a variable, `%env` all of them, and the rest sets one."""
+    if line.isidentifier():
+        frame.cell.environment.add(line)
+    else:
+        frame.effects.add("process: %env" if line else "names: %env")
 
 
 def _line_magic(frame: Frame, texts: list[str]) -> None:
@@ -123,10 +139,15 @@ def _line_magic(frame: Frame, texts: list[str]) -> None:
         _run(frame, name, _without_options(name, line))
         return
     if name in ("pinfo", "pinfo2"):
+        frame.cell.shown.add(EVERYTHING)
         _run(frame, name, line)
         return
     _fill_in(frame, line)
-    if name in _SHELLS or name in _PROCESS:
+    if name in _SHELLS:
+        _note_variables(frame, line)
+    if name == "env":
+        _environment(frame, line.strip())
+    elif name in _SHELLS or name in _PROCESS:
         frame.effects.add(f"{'subprocess' if name in _SHELLS else 'process'}: %{name}")
     else:
         _note_unknown(frame, name, name not in _INERT_LINES)
@@ -142,6 +163,7 @@ def _cell_magic(frame: Frame, texts: list[str]) -> None:
     _fill_in(frame, line)
     if name in _SHELLS:
         frame.effects.add(f"subprocess: %%{name}")
+        _note_variables(frame, f"{line}\n{body}")
         _bind_options(frame, line)
     elif name == "writefile":
         frame.effects.add(f"files: %%writefile {line.strip()}")
@@ -289,7 +311,7 @@ def _translated(lines: Iterable[str]) -> Iterable[str]:
         if body[:1] in ("!", "%"):
             yield indent + _as_call(body[0], body[1:].lstrip("!"))
         elif asked and (asked.group(1) or asked.group(2)):
-            yield indent + body.strip().strip("?").lstrip("%")
+            yield indent + _as_call("%", "pinfo " + body.strip().strip("?").lstrip("%"))
         elif assigned:
             yield assigned.group(1) + _as_call(assigned.group(2), assigned.group(3))
         else:

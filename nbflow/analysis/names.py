@@ -17,6 +17,12 @@ MANAGED: Final = frozenset(
     | {"__warningregistry__"}
 )
 
+TEXT_NAMES: Final = frozenset(
+    {"__doc__", "__annotations__", "__signature__", "signature", "getfullargspec", "getdoc"}
+    | {"get_type_hints", "get_annotations", "getsource", "help", "render_doc"}
+)
+"""Names through which code looks at docstrings, annotations and signatures."""
+
 BUILTINS: Final = (frozenset(dir(builtins)) | {"display"}) - MANAGED
 """What every cell can load without anybody having bound it; `display` is IPython's."""
 

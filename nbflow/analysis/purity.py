@@ -127,6 +127,9 @@ CONSUMERS: Final = _words(
 )
 """Callables that exhaust the generator they are given before they return."""
 
+ONLY_CALL: Final = ((HIGHER | EAGER) - (CONSUMERS | SHALLOW)) | {"max", "min", "sorted"}
+"""Callables that call the functions they are given, and neither keep them nor look at their texts."""
+
 MODULES: Final = _words(
     """np pd plt torch tf sns px go os sys json re math random shutil scipy stats sp jnp jax cp pl xr da
     dd nx sk sklearn numpy pandas polars matplotlib seaborn itertools functools operator requests

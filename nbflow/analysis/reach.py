@@ -11,6 +11,7 @@ import ast
 import builtins
 import dis
 import enum
+import importlib
 import importlib.machinery
 import importlib.metadata
 import sys
@@ -22,10 +23,11 @@ from pathlib import Path
 from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
+from nbflow.analysis.names import TEXT_NAMES
 from nbflow.analysis.packages import owners_of_modules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 Chain = tuple[str, ...]
 """A name and the attributes that are read from it at once: `("models", "linear", "fit")`."""
@@ -84,10 +86,6 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_TEXT_NAMES: Final = _words(
-    "__doc__ __annotations__ __signature__ signature getfullargspec getdoc get_type_hints get_annotations "
-    "getsource help"
-)
 _LOCALS_NAMES: Final = frozenset({"locals", "vars", "dir", "eval", "exec"})
 _LOADS: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _STORES: Final = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL"})
@@ -129,7 +127,7 @@ class _Reader:
         listed = list(dis.get_instructions(self.code))
         self.steps = [step for step in listed if step.opname not in _SKIPPED]
         content = self._content(_ordinals(listed))
-        code, free = self.code, frozenset(self.code.co_freevars)
+        free = frozenset(self.code.co_freevars)
         rebinds = frozenset(s.argval for s in self.steps if s.opname in _REBINDS and s.argval in free)
         return CodeShape(
             content,
@@ -138,9 +136,13 @@ class _Reader:
             self._joined("chains", self._chains()),
             self._joined("imports", self._imports()),
             rebinds | (self._joined("rebinds", ()) & free),
-            not _TEXT_NAMES.isdisjoint(code.co_names) or any(inner.shows_text for inner in self.nested),
+            self._shows_text(),
             self._joined("texts", self._texts()),
         )
+
+    def _shows_text(self) -> bool:
+        names = (*self.code.co_names, *self._texts())
+        return not TEXT_NAMES.isdisjoint(names) or any(inner.shows_text for inner in self.nested)
 
     def _texts(self) -> Iterator[str]:
         for constant in (step.argval for step in self.steps if step.opcode in _CONSTANT):
@@ -305,6 +307,9 @@ def _distribution(top: str) -> tuple[str, str]:
     return top, str(getattr(sys.modules.get(top), "__version__", ""))
 
 
+_abc: Final[Any] = importlib.import_module("_abc")
+"""Where Python keeps the registries of abstract classes; it has no other door."""
+
 # Classes --------------------------------------------------------------------------------------
 
 _NOT_WRITTEN: Final = _words(
@@ -328,10 +333,22 @@ def members_of(cls: type) -> Iterator[tuple[str, object]]:
             continue
         if not isinstance(member, GetSetDescriptorType | MemberDescriptorType):
             yield name, member
+    registered = _registered_with(cls)
+    if registered:
+        yield "_abc_registry", registered
     if issubclass(cls, enum.Enum):
         for name, member in cls.__members__.items():
             own = {key: value for key, value in vars(member).items() if not _is_enum_detail(key)}
             yield name, (member._value_, tuple(own.items()))
+
+
+def _registered_with(cls: type) -> tuple[type, ...]:
+    """The classes that an abstract class was told to take for its subclasses."""
+    if "_abc_impl" not in vars(cls):
+        return ()
+    weakly: Iterable[Callable[[], type | None]] = _abc._get_dump(cls)[0]
+    classes = filter(None, (reference() for reference in weakly))
+    return tuple(sorted(classes, key=lambda each: (each.__module__, each.__qualname__)))
 
 
 def _derived_names(cls: type) -> frozenset[str]:

@@ -13,7 +13,7 @@ from nbflow.analysis.flow import GONE, OUTSIDE, Cell, Defined, Frame
 from nbflow.analysis.functions import changes_when_called, find_functions, still_loaded, summary_of
 from nbflow.analysis.magics import parse_cell
 from nbflow.analysis.names import BUILTINS, is_managed, of_the_user
-from nbflow.analysis.result import Analysis, Call, Definition
+from nbflow.analysis.result import EVERYTHING, Analysis, Call, Definition
 from nbflow.analysis.scopes import Bindings, Scope, ScopeKind
 from nbflow.analysis.statements import visit_assignment
 from nbflow.analysis.summaries import Pending, Summary
@@ -102,6 +102,7 @@ class _Answer:
             seeds=seeds_of(statements),
             effects=frozenset(frame.effects),
             builtins=frozenset((frame.reads | frame.maybe | deferred) & BUILTINS - self.written),
+            shows=frozenset(key for key in cell.shown if key == EVERYTHING or key.isidentifier()),
             complete=cell.complete,
             notes=tuple(cell.notes),
         )
@@ -174,6 +175,7 @@ def _by_names(statements: Iterable[ast.stmt]) -> Analysis:
         maybe_writes=of_the_user(stored),
         mutates=of_the_user(loaded - BUILTINS),
         builtins=frozenset(loaded & BUILTINS - stored),
+        shows=frozenset((EVERYTHING,)),
         complete=False,
         notes=("the cell is nested too deeply to be followed",),
     )

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+EVERYTHING: Final = "*"
+"""In `Analysis.shows`: the texts of all that the cell reaches."""
+
 PARAMETERS: Final = "*"
 """The pseudo name in `Call.arguments` that stands for a parameter of the enclosing function."""
 
@@ -102,6 +105,8 @@ class Analysis:
         seeds: Global random generators (`random`, `numpy`, `torch`) seeded before anything could draw.
         effects: What is visibly read or written outside, as `network: requests.post`.
         builtins: Builtin names loaded and not bound by the cell: inputs where another step binds them.
+        shows: Names used otherwise than by calling them: who holds a function may look at its docstring,
+            annotations or signature. `EVERYTHING` where the cell itself does so.
         complete: False where text does not tell which names are read and written.
         notes: What a user should know, for people.
     """
@@ -124,5 +129,6 @@ class Analysis:
     seeds: frozenset[str] = frozenset()
     effects: frozenset[str] = frozenset()
     builtins: frozenset[str] = frozenset()
+    shows: frozenset[str] = frozenset()
     complete: bool = True
     notes: tuple[str, ...] = ()

@@ -6,8 +6,10 @@ import ast
 import re
 from typing import TYPE_CHECKING, Final
 
+from nbflow.analysis.aliases import last_part
 from nbflow.analysis.functions import blocks
 from nbflow.analysis.magics import parse_cell
+from nbflow.analysis.purity import ONLY_CALL
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -24,7 +26,8 @@ def normalise(source: str) -> str:
 
     Two sources have the same text if they differ in comments, blank lines, formatting and kind of
     quotes only, or in docstrings and annotations of functions that nobody decorates. In classes, in
-    whatever is decorated, and in a source that looks at signatures or documentation itself, these count.
+    whatever is decorated or held instead of called, and in a source that looks at signatures or
+    documentation itself, these count.
 
     Raises:
         CellSyntaxError: If the source is not Python.
@@ -46,7 +49,7 @@ def canonical(source: str, statements: list[ast.stmt]) -> str:
         statements: It as `parse_cell` gives it; of no use to anybody afterwards.
     """
     if not _SIGNATURE_READERS.search(source):
-        _strip(statements, inside_function=False)
+        _strip(statements, _held(statements), inside_function=False)
     if 'u"' in source.lower() or "u'" in source.lower():
         _forget_prefixes(statements)
     try:
@@ -63,20 +66,34 @@ def _forget_prefixes(statements: Iterable[ast.stmt]) -> None:
                 part.kind = None
 
 
-def _strip(statements: list[ast.stmt], *, inside_function: bool) -> None:
+def _held(statements: Iterable[ast.stmt]) -> frozenset[str]:
+    """The names that are used otherwise than by calling them: who holds a function may look at it."""
+    called: set[int] = set()
+    loaded: list[ast.Name] = []
+    for part in (part for statement in statements for part in ast.walk(statement)):
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
+            loaded.append(part)
+        elif isinstance(part, ast.Call):
+            given = [*part.args, *(keyword.value for keyword in part.keywords)]
+            called.update(map(id, [part.func, *(given if last_part(part.func) in ONLY_CALL else ())]))
+        called.update(map(id, getattr(part, "decorator_list", ())))
+    return frozenset(name.id for name in loaded if id(name) not in called)
+
+
+def _strip(statements: list[ast.stmt], held: frozenset[str], *, inside_function: bool) -> None:
     """Take out docstrings and annotations that nothing looks at, in place."""
     for place, statement in enumerate(statements):
         if isinstance(statement, _Function):
-            if not statement.decorator_list:
-                _strip_function(statement)
+            if not statement.decorator_list and statement.name not in held:
+                _strip_function(statement, held)
         elif isinstance(statement, ast.AnnAssign) and inside_function:
             statements[place] = _without_annotation(statement)
         elif not isinstance(statement, ast.ClassDef):
             for block in blocks(statement):
-                _strip(block, inside_function=inside_function)
+                _strip(block, held, inside_function=inside_function)
 
 
-def _strip_function(function: _Function) -> None:
+def _strip_function(function: _Function, held: frozenset[str]) -> None:
     function.returns = None
     arguments = function.args
     every = [
@@ -91,7 +108,7 @@ def _strip_function(function: _Function) -> None:
             argument.annotation = None
     if _is_text(function.body[0]):
         function.body[:1] = [] if len(function.body) > 1 else [ast.Pass()]
-    _strip(function.body, inside_function=True)
+    _strip(function.body, held, inside_function=True)
 
 
 def _is_text(statement: ast.stmt) -> bool:

@@ -61,6 +61,7 @@ def _assign_function(frame: Frame, node: ast.Assign, value: ast.Name) -> bool:
     if not functions or not all(isinstance(target, ast.Name) for target in node.targets):
         return False
     frame.load(value.id)
+    frame.show(value.id)
     for target in node.targets:
         if isinstance(target, ast.Name):
             frame.store(target.id)
@@ -179,12 +180,19 @@ def visit_import_from(frame: Frame, node: ast.ImportFrom) -> None:
 def visit_function(frame: Frame, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
     """Decorators, defaults and annotations are evaluated, the body is not."""
     function = frame.cell.function_of[node]
-    frame.visit_all(node.decorator_list)
+    _call_decorators(frame, node.decorator_list)
     visit_defaults(frame, node.args)
     with frame.within(function.scope):
         _visit_type_parameters(frame, node)
         visit_annotations(frame, [*_annotations(node.args), node.returns])
     _bind_definition(frame, function, watched=_is_watched(node.decorator_list))
+
+
+def _call_decorators(frame: Frame, decorators: list[ast.expr]) -> None:
+    """A decorator that is a name is called, and nobody holds it."""
+    shown = set(frame.cell.shown)
+    frame.visit_all(decorators)
+    frame.cell.shown -= {frame.scope.key(d.id) for d in decorators if isinstance(d, ast.Name)} - shown
 
 
 def _annotations(arguments: ast.arguments) -> list[ast.expr | None]:
@@ -202,7 +210,7 @@ def _is_watched(decorators: list[ast.expr]) -> bool:
     return any(not (isinstance(d, ast.Name) and d.id in _HARMLESS_DECORATORS) for d in decorators)
 
 
-def _visit_type_parameters(frame: Frame, node: ast.stmt) -> None:
+def _visit_type_parameters(frame: Frame, node: ast.AST) -> None:
     """Bounds and defaults of type parameters are evaluated when somebody asks for them."""
     with frame.asleep():
         for parameter in getattr(node, "type_params", ()):
@@ -223,7 +231,7 @@ def _bind_definition(frame: Frame, function: Function, *, watched: bool) -> None
 def visit_class(frame: Frame, node: ast.ClassDef) -> None:
     """The body of a class is executed at once, in a scope that its methods do not see."""
     function = frame.cell.function_of[node]
-    frame.visit_all(node.decorator_list)
+    _call_decorators(frame, node.decorator_list)
     with frame.within(function.scope.parent or frame.scope):
         _visit_type_parameters(frame, node)
         frame.visit_all(node.bases)
@@ -240,6 +248,7 @@ def visit_type_alias(frame: Frame, node: ast.AST) -> None:
     names = Bindings(bound={parameter.name for parameter in parameters[1]})
     scope = Scope(ScopeKind.FUNCTION, frame.scope, names, next(frame.cell.serials))
     with frame.within(scope), frame.asleep():
+        _visit_type_parameters(frame, node)
         frame.visit(value[1])
 
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from nbflow.engine.bind import by_unit, first_of
 from nbflow.engine.generators import GENERATORS, States, current_state, loaded_generators
 from nbflow.engine.labels import NO_MEMORY, Held, Label, Labels, is_local_module, next_copy, private_memory
+from nbflow.engine.marks import Marks
 from nbflow.engine.placeholder import Placeholder, is_placeholder, text_of
 from nbflow.engine.standing import ABSENT
 from nbflow.exceptions import CacheError, NotLoadedError
@@ -47,10 +48,10 @@ class Workspace(Labels):
     def __init__(self, names: dict[str, Any], store: Store, *, is_shared: bool = False) -> None:
         super().__init__(names)
         self.store = store
+        self.marks = Marks(store)
         self._saved: dict[str, tuple[object, Label | None]] = {}
         self.moved: set[str] = set()
-        self._spent: set[int] = set()
-        self._taken: set[str] = set()
+        self._spent, self._taken = set[int](), set[str]()
         self._others_bind = is_shared
         self._made: dict[tuple[str, str, str], tuple[object, Mapping[int, type]]] = {}
         self.states = States()

@@ -16,20 +16,21 @@ from nbflow.analysis import Analysis, analyze, definition_source
 from nbflow.analysis.magics import parse_cell
 from nbflow.analysis.reads import analysis_of
 from nbflow.analysis.source import canonical
+from nbflow.engine.declared import NOTHING, Declared
 from nbflow.engine.keeping import KEPT, Keeping
 from nbflow.engine.texts import asks_of, has_only_definitions, root_of, without_makers
 from nbflow.exceptions import UnknownTaskError
 from nbflow.retries import NO_RETRIES, Retries
 from nbflow.store.digests import key_digest
 from nbflow.triggers import Trigger, all_successful
-from nbflow.types import TASK_VALUE, Entry, Hold, Licence, Slot, Standing, Trace
+from nbflow.types import TASK_VALUE, Effect, Entry, Hold, Licence, Output, Slot, Standing, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from nbflow.states import State
 
-FORMAT = "3"
+FORMAT = "4"
 """Part of every static key: raised when what a trace says changes its meaning."""
 
 WRITERS = ("to_", "write", "save", "dump", "sink_", "touch", "rename", "replace", "unlink", "remove", "copy")
@@ -95,6 +96,7 @@ class Body:
         mapped: Each name that is bound to one element after the other, with the name of the elements.
         one: The body that runs for each element; None where it runs once.
         definition: The source of the function that the body of a task function calls; empty for all else.
+        declared: What its header says of names and files.
     """
 
     source: str
@@ -111,6 +113,7 @@ class Body:
     mapped: tuple[tuple[str, str], ...] = ()
     one: Body | None = None
     definition: str = ""
+    declared: Declared = NOTHING
 
     @property
     def text(self) -> str:
@@ -240,6 +243,7 @@ class Step:
             None: there are no hooks, and nothing else that needs it.
         named: Makes the name of a run of that, once its body may start; None: runs are called as it is.
         idle: Whether nobody has asked for what it gives yet, so that the flow leaves it alone.
+        effect: How often it is run, where what it does outside is its point; None else.
     """
 
     id: str
@@ -266,6 +270,7 @@ class Step:
     told: Callable[[str, int], object] | None = None
     named: Callable[[Any], str] | None = None
     idle: bool = False
+    effect: Effect | None = None
 
     @property
     def asks_states(self) -> bool:
@@ -282,6 +287,16 @@ class Step:
         if self.hold is not None and self.hold.entries is not None and self.hold.trace is not trace:
             self.hold = None
         self.trace, self.failure, self.ended = trace, "", None
+
+    def stored(self, trace: Trace) -> tuple[Output, ...]:
+        """What of a trace of its own goes to the store, values and all."""
+        if self.plain or not self.keeping.stores:
+            return ()
+        wanted = self.body.declared.outputs
+        if not wanted:
+            return trace.outputs
+        units = {output.unit for output in trace.outputs if output.slot.locator in wanted}
+        return tuple(output for output in trace.outputs if output.unit in units)
 
     @property
     def bound_trace(self) -> Trace | None:
@@ -355,9 +370,12 @@ class Book:
         self._order.append(step.id)
 
     def let(self, step: str, **rules: Any) -> None:
-        """Set what is said of a step beside its body: `retries`, `timeout`, `trigger`, `after`."""
+        """Set what is said of a step beside its body: `retries`, `timeout`, `trigger`, `after`, `effect`."""
         for name, value in rules.items():
             setattr(self.steps[step], name, value)
+        if "effect" in rules and not self.steps[step].plain:
+            # What changes the world is never started only because something else needs it.
+            self.steps[step].licence = Licence.NAME if rules["effect"] else Licence.FLOW
         if not self.tells_states and (self.steps[step].asks_states or self.steps[step].after):
             self.tells_states = True
             self.revision += 1

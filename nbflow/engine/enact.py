@@ -18,7 +18,7 @@ from nbflow.engine.loops import Iterations
 from nbflow.engine.record import NOTHING_SEEN, new_id
 from nbflow.engine.run import run_task
 from nbflow.retries import NO_RETRIES
-from nbflow.states import Cached, Origin, Paused, Pending, Role, State, StateType
+from nbflow.states import Cached, Origin, Paused, Pending, Role, Running, State, StateType
 from nbflow.store.digests import key_digest
 from nbflow.store.protocol import History, RunRecord
 from nbflow.triggers import manual_only
@@ -254,6 +254,14 @@ class StepRuns:
             self.journal.tell(cached)
             self.steps.pop(run, None)
         return Finished(run, cached.state, None)
+
+    def note_audit(self, step: Step, state: State, cause: Cause) -> None:
+        """Record that a step was run once more, apart from everything; nobody is told but the history."""
+        run = self._begin(step, Origin.AUDIT, causes=(cause,))
+        spec, before = RunSpec(run, step.name, flow_run=self.number, origin=Origin.AUDIT), None
+        for each in (Pending(), Running(), state):
+            before = self.journal.append(Enter(spec, each, 1, 1), before).state
+        self.steps.pop(run, None)
 
     def _call(self, spec: RunSpec, step: Step) -> None:
         """Give a run its name, which may hang on what its body reads."""

@@ -9,7 +9,7 @@ from nbflow.engine.keeping import runs_each_time
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.record import outputs_in_memory
 from nbflow.engine.slots import key_of
-from nbflow.types import Verdict
+from nbflow.types import Effect, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -40,12 +40,16 @@ def forced(
     """
     if targets is None:
         return [step for step in work.tasks() if force or runs_each_time(step)]
-    lost = [step for step in targets if is_again and has_gone(work.workspace, work.sweep, step)]
+    targets = [step for step in targets if is_asked or step.effect is None]
+    gone = (step for step in targets if is_again and has_gone(work.workspace, work.sweep, step))
+    lost = [step for step in gone if step.effect is not Effect.ONCE]
     return [step for step in targets if force or step in lost or (is_asked and _runs_when_asked(work, step))]
 
 
 def _runs_when_asked(work: Work, step: Step) -> bool:
     keeping = step.keeping
+    if step.effect is Effect.ALWAYS:
+        return True
     return keeping.refreshes or not (keeping.stores or (keeping.reuses and _is_at_hand(work, step)))
 
 

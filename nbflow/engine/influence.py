@@ -127,7 +127,7 @@ def lasting(step: Step, body: Body) -> list[Slot]:
 
     Those of its last run, and the files that its constants name.
     """
-    named = [Slot(FILE, absolute(path)) for path in body.analysis.paths]
+    named = [Slot(FILE, absolute(path)) for path in (*body.analysis.paths, *body.declared.files)]
     named += [Slot(STATE, name) for name in step.after]
     seen = [entry.looked.slot for entry in step.trace.entries] if step.trace is not None else []
     return named + [slot for slot in seen if slot.kind in (FILE, RANDOM)]
@@ -164,6 +164,7 @@ def may_write(step: Step, body: Body, reached_slots: Collection[Slot], view: Vie
         changes |= {slot_of(name) for name in harm.names(reached_slots)}
         if harm.may_draw():
             binds |= {slot for slot in _GENERATORS if view.bound(slot).version is not None}
+    binds |= {Slot(FILE, absolute(path)) for path in body.declared.writes}
     if body.writes_files:
         binds |= {Slot(FILE, absolute(path)) for path in analysis.paths}
     for trace in (step.trace, step.hold.trace if step.hold else None):

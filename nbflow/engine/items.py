@@ -7,9 +7,8 @@ the elements and at all that its items have looked at.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -19,19 +18,21 @@ from nbflow.engine.keeping import asks_again
 from nbflow.engine.map_result import MapResult, Unread
 from nbflow.engine.mapped import ended_by_items
 from nbflow.engine.observe import Execution, Observation
+from nbflow.engine.outward import Once, once_of_item
 from nbflow.engine.previews import preview
 from nbflow.engine.record import CHANGES_PROCESS, Maker, action_key, key_of_trace, make_trace
+from nbflow.engine.rows import rows_of
 from nbflow.engine.signals import ENDRUN
-from nbflow.engine.slots import NAME, RANDOM, STATE, is_kept_in_memory, key_of, slot_of
+from nbflow.engine.slots import NAME, RANDOM, STATE, context_digest, is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import content, not_looked_at
 from nbflow.exceptions import CacheError, DefinitionError, SessionError, StorageError
 from nbflow.states import Failed
 from nbflow.store.memory import MemoryStore
 from nbflow.store.walks import is_plain
-from nbflow.types import FILE, UNBOUND, Entry, Looked, Output, Slot, Trace
+from nbflow.types import FILE, UNBOUND, Effect, Entry, Looked, Output, Slot, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import View
@@ -44,45 +45,8 @@ if TYPE_CHECKING:
     from nbflow.states import Origin, State
 
 
-def rows_of(mapped: Iterable[tuple[str, str]], names: Mapping[str, Any], task: str) -> list[tuple[Any, ...]]:
-    """The elements of each item, one for each name that is mapped.
-
-    Args:
-        mapped: Each name that is bound to one element after the other, with the name of the elements.
-        names: What names hold.
-        task: What people call the task, for messages.
-
-    Raises:
-        DefinitionError: If something cannot be mapped over, or lengths differ.
-
-    Example:
-        >>> rows_of((("x", "xs"), ("y", "ys")), {"xs": [1, 2], "ys": "ab".split()}, "both")
-        Traceback (most recent call last):
-        nbflow.exceptions.DefinitionError: both is mapped over unequal lengths: xs has 2, ys has 1
-    """
-    columns = {of: _elements(of, names, task) for _, of in mapped}
-    if len({len(column) for column in columns.values()}) > 1:
-        told = ", ".join(f"{name} has {len(column)}" for name, column in columns.items())
-        raise DefinitionError(f"{task} is mapped over unequal lengths: {told}")
-    return list(zip(*(columns[of] for _, of in mapped), strict=True))
-
-
-def _elements(name: str, names: Mapping[str, Any], task: str) -> list[Any]:
-    if name not in names:
-        raise DefinitionError(
-            f"{task} is mapped over {name}, which is not defined; run the cell that makes it"
-        )
-    value = names[name]
-    if isinstance(value, Mapping):
-        raise DefinitionError(
-            f"{task} cannot be mapped over the dictionary {name}; map over a list of its items"
-        )
-    if isinstance(value, Set):
-        raise DefinitionError(f"{task} cannot be mapped over the set {name}, which has no order; sort it")
-    if isinstance(value, (str, bytes, Iterator)) or not isinstance(value, Iterable):
-        kind = type(cast("object", value)).__name__
-        raise DefinitionError(f"{task} cannot be mapped over {name}, which is of type {kind}; give a list")
-    return list(cast("Iterable[Any]", value))
+_PLACE: Final = Slot("context", "map_index")
+"""The position of an item, which its body may ask for; for all of them together it follows from the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +157,8 @@ class Items:
             return self._failed(call, error)
         for index, row in enumerate(rows):
             item = Item(index, call.spec.id)
-            done = self._reused(item, row) or (yield from self._executed(item, row))
+            done = self._reused(item, row) or self._unsure(item, row)
+            done = done or (yield from self._executed(item, row))
             self._done.append(done)
             if isinstance(done.error, KeyboardInterrupt):
                 return self._failed(call, done.error)
@@ -223,7 +188,7 @@ class Items:
                 slot = entry.looked.slot
                 if slot in written:
                     unknowns[f"reads {slot.locator}, which it writes itself"] = None
-                elif not is_kept_in_memory(slot):
+                elif not is_kept_in_memory(slot) and slot != _PLACE:
                     known = looked.setdefault(entry.looked, entry)
                     if known.digest != entry.digest:
                         unknowns[f"{slot.locator} changed between two items"] = None
@@ -290,12 +255,32 @@ class Items:
             seen, keeps = self._give(row)
         except DefinitionError:
             return None
-        trace = self._found(seen) if keeps else None
+        trace = self._found(seen, item) if keeps else None
         values = self._load(trace) if trace is not None else None
         if trace is None or values is None:
             return None
         finished = self._runs.reuse(self._plan.step, trace, self._plan.origin, item)
         return Done(finished.state, trace, values, captured=self._captured(trace))
+
+    def _once(self, seen: Seen) -> Once | None:
+        return once_of_item(self._plan.step, self._plan.one, seen, self._workspace.marks, self._runs.now)
+
+    def _unsure(self, item: Item, row: tuple[Any, ...]) -> Done | None:
+        """An effect that has happened, or may have, and whose result cannot be had is left alone."""
+        plan = self._plan
+        if plan.step.effect is not Effect.ONCE or plan.anew:
+            return None
+        try:
+            seen, _ = self._give(row)
+        except DefinitionError:
+            return None  # whoever runs it says so
+        once = self._once(seen)
+        doubt = once.doubt if once is not None else ""
+        if not doubt and self._found(seen, item) is None:
+            return None
+        name, why = plan.step.name, doubt or "it has happened, and its values are not stored"
+        told = f"{item.name(name)}: {why}; `%flow run {name} --force` runs all items anew"
+        return Done(Failed(told), error=SessionError(told))
 
     def _captured(self, trace: Trace) -> bytes:
         try:
@@ -304,24 +289,33 @@ class Items:
             return b""
         return captured if isinstance(captured, bytes) else b""
 
-    def _found(self, seen: Seen) -> Trace | None:
+    def _found(self, seen: Seen, item: Item) -> Trace | None:
         one, store = self._plan.one, self._workspace.store
         wanted = (
             *seen.entries,
             *(entry.looked.slot for entry in seen.asked if entry.looked.slot.kind != "package"),
         )
         for looked in store.lists(one.static_key):
-            digests = [self._content(each, seen) for each in looked]
+            digests = [self._content(each, seen, item) for each in looked]
             known = [digest for digest in digests if digest is not None]
             if len(known) < len(digests) or any(not_looked_at(looked, wanted)):
                 continue
-            for trace in store.find(action_key(one.static_key, looked, known)):
-                is_old = asks_again(self._plan.step, trace, self._sweep.outside)
-                if CHANGES_PROCESS not in trace.flags and not is_old and self._files_stand(trace):
-                    return trace
+            traces = store.find(action_key(one.static_key, looked, known))
+            found = next(filter(self._is_taken, traces), None)
+            if found is not None:
+                return found
         return None
 
-    def _content(self, looked: Looked, seen: Seen) -> str | None:
+    def _is_taken(self, trace: Trace) -> bool:
+        """Whether a result that fits stands for a run: what an effect has done it has done in any case."""
+        if self._plan.step.effect is Effect.ONCE:
+            return True
+        is_old = asks_again(self._plan.step, trace, self._sweep.outside)
+        return CHANGES_PROCESS not in trace.flags and not is_old and self._files_stand(trace)
+
+    def _content(self, looked: Looked, seen: Seen, item: Item) -> str | None:
+        if looked.slot == _PLACE:
+            return context_digest(item.index)
         if looked.slot.locator in self._plan.names and looked.slot.kind == NAME:
             return seen.entries[looked.slot].digest
         return content(looked, self._plan.view, self._sweep.outside)
@@ -351,6 +345,9 @@ class Items:
                 given = self._give(row)
             except (DefinitionError, StorageError) as error:
                 return self._failed(call, error)
+            once = self._once(given[0])
+            if once is not None:
+                once.begin()
             before = {key: (value, self._digest(key)) for key, value in self._workspace.names.items()}
             execution = Execution(plan.step, plan.one, call)
             observation = yield from self._observer.run(execution, plan.reach, hide=True)
@@ -361,8 +358,18 @@ class Items:
         if observation is not None and observation.touched_outside:
             self._sweep.look_outside()
         if not finished.state.is_completed() or observation is None or not observation.is_whole:
-            return self._unfinished(finished)
-        return self._kept(finished, observation, *given)
+            done = self._unfinished(finished)
+        else:
+            done = self._kept(finished, observation, *given)
+        self._ended(item, given[0], finished, done.trace)
+        return done
+
+    def _ended(self, item: Item, seen: Seen, finished: Finished, trace: Trace | None) -> None:
+        """Note what became of an effect, where it is kept, or says itself that it failed."""
+        once = self._once(seen)
+        if once is not None and (not finished.state.is_completed() or self._found(seen, item) is not None):
+            self._workspace.store.flush()
+            once.ended(finished, trace)
 
     def _digest(self, key: str) -> str:
         label = self._workspace.labels.get(key)

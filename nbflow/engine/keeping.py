@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from nbflow.engine.slots import NAME
 from nbflow.triggers import manual_only
-from nbflow.types import FILE, Cause, Slot, Standing
+from nbflow.types import FILE, Cause, Effect, Slot, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,30 @@ _WORLD: Final = ("network:", "database:", "clock:", "reads the network")
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """Which inputs decide whether a result is up to date; the code always does.
+
+    What does not count is looked at all the same: where it is another one now, the result is *as of* what it
+    was, never fresh.
+
+    Args:
+        only: The names that count; None: all.
+        without: Names that do not.
+        of_parameters: Whether of the names only parameters of the flow count.
+        outside: Whether files, the environment, the context and random states count.
+    """
+
+    only: frozenset[str] | None = None
+    without: frozenset[str] = frozenset()
+    of_parameters: bool = False
+    outside: bool = True
+
+
+ALL: Final = Compared()
+"""Every input counts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Keeping:
     """What is said of the results of a step.
 
@@ -33,6 +58,7 @@ class Keeping:
         refreshes: Whether its own run executes the body although a result fits.
         at_most: How old a result may be, in seconds from its end; None: any age.
         persists: Whether the store may keep the values, and not only their digests.
+        compared: Which inputs count.
 
     Example:
         >>> Keeping().stores, Keeping(reuses=False).stores
@@ -43,6 +69,7 @@ class Keeping:
     refreshes: bool = False
     at_most: float | None = None
     persists: bool = True
+    compared: Compared = ALL
 
     @property
     def stores(self) -> bool:
@@ -58,6 +85,26 @@ class Keeping:
             165.0
         """
         return None if self.at_most is None else trace.started + trace.seconds + self.at_most
+
+
+NOT_COMPARED: Final = "not compared"
+"""Stands in the key of a trace for what a name held that was not to be compared."""
+
+
+def name_in(slot: Slot) -> str:
+    """The name that a slot is of, without attributes; empty for what is no name.
+
+    Example:
+        >>> name_in(Slot("name", "np.pi")), name_in(Slot("file", "a.csv"))
+        ('np', '')
+    """
+    return slot.locator.partition(".")[0] if slot.kind == NAME else ""
+
+
+def is_ignored(step: Step, slot: Slot) -> bool:
+    """Whether the header of a step says that a name does not count."""
+    without = step.keeping.compared.without
+    return bool(without) and name_in(slot) in without
 
 
 KEPT: Final = Keeping()
@@ -129,6 +176,8 @@ def runs_each_time(step: Step) -> bool:
 def forced_cause(step: Step) -> Cause:
     """Why the body of a step runs although what it has is up to date."""
     keeping = step.keeping
+    if step.effect is Effect.ALWAYS:
+        return Cause("forced", step.name, after="its effect is repeated each time")
     if not keeping.reuses:
         return Cause("no cache", step.name)
     if not keeping.persists and not keeping.refreshes:

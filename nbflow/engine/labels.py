@@ -143,6 +143,10 @@ class Labels:
                 self._nameless[id(value)] = (value, token)
             return Fingerprint(token, memory, classes=getattr(error, "classes", NO_CLASSES))
 
+    def nameless(self) -> frozenset[str]:
+        """The digests that stand for one object only, because it has none by its content."""
+        return frozenset(token for _, token in self._nameless.values())
+
     def label(self, key: str, label: Label | None) -> None:
         """Say what a key holds; None: nothing that has a label."""
         before = self.labels.pop(key, None)

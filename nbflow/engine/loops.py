@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 def shown(call: Call) -> dict[str, Any]:
     """What `nbflow.context` shows of a run to its body; all of it differs from run to run by nature."""
-    resumed = {"resume": True} if call.spec.resumed is not None or call.spec.started_by_name else {}
+    spec = call.spec
+    resumed = {"resume": True} if spec.resumed is not None or spec.started_by_name else {}
+    item = {"map_index": spec.index} if spec.index is not None else {}
     return {
         **resumed,
+        **item,
         "task_run_id": call.spec.id,
         "task_run_name": call.spec.name,
         "task_run_count": call.run_count,

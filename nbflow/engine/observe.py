@@ -311,9 +311,10 @@ class Observer:
             if key not in IDENTITIES:
                 asked.setdefault(key, context_digest(value))
 
-        folder, effects = FolderKind().now(""), reached.effects
+        folder, effects, declared = FolderKind().now(""), reached.effects, execution.body.declared
         native = Native(any(map(is_native, effects)), any(map(writes_natively, effects)))
-        with self._files.watch(reached.paths, inputs, native=native) as watch, watched_by(note):
+        watched = declared.watching(self._files, reached.paths, inputs, native)
+        with watched as watch, watched_by(note):
             started = self._clock()
             outcome = yield execution
             seconds = self._clock() - started

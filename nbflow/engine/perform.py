@@ -5,13 +5,12 @@ What is executed next is not decided here but in `plan.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from nbflow.analysis import effect_of
 from nbflow.engine.again import earlier_run
 from nbflow.engine.book import definition_body
 from nbflow.engine.effects import Ended, Outcome
@@ -24,6 +23,7 @@ from nbflow.engine.keeping import forced_cause, gone_cause
 from nbflow.engine.labels import Label, is_local_module, next_copy
 from nbflow.engine.observe import Execution, Observation, Observer, Reached
 from nbflow.engine.origins import version_of
+from nbflow.engine.outward import Once, begun_slot, definitions_of, effects_of
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.record import (
     NOTHING_SEEN,
@@ -37,6 +37,7 @@ from nbflow.engine.record import (
     see_bound,
     see_live,
     skipped_trace,
+    unsure_texts,
 )
 from nbflow.engine.sites import SEEDED, Site, site_of, with_own
 from nbflow.engine.slots import NAME, is_kept_in_memory, key_of
@@ -44,13 +45,12 @@ from nbflow.engine.sources import Sources
 from nbflow.exceptions import StorageError
 from nbflow.states import Origin, State
 from nbflow.triggers import BuiltIn, Gate, judge
-from nbflow.types import FILE, NO_REACH, UNBOUND, Cause, Entry, Looked, Reach, Slot, Trace
+from nbflow.types import FILE, NO_REACH, UNBOUND, Cause, Effect, Entry, Looked, Reach, Slot, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
-    from nbflow.analysis import Definition
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import Version
     from nbflow.engine.book import Body, Book, Step
@@ -63,20 +63,12 @@ if TYPE_CHECKING:
 
 _UNSEEN: Final = "unseen"
 """The digest of a slot of which nobody could tell what it held: no later content equals it."""
-_READ_ANY_NAME: Final = frozenset({"globals", "locals", "vars", "eval", "exec"})
-"""Builtins through which code reads names that no analysis sees."""
 
 
 def _imports(body: Body, later: Iterable[Body]) -> list[str]:
     """The modules that a body imports, and those that functions import when it calls them."""
     deferred = [item for ran in later for item in ran.analysis.imports if item.deferred]
     return sorted({item.module for item in (*body.analysis.imports, *deferred) if item.module})
-
-
-def _definitions(bodies: Iterable[Body], keys: Collection[str]) -> list[Definition]:
-    """What these bodies say of the code behind these keys."""
-    every = [definition for ran in bodies for definition in ran.analysis.definitions.values()]
-    return [definition for definition in every if definition.name in keys]
 
 
 def _as_it_is(trace: Trace) -> Trace:
@@ -140,10 +132,10 @@ class Performer:
 
     def prepare(self, site: Site) -> bool:
         """Put every input of a body back; False where one turns out to be lost."""
-        self._store_plain_inputs(site)
+        self.store_plain_inputs(site)
         if not self._put_back(site):
             return False
-        self._store_plain_inputs(site)  # what did not stand there before does now
+        self.store_plain_inputs(site)  # what did not stand there before does now
         return True
 
     def execute(self, site: Site, origin: Origin) -> Executing:
@@ -165,7 +157,18 @@ class Performer:
             lost = StorageError(f"{step.name} changed its inputs before it failed, and they are not stored.")
             return Observation(Outcome(call.attempt, Ended.RAISED, lost), frozenset(), (), None, 0.0, 0.0)
 
-        return (yield from self._run(step, body, seen, _Doing(attempt, reach.effects), origin))
+        doing = _Doing(attempt, reach.effects)
+        if step.effect is not Effect.ONCE:
+            return (yield from self._run(step, body, seen, doing, origin))
+        once = Once(
+            self._workspace.marks, begun_slot(body, site.view, self._sweep.outside).locator, self._runs.now
+        )
+        doing = replace(doing, attempt=once.attempt(attempt))
+        finished = yield from self._run(step, body, seen, doing, origin)
+        if once.has_begun:  # and not refused by its trigger
+            self._workspace.store.flush()  # its result is on disk before the mark says so
+            once.ended(finished, step.trace)
+        return finished
 
     def _plan(self, site: Site, one: Body, asked: tuple[Entry, ...], origin: Origin) -> Plan:
         """What the items of a mapped step have in common.
@@ -215,7 +218,7 @@ class Performer:
         self._workspace.ensure(keys)
         found = (labels.get(key) for key in keys if key not in GENERATORS)
         writers = frozenset(label.version.step for label in found if label and label.version)
-        seen = see_live(slots, self._workspace, self._asked(step, body, writers))
+        seen = see_live(body, slots, self._workspace, self._asked(step, body, writers))
         reach = self._reached(step, body, slots, writers, seen)
 
         def attempt(call: Call) -> Observing:
@@ -260,15 +263,29 @@ class Performer:
     def _define(self, versions: Mapping[str, Version]) -> bool:
         """Make a class again by running its definition, which computes nothing."""
         ((key, version), *_) = versions.items()
-        step = self._book.steps[version.step]
-        if step.ran is None or not self._is_defined(versions):
+        site = self._definition(versions) if self._is_defined(versions) else None
+        if site is None:
             return False
-        site = site_of(step, definition_body(step.ran, key), self._sweep.view(step))
-        site = with_own(site, step.ran, self._sweep.judgement(step))
         if self._put_back(site) and self._observer.define(site.body, key, version):
             return True
         self._workspace.lost.add(version.output.unit)  # then its whole step has to run again
         return False
+
+    def _definition(self, versions: Mapping[str, Version]) -> Site | None:
+        """The definition of a class at its place."""
+        ((key, version), *_) = versions.items()
+        step = self._book.steps[version.step]
+        if step.ran is None:
+            return None
+        site = site_of(step, definition_body(step.ran, key), self._sweep.view(step))
+        return with_own(site, step.ran, self._sweep.judgement(step))
+
+    def store_inputs(self, site: Site) -> None:
+        """Store the plain inputs of a body that are not stored yet, and those of classes among them."""
+        self.store_plain_inputs(site)
+        made = [self._definition(versions) for versions in site.units if self._is_defined(versions)]
+        for definition in filter(None, made):
+            self.store_inputs(definition)
 
     def define_missing(self, stand: Mapping[str, Version | None]) -> None:
         """Make the classes among what is to stand, which no store can put back."""
@@ -277,7 +294,7 @@ class Performer:
             if versions and self._is_defined(versions) and not self._workspace.is_available(versions):
                 self._define(versions)
 
-    def _store_plain_inputs(self, site: Site) -> None:
+    def store_plain_inputs(self, site: Site) -> None:
         """A plain input is stored with the first trace that reads it, so that re-running starts from it."""
         store = self._workspace.store
         for versions in site.units:
@@ -318,7 +335,7 @@ class Performer:
         analysis = body.analysis
         may = analysis.writes | analysis.maybe_writes | analysis.deletes
         # Code that it calls may bind names, too: those that the cells defining that code speak of.
-        called = _definitions(others, keys)
+        called = definitions_of(others, keys)
         later = frozenset[str]().union(*[definition.writes for definition in called])
         complete = all(ran.analysis.complete for ran in bodies)
         last = frozenset([key_of(output.slot) for output in outputs_in_memory(step.trace)])
@@ -330,7 +347,7 @@ class Performer:
             earlier=earlier_run(step.trace, body, seen) if uncertain else None,
             complete=complete,
             reseeds=any(ran.reseeds for ran in bodies),
-            effects=self._effects(body, called),
+            effects=effects_of(body, called),
             paths=self._paths(body, slots),
         )
 
@@ -341,12 +358,6 @@ class Performer:
         """Strings that may be meant as paths, in the body and in code that it may call."""
         reaches = [reach for slot in slots if slot.kind == NAME and (reach := self.live_reach(slot))]
         return body.analysis.paths.union(*[reach.paths for reach in reaches])
-
-    def _effects(self, body: Body, called: Iterable[Definition]) -> frozenset[str]:
-        """What the body, or code that it may call, visibly does outside."""
-        later = [effect_of(call.path) for definition in called for call in definition.calls]
-        hidden = ["names: " + name for name in sorted(_READ_ANY_NAME & body.analysis.builtins)]
-        return body.analysis.effects.union(hidden, filter(None, later))
 
     def _asked(self, step: Step, body: Body, writers: Iterable[str]) -> tuple[Entry, ...]:
         """Entries for the slots outside that the source, or code that it may call, names."""
@@ -372,7 +383,12 @@ class Performer:
 
     def _causes(self, step: Step) -> tuple[Cause, ...]:
         """Why a step runs: where nothing is wrong with what it has, because the user wants it."""
-        causes = self._sweep.judgement(step).causes
+        # Who may start it is no reason to run.
+        causes = tuple(
+            cause
+            for cause in self._sweep.judgement(step).causes
+            if cause.category not in ("effect", "unsure")
+        )
         if step.id in self.forced and all(cause.category == "never ran" for cause in causes):
             is_gone = has_gone(self._workspace, self._sweep, step)
             return (gone_cause(step) if is_gone else forced_cause(step),)
@@ -388,7 +404,8 @@ class Performer:
             self._fail(step, finished)
             step.ended_on = looked_at(body, seen, observation) if observation is not None else None
             return finished
-        maker = Maker(step, finished.run, self._runs.notebook, doing.effects)
+        effects = doing.effects | unsure_texts(seen, self._book)
+        maker = Maker(step, finished.run, self._runs.notebook, effects)
         trace = doing.joined(make_trace(maker, body, seen, observation))
         if finished.state.is_skipped():
             trace = skipped_trace(trace)
@@ -430,8 +447,8 @@ class Performer:
             self._sweep.look_around()
 
     def _commit(self, step: Step, trace: Trace, captured: bytes) -> None:
-        key = key_of_trace(trace)
-        outputs = trace.outputs if step.keeping.stores and not step.plain else ()
+        key = key_of_trace(trace, step.keeping.compared.without)
+        outputs = step.stored(trace)
         units = {output.unit: output.members for output in outputs if output.members}
         values = {unit: tuple(self._workspace.get(key) for key in members) for unit, members in units.items()}
         is_shown_again = captured and step.keeping.reuses

@@ -10,33 +10,34 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from nbflow.engine.action import Action
+from nbflow.engine.afterwards import stand_of, stand_of_flow
 from nbflow.engine.effects import Outcome
 from nbflow.engine.forcing import forced
-from nbflow.engine.gates import SKIPPED, asked_about
+from nbflow.engine.gates import SKIPPED
 from nbflow.engine.influence import lasting, reached
-from nbflow.engine.keeping import is_reusable
+from nbflow.engine.lookup import Lookup
+from nbflow.engine.marks import UNSURE
+from nbflow.engine.only import check_only, only_hold
+from nbflow.engine.outward import is_unsure
 from nbflow.engine.perform import Performer
-from nbflow.engine.record import CHANGES_PROCESS, action_key, outputs_in_memory
-from nbflow.engine.sites import site_of
-from nbflow.engine.slots import is_kept_in_memory, key_of, slot_of
-from nbflow.engine.verify import ORDER, content, makes_tasks_as_before, may_start_plain, not_looked_at
+from nbflow.engine.record import CHANGES_PROCESS
+from nbflow.engine.sites import Site, site_of
+from nbflow.engine.slots import key_of, slot_of
+from nbflow.engine.verify import ORDER, makes_tasks_as_before, may_start_plain
 from nbflow.exceptions import SessionError
 from nbflow.states import Origin
-from nbflow.types import Hold, Licence, Looked, Reach, Slot, Standing, Trace, Verdict
+from nbflow.types import Effect, Hold, Licence, Reach, Slot, Standing, Trace, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from nbflow.engine.apply import Workspace
-    from nbflow.engine.bind import Bound, Version, View
+    from nbflow.engine.bind import Version, View
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.enact import Finished, StepRuns
     from nbflow.engine.observe import Execution, Observer
     from nbflow.engine.sweep import Sweep
-    from nbflow.store.protocol import InputList
 
-_MOST_EARLIER: Final = 2_000
-"""How many runs of earlier kernels are looked through for the last result of each step."""
 _MOST_REPEATS: Final = 8
 """How often one action makes the spent inputs of others from one step again before it gives up."""
 
@@ -66,12 +67,11 @@ class Work:
         self.workspace = workspace
         self.runs = runs
         self.action = Action()
+        self._lookup = Lookup(book, sweep, workspace.store, runs)
         self._performer = Performer(book, sweep, workspace, observer, runs)
         self._origin = Origin.CELL
-        self._forced, self._executed = set[str](), set[str]()
-        self._runs_here, self._own = set[str](), set[str]()
+        self._forced, self._executed, self._own = set[str](), set[str](), set[str]()
         self._repeats: dict[str, int] = {}
-        self._earlier: dict[str, str] | None = None
         self._settled, self._caught_up = set[str](), set[str]()
 
     # --- what a user does --------------------------------------------------------------------
@@ -85,6 +85,8 @@ class Work:
         """
         if step.plain:
             return (yield from self._run_plain(step))
+        # All cells are forced at once, and an effect that is to happen once only by its name.
+        force = force and step.effect is not Effect.ONCE
         self._begin(Origin.CELL, forced(self, [step], force=force, is_again=step.id in self._own))
         self._own.add(step.id)
         self.adopt_source(step)
@@ -93,7 +95,7 @@ class Work:
         if (yield from self.bring(step, named=True)):
             if step.trace is not None and step.id not in {*self._executed, *self.action.reused}:
                 self._reuse(step, step.trace)
-            self._settle(self._stand_of(step))
+            self._settle(stand_of(step, self.sweep))
         elif step.id not in self._executed:
             self._settle({})
         else:
@@ -122,25 +124,76 @@ class Work:
         self._begin(origin, forced(self, targets, force=force, is_asked=origin is Origin.NAMED))
         if targets is None:
             yield from self._bring_all()
-        for step in targets or ():
-            yield from self.bring(step, named=self._origin is not Origin.AUTO)
-        self._settle(self._stand_of_flow())
+        for step in self._in_flow_order(targets or ()):
+            named = self._origin is not Origin.AUTO
+            if (yield from self.bring(step, named=named)) and named and step.effect is not None:
+                self._tell_done(step)
+        self._settle_flow()
         return self._finish()
 
     def resume(self, step: Step) -> Working[Action]:
         """Run a step that waits for a person, on what is bound at its place; nothing above it runs.
 
         Raises:
-            SessionError: If something that it reads is no longer there.
+            SessionError: If something that it reads is no longer there, or it may have happened already.
         """
         self._begin(Origin.NAMED)
+        done = self.find(step) if step.effect is Effect.ONCE else None
+        if done is not None:
+            self._reuse(step, done)
+        elif self._may_have_happened(step):
+            raise SessionError(
+                f"{step.name} was not resumed: {UNSURE}; `%flow run {step.name} --force` runs it"
+            )
+        else:
+            self.runs.let_in(step)
+            yield from self._run_as_bound(step, "resumed")
+        self._settle(stand_of(step, self.sweep) if step.trace is not None else {})
+        return self._finish()
+
+    def _run_as_bound(self, step: Step, done: str) -> Working[None]:
+        """Run a body on what is bound at its place, whatever that is worth."""
         site = site_of(step, step.ran or step.body, self.sweep.view(step))
         if self._performer.first_spent(site) is not None or not self._performer.prepare(site):
-            raise SessionError(f"{step.name} was not resumed: what it reads is gone; run what makes it first")
-        self.runs.let_in(step)
+            raise SessionError(f"{step.name} was not {done}: what it reads is gone; run what makes it first")
         self._note(step, (yield from self._performer.execute(site, self._origin)))
-        self._settle(self._stand_of(step) if step.trace is not None else {})
-        return self._finish()
+
+    def run_only(self, targets: Collection[Step], *, force: bool = False) -> Working[Action]:
+        """Run these steps from the latest results above them, whatever those are worth; nothing else runs.
+
+        A step that was run from what is not up to date is held there.
+
+        Args:
+            targets: The steps.
+            force: Whether their bodies run even where an earlier result fits.
+
+        Raises:
+            SessionError: If one reads what has no result, or what is no longer there.
+        """
+        self._begin(Origin.NAMED, forced(self, targets, force=force))
+        try:
+            for step in self._in_flow_order(targets):
+                if self.action.stop is None:
+                    yield from self._bring_only(step)
+        finally:
+            self._settle_flow()
+            self._finish()
+        return self.action
+
+    def _bring_only(self, step: Step) -> Working[None]:
+        if step.hold is not None:
+            self.hold(step, None)
+        stale = [above for above in self.stale_above(step) if above is not step]
+        check_only(step, self.sweep.view(step), self.book)
+        if self._is_done(step) and not stale:
+            return
+        trace = self.find(step) if step.id not in self._forced else None
+        if trace is not None:
+            self._reuse(step, trace)
+        elif self._may_execute(step, named=True):
+            yield from self._run_as_bound(step, "run")
+        if stale and step.trace is not None and step.id in {*self._executed, *self.action.reused}:
+            self.hold(step, only_hold(step.trace, stale, self))
 
     def remember(self) -> Action:
         """After a restart: find the trace of every step by its source and its present inputs."""
@@ -149,10 +202,10 @@ class Work:
         for step in tuple(self.book):
             # To judge all of them as stale first would take as long again.
             ran, view = step.ran, self.sweep.view_above(step)
-            trace = self._found(step, ran, view) if ran is not None and step.trace is None else None
+            trace = self._lookup.found(step, ran, view) if ran is not None and step.trace is None else None
             if trace is not None:
                 self._bind(step, trace)
-        self._settle(self._stand_of_flow())
+        self._settle_flow()
         return self._finish()
 
     def adopt(self, step: Step, keys: Collection[str]) -> None:
@@ -169,6 +222,10 @@ class Work:
         steps = {label.version.step for label in labels if label is not None and label.version is not None}
         return [ran for step in sorted(steps) if (ran := self.book.steps[step].ran) is not None]
 
+    def store_inputs(self, site: Site) -> None:
+        """Store the plain inputs of a body that are live and not stored yet."""
+        self._performer.store_inputs(site)
+
     def hold(self, step: Step, hold: Hold | None) -> None:
         """Let a step stand at a trace chosen by hand, or end that; `stand` puts the values in place."""
         step.hold = hold
@@ -179,14 +236,14 @@ class Work:
     def stand(self) -> None:
         """Let every name that a task wrote hold what the flow now ends with; nothing runs."""
         self._begin(Origin.NAMED)
-        self._settle(self._stand_of_flow())
+        self._settle_flow()
         self._finish()
 
     # --- the order of work -------------------------------------------------------------------
 
     def tasks(self) -> list[Step]:
         """The tasks that the flow may start, in flow order."""
-        return [step for step in self.book if self._is_due(step)]
+        return [step for step in self.book if self._is_due(step) and step.licence is Licence.FLOW]
 
     def _bring_all(self) -> Working[None]:
         """Bring every task in flow order; those that become stale meanwhile stand further below."""
@@ -203,6 +260,15 @@ class Work:
                 tried.add(step.id)
                 yield from self.bring(step)
 
+    def _tell_done(self, step: Step) -> None:
+        """Whoever names an effect that has happened already is told when."""
+        is_told = step.id in {*self._executed, *self.action.reused}
+        if step.trace is not None and step.hold is None and not is_told:
+            self._reuse(step, step.trace)
+
+    def _in_flow_order(self, steps: Iterable[Step]) -> list[Step]:
+        return sorted(steps, key=lambda step: (place := self.book.place(step.id)) is None or place)
+
     def _recall(self, tried: Collection[str]) -> None:
         """Reuse what is kept of tasks that have no trace in this kernel, each before it is judged.
 
@@ -216,7 +282,7 @@ class Work:
                 continue
             view = self.sweep.view_above(step)
             if step.hold is None and self._first_stale_above(step, view) is None:
-                trace = self._found(step, step.ran, view, lists)
+                trace = self._lookup.found(step, step.ran, view, lists)
                 if trace is not None:
                     self._reuse(step, trace)
 
@@ -225,7 +291,7 @@ class Work:
 
     @staticmethod
     def _is_due(step: Step, tried: Collection[str] = ()) -> bool:
-        is_task = not step.plain and step.ran is not None and step.licence is Licence.FLOW
+        is_task = not step.plain and step.ran is not None and step.licence is not Licence.USER
         return is_task and not step.idle and step.id not in tried
 
     def bring(self, target: Step, *, named: bool = False) -> Working[bool]:
@@ -297,7 +363,7 @@ class Work:
         if spent is not None:
             return spent, True
         lost = len(self.workspace.lost)
-        self._compare_with_earlier(step)
+        self._lookup.compare_with_earlier(step)
         if not (is_refused or self._performer.prepare(site)):
             return None if len(self.workspace.lost) > lost else False
         self._note(step, (yield from self._performer.execute(site, self._origin)))
@@ -306,53 +372,9 @@ class Work:
         self._settled.update((step.id,) if stands_on_ended or has_ended else ())
         return step.trace is not None and step.ended is None
 
-    def _compare_with_earlier(self, step: Step) -> None:
-        """Let the causes of a first run in this kernel tell what differs from the last result before it."""
-        if step.trace is not None or step.earlier is not None or not self.runs.notebook:
-            return
-        if self._earlier is None:
-            runs = self.runs.history.runs(self.runs.notebook, limit=_MOST_EARLIER)
-            self._earlier = {run.step: run.trace for run in reversed(runs) if run.trace}
-        known = self._earlier.get(step.id, "")
-        step.earlier = self.workspace.store.trace(known) if known else None
-        if step.earlier is not None:
-            self.sweep.touch(step)
-
     def find(self, step: Step) -> Trace | None:
         """The newest trace of the step's code that fits what is bound at its place."""
-        return self._found(step, step.ran, self.sweep.view(step)) if step.ran is not None else None
-
-    def _found(
-        self, step: Step, body: Body, view: View, lists: Iterable[InputList] | None = None
-    ) -> Trace | None:
-        store, wanted = self.workspace.store, None
-        for looked in store.lists(body.static_key) if lists is None else lists:
-            wanted = self._wanted(step, body, view) if wanted is None else wanted
-            digests = None if any(not_looked_at(looked, wanted)) else self._present(looked, view)
-            if digests is None:
-                continue
-            for trace in store.find(action_key(body.static_key, looked, digests)):
-                if is_reusable(step, trace, self.sweep.outside) and self._holds_here(trace):
-                    return trace
-        return None
-
-    def _wanted(self, step: Step, body: Body, view: View) -> tuple[Slot, ...]:
-        """What a result of this step must have been compared by."""
-        slots = reached(body, view)
-        return (*slots, *step.parameter_slots, *asked_about(step, slots, view, self.book))
-
-    def _present(self, looked: Iterable[Looked], view: View) -> list[str] | None:
-        digests: list[str] = []
-        for item in looked:
-            digest = content(item, view, self.sweep.outside)
-            if digest is None:
-                return None
-            digests.append(digest)
-        return digests
-
-    def _holds_here(self, trace: Trace) -> bool:
-        """What changed the state of the process has to happen again in a new kernel."""
-        return CHANGES_PROCESS not in trace.flags or trace.run in self._runs_here
+        return self._lookup.find(step)
 
     def stale_above(self, step: Step) -> list[Step]:
         """The steps that are not up to date and make something that this one looks at, in flow order."""
@@ -387,7 +409,7 @@ class Work:
             return False
         is_early = any(cause.category == ORDER for cause in self.sweep.judgement(step).causes)
         if named and (step.body.wiring is None or not is_early):
-            return True
+            return step.id in self._forced or not self._may_have_happened(step)
         if is_early or (step.ended is not None and step.ended.is_paused()):
             return False
         if step.plain:
@@ -395,6 +417,10 @@ class Work:
                 step, self.sweep.view(step), self.sweep.outside
             )
         return step.licence is Licence.FLOW
+
+    def _may_have_happened(self, step: Step) -> bool:
+        view, outside = self.sweep.view(step), self.sweep.outside
+        return step.ran is not None and is_unsure(step, step.ran, view, outside)
 
     def adopt_source(self, step: Step) -> None:
         """The body that its cell has now is the one last run; a trace of another source is none of its."""
@@ -428,7 +454,7 @@ class Work:
             return
         self.action.executed.append(step.id)
         if step.trace is not None and CHANGES_PROCESS in step.trace.flags:
-            self._runs_here.add(finished.run)
+            self._lookup.runs_here.add(finished.run)
         error = finished.observation.error
         if error is None and finished.state.is_failed():
             error = finished.state.exception()  # its limit was reached, which no body raises
@@ -463,38 +489,9 @@ class Work:
         self.workspace.close()
         return self.action
 
+    def _settle_flow(self) -> None:
+        self._settle(stand_of_flow(self.sweep, self.workspace, self._settled, self._caught_up))
+
     def _settle(self, stand: Mapping[str, Version | None]) -> None:
         self._performer.define_missing(stand)
         self.workspace.settle(stand)
-
-    def _stand_of(self, step: Step) -> Mapping[str, Version | None]:
-        """After a task's own cell its outputs stand."""
-        given = self.sweep.judgement(step)
-        outputs = outputs_in_memory(step.bound_trace)
-        return {key_of(output.slot): given.version(output.slot) for output in outputs}
-
-    def _stand_of_flow(self) -> Mapping[str, Version | None]:
-        """After a flow run each name that it decides holds its last fresh writer's version.
-
-        Only names are looked at whose object or whose binding moved since the last flow run.
-        """
-        end = self.sweep.end()
-        slots = self.sweep.moved_slots() | {slot_of(key) for key in self.workspace.moved}
-        stand: dict[str, Version | None] = {}
-        for slot in slots:
-            bound = end.bound(slot)
-            if is_kept_in_memory(slot) and self._is_settled(bound) and self._is_decided(slot):
-                stand[key_of(slot)] = bound.version
-        self.workspace.moved.clear()
-        return stand
-
-    def _is_settled(self, bound: Bound) -> bool:
-        """Whether nothing is doubtful about a binding, or only that it was made below what failed."""
-        doubts = [each.step for each in bound.doubts if each.verdict is not Verdict.AS_OF]
-        return not doubts or (bound.version is not None and self._settled.issuperset(doubts))
-
-    def _is_decided(self, slot: Slot) -> bool:
-        """Whether a task decides the name at the end of the flow, or a plain cell that no user ran last."""
-        writers = self.sweep.writers(slot)
-        last = self.book.steps[writers[-1]] if writers else None
-        return last is not None and (not last.plain or last.id in self._caught_up)

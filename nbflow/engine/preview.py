@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nbflow.engine.keeping import forced_cause
 from nbflow.engine.verify import may_start_plain
-from nbflow.types import Cause, Verdict
+from nbflow.types import Cause, Licence, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,8 +49,9 @@ def preview(work: Work, targets: Iterable[Step] | None = None, forced: Iterable[
         pending = [step for step in work.book if step.id in again or step in pending]
     due = [step for step in pending if not step.plain and not step.idle] if targets is None else list(targets)
     wanted = _with_upstream(work, due)
+    named = {step.id for step in due} if targets is not None else set[str]()
     return [
-        _planned(work, step, again=step.id in again)
+        _planned(work, step, again=step.id in again, is_named=step.id in named)
         for step in pending
         if step.id in wanted and _counts(step)
     ]
@@ -77,16 +78,21 @@ def _with_upstream(work: Work, due: Iterable[Step]) -> set[str]:
     return found
 
 
-def _planned(work: Work, step: Step, *, again: bool) -> Planned:
+def _planned(work: Work, step: Step, *, again: bool, is_named: bool) -> Planned:
     judgement = work.sweep.judgement(step)
     trace = None if step.plain or again else work.find(step)
     seconds = step.trace.seconds if step.trace is not None else None
-    if judgement.verdict is Verdict.WAITS:
-        return Planned(step, "waits", judgement.causes, None)
+    was_done = step.licence is Licence.NAME and trace is not None and not work.stale_above(step)
+    # Whoever names an effect starts it, and then it does not wait for that.
+    causes = judgement.causes
+    starts = is_named and any(cause.category == "effect" for cause in causes[:1])
+    if judgement.verdict is Verdict.WAITS and not (was_done or starts):
+        return Planned(step, "waits", causes, None)
+    causes = causes[1:] if starts else causes
     if work.stale_above(step):
-        own = [cause for cause in judgement.causes if cause.category != "upstream"]
-        return Planned(step, "runs" if own else "may run", judgement.causes, seconds)
+        own = [cause for cause in causes if cause.category != "upstream"]
+        return Planned(step, "runs" if own else "may run", causes, seconds)
     if trace is not None:
-        return Planned(step, "reuses", judgement.causes, trace.seconds)
-    causes = judgement.causes or ((forced_cause(step),) if again else ())
+        return Planned(step, "reuses", causes, trace.seconds)
+    causes = causes or ((forced_cause(step),) if again else ())
     return Planned(step, "runs", causes, seconds)

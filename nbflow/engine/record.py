@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from nbflow.analysis import changes_outside, is_native, writes_natively
+from nbflow.analysis import EVERYTHING, changes_outside, is_native, writes_natively
 from nbflow.engine.again import UNDECIDED, outside_entries
 from nbflow.engine.differences import PYTHON, PYTHON_VERSION, with_sharers
 from nbflow.engine.gates import SKIPPED
-from nbflow.engine.keeping import NOT_REUSED
+from nbflow.engine.keeping import NOT_COMPARED, NOT_REUSED, name_in
+from nbflow.engine.labels import is_local_module
 from nbflow.engine.origins import NONE, seen_as, shown_as
-from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory, key_of, slot_of
-from nbflow.engine.verify import QUIET, unit_key, version_key
+from nbflow.engine.slots import DOCSTRING, NAME, RANDOM, is_kept_in_memory, key_of, slot_of
+from nbflow.engine.verify import QUIET, documented, unit_key, version_key
 from nbflow.exceptions import InternalError
 from nbflow.store.digests import digest as value_digest
 from nbflow.store.digests import key_digest
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import Version, View
-    from nbflow.engine.book import Body, Step
+    from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.observe import Observation
     from nbflow.engine.origins import Classes
     from nbflow.states import State
@@ -64,6 +65,8 @@ class Seen(msgspec.Struct, frozen=True):
         units: For each of them the content of its whole unit, and that unit's keys.
         parts: For a local module of which the body uses some attributes, an entry for each.
         asked: Entries for the slots outside that its source names, and for how tasks above ended.
+        texts: Entries for what documents the functions whose docstrings and the like it may look at,
+            each with the step that made the function.
         classes: The notebook's classes inside what each slot holds, where there are some.
         upstream: What its trigger is given.
         inputs: For each name that it reaches, where the store has its value, or would have it.
@@ -73,6 +76,7 @@ class Seen(msgspec.Struct, frozen=True):
     units: Mapping[Slot, tuple[str, frozenset[str]]]
     parts: Mapping[Slot, tuple[Entry, ...]] = msgspec.field(default_factory=dict[Slot, "tuple[Entry, ...]"])
     asked: tuple[Entry, ...] = ()
+    texts: Mapping[Entry, str] = msgspec.field(default_factory=dict[Entry, str])
     classes: Mapping[Slot, Classes] = msgspec.field(default_factory=dict[Slot, "Classes"])
     upstream: Mapping[Edge, State] = msgspec.field(default_factory=dict["Edge", "State"])
     inputs: Mapping[str, Given] = msgspec.field(default_factory=dict[str, Given])
@@ -105,7 +109,51 @@ def see_bound(body: Body, slots: Iterable[Slot], view: View, asked: tuple[Entry,
         inputs[key] = Given(version.output.unit, members.index(key) if key in members else 0)
     whole = {name for slot in entries for name in _read_by(slot, view)} if parts else set[str]()
     alone = {slot: found for slot, found in parts.items() if slot.locator not in whole}
-    return Seen(entries, units, alone, asked, _classes(entries, view.classes), inputs=inputs)
+    texts = _texts(body, {slot: view.bound(slot).version for slot in entries})
+    classes = _classes(entries, view.classes)
+    return Seen(entries, units, alone, asked, texts, classes, inputs=inputs)
+
+
+def _texts(body: Body, versions: Mapping[Slot, Version | None]) -> dict[Entry, str]:
+    """What documents functions counts for who looks at it, or holds the functions where others may."""
+    held = {slot: version for slot, version in versions.items() if version is not None}
+    shows = body.analysis.shows
+    if EVERYTHING in shows or any(version.output.reach.shows_texts for version in held.values()):
+        shows = frozenset(slot.locator for slot in held)
+    return {
+        _text(slot, part, version.output): version.step
+        for slot, version in held.items()
+        for part in (_text_parts(body, version.output) if slot.locator in shows else ())
+    }
+
+
+def _text(slot: Slot, part: str, output: Output) -> Entry:
+    locator = ".".join((slot.locator, part)) if part else slot.locator
+    return Entry(Looked(Slot(DOCSTRING, locator)), documented(output, part))
+
+
+def _text_parts(body: Body, output: Output) -> tuple[str, ...]:
+    """The parts that document a function, or those attributes of a module that the body uses."""
+    if not is_local_module(output):
+        return ("",) if output.sort == "function" else ()
+    used = body.analysis.attributes.get(output.slot.locator)
+    if used is None or not used <= output.reach.parts.keys():
+        return ("",)
+    return tuple(sorted(used))
+
+
+def unsure_texts(seen: Seen, book: Book) -> frozenset[str]:
+    """What documents the functions that tasks write: no part of their code, so that edits of it go unseen."""
+    names = ((entry.looked.slot.locator.partition(".")[0], step) for entry, step in seen.texts.items())
+    return frozenset(f"names: what documents {name}" for name, step in names if _is_of_task(name, step, book))
+
+
+def _is_of_task(name: str, step: str, book: Book) -> bool:
+    body = book.steps[step].ran if step in book.steps else None
+    if body is None or book.steps[step].plain:
+        return body is None
+    definition = body.analysis.definitions.get(name)
+    return definition is None or definition.kind != "import"
 
 
 def _classes(slots: Iterable[Slot], classes_of: Callable[[Slot], Classes]) -> dict[Slot, Classes]:
@@ -133,13 +181,15 @@ _NOT_LOADED: Final = "not loaded"
 """The digest of what only stands for a value: no content equals it."""
 
 
-def see_live(slots: Iterable[Slot], workspace: Workspace, asked: tuple[Entry, ...] = ()) -> Seen:
+def see_live(body: Body, slots: Iterable[Slot], workspace: Workspace, asked: tuple[Entry, ...] = ()) -> Seen:
     """What a body sees that runs on the names as they are, as a plain cell does, and `asked`."""
     entries: dict[Slot, Entry] = {}
     units: dict[Slot, tuple[str, frozenset[str]]] = {}
+    versions: dict[Slot, Version | None] = {}
     for slot in slots:
         key = key_of(slot)
         label = workspace.labels.get(key)
+        versions[slot] = label.version if label is not None else None
         if label is None or key not in workspace:
             entries[slot] = Entry(Looked(slot), _NOT_LOADED if key in workspace else UNBOUND)
             continue
@@ -149,7 +199,8 @@ def see_live(slots: Iterable[Slot], workspace: Workspace, asked: tuple[Entry, ..
         origin = label.version.step if label.version else ""
         entries[slot] = Entry(Looked(slot), workspace.seen(key), preview, origin)
         units[slot] = _live_unit(key, group, workspace), group
-    return Seen(entries, units, asked=asked, classes=_classes(entries, workspace.classes_of))
+    classes = _classes(entries, workspace.classes_of)
+    return Seen(entries, units, asked=asked, texts=_texts(body, versions), classes=classes)
 
 
 def _live_unit(key: str, group: frozenset[str], workspace: Workspace) -> str:
@@ -192,6 +243,7 @@ def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
     written = {key_of(output.slot) for output in outputs if is_kept_in_memory(output.slot)}
     entries = [
         *_memory_entries(body, seen, written, observation.drew),
+        *seen.texts,
         *seen.asked,
         *outside_entries(watch, observation.context, observation.folder, observation.data),
     ]
@@ -338,6 +390,7 @@ def _flags(maker: Maker, body: Body, seen: Seen, observation: Observation, watch
     quiet = {QUIET} if _is_quiet(maker, body, observation, watch) else set[str]()
     process = {CHANGES_PROCESS} if watch.process_state or _changes_class(seen, observation) else set[str]()
     own = {NOT_REUSED} if not maker.step.keeping.reuses else set[str]()
+    own |= {ACTS} if any(text.startswith(_ACTING) for text in watch.noise) else set[str]()
     return frozenset(quiet | process | own | ({UNDECIDED} if observation.undecided else set()))
 
 
@@ -347,6 +400,10 @@ def _changes_class(seen: Seen, observation: Observation) -> bool:
     before = ((seen.entries.get(output.slot), output.digest) for output in classes)
     return any(entry is not None and entry.digest not in (digest, UNBOUND) for entry, digest in before)
 
+
+ACTS: Final = "acts outside"
+"""The flag of a trace whose body was seen to reach another machine, to start a program or to ask somebody."""
+_ACTING: Final = ("network", "subprocess", "input")
 
 CHANGES_PROCESS: Final = "changes the process"
 """The flag of a trace whose body changed the state of the process: it only holds in its own kernel."""
@@ -380,7 +437,13 @@ def action_key(static_key: str, looked: Iterable[Looked], digests: Iterable[str]
     return key_digest(static_key, *parts, "saw", *digests)
 
 
-def key_of_trace(trace: Trace) -> str:
-    """The action key that a trace is kept under."""
+def key_of_trace(trace: Trace, ignored: frozenset[str] = frozenset()) -> str:
+    """The action key that a trace is kept under.
+
+    Args:
+        trace: The trace.
+        ignored: Names whose content does not count for its step.
+    """
     looked = [entry.looked for entry in trace.entries]
-    return action_key(trace.static_key, looked, [entry.digest for entry in trace.entries])
+    seen = (NOT_COMPARED if name_in(each.looked.slot) in ignored else each.digest for each in trace.entries)
+    return action_key(trace.static_key, looked, seen)

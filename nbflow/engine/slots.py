@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 from nbflow.context import MISSING, context
+from nbflow.engine.marks import REFUTED
 from nbflow.exceptions import DigestError
 from nbflow.store.digests import digest
 from nbflow.types import UNBOUND, Slot
@@ -19,10 +20,16 @@ from nbflow.types import UNBOUND, Slot
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from nbflow.engine.marks import Marks
+
 NAME: Final = "name"
 RANDOM: Final = "random"
 STATE: Final = "upstream state"
 """How a task above ended: a task gives it to those below, as it gives the names that it writes."""
+
+
+DOCSTRING: Final = "docstring"
+"""What documents a function, or an attribute of a module: an input of who looks at it only."""
 
 
 class Kind(Protocol):
@@ -116,11 +123,13 @@ class Outside:
     Args:
         kinds: Kind name to kind. A slot of a kind that is not there has no known content.
         since: From when on what bodies read of the world is taken for its answer, seconds since the epoch.
+        marks: What was found out about results; None: nothing. It is no slot, so that looking at it costs
+            nothing as long as nothing was found out; who marks a result tells the sweep.
     """
 
-    def __init__(self, kinds: Mapping[str, Kind], since: float = 0.0) -> None:
+    def __init__(self, kinds: Mapping[str, Kind], since: float = 0.0, marks: Marks | None = None) -> None:
         self._kinds = dict(kinds)
-        self.since = since
+        self.since, self.marks = since, marks
         self._seen: dict[Slot, str | None] = {}
 
     def digest(self, slot: Slot) -> str | None:
@@ -148,6 +157,19 @@ class Outside:
         """The slots that were asked for already, but those of one kind."""
         return [slot for slot in self._seen if slot.kind != but]
 
+    def anew(self) -> Outside:
+        """The same world, for somebody who has not looked yet."""
+        return Outside(self._kinds, self.since, self.marks)
+
+    def is_refuted(self, trace: str) -> bool:
+        """Whether an audit has shown that the inputs of a trace, by its identifier, do not lead to it."""
+        return self.marks is not None and self.marks.has(REFUTED, trace)
+
     def _ask(self, slot: Slot) -> str | None:
         kind = self._kinds.get(slot.kind)
         return kind.now(slot.locator) if kind else None
+
+
+def documented_by(slot: Slot) -> Slot:
+    """The name whose docstring, or an attribute's of which, a slot is."""
+    return slot_of(slot.locator.partition(".")[0])

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from nbflow.engine.bind import Bound, Timeline, View
 from nbflow.engine.keeping import EXPIRY
-from nbflow.engine.verify import NOT_JUDGED, Judge, Judgement, Kinship
+from nbflow.engine.kinship import Kinship
+from nbflow.engine.verify import NOT_JUDGED, Judge, Judgement
 from nbflow.types import FILE, Slot, Verdict
 
 if TYPE_CHECKING:

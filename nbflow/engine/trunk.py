@@ -9,6 +9,7 @@ from nbflow.engine.apply import Workspace
 from nbflow.engine.enact import StepRuns
 from nbflow.engine.explain import Explainer
 from nbflow.engine.keeping import EXPIRY, ExpiryKind
+from nbflow.engine.marks import BEGUN, BegunKind
 from nbflow.engine.observe import Observer
 from nbflow.engine.plan import Work
 from nbflow.engine.slots import ContextKind, FolderKind, Kind, Outside
@@ -87,6 +88,7 @@ class World:
 class Trunk:
     """The parts over one namespace, made by `trunk_over`."""
 
+    world: World
     files: Files
     sweep: Sweep
     workspace: Workspace
@@ -103,6 +105,7 @@ def trunk_over(world: World, book: Book) -> Trunk:
         book: The steps; it outlives a kernel, unlike the rest.
     """
     files = world.files or Files(clock=world.clock)
+    workspace = Workspace(world.names, world.store, is_shared=world.is_shared)
     kinds: list[NamedKind] = [*files.kinds(), ModuleKind(files), PackageKind(), EnvironmentKind(world.key)]
     named = {
         **{kind.name: kind for kind in kinds},
@@ -110,11 +113,12 @@ def trunk_over(world: World, book: Book) -> Trunk:
         "context": ContextKind(),
         "folder": FolderKind(),
         EXPIRY: ExpiryKind(world.clock),
+        BEGUN: BegunKind(workspace.marks),
         **world.kinds,
     }
-    sweep = Sweep(book, Outside(named, world.since))
-    workspace = Workspace(world.names, world.store, is_shared=world.is_shared)
+    sweep = Sweep(book, Outside(named, world.since, workspace.marks))
     observer = Observer(workspace, files, world.clock, world.define)
     runs = StepRuns(world.store.history, world.clock, world.notebook, world.sleep)
     explainer = Explainer(sweep, workspace, runs.history)
-    return Trunk(files, sweep, workspace, runs, Work(book, sweep, workspace, observer, runs), explainer)
+    work = Work(book, sweep, workspace, observer, runs)
+    return Trunk(world, files, sweep, workspace, runs, work, explainer)

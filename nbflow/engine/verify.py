@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from nbflow.analysis import writes_outside
 from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View
+from nbflow.engine.counted import loose_slots
 from nbflow.engine.differences import Differences, lost_file, other_python
 from nbflow.engine.gates import (
     asked_about,
@@ -21,18 +23,22 @@ from nbflow.engine.gates import (
 )
 from nbflow.engine.influence import is_code, lasting, may_write, reached
 from nbflow.engine.keeping import asks_again, expiry_of, has_expired, world_of
+from nbflow.engine.marks import BEGUN, REFUTED
 from nbflow.engine.origins import seen_as, version_of
-from nbflow.engine.slots import STATE, Outside, is_kept_in_memory, slot_of
+from nbflow.engine.slots import DOCSTRING, STATE, Outside, documented_by, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
 from nbflow.types import (
     FILE,
+    TEXTS,
     UNBOUND,
     Answer,
     Cause,
+    Effect,
     Entry,
     Hold,
     Licence,
     Looked,
+    Output,
     Slot,
     Standing,
     Trace,
@@ -43,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from nbflow.engine.book import Body, Book, Step
+    from nbflow.engine.kinship import Kinship
 
 QUIET: Final = "quiet"
 """The flag of a trace whose body changed nothing outside and was short, see design 2.3."""
@@ -91,6 +98,9 @@ def unit_key(version: Version, view: View) -> str:
 def content(looked: Looked, view: View, outside: Outside) -> str | None:
     """What a slot holds at the view's place; None where nobody can tell."""
     slot = looked.slot
+    if slot.kind == DOCSTRING:
+        version = view.bound(documented_by(slot)).version
+        return documented(version.output, slot.locator.partition(".")[2]) if version else UNBOUND
     if not is_kept_in_memory(slot):
         view.looked.add(slot)
         version = view.bound(slot).version if slot.kind in (FILE, STATE) else None
@@ -104,6 +114,12 @@ def content(looked: Looked, view: View, outside: Outside) -> str | None:
     if attribute:
         return version.output.reach.parts.get(attribute, UNBOUND)
     return unit_key(version, view) if looked.whole_unit else version_key(version, view)
+
+
+def documented(output: Output, attribute: str) -> str:
+    """The digest of what documents a function, or a module's attribute; of all of a module without one."""
+    part = f"{attribute}.{TEXTS}" if attribute else TEXTS
+    return output.reach.parts.get(part, UNBOUND)
 
 
 def not_looked_at(looked: Iterable[Looked], wanted: Iterable[Slot]) -> Iterator[Slot]:
@@ -149,6 +165,13 @@ def first_difference(entries: Iterable[Entry], view: View, outside: Outside) -> 
     return (Answer.UNKNOWN, unknown) if unknown else (Answer.SAME, None)
 
 
+def begun_slot(body: Body, view: View, outside: Outside) -> Slot:
+    """The slot that tells whether an effect was begun, and may have happened, on what it would see now."""
+    slots = reached(body, view)
+    digests = (content(Looked(slot), view, outside) or UNBOUND for slot in slots)
+    return Slot(BEGUN, key_digest(body.static_key, *(part for slot in slots for part in slot), *digests))
+
+
 class Judge:
     """Judges one step at its place.
 
@@ -185,9 +208,10 @@ class Judge:
 
     def _verdict(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> tuple[Verdict, list[Cause]]:
         if step.hold is not None and self._counts(step.hold, (*slots, *step.parameter_slots)):
-            return Verdict.AS_OF, [Cause("held", step.name, after=step.hold.reason)]
-        own, causes = self._own(step, slots)
-        above, blame = self._above(step, body, slots)
+            return Verdict.AS_OF, [Cause("held", step.name, before=step.hold.told, after=step.hold.reason)]
+        loose = self._loose(step, slots)
+        own, causes = self._own(step, slots, loose)
+        above, blame = self._above(step, body, slots, loose)
         causes = [*blame, *causes]
         told = ended_cause(step)
         if told is not None and Verdict.FRESH is not max(own, above, key=_SEVERITY.index):
@@ -208,19 +232,28 @@ class Judge:
             return False
         return first_difference(hold.entries, self._view, self._outside)[0] is not Answer.DIFFERENT
 
-    def _own(self, step: Step, slots: tuple[Slot, ...]) -> tuple[Verdict, list[Cause]]:
+    def _loose(self, step: Step, slots: tuple[Slot, ...]) -> frozenset[Slot]:
+        """What the step looks at and its header says not to compare."""
+        seen = (entry.looked.slot for entry in step.trace.entries) if step.trace is not None else ()
+        return loose_slots(step, (*slots, *seen), self._view, self._book)
+
+    def _own(
+        self, step: Step, slots: tuple[Slot, ...], loose: frozenset[Slot]
+    ) -> tuple[Verdict, list[Cause]]:
         """What the step's own trace says, its upstream set aside."""
         trace = step.trace
         if trace is None:
             return Verdict.STALE, self._without_trace(step, slots)
         asked = asked_about(step, slots, self._view, self._book)
-        differ, entry = self._what_differs(trace, (*slots, *step.parameter_slots, *asked))
-        differ = differ or self._expired(step, trace)
+        differ, entry = self._what_differs(trace, (*slots, *step.parameter_slots, *asked), loose)
+        differ = differ or self._expired(step, trace) or self._refuted(step, trace)
         if differ:
             return Verdict.STALE, differ
-        causes = [Cause("outside", unknown) for unknown in trace.unknowns]
+        unknowns = (each for each in trace.unknowns if step.effect is None or not _is_effect(each))
+        causes = [Cause("outside", unknown) for unknown in unknowns]
         if entry is not None:
             causes.append(Cause("unknown", entry.looked.slot.locator, before=entry.preview))
+        causes += self._not_compared(trace, slots, loose)
         if step.plain and step.standing is Standing.REMEMBERED:
             causes.append(Cause("unverified", step.name, after="not run in this kernel"))
         return (Verdict.AS_OF if causes else Verdict.FRESH), causes
@@ -229,6 +262,13 @@ class Judge:
         slot = expiry_of(step, trace)
         self._view.looked.update((slot,) if slot is not None else ())
         return [Cause("expired", step.name)] if has_expired(step, trace, self._outside) else []
+
+    def _refuted(self, step: Step, trace: Trace) -> list[Cause]:
+        """What an audit has found out about the trace; of plain cells none is made."""
+        marks = self._outside.marks
+        if step.plain or marks is None or not self._outside.is_refuted(trace.id):
+            return []
+        return [Cause("audit", step.name, after=marks.note(REFUTED, trace.id))]
 
     def _without_trace(self, step: Step, slots: tuple[Slot, ...]) -> list[Cause]:
         earlier, body = step.earlier, step.ran
@@ -243,11 +283,24 @@ class Judge:
             causes = [Cause("outside", world_of(earlier)[0])]
         return causes or [Cause("never ran", step.name)]
 
-    def _what_differs(self, trace: Trace, slots: tuple[Slot, ...]) -> tuple[list[Cause], Entry | None]:
+    def _not_compared(self, trace: Trace, slots: tuple[Slot, ...], loose: frozenset[Slot]) -> Iterator[Cause]:
+        """What need not be as the trace saw it, and is not."""
+        for slot in not_looked_at((entry.looked for entry in trace.entries), loose.intersection(slots)):
+            yield Cause("not compared", slot.locator)
+        for entry in trace.entries if loose else ():
+            slot = entry.looked.slot
+            if slot in loose and answer(entry, self._view, self._outside) is not Answer.SAME:
+                yield Cause("not compared", slot.locator, before=entry.preview)
+
+    def _what_differs(
+        self, trace: Trace, slots: tuple[Slot, ...], loose: frozenset[Slot] = frozenset()
+    ) -> tuple[list[Cause], Entry | None]:
         """All that is not as the trace saw it, or else the first entry of which nobody can tell."""
-        others = tuple(not_looked_at((entry.looked for entry in trace.entries), slots))
-        said, unknown = first_difference(trace.entries, self._view, self._outside)
-        differ = trace.entries if said is Answer.DIFFERENT else ()
+        unseen = not_looked_at((entry.looked for entry in trace.entries), slots)
+        others = tuple(slot for slot in unseen if slot not in loose)
+        entries = [entry for entry in trace.entries if entry.looked.slot not in loose]
+        said, unknown = first_difference(entries, self._view, self._outside)
+        differ = entries if said is Answer.DIFFERENT else ()
         differ = [each for each in differ if answer(each, self._view, self._outside) is Answer.DIFFERENT]
         told = Differences(self._book, self._view, self._outside)
         causes = [*map(told.of, differ), *told.other_inputs(others)]
@@ -273,17 +326,21 @@ class Judge:
         later = timeline.after(self._view.place) if timeline is not None else ()
         return not any(bound.is_written_by(self._book.at(place).id) for place, bound in later)
 
-    def _above(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> tuple[Verdict, list[Cause]]:
+    def _above(
+        self, step: Step, body: Body, slots: tuple[Slot, ...], loose: frozenset[Slot]
+    ) -> tuple[Verdict, list[Cause]]:
         """The worst verdict of the steps that make something uncertain which this one looks at."""
         looks_at = self._looks_at(step, body, slots)
         # Of what a step above makes, a value tells more than a module that it imports.
         looks_at.sort(key=self._holds_value)
         doubts = {doubt: slot for slot in looks_at for doubt in self._view.bound(slot).doubts}
+        counted = [slot for slot in looks_at if slot not in loose] if loose else looks_at
+        compared = {doubt for slot in counted for doubt in self._view.bound(slot).doubts}
         if not doubts:
             return Verdict.FRESH, []
         # Whoever stands first in flow order is nearest to the root.
         ordered = sorted(doubts.items(), key=lambda item: self._place_of(item[0]))
-        found = [(slot, *self._weighed(step, doubt)) for doubt, slot in ordered]
+        found = [(slot, *self._weighed(step, doubt, doubt in compared)) for doubt, slot in ordered]
         worst = max((verdict for _, verdict, _, _ in found), key=_SEVERITY.index)
         blame = [
             Cause("upstream", slot.locator, after=word, origin=above.name)
@@ -292,13 +349,15 @@ class Judge:
         ]
         return worst, blame
 
-    def _weighed(self, step: Step, doubt: Doubt) -> tuple[Verdict, str, Step]:
+    def _weighed(self, step: Step, doubt: Doubt, is_compared: bool) -> tuple[Verdict, str, Step]:
         """How bad it is for a step that one above is not fresh, and how that one stands, in a word.
 
         What ran because something above had failed is not out of date as long as that stands: only whether
         it would fail again nobody knows.
         """
         above = self._book.steps[doubt.step]
+        if not is_compared:
+            return Verdict.AS_OF, "not compared", above
         if doubt.verdict is Verdict.STALE and saw_end_of(step, above):
             return Verdict.AS_OF, str(above.ended.name if above.ended else "").lower(), above
         return doubt.verdict, doubt.verdict.value, above
@@ -329,6 +388,8 @@ class Judge:
         person = person_cause(step)
         if person is not None:
             return person
+        if step.licence is Licence.NAME:
+            return self._effect(step, body)
         if step.licence is Licence.USER and not may_start_plain(step):
             return Cause("plain cell" if step.plain else "manual", step.name, after=f"run {step.name}")
         for slot in (slot for slot in slots if slot.locator in body.analysis.reads):
@@ -337,6 +398,18 @@ class Judge:
             if bound.version is None and not bound.written and later is not None:
                 return Cause(ORDER, slot.locator, after=f"defined below, in {self._book.at(later).name}")
         return None
+
+    def _effect(self, step: Step, body: Body) -> Cause:
+        """Why an effect waits for its name, and perhaps for more than that."""
+        slot = begun_slot(body, self._view, self._outside)
+        if step.effect is Effect.ONCE and body.one is None:
+            self._view.looked.add(slot)
+            if self._outside.digest(slot) == slot.kind:
+                told = f"{self._outside.show(slot)}; `%flow run {step.name} --force` runs it anyway"
+                return Cause("unsure", step.name, after=told)
+            if step.trace is not None and self._lost_file(step.trace):
+                return Cause("effect", step.name, after=f"`%flow run {step.name} --force` repeats it")
+        return Cause("effect", step.name, after=f"`%flow run {step.name}` runs it")
 
     def _gives(self, step: Step, body: Body, slots: tuple[Slot, ...], verdict: Verdict) -> dict[Slot, Bound]:
         gives: dict[Slot, Bound] = {}
@@ -366,47 +439,10 @@ class Judge:
         return gives
 
 
-class Kinship:
-    """Who may share memory with whom once steps that are not fresh have run.
-
-    A step that is not fresh may make the names that it binds share memory with anything that it
-    reaches, and so with whatever that may share memory with at its place. The search is made only
-    where something is changed in place; who made one is judged again when any kinship changes.
-
-    Args:
-        book: The steps.
-        timelines: The bindings.
-        judgements: What each step reaches.
-    """
-
-    def __init__(
-        self, book: Book, timelines: dict[Slot, Timeline], judgements: Mapping[str, Judgement]
-    ) -> None:
-        self._book = book
-        self._timelines = timelines
-        self._judgements = judgements
-        self.asked = False
-
-    def of(self, slots: Iterable[Slot], view: View) -> set[Slot]:
-        """The slots that a change in place of these may reach through such steps."""
-        found: set[Slot] = set()
-        makers: set[str] = set()
-        todo = [step for slot in slots for step in view.bound(slot).kin]
-        self.asked = self.asked or bool(todo)
-        while todo:
-            maker = todo.pop()
-            place = self._book.place(maker)
-            if maker in makers or place is None:
-                continue
-            makers.add(maker)
-            there = View(self._timelines, place)
-            reached_there = self._judgements[maker].reached
-            near = {slot for slot in reached_there if not is_code(there.bound(slot))}
-            versions = [version for slot in near if (version := there.bound(slot).version) is not None]
-            near = near.union(*(there.members(version) for version in versions))
-            todo += [step for slot in near for step in there.bound(slot).kin]
-            found |= near
-        return found
+def _is_effect(unknown: str) -> bool:
+    """Whether what a body was seen to do, such as adding to a file, is what an effect is there for."""
+    own = unknown.startswith("reads the network") or unknown.endswith("which it writes itself")
+    return own or writes_outside(unknown)
 
 
 _TOLD: Final = ("failed", "never ran")

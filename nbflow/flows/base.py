@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from nbflow.arguments import check_runner
 from nbflow.context import date_fields
 from nbflow.exceptions import OptionError
-from nbflow.options import OTHER_NAMES, TaskOptions, check_runner, take_options
+from nbflow.options import OTHER_NAMES, TaskOptions, take_options
 from nbflow.running.calls import run_of
 from nbflow.running.earlier import PastRun, past_runs
 from nbflow.running.hooks import OPTION_OF, Hooked

@@ -8,6 +8,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from nbflow.arguments import as_runner
 from nbflow.context import context as shown
 from nbflow.engine.graph import descendants
 from nbflow.engine.mapped import ended_by_items
@@ -17,9 +18,9 @@ from nbflow.flows.base import BaseFlow
 from nbflow.flows.ending import ended_by_tasks, outcome_of
 from nbflow.flows.picture import card_of
 from nbflow.flows.progress import DETAIL, PARAMETERS, Progress, keep, read_back, without_secrets, write_down
+from nbflow.flows.starting import kept_inputs
 from nbflow.flows.structure import Structure
 from nbflow.flows.walk import Plan, Walk
-from nbflow.options import as_runner
 from nbflow.running.calls import run_here
 from nbflow.running.inputs import Inputs
 from nbflow.running.parked import Parked, parked_flow_run
@@ -145,7 +146,8 @@ class Flow(Structure, BaseFlow):
             context: What `nbflow.context` shows beside what it shows of every run.
             start_tasks: Tasks, or names of tasks, that run whatever is before them; only they, what is below
                 them, and what these lack, belong to the run. One that waits for a person in the flow's
-                last run goes on there.
+                last run goes on there; one that failed there starts from the inputs that it had, if they
+                were kept and no parameter is needed or given: what was before it does not run again.
             task_states: Tasks and the states that stand for their runs; one with the state `Resume` runs
                 whatever is before it.
             task_runner: Where tasks execute; None: where the flow says.
@@ -179,6 +181,8 @@ class Flow(Structure, BaseFlow):
                 if waiting is not None and set(starts) <= waiting[2].parked.keys():
                     return self._go_on(scope, waiting, starts, given, runner)
             plan = self._plan(starts, given, bool(only), runner)
+            if only and not values:
+                plan = self._from_kept(plan, given, scope)
             return self._run(scope, self.new_run(scope), plan, self._complete(values))
 
     def resume(self, *tasks: Task | str, **parameters: Any) -> State:
@@ -246,6 +250,14 @@ class Flow(Structure, BaseFlow):
             runner=runner,
         )
         return replace(plan, wanted=self._lacking(plan)) if only_these else plan
+
+    def _from_kept(self, plan: Plan, given: Mapping[Task, State], scope: Scope) -> Plan:
+        """The plan in which tasks that failed in the last run start from the inputs that they had."""
+        kept = kept_inputs(self, self.name, plan.starts, given, scope.records)
+        fewer = replace(plan, kept=kept)
+        wanted = self._lacking(fewer)
+        # Values of parameters belong to one run: those of the earlier one and new ones are not mixed.
+        return plan if not kept or wanted.intersection(self.parameters()) else replace(fewer, wanted=wanted)
 
     def _known(self, given: Mapping[Task, State], starts: Iterable[Task]) -> dict[Task, State]:
         """The tasks that are not run; what is below one that starts is run anew."""

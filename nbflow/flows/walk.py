@@ -40,6 +40,7 @@ class Plan:
         begun: Tasks to whose runs a state was given from which they begin.
         items: Mapped tasks and the states that their items have already.
         staying: Tasks that wait for a person, go on doing so, and their runs.
+        kept: Tasks among those named that start from what was kept of an earlier run, and their arguments.
         wanted: The tasks that belong to the run; None: all.
         runner: Where tasks execute; None: where the flow says.
     """
@@ -49,12 +50,15 @@ class Plan:
     begun: Mapping[Task, State] = field(default_factory=dict["Task", State])
     items: Mapping[Task, tuple[State, ...]] = field(default_factory=dict["Task", tuple[State, ...]])
     staying: Mapping[Task, str] = field(default_factory=dict["Task", str])
+    kept: Mapping[Task, Mapping[str, Any]] = field(default_factory=dict["Task", "Mapping[str, Any]"])
     wanted: frozenset[Task] | None = None
     runner: Runner | None = None
 
     def needs(self, structure: Structure, task: Task) -> Iterable[Task]:
         """The tasks that have to end before one begins; one that was named needs data, no order."""
         edges = structure.inputs[task].edges
+        if task in self.kept:
+            return ()
         if task in self.starts:
             edges = tuple(edge for edge in edges if edge.key is not None)
         return (edge.upstream_task for edge in edges)
@@ -145,7 +149,7 @@ class Walk:
     def _begin(self, task: Task) -> TaskFuture:
         inputs, where = self._structure.inputs[task], self._plan.starts.get(task)
         if where is not None:
-            inputs = self._filled(inputs)
+            inputs = self._filled(task, inputs)
         performer, how = self._manner(task, inputs)
         run = run_of(task, self._scope)
         if where is not None:
@@ -166,8 +170,10 @@ class Walk:
         items = self._plan.items.get(task, ())
         return partial(ItemsPerformer, items, self._state), _as_whole(task, inputs)
 
-    def _filled(self, inputs: Inputs) -> Inputs:
+    def _filled(self, task: Task, inputs: Inputs) -> Inputs:
         """The inputs of a task that runs as a root: the results are in their places already."""
+        if task in self._plan.kept:
+            return Inputs(self._plan.kept[task])
         results = {
             edge: passed_on(self._state(edge.upstream_task)) for edge in inputs.edges if edge.key is not None
         }

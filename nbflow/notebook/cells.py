@@ -125,6 +125,19 @@ def ends_with_ours(cell: str, line: str) -> bool:
     return first is not None and all(map(_OURS.match, lines[first + 1 :]))
 
 
+def ends_with_call(source: str, name: str, line: int) -> bool:
+    r"""Whether the last statement of a body is a call of a method, in that line or behind it.
+
+    Example:
+        >>> ends_with_call("x = 1\ns.run('a')", "run", 2), ends_with_call("s.run()\nx = 1", "run", 1)
+        (True, False)
+    """
+    *_, last = ast.parse(source).body
+    call = last.value if isinstance(last, ast.Expr) else None
+    is_ours = isinstance(call, ast.Call) and getattr(call.func, "attr", "") == name
+    return is_ours and last.lineno <= line
+
+
 def _code_lines(cell: str) -> list[str]:
     return [line for line in cell.splitlines() if line.strip() and not line.lstrip().startswith("#")]
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.exceptions import OptionError, SessionError
+from nbflow.retries import parse_duration
 from nbflow.views import Shown, show_diff, show_lines
 from nbflow.views.words import counted, duration, size
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.action import Action
     from nbflow.engine.plan import Working
+    from nbflow.notebook.auditing import Audited
     from nbflow.notebook.holds import Restored
     from nbflow.notebook.session import Session
 
@@ -32,6 +34,7 @@ class Command:
         usage: What may stand behind its name.
         help: What it does, in a line.
         switches: Options that take no value.
+        valued: Options that take one.
         acts: Whether it changes names, so that it cannot run in the middle of a cell.
     """
 
@@ -39,16 +42,18 @@ class Command:
     usage: str
     help: str
     switches: tuple[str, ...] = ()
+    valued: tuple[str, ...] = ()
     acts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What stands behind a command: plain words, switches, and `-p NAME=VALUE` pairs."""
+    """What stands behind a command: plain words, switches, `-p NAME=VALUE` pairs, options with values."""
 
     plain: tuple[str, ...] = ()
     switches: frozenset[str] = frozenset()
     pairs: tuple[tuple[str, str], ...] = ()
+    values: tuple[tuple[str, str], ...] = ()
 
     def one_or_none(self, what: str) -> str:
         """The only plain word, or an empty text.
@@ -116,6 +121,7 @@ def _words(name: str, command: Command, rest: Sequence[str]) -> Words:
     plain: list[str] = []
     switches: set[str] = set()
     pairs: list[tuple[str, str]] = []
+    values: list[tuple[str, str]] = []
     left = list(rest)
     while left:
         word = left.pop(0)
@@ -123,11 +129,13 @@ def _words(name: str, command: Command, rest: Sequence[str]) -> Words:
             pairs.append(read_pair(left.pop(0) if left else ""))
         elif word in command.switches:
             switches.add(word)
+        elif (option := word.partition("="))[0] in command.valued:
+            values.append((option[0], option[2] if option[1] else left.pop(0) if left else ""))
         elif word.startswith("-") and not word.lstrip("-").isdecimal():
-            raise OptionError.unknown(f"option of %flow {name}", word, command.switches)
+            raise OptionError.unknown(f"option of %flow {name}", word, (*command.switches, *command.valued))
         else:
             plain.append(word)
-    return Words(tuple(plain), frozenset(switches), tuple(pairs))
+    return Words(tuple(plain), frozenset(switches), tuple(pairs), tuple(values))
 
 
 def read_pair(text: str) -> tuple[str, str]:
@@ -166,6 +174,9 @@ def _resume(session: Session, words: Words) -> Shown:
 def _work(session: Session, words: Words) -> Working[Action]:
     if words.pairs:
         session.set_parameters(dict(words.pairs))
+    if "--only" in words.switches:
+        latest = importlib.import_module("nbflow.notebook.latest")
+        return latest.run_only(session, words.plain, force="--force" in words.switches)
     return session.run_flow(words.plain, force="--force" in words.switches, plain="--plain" in words.switches)
 
 
@@ -237,6 +248,9 @@ def _restored_words(restored: Restored) -> str:
     lines = [f"as at the end of run {restored.number}: {names}; `%flow restore latest` returns"]
     if restored.lost:
         lines.append(f"not stored: {', '.join(restored.lost)}; what these made stays as it is")
+    if restored.again:
+        again = f"`%flow open {restored.again} #{restored.number}`"
+        lines.append(f"{again} gives you code and inputs of then to compute {restored.again} again")
     if restored.gone:
         lines.append(f"{counted(restored.gone, 'cell')} of then are gone")
     return "\n".join(lines)
@@ -275,14 +289,28 @@ def _accept(session: Session, words: Words) -> Shown:
     return show_lines(f"taken for up to date as it is now: {', '.join(accepted)}")
 
 
+def _audit(session: Session, words: Words) -> Audited:
+    return importlib.import_module("nbflow.notebook.auditing").audit(session, words.plain)
+
+
 def _auto(session: Session, words: Words) -> Shown:
     told = words.one_or_none("word")
     if told not in ("", "on", "off"):
         raise OptionError.unknown("mode", told, ("on", "off"))
-    session.auto = told == "on" if told else session.auto
-    below = duration(session.around.settings.settings.auto_below)
+    limits = [_limit(value) for _, value in words.values]
+    if told or limits:
+        session.auto = told != "off"
+        session.automatic.begin(*limits[-1:])
+    below = duration(session.automatic.below)
     state = f"on: after each cell, tasks expected under {below} run" if session.auto else "off"
     return show_lines(f"auto is {state}")
+
+
+def _limit(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError:
+        raise OptionError(f"--below needs a time: 5, 30s, 2m; {text!r} is none") from None
 
 
 def _params(session: Session, words: Words) -> Shown:
@@ -345,9 +373,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "": Command(_flow, "", "the graph of the flow"),
     "run": Command(
         _run,
-        "[TASK…] [--force] [--plain] [-p NAME=VALUE]",
+        "[TASK…] [--only] [--force] [--plain] [-p NAME=VALUE]",
         "bring everything, or these tasks and what they need, up to date",
-        ("--force", "--plain"),
+        ("--only", "--force", "--plain"),
         acts=True,
     ),
     "plan": Command(_plan, "[TASK…]", "what a run would do and why; runs nothing"),
@@ -376,8 +404,16 @@ COMMANDS: Final[Mapping[str, Command]] = {
         ("--because",),
         acts=True,
     ),
+    "audit": Command(
+        _audit,
+        "[TASK…]",
+        "run tasks once more, apart, and compare what they make; never effects",
+        acts=True,
+    ),
     "resume": Command(_resume, "[TASK…]", "run what waits for a person: --manual, or paused", acts=True),
-    "auto": Command(_auto, "on|off", "run short tasks after each cell", acts=True),
+    "auto": Command(
+        _auto, "on|off [--below D]", "run short tasks after each cell", valued=("--below",), acts=True
+    ),
     "params": Command(_params, "[NAME=VALUE…] [--reset]", "show or set parameters", ("--reset",), acts=True),
     "order": Command(_order, "", "all cells in flow order", acts=True),
     "forget": Command(_forget, "TASK", "take a task out of the flow", acts=True),

@@ -9,7 +9,6 @@ from IPython.core import completer
 
 from nbflow import options
 from nbflow.notebook.commands import COMMANDS
-from nbflow.options import flag_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,7 +48,7 @@ def words_for(line: str, session: Callable[[], Session]) -> list[str]:
     """
     header, command = _HEADER.match(line), _COMMAND.match(line)
     if header is not None and header[1]:
-        return sorted(flag_of(option) for option in options.options())
+        return list(options.flags())
     if command is not None and command[1]:
         return list(_after_flow(command[1], session))
     return []
@@ -61,4 +60,4 @@ def _after_flow(text: str, session: Callable[[], Session]) -> Iterable[str]:
         return (known for known in COMMANDS if known)
     command = COMMANDS.get(name)
     tasks = [cell.step.name for cell in session().places.tasks()]
-    return () if command is None else (*command.switches, *tasks)
+    return () if command is None else (*command.switches, *command.valued, *tasks)

@@ -19,6 +19,7 @@ from nbflow.notebook.magics import FlowMagics
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nbflow.notebook.from_python import PythonSession
     from nbflow.notebook.session import Session
     from nbflow.views import Shown
 
@@ -46,11 +47,11 @@ class Attached:
         self._listen("post_run_cell", self._after_cell)
 
     @cached_property
-    def session(self) -> Session:
+    def session(self) -> PythonSession:
         """The session, made when it is first needed: loading the extension costs next to nothing."""
         from nbflow.tasks import attach_reader
 
-        made: Session = importlib.import_module("nbflow.notebook.opening").open_session(self._shell)
+        made: PythonSession = importlib.import_module("nbflow.notebook.opening").open_session(self._shell)
         self._undo.callback(made.close)
         atexit.register(made.close)
         self._undo.callback(atexit.unregister, made.close)
@@ -225,8 +226,8 @@ def view(value: object = None) -> Shown:
     return show(value)
 
 
-def session() -> Session:
-    """The session of the running shell.
+def session() -> PythonSession:
+    """The session of the running shell; its methods are the commands of `%flow`.
 
     Raises:
         SessionError: If nbflow is not loaded there.

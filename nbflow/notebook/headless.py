@@ -22,7 +22,7 @@ from nbflow.notebook.parameters import PARAMETERS, as_default, defaults_of
 from nbflow.notebook.report import compared_words
 from nbflow.notebook.saved import NOTEBOOK
 from nbflow.settings import read_settings
-from nbflow.states import Role
+from nbflow.states import Origin, Role
 from nbflow.store.disk import open_store
 from nbflow.views import ActionCard, ActionLine
 from nbflow.views.table import action_summary
@@ -280,6 +280,8 @@ class Teller:
             self._seen.add(run.id)
             if run.role == Role.FLOW.value:
                 self._say(f"  {run.name:<15} {self._end_of(run)}")
+            elif run.origin == Origin.AUDIT.value:
+                self._say(f"  {run.name:<15} {causes_words(run.causes)}")
             elif run.number and not run.parent:
                 self._tell_run(run)
 

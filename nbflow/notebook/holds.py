@@ -11,7 +11,7 @@ from nbflow.exceptions import SessionError
 from nbflow.notebook.moments import moment_of
 from nbflow.notebook.past import values_made
 from nbflow.store.protocol import differ
-from nbflow.types import Hold, Snapshot, Trace, Verdict
+from nbflow.types import ACCEPT, ONLY, Hold, Snapshot, Trace, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from nbflow.notebook.session import Session
 
 PIN: Final = "pin"
-ACCEPT: Final = "accept"
 RESTORE: Final = "restore"
 
 
@@ -33,12 +32,14 @@ class Restored:
         steps: Names of the tasks and plain cells that stand at another result than before.
         lost: Names of those of whose result of then not all values are stored: they stay as they are.
         gone: How many steps of then have no cell any more.
+        again: The first task among the lost, which can be computed again; empty where there is none.
     """
 
     number: int
     steps: tuple[str, ...]
     lost: tuple[str, ...] = ()
     gone: int = 0
+    again: str = ""
 
 
 class Holds:
@@ -148,9 +149,9 @@ class Holds:
         return Hold(step.trace, ACCEPT, "until something it looks at changes", at, entries)
 
     def end_accepted(self, steps: Iterable[Step] | None = None) -> None:
-        """End the acceptance of these steps, or of all: they are forced to run."""
+        """End the acceptance of these steps, or of all, and what `--only` holds: they are forced to run."""
         wanted = self._session.book if steps is None else steps
-        self._end([step for step in wanted if step.hold is not None and step.hold.reason == ACCEPT])
+        self._end([step for step in wanted if step.hold is not None and step.hold.reason in (ACCEPT, ONLY)])
 
     # --- the whole flow ------------------------------------------------------------------------
 
@@ -173,8 +174,10 @@ class Holds:
         until = f"until its cell is run; `%flow restore latest` returns from run {snapshot.number}"
         at = session.around.clock()
         self._stand({step: Hold(trace, RESTORE, until, at) for step, trace in held.items()})
-        names, lost = ([step.name for step in steps] for steps in (held, changed.keys() - held.keys()))
-        return Restored(snapshot.number, tuple(names), tuple(lost), len(snapshot.traces) - len(there))
+        lost = [step for step in changed if step not in held]
+        again = next((step.name for step in lost if not step.plain), "")
+        names = tuple(tuple(step.name for step in steps) for steps in (held, lost))
+        return Restored(snapshot.number, *names, gone=len(snapshot.traces) - len(there), again=again)
 
     def _has_values(self, step: Step, trace: Trace) -> bool:
         """Whether all that a trace has made can stand again; of plain cells, what tasks have read can."""

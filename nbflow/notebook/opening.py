@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from nbflow.notebook.cells import Bodies
+from nbflow.notebook.from_python import PythonSession
 from nbflow.notebook.link import Link
 from nbflow.notebook.outputs import Screen
 from nbflow.notebook.parameters import parameters_given
 from nbflow.notebook.saved import NOTEBOOK, SavedNotebook, find_notebook
-from nbflow.notebook.session import Session
 from nbflow.notebook.surroundings import Surroundings
 from nbflow.running.logs import log_as_set
 from nbflow.settings import read_settings
@@ -20,7 +20,7 @@ from nbflow.store.disk import open_store
 from nbflow.store.files import Files
 
 
-def open_session(shell: Any) -> Session:
+def open_session(shell: Any) -> PythonSession:
     """A session over a shell's namespace, with the store beside its notebook."""
     names = shell.user_ns
     path = find_notebook(names)
@@ -48,4 +48,4 @@ def open_session(shell: Any) -> Session:
         is_console=not hasattr(shell, "kernel"),
         link=Link(shell),
     )
-    return Session(around)
+    return PythonSession(around)

@@ -12,6 +12,7 @@ import threading
 from contextlib import ExitStack, contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any, Final, cast
+from uuid import uuid4
 
 import msgspec
 from msgspec.structs import replace
@@ -297,6 +298,40 @@ class Screen:
         """Display a bundle, under an id where it shall be updated later."""
         transient = {"display_id": id} if id else {}
         self._shell.display_pub.publish(dict(data), dict(metadata or {}), transient=transient, update=updates)
+
+    def line(self) -> Callable[[str], object] | None:
+        """A line below the cell that runs, or in the terminal, which any thread may write anew.
+
+        What it shows is never taken for what a body shows. None where nobody would see it change.
+        """
+        if self.can_update:
+            return self._updated_line() if getattr(self._shell.kernel, "_allow_stdin", False) else None
+        stream = sys.stdout
+        if not stream.isatty():
+            return None
+
+        def rewrite(text: str) -> None:
+            stream.write(f"\r\x1b[K{text}")
+            stream.flush()
+
+        return rewrite
+
+    def _updated_line(self) -> Callable[[str], object]:
+        """A display that is updated, by the method of the shell that captures put others in the place of."""
+        publish, id = self._shell.display_pub.publish, f"nbflow-line-{uuid4().hex}"
+        shown: list[str] = []
+
+        def show(text: str) -> None:
+            page = (
+                f'<div class="nbf-line" style="font-size:12px;opacity:.75">{escape(text)}</div>'
+                if text
+                else ""
+            )
+            data = {"text/html": page, "text/plain": text}
+            publish(data, {}, transient={"display_id": id}, update=bool(shown))
+            shown[:] = [text]
+
+        return show
 
     def _noting(self, recorder: Recorder, name: str) -> Callable[[str], None]:
         other = getattr(sys, "stderr" if name == "stdout" else "stdout")

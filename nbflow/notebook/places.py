@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.book import Step, mapped_body, read_body
+from nbflow.engine.declared import declared_body
 from nbflow.engine.slots import NAME
 from nbflow.engine.texts import MAKERS
 from nbflow.engine.wiring import makers_in, place_behind, step_ids
@@ -110,7 +111,7 @@ class Places:
         self._check_tasks(options.after)
         text = source or self.source_of(asked.text)
         body = read_body(text, _NO_MAKERS if header else makers_in(text, self.is_maker))
-        body = mapped_body(body, options.map)
+        body = mapped_body(declared_body(body, options.declared), options.map)
         id = self._id_of(asked, options, body)
         if id not in self.cells:
             self.follow_file()  # where it stands
@@ -295,8 +296,8 @@ class Places:
         cell.text, cell.options, cell.lines = text, options, header.lines if header else 0
         step.body = body
         step.plain = header is None or header.kind == "params"
-        step.licence = Licence.USER if step.plain else Licence.FLOW
         step.parameters = body.analysis.writes if header and header.kind == "params" else frozenset()
+        step.licence = Licence.USER
         self.book.let(step.id, **rules)
         if self.book.place(step.id) is None:
             self.book.insert(step, self._place_for(step.id, body)[0])
@@ -399,7 +400,7 @@ class Places:
             options = read_options(header.options) if header else _NO_OPTIONS
             text = self.source_of(saved.source)
             body = read_body(text, _NO_MAKERS if header else makers_in(text, _looks_like_maker(text)))
-            body = mapped_body(body, options.map)
+            body = mapped_body(declared_body(body, options.declared), options.map)
         except Exception:  # noqa: BLE001 - a cell that cannot be read was not run as it is
             return None
         if not was_run(body):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nbflow.analysis.names import BUILTINS
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.exceptions import CellSyntaxError, SessionError
-from nbflow.notebook.cells import ends_with_ours, is_only_ours, missed_header, read_header
+from nbflow.notebook.cells import ends_with_call, ends_with_ours, is_only_ours, missed_header, read_header
 
 if TYPE_CHECKING:
     from nbflow.engine.action import Action
@@ -106,6 +106,22 @@ class PlainCells:
             raise SessionError(
                 f"`%flow {line}` runs tasks; give it a cell of its own, or the last line of one"
             )
+        self.end(None)
+
+    def finish_call(self, name: str, line: int) -> None:
+        """End the observation of a cell whose last line is a call of ours that changes names.
+
+        Args:
+            name: What is called.
+            line: In which line of the cell it stands; 0: in code that a cell calls.
+
+        Raises:
+            SessionError: If other code follows, which nobody would see.
+        """
+        if self._pending is None:
+            return
+        if not ends_with_call(self._pending.cell.step.body.source, name, line):
+            raise SessionError(f"session().{name} changes names; let it be the last line of its cell")
         self.end(None)
 
     def forget(self) -> None:

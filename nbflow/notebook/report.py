@@ -12,10 +12,11 @@ from nbflow.engine.slots import NAME, RANDOM
 from nbflow.exceptions import text_of
 from nbflow.notebook.edges import edges_of
 from nbflow.notebook.parameters import as_default, defaults_of
+from nbflow.notebook.remarks import not_repeated, remarks
 from nbflow.secrets import HIDDEN, looks_secret
 from nbflow.states import state_of
 from nbflow.store.protocol import RunRecord
-from nbflow.types import FILE, TASK_CODE, TASK_VALUE, Cause, Trace, Verdict
+from nbflow.types import FILE, TASK_CODE, TASK_VALUE, Cause, Effect, Trace, Verdict
 from nbflow.views import (
     ActionCard,
     ActionLine,
@@ -128,6 +129,7 @@ class Report:
             self._session.lasts.get(step.id),
             tuple(self._parameter_notes(step)) if step.parameters else (),
             step.keeping,
+            tuple(remarks(self._session, step)),
         )
 
     def why(self, name: str) -> Shown:
@@ -330,6 +332,7 @@ class Report:
             yield self._old_screen(cell.shown, trace)
         yield from self._parameter_notes(cell.step)
         yield from self._expiry(cell.step)
+        yield from remarks(self._session, cell.step)
         yield from cell.step.body.analysis.notes
 
     def _expiry(self, step: Step) -> Iterator[str]:
@@ -417,6 +420,8 @@ class Report:
         trace = step.bound_trace
         if trace is None:
             return ""
+        if step.effect is Effect.ONCE:
+            return not_repeated(self._session, step)
         number = self._number_of(trace)
         when = moment(trace.started, self._session.around.clock())
         return f"result of run {number}, {when}; compared: {compared_words(trace)}"

@@ -19,6 +19,7 @@ from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import slot_of
 from nbflow.engine.trunk import Overrides, World, trunk_over
 from nbflow.exceptions import CacheError, SessionError, TaskTimeoutError
+from nbflow.notebook.advance import Advance
 from nbflow.notebook.automatic import Automatic
 from nbflow.notebook.cells import does_wait
 from nbflow.notebook.execution import Executor
@@ -102,6 +103,7 @@ class Session:
         self.places.is_maker = self.functions.is_maker
         self.plain = PlainCells(self)
         self.live = LiveFlow(self)
+        self.advance = Advance(self)
         what = around.bodies, around.screen, around.names, self.parameters, self.places.cells
         self._executor = Executor(*what, self.functions.reading)
         self._number = 0
@@ -223,9 +225,9 @@ class Session:
         """
         runs_anyway = forced(self.work, targets, force=force, is_asked=origin is Origin.NAMED)
         self._refuse_waiting(targets, runs_anyway)
-        action = yield from self.working(
-            None, self.work.run_flow(targets, force=force, origin=None if targets is None else origin)
-        )
+        work = self.work.run_flow(targets, force=force, origin=None if targets is None else origin)
+        with self.advance.told(targets, runs_anyway):
+            action = yield from self.working(None, work)
         self.refresh_badges()
         if action.stop is not None:
             raise action.stop
@@ -402,22 +404,6 @@ class Session:
             self.functions.follow(self.book.steps[KERNEL])
 
     # --- holds, parameters, the book -----------------------------------------------------------
-
-    def restore(self, name: str, run: str = "-1") -> Trace:
-        """Let a task stand at the result of an earlier run, see `Holds.restore`."""
-        return self.holds.restore(name, run)
-
-    def pin(self, name: str, run: str = "") -> Trace:
-        """Let a task stand at a result until it is unpinned, see `Holds.pin`."""
-        return self.holds.pin(name, run)
-
-    def accept(self, *names: str, because: str = "") -> list[str]:
-        """Take present results for up to date, see `Holds.accept`."""
-        return self.holds.accept(names, because)
-
-    def past(self, name: str, run: str = "-1") -> object:
-        """The value that a task had after an earlier run, see `Past.value`."""
-        return self.past_runs.value(name, run)
 
     def set_parameters(self, texts: Mapping[str, str]) -> None:
         """Override parameters until they are reset.

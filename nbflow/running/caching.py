@@ -14,6 +14,7 @@ from nbflow.engine.cache_validators import CacheValidator
 from nbflow.engine.effects import Hit, Saved
 from nbflow.engine.record import EXPIRES, CompletedCall, trace_of_call
 from nbflow.exceptions import CacheError, DigestError, text_of
+from nbflow.running.identity import code_digest
 from nbflow.running.keys import CallKey, Rules, key_of_call, rules_of
 from nbflow.states import Cached, Role, State
 from nbflow.store.blobs import NOT_STORED
@@ -133,6 +134,8 @@ class Caching:
         call, problem = self._call, ""
         if call is None:
             return None
+        if call.source and not self._is_code_as_before(call):
+            return Saved(problem="a global or a function that it reads changed while it ran")
         unit = _unit(value, self._run.id)
         trace = self._trace(call, unit)
         for key in call.keys[:-1] if self._is_known_to_others else call.keys:
@@ -142,6 +145,16 @@ class Caching:
                 problem = commit.unstored.get(unit, "")
         self._note(trace)
         return Saved(problem=problem) if problem else Saved(unit)
+
+    def _is_code_as_before(self, call: CallKey) -> bool:
+        """Whether what the body could see of code and globals was the same until its end.
+
+        It may have been changed by the body itself, or by another thread between the key and the body.
+        """
+        try:
+            return code_digest(self._run.of) == call.source
+        except CacheError:
+            return False
 
     def forget(self) -> None:
         """Reuse the result no more, because what it stands for was undone."""

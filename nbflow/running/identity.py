@@ -57,9 +57,12 @@ def code_digest(task: Any) -> str:
     Raises:
         CacheError: If a part of it cannot be compared.
     """
-    if "fn" in vars(task):
-        return _digest(task, task.fn)
-    return _digest(task, [task.__class__, _attributes(task)])
+    return _digest(task, code_of(task))
+
+
+def code_of(task: Any) -> object:
+    """What all code of a task is reached from."""
+    return task.fn if "fn" in vars(task) else [task.__class__, _attributes(task)]
 
 
 def named_arguments(task: Any, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from nbflow.cache_policies import DEFAULT, RUN_ID, CachePolicy, KeyParts
 from nbflow.engine.cache_validators import CacheValidator, Digested, Validator, duration_only, never_use
 from nbflow.engine.signals import FAIL
 from nbflow.exceptions import CacheError
-from nbflow.running.identity import code_digest, identity_of, named_arguments, takes
+from nbflow.running.identity import code_digest, code_of, identity_of, named_arguments, takes
 from nbflow.secrets import looks_secret
 from nbflow.store.digests import key_digest, memory_of, unit_digest
 from nbflow.store.signing import user_key
@@ -70,7 +70,7 @@ def rules_of(options: TaskOptions, persists: bool | None = None) -> Rules | None
         return Rules(validator=validator or duration_only, lasts=lasts)
     # That a result is stored says nothing yet about later runs.
     wanted = policy or (_WITHIN_RUN if expiration is None else DEFAULT)
-    return Rules(wanted, None, validator, lasts)
+    return Rules(wanted - options.ignore, None, validator, lasts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ class _Asked:
         parameters = self.parameters.digests if "FLOW_PARAMETERS" in parts else _NO_DIGESTS
         self._refuse_unknown(inputs.keys() - policy.without)
         counted = {name: inputs[name] for name in inputs.keys() - policy.without}
-        together = _and_together(self.inputs, counted)
+        together = _and_together(self.inputs, counted, code_of(of) if source else None)
         owner = "" if source else identity_of(of, self.notebook)
         run = self.run.flow_run_id or self.run.id
         found = policy.key(KeyParts(owner, source, together, parameters, run))
@@ -205,8 +205,8 @@ class _Asked:
                 self._refuse_others(validator)
         unequal = _unequal(validator, counted, inputs)
         if getattr(validator, "compares", "") == "inputs":
-            counted = _and_together(self.inputs, counted)
-        inputs = _and_together(self.inputs, inputs)
+            counted = _and_together(self.inputs, counted, code_of(self.run.of) if source else None)
+        inputs = _and_together(self.inputs, inputs, code_of(self.run.of) if source else None)
         wide = key_digest(
             "validator", "cache_key" if shared else "source", shared or source, *in_order(counted)
         )
@@ -235,17 +235,31 @@ class _Asked:
                 )
 
 
-def _and_together(values: Digested, digests: Mapping[str, str]) -> Mapping[str, str]:
-    """The digests, and one for all those values that share memory: a change of one changes the others."""
-    held = [name for name in sorted(digests) if digests[name] and type(values[name]) not in PLAIN]
+def _and_together(
+    values: Digested, digests: Mapping[str, str], code: object | None = None
+) -> Mapping[str, str]:
+    """The digests, and one for all those values that share memory: a change of one changes the others.
+
+    Args:
+        values: Inputs by name.
+        digests: The digests of those that count.
+        code: What the code is reached from, which may hold one of them as a global; None: it does not count.
+    """
+    held = {
+        name: values[name] for name in sorted(digests) if digests[name] and type(values[name]) not in PLAIN
+    }
+    if held and code is not None:
+        held[_CODE] = code
     if len(held) < 2:
         return digests
-    memory = {name: memory_of(values[name]) for name in held}
+    memory = {name: memory_of(value) for name, value in held.items()}
     times = Counter(token for tokens in memory.values() for token in tokens)
-    shared = [name for name in held if any(times[token] > 1 for token in memory[name])]
-    if not shared:
-        return digests
-    return {**digests, " and ".join(shared): unit_digest({name: values[name] for name in shared})}
+    shared = {name: value for name, value in held.items() if any(times[token] > 1 for token in memory[name])}
+    return {**digests, " and ".join(shared): unit_digest(shared)} if shared else digests
+
+
+_CODE: Final = "the code"
+"""Stands for the code among inputs; no argument has such a name."""
 
 
 def _unequal(validator: Validator | None, counted: Mapping[str, str], inputs: Mapping[str, str]) -> str:

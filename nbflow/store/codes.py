@@ -245,6 +245,7 @@ def _globals(walk: Walk, function: FunctionType, shape: CodeShape) -> Iterator[b
     if scope is walk.namespace:
         walk.reads |= reach.reads_of(shape, scope)
         walk.writes |= shape.stores
+        walk.shows_texts |= shape.shows_text
         return
     reached: dict[str, object] = {}
     for name, *attributes in sorted(shape.chains):

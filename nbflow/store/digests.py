@@ -15,6 +15,7 @@ not share it. All values without mutable memory have the same empty set.
 from __future__ import annotations
 
 from marshal import dumps
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -39,7 +40,17 @@ from nbflow.store.walks import (
     lasting,
     text,
 )
-from nbflow.types import FLOW_CODE, NO_CODE, NO_NAMES, NO_REACH, TASK_CODE, TASK_VALUE, TASK_WIRED, Reach
+from nbflow.types import (
+    FLOW_CODE,
+    NO_CODE,
+    NO_NAMES,
+    NO_REACH,
+    TASK_CODE,
+    TASK_VALUE,
+    TASK_WIRED,
+    TEXTS,
+    Reach,
+)
 
 __all__ = [
     "Fingerprint",
@@ -179,7 +190,7 @@ def _reach(walk: Walk, parts: Mapping[str, str]) -> Reach:
     variables = frozenset(name for name in walk.reads if not name.endswith(TASK_VALUE))
     paths = frozenset(walk.paths)
     reads = walk.reads | _classes_by_name(walk)
-    return Reach(reads, walk.writes, variables, changes_arguments=True, parts=parts, paths=paths)
+    return Reach(reads, walk.writes, variables, True, parts, paths, walk.shows_texts)
 
 
 def _classes_by_name(walk: Walk) -> frozenset[str]:
@@ -334,11 +345,27 @@ def _parts(value: Any, namespace: Mapping[str, object] | None) -> dict[str, str]
         return {TASK_VALUE: value.key, TASK_CODE: alone, TASK_WIRED: " ".join(value.parameters)}
     if handles.is_flow(value):
         return {FLOW_CODE: _alone(value, namespace)}
-    return _module_parts(value, namespace) if is_local_module(value) else {}
+    if is_local_module(value):
+        return _module_parts(value, namespace)
+    return _texts({"": value}, namespace) if isinstance(value, FunctionType) else {}
+
+
+def _texts(values: Mapping[str, object], namespace: Mapping[str, object] | None) -> dict[str, str]:
+    """The digest of what documents functions, where there is something."""
+    functions = ((name, value) for name, value in values.items() if isinstance(value, FunctionType))
+    about = {name: (each.__doc__, each.__annotations__) for name, each in functions}
+    if not any(text or annotations for text, annotations in about.values()):
+        return {}
+    try:
+        return {TEXTS: _alone(about, namespace)}
+    except DigestError:
+        return {}
 
 
 def _module_parts(module: Any, namespace: Mapping[str, object] | None) -> dict[str, str]:
-    parts: dict[str, str] = {}
+    parts = _texts(attributes_of(module), namespace)
+    for name, value in attributes_of(module).items():
+        parts |= {f"{name}.{part}": text for part, text in _texts({"": value}, namespace).items()}
     for name, value in attributes_of(module).items():
         try:
             parts[name] = _alone(value, namespace)

@@ -123,10 +123,16 @@ class DiskStore:
         """Return why an existing record under a key is not used, or an empty string."""
         return "" if self.find(action_key) else self._traces.reasons.get(action_key, "")
 
-    def commit(self, action_key: str, trace: Trace, units: Mapping[str, tuple[object, ...]]) -> Commit:
+    def commit(
+        self,
+        action_key: str,
+        trace: Trace,
+        units: Mapping[str, tuple[object, ...]],
+        over: Namespace | None = None,
+    ) -> Commit:
         """Keep a trace and the values of units; never raises for a fault of the store."""
         told = len(self.notices)
-        payloads, unstored = self._encode(units)
+        payloads, unstored = self._encode(units, self._formats.over(over))
         small = _small(payloads)
         large = frozenset(units.keys() - small.keys() - unstored.keys())
         try:
@@ -176,7 +182,7 @@ class DiskStore:
             self._fault(error)
 
     def _put(self, unit: str, values: tuple[object, ...]) -> str:
-        payloads, unstored = self._encode({unit: values})
+        payloads, unstored = self._encode({unit: values}, self._formats)
         if unstored:
             return unstored[unit]
         small = _small(payloads)
@@ -201,23 +207,23 @@ class DiskStore:
         """Whether many objects have to be built; small values, which lie in the index, never are."""
         return not self._traces.knows(unit) and self._blobs.pickle_bytes(unit) > COSTLY
 
-    def load(self, unit: str) -> tuple[object, ...]:
-        """Return a private copy of the members of a unit.
+    def load(self, unit: str, over: Namespace | None = None) -> tuple[object, ...]:
+        """Return a private copy of the members of a unit, its code over the notebook's names or these.
 
         Raises:
             Missing: If they cannot be had, with the reason.
         """
-        packed = self._value(unit)
+        packed, formats = self._value(unit), self._formats.over(over)
         if packed is not None:
-            return self._formats.decode(packed, unpacked_regions(packed))
+            return formats.decode(packed, unpacked_regions(packed))
         if self._spare.has(unit):
-            return self._spare.load(unit)
+            return self._spare.load(unit, over)
         try:
             opened = self._blobs.open(unit)
         except Missing as missing:
             self._tell_refused(missing.reason)
             raise
-        return self._formats.decode(opened, opened.regions)
+        return formats.decode(opened, opened.regions)
 
     def verify(self, unit: str) -> str:
         """Compare a stored unit with its digest, once per file; return what is wrong, or ``""``."""
@@ -252,7 +258,9 @@ class DiskStore:
         self.history.trust()
         return signed + sum(self._blobs.trust(unit) for unit, _ in list(self._blobs.sizes()))
 
-    def _encode(self, units: Mapping[str, tuple[object, ...]]) -> tuple[dict[str, Payload], dict[str, str]]:
+    def _encode(
+        self, units: Mapping[str, tuple[object, ...]], formats: Formats
+    ) -> tuple[dict[str, Payload], dict[str, str]]:
         """Return the payloads of units that are not stored as files yet, and why some have none."""
         payloads: dict[str, Payload] = {}
         unstored: dict[str, str] = {}
@@ -261,7 +269,7 @@ class DiskStore:
             if not is_plain(values) and self._blobs.has(unit):
                 continue
             try:
-                payload = self._formats.encode(values)
+                payload = formats.encode(values)
                 if KNOWN.are_in(payload.pickled):
                     raise StorageError("it holds a secret")
                 payloads[unit] = payload

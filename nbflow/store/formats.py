@@ -87,6 +87,10 @@ class Formats:
         self.module: Final = str(self.namespace.get("__name__", "__main__"))
         self.code_digest: Final = code_digest
 
+    def over(self, namespace: Namespace | None) -> Formats:
+        """The same over other names; None: these ones."""
+        return self if namespace is None else Formats(namespace, self.code_digest)
+
     def encode(self, values: tuple[object, ...]) -> Payload:
         """Return the payload of the members of a unit.
 

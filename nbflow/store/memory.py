@@ -199,9 +199,16 @@ class MemoryStore:
         """Return an empty string: every record here is used."""
         return ""
 
-    def commit(self, action_key: str, trace: Trace, units: Mapping[str, tuple[object, ...]]) -> Commit:
+    def commit(
+        self,
+        action_key: str,
+        trace: Trace,
+        units: Mapping[str, tuple[object, ...]],
+        over: Namespace | None = None,
+    ) -> Commit:
         """Keep a trace and the values of units."""
-        reasons = {unit: self.put(unit, values) for unit, values in units.items()}
+        formats = self._formats.over(over)
+        reasons = {unit: self._put(unit, values, formats) for unit, values in units.items()}
         self._append(action_key, trace)
         self._lists[trace.static_key] = with_list(self.lists(trace.static_key), input_list(trace))
         stored = frozenset(unit for unit, reason in reasons.items() if not reason)
@@ -220,10 +227,13 @@ class MemoryStore:
 
     def put(self, unit: str, values: tuple[object, ...]) -> str:
         """Keep the members of one unit; return why not, or an empty string."""
+        return self._put(unit, values, self._formats)
+
+    def _put(self, unit: str, values: tuple[object, ...], formats: Formats) -> str:
         if unit in self._values:
             return ""
         try:
-            return self._keep(unit, self._formats.encode(values))
+            return self._keep(unit, formats.encode(values))
         except StorageError as error:
             return error.reason
 
@@ -247,8 +257,8 @@ class MemoryStore:
         packed = self._values.get(unit)
         return packed is not None and len(packed.pickled) > COSTLY
 
-    def load(self, unit: str) -> tuple[object, ...]:
-        """Return a private copy of the members of a unit.
+    def load(self, unit: str, over: Namespace | None = None) -> tuple[object, ...]:
+        """Return a private copy of the members of a unit, its code over the notebook's names or these.
 
         Raises:
             Missing: If it is not kept, or cannot be rebuilt.
@@ -256,7 +266,7 @@ class MemoryStore:
         packed = self._values.get(unit)
         if packed is None:
             raise Missing("not stored")
-        return self._formats.decode(packed, unpacked_regions(packed))
+        return self._formats.over(over).decode(packed, unpacked_regions(packed))
 
     def sizes(self) -> Iterable[tuple[str, int]]:
         """Return the units that are kept, and how many bytes each takes."""

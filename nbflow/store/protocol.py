@@ -8,7 +8,7 @@ kept is reported, what cannot be had is `Missing` with the reason.
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - records are decoded by these annotations
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -221,10 +221,22 @@ class Store(Protocol):
         """Return why an existing record under a key is not used, or an empty string."""
         ...
 
-    def commit(self, action_key: str, trace: Trace, units: Mapping[str, tuple[object, ...]]) -> Commit:
+    def commit(
+        self,
+        action_key: str,
+        trace: Trace,
+        units: Mapping[str, tuple[object, ...]],
+        over: dict[str, Any] | None = None,
+    ) -> Commit:
         """Keep a trace and the values of units, by unit digest; never raises for a fault of the store.
 
         The trace is visible to others only when its values are, its input list only when it is.
+
+        Args:
+            action_key: What the trace is kept under.
+            trace: The trace.
+            units: The values, by unit digest.
+            over: The names that the code in the values belongs to; by default the notebook's.
         """
         ...
 
@@ -252,8 +264,12 @@ class Store(Protocol):
         """Return whether loading has to build many objects, where arrays would merely be mapped."""
         ...
 
-    def load(self, unit: str) -> tuple[object, ...]:
+    def load(self, unit: str, over: dict[str, Any] | None = None) -> tuple[object, ...]:
         """Return a private copy of the members of a unit.
+
+        Args:
+            unit: Its digest.
+            over: The names over which the notebook's code in it is made again; by default the notebook's.
 
         Raises:
             Missing: If they cannot be had, with the reason.

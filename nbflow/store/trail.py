@@ -193,9 +193,12 @@ class Trail:
         if locator not in self.listings and not self.ignores(locator):
             self.listings[locator] = self.contents.names(locator)
 
-    def matches(self, pattern: str) -> tuple[str, ...]:
-        """Note a pattern that a native reader may follow, and return what it matches, capped."""
-        if not os.path.isdir(pattern_base(pattern)) or self._is_wide(pattern):
+    def matches(self, pattern: str, *, declared: bool = False) -> tuple[str, ...]:
+        """Note a pattern that a native reader may follow, and return what it matches, capped.
+
+        One that is declared to be followed counts even where its folder is not there yet.
+        """
+        if not (declared or os.path.isdir(pattern_base(pattern))) or self._is_wide(pattern):
             return ()
         self.look_in(pattern)
         names = self.listings.get(pattern) or frozenset()

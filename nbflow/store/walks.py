@@ -133,6 +133,7 @@ class Walk:
         "paths",
         "pending",
         "reads",
+        "shows_texts",
         "tables",
         "tokens",
         "writes",
@@ -161,6 +162,7 @@ class Walk:
         self.tables: Regions | None = None
         self.reads: frozenset[str] = frozenset()
         self.writes: frozenset[str] = frozenset()
+        self.shows_texts = False
         self.paths: set[str] = set()
         self.classes: dict[int, type] = {}
         self.calls = False
@@ -289,6 +291,7 @@ class Walk:
         self.calls |= gathering.calls
         self.reads |= gathering.reads
         self.writes |= gathering.writes
+        self.shows_texts |= gathering.shows_texts
         self.paths |= gathering.paths
         self.kept.append(gathering.kept)
 

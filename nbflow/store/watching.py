@@ -272,7 +272,7 @@ class Watch:
             if not has_magic(path):
                 found.add(path)
             elif listed:
-                found.update(self.trail.matches(path))
+                found.update(self.trail.matches(path, declared=True))
             else:
                 found.update(self.trail.expand(path))
         return found

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _MOST_CELLS: Final = 50_000_000
 _MOST_ITEMS: Final = 100_000
+_MOST_OBJECTS: Final = 2_000_000
+"""Up to how many places are compared of which each needs objects of its own."""
 _MOST_NAMES: Final = 6
 
 
@@ -98,6 +100,10 @@ def _unequal(before: Any, after: Any) -> int | None:
     try:
         if hasattr(before, "ne_missing"):
             return int(before.ne_missing(after).sum())
+        if _is_numeric(before) and _is_numeric(after):
+            return _unequal_numbers(_plain(before), _plain(after))
+        if len(before) > _MOST_OBJECTS:
+            return None
         if hasattr(before, "isna"):
             then, now = before.astype(object).to_numpy(), after.astype(object).to_numpy()
             return int(((then != now) & ~(before.isna().to_numpy() & after.isna().to_numpy())).sum())
@@ -106,6 +112,16 @@ def _unequal(before: Any, after: Any) -> int | None:
         return _unequal_numbers(before, after)
     except Exception:  # noqa: BLE001 - whatever a value's own comparison raises
         return None
+
+
+def _is_numeric(column: Any) -> bool:
+    """Whether it lies in memory as numbers, so that no object has to be made for each."""
+    return getattr(getattr(column, "dtype", None), "kind", "") in tuple("biufcmM")
+
+
+def _plain(column: Any) -> Any:
+    """A column as an array."""
+    return column.to_numpy() if hasattr(column, "to_numpy") else column
 
 
 def _unequal_numbers(before: Any, after: Any) -> int:

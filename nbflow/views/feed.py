@@ -36,6 +36,9 @@ STEP: Final = "step"
 """The role of the run of a task or a cell that has a box in the picture."""
 
 _MESSAGE: Final = 160
+_PARKED: Final = "Paused"
+"""A run in this state waits for a person, perhaps for days: nobody works on it."""
+
 _FINAL: Final = frozenset(kind.value for kind in TERMINAL)
 
 
@@ -173,7 +176,7 @@ class Feed:
                 self._begin_burst()
             self._last = event.at
             values = event.values(self._parent_of(event.of))
-            if event.is_open:
+            if event.is_open and event.state != _PARKED:
                 self._open[event.of.key] = event.of.role
             else:
                 self._open.pop(event.of.key, None)
@@ -214,7 +217,7 @@ class Feed:
 
     @property
     def is_working(self) -> bool:
-        """Whether a task is on its way, by the states that were noted."""
+        """Whether a task is on its way, by the states that were noted; one that waits for a person is not."""
         return bool(self._open)
 
     def whole(self) -> Picture:

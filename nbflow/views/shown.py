@@ -217,8 +217,7 @@ def show_why(why: WhyCard) -> Shown:
 
 def show_diff(diff: DiffCard) -> Shown:
     """Return two runs of a task side by side: code, inputs, values, what they showed."""
-    summary = diff_summary(diff)
-    return Shown(page(diff_html(diff), muted(summary)), f"{diff_text(diff)}\n{summary}")
+    return Shown(page(diff_html(diff)), f"{diff_text(diff)}\n{diff_summary(diff)}")
 
 
 def show_history(history: HistoryCard) -> Shown:

@@ -21,14 +21,16 @@ _NOT_RECORDED: Final = "the source of one of them is not recorded"
 
 def diff_html(diff: DiffCard) -> str:
     """Return two runs side by side as HTML."""
-    head = markup.heading(diff.name, markup.muted(_title(diff)))
+    head = markup.heading(
+        diff.name, markup.muted(_title(diff)), f"<span>{markup.escaped(diff_summary(diff))}</span>"
+    )
     notes = markup.bullets(markup.escaped(note, 400) for note in diff.notes)
     return f"{head}{_sides_grid(diff).as_html()}{notes}{''.join(_sections_html(diff))}"
 
 
 def _sections_html(diff: DiffCard) -> Iterator[str]:
     if diff.code is None or diff.code[0] == diff.code[1]:
-        yield _label(f"code: {_code_words(diff)}")
+        yield _label("code", _code_words(diff))
     else:
         yield _label("code") + difference_html(*diff.code)
     for name, before, after in diff.helpers:
@@ -38,13 +40,17 @@ def _sections_html(diff: DiffCard) -> Iterator[str]:
         if changed:
             yield _label(label) + _grid(diff, changed).as_html()
         if same:
-            yield _label(same if changed else f"{label}: {same}")
+            yield _muted(same) if changed else _label(label, same)
     if diff.shown[0] != diff.shown[1]:
         yield _label("shown") + difference_html(*diff.shown)
 
 
-def _label(text: str) -> str:
-    return f'<div class="nbf-m">{markup.escaped(text, 600)}</div>'
+def _label(text: str, rest: str = "") -> str:
+    return f'<div style="margin:10px 0 2px"><b>{markup.escaped(text)}</b> {markup.muted(rest, 600)}</div>'
+
+
+def _muted(text: str) -> str:
+    return f"<div>{markup.muted(text, 600)}</div>"
 
 
 def diff_text(diff: DiffCard) -> str:

@@ -360,7 +360,13 @@ def _manual(cause: Cause) -> str:
     return f"only you start it: {cause.after or f'run {cause.subject}'}"
 
 
+def _audit(cause: Cause) -> str:
+    return f"an audit got another result: {cause.after}" if cause.after else "an audit got another result"
+
+
 def _held(cause: Cause) -> str:
+    if cause.before:
+        return f"from {cause.before}"
     return _HOLDS.get(cause.after, f"held by hand: {cause.after}" if cause.after else "held by hand")
 
 
@@ -436,6 +442,9 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "manual": _manual,
     "plain cell": _manual,
     "effect": _manual,
+    "unsure": lambda cause: cause.after,
+    "audit": _audit,
+    "audited": lambda cause: f"audited: {cause.after}",
     "order": _order,
     "held": _held,
     "orphan": _orphan,
@@ -443,6 +452,7 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "unbound": _fixed("", "has no value"),
     "void": _fixed("the last run of", "proves nothing"),
     "unstorable": lambda cause: f"what {cause.subject} made is gone: {cause.after}",
+    "not compared": lambda cause: f"{cause.subject} is another now, and not compared",
     "expired": _fixed("the result of", "expired"),
 }
 

@@ -7,28 +7,34 @@ of its own.
 
 from __future__ import annotations
 
+import copy
 import importlib
 import os
 import random as global_random
 import shutil
 import sys
 import types
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
+from nbflow.engine.audit import Found
+from nbflow.engine.map_result import MapResult
+from nbflow.exceptions import SessionError
 from nbflow.store.digests import digest, fingerprint
 from nbflow.testing import Notebook
-from nbflow.types import UNBOUND, Hold, Standing, Verdict
+from nbflow.types import UNBOUND, Effect, Hold, Standing, Verdict
 from tests.cells import kept
-from tests.law.notebooks import DATA, FILES, FUNCTIONS, LIBRARY, PRELUDE, Author
+from tests.law.notebooks import DATA, FILES, FUNCTIONS, LIBRARY, PRELUDE, Author, Cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-TRACKED = (*DATA, *FUNCTIONS, "Box", "year", "library", "OFFSET")
+    from nbflow.engine.book import Body
+
+TRACKED = (*DATA, *FUNCTIONS, "Box", "year", "library", "OFFSET", "xs", "m")
 
 
 @dataclass
@@ -42,6 +48,7 @@ class Tally:
     needless: int = 0
     executed: int = 0
     repeated: int = 0
+    audited: int = 0
     wrong: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
@@ -68,6 +75,7 @@ class Game:
         self.written: list[str] = []
         self.past: dict[str, str] = {}
         self.log: list[str] = []
+        self.audited, self.alarms = 0, list[str]()
         folder.mkdir(parents=True)
         (folder / "F.txt").write_text("1")
         (folder / "G.txt").write_text("2")
@@ -85,8 +93,16 @@ class Game:
             self.notebook.add_parameters("year = 1")
         cells = [*self.author.prologue(), *(self.author.cell() for _ in range(random.randrange(2, 6)))]
         self.fixed = len(self.notebook.book)
-        self.cells = [self.notebook.add(cell.source, plain=cell.plain) for cell in cells]
+        self.cells = [self.add(cell) for cell in cells]
         self.notebook.run_all()
+
+    def add(self, cell: Cell, at: int | None = None) -> str:
+        """Put a cell into the notebook; some tasks are effects, where there may be some."""
+        mapped = {"e": "xs"} if cell.mapped else {}
+        added = self.notebook.add(cell.source, plain=cell.plain, at=at, **mapped)
+        if "effects" in self.author.features and not cell.plain and self.random.random() < 0.4:
+            self.notebook.let(added, effect=Effect.ONCE)
+        return added
 
     def edit_library(self, k: int) -> None:
         """Write the local module that cells import."""
@@ -110,6 +126,10 @@ class Game:
             actions += [self.restart, self.restart_and_run_plain]
         if "hold" in self.author.features:
             actions += [self.pin, self.unpin]
+        if "only" in self.author.features:
+            actions += [self.only] * 3
+        if "audit" in self.author.features:
+            actions += [self.audit] * 2
         return actions
 
     def act(self) -> None:
@@ -130,7 +150,8 @@ class Game:
         """Give a cell another text without running it."""
         cell = self.pick()
         self.past[cell] = self.notebook.step(cell).body.source
-        self.notebook.edit(cell, self.author.source())
+        is_mapped = bool(self.notebook.step(cell).body.mapped)
+        self.notebook.edit(cell, self.author.item_source() if is_mapped else self.author.source())
         return f"edit {cell}"
 
     def undo(self) -> str:
@@ -165,7 +186,7 @@ class Game:
             return "insert nothing"
         cell = self.author.cell()
         place = self.random.randrange(self.fixed, len(self.notebook.book) + 1)
-        self.cells.append(self.notebook.add(cell.source, plain=cell.plain, at=place))
+        self.cells.append(self.add(cell, place))
         return f"insert {self.cells[-1]} at {place}"
 
     def move(self) -> str:
@@ -232,6 +253,27 @@ class Game:
             self.notebook.pin(cell, Hold(trace, "pin"))
         return f"pin {cell}"
 
+    def only(self) -> str:
+        """Run a task from the latest results above it."""
+        cell = self.pick()
+        if self.notebook.step(cell).plain:
+            return "only nothing"
+        with suppress(SessionError):
+            self.notebook.only(self.notebook.step(cell).name, force=self.random.random() < 0.3)
+        return f"only {cell}"
+
+    def audit(self) -> str:
+        """Run all tasks once more, beside; as none of them has a hidden input, all records must be right."""
+        before = dict(self.notebook.names)
+        findings = self.notebook.audit()
+        said = [f for f in findings if f.found not in (Found.SAME, Found.NOT_AUDITED)]
+        self.audited += sum(finding.found is Found.SAME for finding in findings)
+        self.alarms += [f"{each.step.id} {each.found.value}: {each.told}" for each in said]
+        after = self.notebook.names
+        moved = {name for name in {**before, **after} if before.get(name) is not after.get(name)}
+        self.alarms += [f"the audit moved {sorted(moved)}"] if moved else []
+        return "audit"
+
     def unpin(self) -> str:
         """End all holds."""
         for cell in self.notebook.book.order:
@@ -249,7 +291,7 @@ class Game:
             for step in self.notebook.book:
                 if step.ran is None or step.standing is Standing.GONE:
                     continue
-                truth = self.run_plainly(step.ran.source, step.parameters, names)
+                truth = self.run_plainly(step.ran, step.parameters, names)
                 may = step.ran.analysis
                 if not truth.ok:
                     poisoned |= truth.touched | may.writes | may.maybe_writes | may.mutates | may.deletes
@@ -264,13 +306,14 @@ class Game:
                 truths[step.id] = truth
         return truths, {name: value for name, value in names.items() if name not in poisoned}
 
-    def run_plainly(self, source: str, parameters: frozenset[str], names: dict[str, object]) -> Truth:
+    def run_plainly(self, body: Body, parameters: frozenset[str], names: dict[str, object]) -> Truth:
         """Execute a source as plain Python does and tell what it did."""
         before = {name: canon(names[name]) for name in TRACKED if name in names}
         identities = {name: names[name] for name in before}
         files = snapshot()
         try:
-            exec(compile(source, "<cell>", "exec", dont_inherit=True), names)
+            code = compile(body.source, "<cell>", "exec", dont_inherit=True)
+            run_items(code, names) if body.mapped else exec(code, names)
             names.update(
                 {name: value for name, value in self.notebook.parameters.values.items() if name in parameters}
             )
@@ -317,7 +360,7 @@ class Game:
     def check(self, tally: Tally) -> list[str]:
         """Every wrong claim, in words."""
         truths, end = self.truth()
-        wrong: list[str] = []
+        wrong = list(self.alarms)
         for step in self.notebook.book:
             if step.ran is None or step.id not in truths:
                 continue
@@ -382,6 +425,19 @@ class Game:
         return ""
 
 
+def run_items(code: types.CodeType, names: dict[str, object]) -> None:
+    """Execute a body once for each element, each time on the same names."""
+    elements = list(names["xs"])  # type: ignore[call-overload]
+    before, results = dict(names), []
+    for element in elements:
+        names.clear()
+        names.update(before, e=copy.deepcopy(element))
+        exec(code, names)
+        results.append(names["m"])
+    names.clear()
+    names.update(before, m=MapResult(results, elements))
+
+
 def content(name: str, names: dict[str, object]) -> str:
     """The digest of what a name holds."""
     return fingerprint(names[name], names).digest if name in names else UNBOUND
@@ -407,6 +463,8 @@ def canon(value: object, memo: dict[int, int] | None = None) -> str:
         if id(value) in memo:
             return f"again({memo[id(value)]})"
         memo[id(value)] = len(memo)
+    if isinstance(value, MapResult):
+        return f"items({', '.join(canon(item, memo) for item in value)})"
     if isinstance(value, list):
         return f"[{', '.join(canon(item, memo) for item in value)}]"
     if hasattr(value, "inner"):
@@ -442,6 +500,7 @@ def play_on(game: Game, tally: Tally, *, actions: int = 12, label: str = "") -> 
             )
             break
     tally.executed += len(game.notebook.log)
+    tally.audited += game.audited
     return game
 
 

@@ -27,8 +27,14 @@ MIXES = (
     ("alias", "restart"),
     ("alias", "fail"),
     ("mutate", "hold"),
+    ("maps",),
+    ("maps", "functions", "order", "restart"),
     ("all",),
     ("all", "order", "restart", "hold"),
+    ("mutate", "only"),
+    ("alias", "fail", "only", "effects"),
+    ("all", "order", "restart", "hold", "only", "effects"),
+    ("all", "restart", "audit"),
 )
 
 
@@ -62,7 +68,7 @@ def play_mix(features: tuple[str, ...], first: int, games: int, most: int) -> in
     print(
         f"{'+'.join(features):26s} games {tally.games:5d} checks {tally.checks:7d} fresh {tally.fresh:7d}",
         f"names {tally.names:6d} wrong {len(tally.wrong):3d} not fresh though equal {share:4.1f} %",
-        f"bodies {tally.executed}",
+        f"bodies {tally.executed}" + (f" audited {tally.audited}" if tally.audited else ""),
         flush=True,
     )
     for text in tally.wrong[:most]:

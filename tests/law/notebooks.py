@@ -95,9 +95,23 @@ except FileNotFoundError:
     "import": "import library\n{x} = library.scale({y})",
     "import_from": "from library import OFFSET\n{x} = [OFFSET]",
     "parameter": "{x} = [(year + val({y})) % 5]",
+    "elements": "xs = [[{k}], val({y}), [val({z})]]",
+    "few_elements": "xs = [{k}] * (val({y}) % 3)",
+    "more_elements": "xs.append({k})",
+    "item": "{x} = [val(m[0])] if len(m) else [{k}]",
+    "items": "{x} = [sum(val(each) for each in m) % 5]",
     "draw": "{x} = [random.randrange(5)]",
     "seed": "random.seed({k})",
 }
+
+ITEMS = (
+    "m = mix({k}, e, {z})",
+    "m = [val(e), val({y})]",
+    "m = e * {k} if isinstance(e, int) else [val(e)]",
+    "if val(e) % 4 == 3: raise ValueError\nm = [val(e) + val({y})]",
+    "m = {f}(e)",
+)
+"""Bodies that run once for each `e` of `xs`; they change nothing in place."""
 
 BASE = ("new", "mix", "mix", "idem")
 FEATURES = {
@@ -114,7 +128,8 @@ FEATURES = {
     "random": (*BASE, "draw", "draw", "seed"),
 }
 FEATURES["all"] = tuple(kind for name in list(FEATURES) for kind in FEATURES[name])
-ACTION_FEATURES = ("order", "restart", "hold", "quiet")
+FEATURES["maps"] = (*BASE, "bump", "elements", "few_elements", "more_elements", "item", "items", "items")
+ACTION_FEATURES = ("order", "restart", "hold", "quiet", "only", "effects", "audit")
 
 
 @dataclass(frozen=True)
@@ -123,6 +138,7 @@ class Cell:
 
     source: str
     plain: bool
+    mapped: bool = False
 
 
 class Author:
@@ -144,8 +160,12 @@ class Author:
 
     def statement(self) -> str:
         """One random statement."""
+        return self.filled(TEMPLATES[self.random.choice(self.kinds)])
+
+    def filled(self, template: str) -> str:
+        """A template with random names."""
         r = self.random
-        return TEMPLATES[r.choice(self.kinds)].format(
+        return template.format(
             x=r.choice(DATA),
             y=r.choice(DATA),
             z=r.choice(DATA),
@@ -158,8 +178,15 @@ class Author:
         """A cell of one to three statements."""
         return "\n".join(self.statement() for _ in range(self.random.choice((1, 1, 1, 2, 2, 3))))
 
+    def item_source(self) -> str:
+        """The body of a cell that is mapped."""
+        kinds = ITEMS if self.uses("functions") else ITEMS[:-1]
+        return self.filled(self.random.choice(kinds))
+
     def cell(self) -> Cell:
         """A random cell, a task slightly more often than a plain one."""
+        if "maps" in self.features and self.random.random() < 0.3:
+            return Cell(self.item_source(), plain=False, mapped=True)
         return Cell(self.source(), self.random.random() < 0.45)
 
     def prologue(self) -> list[Cell]:
@@ -167,6 +194,8 @@ class Author:
         start = ["a = [1]", "b = [2]", "c = [3]", "d = [4]"]
         if self.uses("functions"):
             start += ["def f(u): return mix(1, u, c)", "def g(u): return mix(1, u, d)"]
+        if "maps" in self.features:
+            start += ["xs = [[1], 2]", "m = ()"]
         if self.uses("classes"):
             start += [TEMPLATES["class"].format(k=1)]
         plain = [self.random.random() < 0.45 for _ in range(2)]

@@ -16,6 +16,7 @@ class Graph {
     this.store = store;
     this.nodes = new Map();
     this.edges = [];
+    this.up = this.down = new Set(); // what the chosen task needs, and what needs it
     this.canvas = svg("svg", { class: "graph", role: "group", "aria-label": "graph of the flow" });
     const tip = svg("path", { d: "M1 1L7 4 1 7" });
     const arrow = svg("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 9, markerHeight: 9,
@@ -203,23 +204,9 @@ class Graph {
   light() {
     const { store } = this;
     const { task } = store.chosen;
-    const up = task ? store.reach(task, store.above) : new Set();
-    const down = task ? store.reach(task, store.below) : new Set();
-    const first = store.picture.tasks[0]?.name;
-    for (const [name, node] of this.nodes) {
-      const isNear = !task || name === task || up.has(name) || down.has(name);
-      node.isDim = store.isFiltered ? !store.matches(name) : !isNear;
-      if (!node.group) continue;
-      const { group, wrap, fold, members } = node;
-      wrap.classList.toggle("dim", node.isDim);
-      group.classList.toggle("dim", node.isDim);
-      group.classList.toggle("chosen", name === task);
-      put(group, "aria-pressed", String(name === task && !store.chosen.part));
-      put(group, "data-reach", name === task ? "chosen" : up.has(name) ? "upstream" : down.has(name) ? "downstream" : null);
-      put(group, "tabindex", name === (task || first) ? "0" : "-1");
-      put(fold, "tabindex", name === task ? "0" : "-1");
-      if (members.group.parentNode) members.light();
-    }
+    const up = (this.up = task ? store.reach(task, store.above) : new Set());
+    const down = (this.down = task ? store.reach(task, store.below) : new Set());
+    for (const [name, node] of this.nodes) this.dress(name, node);
     for (const { source, target, line, text } of this.edges) {
       const isUp = task && (target === task || up.has(target)) && (source === task || up.has(source));
       const isDown = task && (source === task || down.has(source)) && (target === task || down.has(target));
@@ -234,6 +221,23 @@ class Graph {
     this.redraw();
   }
 
+  dress(name, node) {
+    const { store, up, down } = this;
+    const { task, part } = store.chosen;
+    const isNear = !task || name === task || up.has(name) || down.has(name);
+    node.isDim = store.isFiltered ? !store.matches(name) : !isNear;
+    if (!node.group) return;
+    const { group, wrap, fold, members } = node;
+    wrap.classList.toggle("dim", node.isDim);
+    group.classList.toggle("dim", node.isDim);
+    group.classList.toggle("chosen", name === task);
+    put(group, "aria-pressed", String(name === task && !part));
+    put(group, "data-reach", name === task ? "chosen" : up.has(name) ? "upstream" : down.has(name) ? "downstream" : null);
+    put(group, "tabindex", name === (task || store.picture.tasks[0]?.name) ? "0" : "-1");
+    put(fold, "tabindex", name === task ? "0" : "-1");
+    if (members.group.parentNode) members.light();
+  }
+
   chose(changes) {
     if ("open" in changes) for (const [name, node] of this.nodes) if (node.group && (node.isGroup || changes.open.has(name))) this.paint(name);
     if ("task" in changes || "filter" in changes || "looks" in changes) this.light();
@@ -241,6 +245,13 @@ class Graph {
   }
 
   // --- zoom and pan --------------------------------------------------------------------------
+
+  // The tab is shown again: what was chosen meanwhile has to be in sight.
+  returns() {
+    if (!this.isPlaced) this.place();
+    if (this.store.chosen.task) this.reveal(this.store.chosen.task);
+    this.redraw();
+  }
 
   get room() {
     return { width: this.canvas.clientWidth, height: this.canvas.clientHeight };
@@ -288,7 +299,10 @@ class Graph {
       if (node.group && !wanted.has(name)) {
         node.wrap.remove();
         node.group = node.wrap = null;
-      } else if (wanted.has(name) && !node.group) this.node(this.store.tasks.get(name));
+      } else if (wanted.has(name) && !node.group) {
+        this.node(this.store.tasks.get(name));
+        this.dress(name, node);
+      }
       else if (node.group) this.letter(name, node, this.store.standing(name).sub);
     }
   }

@@ -66,7 +66,7 @@ class View {
     this.main.replaceChildren(pane.element);
     put(this.main, "aria-labelledby", `tab-${tab}`);
     put(this.shell, "data-tab", tab);
-    if (tab === "graph" && !pane.isPlaced) pane.place();
+    if (tab === "graph") pane.returns();
     if (tab === "history") pane.load();
   }
 

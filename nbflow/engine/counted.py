@@ -1,0 +1,44 @@
+"""Which of the slots that a step looks at decide whether its result is up to date."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from nbflow.engine.influence import is_code
+from nbflow.engine.keeping import ALL, name_in
+from nbflow.engine.slots import NAME, RANDOM
+from nbflow.types import FILE, Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nbflow.engine.bind import View
+    from nbflow.engine.book import Book, Step
+    from nbflow.engine.keeping import Compared
+
+_OUTSIDE: Final = frozenset({FILE, RANDOM, "absent", "listing", "environment", "context"})
+
+
+def loose_slots(step: Step, slots: Iterable[Slot], view: View, book: Book) -> frozenset[Slot]:
+    """Those of these slots that do not count for a step."""
+    compared = step.keeping.compared
+    if compared == ALL:
+        return frozenset()
+    return frozenset(slot for slot in slots if not _counts(slot, compared, view, book))
+
+
+def _counts(slot: Slot, compared: Compared, view: View, book: Book) -> bool:
+    if slot.kind in _OUTSIDE:
+        return compared.outside
+    name = name_in(slot)
+    if not name:
+        return True
+    if name in compared.without:
+        return False
+    bound = view.bound(Slot(NAME, name))
+    if is_code(bound):
+        return True
+    if compared.only is not None and name not in compared.only:
+        return False
+    version = bound.version
+    return not compared.of_parameters or (version is not None and name in book.steps[version.step].parameters)

@@ -1,0 +1,52 @@
+"""What else there is to say beside a task's verdict: of its effects, and of what was found out later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nbflow.engine.marks import VARIES
+from nbflow.engine.outward import outward_calls
+from nbflow.store.protocol import NON_DETERMINISTIC
+from nbflow.types import Effect, Verdict
+from nbflow.views.words import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nbflow.engine.book import Step
+    from nbflow.notebook.session import Session
+
+
+def remarks(session: Session, step: Step) -> Iterator[str]:
+    """One line for each thing."""
+    if step.plain or step.ran is None:
+        return
+    yield from _not_repeated(session, step)
+    yield from _visible(session, step)
+    trace, marks = step.bound_trace, session.trunk.workspace.marks
+    if trace is not None and (NON_DETERMINISTIC in trace.flags or marks.has(VARIES, trace.id)):
+        yield "not deterministic: the same inputs have led to another result, too"
+
+
+def not_repeated(session: Session, step: Step) -> str:
+    """When an effect happened that is not repeated; empty for all else."""
+    trace = step.bound_trace
+    if step.effect is not Effect.ONCE or trace is None:
+        return ""
+    return f"sent {moment(trace.started + trace.seconds, session.around.clock())}, not repeated"
+
+
+def _not_repeated(session: Session, step: Step) -> Iterator[str]:
+    last = session.lasts.get(step.id)
+    is_done = session.trunk.sweep.judgement(step).verdict in (Verdict.FRESH, Verdict.AS_OF)
+    told = not_repeated(session, step) if is_done and (last is None or last.state == "Cached") else ""
+    if told:
+        yield told
+
+
+def _visible(session: Session, step: Step) -> Iterator[str]:
+    """A body that visibly writes outside, and does not say that this is its point."""
+    if step.effect is None:
+        calls = outward_calls(step, session.trunk.sweep.view(step), session.book)
+        if calls:
+            yield f"changes something outside ({calls[0]}); --effect keeps it from being repeated"
