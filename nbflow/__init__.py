@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nbflow.running.inputs import allow_failure, flatten, quote, unmapped
     from nbflow.running.logs import get_run_logger
     from nbflow.running.tags import tags
+    from nbflow.secrets import Secret
     from nbflow.states import State
     from nbflow.store.digests import digest, register_digest
     from nbflow.tasks import Task, task
@@ -27,6 +28,7 @@ __all__ = [
     "Flow",
     "MapResult",
     "Parameter",
+    "Secret",
     "State",
     "Task",
     "allow_failure",
@@ -58,6 +60,7 @@ _HOMES = {
     "Flow": "nbflow.flows",
     "MapResult": "nbflow.engine.map_result",
     "Parameter": "nbflow.flows",
+    "Secret": "nbflow.secrets",
     "State": "nbflow.states",
     "Task": "nbflow.tasks",
     "allow_failure": "nbflow.running.inputs",

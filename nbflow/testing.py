@@ -34,7 +34,7 @@ from nbflow.store.watching import watched_here
 from nbflow.task_runners.base import TaskCall, TaskReport
 from nbflow.task_runners.inline import InlineTaskRunner
 from nbflow.tasks import Task, attach_reader, task
-from nbflow.types import Hold, Licence, Standing, Verdict
+from nbflow.types import Cause, Hold, Licence, Standing, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -168,6 +168,7 @@ class Notebook:
             trunk.workspace,
             trunk.work,
         )
+        self.explainer = trunk.explainer
         self.records = records_over(trunk.runs.journal, self.workspace.store, self._timers())
         self.work.elsewhere.says = (lambda step: True) if self.runner is not None else None
         self.reading = Reading(self.work, self._bring, lambda step: self.verdict(step.id).value)
@@ -365,6 +366,11 @@ class Notebook:
     def verdict(self, cell: str) -> Verdict:
         """Whether a cell's step is up to date."""
         return self.judgement(cell).verdict
+
+    def why(self, cell: str) -> tuple[Cause, ...]:
+        """Why a cell is not up to date: root cause first, through all that stands above it."""
+        self.sweep.look_outside()
+        return self.explainer.causes(self.step(cell))
 
     def is_current(self, name: str) -> bool:
         """Whether a name holds, without doubt, the version that the flow ends with."""

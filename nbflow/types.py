@@ -140,11 +140,19 @@ class Looked(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A slot and the digest that a body saw in it; `preview` is a short text for people."""
+    """A slot and the digest that a body saw in it.
+
+    Args:
+        looked: What was looked at.
+        digest: What was seen.
+        preview: The same in a short text for people.
+        origin: Identifier of the step that had made it; empty for what no step makes.
+    """
 
     looked: Looked
     digest: str
     preview: str = ""
+    origin: str = ""
 
 
 class Output(NamedTuple):
@@ -245,6 +253,7 @@ class Cause(msgspec.Struct, frozen=True):
         before: What it was, for people.
         after: What it is now, for people.
         origin: The step it came from, or an empty string.
+        part: Which part of the subject it is about, as code would name it: `['lr']`, `line 3`.
     """
 
     category: str
@@ -252,6 +261,7 @@ class Cause(msgspec.Struct, frozen=True):
     before: str = ""
     after: str = ""
     origin: str = ""
+    part: str = ""
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -92,7 +92,7 @@ class TestReading:
         start(kernel)
         kernel.run("features", FEATURES.replace("n * x", "x * n"))
         why = kernel.execute("%flow why features").text
-        assert "code of features changed" in why
+        assert "line 3 of features changed: return [n * x for x in helper(raw)] → return [x * n" in why
         assert "+    return [x * n for x in helper(raw)]" in why
         ran = kernel.execute("%flow run").text
         assert "features" in ran

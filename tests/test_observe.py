@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nbflow.engine.book import read_body
-from nbflow.engine.observe import HIDDEN, is_managed, looks_secret, preview
+from nbflow.engine.observe import is_managed
+from nbflow.engine.previews import preview
+from nbflow.secrets import HIDDEN, looks_secret
 from nbflow.types import UNBOUND, Output
 from tests.cells import change, opened
 
@@ -173,15 +175,15 @@ class TestPreviews:
             (None, "None"),
             ("x" * 100, "'" + "x" * 58 + "…"),
             ([1, "a"], "[1, 'a']"),
-            (list(range(9)), "list"),
-            ([[1]], "list"),
-            ({"a": 1}, "dict"),
-            (["x" * 30], "list"),
+            (list(range(9)), "list of 9"),
+            ([[1]], "list of 1"),
+            ({"a": 1}, "{'a': 1}"),
+            (["x" * 30], "list of 1"),
             ((), "()"),
         ],
     )
     def test_of_values(self, value: object, text: str) -> None:
-        """At most sixty characters; what is not flat is named by its type."""
+        """At most sixty characters; what is not flat is named by its type and size."""
         assert preview(value) == text
 
     def test_no_code_of_the_users_is_called(self) -> None:
@@ -192,7 +194,7 @@ class TestPreviews:
                 raise AssertionError
 
         assert preview(Loud(1)) == "Loud"
-        assert preview([Loud(1)]) == "list"
+        assert preview([Loud(1)]) == "list of 1"
 
     @pytest.mark.parametrize(
         ("name", "secret"),

@@ -140,7 +140,7 @@ class TestCode:
         """The cause names the function that changed, not the one that is called."""
         notebook, (helpers, caller) = opened(self.HELPERS.format(k=1), "y = f(1)", plain=(0,))
         change(notebook, helpers, self.HELPERS.format(k=2))
-        assert root_cause(notebook, caller) == Cause("code", "g", "function", "function", helpers)
+        assert root_cause(notebook, caller) == Cause("code", "g", origin=helpers)
         assert notebook.flow().executed == [caller]
         assert notebook.names["y"] == 3
 
@@ -167,7 +167,7 @@ class TestCode:
         notebook, cells = opened(source.format(k=1), "m = Model()", "y = m.predict()", plain=(0,))
         change(notebook, cells[0], source.format(k=2))
         assert verdicts(notebook) == ["fresh", "stale", "stale"]
-        assert root_cause(notebook, cells[2]) == Cause("code", "Model", "type", "type", cells[0])
+        assert root_cause(notebook, cells[2]) == Cause("code", "Model", origin=cells[0])
         assert notebook.flow().executed == cells[1:]
         assert notebook.names["y"] == 2
 
@@ -575,7 +575,9 @@ class TestUnbinding:
         """Its readers are bound to the writer before it."""
         notebook, cells = opened("a = 1", "a = 2", "b = a")
         notebook.delete(cells[1])
-        assert notebook.judgement(cells[2]).causes == (Cause("input", "a", "2", "1", cells[0]),)
+        assert notebook.judgement(cells[2]).causes == (
+            Cause("orphan", "a", f"2 of {cells[1]}", f"1 of {cells[0]}", cells[0]),
+        )
         assert notebook.flow().executed == [cells[2]]
         assert values(notebook, "a", "b") == [1, 1]
 

@@ -140,7 +140,7 @@ class TestVerdicts:
         cell = notebook.add("a = 1")
         judgement = notebook.judgement(cell)
         assert (judgement.verdict, judgement.gives) == (Verdict.STALE, {})
-        assert judgement.causes == (Cause("never ran", "this step"),)
+        assert judgement.causes == (Cause("never ran", cell),)
 
     def test_the_upstream_is_the_first_cause(self) -> None:
         """What comes from above is named before what is its own."""

@@ -1,6 +1,6 @@
 """What the text of a cell tells: names read, written and changed, definitions, paths, effects."""
 
-from nbflow.analysis.effects import changes_outside, effect_of, writes_outside
+from nbflow.analysis.effects import changes_outside, effect_of, is_native, writes_natively, writes_outside
 from nbflow.analysis.reads import analyze
 from nbflow.analysis.result import EVERYTHING, PARAMETERS, Analysis, Call, Definition, Import
 from nbflow.analysis.source import definition_source, normalise
@@ -16,6 +16,8 @@ __all__ = [
     "changes_outside",
     "definition_source",
     "effect_of",
+    "is_native",
     "normalise",
+    "writes_natively",
     "writes_outside",
 ]

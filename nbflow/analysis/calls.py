@@ -6,9 +6,17 @@ import ast
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis.aliases import PART, hold, keys_in, last_part, owners, sources
-from nbflow.analysis.effects import TIMING, effect_of, is_remote
+from nbflow.analysis.effects import TIMING, effect_of, is_native, is_remote, writes_natively
 from nbflow.analysis.expressions import load_attribute, visit_defaults, visit_rounds
-from nbflow.analysis.facts import JOINS, NO_PATHS, dotted, note_environment, note_join, note_shown
+from nbflow.analysis.facts import (
+    JOINS,
+    NO_PATHS,
+    dotted,
+    note_environment,
+    note_join,
+    note_place,
+    note_shown,
+)
 from nbflow.analysis.flow import HERE, Frame, visits
 from nbflow.analysis.functions import anonymous, enter, escape, find_functions, known_functions
 from nbflow.analysis.magics import parsed, visit_magic
@@ -234,12 +242,21 @@ def _note_outside(frame: Frame, node: ast.Call, name: str) -> None:
     path = dotted(node.func)
     effect = "" if _names_a_module(node, name) else effect_of(path, frame.cell.origins)
     remote = any(_is_remote(argument) for argument in node.args)
+    if is_native(effect) or writes_natively(effect):
+        if node.args and isinstance(node.args[0], ast.Call) and last_part(node.args[0].func) in _OPENERS:
+            effect = ""  # what Python opens is seen
+        else:
+            note_place(frame.cell, node)
+            _note_call(frame, node, set())  # whoever calls it from elsewhere has to know, too
     if effect or remote:
         frame.effects.add(effect or f"network: {path}")
     if name in TIMING:
         frame.cell.notes[f"measures time with {path}"] = None
     if name == "import_module" and node.args:
         _import_by_name(frame, node)
+
+
+_OPENERS: Final = ("open", "BytesIO", "StringIO")
 
 
 def _is_remote(node: ast.expr) -> bool:

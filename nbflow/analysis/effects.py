@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ALIASES: Final[Mapping[str, str]] = {"pd": "pandas", "np": "numpy", "pl": "polars", "sp": "subprocess"}
+_ALIASES: Final[Mapping[str, str]] = {
+    "pd": "pandas",
+    "np": "numpy",
+    "pl": "polars",
+    "pa": "pyarrow",
+    "pq": "pyarrow.parquet",
+    "sp": "subprocess",
+}
 
 _MODULES: Final[Mapping[str, str]] = {
     "requests": "network",
@@ -77,6 +84,7 @@ _CALLS: Final[Mapping[str, str]] = {
     "secrets.token_hex": "chance",
     "secrets.token_bytes": "chance",
     "secrets.choice": "chance",
+    "polars.sql": "database",
     "getpass.getpass": "input",
     "os.chdir": "process",
     "os.putenv": "process",
@@ -114,6 +122,53 @@ _ENDINGS: Final[Mapping[str, str]] = {
     "send_message": "mail",
 }
 """Calls by their last part."""
+
+_NATIVE: Final = frozenset(
+    [
+        "read_parquet",
+        "scan_parquet",
+        "read_ipc",
+        "scan_ipc",
+        "read_ipc_stream",
+        "scan_csv",
+        "scan_ndjson",
+        "read_ndjson",
+        "read_avro",
+        "ParquetFile",
+        "ParquetDataset",
+        "OSFile",
+        "memory_map",
+        "open_input_file",
+        "open_input_stream",
+    ]
+)
+"""Calls, by their last part, that open files in a way that Python does not see."""
+
+_NATIVE_THERE: Final = frozenset(("read_csv", "read_json", "read_table", "read_excel", "dataset"))
+"""Calls that do so in Polars and in Arrow; elsewhere Python opens their files."""
+
+_WRITE_NATIVELY: Final = frozenset(
+    [
+        "to_parquet",
+        "write_parquet",
+        "sink_parquet",
+        "write_csv",
+        "sink_csv",
+        "write_ipc",
+        "write_ipc_stream",
+        "sink_ipc",
+        "write_ndjson",
+        "sink_ndjson",
+        "write_json",
+        "write_avro",
+        "write_table",
+        "write_feather",
+        "write_dataset",
+        "write_to_dataset",
+        "ParquetWriter",
+    ]
+)
+"""Calls, by their last part, that write files in a way that Python does not see."""
 
 TIMING: Final = frozenset(("perf_counter", "perf_counter_ns", "monotonic", "process_time", "thread_time"))
 """Clocks that measure durations: worth a note, no reason to distrust a result."""
@@ -186,7 +241,8 @@ def effect_of(path: str, origins: Mapping[str, str] | None = None) -> str:
 
     Returns:
         The category (`network`, `database`, `clock`, `chance`, `subprocess`, `mail`, `files`, `input`,
-        `names`, `process`) with the call; empty where none is known.
+        `names`, `process`, or `native` and `written` for readers and writers of files that nobody sees
+        opened) with the call; empty where none is known.
 
     Example:
         >>> effect_of("rq.post", {"rq": "requests"}), effect_of("df.head")
@@ -200,7 +256,37 @@ def effect_of(path: str, origins: Mapping[str, str] | None = None) -> str:
     category = _CALLS.get(".".join(parts[-2:])) or (_ENDINGS.get(parts[-1]) if len(parts) > 1 else None)
     if category is None and parts[-1] not in _QUIET and len(parts) > 1:
         category = _MODULES.get(parts[0]) or ("network" if parts[:2] == ["urllib", "request"] else None)
+    if category is None and _reads_natively(parts):
+        category = "native"
+    if category is None and len(parts) > 1 and parts[-1] in _WRITE_NATIVELY:
+        category = "written"
     return f"{category}: {path}" if category else ""
+
+
+def _reads_natively(parts: list[str]) -> bool:
+    """Whether a call of a known library opens files in a way that Python does not see."""
+    there = parts[0] in ("polars", "pyarrow") and parts[-1] in _NATIVE_THERE
+    return len(parts) > 1 and (there or parts[-1] in _NATIVE)
+
+
+def is_native(effect: str) -> bool:
+    """Say whether an effect is the call of a reader that opens files in a way that Python does not see.
+
+    Example:
+        >>> is_native(effect_of("pl.scan_csv")), is_native(effect_of("pd.read_csv"))
+        (True, False)
+    """
+    return effect.startswith("native: ")
+
+
+def writes_natively(effect: str) -> bool:
+    """Say whether an effect is the call of a writer that opens files in a way that Python does not see.
+
+    Example:
+        >>> writes_natively(effect_of("df.to_parquet")), writes_natively(effect_of("df.to_pickle"))
+        (True, False)
+    """
+    return effect.startswith("written: ")
 
 
 def is_remote(text: str) -> bool:

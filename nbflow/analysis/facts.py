@@ -57,6 +57,17 @@ def note_join(cell: Cell, node: ast.BinOp | ast.Call) -> None:
         note_text(cell, pattern)
 
 
+def note_place(cell: Cell, node: ast.Call) -> None:
+    """Keep what a call is told to read or write where it is a text, be it without a suffix."""
+    named = [word.value for word in node.keywords if word.arg in _PLACES]
+    for place in (*node.args[:2], *named):
+        if isinstance(place, ast.Constant) and isinstance(place.value, str) and "://" not in place.value:
+            cell.paths.add(place.value if looks_like_path(place.value) else f"./{place.value}")
+
+
+_PLACES: Final = ("source", "path", "where", "path_or_paths", "file")
+
+
 def pattern_of(node: ast.expr, depth: int = 0) -> str:
     """Give the glob pattern of a text or path, with `*` for what only execution tells.
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nbflow.engine.slots import WORKING_FOLDER, is_kept_in_memory, key_of
+from nbflow.secrets import KNOWN
+from nbflow.store.paths import working_folder
 from nbflow.types import FILE, Entry, Looked, Slot
 
 if TYPE_CHECKING:
@@ -93,11 +95,12 @@ def outside_entries(
 def _file_entries(watch: Watch, folder: str, data: Mapping[str, str]) -> Iterator[Entry]:
     if watch.read or watch.absent or watch.listings or watch.written:
         # The same relative path means another file elsewhere.
-        yield Entry(Looked(WORKING_FOLDER), folder)
+        yield Entry(Looked(WORKING_FOLDER), folder, watch.trail.folder or working_folder())
     for path, digest in {**data, **watch.read}.items():
         if path not in watch.written:
-            yield Entry(Looked(Slot(FILE, path)), digest)
+            yield Entry(Looked(Slot(FILE, path)), digest, watch.shown(path))
     for path in sorted(watch.absent - watch.written.keys()):
-        yield Entry(Looked(Slot("absent", path)), "absent")
+        if KNOWN.masked(path) == path:
+            yield Entry(Looked(Slot("absent", path)), "absent", "not there")
     for pattern, digest in watch.listings.items():
-        yield Entry(Looked(Slot("listing", pattern)), digest)
+        yield Entry(Looked(Slot("listing", pattern)), digest, watch.listed(pattern))

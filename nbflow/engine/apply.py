@@ -104,7 +104,7 @@ class Workspace(Labels):
 
     def look(self, key: str) -> Fingerprint:
         """Digest the live object of a key."""
-        return self.look_at(self.get(key))
+        return self.look_at(self.get(key), key)
 
     def note(self, key: str, value: object = _MISSING) -> None:
         """Remember what a key held before its first change in this action.
@@ -338,7 +338,7 @@ class Workspace(Labels):
     def let_go(self, key: str, value: object, *, may_have_changed: bool) -> None:
         """Keep an object that lost its name, if it still is the version that the key held; else spend it."""
         label = self.labels[key]
-        now = self.look_at(value) if may_have_changed and label.memory else None
+        now = self.look_at(value, key) if may_have_changed and label.memory else None
         if now is not None:
             self._learn(label, now.memory)
         moved = now is not None and not label.is_private and now.memory != label.memory

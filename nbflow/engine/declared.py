@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.book import Body
     from nbflow.store.files import Files
-    from nbflow.store.watching import Watch
+    from nbflow.store.watching import Native, Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,11 @@ class Declared:
     files: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
 
-    def watching(self, files: Files, constants: Iterable[str], inputs: Iterable[object]) -> Watch:
+    def watching(
+        self, files: Files, constants: Iterable[str], inputs: Iterable[object], native: Native
+    ) -> Watch:
         """What observes the body of which this is declared, see `Files.watch`."""
-        return files.watch(constants, inputs, writes=self.writes, reads=self.files)
+        return files.watch(constants, inputs, writes=self.writes, reads=self.files, native=native)
 
 
 NOTHING: Final = Declared()

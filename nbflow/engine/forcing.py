@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from nbflow.engine.bind import by_unit
 from nbflow.engine.keeping import runs_each_time
+from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.record import outputs_in_memory
 from nbflow.engine.slots import key_of
 from nbflow.types import Effect, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     from nbflow.engine.apply import Workspace
-    from nbflow.engine.bind import Version
     from nbflow.engine.book import Step
     from nbflow.engine.plan import Work
     from nbflow.engine.sweep import Sweep
@@ -58,16 +58,21 @@ def has_gone(names: Workspace, sweep: Sweep, step: Step) -> bool:
     is_edited = step.ran is None or step.ran.static_key != step.body.static_key
     if is_edited or step.hold is not None:
         return False
-    judgement = sweep.judgement(step)
+    judgement, place = sweep.judgement(step), sweep.book.place(step.id)
     outputs = outputs_in_memory(step.bound_trace)
     made = {key_of(output.slot): judgement.version(output.slot) for output in outputs}
-    return any(_is_missed(names, unit) and not names.is_available(unit) for unit in by_unit(made))
+    missed = {key_of(output.slot) for output in outputs if output.sort == "value"}
+    missed = {key for key in missed if key in names.names and _is_before(key, place, names, sweep)}
+    return any(missed & unit.keys() and not names.is_available(unit) for unit in by_unit(made))
 
 
-def _is_missed(names: Workspace, unit: Mapping[str, Version]) -> bool:
-    """Whether one of the names, which is no definition, stands for something else."""
-    values = (key for key, version in unit.items() if version.output.sort == "value" and key in names.names)
-    return any(not names.holds(key, unit[key]) for key in values)
+def _is_before(key: str, place: int | None, names: Workspace, sweep: Sweep) -> bool:
+    """Whether a name stands for nothing, or for what it was before a place in flow order."""
+    if is_placeholder(names.names[key]):
+        return True
+    held = names.labels[key].version if key in names.labels else None
+    before = sweep.book.place(held.step) if held is not None else None
+    return before is not None and place is not None and before < place
 
 
 def _is_at_hand(work: Work, step: Step) -> bool:

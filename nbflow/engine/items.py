@@ -17,8 +17,9 @@ from nbflow.engine.enact import Item
 from nbflow.engine.keeping import asks_again
 from nbflow.engine.map_result import MapResult, Unread
 from nbflow.engine.mapped import ended_by_items
-from nbflow.engine.observe import Observation, preview
+from nbflow.engine.observe import Observation
 from nbflow.engine.outward import Once, once_of_item
+from nbflow.engine.previews import preview
 from nbflow.engine.record import CHANGES_PROCESS, Maker, action_key, key_of_trace, make_trace
 from nbflow.engine.requests import Execution
 from nbflow.engine.rows import rows_of

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 import msgspec
+from msgspec.structs import replace
 
 from nbflow.engine.bind import first_of
 from nbflow.engine.generators import GENERATORS
@@ -16,7 +17,9 @@ from nbflow.engine.origins import NONE, Known, is_same_class, name_of, seen_as
 from nbflow.engine.slots import key_of, slot_of
 from nbflow.engine.standing import ABSENT
 from nbflow.exceptions import CacheError
+from nbflow.secrets import looks_secret
 from nbflow.store.digests import NO_CLASSES, Fingerprint, fingerprint, key_digest
+from nbflow.store.signing import hidden_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,14 +130,15 @@ class Labels:
             found |= near
         return frozenset(found)
 
-    def look_at(self, value: object) -> Fingerprint:
-        """Digest any object as `look` does.
+    def look_at(self, value: object, key: str = "") -> Fingerprint:
+        """Digest any object as `look` does; under a key that looks secret, so that the digest tells nothing.
 
         What has no digest gets one that stands for this very object (design 4.2), so that whoever
         reads it runs again when its producer really ran, and not otherwise.
         """
         try:
-            return fingerprint(value, self.names)
+            found = fingerprint(value, self.names)
+            return replace(found, digest=hidden_digest(found.digest)) if looks_secret(key) else found
         except CacheError as error:
             memory = getattr(error, "memory", NO_MEMORY) | {id(value)}
             known, token = self._nameless.get(id(value), (None, ""))

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from functools import lru_cache
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec.structs import replace
 
+from nbflow.analysis import is_native, writes_natively
 from nbflow.analysis.names import is_managed
 from nbflow.context import IDENTITIES, watched_by
 from nbflow.engine.again import outside_entries
@@ -24,13 +24,16 @@ from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.generators import GENERATORS, loaded_generators
 from nbflow.engine.labels import Label
 from nbflow.engine.placeholder import is_placeholder
+from nbflow.engine.previews import preview
 from nbflow.engine.slots import FolderKind, context_digest, is_kept_in_memory, slot_of
 from nbflow.engine.standing import ABSENT, Standing
 from nbflow.exceptions import CacheError, text_of
+from nbflow.secrets import HIDDEN, KNOWN, looks_secret
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
 from nbflow.store.handles import is_function
 from nbflow.store.modules import module_data, note_loaded, purge_changed_modules
 from nbflow.store.walks import is_plain
+from nbflow.store.watching import Native
 from nbflow.types import UNBOUND, Output
 
 if TYPE_CHECKING:
@@ -224,7 +227,7 @@ class Observer:
         for key in reached.inputs if hide else ():
             self._workspace.empty_cache(key)
         seen = yield from (
-            self._timed(execution) if only_computes else self._watched(execution, before, reached.paths)
+            self._timed(execution) if only_computes else self._watched(execution, before, reached)
         )
         bound = self._workspace.unhide({key: before[key] for key in hidden}) if hidden else set[str]()
         seen.data = self._loaded(body) if body.analysis.imports else {}
@@ -288,7 +291,7 @@ class Observer:
         return _Watched(outcome, self.no_watch, started, self._clock() - started, {}, "")
 
     def _watched(
-        self, execution: Execution, before: Mapping[str, object], paths: frozenset[str]
+        self, execution: Execution, before: Mapping[str, object], reached: Reached
     ) -> Working[_Watched]:
         self._states = {key: self._workspace.states.of(key) for key in loaded_generators()}
         loaded = (value for value in before.values() if not is_placeholder(value))
@@ -299,8 +302,10 @@ class Observer:
             if key not in IDENTITIES:
                 asked.setdefault(key, context_digest(value))
 
-        folder = FolderKind().now("")
-        with execution.body.declared.watching(self._files, paths, inputs) as watch, watched_by(note):
+        folder, effects, declared = FolderKind().now(""), reached.effects, execution.body.declared
+        native = Native(any(map(is_native, effects)), any(map(writes_natively, effects)))
+        watched = declared.watching(self._files, reached.paths, inputs, native)
+        with watched as watch, watched_by(note):
             if execution.context is not None:
                 watch.move_to(0)
             started = self._clock()
@@ -328,7 +333,7 @@ class Observer:
 
     def _is_mutated(self, key: str) -> bool:
         label = self._workspace.labels[key]
-        # The attributes of a class can be changed, too, though it is no memory that others share.
+        # The attributes of a class can be changed, too, though it is no shared memory.
         if not label.memory and not (label.classes and isinstance(self._workspace.get(key), type)):
             return False
         self._workspace.renew(key)
@@ -438,6 +443,7 @@ class Observer:
             return Output(slot, UNBOUND)
         value = self._workspace.get(key)
         now = self._look(key)
+        KNOWN.meet_named({key: value})
         text = preview(value) if is_kept_in_memory(slot) and not looks_secret(key) else HIDDEN
         return Output(slot, now.digest, unit or now.digest, members, now.reach, _sort(value), text, classes)
 
@@ -454,45 +460,3 @@ def _sort(value: object) -> str:
         return "function"
     name = type(value).__name__
     return name if name in ("function", "module") else "value"
-
-
-_ATOMS: Final = (int, float, str, bool, type(None))
-HIDDEN: Final = "•••"
-_SECRET: Final = ("key", "token", "secret", "password", "passwd", "credential")
-
-
-@lru_cache(maxsize=10_000)
-def looks_secret(name: str) -> bool:
-    """Whether a name looks as if its value must not be shown.
-
-    Example:
-        >>> looks_secret("API_TOKEN"), looks_secret("monkey_count")
-        (True, False)
-    """
-    return any(word.startswith(_SECRET) for word in name.lower().split("_"))
-
-
-def preview(value: object, limit: int = 60) -> str:
-    """A short text for people; it calls no code of the user's.
-
-    Example:
-        >>> preview([1, 2]), preview(object())
-        ('[1, 2]', 'object')
-    """
-    if type(value) is int and value.bit_length() > 1000:
-        text = "int"
-    elif type(value) in _ATOMS:
-        text = repr(value[:limit] if isinstance(value, str) else value)
-    elif type(value) in (list, tuple) and len(cast("list[object]", value)) <= 8 and _is_flat(value):
-        text = repr(value)
-    else:
-        text = type(value).__name__
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _is_flat(value: object) -> bool:
-    return all(type(item) in _ATOMS and _is_short(item) for item in cast("list[object]", value))
-
-
-def _is_short(item: object) -> bool:
-    return item.bit_length() < 64 if isinstance(item, int) else len(str(item)) < 20

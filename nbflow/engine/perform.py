@@ -41,6 +41,7 @@ from nbflow.engine.record import (
 from nbflow.engine.requests import Execution
 from nbflow.engine.sites import SEEDED, Site, site_of, with_own
 from nbflow.engine.slots import is_kept_in_memory, key_of
+from nbflow.engine.sources import Sources
 from nbflow.exceptions import StorageError
 from nbflow.states import Origin, State
 from nbflow.triggers import BuiltIn, Gate, judge
@@ -103,6 +104,7 @@ class Performer:
         self.bound_to_names: dict[str, str] = {}
         """Why bodies have to run on the user's names, as a run elsewhere has shown; by static key."""
         self._unwritten: list[Trace] = []
+        self._sources = Sources(runs.history, workspace.names, book)
 
     def over(self, workspace: Workspace) -> tuple[Book, Sweep, Workspace, Observer, StepRuns]:
         """What one like it over other names is made of."""
@@ -348,6 +350,7 @@ class Performer:
             self._runs.keep(trace.run, key_of_trace(trace), trace)
         else:
             self._commit(step, trace, observation.outcome.captured)
+            self._sources.keep(trace.entries, self._sweep.view(step))
         self._take(step, trace, seen)
         self._forget_unseeded(trace, seeded)
         step.take(trace)
@@ -361,6 +364,8 @@ class Performer:
         unwritten, self._unwritten = self._unwritten, []
         for trace in unwritten:
             self.workspace.store.commit(key_of_trace(trace), trace, {})
+            if trace.step in self._book.steps:
+                self._sources.keep(trace.entries, self._sweep.view(self._book.steps[trace.step]))
 
     def _fail(self, step: Step, finished: Finished) -> None:
         """Without a whole execution the step has no trace, whatever it left behind.

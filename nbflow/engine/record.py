@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from nbflow.analysis import EVERYTHING, changes_outside
+from nbflow.analysis import EVERYTHING, changes_outside, is_native, writes_natively
 from nbflow.engine.again import UNDECIDED, outside_entries
+from nbflow.engine.differences import PYTHON, PYTHON_VERSION, with_sharers
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.keeping import NOT_COMPARED, NOT_REUSED, name_in
 from nbflow.engine.labels import is_local_module
@@ -101,7 +102,7 @@ def see_bound(body: Body, slots: Iterable[Slot], view: View, asked: tuple[Entry,
             entries[slot] = Entry(Looked(slot), UNBOUND)
             continue
         preview = shown_as(version.output.preview, version.classes, view.classes)
-        entries[slot] = Entry(Looked(slot), version_key(version, view), preview)
+        entries[slot] = Entry(Looked(slot), version_key(version, view), preview, version.step)
         parts |= _attributes(body, slot, version)
         units[slot] = unit_key(version, view), frozenset(key_of(member) for member in view.members(version))
         key, members = key_of(slot), version.output.members
@@ -171,7 +172,9 @@ def _attributes(body: Body, slot: Slot, version: Version) -> dict[Slot, tuple[En
     if not names or not names <= digests.keys():
         return {}
     parts = {name: Slot(slot.kind, f"{slot.locator}.{name}") for name in sorted(names)}
-    return {slot: tuple(Entry(Looked(part), digests[name]) for name, part in parts.items())}
+    return {
+        slot: tuple(Entry(Looked(part), digests[name], origin=version.step) for name, part in parts.items())
+    }
 
 
 _NOT_LOADED: Final = "not loaded"
@@ -193,7 +196,8 @@ def see_live(body: Body, slots: Iterable[Slot], workspace: Workspace, asked: tup
         group = workspace.group(key)
         text = label.version.output.preview if label.version else ""
         preview = shown_as(text, workspace.classes_of(slot), workspace.classes_of)
-        entries[slot] = Entry(Looked(slot), workspace.seen(key), preview)
+        origin = label.version.step if label.version else ""
+        entries[slot] = Entry(Looked(slot), workspace.seen(key), preview, origin)
         units[slot] = _live_unit(key, group, workspace), group
     classes = _classes(entries, workspace.classes_of)
     return Seen(entries, units, asked=asked, texts=_texts(body, versions), classes=classes)
@@ -243,7 +247,10 @@ def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
         *seen.asked,
         *outside_entries(watch, observation.context, observation.folder, observation.data),
     ]
-    outputs += [Output(Slot(FILE, path), digest, digest) for path, digest in sorted(watch.written.items())]
+    outputs += [
+        Output(Slot(FILE, path), digest, digest, preview=watch.shown(path))
+        for path, digest in sorted(watch.written.items())
+    ]
     definitions = {output.slot.locator for output in outputs if output.sort != "value"}
     return Trace(
         id=new_id(observation.started),
@@ -259,6 +266,7 @@ def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
         notebook=maker.notebook,
         started=observation.started,
         seconds=observation.seconds,
+        packages=_PACKAGES,
     )
 
 
@@ -268,6 +276,9 @@ def looked_at(body: Body, seen: Seen, observation: Observation) -> tuple[Entry, 
     if watch is None:
         return tuple(names)
     return (*names, *outside_entries(watch, observation.context, observation.folder, observation.data))
+
+
+_PACKAGES: Final = {PYTHON: PYTHON_VERSION}
 
 
 def adopted_trace(step: Step, outputs: tuple[Output, ...]) -> Trace:
@@ -344,7 +355,8 @@ def _memory_entries(body: Body, seen: Seen, written: set[str], drew: frozenset[s
             continue
         unit, keys = seen.units.get(slot, ("", frozenset[str]()))
         if keys & written:
-            yield Entry(Looked(slot, whole_unit=True), unit, entry.preview)
+            text = with_sharers(entry.preview, slot.locator, keys)
+            yield Entry(Looked(slot, whole_unit=True), unit, text, entry.origin)
         else:
             yield from seen.parts.get(slot, (entry,))
 
@@ -357,7 +369,17 @@ def _unknowns(maker: Maker, observation: Observation, watch: Watch) -> tuple[str
     read = sorted(effect for effect in maker.effects if effect.startswith(_UNSEEN))
     state = [f"changes the state of the process: {text}" for text in watch.process_state]
     bound = [f"nobody can tell whether it binds {name}" for name in sorted(observation.undecided)]
-    return tuple(dict.fromkeys((*own, *read, *watch.outside, *state, *bound)))
+    return tuple(dict.fromkeys((*own, *read, *_unfollowed(maker, watch), *watch.outside, *state, *bound)))
+
+
+def _unfollowed(maker: Maker, watch: Watch) -> Iterator[str]:
+    """Readers and writers that open files unseen: for each the code or its inputs must name a file."""
+    readers = sorted(effect.partition(": ")[2] for effect in maker.effects if is_native(effect))
+    writers = sorted(effect.partition(": ")[2] for effect in maker.effects if writes_natively(effect))
+    if len(readers) > watch.followed:
+        yield f"reads a file that nobody saw ({', '.join(readers)})"
+    if len(writers) > watch.left:
+        yield f"writes a file that nobody saw ({', '.join(writers)})"
 
 
 _UNSEEN: Final = ("network", "database", "clock", "names")

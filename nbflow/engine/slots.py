@@ -168,3 +168,8 @@ class Outside:
     def _ask(self, slot: Slot) -> str | None:
         kind = self._kinds.get(slot.kind)
         return kind.now(slot.locator) if kind else None
+
+
+def documented_by(slot: Slot) -> Slot:
+    """The name whose docstring, or an attribute's of which, a slot is."""
+    return slot_of(slot.locator.partition(".")[0])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from nbflow.engine.bind import Bound, Timeline, View
 from nbflow.engine.keeping import EXPIRY
 from nbflow.engine.kinship import Kinship
-from nbflow.engine.verify import NEVER_RAN, Judge, Judgement
+from nbflow.engine.verify import NOT_JUDGED, Judge, Judgement
 from nbflow.types import FILE, Slot, Verdict
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class Sweep:
         judge = self._judge_at(view)
         judgement = judge.judge(step)
         self._register(step.id, view.looked)
-        earlier = self._judgements.get(step.id, NEVER_RAN)
+        earlier = self._judgements.get(step.id, NOT_JUDGED)
         before = earlier.gives
         self._judgements[step.id] = judgement
         self._note_kinship(place, step.id, earlier, judgement)

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 from nbflow.engine.apply import Workspace
 from nbflow.engine.enact import StepRuns
+from nbflow.engine.explain import Explainer
 from nbflow.engine.keeping import EXPIRY, ExpiryKind
 from nbflow.engine.marks import BEGUN, BegunKind
 from nbflow.engine.observe import Define, Observer
 from nbflow.engine.plan import Work
 from nbflow.engine.slots import ContextKind, FolderKind, Kind, Outside
 from nbflow.engine.sweep import Sweep
+from nbflow.secrets import HIDDEN, KNOWN, looks_secret
 from nbflow.store.digests import digest
 from nbflow.store.environment import EnvironmentKind, PackageKind
 from nbflow.store.files import Files
 from nbflow.store.modules import ModuleKind
+from nbflow.store.signing import hidden_digest
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
@@ -35,11 +38,17 @@ class Overrides:
 
     def now(self, locator: str) -> str:
         """The digest of the value given; unbound where the cell's own value counts."""
-        return digest(self.values[locator]) if locator in self.values else UNBOUND
+        if locator not in self.values:
+            return UNBOUND
+        KNOWN.meet_named(self.values)
+        found = digest(self.values[locator])
+        return hidden_digest(found) if looks_secret(locator) else found
 
     def show(self, locator: str) -> str:
         """The value given."""
-        return repr(self.values[locator]) if locator in self.values else "default"
+        if locator not in self.values:
+            return "default"
+        return HIDDEN if looks_secret(locator) else repr(self.values[locator])
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,7 @@ class Trunk:
     workspace: Workspace
     runs: StepRuns
     work: Work
+    explainer: Explainer
 
 
 def trunk_over(world: World, book: Book) -> Trunk:
@@ -109,4 +119,6 @@ def trunk_over(world: World, book: Book) -> Trunk:
     sweep = Sweep(book, Outside(named, world.since, workspace.marks))
     observer = Observer(workspace, files, world.clock, world.define)
     runs = StepRuns(world.store.history, world.clock, world.notebook, world.sleep)
-    return Trunk(world, files, sweep, workspace, runs, Work(book, sweep, workspace, observer, runs))
+    explainer = Explainer(sweep, workspace, runs.history)
+    work = Work(book, sweep, workspace, observer, runs)
+    return Trunk(world, files, sweep, workspace, runs, work, explainer)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from nbflow.analysis import writes_outside
 from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View
 from nbflow.engine.counted import loose_slots
+from nbflow.engine.differences import Differences, lost_file, other_python
 from nbflow.engine.gates import (
     asked_about,
     ended_cause,
@@ -23,13 +24,11 @@ from nbflow.engine.gates import (
 from nbflow.engine.influence import is_code, lasting, may_write, reached
 from nbflow.engine.keeping import asks_again, expiry_of, has_expired, world_of
 from nbflow.engine.marks import BEGUN, REFUTED
-from nbflow.engine.origins import seen_as, shown_as, version_of
-from nbflow.engine.slots import DOCSTRING, NAME, STATE, Outside, is_kept_in_memory, slot_of
+from nbflow.engine.origins import seen_as, version_of
+from nbflow.engine.slots import DOCSTRING, STATE, Outside, documented_by, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
 from nbflow.types import (
     FILE,
-    TASK_CODE,
-    TASK_VALUE,
     TEXTS,
     UNBOUND,
     Answer,
@@ -80,7 +79,9 @@ class Judgement:
 ORDER: Final = "order"
 """The category of the cause that a name is defined below only."""
 
-NEVER_RAN: Final = Judgement(Verdict.STALE, (Cause("never ran", "this step"),))
+
+NOT_JUDGED: Final = Judgement(Verdict.STALE)
+"""What stands for the judgement of a step before there is one."""
 
 
 def version_key(version: Version, view: View) -> str:
@@ -113,11 +114,6 @@ def content(looked: Looked, view: View, outside: Outside) -> str | None:
     if attribute:
         return version.output.reach.parts.get(attribute, UNBOUND)
     return unit_key(version, view) if looked.whole_unit else version_key(version, view)
-
-
-def documented_by(slot: Slot) -> Slot:
-    """The name whose docstring, or an attribute's of which, a slot is."""
-    return slot_of(slot.locator.partition(".")[0])
 
 
 def documented(output: Output, attribute: str) -> str:
@@ -205,7 +201,7 @@ class Judge:
         """The verdict, its causes, and what the step gives."""
         body = step.ran
         if body is None:
-            return NEVER_RAN
+            return Judgement(Verdict.STALE, (Cause("never ran", step.name),))
         slots = reached(body, self._view)
         verdict, causes = self._verdict(step, body, slots)
         return Judgement(verdict, tuple(causes), self._gives(step, body, slots, verdict), slots)
@@ -219,7 +215,7 @@ class Judge:
         causes = [*blame, *causes]
         told = ended_cause(step)
         if told is not None and Verdict.FRESH is not max(own, above, key=_SEVERITY.index):
-            causes = [told, *causes]
+            causes = [told, *(each for each in causes if each.category not in _TOLD)]
         if Verdict.STALE in (own, above) or Verdict.WAITS in (own, above):
             obstacle = self._obstacle(step, body, slots)
             if obstacle is not None:
@@ -247,12 +243,12 @@ class Judge:
         """What the step's own trace says, its upstream set aside."""
         trace = step.trace
         if trace is None:
-            return Verdict.STALE, [self._without_trace(step, slots)]
+            return Verdict.STALE, self._without_trace(step, slots)
         asked = asked_about(step, slots, self._view, self._book)
-        cause, entry = self._what_differs(trace, (*slots, *step.parameter_slots, *asked), loose)
-        cause = cause or self._expired(step, trace) or self._refuted(step, trace)
-        if cause is not None:
-            return Verdict.STALE, [cause]
+        differ, entry = self._what_differs(trace, (*slots, *step.parameter_slots, *asked), loose)
+        differ = differ or self._expired(step, trace) or self._refuted(step, trace)
+        if differ:
+            return Verdict.STALE, differ
         unknowns = (each for each in trace.unknowns if step.effect is None or not _is_effect(each))
         causes = [Cause("outside", unknown) for unknown in unknowns]
         if entry is not None:
@@ -262,28 +258,30 @@ class Judge:
             causes.append(Cause("unverified", step.name, after="not run in this kernel"))
         return (Verdict.AS_OF if causes else Verdict.FRESH), causes
 
-    def _expired(self, step: Step, trace: Trace) -> Cause | None:
+    def _expired(self, step: Step, trace: Trace) -> list[Cause]:
         slot = expiry_of(step, trace)
         self._view.looked.update((slot,) if slot is not None else ())
-        return Cause("expired", step.name) if has_expired(step, trace, self._outside) else None
+        return [Cause("expired", step.name)] if has_expired(step, trace, self._outside) else []
 
-    def _refuted(self, step: Step, trace: Trace) -> Cause | None:
+    def _refuted(self, step: Step, trace: Trace) -> list[Cause]:
         """What an audit has found out about the trace; of plain cells none is made."""
         marks = self._outside.marks
         if step.plain or marks is None or not self._outside.is_refuted(trace.id):
-            return None
-        return Cause("audit", step.name, after=marks.note(REFUTED, trace.id))
+            return []
+        return [Cause("audit", step.name, after=marks.note(REFUTED, trace.id))]
 
-    def _without_trace(self, step: Step, slots: tuple[Slot, ...]) -> Cause:
+    def _without_trace(self, step: Step, slots: tuple[Slot, ...]) -> list[Cause]:
         earlier, body = step.earlier, step.ran
         if step.failure:
-            return Cause("failed", step.name, after=step.failure)
+            return [Cause("failed", step.name, after=step.failure)]
+        if step.before is None and earlier is not None and (python := other_python(earlier)) is not None:
+            return [python]
         if step.before is not None or (earlier and body and earlier.static_key != body.static_key):
-            return Cause("code", step.name, before="as last run", after="edited")
-        cause = self._what_differs(earlier, slots)[0] if earlier is not None else None
-        if cause is None and earlier is not None and asks_again(step, earlier, self._outside):
-            cause = Cause("outside", world_of(earlier)[0])
-        return cause or Cause("never ran", step.name)
+            return [Cause("code", step.name, before="as last run", after="edited")]
+        causes = self._what_differs(earlier, slots)[0] if earlier is not None else []
+        if not causes and earlier is not None and asks_again(step, earlier, self._outside):
+            causes = [Cause("outside", world_of(earlier)[0])]
+        return causes or [Cause("never ran", step.name)]
 
     def _not_compared(self, trace: Trace, slots: tuple[Slot, ...], loose: frozenset[Slot]) -> Iterator[Cause]:
         """What need not be as the trace saw it, and is not."""
@@ -296,33 +294,27 @@ class Judge:
 
     def _what_differs(
         self, trace: Trace, slots: tuple[Slot, ...], loose: frozenset[Slot] = frozenset()
-    ) -> tuple[Cause | None, Entry | None]:
-        """What is not as the trace saw it, or else the first entry of which nobody can tell."""
-        cause = self._other_inputs(trace, slots, loose) or self._lost_file(trace)
-        if cause is not None:
-            return cause, None
-        entries = (entry for entry in trace.entries if entry.looked.slot not in loose)
-        said, entry = first_difference(entries, self._view, self._outside)
-        if said is Answer.DIFFERENT and entry is not None:
-            return self._difference(entry), None
-        return None, entry
+    ) -> tuple[list[Cause], Entry | None]:
+        """All that is not as the trace saw it, or else the first entry of which nobody can tell."""
+        unseen = not_looked_at((entry.looked for entry in trace.entries), slots)
+        others = tuple(slot for slot in unseen if slot not in loose)
+        entries = [entry for entry in trace.entries if entry.looked.slot not in loose]
+        said, unknown = first_difference(entries, self._view, self._outside)
+        differ = entries if said is Answer.DIFFERENT else ()
+        differ = [each for each in differ if answer(each, self._view, self._outside) is Answer.DIFFERENT]
+        told = Differences(self._book, self._view, self._outside)
+        causes = [*map(told.of, differ), *told.other_inputs(others)]
+        return causes or self._lost_file(trace), unknown if said is Answer.UNKNOWN else None
 
-    def _other_inputs(self, trace: Trace, wanted: tuple[Slot, ...], loose: frozenset[Slot]) -> Cause | None:
-        """A body that reaches other names than its trace saw cannot be judged by that trace."""
-        unseen = not_looked_at((entry.looked for entry in trace.entries), wanted)
-        slot = next((slot for slot in unseen if slot not in loose), None)
-        return Cause("input", slot.locator, before="not read", after="read") if slot is not None else None
-
-    def _lost_file(self, trace: Trace) -> Cause | None:
+    def _lost_file(self, trace: Trace) -> list[Cause]:
         for output in trace.outputs:
             if output.slot.kind != FILE or not self._is_last_writer(output.slot):
                 continue
             self._view.looked.add(output.slot)
             now = self._outside.digest(output.slot)
             if now != output.digest:
-                gone = "missing" if now == UNBOUND else "changed"
-                return Cause("output file", output.slot.locator, before="as written", after=gone)
-        return None
+                return [lost_file(output, now)]
+        return []
 
     def _is_last_writer(self, slot: Slot) -> bool:
         """Whether no later step wrote it; what a later step only may write does not count.
@@ -334,27 +326,13 @@ class Judge:
         later = timeline.after(self._view.place) if timeline is not None else ()
         return not any(bound.is_written_by(self._book.at(place).id) for place, bound in later)
 
-    def _difference(self, entry: Entry) -> Cause:
-        slot, part = entry.looked.slot, ""
-        if slot.kind == NAME:
-            name, _, part = slot.locator.partition(".")
-            slot = Slot(NAME, name) if part in (TASK_CODE, TASK_VALUE) else slot
-        holder = documented_by(slot) if slot.kind == DOCSTRING else slot
-        version = self._view.bound(holder).version if holder.kind in (NAME, FILE, STATE) else None
-        after = self._outside.show(slot)
-        if version is not None:
-            after = shown_as(version.output.preview, version.classes, self._view.classes)
-        category = "input" if slot.kind == NAME else slot.kind
-        if version is not None and version.output.sort != "value":
-            category = "code"
-        origin = self._book.steps[version.step].name if version else ""
-        return Cause(category, slot.locator, entry.preview, after, origin)
-
     def _above(
         self, step: Step, body: Body, slots: tuple[Slot, ...], loose: frozenset[Slot]
     ) -> tuple[Verdict, list[Cause]]:
         """The worst verdict of the steps that make something uncertain which this one looks at."""
         looks_at = self._looks_at(step, body, slots)
+        # Of what a step above makes, a value tells more than a module that it imports.
+        looks_at.sort(key=self._holds_value)
         doubts = {doubt: slot for slot in looks_at for doubt in self._view.bound(slot).doubts}
         counted = [slot for slot in looks_at if slot not in loose] if loose else looks_at
         compared = {doubt for slot in counted for doubt in self._view.bound(slot).doubts}
@@ -389,6 +367,10 @@ class Judge:
         if step.ended is None or not step.ended_on:
             return False
         return first_difference(step.ended_on, self._view, self._outside)[0] is Answer.DIFFERENT
+
+    def _holds_value(self, slot: Slot) -> bool:
+        version = self._view.bound(slot).version
+        return version is not None and version.output.sort == "value"
 
     def _place_of(self, doubt: Doubt) -> int:
         place = self._book.place(doubt.step)
@@ -425,7 +407,7 @@ class Judge:
             if self._outside.digest(slot) == slot.kind:
                 told = f"{self._outside.show(slot)}; `%flow run {step.name} --force` runs it anyway"
                 return Cause("unsure", step.name, after=told)
-            if step.trace is not None and self._lost_file(step.trace) is not None:
+            if step.trace is not None and self._lost_file(step.trace):
                 return Cause("effect", step.name, after=f"`%flow run {step.name} --force` repeats it")
         return Cause("effect", step.name, after=f"`%flow run {step.name}` runs it")
 
@@ -462,6 +444,9 @@ def _is_effect(unknown: str) -> bool:
     own = unknown.startswith("reads the network") or unknown.endswith("which it writes itself")
     return own or writes_outside(unknown)
 
+
+_TOLD: Final = ("failed", "never ran")
+"""What need not be said of a step of which is said why it did not run."""
 
 _SEVERITY: Final = (Verdict.FRESH, Verdict.AS_OF, Verdict.STALE, Verdict.WAITS)
 

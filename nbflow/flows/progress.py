@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from nbflow.engine.observe import looks_secret
 from nbflow.exceptions import CacheError
 from nbflow.running.caching import STORE_LOCK
 from nbflow.running.parked import Parked, parked
+from nbflow.secrets import looks_secret
 from nbflow.states import State, StateType
 from nbflow.store.digests import digest
 

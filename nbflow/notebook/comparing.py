@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.analysis import definition_source
-from nbflow.engine.observe import HIDDEN, looks_secret, preview
 from nbflow.engine.placeholder import is_placeholder
+from nbflow.engine.previews import preview
 from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory, key_of
 from nbflow.engine.verify import content
 from nbflow.exceptions import CacheError, SessionError
 from nbflow.notebook.outputs import Display, Stream, decode
 from nbflow.notebook.past import seconds_of, values_made
+from nbflow.secrets import HIDDEN, looks_secret
 from nbflow.store.protocol import Given, RunRecord
 from nbflow.types import FILE, TASK_CODE, TASK_VALUE, UNBOUND, Entry, Looked, Slot, Verdict
 from nbflow.views import ChangeCard, DiffCard, SideCard

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
-from nbflow.engine.observe import HIDDEN, looks_secret
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory
 from nbflow.exceptions import CacheError, NbflowError, SessionError
 from nbflow.notebook.outputs import Display, Stream, decode
 from nbflow.notebook.recall import FROM_HISTORY, Recall
+from nbflow.secrets import HIDDEN, looks_secret
 from nbflow.types import UNBOUND
 from nbflow.views.answers import details_answer, page_answer
 from nbflow.views.cards import DetailsCard, DiffCard, HistoryCard, ValueCard, WhyCard

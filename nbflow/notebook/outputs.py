@@ -11,10 +11,13 @@ import sys
 import threading
 from contextlib import contextmanager
 from html import escape
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
 import msgspec
+from msgspec.structs import replace
+
+from nbflow.secrets import KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -68,7 +71,23 @@ def encode(items: list[Item]) -> bytes:
         >>> decode(encode([Stream("stdout", "a")]))
         [Stream(name='stdout', text='a')]
     """
-    return _encoder.encode(items) if items else b""
+    KNOWN.meet_environment()
+    return _encoder.encode(list(map(_masked, items))) if items else b""
+
+
+def _masked(item: Item) -> Item:
+    """An output without secrets."""
+    if isinstance(item, Stream):
+        return Stream(item.name, KNOWN.masked(item.text))
+    return replace(item, data=_masked_content(item.data)) if isinstance(item, Display) else item
+
+
+def _masked_content(content: Any) -> Any:
+    if isinstance(content, str):
+        return KNOWN.masked(content)
+    if type(content) is dict:
+        return {key: _masked_content(value) for key, value in cast("dict[Any, Any]", content).items()}
+    return [_masked_content(each) for each in content] if type(content) is list else content  # type: ignore[arg-type]
 
 
 def decode(content: bytes) -> list[Item]:

@@ -9,11 +9,11 @@ from nbflow.engine.forcing import forced
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import NAME, RANDOM
-from nbflow.engine.wiring import definer_of
 from nbflow.exceptions import text_of
 from nbflow.notebook.edges import edges_of
 from nbflow.notebook.parameters import as_default, defaults_of
 from nbflow.notebook.remarks import not_repeated, remarks
+from nbflow.secrets import HIDDEN, looks_secret
 from nbflow.states import state_of
 from nbflow.store.protocol import RunRecord
 from nbflow.types import FILE, TASK_CODE, TASK_VALUE, Cause, Effect, Trace, Verdict
@@ -38,7 +38,7 @@ from nbflow.views import (
     to_dot,
 )
 from nbflow.views.groups import counts_of
-from nbflow.views.words import cause_words, counted, moment
+from nbflow.views.words import cause_words, counted, listed, moment, short_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -143,7 +143,9 @@ class Report:
         session = self._session
         card = self.card(step, session.places.cells.get(step.id))
         causes = self._reasons(step, self.root_causes(step))
-        return WhyCard(card, causes, self._reuse_words(step), self._diffs(step), session.around.clock())
+        diffs = session.trunk.explainer.diffs(step)
+        reuse = self._reuse_words(step) + compared_names(step.bound_trace)
+        return WhyCard(card, causes, reuse, diffs, session.around.clock())
 
     def history(self, name: str = "") -> Shown:
         """The runs of a task, or of the whole flow."""
@@ -218,10 +220,11 @@ class Report:
         """What a parameter has, and where from, if that is not the default of its cell."""
         session, default = self._session, _default_of(name, step)
         if name not in session.parameters.values:
-            return f"{name} = {(default if default is not None else session.around.names.get(name))!r}"
+            value = session.around.names.get(name) if default is None else default
+            return f"{name} = {_words_of(name, value)}"
         origin = self._parameter_origin(name, step)
         back = "; `%flow params --reset` takes it back" if origin == "set by hand" else ""
-        return f"{name} = {session.parameters.values[name]!r}  ({origin}{back})"
+        return f"{name} = {_words_of(name, session.parameters.values[name])}  ({origin}{back})"
 
     def sizes(self) -> list[tuple[str, int]]:
         """How much of the store each task's present result takes, largest first."""
@@ -345,7 +348,8 @@ class Report:
 
     def _parameter_notes(self, step: Step) -> Iterator[str]:
         for name in sorted(step.parameters & self._session.parameters.values.keys()):
-            yield f"{name} = {self._session.parameters.values[name]!r} {self._parameter_origin(name, step)}"
+            value = _words_of(name, self._session.parameters.values[name])
+            yield f"{name} = {value} {self._parameter_origin(name, step)}"
 
     def _parameter_origin(self, name: str, step: Step) -> str:
         text, value = self._session.around.given.get(name), self._session.parameters.values[name]
@@ -390,24 +394,7 @@ class Report:
 
     def root_causes(self, step: Step) -> tuple[Cause, ...]:
         """Why a step is not up to date, root cause first: where a step above is to blame, its causes."""
-        found: dict[Cause, None] = {}
-        seen: set[str] = set()
-        todo = [step]
-        while todo:
-            each = todo.pop(0)
-            if each.id in seen:
-                continue
-            seen.add(each.id)
-            for cause in self._session.trunk.sweep.judgement(each).causes:
-                above = self._named(cause.origin) if cause.category == _UPSTREAM else None
-                if above is not None:
-                    todo.append(above)
-                found[cause] = None
-        roots = [cause for cause in found if cause.category != _UPSTREAM]
-        return (*roots, *(cause for cause in found if cause.category == _UPSTREAM))
-
-    def _named(self, name: str) -> Step | None:
-        return next((step for step in self._session.book if step.name == name), None)
+        return self._session.trunk.explainer.causes(step)
 
     def waiting_words(self, causes: Sequence[Cause]) -> str:
         """What a step that cannot run waits for, in one line."""
@@ -443,21 +430,6 @@ class Report:
         when = moment(trace.started, self._session.around.clock())
         return f"result of run {number}, {when}; compared: {compared_words(trace)}"
 
-    def _diffs(self, step: Step) -> tuple[tuple[str, str, str], ...]:
-        edited = step
-        if step.body.wiring is not None:
-            causes = self._session.trunk.sweep.judgement(step).causes
-            if not any(
-                (cause.category, cause.subject) == ("code", step.body.wiring.function) for cause in causes
-            ):
-                return ()
-            edited = definer_of(self._session.book, step)
-        elif step.trace is not None:
-            return ()
-        if edited.before is None or edited.ran is None:
-            return ()
-        return ((step.name, edited.before.source, edited.ran.source),)
-
 
 def _registered(step: Step) -> tuple[Cause, ...]:
     """Why a task function that nobody has asked for anything is left alone."""
@@ -476,6 +448,23 @@ def compared_words(trace: Trace) -> str:
     found = [counted(kinds[kind], kind) for kind in _COMPARED.values() if kinds[kind]]
     rest = [f"{kinds['']:,} more"] if kinds[""] else []
     return ", ".join(["its code", *found, *rest])
+
+
+def _words_of(name: str, value: object) -> str:
+    """The value of a parameter, unless its name looks secret."""
+    return HIDDEN if looks_secret(name) else repr(value)
+
+
+def compared_names(trace: Trace | None) -> str:
+    """The names, files and more that are compared, a few of many.
+
+    Example:
+        >>> from nbflow.types import Entry, Looked, Slot
+        >>> compared_names(Trace("t", "k", (Entry(Looked(Slot("name", "raw")), "d"),), ()))
+        ' (raw)'
+    """
+    names = [short_path(name) for name in _reads(trace)]
+    return f" ({listed(names, 6)})" if names else ""
 
 
 def _default_of(name: str, step: Step) -> object:

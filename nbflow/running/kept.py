@@ -11,10 +11,10 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from nbflow.engine.observe import looks_secret
 from nbflow.exceptions import DigestError
 from nbflow.running.caching import STORE_LOCK
 from nbflow.running.loops import last_loop
+from nbflow.secrets import looks_secret
 from nbflow.states import Pending, State, state_of
 from nbflow.store.digests import digest
 from nbflow.store.protocol import Missing

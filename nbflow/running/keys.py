@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.cache_policies import DEFAULT, RUN_ID, CachePolicy, KeyParts
 from nbflow.engine.cache_validators import CacheValidator, Digested, Validator, duration_only, never_use
-from nbflow.engine.observe import looks_secret
 from nbflow.engine.signals import FAIL
 from nbflow.exceptions import CacheError
 from nbflow.running.identity import code_digest, code_of, identity_of, named_arguments, takes
+from nbflow.secrets import looks_secret
 from nbflow.store.digests import key_digest, memory_of, unit_digest
 from nbflow.store.signing import user_key
 from nbflow.store.walks import PLAIN

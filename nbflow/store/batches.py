@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from nbflow.secrets import KNOWN
 from nbflow.states import Transition
 from nbflow.store.owners import this_owner
 from nbflow.store.protocol import Given, RunRecord
@@ -111,6 +112,10 @@ class Batch:
             for first in range(0, len(path), IN_A_ROW):
                 yield path_row(run, path[first : first + IN_A_ROW])
 
+    def masked_sources(self) -> list[tuple[str, str]]:
+        """The rows of the source texts, without the secrets that stand in them."""
+        return [(digest, KNOWN.masked(text)) for digest, text in self.sources.items()]
+
     def tell(self, memory: MemoryHistory) -> None:
         """Tell another history all of it, in the order of each run."""
         for record in (record for records in self._runs.values() for record in records):
@@ -133,9 +138,9 @@ def _run_row(records: list[RunRecord], state: str) -> tuple[object, ...]:
         name, key = record.name or name, record.key or key
         trace, causes = record.trace or trace, record.causes or causes
         source, inputs = record.source or source, record.inputs or inputs
-    one = (first.id, first.number, first.notebook, first.parent, first.role, first.step, name)
+    one = (first.id, first.number, first.notebook, first.parent, first.role, first.step, KNOWN.masked(name))
     owner = first.owner or this_owner()
-    told = _encode(causes).decode(), state, source, _encode(inputs).decode()
+    told = KNOWN.masked(_encode(causes).decode()), state, source, _encode(inputs).decode()
     return (*one, first.index, first.origin, key, trace, owner, *told)
 
 
@@ -151,7 +156,7 @@ def path_row(run: str, path: list[Transition]) -> tuple[str, str]:
         (step.attempt, step.loop, step.at, step.type, step.name, step.message, dict(step.details))
         for step in path
     ]
-    return run, _encode(steps).decode()
+    return run, KNOWN.masked(_encode(steps).decode())
 
 
 def path_of(run: str, seq: int, text: str) -> list[Transition]:

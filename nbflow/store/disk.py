@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Final
 
 from nbflow.exceptions import StorageError, StoreError
+from nbflow.secrets import KNOWN
 from nbflow.store.blobs import NOT_STORED, Blobs
 from nbflow.store.formats import Formats, Namespace, Payload
 from nbflow.store.history import SqliteHistory
@@ -268,7 +269,10 @@ class DiskStore:
             if not is_plain(values) and self._blobs.has(unit):
                 continue
             try:
-                payloads[unit] = formats.encode(values)
+                payload = formats.encode(values)
+                if KNOWN.are_in(payload.pickled):
+                    raise StorageError("it holds a secret")
+                payloads[unit] = payload
             except StorageError as error:
                 unstored[unit] = error.reason
         return payloads, unstored

@@ -11,6 +11,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis.packages import modules_of, owners_of_modules
+from nbflow.secrets import KNOWN
 from nbflow.store.paths import PACKAGE_FOLDERS
 from nbflow.types import UNBOUND
 
@@ -40,6 +41,7 @@ def environment_digest(name: str, key: bytes) -> str:
     value = os.environ.get(name)
     if value is None:
         return UNBOUND
+    KNOWN.meet_named({name: value})
     data = os.fsencode(f"{len(name)}:{name}{value}")
     return hashlib.blake2b(data, digest_size=16, key=key[:LONGEST_KEY_BYTES]).hexdigest()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat as modes
 import time
-from datetime import datetime
 from fnmatch import fnmatch
 from glob import glob, has_magic
 from itertools import islice
@@ -13,9 +12,19 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import xxhash
 
-from nbflow.store.paths import ABSENT, PRESENT, UNREADABLE, FileStat, Ignored, Known, pattern_base
+from nbflow.store.paths import (
+    ABSENT,
+    PRESENT,
+    UNREADABLE,
+    FileStat,
+    Ignored,
+    Known,
+    pattern_base,
+    shown_names,
+    shown_stat,
+)
 from nbflow.store.trail import YOUNG_NS
-from nbflow.store.watching import Watch, unwatched
+from nbflow.store.watching import NOT_NATIVE, Native, Watch, unwatched
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
@@ -190,6 +199,7 @@ class Files:
         writes: Iterable[str] = (),
         reads: Iterable[str] = (),
         apart: bool = False,
+        native: Native = NOT_NATIVE,
     ) -> Watch:
         """Observe a body; see `nbflow.store.watching.Watch` for what is seen.
 
@@ -199,8 +209,11 @@ class Files:
             writes: Paths or patterns that it is declared or known to write.
             reads: Paths, patterns or folders that it is declared or known to read.
             apart: Whether watches around this one learn nothing of what it sees.
+            native: Whether the body reads or writes files in a way that Python does not see.
         """
-        return Watch(self, constants, inputs, writes=writes, reads=reads, apart=apart)
+        watch = Watch(self, constants, inputs, writes, reads, apart=apart)
+        watch.native = native
+        return watch
 
     def _may_differ(self, path: str) -> bool:
         known = self._memory.get(path)
@@ -240,11 +253,7 @@ class FileKind:
 
     def show(self, locator: str) -> str:
         """Size and time of the last change."""
-        stat = self._files.stat(locator)
-        if stat is None:
-            return "not there"
-        changed = datetime.fromtimestamp(stat.mtime_ns / 1e9)
-        return f"{_size(stat.size)}, changed {changed:%Y-%m-%d %H:%M:%S}"
+        return shown_stat(self._files.stat(locator))
 
 
 class AbsentKind:
@@ -277,9 +286,8 @@ class ListingKind:
         return self._files.listing(self._files.names(locator))
 
     def show(self, locator: str) -> str:
-        """How many names there are."""
-        names = self._files.names(locator)
-        return "not there" if names is None else f"{len(names):,} name{'s' * (len(names) != 1)}"
+        """The names, where there are few."""
+        return shown_names(self._files.names(locator))
 
 
 def _fits(stat: FileStat, found: os.stat_result) -> bool:
@@ -329,18 +337,3 @@ def _hash(path: str) -> str:
     except OSError:
         return UNREADABLE
     return hasher.hexdigest()
-
-
-def _size(size: int) -> str:
-    """A size for people.
-
-    Example:
-        >>> _size(1_500_000)
-        '1.5 MB'
-    """
-    amount, unit = float(size), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if amount < 1000:
-            break
-        amount, unit = amount / 1000, larger
-    return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"

@@ -8,8 +8,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from nbflow.secrets import KNOWN, Secret
 from nbflow.store.codes import kind_token, refer
 from nbflow.store.encoders import by_content
+from nbflow.store.signing import hidden_digest
 from nbflow.store.walks import Encoder, NoDigest, Walk, builtin, encodes
 
 if TYPE_CHECKING:
@@ -85,6 +87,16 @@ encodes("aiohttp.client.ClientSession")(_settings("_base_url", "headers", "auth"
 @encodes("ipywidgets.widgets.widget.Widget")
 def _control(walk: Walk, value: object) -> bytes:
     return by_content(walk, value, _widget)
+
+
+def _hidden(value: Any) -> object:
+    """What a secret counts by: its content, which nobody can tell without the user's key."""
+    content = value.get() if isinstance(value, Secret) else value.get_secret_value()
+    KNOWN.meet(content)
+    return hidden_digest(repr(content))
+
+
+encodes("nbflow.secrets.Secret", "pydantic.types.SecretStr", "pydantic.types.SecretBytes")(_handle(_hidden))
 
 
 @encodes("torch._C.Generator")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from nbflow.secrets import KNOWN
 from nbflow.states import StateType, Transition
 from nbflow.store.batches import FULL, Batch, path_of, path_row, run_of
 from nbflow.store.index import is_damage
@@ -238,12 +239,13 @@ class SqliteHistory:
     def _write(self, database: sqlite3.Connection) -> None:
         """Write the batch in one transaction; it is emptied only after that."""
         batch = self._batch
+        KNOWN.meet_environment()
         with _transaction(database):
             database.executemany(_ADD_RUN, batch.run_rows())
             database.executemany(_NEW_STATE, batch.new_states())
             database.executemany(_ADD_PATH, batch.path_rows())
             database.executemany(_ADD_SNAPSHOT, map(self._snapshot_row, batch.snapshots))
-            database.executemany(_ADD_SOURCE, batch.sources.items())
+            database.executemany(_ADD_SOURCE, batch.masked_sources())
             database.executemany(_ADD_KEY, batch.keys.items())
         self._batch = Batch()
 

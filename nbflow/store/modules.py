@@ -336,3 +336,23 @@ def _imports_of(node: ast.AST, package: str) -> Iterable[str]:
         above = package.split(".")[: len(package.split(".")) - node.level + 1]
         base = ".".join((*above, *([base] if base else [])))
     return [base, *(f"{base}.{alias.name}" for alias in node.names)]
+
+
+def text_of_module(name: str) -> str:
+    """The text of a local module's file; empty where it cannot be read.
+
+    Args:
+        name: A dotted name.
+    """
+    loaded = sys.modules.get(name)
+    origin = _namespace(loaded).get("__file__") if loaded is not None else _origin_of(name)
+    if not isinstance(origin, str):
+        return ""
+    try:
+        with unwatched(), open(origin, encoding="utf-8", errors="replace") as stream:
+            return stream.read(_MOST_TEXT)
+    except OSError:
+        return ""
+
+
+_MOST_TEXT: Final = 200_000

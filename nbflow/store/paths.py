@@ -10,6 +10,7 @@ import re
 import sys
 import sysconfig
 from dataclasses import dataclass
+from datetime import datetime
 from glob import has_magic
 from itertools import islice
 from typing import TYPE_CHECKING, Final, cast
@@ -241,3 +242,42 @@ def _python_places() -> set[str]:
     places |= {os.path.dirname(os.__file__), sys.executable, os.path.join(sys.prefix, "pyvenv.cfg")}
     places |= {entry for entry in sys.path if entry.endswith((*PACKAGE_FOLDERS, _ZIPPED_PYTHON))}
     return {absolute(place) for place in places if place}
+
+
+_MOST_NAMES: Final = 100
+
+
+def shown_stat(stat: FileStat | None) -> str:
+    """Size and time of the last change, for people."""
+    if stat is None:
+        return "not there"
+    changed = datetime.fromtimestamp(stat.mtime_ns / 1e9)
+    return f"{_size(stat.size)}, changed {changed:%Y-%m-%d %H:%M:%S}"
+
+
+def shown_names(names: frozenset[str] | None) -> str:
+    """The names of a listing, for people: each where they are few, else how many.
+
+    Example:
+        >>> shown_names(frozenset(("/data/b.csv", "/data/a.csv"))), shown_names(frozenset())
+        ('a.csv, b.csv', '0 names')
+    """
+    if names is None:
+        return "not there"
+    text = ", ".join(sorted(os.path.basename(name) for name in names))
+    return text if names and len(text) <= _MOST_NAMES else f"{len(names):,} name{'s' * (len(names) != 1)}"
+
+
+def _size(size: int) -> str:
+    """A size for people.
+
+    Example:
+        >>> _size(1_500_000)
+        '1.5 MB'
+    """
+    amount, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"

@@ -12,6 +12,7 @@ import hmac
 import os
 import secrets
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -141,6 +142,25 @@ def user_key(folder: Path | None = None) -> bytes:
     path = (folder or state_folder()) / "key"
     key = _read_key(path)
     return key if key is not None else _make_key(path)
+
+
+def hidden_digest(digest: str) -> str:
+    """The digest of a secret, of which nobody can tell the secret without the user's key.
+
+    Where the key cannot be had it holds for this process only.
+
+    Args:
+        digest: The digest of its content.
+    """
+    return hashlib.blake2b(digest.encode(), digest_size=16, key=_hiding_key()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _hiding_key() -> bytes:
+    try:
+        return user_key()
+    except OSError:
+        return secrets.token_bytes(KEY_BYTES)
 
 
 def _read_key(path: Path) -> bytes | None:

@@ -11,11 +11,21 @@ import sys
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from glob import has_magic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nbflow.store.events import FOLLOWED, follow
-from nbflow.store.paths import MEMBERS_LOOKED_AT, absolute, given_paths, is_cut, looks_like_path, pattern_base
+from nbflow.store.paths import (
+    MEMBERS_LOOKED_AT,
+    absolute,
+    given_paths,
+    is_cut,
+    looks_like_path,
+    pattern_base,
+    shown_names,
+    shown_stat,
+)
 from nbflow.store.settlement import NOTHING, UNKNOWN, Before, settle
 from nbflow.store.trail import Trail
 
@@ -32,6 +42,22 @@ _installing = threading.Lock()
 _installed: list[bool] = []
 _THREAD_STARTS = ("_thread.start_new_thread", "_thread.start_joinable_thread")
 _frame_of = sys._getframe  # pyright: ignore[reportPrivateUsage] - the caller decides what an event means
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """What a body does with files in a way that Python does not see.
+
+    Args:
+        reads: Whether it reads some, perhaps all of a folder that is named.
+        writes: Whether it writes some; what is named and changes meanwhile is then its doing.
+    """
+
+    reads: bool = False
+    writes: bool = False
+
+
+NOT_NATIVE: Final = Native()
 
 
 class Watch:
@@ -52,6 +78,9 @@ class Watch:
         writes: Paths or patterns that the body is declared or known to write.
         reads: Paths or patterns that it is declared or known to read.
         apart: Whether watches around this one learn nothing of what it sees.
+
+    Attributes:
+        native: Whether the body reads or writes files in a way that Python does not see.
     """
 
     def __init__(
@@ -73,6 +102,7 @@ class Watch:
         self._writes = tuple(writes)
         self._reads = tuple(reads)
         self._apart = apart
+        self.native = NOT_NATIVE
         self._before = UNKNOWN
         self._patterns: tuple[str, ...] = ()
         self._outer: tuple[Watch, ...] | None = None
@@ -132,6 +162,24 @@ class Watch:
         """What it read that no digest covers."""
         return self.settled.outside
 
+    def shown(self, path: str) -> str:
+        """The stat of a file that was read or written, for people."""
+        return shown_stat(self.trail.contents.stat(path))
+
+    def listed(self, locator: str) -> str:
+        """The names that a folder or a pattern had, for people."""
+        return shown_names(self.trail.listings.get(locator))
+
+    @property
+    def followed(self) -> int:
+        """How many files it read, as far as was seen, that Python did not open for it."""
+        return len(self.read.keys() - self.trail.reads.keys())
+
+    @property
+    def left(self) -> int:
+        """How many files it wrote, as far as was seen, that Python did not open for it."""
+        return len(self.written.keys() - self.trail.writes.keys())
+
     @property
     def saw_nothing(self) -> bool:
         """Whether the body touched nothing outside."""
@@ -186,12 +234,16 @@ class Watch:
         named = tuple(given_paths(filter(looks_like_path, self._constants)))
         given = tuple(given_paths(self._inputs))
         self.trail.name((*named, *given))
+        if self.native.writes:
+            self._writes = (*self._writes, *named, *filter(looks_like_path, given))
         self._before = Before(
             given=self._stats_of(named, given),
             sought=frozenset(map(absolute, filter(looks_like_path, (*named, *given)))),
             writers={path: self.trail.contents.stat(path) for path in self._expand(self._writes)},
             search_path=tuple(sys.path),
         )
+        if self.native.reads and self.native.writes:
+            self.trail.grown.update(path for path, stat in self._before.writers.items() if stat is not None)
         self._patterns = tuple(filter(_is_pattern, given))
         self._constants, self._inputs = (), ()
 
@@ -205,7 +257,11 @@ class Watch:
         """The stats of what may be opened unseen: only patterns in the body's own code count."""
         contents = self.trail.contents
         paths = [absolute(path) for path in (*named, *given)]
-        for pattern in filter(has_magic, map(absolute, named)):
+        folders = filter(os.path.isdir, set(paths)) if self.native.reads else ()
+        below = [os.path.join(folder, "**") for folder in folders if not self.trail.ignores(folder)]
+        # What only names files to be written is no question of what is there.
+        asks = self.native.reads or not self.native.writes
+        for pattern in (*(filter(has_magic, map(absolute, named)) if asks else ()), *below):
             paths += self.trail.matches(pattern)
         stats = {path: contents.stat(path) for path in paths if not self.trail.ignores(path)}
         if is_cut(self._inputs):

@@ -6,6 +6,7 @@ import difflib
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from nbflow.secrets import KNOWN
 from nbflow.views import markup
 from nbflow.views.badge import headline
 from nbflow.views.grid import Cell, Column, Grid, Row
@@ -92,7 +93,7 @@ def difference(before: str, after: str) -> list[str]:
 
 def _plain(line: str) -> str:
     """A line of code with its indentation, without control characters."""
-    text = "".join(char if char.isprintable() else " " for char in line.expandtabs(4))
+    text = "".join(char if char.isprintable() else " " for char in KNOWN.masked(line).expandtabs(4))
     return text[:400]
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from nbflow.secrets import KNOWN
 from nbflow.types import Cause
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def one_line(text: str, limit: int = 200) -> str:
         >>> one_line("abcdef", limit=4)
         'abc…'
     """
-    plain = _ESCAPE.sub("", text[: 4 * limit])
+    plain = _ESCAPE.sub("", KNOWN.masked(text)[: 4 * limit])
     plain = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in plain)
     return shortened(" ".join(plain.split()), limit)
 
@@ -178,12 +179,16 @@ def cause_words(cause: Cause) -> str:
         'LATE changed: 15 → 18 (cell 2)'
         >>> cause_words(Cause("input", "raw", "DataFrame", "DataFrame", "clean"))
         'raw was made anew by clean'
+        >>> cause_words(Cause("input", "settings", "0.1", "0.2", "cell 2", part="['lr']"))
+        "settings['lr'] changed: 0.1 → 0.2 (cell 2)"
+        >>> cause_words(Cause("code", "f", "return h // 6", "return h // 4", "cell 3", part="line 2"))
+        'line 2 of f changed: return h // 6 → return h // 4 (cell 3)'
         >>> cause_words(Cause("upstream", "df", after="stale", origin="clean"))
         'upstream clean is stale'
         >>> cause_words(Cause("comet", "Halley", "far", "near"))
         'comet Halley: far → near'
     """
-    texts = (cause.category, cause.subject, cause.before, cause.after, cause.origin)
+    texts = (cause.category, cause.subject, cause.before, cause.after, cause.origin, cause.part)
     plain = Cause(*(one_line(text, 120) for text in texts))
     return _PHRASES.get(cause.category, _anything)(plain)
 
@@ -253,7 +258,9 @@ def _by(cause: Cause) -> str:
 
 def _input(cause: Cause) -> str:
     if cause.before == "not read" and cause.after == "read":
-        return f"now reads {cause.subject}"
+        return f"now reads {cause.subject}{_by(cause)}"
+    if cause.after == "no value":
+        return f"{cause.subject} has no value now, was {cause.before}{_by(cause)}"
     if cause.before == cause.after and cause.origin:
         maker = "" if cause.origin == cause.subject else f" by {cause.origin}"
         return f"{cause.subject} was made anew{maker}"
@@ -264,7 +271,7 @@ def _input(cause: Cause) -> str:
 
 def _changed(what: str, cause: Cause) -> str:
     """Something changed, with before and after where they tell a difference."""
-    subject = f"{what} {cause.subject}".strip()
+    subject = f"{what} {cause.subject}{cause.part}".strip()
     if cause.before == cause.after or not cause.after:
         return f"{subject} changed"
     return (
@@ -298,7 +305,31 @@ def _environment(cause: Cause) -> str:
 
 
 def _code(cause: Cause) -> str:
-    return f"code of {cause.subject} changed{_by(cause)}"
+    """What was edited, with the line where that is known."""
+    if not cause.part:
+        return f"code of {cause.subject} changed{_by(cause)}"
+    return f"{cause.part} of {cause.subject} changed: {cause.before} → {cause.after}{_by(cause)}"
+
+
+def _module(cause: Cause) -> str:
+    return _code(cause) if cause.part else f"module {cause.subject} changed"
+
+
+def _writer(cause: Cause) -> str:
+    """Another step makes it now: because of the order, or of a new cell."""
+    where = f", {cause.part}" if cause.part else ""
+    return f"{cause.subject} is now what {cause.origin} makes{where}: {cause.before} → {cause.after}"
+
+
+def _listing(cause: Cause) -> str:
+    """Which names came and went, where that is known."""
+    place, texts = short_path(cause.subject), (cause.before, cause.after)
+    if any(not text or text.endswith((" name", " names", "there", "…")) for text in texts):
+        return f"the files of {place} changed"
+    was, has = (set(text.split(", ")) for text in texts)
+    moved = (has - was, "appeared"), (was - has, "gone")
+    told = [f"{listed(sorted(names))} {word}" for names, word in moved if names]
+    return f"in {place}: {', '.join(told)}"
 
 
 def _upstream(cause: Cause) -> str:
@@ -352,11 +383,16 @@ _HOLDS: Final = {
 
 
 def _failed(cause: Cause) -> str:
-    return f"last run failed: {cause.after}" if cause.after else "last run failed"
+    whose = f" of {cause.origin}" if cause.origin else ""
+    return f"last run{whose} failed" + (f": {cause.after}" if cause.after else "")
 
 
 def _of_state(word: str) -> Callable[[Cause], str]:
-    return lambda cause: f"{word}: {cause.after}" if cause.after else word
+    def words(cause: Cause) -> str:
+        of_whom = f"{cause.origin}: {word}" if cause.origin else word
+        return f"{of_whom}: {cause.after}" if cause.after else of_whom
+
+    return words
 
 
 def _order(cause: Cause) -> str:
@@ -364,11 +400,14 @@ def _order(cause: Cause) -> str:
 
 
 def _orphan(cause: Cause) -> str:
+    if cause.before:
+        maker = cause.before.rpartition(" of ")[2]
+        return f"the cell of {maker}, which made {cause.subject}, is gone: {cause.before} → {cause.after}"
     return f"the cell of {cause.subject} is gone" + (f": {cause.after}" if cause.after else "")
 
 
 def _never_ran(cause: Cause) -> str:
-    return "never ran"
+    return f"{cause.origin} never ran" if cause.origin else "never ran"
 
 
 _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
@@ -379,14 +418,16 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "output file": _output_file,
     "own file": _fixed("reads", "which it writes itself"),
     "absent": lambda cause: f"file {short_path(cause.subject)} appeared",
-    "listing": lambda cause: f"the files of {short_path(cause.subject)} changed",
+    "listing": _listing,
     "folder": _fixed("the", "changed"),
     "environment": _environment,
     "package": _named("package"),
-    "module": _fixed("module", "changed"),
+    "python": _named(""),
+    "module": _module,
+    "writer": _writer,
     "parameter": _named("parameter"),
     "context": _named("context"),
-    "random": _fixed("random state of", "changed"),
+    "random": lambda cause: f"random state of {cause.subject} changed{_by(cause)}",
     "upstream": _upstream,
     "never ran": _never_ran,
     "registered": lambda cause: f"runs when {cause.subject}() is read, or by %flow run {cause.subject}",
@@ -417,5 +458,5 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "expired": _fixed("the result of", "expired"),
 }
 
-_QUIET: Final = frozenset({"file", "absent", "listing", "output file", "folder", "module", "random"})
+_QUIET: Final = frozenset({"file", "absent", "output file", "folder"})
 """Categories whose before and after are details: they name times, or are long."""

@@ -27,7 +27,7 @@ class Case:
         shown: An expression over what they leave.
         place: Which cell is edited.
         edited: Its other source.
-        lasts: Whether what is changed can be put back; attributes of classes cannot.
+        lasts: Whether what is changed can be put back; attributes of classes and weak references cannot.
     """
 
     cells: tuple[str, ...]
@@ -549,6 +549,7 @@ CASES = {
         "(y,)",
         1,
         "w[k]=2",
+        lasts=False,
     ),
     "scipy sparse": Case(
         ("import scipy.sparse as s\nm=s.lil_matrix((2,2))", "m[0,0]=5", "y=float(m.sum())"),

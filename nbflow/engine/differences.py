@@ -1,0 +1,125 @@
+"""Differences: what a trace saw, what is there now, and where that comes from, as causes."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from nbflow.engine.origins import shown_as
+from nbflow.engine.slots import DOCSTRING, NAME, RANDOM, STATE, documented_by
+from nbflow.types import FILE, TASK_CODE, TASK_VALUE, UNBOUND, Cause, Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from nbflow.engine.bind import Version, View
+    from nbflow.engine.book import Book
+    from nbflow.engine.slots import Outside
+    from nbflow.types import Entry, Output, Trace
+
+WRITER: Final = "writer"
+"""The category of the cause that a name is now what another step makes."""
+GONE: Final = "no value"
+PYTHON: Final = "python"
+"""The package that Python itself is among those of a trace."""
+PYTHON_VERSION: Final = "{}.{}".format(*sys.version_info)
+
+_MADE_BY_STEPS: Final = (NAME, RANDOM, FILE, STATE)
+_CODE: Final = ("function", "class", "module")
+_UNTOLD: Final = (RANDOM,)
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """Makes causes of what differs for a reader at one place.
+
+    Args:
+        book: The steps.
+        view: The bindings at the place.
+        outside: What the slots outside hold.
+    """
+
+    book: Book
+    view: View
+    outside: Outside
+
+    def of(self, entry: Entry) -> Cause:
+        """The cause that an entry which differs is."""
+        slot, subject = self._subject(entry.looked.slot)
+        if slot.kind == DOCSTRING:
+            version = self.view.bound(documented_by(slot)).version
+            return Cause("code", subject, origin=self._maker(version, documented_by(slot)))
+        version = self.view.bound(slot).version if slot.kind in _MADE_BY_STEPS else None
+        category = slot.kind if slot.kind != NAME else "input"
+        is_code = version is not None and version.output.sort in _CODE
+        if slot.kind == NAME and is_code and entry.preview not in ("", *_CODE, "type", "Task"):
+            is_code = False  # it was a value before
+        if is_code or slot.kind in _UNTOLD:
+            return Cause("code" if is_code else category, subject, origin=self._maker(version, slot))
+        after = self._now(slot, version, whole_unit=entry.looked.whole_unit)
+        moved = self._moved(entry, subject, version, after)
+        return moved or Cause(category, subject, entry.preview, after, self._maker(version, slot))
+
+    def other_inputs(self, slots: Iterable[Slot]) -> Iterator[Cause]:
+        """A body that reaches other names than its trace saw cannot be judged by that trace."""
+        for slot in slots:
+            version = self.view.bound(slot).version
+            yield Cause(
+                "input", slot.locator, before="not read", after="read", origin=self._maker(version, slot)
+            )
+
+    def _subject(self, slot: Slot) -> tuple[Slot, str]:
+        """The slot that is bound, and what people call what was looked at."""
+        if slot.kind != NAME:
+            return slot, slot.locator
+        name, _, part = slot.locator.partition(".")
+        return Slot(NAME, name), name if part in (TASK_CODE, TASK_VALUE) else slot.locator
+
+    def _maker(self, version: Version | None, slot: Slot) -> str:
+        """Whose doing it is: who made the version, or left the slot without one."""
+        if version is not None:
+            return self.book.steps[version.step].name
+        place = self.view.giver(slot) if slot.kind in _MADE_BY_STEPS else None
+        return self.book.at(place).name if place is not None else ""
+
+    def _now(self, slot: Slot, version: Version | None, *, whole_unit: bool) -> str:
+        if version is None:
+            return GONE if slot.kind in (NAME, STATE) else self.outside.show(slot)
+        text = shown_as(version.output.preview, version.classes, self.view.classes)
+        members = (member.locator for member in self.view.members(version)) if whole_unit else ()
+        return with_sharers(text, slot.locator, members)
+
+    def _moved(self, entry: Entry, subject: str, version: Version | None, after: str) -> Cause | None:
+        """That another step's version is bound now, because of order, a new cell or one that is gone."""
+        was = self.book.steps.get(entry.origin)
+        if was is None or version is None or version.step == was.id:
+            return None
+        if self.book.place(was.id) == self.view.place:
+            return None  # a step that ran on what it had left itself saw nothing of another one
+        now = self.book.steps[version.step].name
+        texts = f"{entry.preview} of {was.name}".strip(), f"{after} of {now}".strip()
+        return Cause("orphan" if self.book.place(was.id) is None else WRITER, subject, *texts, now)
+
+
+def with_sharers(text: str, name: str, members: Iterable[str]) -> str:
+    """A preview, with the names that share memory with what it shows.
+
+    Example:
+        >>> with_sharers("[1]", "a", ("a", "b")), with_sharers("[1]", "a", ())
+        ('[1], shared with b', '[1]')
+    """
+    others = sorted(set(members) - {name})
+    return f"{text}, shared with {', '.join(others)}" if others else text
+
+
+def other_python(trace: Trace) -> Cause | None:
+    """That a trace was made by another version of Python, under which the same code is another one."""
+    was = trace.packages.get(PYTHON, "")
+    return Cause("python", "Python", was, PYTHON_VERSION) if was not in ("", PYTHON_VERSION) else None
+
+
+def lost_file(output: Output, now: str | None) -> Cause:
+    """That a written file is not as it was written."""
+    gone = "missing" if now == UNBOUND else "changed"
+    return Cause("output file", output.slot.locator, before="as written", after=gone)

@@ -1,0 +1,183 @@
+"""Explanations: why a step is as it is, root cause first, down to the line, the key and the element."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from nbflow.engine.differences import WRITER
+from nbflow.engine.gates import SKIPPED, above
+from nbflow.engine.influence import lasting
+from nbflow.engine.parts import Part, parts
+from nbflow.engine.slots import NAME
+from nbflow.engine.sources import Sources, first_change
+from nbflow.engine.wiring import definer_of
+from nbflow.exceptions import CacheError
+from nbflow.types import Cause, Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from nbflow.engine.apply import Workspace
+    from nbflow.engine.bind import Version
+    from nbflow.engine.book import Step
+    from nbflow.engine.sweep import Sweep
+    from nbflow.store.protocol import History
+    from nbflow.types import Entry
+
+UPSTREAM: Final = "upstream"
+_ENDED: Final = ("skipped", "trigger")
+_OF_ITSELF: Final = ("failed", "never ran", "skipped", "trigger", "paused")
+_LARGEST: Final = 50_000_000
+"""How many bytes of a stored value are loaded to tell where it differs."""
+
+Diff = tuple[str, str, str]
+"""What changed in code: the subject, its text before and after."""
+
+
+class Explainer:
+    """Says why steps are as they are.
+
+    Args:
+        sweep: Their verdicts.
+        workspace: The names, and the store of their values.
+        history: The runs, and the source texts.
+    """
+
+    def __init__(self, sweep: Sweep, workspace: Workspace, history: History) -> None:
+        self._sweep = sweep
+        self._book = sweep.book
+        self._workspace = workspace
+        self._history = history
+        self.sources = Sources(history, workspace.names, sweep.book)
+
+    def causes(self, step: Step) -> tuple[Cause, ...]:
+        """Why a step is not up to date: first the causes of the step that stands first, then those below."""
+        found: list[tuple[int, Step, Cause]] = []
+        for each in self._concerned(step):
+            place = self._book.place(each.id)
+            own = (*self._sweep.judgement(each).causes, *self._skip_of(each, step))
+            own = [_of(cause, each) for cause in own] if each is not step else own
+            found += [(len(self._book) if place is None else place, each, cause) for cause in own]
+        roots = sorted((item for item in found if item[2].category != UPSTREAM), key=lambda item: item[0])
+        told = [cause for _, each, cause in roots for cause in self._in_detail(each, cause)]
+        blamed = (cause for _, _, cause in found if cause.category == UPSTREAM)
+        return tuple(dict.fromkeys((*told, *blamed)))
+
+    def diffs(self, step: Step) -> tuple[Diff, ...]:
+        """What changed in the code behind the causes: of the step itself, of helpers, of local modules."""
+        found = (self._diff(each, cause) for each in self._concerned(step) for cause in self._own(each))
+        return tuple(dict.fromkeys(diff for diff in found if diff is not None and diff[1] != diff[2]))
+
+    def _own(self, step: Step) -> tuple[Cause, ...]:
+        causes = self._sweep.judgement(step).causes
+        run = self._history.run(step.trace.run) if step.trace is not None and not causes else None
+        return causes or (run.causes if run is not None else ())
+
+    def _concerned(self, step: Step) -> Iterator[Step]:
+        """The step and all above it that are to blame."""
+        seen: set[str] = set()
+        todo = [step]
+        while todo:
+            each = todo.pop(0)
+            if each.id not in seen:
+                seen.add(each.id)
+                todo += self._blamed(each)
+                yield each
+
+    def _blamed(self, step: Step) -> Iterator[Step]:
+        causes = self._sweep.judgement(step).causes
+        names = {cause.origin for cause in causes if cause.category == UPSTREAM}
+        yield from (each for each in self._book if each.name in names)
+        if any(cause.category in _ENDED for cause in causes) and step.ran is not None:
+            slots = (*self._sweep.judgement(step).reached, *lasting(step, step.ran))
+            yield from above(slots, self._sweep.view(step), self._book)
+
+    def _skip_of(self, step: Step, asked: Step) -> Iterator[Cause]:
+        """That a step above asked to be skipped, with what it said; of the step itself others tell."""
+        if step is not asked and step.trace is not None and SKIPPED in step.trace.flags:
+            states = self._history.transitions(step.trace.run)
+            yield Cause("skipped", step.name, after=states[-1].message if states else "")
+
+    # --- details -----------------------------------------------------------------------------------
+
+    def _in_detail(self, step: Step, cause: Cause) -> Iterable[Cause]:
+        """A cause, or one for each part of its subject that differs."""
+        if cause.category in ("input", WRITER):
+            found = self._parts(step, cause)
+            # Two values by two steps are told whole, unless one only changed the other's.
+            found = found if cause.category == "input" or len(found) == 1 else []
+        elif cause.category in ("code", "module"):
+            diff = self._diff(step, cause)
+            change = first_change(*diff[1:]) if diff is not None else None
+            found = [change] if change is not None else []
+        else:
+            found = []
+        named = (replace(cause, before=each.before, after=each.after, part=each.place) for each in found)
+        return tuple(named) or (cause,)
+
+    def _parts(self, step: Step, cause: Cause) -> list[Part]:
+        entry, version = self._entry(step, cause), self._version(step, cause)
+        if entry is None or version is None or entry.looked.whole_unit:
+            return []
+        before, after = self._stored(entry.digest), self._value(version)
+        return parts(before[0], after[0], self._workspace.names) if before and after else []
+
+    def _entry(self, step: Step, cause: Cause) -> Entry | None:
+        trace = step.trace or step.earlier
+        entries = trace.entries if trace is not None else ()
+        kinds = ("module",) if cause.category == "module" else (NAME,)
+        slots = [Slot(kind, cause.subject) for kind in kinds]
+        return next((entry for entry in entries if _is_about(entry, slots)), None)
+
+    def _version(self, step: Step, cause: Cause) -> Version | None:
+        return self._sweep.view(step).bound(Slot(NAME, cause.subject.partition(".")[0])).version
+
+    def _stored(self, unit: str) -> tuple[object, ...] | None:
+        """The members of a stored unit, where it is not too large to be loaded for an explanation."""
+        store = self._workspace.store
+        if not store.has(unit) or dict(store.sizes()).get(unit, 0) > _LARGEST:
+            return None
+        try:
+            return store.load(unit)
+        except CacheError:
+            return None
+
+    def _value(self, version: Version) -> tuple[object, ...] | None:
+        key = version.output.slot.locator
+        if self._workspace.holds(key, version) and self._workspace.realise((key,)):
+            return (self._workspace.get(key),)
+        members = version.output.members
+        found = self._stored(version.output.unit)
+        return (found[members.index(key)],) if found is not None and key in members else None
+
+    def _diff(self, step: Step, cause: Cause) -> Diff | None:
+        if cause.category not in ("code", "module"):
+            return None
+        if step.body.wiring is not None and cause.subject == step.body.wiring.function:
+            return self._own_diff(step, definer_of(self._book, step))
+        if cause.category == "code" and cause.subject == step.name:
+            return self._own_diff(step, step)
+        entry = self._entry(step, cause)
+        before = self._history.source(entry.digest) if entry is not None else None
+        after = self.sources.text(entry.looked.slot, self._sweep.view(step)) if entry is not None else ""
+        return (cause.subject, before, after) if before and after else None
+
+    def _own_diff(self, step: Step, edited: Step) -> Diff | None:
+        """What was edited in the text of a step's own cell, also since an earlier kernel."""
+        before = edited.before.source if edited.before is not None else ""
+        if not before and step.earlier is not None:
+            run = self._history.run(step.earlier.run)
+            before = (self._history.source(run.source) if run is not None else None) or ""
+        return (step.name, before, edited.ran.source) if before and edited.ran is not None else None
+
+
+def _of(cause: Cause, step: Step) -> Cause:
+    """A cause that tells how a step itself stands, said of it to those below."""
+    return replace(cause, origin=step.name) if cause.category in _OF_ITSELF else cause
+
+
+def _is_about(entry: Entry, slots: Iterable[Slot]) -> bool:
+    slot = entry.looked.slot
+    return slot in slots or (slot.kind == NAME and Slot(NAME, slot.locator.partition(".")[0]) in slots)

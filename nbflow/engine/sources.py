@@ -1,0 +1,102 @@
+"""Source texts of helpers: kept under the digest of the code that they make, to show what changed."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from typing import TYPE_CHECKING, Final
+
+from nbflow.analysis import definition_source
+from nbflow.engine.parts import NOT_THERE, Part
+from nbflow.engine.slots import NAME
+from nbflow.store.modules import text_of_module
+from nbflow.store.paths import absolute
+from nbflow.types import Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from nbflow.engine.bind import View
+    from nbflow.engine.book import Book
+    from nbflow.store.protocol import History
+    from nbflow.types import Entry
+
+_LINE: Final = 100
+
+
+class Sources:
+    """Keeps the source texts behind what bodies saw.
+
+    Args:
+        history: Keeps the texts.
+        names: The user's namespace.
+        book: The steps.
+    """
+
+    def __init__(self, history: History, names: Mapping[str, object], book: Book) -> None:
+        self._history = history
+        self._names = names
+        self._book = book
+        self._kept: set[str] = set()
+
+    def keep(self, entries: Iterable[Entry], view: View) -> None:
+        """Keep the texts of the functions, classes and local modules among entries, each once."""
+        for entry in entries:
+            is_code = entry.digest not in self._kept and self._is_still(entry, view)
+            if is_code and (text := self.text(entry.looked.slot, view)):
+                self._kept.add(entry.digest)
+                self._history.save_source(entry.digest, text)
+
+    def _is_still(self, entry: Entry, view: View) -> bool:
+        """Whether what a body saw is what is there now, so that its text is the present one."""
+        name, _, part = entry.looked.slot.locator.partition(".")
+        version = view.bound(Slot(NAME, name)).version
+        if entry.looked.slot.kind == "module" or version is None:
+            return entry.looked.slot.kind == "module"
+        output = version.output
+        return entry.digest == (output.reach.parts.get(part) if part else output.digest)
+
+    def text(self, slot: Slot, view: View) -> str:
+        """The present text of the code that a slot holds at a place; empty for what is no code."""
+        if slot.kind == "module":
+            return text_of_module(slot.locator)
+        if slot.kind != NAME:
+            return ""
+        name, _, part = slot.locator.partition(".")
+        version = view.bound(slot._replace(locator=name)).version
+        if version is None or version.output.sort == "value":
+            return ""
+        ran = self._book.steps[version.step].ran
+        made = ran.analysis.definitions.get(name) if ran is not None else None
+        if ran is not None and made is not None and made.kind != "import":
+            return definition_source(ran.source, (name,))
+        return _live_text(getattr(self._names.get(name), part, None) if part else self._names.get(name))
+
+
+def _live_text(value: object) -> str:
+    """The text of a function or class of a local module, as its file has it."""
+    try:
+        file = inspect.getsourcefile(value)  # type: ignore[arg-type]
+        is_local = file is not None and "site-packages" not in absolute(file)
+        return inspect.getsource(value) if is_local else ""  # type: ignore[arg-type]
+    except (TypeError, OSError):
+        return ""
+
+
+def first_change(before: str, after: str) -> Part | None:
+    r"""The first line that differs between two texts; None where none does.
+
+    Example:
+        >>> first_change("def f(x):\n    return x + 1", "def f(x):\n    return x + 2")
+        Part(place='line 2', before='return x + 1', after='return x + 2')
+    """
+    then, now = before.splitlines(), after.splitlines()
+    for _, first, last, start, end in _changes(then, now):
+        old, new = (" ".join(" ".join(each).split()) for each in (then[first:last], now[start:end]))
+        return Part(f"line {start + 1}", old[:_LINE] or NOT_THERE, new[:_LINE] or NOT_THERE)
+    return None
+
+
+def _changes(then: list[str], now: list[str]) -> Iterable[tuple[str, int, int, int, int]]:
+    matcher = difflib.SequenceMatcher(None, then, now, autojunk=False)
+    return (each for each in matcher.get_opcodes() if each[0] != "equal")

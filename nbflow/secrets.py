@@ -1,0 +1,159 @@
+"""Secrets: values that enter keys by keyed digest only, and that are neither shown nor stored.
+
+A value is a secret if the name that holds it looks like one, or if it is a `Secret` (or pydantic's
+`SecretStr`). What was met is remembered as long as the process lives, so that a text that contains it
+can be masked wherever it is kept, and nothing that contains it is put into a store.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+HIDDEN: Final = "•••"
+_SECRET: Final = ("key", "token", "secret", "password", "passwd", "credential")
+_SURE: Final = ("secret", "password", "passwd", "credential")
+_SHORTEST: Final = 5
+_SHORTEST_UNSURE: Final = 8
+_LONGEST_WORD: Final = 20
+
+
+@lru_cache(maxsize=10_000)
+def looks_secret(name: str) -> bool:
+    """Whether a name looks as if its value must not be shown.
+
+    Example:
+        >>> looks_secret("API_TOKEN"), looks_secret("monkey_count")
+        (True, False)
+    """
+    return any(word.startswith(_SECRET) for word in name.lower().split("_"))
+
+
+class Secret:
+    """A value that is never shown: it stands as `•••` in every text, and no store keeps it.
+
+    Tasks that read it depend on its content, by a digest that tells nothing without the user's key.
+
+    Args:
+        value: The value, mostly a text.
+
+    Example:
+        >>> login = Secret("pa55word")
+        >>> login, f"{login}", login.get()
+        (Secret(•••), '•••', 'pa55word')
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+        KNOWN.meet(value)
+
+    def get(self) -> Any:
+        """The value itself."""
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __str__(self) -> str:
+        return HIDDEN
+
+    def __repr__(self) -> str:
+        return f"Secret({HIDDEN})"
+
+    def __reduce__(self) -> tuple[type[Secret], tuple[object]]:
+        return Secret, (self._value,)
+
+
+class Secrets:
+    """The secrets that were met so far.
+
+    Example:
+        >>> known = Secrets()
+        >>> known.meet_named({"API_KEY": "sk-12345678", "place": "New York"})
+        >>> known.masked("sent sk-12345678 to New York"), known.are_in(b"...sk-12345678...")
+        ('sent ••• to New York', True)
+    """
+
+    def __init__(self) -> None:
+        self._texts: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+        self._bytes: tuple[bytes, ...] = ()
+
+    def meet(self, value: object) -> None:
+        """Remember a value that surely is a secret; texts of fewer than five characters are too common."""
+        self._add(text for text in _texts(value) if len(text) >= _SHORTEST)
+
+    def meet_named(self, values: Mapping[str, object]) -> None:
+        """Remember the values of names that look secret.
+
+        `key` and `token` name other things as well: of those only what looks made by chance counts.
+        """
+        for name in filter(looks_secret, values):
+            is_sure = any(word.startswith(_SURE) for word in name.lower().split("_"))
+            found = (text for text in _texts(values[name]) if len(text) >= _SHORTEST)
+            self._add(text for text in found if is_sure or _looks_random(text))
+
+    def meet_environment(self) -> None:
+        """Remember the values of the environment variables whose names look secret."""
+        self.meet_named(os.environ)
+
+    def masked(self, text: str) -> str:
+        """A text without secrets."""
+        return self._pattern.sub(HIDDEN, text) if self._pattern is not None else text
+
+    def are_in(self, content: bytes | memoryview) -> bool:
+        """Whether some content contains a secret as text."""
+        data = content if isinstance(content, bytes) or not self._bytes else bytes(content)
+        return any(each in data for each in self._bytes)  # pyright: ignore[reportOperatorIssue]
+
+    def _add(self, texts: Iterable[str]) -> None:
+        new = set(texts) - self._texts
+        if not new:
+            return
+        self._texts |= new
+        forms = sorted({form for text in self._texts for form in _forms(text)}, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, forms)))
+        self._bytes = tuple(form.encode(errors="surrogateescape") for form in forms)
+
+
+def _texts(value: object, depth: int = 2) -> Iterable[str]:
+    """The texts that a value holds, a few levels deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, bytes):
+        yield value.decode(errors="surrogateescape")
+    elif isinstance(value, Secret):
+        yield from _texts(value.get(), depth)
+    elif depth and type(value) in (dict, list, tuple, set):
+        held = cast("dict[object, object]", value).values() if isinstance(value, dict) else value
+        for each in cast("Iterable[object]", held):
+            yield from _texts(each, depth - 1)
+
+
+def _looks_random(text: str) -> bool:
+    """Whether a text is no word of a language: it mixes letters and digits, or is very long."""
+    if len(text) < _SHORTEST_UNSURE or any(letter.isspace() for letter in text):
+        return False
+    mixes = any(letter.isdigit() for letter in text) and any(letter.isalpha() for letter in text)
+    return mixes or len(text) >= _LONGEST_WORD
+
+
+def _forms(text: str) -> Iterable[str]:
+    """A text as it stands in other texts: plain, as Python and JSON write it, and in HTML."""
+    return text, repr(text)[1:-1], json.dumps(text)[1:-1], html.escape(text)
+
+
+KNOWN: Final = Secrets()
+"""The secrets that this process has met."""
