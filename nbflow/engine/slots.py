@@ -28,10 +28,6 @@ STATE: Final = "upstream state"
 """How a task above ended: a task gives it to those below, as it gives the names that it writes."""
 
 
-DOCSTRING: Final = "docstring"
-"""What documents a function, or an attribute of a module: an input of who looks at it only."""
-
-
 class Kind(Protocol):
     """One kind of slot outside the notebook."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from nbflow.analysis import writes_outside
 from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View
 from nbflow.engine.counted import loose_slots
+from nbflow.engine.docstrings import DOCSTRING, documentation, name_behind
 from nbflow.engine.gates import (
     asked_about,
     ended_cause,
@@ -24,13 +25,12 @@ from nbflow.engine.influence import is_code, lasting, may_write, reached
 from nbflow.engine.keeping import asks_again, expiry_of, has_expired, world_of
 from nbflow.engine.marks import BEGUN, REFUTED
 from nbflow.engine.origins import seen_as, shown_as, version_of
-from nbflow.engine.slots import DOCSTRING, NAME, STATE, Outside, is_kept_in_memory, slot_of
+from nbflow.engine.slots import NAME, STATE, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
 from nbflow.types import (
     FILE,
     TASK_CODE,
     TASK_VALUE,
-    TEXTS,
     UNBOUND,
     Answer,
     Cause,
@@ -39,7 +39,6 @@ from nbflow.types import (
     Hold,
     Licence,
     Looked,
-    Output,
     Slot,
     Standing,
     Trace,
@@ -98,8 +97,7 @@ def content(looked: Looked, view: View, outside: Outside) -> str | None:
     """What a slot holds at the view's place; None where nobody can tell."""
     slot = looked.slot
     if slot.kind == DOCSTRING:
-        version = view.bound(documented_by(slot)).version
-        return documented(version.output, slot.locator.partition(".")[2]) if version else UNBOUND
+        return documentation(slot, view)
     if not is_kept_in_memory(slot):
         view.looked.add(slot)
         version = view.bound(slot).version if slot.kind in (FILE, STATE) else None
@@ -113,17 +111,6 @@ def content(looked: Looked, view: View, outside: Outside) -> str | None:
     if attribute:
         return version.output.reach.parts.get(attribute, UNBOUND)
     return unit_key(version, view) if looked.whole_unit else version_key(version, view)
-
-
-def documented_by(slot: Slot) -> Slot:
-    """The name whose docstring, or an attribute's of which, a slot is."""
-    return slot_of(slot.locator.partition(".")[0])
-
-
-def documented(output: Output, attribute: str) -> str:
-    """The digest of what documents a function, or a module's attribute; of all of a module without one."""
-    part = f"{attribute}.{TEXTS}" if attribute else TEXTS
-    return output.reach.parts.get(part, UNBOUND)
 
 
 def not_looked_at(looked: Iterable[Looked], wanted: Iterable[Slot]) -> Iterator[Slot]:
@@ -339,7 +326,7 @@ class Judge:
         if slot.kind == NAME:
             name, _, part = slot.locator.partition(".")
             slot = Slot(NAME, name) if part in (TASK_CODE, TASK_VALUE) else slot
-        holder = documented_by(slot) if slot.kind == DOCSTRING else slot
+        holder = name_behind(slot) if slot.kind == DOCSTRING else slot
         version = self._view.bound(holder).version if holder.kind in (NAME, FILE, STATE) else None
         after = self._outside.show(slot)
         if version is not None:
