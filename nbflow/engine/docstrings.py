@@ -50,12 +50,12 @@ def texts_of(body: Body, versions: Mapping[Slot, Version | None]) -> dict[Entry,
     """
     held = {slot: version for slot, version in versions.items() if version is not None}
     shows = body.analysis.shows
-    if EVERYTHING in shows or any(version.output.reach.shows_texts for version in held.values()):
-        shows = frozenset(slot.locator for slot in held)
+    shows_all = EVERYTHING in shows or any(version.output.reach.shows_texts for version in held.values())
     return {
         _entry(slot, attribute, version.output): version.step
         for slot, version in held.items()
-        for attribute in (_attributes(body, version.output) if slot.locator in shows else ())
+        for attribute in _attributes(body, version.output)
+        if shows_all or slot.locator in shows or f"{slot.locator}.{attribute}" in shows
     }
 
 
