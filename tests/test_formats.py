@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbflow.exceptions import DigestError, StorageError
+from nbflow.store.digests import digest
 from nbflow.store.formats import Formats, Payload
 from nbflow.store.memory import code_digest
 from nbflow.store.protocol import Missing
@@ -498,3 +499,43 @@ class TestTables:
         payload = Notebook().formats.encode((table,))
         assert len(payload.pickled) < 5_000
         assert Notebook().restore(payload)[0].equals(table)
+
+
+class TestWhatComesBack:
+    """A value comes back as it was, or is not stored."""
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            np.ma.array([1, 2]),
+            np.ma.array([1, 2], mask=[0, 1]),
+            np.ma.array([1, 2], mask=[0, 1], hard_mask=True, fill_value=7),
+            np.ma.array([[1.5, 2], [3, 4]], mask=[[0, 1], [1, 0]]).T,
+            np.asfortranarray(np.arange(6).reshape(2, 3)),
+            np.arange(24).reshape(2, 3, 4).transpose(1, 0, 2),
+            np.array([["a", 1], ["b", 2]], dtype=object).T,
+            np.array([[1, 2]]).view(np.matrix),
+            iter([1, 2]),
+        ],
+    )
+    def test_as_it_was(self, value: object) -> None:
+        """Its digest is the same: masks, order in memory and kind are kept."""
+        before = digest(value)
+        (again,) = around(value)
+        assert digest(again) == before
+        assert type(again) is type(value)
+
+    @pytest.mark.parametrize(
+        ("cell", "what"),
+        [
+            ("import pandas as pd\nx = pd.DataFrame({'a': [1]})\nx.unit = 'm'", "unit"),
+            ("import pandas as pd\nx = [pd.Series([1])]\nx[0].unit = 'm'", "unit"),
+            ("import numpy as np\nclass A(np.ndarray): pass\nx = np.arange(3).view(A)\nx.unit = 'm'", "unit"),
+            ("x = iter({1, 2})", "set_iterator"),
+            ("x = iter({1: 2}.items())", "dict_itemiterator"),
+        ],
+    )
+    @pytest.mark.filterwarnings("ignore:Pandas doesn't allow columns")
+    def test_not_stored(self, cell: str, what: str) -> None:
+        """What its library would lose keeps it out of the store, with the reason."""
+        assert what in Notebook(cell).reason_not_stored("x")

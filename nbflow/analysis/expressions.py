@@ -66,9 +66,9 @@ def visit_name(frame: Frame, node: ast.Name) -> None:
 
 @visits(ast.Attribute)
 def visit_attribute(frame: Frame, node: ast.Attribute) -> None:
-    """An attribute that is not called is held by somebody, and with it what it belongs to."""
+    """An attribute that is not called is held by somebody."""
     if isinstance(node.value, ast.Name):
-        frame.show(node.value.id)
+        frame.show(node.value.id, node.attr)
     load_attribute(frame, node)
 
 

@@ -280,9 +280,10 @@ class Frame:
             loop = self.loops[-1]
             (loop.conditional if self.conditional > loop.depth else loop.certain).add(key)
 
-    def show(self, name: str) -> None:
-        """Record that a name, as written in this scope, is held by somebody who may look at its texts."""
-        self.cell.shown.add(self.scope.key(name))
+    def show(self, name: str, attribute: str = "") -> None:
+        """Record that a name or attribute is held by somebody who may look at what documents it."""
+        key = self.scope.key(name)
+        self.cell.shown.add(f"{key}.{attribute}" if attribute else key)
 
     def store(self, name: str) -> str:
         """Record that a name, as written in this scope, is bound; return its key."""

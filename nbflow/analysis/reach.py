@@ -315,7 +315,8 @@ _abc: Final[Any] = importlib.import_module("_abc")
 _NOT_WRITTEN: Final = _words(
     "__dict__ __weakref__ __module__ __qualname__ __slotnames__ __firstlineno__ __static_attributes__ "
     "__classcell__ __abstractmethods__ _abc_impl __annotate__ __annotate_func__ __annotations_cache__ "
-    "__signature__ __pydantic_core_schema__ __pydantic_validator__ __pydantic_serializer__"
+    "__signature__ __pydantic_core_schema__ __pydantic_validator__ __pydantic_serializer__ "
+    "__pydantic_setattr_handlers__"
 )
 _MADE_FOR_TUPLES: Final = _words("__slots__ __match_args__")
 _MADE_FOR_ENUMS: Final = _words(

@@ -102,7 +102,7 @@ class _Answer:
             seeds=seeds_of(statements),
             effects=frozenset(frame.effects),
             builtins=frozenset((frame.reads | frame.maybe | deferred) & BUILTINS - self.written),
-            shows=frozenset(key for key in cell.shown if key == EVERYTHING or key.isidentifier()),
+            shows=frozenset(filter(_is_shown, cell.shown)),
             complete=cell.complete,
             notes=tuple(cell.notes),
         )
@@ -159,6 +159,10 @@ class _Answer:
 
     def _arguments(self, call: Pending) -> frozenset[str]:
         return frozenset(key for key in call.arguments if "." not in key)
+
+
+def _is_shown(key: str) -> bool:
+    return key == EVERYTHING or all(part.isidentifier() for part in key.split("."))
 
 
 def _by_names(statements: Iterable[ast.stmt]) -> Analysis:

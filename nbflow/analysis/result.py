@@ -105,8 +105,9 @@ class Analysis:
         seeds: Global random generators (`random`, `numpy`, `torch`) seeded before anything could draw.
         effects: What is visibly read or written outside, as `network: requests.post`.
         builtins: Builtin names loaded and not bound by the cell: inputs where another step binds them.
-        shows: Names used otherwise than by calling them: who holds a function may look at its docstring,
-            annotations or signature. `EVERYTHING` where the cell itself does so.
+        shows: Names, and attributes as `lib.clean`, used otherwise than by calling them: who holds a
+            function may look at its docstring, annotations or signature. `EVERYTHING` where the cell
+            itself does so.
         complete: False where text does not tell which names are read and written.
         notes: What a user should know, for people.
     """

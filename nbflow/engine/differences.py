@@ -6,8 +6,9 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from nbflow.engine.docstrings import DOCSTRING, name_behind
 from nbflow.engine.origins import shown_as
-from nbflow.engine.slots import DOCSTRING, NAME, RANDOM, STATE, documented_by
+from nbflow.engine.slots import NAME, RANDOM, STATE
 from nbflow.types import FILE, TASK_CODE, TASK_VALUE, UNBOUND, Cause, Slot
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ class Differences:
         """The cause that an entry which differs is."""
         slot, subject = self._subject(entry.looked.slot)
         if slot.kind == DOCSTRING:
-            version = self.view.bound(documented_by(slot)).version
-            return Cause("code", subject, origin=self._maker(version, documented_by(slot)))
+            version = self.view.bound(name_behind(slot)).version
+            return Cause("code", subject, origin=self._maker(version, name_behind(slot)))
         version = self.view.bound(slot).version if slot.kind in _MADE_BY_STEPS else None
         category = slot.kind if slot.kind != NAME else "input"
         is_code = version is not None and version.output.sort in _CODE

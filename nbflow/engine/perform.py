@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nbflow.engine.book import definition_body
+from nbflow.engine.docstrings import unseen_edits
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.forcing import has_gone
 from nbflow.engine.gates import asked_about, upstream_of
@@ -36,7 +37,6 @@ from nbflow.engine.record import (
     see_bound,
     see_live,
     skipped_trace,
-    unsure_texts,
 )
 from nbflow.engine.requests import Execution
 from nbflow.engine.sites import SEEDED, Site, site_of, with_own
@@ -340,7 +340,7 @@ class Performer:
             self._fail(step, finished)
             step.ended_on = looked_at(body, seen, observation) if observation is not None else None
             return finished
-        effects = doing.effects | unsure_texts(seen, self._book)
+        effects = doing.effects | unseen_edits(seen.texts, self._book)
         maker = Maker(step, finished.run, self._runs.notebook, effects)
         trace = doing.joined(make_trace(maker, body, seen, observation))
         if finished.state.is_skipped():

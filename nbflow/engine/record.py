@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from nbflow.analysis import EVERYTHING, changes_outside, is_native, writes_natively
+from nbflow.analysis import changes_outside, is_native, writes_natively
 from nbflow.engine.again import UNDECIDED, outside_entries
 from nbflow.engine.differences import PYTHON, PYTHON_VERSION, with_sharers
+from nbflow.engine.docstrings import texts_of
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.keeping import NOT_COMPARED, NOT_REUSED, name_in
-from nbflow.engine.labels import is_local_module
 from nbflow.engine.origins import NONE, seen_as, shown_as
-from nbflow.engine.slots import DOCSTRING, NAME, RANDOM, is_kept_in_memory, key_of, slot_of
-from nbflow.engine.verify import QUIET, documented, unit_key, version_key
+from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory, key_of, slot_of
+from nbflow.engine.verify import QUIET, unit_key, version_key
 from nbflow.exceptions import InternalError
 from nbflow.store.digests import digest as value_digest
 from nbflow.store.digests import key_digest
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import Version, View
-    from nbflow.engine.book import Body, Book, Step
+    from nbflow.engine.book import Body, Step
     from nbflow.engine.observe import Observation
     from nbflow.engine.origins import Classes
     from nbflow.states import State
@@ -109,51 +109,9 @@ def see_bound(body: Body, slots: Iterable[Slot], view: View, asked: tuple[Entry,
         inputs[key] = Given(version.output.unit, members.index(key) if key in members else 0)
     whole = {name for slot in entries for name in _read_by(slot, view)} if parts else set[str]()
     alone = {slot: found for slot, found in parts.items() if slot.locator not in whole}
-    texts = _texts(body, {slot: view.bound(slot).version for slot in entries})
+    texts = texts_of(body, {slot: view.bound(slot).version for slot in entries})
     classes = _classes(entries, view.classes)
     return Seen(entries, units, alone, asked, texts, classes, inputs=inputs)
-
-
-def _texts(body: Body, versions: Mapping[Slot, Version | None]) -> dict[Entry, str]:
-    """What documents functions counts for who looks at it, or holds the functions where others may."""
-    held = {slot: version for slot, version in versions.items() if version is not None}
-    shows = body.analysis.shows
-    if EVERYTHING in shows or any(version.output.reach.shows_texts for version in held.values()):
-        shows = frozenset(slot.locator for slot in held)
-    return {
-        _text(slot, part, version.output): version.step
-        for slot, version in held.items()
-        for part in (_text_parts(body, version.output) if slot.locator in shows else ())
-    }
-
-
-def _text(slot: Slot, part: str, output: Output) -> Entry:
-    locator = ".".join((slot.locator, part)) if part else slot.locator
-    return Entry(Looked(Slot(DOCSTRING, locator)), documented(output, part))
-
-
-def _text_parts(body: Body, output: Output) -> tuple[str, ...]:
-    """The parts that document a function, or those attributes of a module that the body uses."""
-    if not is_local_module(output):
-        return ("",) if output.sort == "function" else ()
-    used = body.analysis.attributes.get(output.slot.locator)
-    if used is None or not used <= output.reach.parts.keys():
-        return ("",)
-    return tuple(sorted(used))
-
-
-def unsure_texts(seen: Seen, book: Book) -> frozenset[str]:
-    """What documents the functions that tasks write: no part of their code, so that edits of it go unseen."""
-    names = ((entry.looked.slot.locator.partition(".")[0], step) for entry, step in seen.texts.items())
-    return frozenset(f"names: what documents {name}" for name, step in names if _is_of_task(name, step, book))
-
-
-def _is_of_task(name: str, step: str, book: Book) -> bool:
-    body = book.steps[step].ran if step in book.steps else None
-    if body is None or book.steps[step].plain:
-        return body is None
-    definition = body.analysis.definitions.get(name)
-    return definition is None or definition.kind != "import"
 
 
 def _classes(slots: Iterable[Slot], classes_of: Callable[[Slot], Classes]) -> dict[Slot, Classes]:
@@ -200,7 +158,7 @@ def see_live(body: Body, slots: Iterable[Slot], workspace: Workspace, asked: tup
         entries[slot] = Entry(Looked(slot), workspace.seen(key), preview, origin)
         units[slot] = _live_unit(key, group, workspace), group
     classes = _classes(entries, workspace.classes_of)
-    return Seen(entries, units, asked=asked, texts=_texts(body, versions), classes=classes)
+    return Seen(entries, units, asked=asked, texts=texts_of(body, versions), classes=classes)
 
 
 def _live_unit(key: str, group: frozenset[str], workspace: Workspace) -> str:

@@ -28,10 +28,6 @@ STATE: Final = "upstream state"
 """How a task above ended: a task gives it to those below, as it gives the names that it writes."""
 
 
-DOCSTRING: Final = "docstring"
-"""What documents a function, or an attribute of a module: an input of who looks at it only."""
-
-
 class Kind(Protocol):
     """One kind of slot outside the notebook."""
 
@@ -168,8 +164,3 @@ class Outside:
     def _ask(self, slot: Slot) -> str | None:
         kind = self._kinds.get(slot.kind)
         return kind.now(slot.locator) if kind else None
-
-
-def documented_by(slot: Slot) -> Slot:
-    """The name whose docstring, or an attribute's of which, a slot is."""
-    return slot_of(slot.locator.partition(".")[0])

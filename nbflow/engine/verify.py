@@ -13,6 +13,7 @@ from nbflow.analysis import writes_outside
 from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View
 from nbflow.engine.counted import loose_slots
 from nbflow.engine.differences import Differences, lost_file, other_python
+from nbflow.engine.docstrings import DOCSTRING, documentation
 from nbflow.engine.gates import (
     asked_about,
     ended_cause,
@@ -25,11 +26,10 @@ from nbflow.engine.influence import is_code, lasting, may_write, reached
 from nbflow.engine.keeping import asks_again, expiry_of, has_expired, world_of
 from nbflow.engine.marks import BEGUN, REFUTED
 from nbflow.engine.origins import seen_as, version_of
-from nbflow.engine.slots import DOCSTRING, STATE, Outside, documented_by, is_kept_in_memory, slot_of
+from nbflow.engine.slots import STATE, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
 from nbflow.types import (
     FILE,
-    TEXTS,
     UNBOUND,
     Answer,
     Cause,
@@ -38,7 +38,6 @@ from nbflow.types import (
     Hold,
     Licence,
     Looked,
-    Output,
     Slot,
     Standing,
     Trace,
@@ -99,8 +98,7 @@ def content(looked: Looked, view: View, outside: Outside) -> str | None:
     """What a slot holds at the view's place; None where nobody can tell."""
     slot = looked.slot
     if slot.kind == DOCSTRING:
-        version = view.bound(documented_by(slot)).version
-        return documented(version.output, slot.locator.partition(".")[2]) if version else UNBOUND
+        return documentation(slot, view)
     if not is_kept_in_memory(slot):
         view.looked.add(slot)
         version = view.bound(slot).version if slot.kind in (FILE, STATE) else None
@@ -114,12 +112,6 @@ def content(looked: Looked, view: View, outside: Outside) -> str | None:
     if attribute:
         return version.output.reach.parts.get(attribute, UNBOUND)
     return unit_key(version, view) if looked.whole_unit else version_key(version, view)
-
-
-def documented(output: Output, attribute: str) -> str:
-    """The digest of what documents a function, or a module's attribute; of all of a module without one."""
-    part = f"{attribute}.{TEXTS}" if attribute else TEXTS
-    return output.reach.parts.get(part, UNBOUND)
 
 
 def not_looked_at(looked: Iterable[Looked], wanted: Iterable[Slot]) -> Iterator[Slot]:

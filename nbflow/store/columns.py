@@ -11,9 +11,13 @@ from __future__ import annotations
 import importlib
 import io
 import pickle
+import sys
 from dataclasses import dataclass, field
 from types import NotImplementedType
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+from nbflow.exceptions import StorageError
+from nbflow.store.tables import set_by_hand
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -251,6 +255,43 @@ def objects_at(root: Any, offset: int, shape: Sequence[int], strides: Sequence[i
     """Return a view of an array of objects."""
     tricks: Any = importlib.import_module("numpy.lib.stride_tricks")
     return tricks.as_strided(root.reshape(-1)[offset:], shape, strides)
+
+
+_SAMPLE: Final[dict[int, int]] = {}
+ITERATORS: Final[frozenset[type]] = frozenset(
+    type(cast("object", iter(part))) for part in (set[int](), _SAMPLE, _SAMPLE.values(), _SAMPLE.items())
+)
+"""Iterators of which pickle would make iterators of lists."""
+
+
+def reduce_whole(value: object) -> Reduced:
+    """Leave a value to its library, where that keeps all of it.
+
+    Raises:
+        StorageError: If something would be lost, so that what comes back were another value.
+    """
+    if type(value) in ITERATORS:
+        raise StorageError(f"a {type(value).__name__} comes back as another kind of iterator")
+    module: Any = sys.modules.get("numpy.ma")
+    if module is not None and type(value) is module.MaskedArray:
+        return _reduce_masked(module, value)
+    lost = set_by_hand(value)
+    if lost:
+        names = ", ".join(sorted(lost))
+        raise StorageError(f"attributes set on a {type(value).__name__} are not kept: {names}")
+    return NotImplemented
+
+
+def _reduce_masked(module: Any, value: Any) -> Reduced:
+    mask = None if value.mask is module.nomask else value.mask
+    return masked_at, (value.data, mask, value.fill_value, bool(value.hardmask))
+
+
+def masked_at(data: Any, mask: Any, fill_value: Any, hard: bool) -> Any:
+    """Return a masked array, with its mask as it was: none, or one for each element."""
+    numpy = _numpy()
+    given = numpy.ma.nomask if mask is None else mask
+    return numpy.ma.MaskedArray(data, given, fill_value=fill_value, hard_mask=hard)
 
 
 def reduce_polars(value: object) -> Reduced:

@@ -25,7 +25,16 @@ from typing import Any, Final, Protocol, cast
 from nbflow.analysis.reach import is_local_module
 from nbflow.exceptions import DigestError, StorageError
 from nbflow.store.codes import found_by_name
-from nbflow.store.columns import Buffers, Plan, Reduced, Span, reduce_arrow, reduce_polars
+from nbflow.store.columns import (
+    ITERATORS,
+    Buffers,
+    Plan,
+    Reduced,
+    Span,
+    reduce_arrow,
+    reduce_polars,
+    reduce_whole,
+)
 from nbflow.store.protocol import Missing
 from nbflow.store.walks import is_plain
 
@@ -272,6 +281,8 @@ def _rule_for(kind: type[object]) -> _Rule | None:
         return lambda writer, value: writer.buffers.reduce_array(value)
     if kind.__module__ == "pandas.core.internals.managers":
         return lambda writer, value: writer.buffers.own_blocks(value)
+    if kind in ITERATORS or any(base.__module__.startswith(("numpy", "pandas")) for base in kind.__mro__):
+        return lambda writer, value: reduce_whole(value)
     if top == "polars" and kind.__name__ in ("DataFrame", "Series"):
         return lambda writer, value: reduce_polars(value)
     if top == "pyarrow" and rest == "lib" and "get_total_buffer_size" in dir(kind):

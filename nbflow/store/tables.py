@@ -70,9 +70,20 @@ def _about(walk: Walk, value: Any) -> bytes:
 
 
 def set_by_hand(value: Any) -> dict[str, object]:
-    """What somebody has set on a frame or series that pandas knows nothing of, as by `df.unit = "m"`."""
-    held = cast("dict[str, object]", vars(value))
-    return {name: part for name, part in held.items() if not name.startswith("_")}
+    """What somebody has set on a frame or array that its library knows nothing of, as by `df.unit = "m"`."""
+    if not isinstance(value, tuple(_bases())):
+        return {}
+    held: dict[str, object] = getattr(value, "__dict__", {})
+    known = getattr(type(cast("object", value)), "_metadata", ())
+    return {name: part for name, part in held.items() if not name.startswith("_") and name not in known}
+
+
+def _bases() -> Iterator[type]:
+    pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
+    if pandas is not None:
+        yield from (pandas.DataFrame, pandas.Series)
+    if numpy is not None:
+        yield numpy.ndarray
 
 
 @cache

@@ -359,7 +359,8 @@ class Gathering(Walk):
         return b"?"
 
     def _look_inside(self, value: Any) -> None:
-        self.memory.add(id(value))
+        if not isinstance(value, type):  # a class is memory under its own names alone
+            self.memory.add(id(value))
         kind = cast("type[object]", type(value))
         if place_of(str(kind.__module__)).home is Home.LOCAL:
             self.token(kind)
