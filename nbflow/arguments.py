@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -96,11 +97,17 @@ def check_runner(value: object) -> None:
 
 
 def as_runner(value: Any) -> Any:
-    """A runner; of a class one with its defaults.
+    """A runner, also by its name; of a class one with its defaults.
 
     Raises:
-        OptionError: If it is neither.
+        OptionError: If it is none of these.
+
+    Example:
+        >>> as_runner("inline").name
+        'inline'
     """
+    if isinstance(value, str):
+        return importlib.import_module("nbflow.task_runners").runner_named(value)
     check_runner(value)
     return value() if isinstance(value, type) else value
 

@@ -120,6 +120,21 @@ def read_inputs(text: str) -> tuple[str, ...]:
     return names
 
 
+def read_runner(text: str) -> Named:
+    """The name of a runner, ours or one of the notebook's.
+
+    Raises:
+        OptionError: If it is no name.
+
+    Example:
+        >>> read_runner("thread").name
+        'thread'
+    """
+    if not _DOTTED.fullmatch(text):
+        raise OptionError(f"{text!r} is no name; name a runner: inline, thread, or one of the notebook")
+    return Named(text, ("inline", "thread"))
+
+
 def read_names(text: str) -> tuple[Named, ...]:
     """The functions of the notebook that a list of names stands for.
 

@@ -40,6 +40,7 @@ from nbflow.header import (
     read_names,
     read_pairs,
     read_policy,
+    read_runner,
     read_trigger,
     read_validator,
     read_whether,
@@ -203,7 +204,12 @@ class TaskOptions:
         take=as_template,
         flag="--run-name",
     )
-    runner: Any = _argument("where it runs", as_runner)
+    runner: Any = _option(
+        "where its body runs: inline, thread, or a runner of the notebook",
+        "NAME",
+        read_runner,
+        take=as_runner,
+    )
     slug: str = _argument("what tells it from others in a flow", as_text, "")
     nout: int | None = _argument("how many values it returns", as_count)
     state_handlers: tuple[Callable[..., Any], ...] = _argument(

@@ -32,6 +32,8 @@ class Settings:
         badge: `live`, `static` (no times and numbers, so that a re-run changes no line of a
             diff) or `off`.
         log_level: From which level on the log tells of runs of explicit flows.
+        runner: Where bodies of tasks run that do not say themselves: `inline`, `thread`, or a runner
+            of the notebook.
 
     Example:
         >>> Settings().ask_above
@@ -43,6 +45,7 @@ class Settings:
     auto_below: float = 10.0
     badge: str = "live"
     log_level: str = "WARNING"
+    runner: str = "inline"
 
 
 @dataclass(frozen=True, slots=True)

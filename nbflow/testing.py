@@ -19,7 +19,9 @@ from nbflow.engine.audit import Audit
 from nbflow.engine.book import Body, Book, Step, mapped_body, read_body
 from nbflow.engine.drive import answered, calls_user_code
 from nbflow.engine.loops import shown
+from nbflow.engine.ongoing import Later
 from nbflow.engine.reading import Reading
+from nbflow.engine.requests import answering
 from nbflow.engine.slots import Kind, slot_of
 from nbflow.engine.trunk import Overrides, World, trunk_over
 from nbflow.engine.wiring import follow, makers_in, rewire, run_wired
@@ -28,7 +30,8 @@ from nbflow.notebook.auditing import perform_apart
 from nbflow.running.records import records_over, using
 from nbflow.states import Origin
 from nbflow.store.memory import MemoryStore
-from nbflow.task_runners.base import TaskCall
+from nbflow.store.watching import watched_here
+from nbflow.task_runners.base import TaskCall, TaskReport
 from nbflow.task_runners.inline import InlineTaskRunner
 from nbflow.tasks import Task, attach_reader, task
 from nbflow.types import Cause, Hold, Licence, Standing, Verdict
@@ -40,9 +43,10 @@ if TYPE_CHECKING:
     from nbflow.engine.action import Action
     from nbflow.engine.audit import Finding
     from nbflow.engine.effects import Outcome
-    from nbflow.engine.observe import Execution
+    from nbflow.engine.requests import Execution, Working
     from nbflow.engine.verify import Judgement
     from nbflow.store.protocol import Store
+    from nbflow.task_runners.base import Runner
 
 
 class FakeClock:
@@ -115,6 +119,7 @@ class Notebook:
         clock: Seconds since the epoch.
         kinds: Further kinds of slots outside, by name.
         is_shared: Whether `names` is also bound by others between two actions, as in a kernel.
+        runner: Where the bodies of tasks run; None: in this thread, on `names`.
 
     Example:
         >>> notebook = Notebook()
@@ -135,6 +140,7 @@ class Notebook:
     clock: Callable[[], float] = field(default_factory=FakeClock)
     kinds: Mapping[str, Kind] = field(default_factory=dict[str, Kind])
     is_shared: bool = False
+    runner: Runner | None = None
 
     def __post_init__(self) -> None:
         self.book = Book()
@@ -164,43 +170,55 @@ class Notebook:
         )
         self.explainer = trunk.explainer
         self.records = records_over(trunk.runs.journal, self.workspace.store, self._timers())
+        self.work.elsewhere.says = (lambda step: True) if self.runner is not None else None
         self.reading = Reading(self.work, self._bring, lambda step: self.verdict(step.id).value)
 
     def _timers(self) -> FakeTimers:
         return FakeTimers(self.clock if isinstance(self.clock, FakeClock) else None)
 
-    def _define(self, source: str) -> None:
-        _execute(compile(source, "<definition>", "exec", dont_inherit=True), self.names)
+    @staticmethod
+    def _define(source: str, names: dict[str, Any]) -> None:
+        _execute(compile(source, "<definition>", "exec", dont_inherit=True), names)
 
-    def _execute(self, step: Step, body: Body) -> None:
+    def _execute(self, step: Step, body: Body, names: dict[str, Any]) -> None:
         self.log.append(step.id)
         if body.wiring is not None:
-            run_wired(body.wiring, self.names)
+            run_wired(body.wiring, names)
             return
-        _execute(code_of(body.source, step.name), self.names)
+        _execute(code_of(body.source, step.name), names)
         for name in step.parameters & self.parameters.values.keys():
-            self.names[name] = self.parameters.values[name]
+            names[name] = self.parameters.values[name]
 
-    def _perform(self, execution: Execution) -> Outcome:
-        """Run a body in this thread, under its limit."""
+    def _perform(self, execution: Execution) -> Outcome | Future[Outcome]:
+        """Run a body under its limit, in this thread or elsewhere."""
         call = execution.call
         body = partial(self._execute_read, execution)
-        report = InlineTaskRunner().run(TaskCall(call.attempt, call.spec.name, body, call.timeout))
-        return report.outcome()
+        task = TaskCall(call.attempt, call.spec.name, body, call.timeout)
+        if execution.context is not None and self.runner is not None:
+            return Later(execution.context.run(self.runner.submit, task), TaskReport.outcome)
+        return InlineTaskRunner().run(task).outcome()
 
     def _execute_read(self, execution: Execution) -> None:
         """Execute a body whose reads of task functions are answered."""
-        step, is_own = execution.step, execution.step is self._own
+        step, workspace = execution.step, execution.workspace
+        if execution.context is not None:
+            watched_here()
+        within = nullcontext() if step is self._own else self.reading.within(step, workspace)
+        with using(self.records), context(shown(execution.call)), within:
+            self._execute(step, execution.body, workspace.names)
+
+    def _driven(self, work: Working[Action]) -> Action:
+        """Drive work in this thread, as the session of the task functions that bodies read."""
         detach = attach_reader(self.reading)
         try:
-            within = nullcontext() if is_own else self.reading.within(step)
-            with using(self.records), context(shown(execution.call)), within:
-                self._execute(step, execution.body)
+            return answered(work, answering(self._perform))
         finally:
             detach()
 
     def _bring(self, steps: Sequence[Step], force: bool) -> Mapping[str, BaseException]:
-        return answered(self.work.run_flow(steps, force=force, origin=Origin.CATCH_UP), self._perform).errors
+        return answered(
+            self.work.run_flow(steps, force=force, origin=Origin.CATCH_UP), answering(self._perform)
+        ).errors
 
     def add(
         self, source: str, *, plain: bool = False, name: str = "", at: int | None = None, **mapped: str
@@ -268,12 +286,12 @@ class Notebook:
         """Run a cell as its user would: a plain one at once, a task incrementally."""
         step = self.step(cell)
         if not step.plain:
-            return answered(self.work.run_cell(step), self._perform)
+            return self._driven(self.work.run_cell(step))
         step.body = self._read_body(step.body.source)
         self.reading.begin_plain(step)
         self._own = step
         try:
-            action = answered(self.work.run_cell(step), self._perform)
+            action = self._driven(self.work.run_cell(step))
         finally:
             self._own = None
             self.reading.end_plain()
@@ -307,23 +325,23 @@ class Notebook:
     def flow(self, *names: str) -> Action:
         """Bring all tasks, or those named, up to date, as `%flow run` does."""
         targets = [self.book.named(name) for name in names] if names else None
-        return answered(self.work.run_flow(targets), self._perform)
+        return self._driven(self.work.run_flow(targets))
 
     def only(self, *names: str, force: bool = False) -> Action:
         """Run these tasks from the latest results above them, as `%flow run TASK… --only` does."""
         targets = [self.book.named(name) for name in names]
-        return answered(self.work.run_only(targets, force=force), self._perform)
+        return self._driven(self.work.run_only(targets, force=force))
 
     def audit(self, *names: str) -> list[Finding]:
         """Run these tasks, or all, once more apart from the notebook, as `%flow audit` does."""
         steps = [self.book.named(name) for name in names] or [step for step in self.book if not step.plain]
         self.sweep.look_outside()
         audit = Audit(self._trunk)
-        return answered(audit.run(steps), partial(perform_apart, audit.apart))
+        return answered(audit.run(steps), answering(partial(perform_apart, audit.apart)))
 
     def resume(self, cell: str) -> Action:
         """Run a task that waits for a person, as `%flow resume` does."""
-        return answered(self.work.resume(self.step(cell)), self._perform)
+        return self._driven(self.work.resume(self.step(cell)))
 
     def pin(self, cell: str, hold: Hold | None) -> None:
         """Hold a step at a trace, or end the hold."""

@@ -12,6 +12,7 @@ from nbflow.engine.labels import Label, next_copy
 from nbflow.store.digests import unit_digest
 from nbflow.store.memory import MemoryStore
 from nbflow.types import Output, Slot
+from tests.cells import opened
 
 
 class Desk:
@@ -313,3 +314,16 @@ class TestActions:
         desk.workspace.settle({})
         assert desk.names["a"] == [1]
         assert desk.names["a"] is not changed
+
+
+class TestUnseeded:
+    """The state of a generator that nobody seeded is nobody's name."""
+
+    def test_after_a_draw(self) -> None:
+        """It goes on, and nothing stands in the namespace for it."""
+        notebook, cells = opened("import random", "x = random.random()", "y = random.random()", plain=[0])
+        assert not [name for name in notebook.names if name.startswith("<")]
+        assert notebook.names["x"] != notebook.names["y"]
+        notebook.run(cells[1])
+        notebook.flow()
+        assert [name for name in notebook.names if not name.startswith("__")] == ["random", "x", "y"]

@@ -9,14 +9,14 @@ from msgspec.structs import replace
 from nbflow.engine.drive import answered
 from nbflow.engine.enact import StepRuns
 from nbflow.retries import Retries
-from nbflow.states import Origin
+from nbflow.states import Origin, state_of
 from nbflow.store.memory import MemoryHistory
 from nbflow.testing import FakeClock, Notebook
 from tests.cells import change, opened
 
 if TYPE_CHECKING:
     from nbflow.engine.effects import Call, Outcome
-    from nbflow.engine.observe import Execution, Observing
+    from nbflow.engine.requests import Execution, Observing
 
 
 def paths(notebook: Notebook, cell: str) -> list[list[str]]:
@@ -151,6 +151,8 @@ class TestWhatItRan:
         store = notebook.workspace.store
         (run,) = store.history.runs(step=cells[1])
         given = run.inputs["b"]
+        last = state_of(store.history.transitions(run.id)[-1])
+        assert last.cached_inputs["b"] == given.unit
         assert store.load(given.unit)[given.place] == [[1]]
         change(notebook, cells[0], "a = [2]\nb = [a]")
         assert store.load(given.unit)[given.place] == [[1]]

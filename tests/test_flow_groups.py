@@ -122,7 +122,11 @@ class TestGraph:
         notebook.restart_and_run_all()
         notebook.view.locator("[data-task=squares][data-look=reused]").wait_for()
         flip(notebook, "squares")
-        notebook.view.locator("[data-part][aria-label^='squares[11]: c']").wait_for()
+        last = notebook.view.locator("[data-part][aria-label^='squares[11]: c']")
+        last.wait_for()
+        notebook.run(BAD, "#@task more\nmore = 1")
+        notebook.task("more", look="fresh").wait_for()
+        last.wait_for()
 
 
 class TestOtherTabs:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nbflow.engine.action import Action
-    from nbflow.engine.observe import Execution
+    from nbflow.engine.requests import Execution
 
 
 def _noted(xs: str, source: str, **more: str) -> tuple[Notebook, str, str]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kernel_job import CELLS, SCALES, Job, make_data, make_planes
+from tests.kernel_job import CELLS, SCALES, TASKS, Job, make_data, make_planes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tests.kernels import Kernel
@@ -73,12 +74,13 @@ EXTRAS = [
 
 Act = tuple[str, int, int, int]
 KINDS = {"edit": 8, "run": 5, "flow": 4, "insert": 4, "delete": 2, "move": 1, "touch": 3, "all": 1}
+BACK = {**KINDS, "open": 7, "back": 2, "forth": 2}
 
 
-def acts(lucky: random.Random, count: int) -> list[Act]:
+def acts(lucky: random.Random, count: int, kinds: Mapping[str, int] = KINDS) -> list[Act]:
     """What somebody does: a kind and numbers that choose among what is there when it is done."""
-    kinds = lucky.choices(list(KINDS), list(KINDS.values()), k=count)
-    return [(kind, lucky.randrange(1000), lucky.randrange(1000), lucky.randrange(1000)) for kind in kinds]
+    chosen = lucky.choices(list(kinds), list(kinds.values()), k=count)
+    return [(kind, lucky.randrange(1000), lucky.randrange(1000), lucky.randrange(1000)) for kind in chosen]
 
 
 class Walk:
@@ -141,6 +143,21 @@ class Walk:
         self.job.delete(extras[one % len(extras)])
         return extras[one % len(extras)]
 
+    def open(self, one: int, two: int, _: int) -> str:
+        """Put what a run started from into the names; half of them the last one."""
+        task = TASKS[one % len(TASKS)]
+        said = self.job.kernel.execute(f"%flow open {task} {('', '-1')[two % 2]}")
+        return f"{task} {said.text}"
+
+    def back(self, one: int, *_: int) -> str:
+        """Let a task stand at the result before."""
+        task = TASKS[one % len(TASKS)]
+        return f"{task} {self.job.kernel.execute(f'%flow restore {task}').error}"
+
+    def forth(self, *_: int) -> str:
+        """Return to the present."""
+        return self.job.kernel.execute("%flow restore latest").error
+
     def move(self, one: int, *_: int) -> str:
         """Let two neighbours change places."""
         ids = list(self.job.kernel.cells)
@@ -171,4 +188,14 @@ def test_whatever_is_done(kernel: Kernel, tmp_path: Path, seed: int) -> None:
     job.run_all()
     walk = Walk(job)
     for act in acts(random.Random(seed), 25):
+        walk.do(act)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_whatever_is_done_with_the_past(kernel: Kernel, tmp_path: Path, seed: int) -> None:
+    """Names that hold what an earlier run had are never taken for the present."""
+    job = Job(kernel, tmp_path)
+    job.run_all()
+    walk = Walk(job)
+    for act in acts(random.Random(seed), 25, BACK):
         walk.do(act)

@@ -212,6 +212,30 @@ class TestInterrupted:
         notebook.run(send)
         assert SENT == [1, 2]
 
+    def test_its_limit(self) -> None:
+        """It may have been sent before that, too."""
+        notebook, (x, send, _) = sending(source=f"{SEND}\nwhile x == 2: pass")
+        notebook.let(send, timeout=0.05)
+        change(notebook, x, "x = 2")
+        notebook.run(send)
+        assert SENT == [1, 2]
+        assert notebook.run(send).executed == []
+        assert "nobody knows" in notebook.judgement(send).causes[0].after
+
+    def test_a_result_that_proves_nothing(self, tmp_path: Path) -> None:
+        """What it read changed meanwhile: it has happened, and no result tells on what."""
+        path = tmp_path / "list.txt"
+        path.write_text("a")
+        appends = f"ctypes.CDLL(None).system(b'echo more >> {path}')"
+        read = f"with open({str(path)!r}) as file: rows = file.read()\ndel file"
+        source = f"import ctypes\n{read}\nif x == 2: _ = {appends}\n{SEND}"
+        notebook, (x, send, _) = sending(source=source)
+        change(notebook, x, "x = 2")
+        notebook.run(send)
+        assert "changed while the body ran" in notebook.step(send).failure
+        assert notebook.run(send).executed == []
+        assert SENT == [1, 2]
+
     def test_a_failure(self) -> None:
         """It says itself that it did not do its work: its cell runs it again, and nothing else does."""
         notebook, (_, send, _) = sending(source=f"{SEND}\nraise OSError")

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.headless import notebook_of
 from tests.kernels import Kernel, Shown
+from tests.lab import running_lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +71,17 @@ class TestFailed:
         kernel.open("flags '#2'")
         assert kernel.ask("(raw, LATE)") == ([3, 20, 16], 15)
         kernel.execute("%flow run")
-        assert kernel.ask("(raw, flags)") == ([0], [False])
+        assert kernel.ask("(raw, flags, LATE)") == ([0], [False], 15)
+
+    def test_the_way_back(self, kernel: Opening) -> None:
+        """Names hold again what they held, those of plain cells too."""
+        kernel.run("late", CELLS["late"].replace("15", "1"))
+        kernel.run("raw", "#@task raw\nraw = [0]")
+        kernel.open("flags '#2'")
+        kernel.execute("%flow restore latest")
+        assert kernel.ask("(raw, LATE, over(16))") == ([0], 1, True)
+        assert kernel.run("flags", "# @task flags\nflags = [over(x) for x in raw]").error == ""
+        assert kernel.ask("flags") == [False]
 
     def test_after_a_restart(self, kernel: Opening) -> None:
         """Nothing runs, not even what makes its inputs."""
@@ -79,6 +91,25 @@ class TestFailed:
         assert "raw ran" not in shown.text
         assert kernel.ask("(raw, LATE)") == ([3, 20, 16], 15)
         assert kernel.offered.startswith("# flags, run 2\n# which are late\nflags = ")
+
+    def test_one_that_died_with_its_kernel(self, kernel: Opening) -> None:
+        """Is opened like one that failed."""
+        body = "import time\nslow = sum(raw) + LATE\nprint('half way', flush=True)\ntime.sleep(60)"
+        kernel.insert("slow", f"#@task slow\n{body}", before="flags")
+        kernel.save()
+
+        def kill(shown: Shown) -> None:
+            if "half way" in shown.text:
+                kernel.manager.signal_kernel(9)
+                raise InterruptedError
+
+        with pytest.raises(InterruptedError):
+            kernel.collect(kernel.send(kernel.cells["slow"], "slow"), kill)
+        kernel.restart()
+        kernel.run("load")
+        assert "slow, run 3: its code is in a new cell" in kernel.open("slow").text
+        assert kernel.ask("(raw, LATE)") == ([3, 20, 16], 15)
+        assert kernel.offered == f"# slow, run 3\n{body}"
 
     def test_the_new_cell_fails_as_the_task_did(self, kernel: Opening) -> None:
         """So that it can be looked into."""
@@ -169,3 +200,23 @@ class TestWhatIsNotThere:
         assert kernel.open("flag").error.startswith("UsageError: There is no task 'flag'")
         assert "`%flow history flags` lists its runs" in kernel.open("flags '#9'").error
         assert "name the task" in kernel.open("").error
+
+
+@pytest.mark.browser
+class TestInJupyterLab:
+    """Where a person sees it."""
+
+    def test_the_body_is_a_cell_below(self, tmp_path: Path) -> None:
+        """With the user's text; run there, it fails as the task did."""
+        task = "# @task share\n# of the late ones\nshare = 1 / LATE"
+        cells = "%load_ext nbflow", "LATE = 0", task, "%flow open share", "after = 1"
+        with running_lab(tmp_path) as lab:
+            path = notebook_of(lab.folder / "share.ipynb", *cells)
+            with lab.opened(path) as notebook:
+                for index in range(4):
+                    notebook.run(index)
+                notebook.cell(4).locator(".cm-content").get_by_text("# of the late ones").wait_for()
+                assert notebook.count_cells() == 6
+                notebook.run(4)
+                shown = notebook.cell(4).locator(".jp-OutputArea")
+                shown.get_by_text("ZeroDivisionError").first.wait_for()

@@ -180,3 +180,25 @@ class TestCauses:
         cause = Cause("file", "a.csv", "", "1 kB, changed 2025-01-01 10:00:00")
         assert cause_detail(cause) == "now 1 kB, changed 2025-01-01 10:00:00"
         assert cause_detail(Cause("input", "LATE", "15", "18")) == ""
+
+
+class TestHolds:
+    """What was chosen by hand, and what was found out later."""
+
+    def test_from_what_a_result_was_made(self) -> None:
+        """Of `--only` the runs are named."""
+        told = cause_words(Cause("held", "total", before="raw of run 12 (stale)", after="only"))
+        assert told == "from raw of run 12 (stale)"
+        assert cause_words(Cause("held", "total", after="only")) == "ran with --only"
+
+    def test_audits_and_effects(self) -> None:
+        """In a phrase, and in very few words."""
+        assert cause_words(Cause("audit", "deep", after="deep")) == "an audit got another result: deep"
+        assert cause_words(Cause("audited", "deep", after="same")) == "audited: same"
+        unsure = Cause("unsure", "send", after="nobody knows whether it has happened; `%flow run send` …")
+        assert cause_words(unsure) == unsure.after
+        assert short_cause(unsure) == "may have happened"
+        assert (
+            short_cause(Cause("effect", "send", after="`%flow run send` runs it"))
+            == "`%flow run send` runs it"
+        )

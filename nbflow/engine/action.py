@@ -18,12 +18,14 @@ class Action:
         reused: Identifiers of the steps that got an earlier trace.
         errors: For a step whose body failed, what it raised.
         refused: For a step whose trigger did not let it run, the state in which it ended.
+        inline: For a step that was to run elsewhere and could not, the reason.
     """
 
     executed: list[str] = field(default_factory=list[str])
     reused: list[str] = field(default_factory=list[str])
     errors: dict[str, BaseException] = field(default_factory=dict[str, BaseException])
     refused: dict[str, State] = field(default_factory=dict[str, "State"])
+    inline: dict[str, str] = field(default_factory=dict[str, str])
 
     def add(self, other: Action) -> None:
         """Count what another action did as done by this one."""
@@ -31,6 +33,7 @@ class Action:
         self.reused += other.reused
         self.errors |= other.errors
         self.refused |= other.refused
+        self.inline |= other.inline
 
     @property
     def stop(self) -> KeyboardInterrupt | None:

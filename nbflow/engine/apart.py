@@ -39,9 +39,8 @@ if TYPE_CHECKING:
 
     from nbflow.engine.bind import Version
     from nbflow.engine.book import Step
-    from nbflow.engine.effects import Outcome
-    from nbflow.engine.observe import Execution
     from nbflow.engine.perform import Site
+    from nbflow.engine.requests import Working
     from nbflow.engine.trunk import Trunk
     from nbflow.states import State
     from nbflow.store.protocol import InputList, Store
@@ -183,7 +182,7 @@ class Apart:
         slots = tuple(slot for slot in site.slots if slot not in idle)
         return replace(site, slots=slots, units=tuple(units))
 
-    def rerun(self, step: Step) -> Generator[Execution, Outcome, Rerun]:
+    def rerun(self, step: Step) -> Working[Rerun]:
         """Run a step's body once more on what is bound at its place, over new names."""
         performer, copied = self._clear(), self.book.steps[step.id]
         before, site = copied.trace, with_classes(self.site(step))
@@ -227,7 +226,7 @@ class Apart:
         }
         self.workspace = Workspace(names, Unchanged(world.store, names))
 
-        def define(source: str) -> None:
+        def define(source: str, names: dict[str, Any]) -> None:
             execute(source, names, "<definitions>")
 
         observer = Observer(self.workspace, self.trunk.files, world.clock, define)

@@ -7,7 +7,7 @@ them, and lets the right versions stand when an action ends.
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from nbflow.store.protocol import Store
 
 _MISSING: Final = ABSENT
-_AS_THEY_ARE: Final = nullcontext()
 _LATER: Final = "it is loaded before a cell runs that mentions it"
 _GONE: Final = "it could not be stored, so that it went with its kernel; run the cell that makes it"
 
@@ -256,35 +255,32 @@ class Workspace(Labels):
         return next(({key: values[key] for key in versions} for values in whole), None)
 
     def _copied(self, values: dict[str, object], classes: Classes) -> dict[str, object] | None:
-        keys = sorted(values)
-        copies, holders = MemoryStore(self.names), self._holders(classes)
-        try:
-            if holders is None or copies.put("copy", tuple(values[key] for key in keys)):
-                return None
-            with self._lent(holders) if holders else _AS_THEY_ARE:
+        keys, copies = sorted(values), MemoryStore(self.names)
+        with suppress(CacheError), self.lending(classes) as is_whole:
+            if is_whole and not copies.put("copy", tuple(values[key] for key in keys)):
                 return dict(zip(keys, copies.load("copy"), strict=True))
-        except CacheError:
-            return None
+        return None
 
     def _load(self, versions: Mapping[str, Version]) -> dict[str, object] | None:
         version = first_of(versions)
-        output, holders = version.output, self._holders(version.classes)
-        try:
-            if holders is not None:
-                with self._lent(holders) if holders else _AS_THEY_ARE:
-                    return dict(zip(output.members, self.store.load(output.unit), strict=True))
-        except CacheError:
-            pass
+        output = version.output
+        with suppress(CacheError), self.lending(version.classes) as is_whole:
+            if is_whole:
+                return dict(zip(output.members, self.store.load(output.unit, self.names), strict=True))
         self.lost.add(output.unit)
         return None
 
     @contextmanager
-    def _lent(self, holders: Mapping[str, object]) -> Generator[None]:
-        """Let names stand for other objects for as long as values are loaded: these find classes by name."""
+    def lending(self, classes: Classes) -> Generator[bool]:
+        """Let these classes stand under their names while values are loaded; gives whether they are there."""
+        holders = self._holders(classes)
+        if not holders:
+            yield holders is not None
+            return
         before = {key: self.names[key] for key in holders if key in self.names}
         self.names.update(holders)
         try:
-            yield
+            yield True
         finally:
             for key in holders.keys() - before.keys():
                 del self.names[key]
@@ -478,7 +474,7 @@ class Workspace(Labels):
         for key, (value, label) in saved.items():
             if value is _MISSING or label is None:
                 self.unbind(key)
-                if value is not _MISSING:
+                if value is not _MISSING and key not in GENERATORS:
                     self.names[key] = value  # nobody knows what it is; taking it away would lose it
             elif self._is_spent(label):
                 changed[key] = label.version

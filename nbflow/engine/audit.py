@@ -22,12 +22,11 @@ from nbflow.states import Completed, Failed
 from nbflow.types import ACCEPT, FILE, Cause, Slot, Standing, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from nbflow.engine.apart import Rerun
     from nbflow.engine.book import Step
-    from nbflow.engine.effects import Outcome
-    from nbflow.engine.observe import Execution
+    from nbflow.engine.requests import Working
     from nbflow.engine.trunk import Trunk
     from nbflow.types import Trace
 
@@ -76,7 +75,7 @@ class Audit:
         self._hindrance = hindrance
         self.apart = Apart(trunk)
 
-    def run(self, steps: Iterable[Step]) -> Generator[Execution, Outcome, list[Finding]]:
+    def run(self, steps: Iterable[Step]) -> Working[list[Finding]]:
         """Audit these steps; yields each execution, which belongs over `apart.names`."""
         self._trunk.workspace.store.flush()
         found: list[Finding] = []
@@ -91,7 +90,7 @@ class Audit:
 
     # --- one task ------------------------------------------------------------------------------
 
-    def _audit(self, step: Step) -> Generator[Execution, Outcome, Finding]:
+    def _audit(self, step: Step) -> Working[Finding]:
         trace = step.bound_trace
         self._trunk.work.store_inputs(with_classes(self.apart.site(step)))
         first = yield from self.apart.rerun(step)

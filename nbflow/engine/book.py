@@ -239,6 +239,7 @@ class Step:
         skip_on_upstream_skip: Whether it is skipped below a skipped task.
         after: Names of tasks that have to end before it, whatever it reads.
         keeping: How its results are kept.
+        runner: Where its body runs; None: as whoever runs it says.
         told: Makes, of a run's identifier and its flow run's number, what hooks are told of the run;
             None: there are no hooks, and nothing else that needs it.
         named: Makes the name of a run of that, once its body may start; None: runs are called as it is.
@@ -267,6 +268,7 @@ class Step:
     skip_on_upstream_skip: bool = True
     after: tuple[str, ...] = ()
     keeping: Keeping = KEPT
+    runner: Any = None
     told: Callable[[str, int], object] | None = None
     named: Callable[[Any], str] | None = None
     idle: bool = False

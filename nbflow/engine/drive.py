@@ -8,7 +8,7 @@ history, and only then tells the subscribers: nothing is ever shown that the his
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast, overload
 
@@ -271,11 +271,23 @@ def drive(steps: Steps, handler: Handler, journal: Journal) -> State:
 def driving(steps: Steps, handler: Handler, journal: Ledger) -> Generator[Call, Outcome, State]: ...
 @overload
 def driving(steps: Steps, handler: None, journal: Ledger) -> Generator[Asked, Any, State]: ...
-def driving(steps: Steps, handler: Handler | None, journal: Ledger) -> Generator[Any, Any, State]:
+@overload
+def driving(
+    steps: Steps, handler: Handler, journal: Ledger, outside: tuple[type[Call | Sleep], ...]
+) -> Generator[Call | Sleep, Any, State]: ...
+def driving(
+    steps: Steps, handler: Handler | None, journal: Ledger, outside: tuple[type[Any], ...] = (Call,)
+) -> Generator[Any, Any, State]:
     """Do what `drive` does, but for the calls of bodies: each is yielded and answered from outside.
 
     So the same run can be driven by whoever executes bodies: in this thread, awaiting, or as a cell
     that the front end runs anyway. Without a handler every effect but `Enter` is yielded.
+
+    Args:
+        steps: What `run_task` returned.
+        handler: Performs what is not answered from outside.
+        journal: Where states are appended.
+        outside: The effects that are.
     """
     stop: BaseException | None = None
     state: State | None = None
@@ -288,7 +300,7 @@ def driving(steps: Steps, handler: Handler | None, journal: Ledger) -> Generator
                     # Kept before anybody is told: an interrupt from there on finds the run in this state.
                     answer = state = entered.state
                     journal.tell(entered)
-                elif handler is None or isinstance(effect, Call):
+                elif handler is None or isinstance(effect, outside):
                     answer = yield effect
                 else:
                     answer = effect.ask(handler)
@@ -330,6 +342,23 @@ def answered(work: Generator[Request, Answer, Result], answer: Callable[[Request
             try:
                 reply = answer(request)
             except BaseException as error:  # noqa: BLE001  # it belongs to whoever asked
+                request = work.throw(error)
+            else:
+                request = work.send(reply)
+    except StopIteration as end:
+        return end.value
+
+
+async def answered_waiting(
+    work: Generator[Request, Answer, Result], answer: Callable[[Request], Awaitable[Answer]]
+) -> Result:
+    """Do what `answered` does where each answer has to be awaited."""
+    try:
+        request = next(work)
+        while True:
+            try:
+                reply = await answer(request)
+            except BaseException as error:  # noqa: BLE001 - it belongs to whoever asked
                 request = work.throw(error)
             else:
                 request = work.send(reply)

@@ -7,15 +7,17 @@ run: a record in the history, states driven by `run_task`, attempts and limits a
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from nbflow.engine.drive import Journal, PlainHandler, driving
-from nbflow.engine.effects import Call, Ended, Enter, Outcome, RunSpec
+from nbflow.engine.effects import Call, Ended, Enter, Outcome, RunSpec, Sleep
 from nbflow.engine.loops import Iterations
 from nbflow.engine.record import NOTHING_SEEN, new_id
+from nbflow.engine.requests import Rest
 from nbflow.engine.run import run_task
 from nbflow.retries import NO_RETRIES
 from nbflow.states import Cached, Origin, Paused, Pending, Role, Running, State, StateType
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nbflow.engine.book import Step
-    from nbflow.engine.observe import Execution, Observation, Observing
+    from nbflow.engine.observe import Observation
     from nbflow.engine.record import Seen
+    from nbflow.engine.requests import Observing, Request
     from nbflow.triggers import Edge
     from nbflow.types import Cause, Trace
 
@@ -37,7 +40,7 @@ _SLOW_SECONDS: Final = 0.05
 """A body expected to take longer has its Running state on disk before it starts."""
 
 
-Executing = Generator["Execution", Outcome, "Finished"]
+Executing = Generator["Request", Any, "Finished"]
 """One run of a step: yields its executions, is sent how each ended, and returns how it finished."""
 
 
@@ -86,16 +89,15 @@ def _pass_nothing(_: Mapping[Edge, object]) -> Mapping[str, object]:
     return {}
 
 
-def _spec(
-    step: Step, run: str, number: int, origin: Origin, upstream: Mapping[Edge, State], let_in: Waiting | None
-) -> RunSpec:
+def _spec(step: Step, run: str, number: int, origin: Origin, seen: Seen, let_in: Waiting | None) -> RunSpec:
     return RunSpec(
         run,
         step.name,
         body=step.told(run, number) if step.told is not None else None,
         started_by_name=let_in is not None,
         resumed=let_in.state if let_in is not None and let_in.run else None,
-        upstream=tuple(upstream),
+        upstream=tuple(seen.upstream),
+        versions={name: given.unit for name, given in seen.inputs.items()},
         bind=_pass_nothing,
         trigger=step.trigger,
         skip_on_upstream_skip=step.skip_on_upstream_skip,
@@ -134,6 +136,13 @@ class StepRuns:
         self._sources: dict[str, str] = {}
         self._clock = clock
         self._sleep = sleep
+        self._lets_others = False
+
+    def abreast(self) -> StepRuns:
+        """The same for runs beside others: one that has to wait asks to, so that others go on meanwhile."""
+        runs = copy(self)
+        runs._lets_others = self._sleep is not None
+        return runs
 
     def execute(
         self,
@@ -152,7 +161,7 @@ class StepRuns:
             run = self._go_on(step, let_in)
         else:
             run = self._begin(step, origin, causes=causes, inputs=seen.inputs)
-        spec = _spec(step, run, self.number, origin, seen.upstream, let_in)
+        spec = _spec(step, run, self.number, origin, seen, let_in)
         return (yield from self._drive(spec, step, attempt, seen.upstream))
 
     def execute_item(
@@ -186,24 +195,30 @@ class StepRuns:
     ) -> Executing:
         run, observation = spec.id, None
         iterations = Iterations()
-        calls = driving(run_task(spec), PlainHandler(upstream, self._sleep), self.journal)
+        outside = (Call, Sleep) if self._lets_others else (Call,)
+        effects = driving(run_task(spec), PlainHandler(upstream, self._sleep), self.journal, outside)
         try:
-            call = next(calls)
+            effect = next(effects)
             if spec.role is not Role.ITEM:
                 self._make_known(step, spec.origin)
             while True:
                 try:
-                    self._call(spec, step)
-                    observation = iterations.joined((yield from attempt(call)))
-                    outcome = observation.outcome
+                    if isinstance(effect, Sleep):
+                        answer = yield Rest(effect.until)
+                    else:
+                        self._call(spec, step)
+                        observation = iterations.joined((yield from attempt(effect)))
+                        answer = observation.outcome
                 except Exception as fault:  # noqa: BLE001 - an attempt that cannot be observed failed
-                    outcome = Outcome(call.attempt, Ended.RAISED, fault)
+                    answer = (
+                        Outcome(effect.attempt, Ended.RAISED, fault) if isinstance(effect, Call) else False
+                    )
                 except GeneratorExit:
                     raise
                 except BaseException as stop:  # noqa: BLE001 - the run ends legally before it goes on
-                    call = calls.throw(stop)
+                    effect = effects.throw(stop)
                     continue
-                call = calls.send(outcome)
+                effect = effects.send(answer)
         except StopIteration as end:
             return Finished(run, end.value, observation)
         finally:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +111,28 @@ def _numpy_tuple(module: Any, state: Any) -> tuple[object, ...]:
     name, keys, position, has_gauss, cached = state
     numpy = sys.modules["numpy"]
     return (name, numpy.frombuffer(keys, dtype=numpy.uint32), position, has_gauss, cached)
+
+
+class Kept:
+    """The states that the global generators had before bodies ran that are to leave them as they were.
+
+    Example:
+        >>> import random
+        >>> kept = Kept()
+        >>> kept.note(), random.random() == (kept.put_back(["<random>"]), random.random())[1]
+        (None, True)
+    """
+
+    def __init__(self) -> None:
+        self._states: dict[str, object] = {}
+
+    def note(self) -> None:
+        """Take the present states for those to put back."""
+        self._states = {key: current_state(key) for key in loaded_generators()}
+
+    def put_back(self, keys: Iterable[str]) -> None:
+        """Put these generators back to what was noted; then nothing is noted any more."""
+        states, self._states = self._states, {}
+        for key in keys:
+            if key in states and current_state(key) != states[key]:
+                restore_state(key, states[key])

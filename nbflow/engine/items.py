@@ -17,10 +17,11 @@ from nbflow.engine.enact import Item
 from nbflow.engine.keeping import asks_again
 from nbflow.engine.map_result import MapResult, Unread
 from nbflow.engine.mapped import ended_by_items
-from nbflow.engine.observe import Execution, Observation
+from nbflow.engine.observe import Observation
 from nbflow.engine.outward import Once, once_of_item
 from nbflow.engine.previews import preview
 from nbflow.engine.record import CHANGES_PROCESS, Maker, action_key, key_of_trace, make_trace
+from nbflow.engine.requests import Execution
 from nbflow.engine.rows import rows_of
 from nbflow.engine.signals import ENDRUN
 from nbflow.engine.slots import NAME, RANDOM, STATE, context_digest, is_kept_in_memory, key_of, slot_of
@@ -32,15 +33,16 @@ from nbflow.store.walks import is_plain
 from nbflow.types import FILE, UNBOUND, Effect, Entry, Looked, Output, Slot, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import View
     from nbflow.engine.book import Body, Step
     from nbflow.engine.effects import Call
     from nbflow.engine.enact import Finished, StepRuns
-    from nbflow.engine.observe import Observer, Observing, Reached
+    from nbflow.engine.observe import Observer, Reached
     from nbflow.engine.record import Seen
+    from nbflow.engine.requests import Observing, Working
     from nbflow.engine.sweep import Sweep
     from nbflow.states import Origin, State
 
@@ -330,12 +332,12 @@ class Items:
             try:
                 if not store.has(output.unit):
                     return None
-                values[key_of(output.slot)] = store.load(output.unit)[0]
+                values[key_of(output.slot)] = store.load(output.unit, self._workspace.names)[0]
             except CacheError:
                 return None
         return values
 
-    def _executed(self, item: Item, row: tuple[Any, ...]) -> Generator[Execution, Outcome, Done]:
+    def _executed(self, item: Item, row: tuple[Any, ...]) -> Working[Done]:
         plan, given = self._plan, (self._plan.seen, False)
 
         def attempt(call: Call) -> Observing:
@@ -349,7 +351,7 @@ class Items:
             if once is not None:
                 once.begin()
             before = {key: (value, self._digest(key)) for key, value in self._workspace.names.items()}
-            execution = Execution(plan.step, plan.one, call)
+            execution = Execution(plan.step, plan.one, call, self._workspace, self._workspace.elsewhere)
             observation = yield from self._observer.run(execution, plan.reach, hide=True)
             return self._alone(observation, before, item)
 
@@ -431,7 +433,7 @@ class Items:
             key = key_of_trace(trace)
             units = {output.unit: (values[key_of(output.slot)],) for output in _bound(trace.outputs)}
             shown = {trace.captured: (observation.outcome.captured,)} if trace.captured else {}
-            store.commit(key, trace, {**units, **shown})
+            store.commit(key, trace, {**units, **shown}, self._workspace.names)
             self._runs.keep(finished.run, key, trace)
         return Done(finished.state, trace, values, captured=observation.outcome.captured)
 

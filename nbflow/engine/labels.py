@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from nbflow.engine.bind import first_of
+from nbflow.engine.generators import GENERATORS
 from nbflow.engine.origins import NONE, Known, is_same_class, name_of, seen_as
 from nbflow.engine.slots import key_of, slot_of
 from nbflow.engine.standing import ABSENT
@@ -22,6 +23,7 @@ from nbflow.store.signing import hidden_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextvars import Context
 
     from nbflow.engine.bind import Version
     from nbflow.engine.origins import Classes
@@ -112,6 +114,8 @@ class Labels:
         self._held: dict[tuple[str, tuple[str, ...], Classes], Held] = {}
         self._found: dict[int, frozenset[int]] = {}
         self.known = Known(names)
+        self.elsewhere: Context | None = None
+        """What bodies over these names see of context variables, where they run elsewhere."""
 
     def group(self, key: str) -> frozenset[str]:
         """The keys that share mutable memory with `key`, itself included."""
@@ -146,6 +150,15 @@ class Labels:
     def nameless(self) -> frozenset[str]:
         """The digests that stand for one object only, because it has none by its content."""
         return frozenset(token for _, token in self._nameless.values())
+
+    def is_nameless(self, key: str) -> bool:
+        """Whether what a key holds has no digest, so that only this very object is known to be equal."""
+        known, _ = self._nameless.get(id(self.names.get(key)), (None, ""))
+        return known is not None and known is self.names.get(key)
+
+    def know(self, value: object, digest: str) -> None:
+        """Let a digest that some other names gave an object stand for it here, too."""
+        self._nameless[id(value)] = (value, digest)
 
     def label(self, key: str, label: Label | None) -> None:
         """Say what a key holds; None: nothing that has a label."""
@@ -237,6 +250,10 @@ class Labels:
         value = self.names.get(key)
         if isinstance(value, _CACHED):
             value.cache_clear()
+
+    def seeded(self) -> list[str]:
+        """The global random generators whose states have a label."""
+        return [key for key in GENERATORS if key in self.labels]
 
     def disown(self, step: str) -> None:
         """What a step has made that is no more is nobody's now."""

@@ -7,12 +7,14 @@ are watched. What was seen becomes a trace in `record.py`.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from nbflow.analysis import is_native, writes_natively
 from nbflow.analysis.names import is_managed
@@ -35,13 +37,13 @@ from nbflow.store.watching import Native
 from nbflow.types import UNBOUND, Output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from nbflow.engine.again import Earlier
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import Version
     from nbflow.engine.book import Body, Step
-    from nbflow.engine.effects import Call
+    from nbflow.engine.requests import Execution, Observing, Working
     from nbflow.store.files import Files
     from nbflow.store.watching import Watch
     from nbflow.types import Entry
@@ -115,6 +117,9 @@ class Observation(msgspec.Struct, frozen=True):
         return seen and self.watch is not None and not self.watch.voided
 
 
+Define = Callable[[str, dict[str, Any]], object]
+"""Executes imports and definitions, given as plain source, over names."""
+
 _MAY_NAME_FILES: Final = (str, PathLike, list, tuple, dict)
 
 
@@ -140,24 +145,6 @@ class Reached(msgspec.Struct, frozen=True):
     reseeds: bool = False
     effects: frozenset[str] = frozenset()
     paths: frozenset[str] = frozenset()
-
-
-class Execution(msgspec.Struct, frozen=True):
-    """The request to run a body now, answered by how it ended.
-
-    Args:
-        step: The step.
-        body: Its body.
-        call: The engine's call, with attempt and limit.
-    """
-
-    step: Step
-    body: Body
-    call: Call
-
-
-Observing = Generator[Execution, Outcome, Observation]
-"""One observed execution: yields it, is sent how it ended, and returns what was seen."""
 
 
 @dataclass(slots=True)
@@ -195,11 +182,11 @@ class Observer:
         workspace: The names.
         files: Watches the files of a running body.
         clock: Seconds since the epoch.
-        define: Executes imports and definitions over the names, raising what they raise.
+        define: Executes imports and definitions over names, raising what they raise.
     """
 
     def __init__(
-        self, workspace: Workspace, files: Files, clock: Callable[[], float], define: Callable[[str], object]
+        self, workspace: Workspace, files: Files, clock: Callable[[], float], define: Define
     ) -> None:
         self._define = define
         self._workspace = workspace
@@ -209,6 +196,10 @@ class Observer:
         self._step = ""
         self._states: dict[str, object] = {}
         self._looks: dict[str, Fingerprint] = {}
+
+    def over(self, workspace: Workspace) -> Observer:
+        """One like it over other names."""
+        return Observer(workspace, self._files, self._clock, self._define)
 
     def run(self, execution: Execution, reached: Reached, *, hide: bool = False) -> Observing:
         """Have a body executed and see what it did; never raises what the body raises.
@@ -293,15 +284,15 @@ class Observer:
         before |= {key: value for key, value in unseen.items() if value is not ABSENT}
         return rebound
 
-    def _timed(self, execution: Execution) -> Generator[Execution, Outcome, _Watched]:
+    def _timed(self, execution: Execution) -> Working[_Watched]:
         """Have a body executed of which is known that nothing outside can be seen of it."""
         started = self._clock()
-        outcome = yield execution
+        outcome = yield _with_context(execution)
         return _Watched(outcome, self.no_watch, started, self._clock() - started, {}, "")
 
     def _watched(
         self, execution: Execution, before: Mapping[str, object], reached: Reached
-    ) -> Generator[Execution, Outcome, _Watched]:
+    ) -> Working[_Watched]:
         self._states = {key: self._workspace.states.of(key) for key in loaded_generators()}
         loaded = (value for value in before.values() if not is_placeholder(value))
         inputs: list[object] = [value for value in loaded if isinstance(value, _MAY_NAME_FILES)]
@@ -315,8 +306,10 @@ class Observer:
         native = Native(any(map(is_native, effects)), any(map(writes_natively, effects)))
         watched = declared.watching(self._files, reached.paths, inputs, native)
         with watched as watch, watched_by(note):
+            if execution.context is not None:
+                watch.move_to(0)
             started = self._clock()
-            outcome = yield execution
+            outcome = yield _with_context(execution)
             seconds = self._clock() - started
         return _Watched(outcome, watch, started, seconds, asked, folder or "gone")
 
@@ -375,7 +368,7 @@ class Observer:
         if body.analysis.imports:
             purge_changed_modules(self._files)
         try:
-            self._define(body.source)
+            self._define(body.source, self._workspace.names)
         except Exception:  # noqa: BLE001 - then the whole step has to run instead
             return False
         now = self._workspace.look(key)
@@ -453,6 +446,11 @@ class Observer:
         KNOWN.meet_named({key: value})
         text = preview(value) if is_kept_in_memory(slot) and not looks_secret(key) else HIDDEN
         return Output(slot, now.digest, unit or now.digest, members, now.reach, _sort(value), text, classes)
+
+
+def _with_context(execution: Execution) -> Execution:
+    """Who runs a body elsewhere sees there what is watched here."""
+    return execution if execution.context is None else replace(execution, context=copy_context())
 
 
 def _sort(value: object) -> str:

@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from nbflow.engine.again import earlier_run
 from nbflow.engine.book import definition_body
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.forcing import has_gone
 from nbflow.engine.gates import asked_about, upstream_of
 from nbflow.engine.generators import GENERATORS
 from nbflow.engine.influence import lasting, reached, reached_through
+from nbflow.engine.insight import Insight
 from nbflow.engine.items import Items, Plan
 from nbflow.engine.keeping import forced_cause, gone_cause
 from nbflow.engine.labels import Label, is_local_module, next_copy
-from nbflow.engine.observe import Execution, Observation, Observer, Reached
+from nbflow.engine.observe import Observation, Observer
 from nbflow.engine.origins import version_of
-from nbflow.engine.outward import Once, begun_slot, definitions_of, effects_of
-from nbflow.engine.placeholder import is_placeholder
+from nbflow.engine.outward import Once, begun_slot
 from nbflow.engine.record import (
     NOTHING_SEEN,
     Maker,
@@ -39,16 +38,17 @@ from nbflow.engine.record import (
     skipped_trace,
     unsure_texts,
 )
+from nbflow.engine.requests import Execution
 from nbflow.engine.sites import SEEDED, Site, site_of, with_own
-from nbflow.engine.slots import NAME, is_kept_in_memory, key_of
+from nbflow.engine.slots import is_kept_in_memory, key_of
 from nbflow.engine.sources import Sources
 from nbflow.exceptions import StorageError
 from nbflow.states import Origin, State
 from nbflow.triggers import BuiltIn, Gate, judge
-from nbflow.types import FILE, NO_REACH, UNBOUND, Cause, Effect, Entry, Looked, Reach, Slot, Trace
+from nbflow.types import FILE, UNBOUND, Cause, Effect, Entry, Looked, Slot, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from collections.abc import Set as AbstractSet
 
     from nbflow.engine.apply import Workspace
@@ -56,19 +56,14 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.effects import Call
     from nbflow.engine.enact import Executing, Finished, StepRuns
-    from nbflow.engine.observe import Observing
+    from nbflow.engine.observe import Reached
+    from nbflow.engine.requests import Observing
     from nbflow.engine.sweep import Sweep
     from nbflow.states import State
     from nbflow.triggers import Edge
 
 _UNSEEN: Final = "unseen"
 """The digest of a slot of which nobody could tell what it held: no later content equals it."""
-
-
-def _imports(body: Body, later: Iterable[Body]) -> list[str]:
-    """The modules that a body imports, and those that functions import when it calls them."""
-    deferred = [item for ran in later for item in ran.analysis.imports if item.deferred]
-    return sorted({item.module for item in (*body.analysis.imports, *deferred) if item.module})
 
 
 def _as_it_is(trace: Trace) -> Trace:
@@ -100,19 +95,26 @@ class Performer:
     ) -> None:
         self._book = book
         self._sweep = sweep
-        self._workspace = workspace
+        self.workspace = workspace
         self._observer = observer
         self._runs = runs
         self._hands = workspace, observer, runs, sweep
+        self.insight = Insight(book, sweep, workspace)
         self.forced: Collection[str] = ()
+        self.bound_to_names: dict[str, str] = {}
+        """Why bodies have to run on the user's names, as a run elsewhere has shown; by static key."""
         self._unwritten: list[Trace] = []
         self._sources = Sources(runs.history, workspace.names, book)
+
+    def over(self, workspace: Workspace) -> tuple[Book, Sweep, Workspace, Observer, StepRuns]:
+        """What one like it over other names is made of."""
+        return self._book, self._sweep, workspace, self._observer.over(workspace), self._runs.abreast()
 
     def first_spent(self, site: Site) -> Step | None:
         """The producer of the first input that is neither live nor stored nor made by a definition."""
         for versions in site.units:
             version = next(iter(versions.values()))
-            if not self._is_defined(versions) and not self._workspace.is_available(versions):
+            if not self._is_defined(versions) and not self.workspace.is_available(versions):
                 return self._book.steps[version.step]
         return self._writer_of_lost_file(site)
 
@@ -133,7 +135,7 @@ class Performer:
     def prepare(self, site: Site) -> bool:
         """Put every input of a body back; False where one turns out to be lost."""
         self.store_plain_inputs(site)
-        if not self._put_back(site):
+        if not self.put_back(site):
             return False
         self.store_plain_inputs(site)  # what did not stand there before does now
         return True
@@ -142,33 +144,36 @@ class Performer:
         """Run a body on what is bound at its place, which was put there by `prepare`."""
         step, body = site.step, site.body
         upstream, states = self._upstream(site)
-        asked = (*self._asked(step, body, site.writers), *states)
+        asked = (*self.insight.asked(step, body, site.writers), *states)
         seen = msgspec.structs.replace(see_bound(body, site.slots, site.view, asked), upstream=upstream)
-        reach = self._reached(step, body, site.slots, site.writers, seen)
+        reach = self.insight.reached(step, body, site.slots, site.writers, seen)
         if body.one is not None:
             items = Items(self._plan(site, body.one, asked, origin), *self._hands)
             doing = _Doing(items.attempt, reach.effects, items.joined)
             return (yield from self._run(step, body, seen, doing, origin))
-
-        def attempt(call: Call) -> Observing:
-            # A failed attempt may have changed its inputs; each one starts from what is bound.
-            if self._put_back(site):
-                return (yield from self._observer.run(Execution(step, body, call), reach, hide=True))
-            lost = StorageError(f"{step.name} changed its inputs before it failed, and they are not stored.")
-            return Observation(Outcome(call.attempt, Ended.RAISED, lost), frozenset(), (), None, 0.0, 0.0)
-
-        doing = _Doing(attempt, reach.effects)
+        doing = _Doing(partial(self.attempt, site, reach), reach.effects)
         if step.effect is not Effect.ONCE:
             return (yield from self._run(step, body, seen, doing, origin))
         once = Once(
-            self._workspace.marks, begun_slot(body, site.view, self._sweep.outside).locator, self._runs.now
+            self.workspace.marks, begun_slot(body, site.view, self._sweep.outside).locator, self._runs.now
         )
-        doing = replace(doing, attempt=once.attempt(attempt))
+        doing = replace(doing, attempt=once.attempt(doing.attempt))
         finished = yield from self._run(step, body, seen, doing, origin)
         if once.has_begun:  # and not refused by its trigger
-            self._workspace.store.flush()  # its result is on disk before the mark says so
+            self.workspace.store.flush()  # its result is on disk before the mark says so
             once.ended(finished, step.trace)
         return finished
+
+    def attempt(self, site: Site, reach: Reached, call: Call) -> Observing:
+        """Run a body once; each attempt starts from what is bound: a failed one may have changed that."""
+        if self.put_back(site):
+            execution = self._execution(site.step, site.body, call)
+            return (yield from self._observer.run(execution, reach, hide=True))
+        lost = StorageError(f"{site.step.name} changed its inputs before it failed, and they are not stored.")
+        return Observation(Outcome(call.attempt, Ended.RAISED, lost), frozenset(), (), None, 0.0, 0.0)
+
+    def _execution(self, step: Step, body: Body, call: Call) -> Execution:
+        return Execution(step, body, call, self.workspace, self.workspace.elsewhere)
 
     def _plan(self, site: Site, one: Body, asked: tuple[Entry, ...], origin: Origin) -> Plan:
         """What the items of a mapped step have in common.
@@ -181,14 +186,14 @@ class Performer:
         }
         slots = tuple(slot for slot in site.slots if slot.locator not in names | lists)
         seen, anew = see_bound(one, slots, site.view, asked), step.id in self.forced
-        reach = self._reached(step, one, site.slots, site.writers, seen)
+        reach = self.insight.reached(step, one, site.slots, site.writers, seen)
         reach = msgspec.structs.replace(
             reach,
             inputs=tuple(key for key in reach.inputs if key not in names | lists),
             keys=(reach.keys | names) - lists,
             uncertain=reach.uncertain - names - lists,
         )
-        return Plan(step, site.body, site.view, seen, reach, partial(self._put_back, site), origin, anew)
+        return Plan(step, site.body, site.view, seen, reach, partial(self.put_back, site), origin, anew)
 
     def is_refused(self, site: Site) -> bool:
         """Whether a trigger of nbflow will not let a body run; one of the user's own is asked only once."""
@@ -211,18 +216,18 @@ class Performer:
 
     def execute_plain(self, step: Step, origin: Origin) -> Executing:
         """Run a plain cell on the names as they are."""
-        body, labels = step.body, self._workspace.labels
+        body, labels = step.body, self.workspace.labels
         seeded = [slot for slot in SEEDED if key_of(slot) in labels]
-        slots = (*reached_through(body, self.live_reach), *seeded)
+        slots = (*reached_through(body, self.insight.live_reach), *seeded)
         keys = tuple(map(key_of, slots))
-        self._workspace.ensure(keys)
+        self.workspace.ensure(keys)
         found = (labels.get(key) for key in keys if key not in GENERATORS)
         writers = frozenset(label.version.step for label in found if label and label.version)
-        seen = see_live(body, slots, self._workspace, self._asked(step, body, writers))
-        reach = self._reached(step, body, slots, writers, seen)
+        seen = see_live(body, slots, self.workspace, self.insight.asked(step, body, writers))
+        reach = self.insight.reached(step, body, slots, writers, seen)
 
         def attempt(call: Call) -> Observing:
-            return self._observer.run(Execution(step, body, call), reach)
+            return self._observer.run(self._execution(step, body, call), reach)
 
         return (yield from self._run(step, body, seen, _Doing(attempt, reach.effects), origin))
 
@@ -231,23 +236,24 @@ class Performer:
 
         They come from before nbflow watched: they count by value, and nothing tells how they arose.
         """
-        strangers = frozenset(keys) - self._workspace.versioned()
-        outputs = self._observer.taken(step, strangers & self._workspace.names.keys())
+        strangers = frozenset(keys) - self.workspace.versioned()
+        outputs = self._observer.taken(step, strangers & self.workspace.names.keys())
         before = step.trace.outputs if step.trace is not None else ()
         step.trace, step.ran = adopted_trace(step, (*before, *outputs)), step.body
-        self._relabel(step, step.trace, NOTHING_SEEN)
+        self._take(step, step.trace, NOTHING_SEEN)
         self._sweep.touch(step)
 
     # --- inputs ------------------------------------------------------------------------------
 
-    def _put_back(self, site: Site) -> bool:
+    def put_back(self, site: Site) -> bool:
+        """Put every input of a body in place; False where one turns out to be lost."""
         for key in site.unbound:
-            self._workspace.unbind(key)
+            self.workspace.unbind(key)
         for _ in range(len(site.units) + 1):
             # All of them even where one is spent, so that each loss is known at once.
-            placed = [self._workspace.place(versions) or self._define(versions) for versions in site.units]
+            placed = [self.workspace.place(versions) or self._define(versions) for versions in site.units]
             # A class that was made anew outdates what was made of the old one and stood already.
-            if not all(placed) or all(map(self._workspace.holds_together, site.units)):
+            if not all(placed) or all(map(self.workspace.holds_together, site.units)):
                 return all(placed)
         return False
 
@@ -257,7 +263,7 @@ class Performer:
         ran = self._book.steps[version.step].ran
         name = version.output.slot.locator
         made = version.output.sort == "class" or is_local_module(version.output)
-        can_be = made and version.output.unit not in self._workspace.lost
+        can_be = made and version.output.unit not in self.workspace.lost
         return not others and can_be and ran is not None and name in ran.analysis.definitions
 
     def _define(self, versions: Mapping[str, Version]) -> bool:
@@ -266,9 +272,9 @@ class Performer:
         site = self._definition(versions) if self._is_defined(versions) else None
         if site is None:
             return False
-        if self._put_back(site) and self._observer.define(site.body, key, version):
+        if self.put_back(site) and self._observer.define(site.body, key, version):
             return True
-        self._workspace.lost.add(version.output.unit)  # then its whole step has to run again
+        self.workspace.lost.add(version.output.unit)  # then its whole step has to run again
         return False
 
     def _definition(self, versions: Mapping[str, Version]) -> Site | None:
@@ -291,93 +297,23 @@ class Performer:
         """Make the classes among what is to stand, which no store can put back."""
         for key, version in stand.items():
             versions = {key: version} if version is not None and len(version.output.members) == 1 else {}
-            if versions and self._is_defined(versions) and not self._workspace.is_available(versions):
+            if versions and self._is_defined(versions) and not self.workspace.is_available(versions):
                 self._define(versions)
 
     def store_plain_inputs(self, site: Site) -> None:
         """A plain input is stored with the first trace that reads it, so that re-running starts from it."""
-        store = self._workspace.store
+        store = self.workspace.store
         for versions in site.units:
             version = next(iter(versions.values()))
             if self._book.steps[version.step].plain and self._is_live_and_whole(versions):
                 members = version.output.members
-                store.put(version.output.unit, tuple(self._workspace.get(key) for key in members))
+                store.put(version.output.unit, tuple(self.workspace.get(key) for key in members))
 
     def _is_live_and_whole(self, versions: Mapping[str, Version]) -> bool:
         """Whether the names hold the whole unit, not stored yet."""
         output = next(iter(versions.values())).output
-        held = self._workspace.holds_together(versions)
-        return held and len(versions) == len(output.members) and not self._workspace.store.has(output.unit)
-
-    def live_reach(self, slot: Slot) -> Reach | None:
-        """What the code inside a name's live object may touch; None where it holds nothing."""
-        key = key_of(slot)
-        if key not in self._workspace.names:
-            return None
-        label = self._workspace.labels.get(key)
-        if label is not None and label.version is not None:
-            return label.version.output.reach
-        return NO_REACH if is_placeholder(self._workspace.names[key]) else self._workspace.look(key).reach
-
-    # --- what else a run depends on ----------------------------------------------------------
-
-    def _reached(
-        self,
-        step: Step,
-        body: Body,
-        slots: tuple[Slot, ...],
-        writers: Iterable[str],
-        seen: Seen,
-    ) -> Reached:
-        others = [ran for ran in self._bodies_of(writers) if ran is not body]
-        bodies = [body, *others]
-        keys = tuple(map(key_of, slots))
-        analysis = body.analysis
-        may = analysis.writes | analysis.maybe_writes | analysis.deletes
-        # Code that it calls may bind names, too: those that the cells defining that code speak of.
-        called = definitions_of(others, keys)
-        later = frozenset[str]().union(*[definition.writes for definition in called])
-        complete = all(ran.analysis.complete for ran in bodies)
-        last = frozenset([key_of(output.slot) for output in outputs_in_memory(step.trace)])
-        uncertain = (analysis.maybe_writes | later | last) - analysis.writes - set(keys)
-        return Reached(
-            inputs=keys,
-            keys=may.union(keys, later, last),
-            uncertain=uncertain,
-            earlier=earlier_run(step.trace, body, seen) if uncertain else None,
-            complete=complete,
-            reseeds=any(ran.reseeds for ran in bodies),
-            effects=effects_of(body, called),
-            paths=self._paths(body, slots),
-        )
-
-    def _bodies_of(self, writers: Iterable[str]) -> list[Body]:
-        return [ran for writer in writers if (ran := self._book.steps[writer].ran) is not None]
-
-    def _paths(self, body: Body, slots: Iterable[Slot]) -> frozenset[str]:
-        """Strings that may be meant as paths, in the body and in code that it may call."""
-        reaches = [reach for slot in slots if slot.kind == NAME and (reach := self.live_reach(slot))]
-        return body.analysis.paths.union(*[reach.paths for reach in reaches])
-
-    def _asked(self, step: Step, body: Body, writers: Iterable[str]) -> tuple[Entry, ...]:
-        """Entries for the slots outside that the source, or code that it may call, names."""
-        later = self._bodies_of(writers)
-        variables = body.analysis.environment.union(*[ran.analysis.environment for ran in later])
-        slots = [*[Slot("environment", name) for name in sorted(variables)], *step.parameter_slots]
-        for module in _imports(body, later):
-            slots += [Slot("module", module), Slot("package", module)]
-        if not slots:
-            return ()
-        outside = self._sweep.outside
-        if step.plain:
-            self._sweep.look_outside(slots)
-        known = ((slot, outside.digest(slot)) for slot in slots)
-        return tuple(
-            # What nobody can tell now compares with nothing later: such a result is never fresh.
-            Entry(Looked(slot), digest or "unknown", outside.show(slot))
-            for slot, digest in known
-            if digest != UNBOUND or slot.kind in ("environment", "parameter")
-        )
+        held = self.workspace.holds_together(versions)
+        return held and len(versions) == len(output.members) and not self.workspace.store.has(output.unit)
 
     # --- the run and its trace ---------------------------------------------------------------
 
@@ -390,14 +326,14 @@ class Performer:
             if cause.category not in ("effect", "unsure")
         )
         if step.id in self.forced and all(cause.category == "never ran" for cause in causes):
-            is_gone = has_gone(self._workspace, self._sweep, step)
+            is_gone = has_gone(self.workspace, self._sweep, step)
             return (gone_cause(step) if is_gone else forced_cause(step),)
         return causes
 
     def _run(self, step: Step, body: Body, seen: Seen, doing: _Doing, origin: Origin) -> Executing:
         is_own_plain = step.plain and origin is Origin.CELL  # which must cost nothing noticeable
         causes = () if is_own_plain else self._causes(step)
-        seeded = self._workspace.labels.keys() & GENERATORS.keys()
+        seeded = self.workspace.labels.keys() & GENERATORS.keys()
         finished = yield from self._runs.execute(step, doing.attempt, origin, causes, seen)
         observation = finished.observation
         if not finished.state.is_completed() or observation is None or not observation.is_whole:
@@ -415,7 +351,7 @@ class Performer:
         else:
             self._commit(step, trace, observation.outcome.captured)
             self._sources.keep(trace.entries, self._sweep.view(step))
-        self._relabel(step, trace, seen)
+        self._take(step, trace, seen)
         self._forget_unseeded(trace, seeded)
         step.take(trace)
         self._sweep.touch(step)
@@ -427,7 +363,7 @@ class Performer:
         """Store the traces of plain cells that the user ran."""
         unwritten, self._unwritten = self._unwritten, []
         for trace in unwritten:
-            self._workspace.store.commit(key_of_trace(trace), trace, {})
+            self.workspace.store.commit(key_of_trace(trace), trace, {})
             if trace.step in self._book.steps:
                 self._sources.keep(trace.entries, self._sweep.view(self._book.steps[trace.step]))
 
@@ -450,29 +386,30 @@ class Performer:
         key = key_of_trace(trace, step.keeping.compared.without)
         outputs = step.stored(trace)
         units = {output.unit: output.members for output in outputs if output.members}
-        values = {unit: tuple(self._workspace.get(key) for key in members) for unit, members in units.items()}
+        values = {unit: tuple(self.workspace.get(key) for key in members) for unit, members in units.items()}
         is_shown_again = captured and step.keeping.reuses
         shown = {trace.captured: (captured,)} if is_shown_again else dict[str, tuple[object, ...]]()
-        self._workspace.store.commit(key, trace, {**values, **shown})
+        self.workspace.store.commit(key, trace, {**values, **shown}, self.workspace.names)
         self._runs.keep(trace.run, key, trace)
 
     def _forget_unseeded(self, trace: Trace, seeded: AbstractSet[str]) -> None:
         """A generator that nobody has seeded yet holds nothing that a cell could be said to read."""
-        new = (self._workspace.labels.keys() & GENERATORS.keys()) - seeded
+        new = (self.workspace.labels.keys() & GENERATORS.keys()) - seeded
         made = {key_of(output.slot) for output in outputs_in_memory(trace)} if new else new
         for key in new - made:
-            self._workspace.label(key, None)
+            self.workspace.label(key, None)
 
-    def _relabel(self, step: Step, trace: Trace, seen: Seen) -> None:
+    def _take(self, step: Step, trace: Trace, seen: Seen) -> None:
+        """Let the names that a step has bound hold the versions that it made."""
         copy = next_copy()
         for output in trace.outputs:
             if not is_kept_in_memory(output.slot):
                 continue
             key = key_of(output.slot)
-            self._workspace.note(key)
+            self.workspace.note(key)
             version = version_of(step.id, trace, output, seen.classes_of)
             if version is None:
-                self._workspace.label(key, None)
+                self.workspace.label(key, None)
             else:
-                label = self._workspace.labels[key]
-                self._workspace.label(key, Label(output.digest, label.memory, version, label.classes, copy))
+                label = self.workspace.labels[key]
+                self.workspace.label(key, Label(output.digest, label.memory, version, label.classes, copy))

@@ -1,78 +1,34 @@
-"""The order of work: which steps to bring up to date, in which order, and what stands afterwards.
-
-Everything here is iterative: a target's needs are kept on an explicit stack, so that a chain
-of thousands of steps needs no recursion.
-"""
+"""The order of work: what a user asks for, which steps that means, and what stands afterwards."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING
 
 from nbflow.engine.action import Action
 from nbflow.engine.afterwards import stand_of, stand_of_flow
-from nbflow.engine.effects import Outcome
+from nbflow.engine.bringing import Bringing
 from nbflow.engine.forcing import forced
 from nbflow.engine.gates import SKIPPED
-from nbflow.engine.influence import lasting, reached
-from nbflow.engine.lookup import Lookup
 from nbflow.engine.marks import UNSURE
 from nbflow.engine.only import check_only, only_hold
-from nbflow.engine.outward import is_unsure
-from nbflow.engine.perform import Performer
-from nbflow.engine.record import CHANGES_PROCESS
 from nbflow.engine.sites import Site, site_of
 from nbflow.engine.slots import key_of, slot_of
-from nbflow.engine.verify import ORDER, makes_tasks_as_before, may_start_plain
 from nbflow.exceptions import SessionError
 from nbflow.states import Origin
-from nbflow.types import Effect, Hold, Licence, Reach, Slot, Standing, Trace, Verdict
+from nbflow.types import Effect, Hold, Licence, Reach, Slot, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from nbflow.engine.apply import Workspace
-    from nbflow.engine.bind import Version, View
-    from nbflow.engine.book import Body, Book, Step
-    from nbflow.engine.enact import Finished, StepRuns
-    from nbflow.engine.observe import Execution, Observer
-    from nbflow.engine.sweep import Sweep
-
-_MOST_REPEATS: Final = 8
-"""How often one action makes the spent inputs of others from one step again before it gives up."""
-
-Result = TypeVar("Result")
-Working = Generator["Execution", Outcome, Result]
-"""Work that yields each execution of a body, is sent how it ended, and returns a result at its end."""
-
-_DONE: Final = (Verdict.FRESH, Verdict.AS_OF)
+    from nbflow.engine.bind import Version
+    from nbflow.engine.book import Body, Step
+    from nbflow.engine.requests import Working
+    from nbflow.engine.sites import Site
 
 
-class Work:
-    """Brings steps up to date.
-
-    Args:
-        book: The steps.
-        sweep: Their verdicts.
-        workspace: The names.
-        observer: Runs bodies.
-        runs: Runs steps through the engine.
-    """
-
-    def __init__(
-        self, book: Book, sweep: Sweep, workspace: Workspace, observer: Observer, runs: StepRuns
-    ) -> None:
-        self.book = book
-        self.sweep = sweep
-        self.workspace = workspace
-        self.runs = runs
-        self.action = Action()
-        self._lookup = Lookup(book, sweep, workspace.store, runs)
-        self._performer = Performer(book, sweep, workspace, observer, runs)
-        self._origin = Origin.CELL
-        self._forced, self._executed, self._own = set[str](), set[str](), set[str]()
-        self._repeats: dict[str, int] = {}
-        self._settled, self._caught_up = set[str](), set[str]()
+class Work(Bringing):
+    """Does what a user asks for; see `Bringing` for what it is made of."""
 
     # --- what a user does --------------------------------------------------------------------
 
@@ -92,7 +48,7 @@ class Work:
         self.adopt_source(step)
         if step.trace is not None and SKIPPED in step.trace.flags:
             step.trace = None  # a skip is never reused
-        if (yield from self.bring(step, named=True)):
+        if (yield from self._bring_each([step], named=True)):
             if step.trace is not None and step.id not in {*self._executed, *self.action.reused}:
                 self._reuse(step, step.trace)
             self._settle(stand_of(step, self.sweep))
@@ -124,10 +80,12 @@ class Work:
         self._begin(origin, forced(self, targets, force=force, is_asked=origin is Origin.NAMED))
         if targets is None:
             yield from self._bring_all()
-        for step in self._in_flow_order(targets or ()):
+        else:
             named = self._origin is not Origin.AUTO
-            if (yield from self.bring(step, named=named)) and named and step.effect is not None:
-                self._tell_done(step)
+            done = yield from self._bring_each(self._in_flow_order(targets), named=named)
+            for step in targets:
+                if step.id in done and named and step.effect is not None:
+                    self._tell_done(step)
         self._settle_flow()
         return self._finish()
 
@@ -214,7 +172,7 @@ class Work:
 
     def live_reach(self, slot: Slot) -> Reach | None:
         """What the code inside a name's live object may touch; None where it holds nothing."""
-        return self._performer.live_reach(slot)
+        return self._performer.insight.live_reach(slot)
 
     def makers_of(self, slots: Iterable[Slot]) -> list[Body]:
         """The bodies that made what these names hold now."""
@@ -247,18 +205,40 @@ class Work:
 
     def _bring_all(self) -> Working[None]:
         """Bring every task in flow order; those that become stale meanwhile stand further below."""
-        tried: set[str] = set()
-        for step in [step for step in self.tasks() if step.id in self._forced]:
-            tried.add(step.id)
-            yield from self.bring(step)
+        due, tried = [step for step in self.tasks() if step.id in self._forced], set[str]()
+        tried.update(step.id for step in due)
+        yield from self._bring_each(due)
         self._recall(tried)
         while due := [step for step in self.sweep.pending() if self._is_due(step, tried)]:
+            if self.action.stop is not None:
+                return
             self._expect(due)
-            for step in due:
-                if self.action.stop is not None:
-                    return
-                tried.add(step.id)
-                yield from self.bring(step)
+            tried.update(step.id for step in due)
+            yield from self._bring_each(due)
+
+    def _bring_each(self, steps: Iterable[Step], *, named: bool = False) -> Working[set[str]]:
+        """Bring these up to date in order; return those that are by it."""
+        bring, is_over = partial(self.bring, named=named), lambda: self.action.stop is not None
+        done = yield from self._abreast.each(steps, bring, is_over)
+        early = self.elsewhere.too_early() if not is_over() else []
+        if early:
+            self._forced |= {step.id for step in early}
+            early += [self.book.steps[id] for id in self.action.refused]
+            done |= yield from self._abreast.each(self._taken_back(early), bring, is_over)
+            below = self._taken_back([step for step in self.sweep.pending() if step.id in done])
+            done |= yield from self._abreast.each(below, bring, is_over)
+        return done
+
+    def _taken_back(self, steps: Collection[Step]) -> Collection[Step]:
+        """Steps that are to run once more in this action, as if they had not run in it."""
+        for step in steps:
+            step.failure, step.ended = "", None
+            self.sweep.touch(step)
+            self._executed.discard(step.id)
+            self._settled.discard(step.id)
+            self.action.errors.pop(step.id, None)
+            self.action.refused.pop(step.id, None)
+        return steps
 
     def _tell_done(self, step: Step) -> None:
         """Whoever names an effect that has happened already is told when."""
@@ -294,134 +274,6 @@ class Work:
         is_task = not step.plain and step.ran is not None and step.licence is not Licence.USER
         return is_task and not step.idle and step.id not in tried
 
-    def bring(self, target: Step, *, named: bool = False) -> Working[bool]:
-        """Bring a step up to date; False where it waits or failed."""
-        stack, passed = [(target, False)], set[str]()
-        while stack:
-            if self.action.stop is not None:
-                return False
-            step, again = stack[-1]
-            if not again and self._is_done(step):
-                stack.pop()
-                continue
-            needed = yield from self._advance(
-                step, again, named=named and step is target, passed=passed if step is target else ()
-            )
-            if isinstance(needed, tuple) and not self._may_start(*needed):
-                if not self._runs_as_they_are(target, *needed):
-                    return False
-                # All else above is brought up to date; only what hangs on that cell stays as it is.
-                passed.add((*stack, needed)[1][0].id)
-                del stack[1:]
-                continue
-            if needed is False:
-                if step is target or again or step.id not in self._settled:
-                    return False
-                stack.pop()  # how it ended decides what becomes of those below
-            if isinstance(needed, tuple):
-                stack.append(needed)
-            elif needed is True:
-                stack.pop()
-        return True
-
-    def _is_done(self, step: Step) -> bool:
-        is_due = step.id in self._forced and step.id not in self._executed
-        may_end_otherwise = step.asks_states and self._first_stale_above(step, self.sweep.view(step))
-        return not (is_due or may_end_otherwise) and self.sweep.judgement(step).verdict in _DONE
-
-    def _runs_as_they_are(self, target: Step, needed: Step, again: bool) -> bool:
-        """Whether a cell runs, as in Jupyter, although a plain cell above it has to run first."""
-        return self._origin is Origin.CELL and needed.plain and not again and target.standing is Standing.HERE
-
-    def _advance(
-        self, step: Step, again: bool, *, named: bool, passed: Collection[str]
-    ) -> Working[tuple[Step, bool] | bool | None]:
-        """Bring one step up to date if nothing stands before it but what is `passed`.
-
-        Returns:
-            The step that has to run first, with whether it only makes a spent value again;
-            else whether it is done; None: try once more, a value turned out to be lost.
-        """
-        view = self.sweep.view(step)
-        blocker = self._first_stale_above(step, view, passed)
-        if blocker is not None:
-            return blocker, False
-        stands_on_ended = bool(self._settled and self._stale_above(step, view))
-        if stands_on_ended and step.plain:
-            return False  # it has no trigger
-        runs_anyway = again or step.id in self._forced
-        trace = None if runs_anyway else self.find(step)
-        if trace is not None:
-            self._reuse(step, trace)
-            self._settled.update((step.id,) if stands_on_ended else ())
-            return True
-        if step.ran is None or not (again or self._may_execute(step, named=named)):
-            return False
-        site = site_of(step, step.ran, view)
-        is_refused = self._performer.is_refused(site)
-        spent = self._performer.first_spent(site) if not is_refused else None
-        if spent is not None:
-            return spent, True
-        lost = len(self.workspace.lost)
-        self._lookup.compare_with_earlier(step)
-        if not (is_refused or self._performer.prepare(site)):
-            return None if len(self.workspace.lost) > lost else False
-        self._note(step, (yield from self._performer.execute(site, self._origin)))
-        self._caught_up.add(step.id)
-        has_ended = step.ended is not None and step.ended.is_final() and not step.plain
-        self._settled.update((step.id,) if stands_on_ended or has_ended else ())
-        return step.trace is not None and step.ended is None
-
-    def find(self, step: Step) -> Trace | None:
-        """The newest trace of the step's code that fits what is bound at its place."""
-        return self._lookup.find(step)
-
-    def stale_above(self, step: Step) -> list[Step]:
-        """The steps that are not up to date and make something that this one looks at, in flow order."""
-        return self._stale_above(step, self.sweep.view(step))
-
-    def _stale_above(self, step: Step, view: View) -> list[Step]:
-        if step.ran is None:
-            return []
-        looks_at = (*reached(step.ran, view), *lasting(step, step.ran))
-        doubts = (doubt for slot in looks_at for doubt in view.bound(slot).doubts)
-        stale = {doubt.step for doubt in doubts if doubt.verdict not in _DONE}
-        places = sorted(place for place in map(self.book.place, stale) if place is not None)
-        return [self.book.at(place) for place in places]
-
-    def _first_stale_above(self, step: Step, view: View, passed: Collection[str] = ()) -> Step | None:
-        found = (above for above in self._stale_above(step, view) if above.id not in self._settled)
-        return next((above for above in found if above.id not in passed), None)
-
-    def _may_start(self, step: Step, again: bool) -> bool:
-        """Whether catch-up may start the step, for its own sake or to make a spent value again."""
-        if again:
-            self._repeats[step.id] = self._repeats.get(step.id, 0) + 1
-            if self._repeats[step.id] > _MOST_REPEATS or step.hold is not None:
-                return False
-        elif step.id in self._executed:
-            return False
-        return self._may_execute(step) or (not again and self.find(step) is not None)
-
-    def _may_execute(self, step: Step, *, named: bool = False) -> bool:
-        has_run = step.id in self._executed and step.id not in self._repeats
-        if step.standing is not Standing.HERE or has_run:
-            return False
-        is_early = any(cause.category == ORDER for cause in self.sweep.judgement(step).causes)
-        if named and (step.body.wiring is None or not is_early):
-            return step.id in self._forced or not self._may_have_happened(step)
-        if is_early or (step.ended is not None and step.ended.is_paused()):
-            return False
-        if step.plain:
-            return may_start_plain(step) and makes_tasks_as_before(
-                step, self.sweep.view(step), self.sweep.outside
-            )
-        return step.licence is Licence.FLOW
-
-    def _may_have_happened(self, step: Step) -> bool:
-        view, outside = self.sweep.view(step), self.sweep.outside
-        return step.ran is not None and is_unsure(step, step.ran, view, outside)
-
     def adopt_source(self, step: Step) -> None:
         """The body that its cell has now is the one last run; a trace of another source is none of its."""
         if step.ran is not step.body:
@@ -434,32 +286,6 @@ class Work:
         self._caught_up.discard(step.id)
         step.failure, step.ended = "", None
         self.sweep.touch(step)
-
-    def _reuse(self, step: Step, trace: Trace) -> None:
-        self._bind(step, trace)
-        self._caught_up.add(step.id)
-        self.action.reused.append(step.id)
-        self.runs.reuse(step, trace, self._origin)
-
-    def _bind(self, step: Step, trace: Trace) -> None:
-        step.take(trace)
-        step.idle = False
-        self.sweep.touch(step)
-
-    def _note(self, step: Step, finished: Finished) -> None:
-        step.idle = False
-        self._executed.add(step.id)
-        if finished.observation is None:
-            self.action.refused[step.id] = finished.state
-            return
-        self.action.executed.append(step.id)
-        if step.trace is not None and CHANGES_PROCESS in step.trace.flags:
-            self._lookup.runs_here.add(finished.run)
-        error = finished.observation.error
-        if error is None and finished.state.is_failed():
-            error = finished.state.exception()  # its limit was reached, which no body raises
-        if error is not None and not (finished.state.is_completed() or finished.state.is_paused()):
-            self.action.errors[step.id] = error
 
     # --- before and after an action ----------------------------------------------------------
 
@@ -474,6 +300,7 @@ class Work:
 
     def _reset(self, origin: Origin, forced: Iterable[Step] = ()) -> None:
         self.action = Action()
+        self.elsewhere.begin()
         self._origin = origin
         self._performer.forced = self._forced = {step.id for step in forced}
         for noted in (self._executed, self._settled, self._repeats):

@@ -8,6 +8,8 @@ stands there then may be an old one. Who reads gets a copy of its own, so that n
 from __future__ import annotations
 
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbflow.engine.slots import slot_of
@@ -18,11 +20,24 @@ from nbflow.types import Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
+    from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import Version
     from nbflow.engine.book import Body, Step
     from nbflow.engine.plan import Work
 
 _DONE = (Verdict.FRESH, Verdict.AS_OF)
+
+
+@dataclass(slots=True)
+class _Running:
+    """A body of the flow that runs: its step, its names, and why a read in it was refused, if one was."""
+
+    step: Step
+    workspace: Workspace
+    refused: SessionError | None = None
+
+
+_RUNNING: ContextVar[_Running | None] = ContextVar("nbflow_reading", default=None)
 
 
 class Reading:
@@ -42,10 +57,8 @@ class Reading:
         why: Callable[[Step], str],
     ) -> None:
         self._work = work
-        self._names = work.workspace.names
         self._bring = bring
         self._why = why
-        self._running: Step | None = None
         self._plain: Step | None = None
         self._errors: dict[str, BaseException | None] = {}
         self._refused: SessionError | None = None
@@ -53,8 +66,12 @@ class Reading:
     # --- what runs -----------------------------------------------------------------------------
 
     @contextmanager
-    def within(self, step: Step) -> Generator[None]:
+    def within(self, step: Step, workspace: Workspace) -> Generator[None]:
         """While the body of a step of the flow runs; a refused read ends it even if it was caught.
+
+        Args:
+            step: The step.
+            workspace: The names that the body runs over.
 
         Raises:
             SessionError: If a read in it was refused.
@@ -62,13 +79,15 @@ class Reading:
         if step is self._plain:
             yield
             return
-        before, self._running, self._refused = self._running, step, None
+        running = _Running(step, workspace)
+        before = _RUNNING.get()
+        _RUNNING.set(running)
         try:
             yield
         finally:
-            self._running = before
-        if self._refused is not None:
-            raise self._refused
+            _RUNNING.set(before)
+        if running.refused is not None:
+            raise running.refused
 
     def begin_plain(self, step: Step) -> None:
         """Before a plain cell runs by itself: what it will read is brought up to date."""
@@ -119,7 +138,8 @@ class Reading:
 
     def wires(self, task: Any) -> str:
         """What the parameters of a task function are wired to, for people."""
-        step = self._step_of(task.key) if self._is_named(task, task.__name__) else None
+        workspace = self._work.workspace
+        step = self._step_of(task.key) if self._is_named(task, task.__name__, workspace) else None
         wiring = step.body.wiring if step is not None else None
         return ", ".join(key for _, key in wiring.wires) if wiring is not None else ""
 
@@ -132,10 +152,11 @@ class Reading:
             SessionError: If it has none here, or one that nobody can vouch for.
         """
         name: str = task.__name__
-        if not self._is_named(task, name):
+        running = _RUNNING.get()
+        if not self._is_named(task, name, running.workspace if running is not None else self._work.workspace):
             return None
-        if self._running is not None:
-            return self._read_within(self._running, name, task.key)
+        if running is not None:
+            return self._read_within(running, name, task.key)
         step = self._step_of(task.key)
         if self._plain is not None and name in self._plain.body.analysis.definitions:
             raise self._refuse(f"{name}() is read in the cell that defines it; read it in a cell below")
@@ -147,19 +168,19 @@ class Reading:
             raise self._unseen(name)
         return self._value_of(step, name, task.key)
 
-    def _read_within(self, running: Step, name: str, key: str) -> tuple[Any] | None:
+    def _read_within(self, running: _Running, name: str, key: str) -> tuple[Any] | None:
         """A read in a body of the flow: what it reaches was put in place before it ran."""
-        wiring = running.body.wiring
+        wiring = running.step.body.wiring
         if wiring is not None and wiring.key == key:
             raise self._refuse(f"{name}() reads its own value; call it with arguments to call itself")
         step = self._step_of(key)
         if step is None:
             return None
-        if slot_of(key) not in self._work.sweep.judgement(running).reached:
+        if slot_of(key) not in self._work.sweep.judgement(running.step).reached:
             raise self._unseen(name)
-        if key not in self._names:
+        if key not in running.workspace.names:
             raise self._refuse(f"{name}() has no value here: {self._why(step)}")
-        return (self._work.workspace.private_copy(key),)
+        return (running.workspace.private_copy(key),)
 
     def _value_of(self, step: Step, name: str, key: str) -> tuple[Any]:
         error = self._errors.get(step.id)
@@ -171,13 +192,13 @@ class Reading:
             raise SessionError(f"{name}() has no value that is up to date: {self._why(step)}")
         return (self._work.workspace.private_copy(key),)
 
-    def _is_named(self, task: object, name: str) -> bool:
+    @staticmethod
+    def _is_named(task: object, name: str, workspace: Workspace) -> bool:
         """Whether it is what its name stands for in the notebook; a copy of it is as good."""
-        held = self._names.get(name)
+        held = workspace.names.get(name)
         if held is task or type(held) is not type(task):
             return held is task
-        look = self._work.workspace.look_at
-        return look(task).digest == look(held).digest
+        return workspace.look_at(task).digest == workspace.look_at(held).digest
 
     def _step_of(self, key: str) -> Step | None:
         """The last step that gives a value of this key."""
@@ -189,8 +210,12 @@ class Reading:
         return self._refuse(f"{text} in the cell itself")
 
     def _refuse(self, text: str) -> SessionError:
-        self._refused = SessionError(text)
-        return self._refused
+        refused, running = SessionError(text), _RUNNING.get()
+        if running is not None:
+            running.refused = refused
+        else:
+            self._refused = refused
+        return refused
 
 
 def _is_of(body: Body, key: str) -> bool:

@@ -10,7 +10,7 @@ from nbflow.engine.enact import StepRuns
 from nbflow.engine.explain import Explainer
 from nbflow.engine.keeping import EXPIRY, ExpiryKind
 from nbflow.engine.marks import BEGUN, BegunKind
-from nbflow.engine.observe import Observer
+from nbflow.engine.observe import Define, Observer
 from nbflow.engine.plan import Work
 from nbflow.engine.slots import ContextKind, FolderKind, Kind, Outside
 from nbflow.engine.sweep import Sweep
@@ -59,7 +59,7 @@ class World:
         names: The user's namespace.
         store: Where results and history are kept.
         clock: Seconds since the epoch.
-        define: Executes imports and definitions, given as plain source, over the names.
+        define: Executes imports and definitions, given as plain source, over names.
         parameters: Values given from outside for parameters.
         kinds: Further kinds of slots outside, by name.
         key: Secret key of the digests of environment variables.
@@ -73,7 +73,7 @@ class World:
     names: dict[str, object]
     store: Store
     clock: Callable[[], float]
-    define: Callable[[str], object]
+    define: Define
     parameters: Overrides
     kinds: Mapping[str, Kind]
     key: bytes = b""

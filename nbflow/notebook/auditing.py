@@ -12,6 +12,7 @@ from nbflow.engine.apart import execute
 from nbflow.engine.audit import Audit, Finding, Found
 from nbflow.engine.drive import answered
 from nbflow.engine.loops import shown
+from nbflow.engine.requests import answering
 from nbflow.engine.wiring import run_wired
 from nbflow.notebook.cells import does_wait
 from nbflow.running.records import records_in, using
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from nbflow.engine.apart import Apart
     from nbflow.engine.book import Step
     from nbflow.engine.effects import Outcome
-    from nbflow.engine.observe import Execution
+    from nbflow.engine.requests import Execution
     from nbflow.notebook.session import Session
 
 
@@ -90,7 +91,8 @@ def audit(session: Session, names: Sequence[str] = ()) -> Audited:
     work = Audit(session.trunk, _hindrance)
     numbers, session.trunk.runs.number = session.records.numbers, session.records.numbers.take()
     findings = answered(
-        work.run([cell.step for cell in cells if not cell.step.idle]), partial(_perform, session, work.apart)
+        work.run([cell.step for cell in cells if not cell.step.idle]),
+        answering(partial(_perform, session, work.apart)),
     )
     if all(finding.found is Found.NOT_AUDITED for finding in findings):
         numbers.give_back(session.trunk.runs.number)
@@ -105,8 +107,8 @@ def _hindrance(step: Step) -> str:
 
 
 def _perform(session: Session, apart: Apart, execution: Execution) -> Outcome:
-    screen = session.around.screen
-    with screen.captured(shows=False), screen.interruptible():
+    around = session.around
+    with around.routes.captured(shows=False), around.screen.interruptible():
         return perform_apart(apart, execution)
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from nbflow.engine.action import Action
     from nbflow.engine.book import Step
-    from nbflow.engine.plan import Working
     from nbflow.engine.preview import Planned
+    from nbflow.engine.requests import Working
     from nbflow.notebook.session import Session
 
 _UPSTREAM = "upstream"

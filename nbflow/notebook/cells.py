@@ -222,13 +222,15 @@ class Bodies:
         header = read_header(cell)
         return self.transform(header.body if header else cell)
 
-    def run(self, source: str, where: Where) -> None:
-        """Execute a body to its end; what it raises, it raises."""
+    def run(self, source: str, where: Where, names: dict[str, Any]) -> None:
+        """Execute a body over names to its end; what it raises, it raises."""
         for code in self._codes(source, where):
-            run_code(code, self._shell.user_global_ns)
+            run_code(code, names)
 
-    async def run_within(self, source: str, where: Where, timeout: float | None) -> None:
-        """Execute a body that awaits something, cancelled at its limit.
+    async def run_within(
+        self, source: str, where: Where, names: dict[str, Any], timeout: float | None = None
+    ) -> None:
+        """Execute a body that awaits something over names, cancelled at its limit.
 
         Raises:
             LimitReachedError: If the limit, in seconds, was reached.
@@ -236,21 +238,21 @@ class Bodies:
         limit = asyncio.timeout(timeout)
         try:
             async with limit:
-                await self._run_waiting(source, where)
+                await self._run_waiting(source, where, names)
         except TimeoutError:
             if limit.expired():
                 raise LimitReachedError from None
             raise
 
-    async def _run_waiting(self, source: str, where: Where) -> None:
+    async def _run_waiting(self, source: str, where: Where, names: dict[str, Any]) -> None:
         for code in self._codes(source, where):
-            awaitable = run_code(code, self._shell.user_global_ns)
+            awaitable = run_code(code, names)
             if code.co_flags & CO_COROUTINE:
                 await cast("Awaitable[object]", awaitable)
 
-    def define(self, source: str) -> None:
-        """Execute imports and definitions, showing nothing."""
-        names = self._shell.user_global_ns
+    @staticmethod
+    def define(source: str, names: dict[str, Any]) -> None:
+        """Execute imports and definitions over names, showing nothing."""
         run_code(compile(source, "<definitions>", "exec", dont_inherit=True), names)
 
     def _codes(self, source: str, where: Where) -> tuple[CodeType, ...]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from nbflow.engine.action import Action
-    from nbflow.engine.plan import Working
+    from nbflow.engine.requests import Working
     from nbflow.notebook.auditing import Audited
     from nbflow.notebook.holds import Restored
     from nbflow.notebook.session import Session
@@ -177,7 +177,12 @@ def _work(session: Session, words: Words) -> Working[Action]:
     if "--only" in words.switches:
         latest = importlib.import_module("nbflow.notebook.latest")
         return latest.run_only(session, words.plain, force="--force" in words.switches)
-    return session.run_flow(words.plain, force="--force" in words.switches, plain="--plain" in words.switches)
+    return session.run_flow(
+        words.plain,
+        force="--force" in words.switches,
+        plain="--plain" in words.switches,
+        runner=dict(words.values).get("--runner", ""),
+    )
 
 
 def _plan(session: Session, words: Words) -> Shown:
@@ -373,9 +378,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "": Command(_flow, "", "the graph of the flow"),
     "run": Command(
         _run,
-        "[TASK…] [--only] [--force] [--plain] [-p NAME=VALUE]",
+        "[TASK…] [--only] [--force] [--plain] [--runner NAME] [-p NAME=VALUE]",
         "bring everything, or these tasks and what they need, up to date",
         ("--only", "--force", "--plain"),
+        ("--runner",),
         acts=True,
     ),
     "plan": Command(_plan, "[TASK…]", "what a run would do and why; runs nothing"),

@@ -1,10 +1,11 @@
-"""Executing bodies for the engine: in this thread or awaiting, captured, under their limits."""
+"""Executing bodies for the engine: in this thread, awaiting or elsewhere; captured, under their limits."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -13,42 +14,49 @@ from nbflow.context import context
 from nbflow.engine.drive import calls_user_code
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.loops import shown
+from nbflow.engine.ongoing import Later, moments
+from nbflow.engine.requests import Execution, Waiting
 from nbflow.engine.wiring import run_wired
 from nbflow.exceptions import SessionError
 from nbflow.notebook.cells import LimitReachedError, Where, does_wait, run_code
 from nbflow.notebook.outputs import encode
 from nbflow.running.logs import prints_of
 from nbflow.running.runs import Run
+from nbflow.store.watching import watched_here
 from nbflow.task_runners.base import TaskCall
 from nbflow.task_runners.inline import InlineTaskRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
+    from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
     from nbflow.engine.book import Step
     from nbflow.engine.effects import Call
-    from nbflow.engine.observe import Execution
     from nbflow.engine.reading import Reading
+    from nbflow.engine.requests import Request
     from nbflow.engine.trunk import Overrides
+    from nbflow.notebook.capturing import Capture, Routes
     from nbflow.notebook.cells import Bodies
-    from nbflow.notebook.outputs import Recorder, Screen
+    from nbflow.notebook.outputs import Screen
     from nbflow.notebook.places import Cell
+    from nbflow.task_runners.base import Runner, TaskReport
 
 calls_user_code(run_code)
 
 
 @dataclass
 class Executor:
-    """Answers requests to run a body.
+    """Answers the requests of work: runs bodies, or has them run, and waits for those.
 
     Args:
         bodies: Runs their code.
         screen: Where what they show goes.
-        names: The user's namespace.
+        routes: What they show passes there.
         parameters: Values given from outside.
         cells: The cells of the steps.
         reading: Answers reads of task functions.
+        runner: Gives the runner of a step whose body runs elsewhere.
         own: The step whose own cell the user runs: only that one shows what it does.
         running: The step whose body runs now.
         can_wait: Whether a body that awaits something can be awaited.
@@ -56,40 +64,77 @@ class Executor:
 
     bodies: Bodies
     screen: Screen
-    names: dict[str, Any]
+    routes: Routes
     parameters: Overrides
     cells: Mapping[str, Cell]
     reading: Reading
+    runner: Callable[[Step], Runner]
     own: Step | None = None
     running: Step | None = None
     can_wait: bool = False
 
-    def answer(self, execution: Execution) -> Outcome:
-        """Run a body in this thread and say how it ended."""
+    def answer(self, request: Request) -> object:
+        """Run a body and say how it ended; a future of that where it runs elsewhere."""
+        if isinstance(request, Waiting):
+            with self.screen.interruptible():
+                request.here()
+        if not isinstance(request, Execution):
+            return None
+        return self._here(request) if request.context is None else self._elsewhere(request)
+
+    def _here(self, execution: Execution) -> Outcome:
         step, call = execution.step, execution.call
-        with self._captured(step) as recorder, self.screen.interruptible():
+        with self._captured(step) as capture, self.screen.interruptible():
             body = TaskCall(call.attempt, step.name, lambda: self._run(execution), call.timeout)
             outcome = InlineTaskRunner().run(body).outcome()
-        return replace(outcome, captured=encode(recorder.items))
+        return replace(outcome, captured=encode(capture.recorder.items))
 
-    async def answer_waiting(self, execution: Execution) -> Outcome:
-        """Run a body that may await something and say how it ended."""
-        step, source, call = execution.step, execution.body.source, execution.call
-        if not does_wait(source):
-            return self.answer(execution)
-        with self._captured(step) as recorder:
+    async def answer_waiting(self, request: Request) -> object:
+        """The same where a body may await something."""
+        if isinstance(request, Waiting):
+            return await _wait_for(request)
+        if not isinstance(request, Execution) or request.context is not None:
+            return self.answer(request)
+        if not does_wait(request.body.source):
+            return self.answer(request)
+        return await self._awaited(request)
+
+    async def _awaited(self, execution: Execution) -> Outcome:
+        step, call = execution.step, execution.call
+        with self._captured(step) as capture:
             try:
-                with self.reading.within(step), context(shown(call)), _prints_of(call):
-                    await self.bodies.run_within(source, self._where(step), call.timeout)
-                self._override(step)
+                await self._run_waiting(execution, call.timeout)
                 outcome = Outcome(call.attempt, Ended.RETURNED)
             except LimitReachedError:
                 outcome = Outcome(call.attempt, Ended.TIMED_OUT, enforced="firm")
             except asyncio.CancelledError as error:
-                outcome = Outcome(call.attempt, Ended.RAISED, KeyboardInterrupt() if _is_stopped() else error)
+                outcome = Outcome(call.attempt, Ended.RAISED, KeyboardInterrupt() if is_stopped() else error)
             except BaseException as error:  # noqa: BLE001 - whatever a body raises is its outcome
                 outcome = Outcome(call.attempt, Ended.RAISED, error)
-        return replace(outcome, captured=encode(recorder.items))
+        return replace(outcome, captured=encode(capture.recorder.items))
+
+    def _elsewhere(self, execution: Execution) -> Future[Outcome]:
+        """Have a body run by its step's runner; what it shows after its report is nobody's."""
+        step, call = execution.step, execution.call
+        captures: list[Capture] = []
+        waits = does_wait(execution.body.source)
+        body = partial(self._run_there_waiting if waits else self._run_there, execution, captures)
+        task = TaskCall(call.attempt, step.name, body, call.timeout, awaits=waits)
+        submit, context = self.runner(step).submit, execution.context
+        report = context.run(submit, task) if context is not None else submit(task)
+        return Later(report, partial(_outcome, captures))
+
+    def _run_there(self, execution: Execution, captures: list[Capture]) -> None:
+        watched_here()
+        with self.routes.captured(shows=execution.step is self.own, is_here=False) as capture:
+            captures.append(capture)
+            self._run(execution)
+
+    async def _run_there_waiting(self, execution: Execution, captures: list[Capture]) -> None:
+        watched_here()
+        with self.routes.captured(shows=execution.step is self.own, is_here=False) as capture:
+            captures.append(capture)
+            await self._run_waiting(execution)
 
     @contextmanager
     def waiting(self, *, can_wait: bool) -> Generator[None]:
@@ -101,33 +146,72 @@ class Executor:
             self.can_wait = before
 
     @contextmanager
-    def _captured(self, step: Step) -> Generator[Recorder]:
+    def _captured(self, step: Step) -> Generator[Capture]:
         """Note what the step's body shows, and that it runs."""
         before, self.running = self.running, step
         try:
-            with self.screen.captured(shows=step is self.own) as recorder:
-                yield recorder
+            with self.routes.captured(shows=step is self.own) as capture:
+                yield capture
+                self.screen.flush_figures()
         finally:
             self.running = before
 
     def _run(self, execution: Execution) -> None:
-        step, source = execution.step, execution.body.source
+        step, source, names = execution.step, execution.body.source, execution.workspace.names
         if does_wait(source):
             raise SessionError(f"{step.name} awaits at its top level: run its own cell")
-        with self.reading.within(step), context(shown(execution.call)), _prints_of(execution.call):
+        with self._within(execution):
             if execution.body.wiring is not None:
-                run_wired(execution.body.wiring, self.names)
+                run_wired(execution.body.wiring, names)
             else:
-                self.bodies.run(source, self._where(step))
-        self._override(step)
+                self.bodies.run(source, self._where(step), names)
+        self._override(step, names)
+
+    async def _run_waiting(self, execution: Execution, timeout: float | None = None) -> None:
+        step, names = execution.step, execution.workspace.names
+        with self._within(execution):
+            await self.bodies.run_within(execution.body.source, self._where(step), names, timeout)
+        self._override(step, names)
+
+    @contextmanager
+    def _within(self, execution: Execution) -> Generator[None]:
+        """What surrounds the code of a body."""
+        call, reads = execution.call, self.reading.within(execution.step, execution.workspace)
+        with reads, context(shown(call)), _prints_of(call):
+            yield
 
     def _where(self, step: Step) -> Where:
         cell = self.cells[step.id]
         return Where(cell.text, cell.lines, cell.number or 0)
 
-    def _override(self, step: Step) -> None:
+    def _override(self, step: Step, names: dict[str, Any]) -> None:
         for name in step.parameters & self.parameters.values.keys():
-            self.names[name] = self.parameters.values[name]
+            names[name] = self.parameters.values[name]
+
+
+def _outcome(captures: list[Capture], report: TaskReport) -> Outcome:
+    outcome = report.outcome()
+    if not captures:
+        return outcome
+    captures[0].shows = False
+    return replace(outcome, captured=encode(captures[0].recorder.items))
+
+
+async def _wait_for(waiting: Waiting) -> None:
+    """Wait until one of these is done.
+
+    Raises:
+        KeyboardInterrupt: If the user pressed Stop.
+    """
+    futures = [*map(asyncio.wrap_future, waiting.futures)]
+    try:
+        for moment in moments():
+            if (await asyncio.wait(futures, timeout=moment, return_when=asyncio.FIRST_COMPLETED))[0]:
+                return
+    except asyncio.CancelledError:
+        if is_stopped():
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _prints_of(call: Call) -> AbstractContextManager[None]:
@@ -136,7 +220,7 @@ def _prints_of(call: Call) -> AbstractContextManager[None]:
     return prints_of(run) if isinstance(run, Run) else nullcontext()
 
 
-def _is_stopped() -> bool:
+def is_stopped() -> bool:
     """Whether Stop cancels the cell, as kernels do to one that awaits; that is over then."""
     task = asyncio.current_task()
     if task is None or not task.cancelling():

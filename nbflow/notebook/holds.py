@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from nbflow.engine.bind import Version
+from nbflow.engine.bind import Version, by_unit
 from nbflow.engine.verify import as_it_is
 from nbflow.exceptions import SessionError
 from nbflow.notebook.moments import moment_of
@@ -51,6 +51,7 @@ class Holds:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._opened: dict[str, tuple[object, Version | None]] = {}
 
     # --- one task ------------------------------------------------------------------------------
 
@@ -228,11 +229,35 @@ class Holds:
         return other is not None and not differ(trace, other)
 
     def restore_latest(self, names: Sequence[str] = ()) -> None:
-        """End the holds of these tasks, or of all steps, but pins."""
+        """End the holds of these tasks, or of all steps, but pins; then opened runs give back the names."""
         session = self._session
         session.prepare()
         steps = [session.places.named(name).step for name in names] or list(session.book)
         self._end([step for step in steps if step.hold is not None and step.hold.reason != PIN])
+        if not names:
+            self._put_back_opened()
+
+    def _put_back_opened(self) -> None:
+        """Names that hold still what an opened run started from hold what they held before."""
+        opened, self._opened = self._opened, {}
+        names, workspace = self._session.around.names, self._session.trunk.workspace
+        held = {key: version for key, (value, version) in opened.items() if names.get(key) is value}
+        workspace.begin()
+        for versions in by_unit(held):
+            workspace.place(versions)
+        workspace.close()
+
+    def note_opened(self, before: Mapping[str, Version | None]) -> None:
+        """Note that an opened run has filled names, and what they held before it, see `held_before`."""
+        names = self._session.around.names
+        self._opened |= {key: (names.get(key), version) for key, version in before.items()}
+
+    def held_before(self, keys: Iterable[str]) -> dict[str, Version | None]:
+        """What names hold that a run is about to be opened over, or held before another one was."""
+        names, labels = self._session.around.names, self._session.trunk.workspace.labels
+        held = {key: labels[key].version if key in labels else None for key in keys}
+        opened = {key: self._opened[key] for key in held if key in self._opened}
+        return held | {key: version for key, (value, version) in opened.items() if names.get(key) is value}
 
     # --- all of them ----------------------------------------------------------------------------------
 

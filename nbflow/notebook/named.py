@@ -7,6 +7,7 @@ from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
 from nbflow.analysis.names import is_managed
+from nbflow.arguments import as_runner
 from nbflow.exceptions import OptionError
 from nbflow.header import Named
 from nbflow.running.names import name_of_run
@@ -24,6 +25,7 @@ class ByName:
     Args:
         named: The name.
         names: The user's namespace.
+        what: What is named, for messages.
 
     Example:
         >>> names = {"ready": lambda upstream: True}
@@ -32,9 +34,10 @@ class ByName:
         (True, 'ready')
     """
 
-    def __init__(self, named: Named, names: Mapping[str, Any]) -> None:
+    def __init__(self, named: Named, names: Mapping[str, Any], what: str = "trigger") -> None:
         self._named = named
         self._names = names
+        self._what = what
         self.__name__ = named.name
 
     def __call__(self, *args: Any) -> Any:
@@ -42,20 +45,24 @@ class ByName:
         return self.found()(*args)
 
     def found(self) -> Any:
-        """What the name stands for.
+        """What the name stands for; a runner of ours needs no definition.
 
         Raises:
             OptionError: If there is nothing of that name, or it cannot be called.
         """
+        if self._what == "runner" and self._named.name in self._named.otherwise:
+            return as_runner(self._named.name)
         first, *others = self._named.name.split(".")
         try:
             value = reduce(getattr, others, self._names[first])
         except (KeyError, AttributeError):
             if self._named.otherwise:
-                raise OptionError.unknown("trigger", self._named.name, self._named.otherwise) from None
+                raise OptionError.unknown(self._what, self._named.name, self._named.otherwise) from None
             raise OptionError(
                 f"there is no {self._named.name!r} here; run the cell that defines it first"
             ) from None
+        if self._what == "runner":
+            return as_runner(value)
         if not callable(value):
             raise OptionError(f"{self._named.name!r} is {value!r} here, which cannot be called")
         return value
@@ -63,13 +70,13 @@ class ByName:
 
 def resolved(rules: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
     """The rules of a header with the functions of the notebook in them; none is looked up yet."""
-    return {name: _resolved(value, names) for name, value in rules.items()}
+    return {name: _resolved(value, names, name) for name, value in rules.items()}
 
 
-def _resolved(value: Any, names: Mapping[str, Any]) -> Any:
+def _resolved(value: Any, names: Mapping[str, Any], what: str) -> Any:
     if isinstance(value, tuple):
-        return tuple(_resolved(each, names) for each in value)  # pyright: ignore[reportUnknownVariableType]
-    return ByName(value, names) if isinstance(value, Named) else value
+        return tuple(_resolved(each, names, what) for each in value)  # pyright: ignore[reportUnknownVariableType]
+    return ByName(value, names, what) if isinstance(value, Named) else value
 
 
 def check(rules: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from nbflow.notebook.capturing import Routes
 from nbflow.notebook.cells import Bodies
 from nbflow.notebook.from_python import PythonSession
 from nbflow.notebook.link import Link
@@ -36,6 +37,7 @@ def open_session(shell: Any) -> PythonSession:
         files=Files(ignored),
         bodies=Bodies(shell),
         screen=Screen(shell),
+        routes=Routes(shell),
         settings=settings,
         clock=time.time,
         sleep=lambda until: time.sleep(max(until - time.time(), 0.0)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
@@ -177,36 +177,6 @@ def _without_widget(item: Display) -> Display:
     return Display(data, item.metadata, item.id)
 
 
-class _Tee:
-    """A stream that tells a recorder what is written to it."""
-
-    def __init__(self, stream: Any, note: Callable[[str], None], *, shows: bool) -> None:
-        self._stream = stream
-        self._note = note
-        self._shows = shows
-
-    def write(self, text: str) -> int:
-        self._note(text)
-        if self._shows:
-            self._stream.write(text)
-        return len(text)
-
-    def let_go(self) -> None:
-        """Be the stream itself from now on, for whoever kept this one."""
-        self._note, self._shows = _ignore, True
-
-    def writelines(self, lines: Any) -> None:
-        for line in lines:
-            self.write(line)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-def _ignore(text: str) -> None:
-    """Note nothing."""
-
-
 class Screen:
     """What the user sees below a cell, over an IPython shell.
 
@@ -216,37 +186,17 @@ class Screen:
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
-        self._in_display = False
 
     @property
     def can_update(self) -> bool:
         """Whether a display can be changed later, as in every Jupyter host; a terminal cannot."""
         return hasattr(self._shell, "kernel")
 
-    @contextmanager
-    def captured(self, *, shows: bool) -> Generator[Recorder]:
-        """Note what is shown while the block runs.
-
-        Args:
-            shows: Whether it is shown as well.
-        """
-        recorder = Recorder()
-        with ExitStack() as undo:
-            for name in ("stdout", "stderr"):
-                stream = getattr(sys, name)
-                note = self._noting(recorder, name)
-                tee = _Tee(stream, note, shows=shows)
-                setattr(sys, name, tee)
-                undo.callback(tee.let_go)
-                undo.callback(setattr, sys, name, stream)
-            self._replace(undo, self._shell.display_pub, "publish", self._publishing(recorder, shows=shows))
-            self._replace(
-                undo, self._shell.display_pub, "clear_output", self._clearing(recorder, shows=shows)
-            )
-            before, sys.displayhook = sys.displayhook, self._showing(recorder, shows=shows)
-            undo.callback(setattr, sys, "displayhook", before)
-            yield recorder
-            self._flush_figures()
+    def flush_figures(self) -> None:
+        """Let figures of a body be shown now: IPython would show them after the cell."""
+        backend = sys.modules.get("matplotlib_inline.backend_inline")
+        if backend is not None and "inline" in str(sys.modules["matplotlib"].get_backend()):
+            backend.flush_figures()
 
     def replay(self, items: list[Item]) -> None:
         """Show captured outputs again, in order."""
@@ -332,85 +282,3 @@ class Screen:
             shown[:] = [text]
 
         return show
-
-    def _noting(self, recorder: Recorder, name: str) -> Callable[[str], None]:
-        other = getattr(sys, "stderr" if name == "stdout" else "stdout")
-
-        def note(text: str) -> None:
-            if self._in_display:
-                return
-            if recorder.is_switched_to(name):
-                other.flush()  # the two have buffers of their own, and what came first is to be seen first
-            recorder.write(name, text)
-
-        return note
-
-    @staticmethod
-    def _replace(undo: ExitStack, owner: Any, name: str, function: Callable[..., Any]) -> None:
-        """Put a function in the place of a method until the block is left."""
-        original = getattr(owner, "__dict__", {}).get(name)
-        setattr(owner, name, function)
-        if original is None:
-            undo.callback(delattr, owner, name)
-        else:
-            undo.callback(setattr, owner, name, original)
-
-    def _publishing(self, recorder: Recorder, *, shows: bool) -> Callable[..., Any]:
-        publish = self._shell.display_pub.publish
-
-        def noted(data: Any, metadata: Any = None, *args: Any, **more: Any) -> Any:
-            transient: dict[str, str] = more.get("transient") or {}
-            id = transient.get("display_id", "")
-            recorder.display(Display(dict(data), dict(metadata or {}), id, bool(more.get("update"))))
-            return self._as_display(publish, data, metadata, *args, **more) if shows else None
-
-        return noted
-
-    def _clearing(self, recorder: Recorder, *, shows: bool) -> Callable[..., Any]:
-        clear = self._shell.display_pub.clear_output
-
-        def noted(wait: bool = False) -> Any:
-            recorder.clear(wait=wait)
-            return clear(wait) if shows else None
-
-        return noted
-
-    def _showing(self, recorder: Recorder, *, shows: bool) -> Callable[[object], None]:
-        hook = self._shell.displayhook
-
-        def noted(value: object) -> None:
-            if value is None:
-                return
-            data, metadata = hook.compute_format_data(value)
-            recorder.display(Display(dict(data), dict(metadata)))
-            if shows:
-                self._as_display(self._show_computed, hook, value, (data, metadata))
-
-        return noted
-
-    @staticmethod
-    def _show_computed(hook: Any, value: object, computed: tuple[Any, Any]) -> None:
-        """Let IPython show a value that it need not format a second time."""
-
-        def known(value: object) -> tuple[Any, Any]:
-            return computed
-
-        hook.compute_format_data = known
-        try:
-            hook(value)
-        finally:
-            del hook.compute_format_data
-
-    def _as_display(self, show: Callable[..., Any], *args: Any, **more: Any) -> Any:
-        """Show something that may be written to a stream in the end, which is not to be noted twice."""
-        self._in_display = True
-        try:
-            return show(*args, **more)
-        finally:
-            self._in_display = False
-
-    def _flush_figures(self) -> None:
-        """Let figures of the body be shown now: IPython would show them after the cell."""
-        backend = sys.modules.get("matplotlib_inline.backend_inline")
-        if backend is not None and "inline" in str(sys.modules["matplotlib"].get_backend()):
-            backend.flush_figures()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from nbflow.analysis.names import BUILTINS
 from nbflow.engine.effects import Ended, Outcome
@@ -14,8 +14,7 @@ from nbflow.notebook.cells import ends_with_call, ends_with_ours, is_only_ours, 
 if TYPE_CHECKING:
     from nbflow.engine.action import Action
     from nbflow.engine.book import Step
-    from nbflow.engine.observe import Execution
-    from nbflow.engine.plan import Working
+    from nbflow.engine.requests import Execution, Working
     from nbflow.notebook.asked import Asked
     from nbflow.notebook.places import Cell
     from nbflow.notebook.session import Session
@@ -68,7 +67,7 @@ class PlainCells:
         session.functions.reading.begin_plain(cell.step)
         session.trunk.runs.number = 0
         work = session.work.run_cell(cell.step)
-        self._pending = _Pending(cell, work, next(work))
+        self._pending = _Pending(cell, work, cast("Execution", next(work)))
 
     def _misses_a_name(self, step: Step) -> bool:
         """Whether the cell reads what is not there: a task of an earlier kernel may have made it."""

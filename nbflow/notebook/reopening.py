@@ -85,7 +85,10 @@ def _told(session: Session, opened: _Opened, function: _Function | None, missing
     given = [_free_name(session, key) for key in opened.inputs if key not in known]
     given += [name for name, _ in _mapped(session, opened.subject)]
     told = f"{opened.title}: its code is in a new cell"
-    return f"{told}, and what it started from is in place: {listed(given, _MOST_NAMES)}" if given else told
+    if not given:
+        return told
+    back = "`%flow restore latest` puts the names back"
+    return f"{told}, and what it started from is in place: {listed(given, _MOST_NAMES)}; {back}"
 
 
 def _found(session: Session, name: str, run: str) -> _Opened:
@@ -108,6 +111,7 @@ def _found(session: Session, name: str, run: str) -> _Opened:
 def _put_in_place(session: Session, opened: _Opened) -> dict[str, str]:
     """Let names hold what the run started from; return those of which nothing is stored, with the reason."""
     workspace = session.trunk.workspace
+    before = session.holds.held_before(opened.inputs)
     session.work.write_down()
     workspace.begin()
     try:
@@ -120,6 +124,7 @@ def _put_in_place(session: Session, opened: _Opened) -> dict[str, str]:
         _place_elements(session, opened)
     finally:
         workspace.close()
+        session.holds.note_opened(before)
     return missing
 
 

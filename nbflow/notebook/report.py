@@ -128,6 +128,7 @@ class Report:
             cell.shown,
             self._session.lasts.get(step.id),
             tuple(self._parameter_notes(step)) if step.parameters else (),
+            self._session.inline.get(step.id),
             step.keeping,
             tuple(remarks(self._session, step)),
         )
@@ -185,7 +186,8 @@ class Report:
         if step.trace is not None and SKIPPED in step.trace.flags:
             return ActionLine(step.name, "skipped", self._told(step), seconds, is_plain=step.plain)
         if step.id in action.executed:
-            note = "resumed" if resumed else "" if causes else "first run"
+            inline = f"ran inline: {action.inline[step.id]}" if step.id in action.inline else ""
+            note = inline or ("resumed" if resumed else "" if causes else "first run")
             return ActionLine(step.name, "ran", causes, seconds, note, is_plain=step.plain)
         return ActionLine(step.name, "reused", (), seconds, self._reuse_words(step), is_plain=step.plain)
 
@@ -331,6 +333,8 @@ class Report:
         if cell.badge and trace is not None and cell.shown != trace.id and self._differs(cell.shown, trace):
             yield self._old_screen(cell.shown, trace)
         yield from self._parameter_notes(cell.step)
+        if cell.step.id in self._session.inline:
+            yield f"ran inline: {self._session.inline[cell.step.id]}"
         yield from self._expiry(cell.step)
         yield from remarks(self._session, cell.step)
         yield from cell.step.body.analysis.notes

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nbflow.engine.book import Step
-    from nbflow.engine.plan import Working
+    from nbflow.engine.requests import Working
     from nbflow.notebook.session import Session
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from nbflow.analysis.names import is_managed
 from nbflow.engine.action import Action
 from nbflow.engine.book import Book, Step, read_body
-from nbflow.engine.drive import answered
+from nbflow.engine.drive import answered, answered_waiting
 from nbflow.engine.forcing import forced
 from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import slot_of
@@ -32,6 +32,7 @@ from nbflow.notebook.past import Past
 from nbflow.notebook.places import KERNEL, Cell, Places
 from nbflow.notebook.plain import PlainCells
 from nbflow.notebook.report import Report
+from nbflow.notebook.runners import Runners
 from nbflow.running.records import records_over
 from nbflow.states import Origin
 from nbflow.store.owners import this_owner
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from nbflow.engine.drive import Entered
-    from nbflow.engine.plan import Working
+    from nbflow.engine.requests import Working
     from nbflow.notebook.asked import Asked
     from nbflow.notebook.surroundings import Surroundings
 
@@ -73,6 +74,7 @@ class Session:
     auto: bool = False
     lasts: dict[str, Last] = field(default_factory=dict[str, Last])
     saved_seconds: dict[str, float] = field(default_factory=dict[str, float])
+    inline: dict[str, str] = field(default_factory=dict[str, str])
     notices: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
@@ -104,8 +106,10 @@ class Session:
         self.plain = PlainCells(self)
         self.live = LiveFlow(self)
         self.advance = Advance(self)
-        what = around.bodies, around.screen, around.names, self.parameters, self.places.cells
-        self._executor = Executor(*what, self.functions.reading)
+        self.runners = Runners(lambda: self.around.settings.settings.runner, around.names)
+        self.work.elsewhere.says = self.runners.is_elsewhere
+        what = around.bodies, around.screen, around.routes, self.parameters, self.places.cells
+        self._executor = Executor(*what, self.functions.reading, self.runners.of)
         self._number = 0
         self._is_snapshot_due, self._snapshot_at = False, 0.0
         self._is_remembered = False
@@ -190,7 +194,7 @@ class Session:
             yield from self.automatic.run()
 
     def run_flow(
-        self, names: Sequence[str] = (), *, force: bool = False, plain: bool = False
+        self, names: Sequence[str] = (), *, force: bool = False, plain: bool = False, runner: str = ""
     ) -> Working[Action]:
         """Bring all tasks, or those named and what they need, up to date.
 
@@ -198,9 +202,11 @@ class Session:
             names: Names of tasks; none: all tasks.
             force: Whether their bodies run even where an earlier result fits.
             plain: Whether plain cells that are not up to date run first, in order.
+            runner: Where bodies of tasks run that do not say themselves; empty: as the setting says.
 
         Raises:
             UnknownTaskError: If a name is none of a task.
+            OptionError: If there is no such runner.
             KeyboardInterrupt: If the user pressed Stop.
         """
         self.prepare()
@@ -212,7 +218,8 @@ class Session:
                 self.functions.reading.begin_plain(step)
                 yield from self.working(None, self.work.run_cell(step))
                 self.functions.reading.end_plain()
-        return (yield from self.run_steps(targets, force=force))
+        with self.runners.asked(runner):
+            return (yield from self.run_steps(targets, force=force))
 
     def run_steps(
         self, targets: Sequence[Step] | None, *, force: bool = False, origin: Origin = Origin.NAMED
@@ -235,7 +242,8 @@ class Session:
 
     def cannot_wait(self, step: Step) -> bool:
         """Whether its body awaits something, and nobody here can."""
-        return not self._executor.can_wait and does_wait(step.body.source)
+        here = not self._executor.can_wait and does_wait(step.body.source)
+        return here and not self.runners.is_elsewhere(step)
 
     def _refuse_waiting(self, targets: Sequence[Step] | None, runs_anyway: Sequence[Step]) -> None:
         """Nothing runs where something that awaits had to be awaited, and nobody can.
@@ -289,6 +297,8 @@ class Session:
     def _count_saved(self, action: Action) -> None:
         for id in action.executed:
             self.saved_seconds.pop(id, None)
+            self.inline.pop(id, None)
+        self.inline |= action.inline
         for id in action.reused:
             trace = self.book.steps[id].bound_trace
             self.saved_seconds[id] = trace.seconds if trace is not None else 0.0
@@ -363,12 +373,7 @@ class Session:
     async def perform_waiting(self, work: Working[Any]) -> Any:
         """Do work in which bodies may await something."""
         with self._executor.waiting(can_wait=True):
-            try:
-                execution = next(work)
-                while True:
-                    execution = work.send(await self._executor.answer_waiting(execution))
-            except StopIteration as end:
-                return end.value
+            return await answered_waiting(work, self._executor.answer_waiting)
 
     def _note_state(self, entered: Entered) -> None:
         spec, transition = entered.spec, entered.transition

@@ -10,6 +10,7 @@ from nbflow.notebook.link import Link
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from nbflow.notebook.capturing import Routes
     from nbflow.notebook.cells import Bodies
     from nbflow.notebook.outputs import Screen
     from nbflow.notebook.saved import SavedNotebook
@@ -29,6 +30,7 @@ class Surroundings:
         files: The files that bodies look at.
         bodies: Executes bodies.
         screen: Shows what they show.
+        routes: What they show passes there.
         settings: The settings.
         saved: The notebook's file; None where nobody knows it.
         notebook: Identifier of the notebook.
@@ -49,6 +51,7 @@ class Surroundings:
     files: Files
     bodies: Bodies
     screen: Screen
+    routes: Routes
     settings: Origins
     clock: Callable[[], float]
     sleep: Callable[[float], object]

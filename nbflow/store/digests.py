@@ -228,6 +228,20 @@ def _with_what_is_seen(
     return NoDigestError(str(error), path=error.path, memory=memory, reach=reach, classes=walk.classes)
 
 
+def holds_code(value: object, namespace: Mapping[str, object] | None = None) -> bool:
+    """Whether functions or classes of the user's own are somewhere in a value, as far as can be seen.
+
+    Example:
+        >>> holds_code([1]), holds_code([holds_code])
+        (False, True)
+    """
+    try:
+        seen: Fingerprint | NoDigestError = fingerprint(value, namespace)
+    except NoDigestError as error:
+        seen = error
+    return bool(seen.classes or seen.reach.changes_arguments)
+
+
 def memory_of(value: object) -> frozenset[int]:
     """Return the identity tokens of the mutable memory that a value can reach; see `Fingerprint`.
 

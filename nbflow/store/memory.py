@@ -66,6 +66,20 @@ def completed(known: RunRecord | None, record: RunRecord) -> RunRecord:
     )
 
 
+def why_unstored(values: tuple[object, ...], namespace: Namespace) -> str:
+    """Say why no store could keep the members of a unit; an empty string where one could.
+
+    Example:
+        >>> why_unstored(([1, 2],), {"__name__": "__main__"})
+        ''
+    """
+    try:
+        Formats(namespace, code_digest).encode(values)
+    except StorageError as error:
+        return error.reason
+    return ""
+
+
 class MemoryHistory:
     """A history that ends with the process; see `nbflow.store.protocol.History`."""
 

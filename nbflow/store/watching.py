@@ -195,6 +195,10 @@ class Watch:
         if isinstance(started, threading.Thread):
             self._threads.append(started)
 
+    def move_to(self, thread: int) -> None:
+        """Say that the body runs in another thread than where the watch was opened; 0: in none yet."""
+        self.thread = thread
+
     def __enter__(self) -> Watch:
         _install()
         self._outer = _held.get()
@@ -284,6 +288,28 @@ def _is_pattern(text: str) -> bool:
         return False
     base = pattern_base(absolute(text))
     return base != os.path.dirname(base) and os.path.isdir(base)
+
+
+def watch_of() -> Watch | None:
+    """The innermost open watch of this context.
+
+    Example:
+        >>> watch_of() is None
+        True
+    """
+    held = _held.get()
+    return held[-1] if held else None
+
+
+def watched_here() -> None:
+    """Let the innermost open watch of this context know that its body runs in this thread.
+
+    Example:
+        >>> watched_here()  # nobody watches
+    """
+    watch = watch_of()
+    if watch is not None:
+        watch.move_to(threading.get_ident())
 
 
 @contextmanager

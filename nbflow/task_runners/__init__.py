@@ -13,13 +13,17 @@ Example:
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from nbflow.exceptions import OptionError
 
 if TYPE_CHECKING:
+    from nbflow.task_runners.base import Runner
     from nbflow.task_runners.inline import InlineTaskRunner
     from nbflow.task_runners.thread import ThreadPoolTaskRunner
 
-__all__ = ["InlineTaskRunner", "ThreadPoolTaskRunner"]
+__all__ = ["InlineTaskRunner", "ThreadPoolTaskRunner", "runner_named"]
 
 _HOMES = {
     "InlineTaskRunner": "nbflow.task_runners.inline",
@@ -32,3 +36,23 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'nbflow.task_runners' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+NAMES: Final = {"inline": "InlineTaskRunner", "thread": "ThreadPoolTaskRunner"}
+"""What `--runner` takes, and the class of each."""
+
+
+@lru_cache(maxsize=len(NAMES))
+def runner_named(name: str) -> Runner:
+    """The runner of that name, which all who name it share.
+
+    Raises:
+        OptionError: If there is none.
+
+    Example:
+        >>> runner_named("thread") is runner_named("thread"), runner_named("inline").name
+        (True, 'inline')
+    """
+    if name not in NAMES:
+        raise OptionError.unknown("runner", name, NAMES)
+    return __getattr__(NAMES[name])()

@@ -40,7 +40,8 @@ def counts(tasks: Iterable[TaskCard]) -> list[tuple[Look, int]]:
     looks = [look_of(task) for task in tasks if not task.is_plain]
     found = Counter(look.word for look in looks)
     by_word = {look.word: look for look in reversed(looks)}
-    last = {word: place for place, word in enumerate(("stale", "waits", "as of", "fresh"))}
+    calm = ("stale", "waits", "as of", "registered", "not run", "fresh")
+    last = {word: place for place, word in enumerate(calm)}
     words = sorted(found, key=lambda word: last.get(word, -1))
     return [(by_word[word], found[word]) for word in words]
 

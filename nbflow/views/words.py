@@ -239,6 +239,8 @@ def short_cause(cause: Cause) -> str:
         return one_line(cause.after.rpartition(": ")[2], 40)
     if cause.category in ("manual", "plain cell", "effect"):
         return one_line(cause.after, 40) or "only by hand"
+    if cause.category == "unsure":
+        return "may have happened"
     if cause.category == "outside":
         return one_line(cause.subject.partition(":")[0], 40)
     return cause_words(cause)

@@ -58,6 +58,7 @@ class Store {
     this.noteTime(picture.now);
     if (this.chosen.task && !this.tasks.has(this.chosen.task)) this.chosen.task = "";
     this.isWhole = true;
+    this.fetchOpen(this.chosen.open);
   }
 
   noteTime(now) {
@@ -81,6 +82,7 @@ class Store {
   patch({ tasks, live, events, burst, kept, number, now, kind, ...others }) {
     for (const [name, task] of Object.entries(tasks)) {
       this.tasks.set(name, task);
+      this.families.delete(name); // what it holds now may be of another run
       this.live.delete(name);
       this.changed.add(name);
     }
@@ -95,6 +97,7 @@ class Store {
     this.picture.tasks = this.picture.tasks.map((task) => this.tasks.get(task.name));
     this.number = number;
     if (Object.keys(tasks).length) this.noteTime(now);
+    this.fetchOpen(Object.keys(tasks));
   }
 
   // Painted once a frame, however many messages came.
@@ -195,6 +198,11 @@ class Store {
     if (open.has(name) && !this.membersOf(name).length) this.fetchMembers(name);
   }
 
+  // Ask for what open groups hold, as far as that is not known.
+  fetchOpen(names) {
+    for (const name of names) if (this.chosen.open.has(name) && this.tasks.has(name) && !this.membersOf(name).length) this.fetchMembers(name);
+  }
+
   async fetchMembers(name) {
     const take = (answer) => {
       if (!answer) return;
@@ -235,7 +243,7 @@ class Store {
       const word = look === "reused" ? "fresh" : look;
       found.set(word, (found.get(word) ?? 0) + 1);
     }
-    const last = ["stale", "waits", "as of", "cached", "completed", "fresh"];
+    const last = ["stale", "waits", "as of", "registered", "not run", "cached", "completed", "fresh"];
     return [...found].sort(([one], [other]) => last.indexOf(one) - last.indexOf(other));
   }
 

@@ -1,0 +1,231 @@
+"""Runs that go on at the same time, each on a namespace of its own, while one thread decides and records.
+
+Bodies run elsewhere; whatever else belongs to a run happens in the thread that drives the work, in the
+context variables of that run, so that what one watches is not seen by another.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from nbflow.engine.effects import Ended, Outcome
+from nbflow.engine.generators import Kept
+from nbflow.engine.requests import Alone, Execution, Rest, Waiting
+from nbflow.engine.timers import TIMERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from contextvars import Context
+
+    from nbflow.engine.book import Step
+    from nbflow.engine.enact import Executing, Finished
+    from nbflow.engine.requests import Request, Working
+
+MOST: Final = 64
+"""How many runs go on at a time: many, since bodies elsewhere mostly wait."""
+
+
+@dataclass(slots=True, eq=False)
+class Going:
+    """A run that goes on.
+
+    Args:
+        step: Its step.
+        work: What remains to be done.
+        end: Called with how it finished; says whether its step is up to date by it.
+        context: The context variables of the run; None once it goes on by itself.
+        asked: What it waits for.
+        answer: The answer to come; None where it waits until it is alone.
+        beside: The steps that ran at the same time.
+    """
+
+    step: Step
+    work: Executing
+    end: Callable[[Finished], bool]
+    context: Context | None = field(default_factory=copy_context)
+    asked: Request | None = None
+    answer: Future[Any] | None = None
+    beside: set[str] = field(default_factory=set[str])
+
+    def move(self, how: Callable[[Any], Request], what: object) -> Request:
+        """Go on until the next request, by sending or throwing in what it waited for."""
+        self.asked = how(what) if self.context is None else self.context.run(how, what)
+        return self.asked
+
+
+class Abreast:
+    """The runs that go on at the same time.
+
+    Args:
+        seeded: The global generators whose states stand for versions, so that they have to stay.
+        errors: Gives what steps have raised; Stop is noted there for one that it ends between two attempts.
+    """
+
+    def __init__(
+        self, seeded: Callable[[], Iterable[str]], errors: Callable[[], dict[str, BaseException]]
+    ) -> None:
+        self._seeded = seeded
+        self._states = Kept()
+        self._going: dict[str, Going] = {}
+        self._errors = errors
+        self._ended: dict[str, bool] = {}
+        self._waits_for: dict[str, str] = {}
+        self.beside: dict[str, set[str]] = {}
+        """Of each step that ended here, those that ran at the same time."""
+
+    def __len__(self) -> int:
+        return len(self._going)
+
+    def __contains__(self, step: str) -> bool:
+        return step in self._going
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter([going.step for going in self._going.values()])
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more may be started now."""
+        return len(self._going) >= MOST or any(isinstance(each.asked, Alone) for each in self._going.values())
+
+    def each(
+        self,
+        steps: Iterable[Step],
+        bring: Callable[[Step], Working[bool | None]],
+        is_over: Callable[[], bool],
+    ) -> Working[set[str]]:
+        """Bring steps up to date in order; what has to wait for runs that go on is tried again after them.
+
+        Args:
+            steps: The steps.
+            bring: Brings one up to date and says whether it is; None: it has to wait.
+            is_over: Whether nothing more is to be started.
+
+        Returns:
+            The identifiers of those that are up to date by it.
+        """
+        left, done = list(steps), set[str]()
+        self._ended.clear()
+        while left and not is_over():
+            waiting: list[Step] = []
+            for step in left:
+                result = None
+                if step.id in self._ended:
+                    result = self._ended[step.id]
+                elif not is_over() and not self._has_to_wait(step):
+                    result = yield from bring(step)
+                if result is None:
+                    waiting.append(step)
+                elif result:
+                    done.add(step.id)
+            left = waiting
+            if left:
+                yield from self.wait()
+        yield from self.settle()
+        return done
+
+    def twin(self, step: Step) -> Step | None:
+        """One of equal code that goes on: a step may have its result instead of a run of its own."""
+        return next((going.step for going in self._going.values() if _are_equal(going.step, step)), None)
+
+    def let_wait(self, step: Step, other: str) -> None:
+        """Note for whom a step has to wait; for one that waits itself, where that one does."""
+        self._waits_for[step.id] = self._waits_for.get(other, other)
+
+    def _has_to_wait(self, step: Step) -> bool:
+        return self.is_full or step.id in self or self._waits_for.get(step.id, "") in self
+
+    def start(self, step: Step, work: Executing, end: Callable[[Finished], bool]) -> Working[None]:
+        """Let a run begin beside the others."""
+        if not self._going:
+            self._states.note()
+        going = Going(step, work, end, beside=set(self._going))
+        for other in self._going.values():
+            other.beside.add(step.id)
+        self._going[step.id] = going
+        yield from self._move(going, work.send, None)
+
+    def wait(self) -> Working[None]:
+        """Wait until some of them can go on, and let these."""
+        answers = [going.answer for going in self._going.values() if going.answer is not None]
+        if not answers:
+            yield from self._go_on_alone()
+            return
+        try:
+            yield Waiting(tuple(answers))
+        except KeyboardInterrupt as stop:
+            yield from self._stop(stop.with_traceback(None))  # where it was waited is nobody's matter
+            return
+        for going in [
+            each for each in self._going.values() if each.answer is not None and each.answer.done()
+        ]:
+            yield from self._move(going, going.work.send, _answer_of(going))
+
+    def settle(self) -> Working[None]:
+        """Wait until all have ended."""
+        while self._going:
+            yield from self.wait()
+
+    def _go_on_alone(self) -> Working[None]:
+        """Those that have to be alone go on, one after the other, as if nobody had run beside them."""
+        self._states.put_back(self._seeded())
+        for going in list(self._going.values()):
+            going.context = None
+            yield from self._move(going, going.work.send, None)
+
+    def _move(self, going: Going, how: Callable[[Any], Request], what: object) -> Working[None]:
+        """Let one go on until it has to wait for something, or ends."""
+        going.answer = None
+        try:
+            request = going.move(how, what)
+            while not isinstance(request, Alone) or going.context is None:
+                if isinstance(request, Rest):
+                    going.answer = TIMERS.at(request.until)
+                    return
+                try:
+                    answer = yield request
+                except BaseException as error:  # noqa: BLE001 - it belongs to whoever asked
+                    request = going.move(going.work.throw, error)
+                    continue
+                if isinstance(answer, Future):
+                    going.answer = answer
+                    return
+                request = going.move(going.work.send, answer)
+        except StopIteration as end:
+            self._forget(going)
+            self._ended[going.step.id] = going.end(end.value)
+        except BaseException as error:
+            self._forget(going)
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+            self._errors()[going.step.id] = error
+
+    def _stop(self, stop: KeyboardInterrupt) -> Working[None]:
+        """End all: what has finished counts, what runs is given up."""
+        for going in list(self._going.values()):
+            if going.answer is not None and going.answer.done():
+                yield from self._move(going, going.work.send, _answer_of(going))
+                continue
+            if going.answer is not None:
+                going.answer.cancel()
+            if isinstance(going.asked, Execution):
+                given_up = Outcome(going.asked.call.attempt, Ended.RAISED, stop)
+                yield from self._move(going, going.work.send, given_up)
+            else:
+                yield from self._move(going, going.work.throw, stop)
+
+    def _forget(self, going: Going) -> None:
+        del self._going[going.step.id]
+        if not self._going:
+            self._states.put_back(self._seeded())
+        self.beside[going.step.id] = going.beside
+
+
+def _answer_of(going: Going) -> object:
+    return going.answer.result() if going.answer is not None else None
+
+
+def _are_equal(step: Step, other: Step) -> bool:
+    return step.ran is not None and other.ran is not None and step.ran.static_key == other.ran.static_key

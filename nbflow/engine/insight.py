@@ -1,0 +1,140 @@
+"""What is known of a body before it runs: what it reaches in memory, and what it asks for outside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from nbflow.engine.again import earlier_run
+from nbflow.engine.book import definition_body
+from nbflow.engine.observe import Reached
+from nbflow.engine.outward import definitions_of, effects_of
+from nbflow.engine.placeholder import is_placeholder
+from nbflow.engine.record import outputs_in_memory
+from nbflow.engine.slots import NAME, key_of, slot_of
+from nbflow.types import NO_REACH, UNBOUND, Entry, Looked, Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nbflow.engine.apply import Workspace
+    from nbflow.engine.book import Body, Book, Step
+    from nbflow.engine.record import Seen
+    from nbflow.engine.sweep import Sweep
+    from nbflow.types import Reach
+
+ANY_NAME: Final = "names: "
+"""How the effect begins that code reads such names."""
+
+
+class Insight:
+    """What bodies reach on the names of one workspace, and what they ask for outside.
+
+    Args:
+        book: The steps.
+        sweep: What the slots outside hold.
+        workspace: The names.
+    """
+
+    def __init__(self, book: Book, sweep: Sweep, workspace: Workspace) -> None:
+        self._book = book
+        self._sweep = sweep
+        self._workspace = workspace
+
+    def live_reach(self, slot: Slot) -> Reach | None:
+        """What the code inside a name's live object may touch; None where it holds nothing."""
+        key = key_of(slot)
+        if key not in self._workspace.names:
+            return None
+        label = self._workspace.labels.get(key)
+        if label is not None and label.version is not None:
+            return label.version.output.reach
+        return NO_REACH if is_placeholder(self._workspace.names[key]) else self._workspace.look(key).reach
+
+    def reached(
+        self,
+        step: Step,
+        body: Body,
+        slots: tuple[Slot, ...],
+        writers: Iterable[str],
+        seen: Seen,
+    ) -> Reached:
+        """What has to be looked at to see what a body does.
+
+        Args:
+            step: The step.
+            body: Its body, or that of an item of it.
+            slots: What it reaches in memory.
+            writers: The steps that made the names among it.
+            seen: What it sees in memory.
+        """
+        others = self.others(body, writers)
+        bodies = [body, *others]
+        keys = tuple(map(key_of, slots))
+        analysis = body.analysis
+        may = analysis.writes | analysis.maybe_writes | analysis.deletes
+        # Code that it calls may bind names, too: those that the cells defining that code speak of.
+        called = definitions_of(others, keys)
+        later = frozenset[str]().union(*[definition.writes for definition in called])
+        complete = all(ran.analysis.complete for ran in bodies)
+        last = frozenset([key_of(output.slot) for output in outputs_in_memory(step.trace)])
+        uncertain = (analysis.maybe_writes | later | last) - analysis.writes - set(keys)
+        return Reached(
+            inputs=keys,
+            keys=may.union(keys, later, last),
+            uncertain=uncertain,
+            earlier=earlier_run(step.trace, body, seen) if uncertain else None,
+            complete=complete,
+            reseeds=body.reseeds or any(self._may_seed(ran, keys) for ran in others),
+            effects=effects_of(body, called),
+            paths=self._paths(body, slots),
+        )
+
+    def _may_seed(self, ran: Body, keys: Iterable[str]) -> bool:
+        """Whether code that a body has made, and not only computed or imported, may set a random state."""
+        made = ran.analysis.writes.union(ran.analysis.maybe_writes).intersection(keys)
+        return ran.reseeds and any(self._holds_seeding(ran, key) for key in made)
+
+    def _holds_seeding(self, ran: Body, key: str) -> bool:
+        definition = ran.analysis.definitions.get(key)
+        if definition is not None:
+            return definition.kind != "import" and definition_body(ran, key).reseeds
+        reach = self.live_reach(slot_of(key))
+        return reach is None or reach.changes_arguments or callable(self._workspace.names.get(key))
+
+    def others(self, body: Body, writers: Iterable[str]) -> list[Body]:
+        """The bodies that made the code which a body may call."""
+        return [ran for ran in self._bodies_of(writers) if ran is not body]
+
+    def _bodies_of(self, writers: Iterable[str]) -> list[Body]:
+        return [ran for writer in writers if (ran := self._book.steps[writer].ran) is not None]
+
+    def _paths(self, body: Body, slots: Iterable[Slot]) -> frozenset[str]:
+        """Strings that may be meant as paths, in the body and in code that it may call."""
+        reaches = [reach for slot in slots if slot.kind == NAME and (reach := self.live_reach(slot))]
+        return body.analysis.paths.union(*[reach.paths for reach in reaches])
+
+    def asked(self, step: Step, body: Body, writers: Iterable[str]) -> tuple[Entry, ...]:
+        """Entries for the slots outside that the source, or code that it may call, names."""
+        later = self._bodies_of(writers)
+        variables = body.analysis.environment.union(*[ran.analysis.environment for ran in later])
+        slots = [*[Slot("environment", name) for name in sorted(variables)], *step.parameter_slots]
+        for module in _imports(body, later):
+            slots += [Slot("module", module), Slot("package", module)]
+        if not slots:
+            return ()
+        outside = self._sweep.outside
+        if step.plain:
+            self._sweep.look_outside(slots)
+        known = ((slot, outside.digest(slot)) for slot in slots)
+        return tuple(
+            # What nobody can tell now compares with nothing later: such a result is never fresh.
+            Entry(Looked(slot), digest or "unknown", outside.show(slot))
+            for slot, digest in known
+            if digest != UNBOUND or slot.kind in ("environment", "parameter")
+        )
+
+
+def _imports(body: Body, later: Iterable[Body]) -> list[str]:
+    """The modules that a body imports, and those that functions import when it calls them."""
+    deferred = [item for ran in later for item in ran.analysis.imports if item.deferred]
+    return sorted({item.module for item in (*body.analysis.imports, *deferred) if item.module})

@@ -1,0 +1,314 @@
+"""A namespace of its own for one body: its inputs restored there, the user's names left alone.
+
+What is stored is loaded once more, what is not is copied, functions and classes are made anew over the
+private names. Where that cannot be done for an input, or shows afterwards to have been wrong, the body
+runs on the user's names instead, while no other does.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextvars import copy_context
+from itertools import chain
+from pickle import PicklingError
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from nbflow.engine.apart import with_classes
+from nbflow.engine.apply import Workspace
+from nbflow.engine.bind import by_unit, first_of
+from nbflow.engine.generators import GENERATORS
+from nbflow.engine.insight import ANY_NAME
+from nbflow.engine.labels import Label, is_local_module, next_copy, private_memory
+from nbflow.engine.origins import name_of
+from nbflow.engine.outward import is_effect
+from nbflow.engine.perform import Performer
+from nbflow.engine.record import CHANGES_PROCESS, NOTHING_SEEN, outputs_in_memory
+from nbflow.engine.requests import Alone
+from nbflow.engine.slots import RANDOM, key_of, slot_of
+from nbflow.exceptions import CacheError
+from nbflow.store.digests import holds_code
+from nbflow.store.memory import MemoryStore, why_unstored
+from nbflow.types import UNBOUND
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
+
+    from nbflow.engine.bind import Version
+    from nbflow.engine.book import Step
+    from nbflow.engine.effects import Call
+    from nbflow.engine.observe import Observation, Reached
+    from nbflow.engine.origins import Classes
+    from nbflow.engine.record import Seen
+    from nbflow.engine.requests import Observing
+    from nbflow.engine.sites import Site
+    from nbflow.types import Output, Trace
+
+_OF_THE_SHELL: Final = (
+    "__name__", "__doc__", "__builtin__", "__builtins__", "get_ipython", "open", "exit", "quit",
+)  # fmt: skip
+"""Names that nobody makes and code finds all the same."""
+
+_WITH_FRAME: Final = (AsyncGeneratorType, CoroutineType, GeneratorType)
+"""Objects that go on with code over the names that they were made with."""
+
+
+class PrivateWorkspace(Workspace):
+    """Names for one body, in which versions are put as in the user's.
+
+    Args:
+        lender: The user's names: what is not stored is copied from there.
+    """
+
+    def __init__(self, lender: Workspace) -> None:
+        names = {key: lender.names[key] for key in _OF_THE_SHELL if key in lender.names}
+        super().__init__(names, lender.store)
+        self.elsewhere = copy_context()
+        self.why: dict[str, str] = {}
+        """Of units that could not be copied, by one of their keys, the reason."""
+        self._lender = lender
+
+    def place(self, versions: Mapping[str, Version], *, lazily: bool = False) -> bool:
+        """Put the members of one unit in place; what is known by its identity alone cannot be."""
+        if any(self._lender.is_nameless(key) for key in versions if self._lender.holds(key, versions[key])):
+            return False
+        return super().place(versions, lazily=lazily)
+
+    def bind(self, key: str, value: object, label: Label | None = None) -> None:
+        """Let a key hold a value. The state of a global generator is everybody's: it stays as it is."""
+        if slot_of(key).kind == RANDOM:
+            self.label(key, label)
+        else:
+            super().bind(key, value, label)
+
+    def _of_one_copy(self, versions: Mapping[str, Version]) -> dict[str, object] | None:
+        return self._lender._of_one_copy(versions)
+
+    def _copied(self, values: dict[str, object], classes: Classes) -> dict[str, object] | None:
+        return _copied(values, classes, self._lender, self, self.why)
+
+    def give_itself(self, versions: Mapping[str, Version]) -> None:
+        """Let the lender keep the very objects."""
+        for key, version in versions.items():
+            label = replace(self.labels[key], version=version)
+            self._lender.know(self.names[key], version.output.digest)
+            self._lender.keep(key, self.names[key], label)
+
+    def give(self, versions: Mapping[str, Version]) -> bool:
+        """Let the lender keep a copy of a unit that the store has not; False where none can be made."""
+        values = {key: self.get(key) for key in versions}
+        copies = _copied(values, first_of(versions).classes, self, self._lender, self.why)
+        memory, copy = private_memory(), next_copy()
+        for key, value in copies.items() if copies is not None else ():
+            version = versions[key]
+            self._lender.keep(key, value, Label(version.output.digest, memory, version, copy=copy))
+        return copies is not None
+
+
+def _copied(
+    values: Mapping[str, object], classes: Classes, giver: Workspace, taker: Workspace, why: dict[str, str]
+) -> dict[str, object] | None:
+    """Copies of the members of a unit over other names."""
+    keys, copies = sorted(values), MemoryStore(giver.names, budget=sys.maxsize)
+    try:
+        with giver.lending(classes) as theirs:
+            reason = copies.put("copy", tuple(values[key] for key in keys)) if theirs else "its class is gone"
+        if reason:
+            why[keys[0]] = reason
+            return None
+        with taker.lending(classes) as own:
+            return dict(zip(keys, copies.load("copy", taker.names), strict=True)) if own else None
+    except CacheError as error:
+        why[keys[0]] = str(error)
+        return None
+
+
+class Beside(Performer):
+    """Executes one step on a namespace of its own; on the user's names where it has to.
+
+    Args:
+        main: Executes steps on the user's names.
+        site: The body at its place.
+    """
+
+    def __init__(self, main: Performer, site: Site) -> None:
+        self.private = PrivateWorkspace(main.workspace)
+        super().__init__(*main.over(self.private))
+        self.site = site
+        self.forced = main.forced
+        self.why_inline = ""
+        """Why the body had to run on the user's names after all; empty where it did not."""
+        self._seeded: AbstractSet[str] = frozenset()
+        self._stay_live: set[str] = set()
+        self._main = main
+        self._asked_for = site
+
+    def hindrance(self) -> str:
+        """Put the inputs in place; return why the body cannot run there, or an empty string."""
+        site = self._asked_for
+        why = self._main.bound_to_names.get(site.body.static_key, "")
+        if why:
+            return why
+        self._main.store_plain_inputs(site)
+        self.site = with_classes(site)
+        return self._seen_to_need(site) if self.put_back(self.site) else self._unplaced()
+
+    def _seen_to_need(self, site: Site) -> str:
+        """Why the body has to run on the user's names, by its text and by its last run."""
+        reach = self.insight.reached(site.step, site.body, site.slots, site.writers, NOTHING_SEEN)
+        bodies = [site.body, *self.insight.others(site.body, site.writers)]
+        if site.body.one is not None:
+            return "it is mapped"
+        if is_effect(site.step, site.view, self._book):
+            return "what it does outside must not happen twice"
+        if not reach.complete or any(effect.startswith(ANY_NAME) for effect in reach.effects):
+            return "nobody can tell which names it reads"
+        if any("get_ipython" in body.callees for body in bodies):
+            return "it calls IPython"
+        if reach.reseeds or site.body.analysis.seeds:
+            return "it may set a global random state"
+        trace = site.step.trace
+        if trace is not None and CHANGES_PROCESS in trace.flags:
+            return "it changes the state of the process"
+        drawn = (output.slot for output in outputs_in_memory(trace) if output.slot.kind == RANDOM)
+        return next((f"it draws from the global generator of {slot.locator}" for slot in drawn), "")
+
+    def _unplaced(self) -> str:
+        for versions in self.site.units:
+            if not self.private.holds_together(versions):
+                how = "made again" if _is_made_again(first_of(versions).output) else "stored"
+                return f"{', '.join(versions)} cannot be {how}"
+        return "its inputs cannot be put together"
+
+    # --- the attempt -----------------------------------------------------------------------------
+
+    def attempt(self, site: Site, reach: Reached, call: Call) -> Observing:
+        """Run the body once, on names of its own; if that shows to be wrong, on the user's."""
+        if not self.why_inline:
+            observation = yield from super().attempt(site, reach, call)
+            self.why_inline = self._doubt(observation)
+            if not self.why_inline:
+                return observation
+            self._seeded = self._main.workspace.labels.keys() & GENERATORS.keys()
+            if not _is_voided(observation):
+                self._main.bound_to_names[site.body.static_key] = self.why_inline
+        yield Alone()
+        return (yield from self._main.attempt(self._asked_for, reach, call))
+
+    def _doubt(self, observation: Observation) -> str:
+        """Why what was seen may be another thing than on the user's names."""
+        error = observation.error
+        if isinstance(error, NameError) and self._is_hidden(error.name or ""):
+            return f"it reads {error.name}, which nobody saw"
+        if isinstance(error, PicklingError):
+            return "it pickles code of the notebook"
+        seeded = {key_of(slot) for slot in self._asked_for.slots if slot.kind == RANDOM}
+        if observation.drew & seeded:
+            return "it draws from a global random generator"
+        if _is_voided(observation):
+            return "a file that it looks at changed while it ran"
+        return self._misfit(observation) if observation.is_whole else ""
+
+    def _is_hidden(self, name: str) -> bool:
+        """Whether a name stands among the user's, and the analysis does not say that the body knows it."""
+        return slot_of(name) not in self._asked_for.slots and name in self._main.workspace.names
+
+    def _misfit(self, observation: Observation) -> str:
+        """Why something that it made cannot be handed over."""
+        units: dict[str, tuple[str, ...]] = {}
+        for output in observation.outputs:
+            if output.digest == UNBOUND or output.slot.kind == RANDOM:
+                continue
+            why = self._why_kept_here(output)
+            if why:
+                return why
+            units[output.unit] = output.members
+        for unit, members in units.items():
+            if why_unstored(tuple(map(self.private.get, members)), self.private.names):
+                if not self._may_stay_live(members):
+                    return f"{', '.join(members)} cannot be stored"
+                self._stay_live.add(unit)
+        return ""
+
+    def _may_stay_live(self, members: tuple[str, ...]) -> bool:
+        """Whether the object itself can be handed over: nobody reads it, and no code is in it."""
+        (key, *others) = members
+        value = self.private.names[key]
+        read = any(key in (step.ran or step.body).reads for step in self._book)
+        return not (others or read or isinstance(value, _WITH_FRAME) or holds_code(value, self.private.names))
+
+    def _why_kept_here(self, output: Output) -> str:
+        key, defines = key_of(output.slot), self._asked_for.body.analysis.definitions
+        if _is_made_again(output):
+            if any(key in versions for versions in self.site.units) and output.sort == "module":
+                _outdate(self._main.workspace, self.private.names[key])
+                return f"it changes the module {key} in place"
+            return "" if key in defines and len(output.members) == 1 else f"{key} cannot be made again"
+        if self.private.is_nameless(key) and not self._may_stay_live(output.members):
+            return f"{key} cannot be compared"
+        odd = (name for name, is_new in output.classes if not self._is_known(name, is_new))
+        return next((f"{key} holds a class {name} that cannot be made again" for name in odd), "")
+
+    def _is_known(self, name: str, is_new: bool) -> bool:
+        """Whether a class inside a value is the one that its name leads to; nothing else tells which."""
+        if is_new:
+            return not name.startswith("<") and name_of(name) in self._asked_for.body.analysis.definitions
+        versions = (self._asked_for.view.bound(slot).version for slot in self._asked_for.slots)
+        seen = (version.classes for version in versions if version is not None)
+        return len({maker for known, maker in chain.from_iterable(seen) if known == name}) == 1
+
+    # --- what becomes of it ------------------------------------------------------------------------
+
+    def _commit(self, step: Step, trace: Trace, captured: bytes) -> None:
+        if self.why_inline:
+            self._main._commit(step, trace, captured)
+        else:
+            super()._commit(step, trace, captured)
+
+    def _take(self, step: Step, trace: Trace, seen: Seen) -> None:
+        if self.why_inline:
+            self._main._take(step, trace, seen)
+            return
+        super()._take(step, trace, seen)
+        self._hand_over(trace)
+
+    def _forget_unseeded(self, trace: Trace, seeded: AbstractSet[str]) -> None:
+        if self.why_inline:
+            self._main._forget_unseeded(trace, self._seeded)
+
+    def _hand_over(self, trace: Trace) -> None:
+        """Let the user's names hold what was made when the action ends; until then it is kept for them."""
+        user, labels = self._main.workspace, self.private.labels
+        keys = {key_of(output.slot) for output in outputs_in_memory(trace)}
+        made = {key: labels[key].version for key in keys if key in labels}
+        self._main.define_missing(made)
+        for versions in by_unit(made):
+            output = first_of(versions).output
+            if output.unit in self._stay_live or any(map(self.private.is_nameless, versions)):
+                self.private.give_itself(versions)
+            elif not (_is_made_again(output) or user.is_stored(versions)):
+                self.private.give(versions)
+        user.moved |= keys
+
+
+def _is_voided(observation: Observation) -> bool:
+    """Whether a file changed under the body, perhaps because another one ran at the same time."""
+    return observation.watch is not None and bool(observation.watch.voided)
+
+
+def _is_made_again(output: Output) -> bool:
+    """Whether it comes back by its definition alone, as classes and the user's own modules do."""
+    return output.sort == "class" or is_local_module(output)
+
+
+def _outdate(workspace: Workspace, module: object) -> None:
+    """A module was changed in place: what names hold it is no version any more."""
+    for key in [key for key, value in workspace.names.items() if value is module]:
+        label = workspace.labels.get(key)
+        if label is not None:
+            workspace.note(key)
+            workspace.spend(label.memory)
+            workspace.label(key, replace(label, version=None))

@@ -1,0 +1,67 @@
+"""Where the bodies of a session's tasks run: as the task says, else the command, else the setting."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from nbflow.arguments import as_runner
+from nbflow.exceptions import OptionError
+from nbflow.notebook.named import ByName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from nbflow.engine.book import Step
+    from nbflow.task_runners.base import Runner
+
+
+class Runners:
+    """Tells the runner of each step.
+
+    Args:
+        setting: Gives what the setting `runner` says.
+        names: The user's namespace, in which runners can be named.
+    """
+
+    def __init__(self, setting: Callable[[], str], names: dict[str, Any]) -> None:
+        self._setting = setting
+        self._names = names
+        self._asked = ""
+
+    @contextmanager
+    def asked(self, name: str) -> Generator[None]:
+        """For a block, let tasks run there that do not say themselves where they do; empty: as ever.
+
+        Raises:
+            OptionError: If there is no such runner.
+        """
+        if name:
+            self._named(name)
+        before, self._asked = self._asked, name
+        try:
+            yield
+        finally:
+            self._asked = before
+
+    def of(self, step: Step) -> Runner:
+        """The runner of a step.
+
+        Raises:
+            OptionError: If what names it stands for none.
+        """
+        if step.runner is None:
+            return self._named(self._asked or self._setting())
+        return as_runner(step.runner.found() if isinstance(step.runner, ByName) else step.runner)
+
+    def is_elsewhere(self, step: Step) -> bool:
+        """Whether the body of a step runs on names of its own rather than on the user's."""
+        return self.of(step).promises.concurrent
+
+    def _named(self, name: str) -> Runner:
+        try:
+            return as_runner(name)
+        except OptionError:
+            if name not in self._names:
+                raise
+        return as_runner(self._names[name])
