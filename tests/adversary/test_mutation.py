@@ -28,6 +28,8 @@ class Case:
         place: Which cell is edited.
         edited: Its other source.
         lasts: Whether what is changed can be put back; attributes of classes and weak references cannot.
+        doubtful: Whether nobody can tell all that they look at, as of a function handed to who may read
+            what documents it.
     """
 
     cells: tuple[str, ...]
@@ -35,6 +37,12 @@ class Case:
     place: int
     edited: str
     lasts: bool = True
+    doubtful: bool = False
+
+    @property
+    def verdicts(self) -> set[str]:
+        """What may be said of its cells once all of them have run."""
+        return {"fresh", "as of"} if self.doubtful else {"fresh"}
 
     @property
     def other(self) -> tuple[str, ...]:
@@ -416,7 +424,9 @@ CASES = {
     "class attr through instance": Case(
         ("class A:\n  l=[]", "a=A()", "a.l.append(1)", "y=A.l"), "(A.l,y)", 2, "a.l.append(2)", lasts=False
     ),
-    "function attr": Case(("def f(): return 1\nf.n=0", "f.n+=1", "y=f.n"), "(f.n,y)", 1, "f.n+=2"),
+    "function attr": Case(
+        ("def f(): return 1\nf.n=0", "f.n+=1", "y=f.n"), "(f.n,y)", 1, "f.n+=2", doubtful=True
+    ),
     "closure list": Case(
         (
             "def mk():\n  l=[]\n  def add(x): l.append(x); return list(l)\n  return add\nadd=mk()",
@@ -686,11 +696,11 @@ class TestInPlace:
         """Each body starts from its inputs, never from leftovers; all is fresh then, and equal."""
         notebook, cells = opened(*case.cells, notebook=Notebook(store=kept()))
         assert seen(notebook, case.shown) == fresh(case.cells, case.shown)
-        assert set(verdicts(notebook)) == {"fresh"}
+        assert set(verdicts(notebook)) <= case.verdicts
         change(notebook, cells[case.place], case.edited)
         notebook.flow()
         assert seen(notebook, case.shown) == fresh(case.other, case.shown)
-        assert set(verdicts(notebook)) == {"fresh"}
+        assert set(verdicts(notebook)) <= case.verdicts
 
     @pytest.mark.parametrize("case", all_cases(lasting=True))
     def test_running_all_again_executes_nothing_and_changes_nothing(self, case: Case) -> None:
