@@ -117,6 +117,17 @@ class TestCompared:
         notebook.flow()
         assert notebook.names["a"] == 15
 
+    def test_an_audit_leaves_alone_what_is_as_of_another_input(self) -> None:
+        """It would differ by intent; as soon as nothing differs, it is audited like any other task."""
+        notebook, cells = judged_by("--ignore x")
+        change(notebook, cells[0], "x = 10")
+        finding = next(each for each in notebook.audit() if each.step.id == cells[4])
+        assert (finding.found.value, finding.told) == ("not audited", "x is another now, and not compared")
+        assert notebook.verdict(cells[4]) is Verdict.AS_OF
+        change(notebook, cells[0], "x = 1")
+        finding = next(each for each in notebook.audit() if each.step.id == cells[4])
+        assert finding.found.value == "same"
+
 
 class TestDeclared:
     """What a header declares of names and files."""

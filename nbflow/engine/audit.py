@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.apart import Apart, changes, process_kept, with_classes
 from nbflow.engine.gates import SKIPPED
+from nbflow.engine.keeping import NOT_COMPARED
 from nbflow.engine.marks import REFUTED, VARIES
 from nbflow.engine.outward import effects_called, outward_calls
 from nbflow.engine.record import ACTS, CHANGES_PROCESS
@@ -134,8 +135,12 @@ class Audit:
             return "it has no result"
         if step.hold is not None and step.hold.reason != ACCEPT:
             return f"it is held by hand ({step.hold.reason})"
-        if step.hold is None and self._trunk.sweep.judgement(step).verdict not in _DONE:
+        judgement = self._trunk.sweep.judgement(step)
+        if step.hold is None and judgement.verdict not in _DONE:
             return "it is not up to date"
+        loose = (cause.subject for cause in judgement.causes if NOT_COMPARED in (cause.category, cause.after))
+        if (name := next(loose, "")) != "":
+            return f"{name} is another now, and not compared"
         if step.standing is Standing.GONE:
             return "its cell is gone"
         return self._acting(step) or self._unseen(step) or self._odd(trace)
