@@ -251,7 +251,7 @@ class TaskOptions:
     @property
     def rules(self) -> Mapping[str, Any]:
         """What the step of a session's task is to know of them."""
-        names = ("timeout", "skip_on_upstream_skip", "after", "effect")
+        names = ("timeout", "skip_on_upstream_skip", "after", "effect", "runner")
         gate = manual_only if self.manual else self.trigger
         own = {"retries": self.attempts, "trigger": gate, "keeping": self.keeping}
         return {**own, **{name: getattr(self, name) for name in names}}

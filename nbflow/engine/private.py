@@ -11,7 +11,7 @@ import sys
 from contextvars import copy_context
 from itertools import chain
 from pickle import PicklingError
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, ModuleType
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -34,7 +34,7 @@ from nbflow.store.memory import MemoryStore, why_unstored
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
     from nbflow.engine.bind import Version
@@ -52,6 +52,8 @@ _OF_THE_SHELL: Final = (
 )  # fmt: skip
 """Names that nobody makes and code finds all the same."""
 
+_DRAW: Final = frozenset({"matplotlib.pyplot", "pylab", "seaborn"})
+"""Modules that draw on figures which belong to the whole process."""
 _WITH_FRAME: Final = (AsyncGeneratorType, CoroutineType, GeneratorType)
 """Objects that go on with code over the names that they were made with."""
 
@@ -170,6 +172,9 @@ class Beside(Performer):
             return "it calls IPython"
         if reach.reseeds or site.body.analysis.seeds:
             return "it may set a global random state"
+        draws = next((name for name in _modules(self.private.names) if name in _DRAW), "")
+        if draws:
+            return f"it draws with {draws}, which all share"
         trace = site.step.trace
         if trace is not None and CHANGES_PROCESS in trace.flags:
             return "it changes the state of the process"
@@ -292,6 +297,11 @@ class Beside(Performer):
             elif not (_is_made_again(output) or user.is_stored(versions)):
                 self.private.give(versions)
         user.moved |= keys
+
+
+def _modules(names: Mapping[str, object]) -> Iterator[str]:
+    """The names of the modules among these objects."""
+    return (value.__name__ for value in names.values() if isinstance(value, ModuleType))
 
 
 def _is_voided(observation: Observation) -> bool:

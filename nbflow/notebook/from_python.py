@@ -40,6 +40,7 @@ class PythonSession(Session):
         only: bool = False,
         force: bool = False,
         plain: bool = False,
+        runner: str = "",
         **parameters: object,
     ) -> Shown:
         """Bring all tasks, or these and what they need, up to date.
@@ -49,11 +50,13 @@ class PythonSession(Session):
             only: Whether nothing but these runs, from the latest results above them.
             force: Whether their bodies run even where an earlier result fits.
             plain: Whether stale plain cells run first.
+            runner: Where bodies of tasks run that do not say themselves; empty: as the setting says.
             **parameters: Flow parameters, which count until they are reset.
         """
         switches = ["--only"] * only + ["--force"] * force + ["--plain"] * plain
         pairs = [word for name, value in parameters.items() for word in ("-p", f"{name}={_as_text(value)}")]
-        return self._do("run", *tasks, *switches, *pairs)
+        where = ["--runner", runner] if runner else []
+        return self._do("run", *tasks, *switches, *where, *pairs)
 
     def plan(self, *tasks: str) -> Shown:
         """What a run would do, in order, and why; nothing runs."""
