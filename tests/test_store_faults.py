@@ -15,7 +15,7 @@ from nbflow.store import blobs, traces
 from nbflow.store.disk import DiskStore, open_store
 from nbflow.store.index import Index
 from nbflow.store.memory import MemoryStore
-from nbflow.store.protocol import Missing
+from nbflow.store.protocol import EVICTED, Missing
 from nbflow.store.signing import OTHER_KEY
 from nbflow.types import Entry, Looked, Output, Slot, Trace
 
@@ -326,10 +326,11 @@ class TestEviction:
         """The result is known, its value is not stored."""
         store = kernels.open()
         store.commit("key", trace_of("t", UNIT), {UNIT: LARGE})
-        store.evict(UNIT)
+        assert store.upkeep().evict(0, grace=0.0).values == 1
         assert store.find("key") != ()
         assert not store.has(UNIT)
-        with pytest.raises(Missing, match="not stored"):
+        assert store.absence(UNIT) == EVICTED
+        with pytest.raises(Missing, match=EVICTED):
             store.load(UNIT)
 
     def test_a_small_memory_has_an_end(self) -> None:

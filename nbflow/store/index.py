@@ -51,6 +51,10 @@ _TAGGED: Final = (
     "SELECT tag, key, mode, filename, value FROM Cache WHERE raw = 1 AND tag IN ({})"
     " ORDER BY store_time DESC, rowid DESC"
 )
+_ROWS_FROM: Final = (
+    "SELECT rowid, key, mode, filename, value FROM Cache WHERE raw = 1 AND rowid > ? ORDER BY rowid LIMIT ?"
+)
+_TAGS: Final = "SELECT DISTINCT tag FROM Cache WHERE tag IS NOT NULL"
 _KEEP_TAGS: Final = (
     "UPDATE Cache SET tag = NULL WHERE tag = ? AND rowid NOT IN"
     " (SELECT rowid FROM Cache WHERE tag = ? ORDER BY store_time DESC, rowid DESC LIMIT ?)"
@@ -182,6 +186,18 @@ class Index:
     def rows(self) -> Iterator[str]:
         """Yield the keys, sorted."""
         return (key for key in self._cache.iterkeys() if key)
+
+    def items(self) -> Iterator[tuple[str, bytes]]:
+        """Yield every key and its bytes, oldest first; what is written meanwhile may be among them."""
+        last = 0
+        while found := self._connection.execute(_ROWS_FROM, (last, _ASKED_AT_ONCE)).fetchall():
+            for last, key, mode, filename, value in found:  # noqa: B007 - where the next portion begins
+                with suppress(RefusedError):
+                    yield key, _fetched(mode, filename, value)
+
+    def tags(self) -> list[str]:
+        """Return the tags that rows bear."""
+        return [str(tag) for (tag,) in self._connection.execute(_TAGS)]
 
     def transact(self) -> AbstractContextManager[None]:
         """Keep other writers out; for a few small reads and writes only."""
