@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 import diskcache  # pyright: ignore[reportMissingTypeStubs] - it has none; `_Cache` says what is used
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Generator, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -136,7 +136,9 @@ class Index:
     def __init__(self, folder: Path, timeout: float = 10.0) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         make = cast("Any", diskcache).Cache
-        self._cache = cast("_Cache", make(str(folder), timeout=timeout, disk=PickleFreeDisk, **_SETTINGS))
+        with _as_damage():
+            made = make(str(folder), timeout=timeout, disk=PickleFreeDisk, **_SETTINGS)
+        self._cache = cast("_Cache", made)
         self._log = str(folder / "cache.db-wal")
 
     def get(self, key: str) -> bytes | None:
@@ -218,7 +220,8 @@ class Index:
     @property
     def _connection(self) -> sqlite3.Connection:
         # This thread's and this process's own, which its transactions are on; there is no public way to it.
-        return cast("sqlite3.Connection", cast("Any", self._cache)._con)
+        with _as_damage():
+            return cast("sqlite3.Connection", cast("Any", self._cache)._con)
 
     def _select(self, query: str, texts: Iterable[str]) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query that asks for many texts, in portions."""
@@ -245,8 +248,17 @@ def _fetched(mode: object, filename: object, value: object) -> bytes:
     return value
 
 
+@contextmanager
+def _as_damage() -> Generator[None]:
+    """Diskcache reads its settings from the database and takes them for what it has written."""
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError, KeyError) as error:
+        raise sqlite3.DatabaseError(f"malformed settings: {error}") from error
+
+
 def is_damage(error: Exception) -> bool:
     """Whether a fault means that a database is broken, and not just busy, full or read-only."""
     if isinstance(error, sqlite3.OperationalError) or not isinstance(error, sqlite3.DatabaseError):
-        return isinstance(error, TypeError | ValueError | KeyError)
+        return False
     return "malformed" in str(error) or "not a database" in str(error)
