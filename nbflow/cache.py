@@ -11,6 +11,7 @@ from nbflow.retries import parse_duration
 from nbflow.settings import read_settings, read_size
 from nbflow.store.disk import DiskStore
 from nbflow.store.folder import is_store
+from nbflow.store.index import FAULTS
 from nbflow.views.words import age, counted, duration, size
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def perform(store: Store, asked: Asked) -> str:
 
     Raises:
         OptionError: If there is no such task.
-        StoreError: If the store is in memory only.
+        StoreError: If the store is in memory only, or cannot be read.
     """
     if not isinstance(store, DiskStore):
         raise StoreError(
@@ -139,7 +140,13 @@ def perform(store: Store, asked: Asked) -> str:
         )
     store.flush()
     store.history.flush()
-    return _ANSWERS[asked.what](store, asked)
+    try:
+        return _ANSWERS[asked.what](store, asked)
+    except FAULTS as error:
+        raise StoreError(
+            f"{store.home} cannot be looked after: {error}; the next kernel that uses it says what is broken",
+            reason=str(error),
+        ) from error
 
 
 def _size(store: DiskStore, asked: Asked) -> str:

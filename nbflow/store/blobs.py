@@ -15,6 +15,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from struct import Struct
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -210,11 +211,12 @@ class Blobs:
         return ((found.unit, found.size) for found in self.files())
 
     def files(self) -> Iterator[Stored]:
-        """Yield each file as it lies there, whoever signed it."""
+        """Yield each file at a unit's place, whoever signed it; what else lies there is nobody's."""
         for path in Path(self._root).glob("*/*"):
             with suppress(OSError):
-                status = path.stat()
-                yield Stored(path.name, status.st_size, status.st_mtime)
+                status = path.lstat()
+                if S_ISREG(status.st_mode) and path == self.path(path.name) and not path.parent.is_symlink():
+                    yield Stored(path.name, status.st_size, status.st_mtime)
 
     def withdraw(self, unit: str) -> None:
         """Take the unit's file from its place, so that `bring_back` or `forget_withdrawn` decides of it."""

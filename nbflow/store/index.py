@@ -259,6 +259,7 @@ def _as_damage() -> Generator[None]:
 
 def is_damage(error: Exception) -> bool:
     """Whether a fault means that a database is broken, and not just busy, full or read-only."""
-    if isinstance(error, sqlite3.OperationalError) or not isinstance(error, sqlite3.DatabaseError):
+    if not isinstance(error, sqlite3.DatabaseError):
         return False
-    return "malformed" in str(error) or "not a database" in str(error)
+    # A table or a column that is not there was once: its description rotted.
+    return any(words in str(error) for words in ("malformed", "not a database", "no such"))
