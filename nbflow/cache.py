@@ -201,7 +201,7 @@ def _clear(store: DiskStore, asked: Asked) -> str:
             f"nothing is stored of a task {asked.task!r}; `cache ls` names those that have results"
         )
     freed = upkeep.clear(asked.task, asked.older, asked.notebook)
-    again = "computed again in the next kernel; what names hold, and the history, stay"
+    again = "what names hold and the history stay; all else is computed again when it is needed"
     return f"{counted(freed.results, 'result')} removed; {_freed(store, freed)}\n{again}"
 
 

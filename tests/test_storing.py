@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from nbflow.engine.book import Body, Step
 
-LARGE = "import numpy as np\nx = np.arange(500_000)"
-"""Four megabytes, computed in no time."""
+LARGE = "import numpy as np\nx = np.arange(1_000_000)"
+"""Eight megabytes, computed in no time."""
 
 
 class Timed(Notebook):
@@ -83,7 +83,7 @@ class TestAuto:
 
     def test_what_is_computed_quickly_is_not_stored(self) -> None:
         """Only its digest is; what took long is stored, and so is what is small."""
-        notebook, cells = ran(LARGE, "y = np.arange(400_000)\nslow = 1")
+        notebook, cells = ran(LARGE, "y = np.arange(900_000)\nslow = 1")
         assert stored(notebook, cells[0]) == [False]
         assert stored(notebook, cells[1]) == [True, True]
 
@@ -102,7 +102,7 @@ class TestAuto:
         assert [action.executed for action in notebook.run_all()] == [cells[:1], []]
         (run,) = notebook.workspace.store.history.runs(step=cells[0], limit=1)
         assert [cause.category for cause in run.causes] == ["not stored"]
-        assert len(notebook.names["x"]) == 500_000  # type: ignore[arg-type]
+        assert len(notebook.names["x"]) == 1_000_000  # type: ignore[arg-type]
         assert notebook.flow().executed == notebook.run(cells[0]).executed == []
 
     def test_who_needs_it_has_it_made_again(self) -> None:
@@ -118,13 +118,13 @@ class TestAuto:
     def test_going_back_computes_it(self) -> None:
         """A result that fits and has no value is none for a task that may run."""
         notebook, cells = ran(LARGE, "total = int(x.sum())")
-        change(notebook, cells[0], LARGE.replace("500_000", "600_000"))
+        change(notebook, cells[0], LARGE.replace("1_000_000", "1_100_000"))
         notebook.flow()
         notebook.edit(cells[0], LARGE)
         notebook.work.adopt_source(notebook.step(cells[0]))
         action = notebook.flow()
         assert (action.executed, action.reused) == (cells[:1], cells[1:])
-        assert len(notebook.names["x"]) == 500_000  # type: ignore[arg-type]
+        assert len(notebook.names["x"]) == 1_000_000  # type: ignore[arg-type]
 
     def test_yes_stores_all(self) -> None:
         """`--persist yes`."""
@@ -154,7 +154,7 @@ class TestAuto:
 
     def test_what_turned_out_otherwise_once_is_stored(self) -> None:
         """A body that is not deterministic would not give it again."""
-        source = "import numpy as np\nx = np.random.default_rng().random(300_000)"
+        source = "import numpy as np\nx = np.random.default_rng().random(700_000)"
         notebook, cells = ran(source)
         for expected in (False, True):
             assert stored(notebook, cells[0]) == [expected]
@@ -167,7 +167,7 @@ class TestUnread:
 
     def test_it_is_stored_while_there_is_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Then only what is read."""
-        source = f"{LARGE}\ny = np.arange(400_000)\nslow = 1"
+        source = f"{LARGE}\ny = np.arange(900_000)\nslow = 1"
         notebook = Timed(store=kept())
         cells = [notebook.add(source), notebook.add("total = int(x.sum())")]
         monkeypatch.setattr(type(notebook.workspace.store), "has_room", lambda store, size: False)

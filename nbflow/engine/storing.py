@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Book, Step
     from nbflow.engine.observe import Observation
 
-SMALL: Final = 1 << 20
-"""Values of fewer bytes are stored whatever it took to compute them."""
+SMALL: Final = 4 << 20
+"""Values of fewer bytes are stored whatever it took to compute them: nobody notices."""
 
-_WRITTEN: Final = 4e8
-_BUILT: Final = 5e7
+_WRITTEN: Final = 1e9
+_BUILT: Final = 8e7
 _ON_SCREEN: Final = ("matplotlib.figure", "matplotlib.axes", "mpl_toolkits", "seaborn.axisgrid")
 
 Values = dict[str, tuple[object, ...]]
@@ -35,8 +35,8 @@ def seconds_to_keep(weight: Weight) -> float:
     """How long it takes to store a value and to load it again, roughly; arrays are mapped, objects are built.
 
     Example:
-        >>> seconds_to_keep(Weight("", 400_000_000, 0)), seconds_to_keep(Weight("", 50_000_000, 50_000_000))
-        (1.0, 1.125)
+        >>> seconds_to_keep(Weight("", 10**9, 0)), seconds_to_keep(Weight("", 2 * 10**8, 8 * 10**7))
+        (1.0, 1.2)
     """
     return weight.size / _WRITTEN + weight.objects / _BUILT
 
