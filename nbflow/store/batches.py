@@ -144,16 +144,16 @@ def _run_row(records: list[RunRecord], state: str) -> tuple[object, ...]:
 def run_of(row: tuple[Any, ...]) -> RunRecord:
     """Return a run from its row, the state left out; causes and inputs that rotted are none."""
     *told, causes, source, inputs = row
-    inputs = dict(_decoded(_INPUTS, inputs))
-    return RunRecord(*told, causes=_decoded(_CAUSES, causes), source=source, inputs=inputs)
+    known = _decoded(_INPUTS, inputs, {})
+    return RunRecord(*told, causes=_decoded(_CAUSES, causes, ()), source=source, inputs=known)
 
 
-def _decoded(decoder: msgspec.json.Decoder[T], text: str | bytes) -> T | tuple[()]:
+def _decoded(decoder: msgspec.json.Decoder[T], text: str | bytes, nothing: T) -> T:
     """What a text says; nothing where the disk has changed it."""
     try:
         return decoder.decode(text)
     except (msgspec.MsgspecError, ValueError, TypeError):
-        return ()
+        return nothing
 
 
 def path_row(run: str, path: list[Transition]) -> tuple[str, str]:
@@ -176,5 +176,5 @@ def path_of(run: str, seq: int, text: str) -> list[Transition]:
     first = seq * IN_A_ROW
     return [
         Transition(run, attempt, loop, at, kind, name, message, details or _NOTHING, first + number)
-        for number, (attempt, loop, at, kind, name, message, details) in enumerate(_decoded(_PATH, text))
+        for number, (attempt, loop, at, kind, name, message, details) in enumerate(_decoded(_PATH, text, []))
     ]
