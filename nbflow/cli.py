@@ -1,4 +1,4 @@
-"""The command line: `nbflow run NOTEBOOK`."""
+"""The command line: `nbflow run NOTEBOOK`, `nbflow cache …`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,19 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--output", type=Path, metavar="OUT.ipynb", help="write the executed notebook")
     run.add_argument("--force", action="store_true", help="run every task even where an earlier result fits")
     run.set_defaults(do=_run)
+    _take_cache(commands.add_parser("cache", help="what a store holds; check it, tidy it, remove results"))
     return parser
+
+
+def _take_cache(cache: argparse.ArgumentParser) -> None:
+    cache.add_argument("what", choices=("ls", "size", "verify", "gc", "clear", "trust"))
+    cache.add_argument(
+        "place", type=Path, nargs="?", default=Path(), help="a notebook, its folder, or the store itself"
+    )
+    cache.add_argument("task", nargs="?", default="", help="only of this task")
+    cache.add_argument("--older", default="", metavar="D", help="only what was not used for 12h, 7d …")
+    cache.add_argument("--yes", action="store_true", help="trust without being asked")
+    cache.set_defaults(do=_cache)
 
 
 def _run(told: argparse.Namespace) -> int:
@@ -54,6 +66,19 @@ def _run(told: argparse.Namespace) -> int:
 
     pairs = dict(read_pair(text) for text in told.parameters)
     return run_notebook(Headless(told.notebook, pairs, told.output, told.force))
+
+
+def _cache(told: argparse.Namespace) -> int:
+    from nbflow.cache import answer, trust
+
+    if told.what == "trust":
+        return trust(told.place, print, (lambda question: "yes") if told.yes else _ask)
+    print(answer(told.what, told.place, [word for word in (told.task, told.older) if word]))
+    return 0
+
+
+def _ask(question: str) -> str:
+    return input(question) if sys.stdin.isatty() else ""
 
 
 if __name__ == "__main__":

@@ -193,7 +193,10 @@ class TaskOptions:
     )
     cache_key: str = _argument("whose results it shares", as_text, "")
     persist_result: bool | None = _option(
-        "whether its values are stored, or only their digests", "auto|yes|no", read_whether, flag="--persist"
+        "whether its values are stored: where that pays, always, or only their digests",
+        "auto|yes|no",
+        read_whether,
+        flag="--persist",
     )
     log_prints: bool | None = _switch(
         "its prints go to the log of the run", "--log-prints", sets=True, default=None
@@ -271,8 +274,9 @@ class TaskOptions:
         policy = self.cache_policy if self.cache_policy is not None else DEFAULT
         is_never = getattr(self.cache_validator, "__name__", "") == "never_use"
         reuses = bool(policy) and "RUN_ID" not in policy.parts and at_most != 0 and not is_never
+        persists, weighs = self.persist_result is not False, self.persist_result is None
         return Keeping(
-            reuses, self.refresh_cache, at_most, self.persist_result is not False, self._compared(policy)
+            reuses, self.refresh_cache, at_most, persists, weighs=weighs, compared=self._compared(policy)
         )
 
     def _compared(self, policy: CachePolicy) -> Compared:

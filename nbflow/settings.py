@@ -7,9 +7,10 @@ In rising order: the default, `[tool.nbflow]` in the nearest `pyproject.toml`, t
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass, fields, replace
-from pathlib import Path  # noqa: TC003 - an annotation of a dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from nbflow.exceptions import OptionError
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 BADGES: Final = ("live", "static", "off")
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGT]?B?)")
+_BYTES: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class Settings:
         log_level: From which level on the log tells of runs of explicit flows.
         runner: Where bodies of tasks run that do not say themselves: `inline`, `thread`, or a runner
             of the notebook.
+        size_limit: How much the values in the store may take, such as `20 GB`; a tenth of the free
+            disk, if that is less.
 
     Example:
         >>> Settings().ask_above
@@ -46,6 +52,11 @@ class Settings:
     badge: str = "live"
     log_level: str = "WARNING"
     runner: str = "inline"
+    size_limit: str = "20 GB"
+
+    def store_in(self, folder: Path) -> Path:
+        """Where the store of the notebooks in a folder is."""
+        return Path(self.home).expanduser() if self.home else folder / ".nbflow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,22 @@ def read_settings(folder: Path, environment: Mapping[str, str] | None = None) ->
     return found
 
 
+def read_size(text: str) -> int:
+    """How many bytes a text means.
+
+    Raises:
+        OptionError: If it means no size.
+
+    Example:
+        >>> read_size("20 GB"), read_size("1.5MB"), read_size("800")
+        (20000000000, 1500000, 800)
+    """
+    written = _SIZE.fullmatch(text.strip())
+    if written is None:
+        raise OptionError(f"{text!r} is no size; write bytes, or 500 MB, 20 GB")
+    return int(float(written[1]) * _BYTES[written[2].removesuffix("B").upper()])
+
+
 def _with(found: Origins, name: str, value: Any, origin: str) -> Origins:
     try:
         return found.changed(name, value, origin)
@@ -119,6 +146,8 @@ def _checked(name: str, value: Any) -> Any:
         raise OptionError.unknown("badge", str(value), BADGES)
     if name == "log_level" and str(value).upper() not in LEVELS:
         raise OptionError.unknown("log_level", str(value), LEVELS)
+    if name == "size_limit":
+        read_size(str(value))
     try:
         return str(value).upper() if name == "log_level" else kinds[name](value)
     except (TypeError, ValueError):

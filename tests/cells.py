@@ -26,13 +26,15 @@ def opened(
     return notebook, cells
 
 
-def kept(budget: int = BUDGET) -> Callable[[dict[str, object]], MemoryStore]:
+def kept(
+    budget: int = BUDGET, kind: type[MemoryStore] = MemoryStore
+) -> Callable[[dict[str, object]], MemoryStore]:
     """A store in memory that outlives restarts, as one on disk does, with room for so many bytes."""
     stores: list[MemoryStore] = []
 
     def open_again(names: dict[str, object]) -> MemoryStore:
         if not stores:
-            stores.append(MemoryStore(names, budget=budget))
+            stores.append(kind(names, budget=budget))
         stores[0]._formats = Formats(names, code_digest)
         return stores[0]
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nbflow.engine.keeping import Compared, Keeping
+from nbflow.store.memory import MemoryStore
 from nbflow.testing import FakeClock, Notebook
 from nbflow.types import Verdict
 from tests.cells import kept
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nbflow.engine.action import Action
+    from nbflow.store.protocol import Commit
 
 GAMES = 12
 """Games a mix in each run of the tests; the nightly range has a hundred times as many."""
@@ -93,6 +96,19 @@ class ComparedAnyhow(Notebook):
         return cell if plain else self.let(cell, keeping=keeping)
 
 
+class Forgetful(MemoryStore):
+    """A store that keeps only what it must, and of that loses values now and then, as eviction does."""
+
+    chance = Random(0)
+
+    def commit(self, *given: Any, **more: Any) -> Commit:
+        """Keep a result, and lose a value of an earlier one."""
+        commit = super().commit(*given, **more)
+        if self._values and self.chance.random() < 0.3:
+            self.discard(self.chance.choice(sorted(self._values)))
+        return commit
+
+
 class TestNeverStale:
     """Every claim of freshness is compared with a fresh plain-Python run."""
 
@@ -131,6 +147,21 @@ class TestNeverStale:
             play(seed, mix, tmp_path / "+".join(mix), tally, make=lambda: KeptAnyhow(store=kept()))
         assert tally.wrong == []
         assert tally.fresh > 0.6 * tally.checks
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_no_claim_is_wrong_where_values_are_missing(
+        self, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """None is small enough to be stored unasked, none took long enough, and some get lost."""
+        monkeypatch.setattr("nbflow.store.memory.SMALL", 0)
+        monkeypatch.setattr("nbflow.engine.storing.SMALL", seed * 64)
+        monkeypatch.setattr(Forgetful, "chance", Random(seed))
+        tally = Tally()
+        for mix in MIXES:
+            make = partial(Notebook, store=kept(kind=Forgetful))
+            play(seed, mix, tmp_path / "+".join(mix), tally, make=make)
+        assert tally.wrong == []
+        assert tally.fresh > 0.5 * tally.checks
 
     def test_few_steps_are_called_stale_though_equal(self, tmp_path: Path) -> None:
         """Over all mixes without holds at most one in twenty."""

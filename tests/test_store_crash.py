@@ -6,7 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
+import traceback
+from functools import partial
 from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,8 +19,12 @@ from msgspec.structs import replace
 
 from nbflow.states import Transition
 from nbflow.store.disk import DiskStore
-from nbflow.store.protocol import RunRecord
+from nbflow.store.owners import is_gone
+from nbflow.store.protocol import EVICTED, RunRecord
 from nbflow.types import Entry, Looked, Output, Slot, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.process
 
@@ -104,7 +113,7 @@ class TestKilled:
             assert list(store.sizes()) == []
             assert store.lists("static") == ()
         assert bool(found) == (POINTS.index(point) >= POINTS.index("list"))
-        assert list((home / "tmp").iterdir()) == []
+        assert {path.name for path in (home / "tmp").rglob("*") if path.is_file()} <= {"owner"}
         assert store.notices == []
         store.close()
 
@@ -201,3 +210,105 @@ class TestPatience:
         assert [other.find(key)[0].id for key in ("quick", "slow")] == ["t1", "t2"]
         store.close()
         other.close()
+
+
+def unit_of(number: int) -> str:
+    """The digest of the large value of a result."""
+    return f"{number:032x}"
+
+
+def commit_numbers(home: Path, first: int, pipe: int) -> None:
+    """In a child: commit results, tidy now and then, and tell the number of each result that is kept."""
+    store = open_at(home)
+    for number in range(first, first + 100_000):
+        values = (np.full(5_000, number),) if number % 2 else (number,)
+        unit = unit_of(number)
+        trace = replace(trace_of(f"t{number}", unit), seconds=float(number % 7))
+        kept = store.commit(f"key{number}", trace, {unit: values}).stored
+        if number % 5 == 0:
+            store.put(unit_of(10**9 + number), (np.full(5_000, number),))
+        if number % 11 == 0:
+            store.upkeep().collect(grace=0.0)
+        if number % 13 == 0:
+            store.upkeep().evict(200_000, grace=0.0)
+        os.write(pipe, f"{number if unit in kept else -1}\n".encode())
+
+
+def wrong_with(home: Path, numbers: list[int]) -> list[str]:
+    """In a child: what a later kernel sees that it must not see."""
+    store = open_at(home)
+    wrong = list(store.notices)
+    for number in numbers:
+        if [trace.id for trace in store.find(f"key{number}")] != [f"t{number}"]:
+            wrong.append(f"result {number} is lost")
+        reason = store.absence(unit_of(number))
+        if reason and (reason != EVICTED or number % 2 == 0):
+            wrong.append(f"value {number}: {reason}")
+        if not reason and not np.all(np.asarray(store.load(unit_of(number))[0]) == number):
+            wrong.append(f"value {number} is wrong")
+    wrong += [f"{unit}: {why}" for unit, _ in store.sizes() if (why := store.verify(unit))]
+    loose = store.upkeep().collect(grace=0.0).values
+    wrong += [f"{loose} values take space for nothing"] if loose else []
+    owners = [path.read_text() for path in home.glob("tmp/*/owner")]
+    wrong += [f"left behind by {owner}" for owner in owners if is_gone(owner)]
+    store.close()
+    return wrong
+
+
+def forked(function: Callable[[], object]) -> int:
+    """Run a function in a child that shares nothing but files."""
+    child = os.fork()
+    if child == 0:
+        try:
+            function()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return child
+
+
+def kill_many(home: Path, times: int, seed: int) -> None:
+    """In a process of its own: kill kernel after kernel while they write, and look at what they left.
+
+    Raises:
+        SystemExit: If a kernel saw something wrong.
+    """
+    chance, numbers = Random(seed), list[int]()
+    for turn in range(times):
+        reading, writing = os.pipe()
+        child = forked(partial(commit_numbers, home, (turn + 1) * 10_000, writing))
+        os.close(writing)
+        time.sleep(chance.uniform(0.0, 0.08))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        with os.fdopen(reading) as told:
+            fresh = [int(line) for line in told if line.endswith("\n")]
+        numbers = numbers[-50:] + fresh
+        looked = forked(partial(look_at, home, numbers))
+        if os.waitpid(looked, 0)[1]:
+            raise SystemExit(f"after kill {turn}")
+    print(numbers[-1])
+
+
+def look_at(home: Path, numbers: list[int]) -> None:
+    """In a child: fail where something is wrong."""
+    wrong = wrong_with(home, numbers)
+    if wrong:
+        raise SystemExit("\n".join(wrong))
+
+
+class TestKilledAnywhere:
+    """Kernels that are killed at random while they commit, keep inputs, tidy and evict."""
+
+    def test_a_hundred_kills(self, tmp_path: Path) -> None:
+        """No committed result is lost, no value is wrong, nothing is left behind, nobody is disturbed."""
+        home = tmp_path / "s"
+        bystander = start("commit_many", home, "by", 400)
+        killer = start("kill_many", home, 100, 7)
+        assert killer.wait() == 0
+        assert bystander.wait() == 0
+        store = open_at(home)
+        for number in range(400):
+            assert f"by{number}" in {trace.id for trace in store.find(f"key{number}")}
+        store.close()

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
+import shutil
+import signal
 import sqlite3
-from typing import TYPE_CHECKING, Any
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from nbflow.exceptions import StoreError
+from nbflow.states import Transition
 from nbflow.store import blobs, traces
 from nbflow.store.disk import DiskStore, open_store
-from nbflow.store.index import Index
+from nbflow.store.index import FAULTS, Index
 from nbflow.store.memory import MemoryStore
-from nbflow.store.protocol import Missing
+from nbflow.store.protocol import EVICTED, Missing, RunRecord
 from nbflow.store.signing import OTHER_KEY
-from nbflow.types import Entry, Looked, Output, Slot, Trace
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from nbflow.testing import FakeClock
+from nbflow.types import Entry, Looked, Output, Slot, Snapshot, Trace
 
 UNIT, SMALL = "ab" * 16, "cd" * 16
 LARGE = (np.arange(50_000),)
@@ -326,10 +334,11 @@ class TestEviction:
         """The result is known, its value is not stored."""
         store = kernels.open()
         store.commit("key", trace_of("t", UNIT), {UNIT: LARGE})
-        store.evict(UNIT)
+        assert store.upkeep().evict(0, grace=0.0).values == 1
         assert store.find("key") != ()
         assert not store.has(UNIT)
-        with pytest.raises(Missing, match="not stored"):
+        assert store.absence(UNIT) == EVICTED
+        with pytest.raises(Missing, match=EVICTED):
             store.load(UNIT)
 
     def test_a_small_memory_has_an_end(self) -> None:
@@ -338,3 +347,218 @@ class TestEviction:
         commit = store.commit("key", trace_of("t", UNIT), {UNIT: LARGE, SMALL: (1,)})
         assert commit.unstored == {UNIT: "it is too large to be kept in memory"}
         assert commit.stored == {SMALL}
+
+
+def flip(content: bytes, at: int) -> bytes:
+    """One byte is another one."""
+    return content[:at] + bytes([content[at] ^ 0x5A]) + content[at + 1 :]
+
+
+def cut(content: bytes, at: int) -> bytes:
+    """Nothing is behind it."""
+    return content[:at]
+
+
+def blank(content: bytes, at: int) -> bytes:
+    """A sector was never written."""
+    return content[:at] + bytes(min(512, len(content) - at)) + content[at + 512 :]
+
+
+def places_in(size: int) -> list[int]:
+    """Where to do harm in a file of so many bytes: its head, its end, and all along its pages."""
+    along = range(0, size, max(size // 10, 1)) if size > 10_000 else range(0, size, max(size // 4, 1))
+    return sorted({*(at for at in (0, 20, 100) if at < size), *along, size - 1})
+
+
+EVERY_FILE = (
+    "killed/state/key",
+    "killed/nb/.nbflow/format",
+    "killed/nb/.nbflow/.gitignore",
+    "killed/nb/.nbflow/index/cache.db-wal",
+    "killed/nb/.nbflow/index/cache.db-shm",
+    "killed/nb/.nbflow/history.db-wal",
+    "killed/nb/.nbflow/history.db-shm",
+    "killed/nb/.nbflow/tmp/*/owner",
+    "killed/nb/.nbflow/tmp/*/*.units",
+    "closed/nb/.nbflow/blobs/*/*",
+    "closed/nb/.nbflow/index/cache.db",
+    "closed/nb/.nbflow/history.db",
+)
+
+
+def leave_a_store(place: Path) -> None:
+    """In a child: fill a store in every kind of file; close it, or die without that."""
+    os.environ["NBFLOW_STATE"] = str(place / "state")
+    store = DiskStore(place / "nb" / ".nbflow", namespace={"__name__": "__main__"})
+    for number in range(40):
+        small = f"{number:032x}"
+        trace = replace(trace_of(f"t{number}", UNIT, small), captured=small)
+        store.commit(f"key{number}", trace, {UNIT: LARGE, small: (number,)})
+        store.history.begin(RunRecord(f"r{number}", notebook="nb", number=number, step="s", name="s"))
+        store.history.append(Transition(f"r{number}", 1, 1, 1.0, "COMPLETED", "Completed"))
+        store.history.snapshot(Snapshot(number, ("s",), {}, {}, {}), "nb")
+    store.put("ef" * 16, LARGE)
+    if place.name == "closed":
+        store.close()
+    store.history.flush()
+    with store._scratch.announced(frozenset({UNIT})):
+        os._exit(0)
+
+
+def in_child(function: str, place: Path) -> None:
+    """Run a function of this file in a process of its own."""
+    code = f"import pathlib, tests.test_store_faults as t\nt.{function}(pathlib.Path({str(place)!r}))"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent, check=True)
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two kernels left, each with the user's state: one was killed, one has ended."""
+    place = tmp_path_factory.mktemp("left")
+    for end in ("killed", "closed"):
+        in_child("leave_a_store", place / end)
+    return place
+
+
+@pytest.mark.process
+class TestEveryFile:
+    """Any byte of any file may rot, and any file may end early."""
+
+    @pytest.mark.parametrize("harm", [flip, cut, blank])
+    @pytest.mark.parametrize("name", EVERY_FILE)
+    def test_nothing_is_wrong_and_nobody_is_disturbed(
+        self, left: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, harm: Any
+    ) -> None:
+        """What is found is right, all else is computed again and stored again, each fault is told once."""
+        end = left / name.partition("/")[0]
+        path = sorted(path for path in left.glob(name) if path.is_file())[0].relative_to(end)
+        content = (end / path).read_bytes()
+        for at in places_in(len(content)):
+            place = tmp_path / str(at)
+            shutil.copytree(end, place)
+            (place / path).chmod(0o600)
+            (place / path).write_bytes(harm(content, at))
+            monkeypatch.setenv("NBFLOW_STATE", str(place / "state"))
+            self.use(place / "nb" / ".nbflow", f"{harm.__name__} {path} at {at}")
+            shutil.rmtree(place)
+
+    def use(self, home: Path, what: str) -> None:
+        """Read and write as a kernel does."""
+        store = open_store(home, namespace={"__name__": "__main__"})
+        for number in range(40):
+            small = f"{number:032x}"
+            found = store.find(f"key{number}")
+            assert [trace.id for trace in found] in ([], [f"t{number}"]), what
+            for unit, values in ((small, number), (UNIT, LARGE[0])):
+                with suppress(Missing):
+                    assert np.array_equal(np.asarray(store.load(unit)[0]), values), what
+        assert len(store.lists("static")) in (0, 1), what
+        assert len(store.history.runs("nb")) <= 40, what
+        for number in range(40):
+            store.history.transitions(f"r{number}")  # texts of the past: nothing is computed from them
+        assert len(store.history.snapshots("nb")) <= 40, what
+        commit = store.commit("new", trace_of("new", UNIT, SMALL), {UNIT: LARGE, SMALL: ("new",)})
+        assert commit.stored == {UNIT, SMALL}, what
+        assert store.find("new")[0].id == "new", what
+        assert store.load(SMALL) == ("new",), what
+        assert store.verify(UNIT) == "", what
+        assert np.array_equal(np.asarray(store.load(UNIT)[0]), LARGE[0]), what
+        if isinstance(store, DiskStore):
+            with suppress(*FAULTS):
+                store.upkeep().verify()
+                store.upkeep().collect(grace=0.0)
+        assert len(store.notices) == len(set(store.notices)) <= 3, (what, store.notices)
+        store.close()
+
+
+def fill_under_a_limit(place: Path) -> None:
+    """In a child whose files may not grow beyond 300 kB: commit values of up to 800 kB, and load them."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+    store = open_store(place, namespace={"__name__": "__main__"}, key=bytes(32))
+    for number in range(60):
+        unit = f"{number:032x}"
+        values = (np.full(number % 5 * 20_000 + 1, number), "x" * (20_000 * (number % 3)))
+        commit = store.commit(f"key{number}", trace_of(f"t{number}", unit), {unit: values})
+        store.history.begin(RunRecord(f"r{number}", notebook="nb", number=number, name="s" * 2_000))
+        store.history.flush()
+        assert [trace.id for trace in store.find(f"key{number}")] == [f"t{number}"]
+        assert unit in commit.stored or commit.unstored[unit], commit
+        if unit in commit.stored:
+            assert np.array_equal(np.asarray(store.load(unit)[0]), np.asarray(values[0]))
+    assert 1 <= len(store.notices) <= 4, store.notices
+    assert len(store.history.runs("nb")) == 60
+    store.close()
+
+
+@pytest.mark.process
+class TestFullForReal:
+    """Files that cannot grow, as on a full disk."""
+
+    def test_every_result_reaches_its_user(self, tmp_path: Path) -> None:
+        """What was stored is right for the next kernel, half files take no space."""
+        home = tmp_path / "s"
+        in_child("fill_under_a_limit", home)
+        store = open_store(home, namespace={"__name__": "__main__"}, key=bytes(32))
+        assert isinstance(store, DiskStore)
+        assert store.notices == []
+        kept = 0
+        for number in range(60):
+            if store.find(f"key{number}") and store.has(f"{number:032x}"):
+                kept += 1
+                assert np.all(np.asarray(store.load(f"{number:032x}")[0]) == number)
+        assert kept >= 5
+        assert store.upkeep().verify().damaged == ()
+        assert [path.name for path in (home / "tmp").rglob("*") if path.is_file()] in ([], ["owner"])
+        store.close()
+
+
+class TestClock:
+    """A clock that jumps."""
+
+    @pytest.mark.parametrize("jump", [-400 * 86400.0, 400 * 86400.0])
+    def test_results_and_the_work_of_the_living_stay(self, kernels: Kernels, jump: float) -> None:
+        """Whatever the time, what another kernel is about to keep is left alone."""
+        clock = FakeClock()
+        first = DiskStore(kernels.home, namespace={"__name__": "__main__"}, clock=clock)
+        first.commit("key", replace(trace_of("t", UNIT), started=clock(), seconds=1.0), {UNIT: LARGE})
+        with first._scratch.announced(frozenset({SMALL})):
+            clock.advance(jump)
+            second = DiskStore(kernels.home, namespace={"__name__": "__main__"}, clock=clock)
+            assert second.upkeep().collect().values == 0
+            assert second.find("key")[0].id == "t"
+            assert np.array_equal(second.load(UNIT)[0], LARGE[0])
+            assert len(second.upkeep().shelves()) == 1
+            assert SMALL in second._scratch.announced_by_all()
+        for store in (first, second):
+            store.close()
+
+
+class TestOlder:
+    """What an earlier nbflow has written."""
+
+    def test_records_without_what_was_added_since(self, kernels: Kernels) -> None:
+        """Are read as if that were empty."""
+        store = kernels.strict()
+        content = msgspec.msgpack.encode([msgspec.to_builtins(trace_of("t", UNIT)), 0, False])
+        store._index.set("t:key", store._signer.seal("t:key", content))
+        assert store.find("key") == (trace_of("t", UNIT),)
+
+    def test_records_that_mean_something_else(self, kernels: Kernels) -> None:
+        """Are misses, although their signature is right."""
+        store = kernels.strict()
+        for content in (b"", b"\xc1", msgspec.msgpack.encode({"a": 1}), msgspec.msgpack.encode([1, 2])):
+            store._index.set("t:key", store._signer.seal("t:key", content))
+            assert store.find("key") == ()
+            assert store.reason("key") == "not a record of this version of nbflow"
+
+    def test_files_that_mean_something_else(self, kernels: Kernels) -> None:
+        """Are misses, and stay for whoever can read them."""
+        store = kernels.strict()
+        store.commit("key", trace_of("t", UNIT), {UNIT: LARGE})
+        (path,) = kernels.home.glob("blobs/*/*")
+        path.chmod(0o600)
+        path.write_bytes(b"nbflow9\n" + path.read_bytes()[8:])
+        with pytest.raises(Missing, match="not a file of this version"):
+            kernels.strict().load(UNIT)
+        assert path.exists()

@@ -30,7 +30,7 @@ from nbflow.exceptions import SessionError
 from nbflow.retries import NO_RETRIES
 from nbflow.states import Origin
 from nbflow.store.memory import MemoryHistory
-from nbflow.store.protocol import Commit
+from nbflow.store.protocol import EVERYTHING, Choice, Commit
 from nbflow.triggers import all_successful
 from nbflow.types import Slot
 
@@ -88,6 +88,7 @@ class Unchanged:
         trace: Trace,
         units: Mapping[str, tuple[object, ...]],
         over: dict[str, Any] | None = None,
+        choice: Choice = EVERYTHING,
     ) -> Commit:
         """Keep nothing."""
         return _NOTHING_DONE
@@ -110,6 +111,14 @@ class Unchanged:
     def has(self, unit: str) -> bool:
         """Whether a unit is stored."""
         return self._store.has(unit)
+
+    def absence(self, unit: str) -> str:
+        """Return why a unit cannot be had."""
+        return self._store.absence(unit)
+
+    def has_room(self, size: int) -> bool:
+        """Return that there is none."""
+        return False
 
     def is_costly(self, unit: str) -> bool:
         """Nothing is left to be loaded later."""

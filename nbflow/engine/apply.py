@@ -17,7 +17,7 @@ from nbflow.engine.bind import by_unit, first_of
 from nbflow.engine.generators import GENERATORS, States, current_state, loaded_generators
 from nbflow.engine.labels import NO_MEMORY, Held, Label, Labels, is_local_module, next_copy, private_memory
 from nbflow.engine.marks import Marks
-from nbflow.engine.placeholder import Placeholder, is_placeholder, text_of
+from nbflow.engine.placeholder import Placeholder, gone, is_placeholder, text_of
 from nbflow.engine.standing import ABSENT
 from nbflow.exceptions import CacheError, NotLoadedError
 from nbflow.store.memory import MemoryStore
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _MISSING: Final = ABSENT
 _LATER: Final = "it is loaded before a cell runs that mentions it"
-_GONE: Final = "it could not be stored, so that it went with its kernel; run the cell that makes it"
 
 
 class Workspace(Labels):
@@ -425,7 +424,7 @@ class Workspace(Labels):
             held = self.labels[key].version if key in self.labels else None
             is_older = held and held.step == versions[key].step and not held.is_same(versions[key])
             if key not in self.names or is_older:
-                self.bind(key, Placeholder(key, _GONE))
+                self.bind(key, Placeholder(key, gone(self.store.absence(versions[key].output.unit))))
 
     def give_back_copied(self) -> None:
         """End an action that failed: names get back what was only taken away or copied for the body."""

@@ -60,6 +60,7 @@ class Bringing:
         self.action = Action()
         self._lookup = Lookup(book, sweep, workspace.store, runs)
         self._performer = Performer(book, sweep, workspace, observer, runs)
+        self.absences = self._performer.absences
         self.elsewhere = Elsewhere(book, sweep, self._performer, lambda: self.action.errors)
         self._abreast = self.elsewhere.abreast
         self._origin = Origin.CELL
@@ -134,7 +135,7 @@ class Bringing:
             return False  # it has no trigger
         runs_anyway = again or step.id in self._forced
         trace = None if runs_anyway else self.find(step)
-        if trace is not None:
+        if trace and not (self._may_execute(step, named=named) and self.absences.note(step, trace, named)):
             self._reuse(step, trace)
             self._settled.update((step.id,) if stands_on_ended else ())
             return True

@@ -43,14 +43,24 @@ def forced(
     targets = [step for step in targets if is_asked or step.effect is None]
     gone = (step for step in targets if is_again and has_gone(work.workspace, work.sweep, step))
     lost = [step for step in gone if step.effect is not Effect.ONCE]
-    return [step for step in targets if force or step in lost or (is_asked and _runs_when_asked(work, step))]
+    return [step for step in targets if force or (is_asked and _runs_when_asked(work, step)) or step in lost]
 
 
 def _runs_when_asked(work: Work, step: Step) -> bool:
+    """Whether a person who asks for a step itself makes its body run, whatever it has."""
     keeping = step.keeping
-    if step.effect is Effect.ALWAYS:
+    if step.effect is Effect.ALWAYS or keeping.refreshes or not keeping.reuses:
         return True
-    return keeping.refreshes or not (keeping.stores or (keeping.reuses and _is_at_hand(work, step)))
+    if not keeping.stores:
+        return not _is_at_hand(work, step)
+    return (
+        _is_up_to_date(work, step) and work.absences.note(step, step.bound_trace, is_asked=True) is not None
+    )
+
+
+def _is_up_to_date(work: Work, step: Step) -> bool:
+    work.sweep.look_outside()
+    return step.ran is step.body and work.sweep.judgement(step).verdict in (Verdict.FRESH, Verdict.AS_OF)
 
 
 def has_gone(names: Workspace, sweep: Sweep, step: Step) -> bool:
@@ -77,10 +87,9 @@ def _is_before(key: str, place: int | None, names: Workspace, sweep: Sweep) -> b
 
 def _is_at_hand(work: Work, step: Step) -> bool:
     """Whether a step is up to date and its values are there."""
-    work.sweep.look_outside()
-    judgement = work.sweep.judgement(step)
-    if step.ran is not step.body or judgement.verdict not in (Verdict.FRESH, Verdict.AS_OF):
+    if not _is_up_to_date(work, step):
         return False
+    judgement = work.sweep.judgement(step)
     made = {
         key_of(output.slot): judgement.version(output.slot) for output in outputs_in_memory(step.bound_trace)
     }

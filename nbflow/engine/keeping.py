@@ -59,6 +59,7 @@ class Keeping:
         at_most: How old a result may be, in seconds from its end; None: any age.
         persists: Whether the store may keep the values, and not only their digests.
         compared: Which inputs count.
+        weighs: Whether it keeps only those that it takes longer to compute than to store and load.
 
     Example:
         >>> Keeping().stores, Keeping(reuses=False).stores
@@ -70,6 +71,7 @@ class Keeping:
     at_most: float | None = None
     persists: bool = True
     compared: Compared = ALL
+    weighs: bool = True
 
     @property
     def stores(self) -> bool:
@@ -181,7 +183,7 @@ def forced_cause(step: Step) -> Cause:
     if not keeping.reuses:
         return Cause("no cache", step.name)
     if not keeping.persists and not keeping.refreshes:
-        return Cause("forced", step.name, after="its result was not stored")
+        return Cause("not stored", step.name)
     if keeping.refreshes:
         return Cause("forced", step.name, after="asked for with --refresh")
     return Cause("forced", step.name)

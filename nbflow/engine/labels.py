@@ -265,6 +265,12 @@ class Labels:
         """The keys that hold a version which some step made."""
         return {key for key, label in self.labels.items() if label.version is not None}
 
+    def units(self) -> frozenset[str]:
+        """The units that names stand for, or objects that are kept for steps that read them."""
+        kept = (label for held in self._held.values() for label in held.labels.values())
+        versions = (label.version for label in (*self.labels.values(), *kept))
+        return frozenset(version.output.unit for version in versions if version is not None)
+
     def holds(self, key: str, version: Version) -> bool:
         """Whether the key holds that very version, by version and not by equal digest."""
         label = self.labels.get(key)

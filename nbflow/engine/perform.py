@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from nbflow.engine.absence import Absences
 from nbflow.engine.book import definition_body
 from nbflow.engine.docstrings import unseen_edits
 from nbflow.engine.effects import Ended, Outcome
@@ -42,6 +43,7 @@ from nbflow.engine.requests import Execution
 from nbflow.engine.sites import SEEDED, Site, site_of, with_own
 from nbflow.engine.slots import is_kept_in_memory, key_of
 from nbflow.engine.sources import Sources
+from nbflow.engine.storing import Storing
 from nbflow.exceptions import StorageError
 from nbflow.states import Origin, State
 from nbflow.triggers import BuiltIn, Gate, judge
@@ -103,6 +105,8 @@ class Performer:
         self.forced: Collection[str] = ()
         self.bound_to_names: dict[str, str] = {}
         """Why bodies have to run on the user's names, as a run elsewhere has shown; by static key."""
+        self.absences = Absences(sweep, workspace)
+        self._storing = Storing(book, workspace)
         self._unwritten: list[Trace] = []
         self._sources = Sources(runs.history, workspace.names, book)
 
@@ -115,7 +119,9 @@ class Performer:
         for versions in site.units:
             version = next(iter(versions.values()))
             if not self._is_defined(versions) and not self.workspace.is_available(versions):
-                return self._book.steps[version.step]
+                step = self._book.steps[version.step]
+                self.absences.note(step, step.bound_trace)
+                return step
         return self._writer_of_lost_file(site)
 
     def _writer_of_lost_file(self, site: Site) -> Step | None:
@@ -319,6 +325,8 @@ class Performer:
 
     def _causes(self, step: Step) -> tuple[Cause, ...]:
         """Why a step runs: where nothing is wrong with what it has, because the user wants it."""
+        if step.id in self.absences.causes:
+            return (self.absences.causes[step.id],)
         # Who may start it is no reason to run.
         causes = tuple(
             cause
@@ -349,7 +357,7 @@ class Performer:
             self._unwritten.append(trace)
             self._runs.keep(trace.run, key_of_trace(trace), trace)
         else:
-            self._commit(step, trace, observation.outcome.captured)
+            self._commit(step, trace, observation, effects)
             self._sources.keep(trace.entries, self._sweep.view(step))
         self._take(step, trace, seen)
         self._forget_unseeded(trace, seeded)
@@ -382,15 +390,8 @@ class Performer:
             step.trace = None
             self._sweep.look_around()
 
-    def _commit(self, step: Step, trace: Trace, captured: bytes) -> None:
-        key = key_of_trace(trace, step.keeping.compared.without)
-        outputs = step.stored(trace)
-        units = {output.unit: output.members for output in outputs if output.members}
-        values = {unit: tuple(self.workspace.get(key) for key in members) for unit, members in units.items()}
-        is_shown_again = captured and step.keeping.reuses
-        shown = {trace.captured: (captured,)} if is_shown_again else dict[str, tuple[object, ...]]()
-        self.workspace.store.commit(key, trace, {**values, **shown}, self.workspace.names)
-        self._runs.keep(trace.run, key, trace)
+    def _commit(self, step: Step, trace: Trace, seen: Observation, effects: Collection[str]) -> None:
+        self._runs.keep(trace.run, self._storing.commit(step, trace, seen, effects), trace)
 
     def _forget_unseeded(self, trace: Trace, seeded: AbstractSet[str]) -> None:
         """A generator that nobody has seeded yet holds nothing that a cell could be said to read."""

@@ -10,6 +10,7 @@ import sys
 from typing import Any, Final, NoReturn
 
 from nbflow.exceptions import NotLoadedError
+from nbflow.store.protocol import UNSTORABLE
 
 _OPERATORS: Final = """
     abs add aiter and anext await bool bytes call complex contains delattr delitem divmod enter eq exit float
@@ -50,6 +51,21 @@ class Placeholder:
         if name == "__class__" and _caller(1).f_globals.get("__name__") == _ASKS_BEFORE:
             return Placeholder
         return _refuse(self)
+
+
+def gone(reason: str) -> str:
+    """What a name says whose value can neither be loaded nor was kept.
+
+    Args:
+        reason: Why the store does not have it.
+
+    Example:
+        >>> gone("not stored")
+        'its value is not stored; run the cell that makes it'
+    """
+    if reason in ("", UNSTORABLE):
+        return "it could not be stored, so that it went with its kernel; run the cell that makes it"
+    return f"its value is {reason}; run the cell that makes it"
 
 
 def text_of(placeholder: Placeholder) -> str:

@@ -263,7 +263,7 @@ class Work(Bringing):
             view = self.sweep.view_above(step)
             if step.hold is None and self._first_stale_above(step, view) is None:
                 trace = self._lookup.found(step, step.ran, view, lists)
-                if trace is not None:
+                if trace is not None and not self.absences.misses(step, trace, view):
                     self._reuse(step, trace)
 
     def _expect(self, steps: Iterable[Step]) -> None:
@@ -305,6 +305,7 @@ class Work(Bringing):
         self._performer.forced = self._forced = {step.id for step in forced}
         for noted in (self._executed, self._settled, self._repeats):
             noted.clear()
+        self.absences.forget(but=self._forced)
         self.workspace.begin()
 
     def _finish(self) -> Action:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nbflow.engine.keeping import forced_cause
 from nbflow.engine.verify import may_start_plain
-from nbflow.types import Cause, Licence, Verdict
+from nbflow.types import Cause, Licence, Standing, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,7 +92,9 @@ def _planned(work: Work, step: Step, *, again: bool, is_named: bool) -> Planned:
     if work.stale_above(step):
         own = [cause for cause in causes if cause.category != "upstream"]
         return Planned(step, "runs" if own else "may run", causes, seconds)
-    if trace is not None:
+    absence = work.absences.note(step, step.bound_trace if again else trace, is_asked=again)
+    may_run = step.standing is Standing.HERE and step.licence is Licence.FLOW
+    if trace is not None and not (absence and may_run):
         return Planned(step, "reuses", causes, trace.seconds)
-    causes = causes or ((forced_cause(step),) if again else ())
-    return Planned(step, "runs", causes, seconds)
+    causes = (absence,) if absence else causes or ((forced_cause(step),) if again else ())
+    return Planned(step, "runs", causes, trace.seconds if trace is not None else seconds)

@@ -34,7 +34,7 @@ from nbflow.store.memory import MemoryStore, why_unstored
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
     from nbflow.engine.bind import Version
@@ -267,11 +267,11 @@ class Beside(Performer):
 
     # --- what becomes of it ------------------------------------------------------------------------
 
-    def _commit(self, step: Step, trace: Trace, captured: bytes) -> None:
+    def _commit(self, step: Step, trace: Trace, seen: Observation, effects: Collection[str]) -> None:
         if self.why_inline:
-            self._main._commit(step, trace, captured)
+            self._main._commit(step, trace, seen, effects)
         else:
-            super()._commit(step, trace, captured)
+            super()._commit(step, trace, seen, effects)
 
     def _take(self, step: Step, trace: Trace, seen: Seen) -> None:
         if self.why_inline:

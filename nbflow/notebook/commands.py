@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.exceptions import OptionError, SessionError
 from nbflow.retries import parse_duration
 from nbflow.views import Shown, show_diff, show_lines
-from nbflow.views.words import counted, duration, size
+from nbflow.views.words import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -350,15 +350,10 @@ def _config(session: Session, words: Words) -> Shown:
 
 
 def _cache(session: Session, words: Words) -> Shown:
-    what = words.plain[0] if words.plain else "size"
-    if what not in ("size", "ls"):
-        raise OptionError.unknown("command of %flow cache", what, ("size", "ls"))
-    rows = session.report.sizes()
-    total = size(sum(count for _, count in rows)) or "0 B"
-    lines = [f"{counted(len(rows), 'task')}, {total} in {session.around.home or 'memory'}"]
-    if what == "ls":
-        lines += [f"{name}: {size(count)}" for name, count in rows]
-    return show_lines("\n".join(lines))
+    module = importlib.import_module("nbflow.cache")
+    session.work.write_down()
+    store, notebook = session.around.store, session.around.notebook
+    return show_lines(module.perform(store, module.read_words(words.plain, notebook)))
 
 
 def _help(session: Session, words: Words) -> Shown:
@@ -427,7 +422,12 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "help": Command(
         _help, "[COMMAND]", "all commands, or how to write one; %flow COMMAND --help does the same"
     ),
-    "cache": Command(_cache, "[size|ls]", "what takes how much of the store"),
+    "cache": Command(
+        _cache,
+        "[ls|size|verify|gc|clear] [TASK] [--older 7d]",
+        "what takes how much of the store; check it, tidy it, remove results",
+        ("--older",),
+    ),
 }
 
 

@@ -11,7 +11,6 @@ import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.analysis import analyze
@@ -30,6 +29,7 @@ from nbflow.views.words import causes_words, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path
 
     from nbflow.store.protocol import RunRecord, Store
     from nbflow.types import Trace
@@ -209,8 +209,7 @@ def _write(notebook: Any, output: Path | None) -> None:
 
 def _store_of(notebook: Path) -> Store:
     folder = notebook.resolve().parent
-    home = read_settings(folder).settings.home
-    return open_store(Path(home).expanduser() if home else folder / ".nbflow")
+    return open_store(read_settings(folder).settings.store_in(folder))
 
 
 def _last_lines(traceback: str, most: int = 12) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from nbflow.notebook.parameters import parameters_given
 from nbflow.notebook.saved import NOTEBOOK, SavedNotebook, find_notebook
 from nbflow.notebook.surroundings import Surroundings
 from nbflow.running.logs import log_as_set
-from nbflow.settings import read_settings
-from nbflow.store.disk import open_store
+from nbflow.settings import read_settings, read_size
+from nbflow.store.disk import DiskStore, open_store
 from nbflow.store.files import Files
+from nbflow.store.upkeep import units_of
 
 
 def open_session(shell: Any) -> PythonSession:
@@ -28,12 +30,13 @@ def open_session(shell: Any) -> PythonSession:
     folder = path.parent if path else Path.cwd()
     settings = read_settings(folder)
     log_as_set(settings)
-    home = Path(settings.settings.home).expanduser() if settings.settings.home else folder / ".nbflow"
+    home = settings.settings.store_in(folder)
+    store = open_store(home, namespace=names, size_limit=read_size(settings.settings.size_limit))
     ignored = [str(home), *([str(path)] if path else [])]
     around = Surroundings(
         names=names,
         hidden=frozenset(shell.user_ns_hidden),
-        store=open_store(home, namespace=names),
+        store=store,
         files=Files(ignored),
         bodies=Bodies(shell),
         screen=Screen(shell),
@@ -50,4 +53,13 @@ def open_session(shell: Any) -> PythonSession:
         is_console=not hasattr(shell, "kernel"),
         link=Link(shell),
     )
-    return PythonSession(around)
+    session = PythonSession(around)
+    if isinstance(store, DiskStore):
+        store.room.needed = partial(_needed, session)
+    return session
+
+
+def _needed(session: PythonSession) -> frozenset[str]:
+    """What no budget may take from the store: what names stand for, and what tasks are held at."""
+    held = (step.hold.trace for step in session.book if step.hold is not None)
+    return session.trunk.workspace.units().union(*map(units_of, held))

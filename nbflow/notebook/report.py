@@ -226,13 +226,6 @@ class Report:
         back = "; `%flow params --reset` takes it back" if origin == "set by hand" else ""
         return f"{name} = {_words_of(name, session.parameters.values[name])}  ({origin}{back})"
 
-    def sizes(self) -> list[tuple[str, int]]:
-        """How much of the store each task's present result takes, largest first."""
-        self._sizes = dict(self._session.around.store.sizes())
-        cells = self._session.places.tasks()
-        rows = [(cell.step.name, self._size_of(cell.step.bound_trace) or 0) for cell in cells]
-        return sorted(rows, key=lambda row: -row[1])
-
     def first_not_fresh(self) -> str:
         """The first task that is not up to date, by name; empty where all are."""
         sweep = self._session.trunk.sweep

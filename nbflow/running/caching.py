@@ -17,10 +17,9 @@ from nbflow.exceptions import CacheError, DigestError, text_of
 from nbflow.running.identity import code_digest
 from nbflow.running.keys import CallKey, Rules, key_of_call, rules_of
 from nbflow.states import Cached, Role, State
-from nbflow.store.blobs import NOT_STORED
 from nbflow.store.digests import digest, key_digest
 from nbflow.store.memory import MemoryStore
-from nbflow.store.protocol import Missing, RunRecord
+from nbflow.store.protocol import NOT_STORED, Missing, RunRecord
 from nbflow.types import Entry, Looked, Slot, Trace
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from nbflow.engine.drive import Journal
 from nbflow.engine.timers import TIMERS, Timers
 from nbflow.running.hooks import follow
 from nbflow.running.logs import log_as_set
-from nbflow.settings import read_settings
+from nbflow.settings import read_settings, read_size
 from nbflow.store.disk import open_store
 
 if TYPE_CHECKING:
@@ -167,8 +167,8 @@ def present_records() -> Records:
     if folder not in _GIVEN.opened:
         settings = read_settings(folder)
         log_as_set(settings)
-        home = settings.settings.home
-        store = open_store(Path(home).expanduser() if home else folder / ".nbflow")
+        home, limit = settings.settings.store_in(folder), read_size(settings.settings.size_limit)
+        store = open_store(home, size_limit=limit)
         atexit.register(store.close)
         _GIVEN.opened[folder] = records_in(store)
     return _GIVEN.opened[folder]

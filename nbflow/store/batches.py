@@ -7,7 +7,7 @@ in between.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -29,6 +29,8 @@ ENDED_AT_ONCE: Final = 512
 """How many ended runs make a batch due."""
 IN_A_ROW: Final = 1024
 """How many transitions a row has at most; a position in the history is the row's, times that."""
+
+T = TypeVar("T")
 
 _ENDED: Final = frozenset({"COMPLETED", "FAILED", "CANCELLED", "CRASHED"})
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -145,9 +147,18 @@ def _run_row(records: list[RunRecord], state: str) -> tuple[object, ...]:
 
 
 def run_of(row: tuple[Any, ...]) -> RunRecord:
-    """Return a run from its row, the state left out."""
+    """Return a run from its row, the state left out; causes and inputs that rotted are none."""
     *told, causes, source, inputs = row
-    return RunRecord(*told, causes=_CAUSES.decode(causes), source=source, inputs=_INPUTS.decode(inputs))
+    known = _decoded(_INPUTS, inputs, {})
+    return RunRecord(*told, causes=_decoded(_CAUSES, causes, ()), source=source, inputs=known)
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], text: str | bytes, nothing: T) -> T:
+    """What a text says; nothing where the disk has changed it."""
+    try:
+        return decoder.decode(text)
+    except (msgspec.MsgspecError, ValueError, TypeError):
+        return nothing
 
 
 def path_row(run: str, path: list[Transition]) -> tuple[str, str]:
@@ -160,7 +171,7 @@ def path_row(run: str, path: list[Transition]) -> tuple[str, str]:
 
 
 def path_of(run: str, seq: int, text: str) -> list[Transition]:
-    """Return the transitions in a row.
+    """Return the transitions in a row; none where the disk has changed it.
 
     Args:
         run: The run.
@@ -170,5 +181,5 @@ def path_of(run: str, seq: int, text: str) -> list[Transition]:
     first = seq * IN_A_ROW
     return [
         Transition(run, attempt, loop, at, kind, name, message, details or _NOTHING, first + number)
-        for number, (attempt, loop, at, kind, name, message, details) in enumerate(_PATH.decode(text))
+        for number, (attempt, loop, at, kind, name, message, details) in enumerate(_decoded(_PATH, text, []))
     ]

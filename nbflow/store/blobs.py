@@ -15,6 +15,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from struct import Struct
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -22,7 +23,7 @@ import msgspec
 import xxhash
 
 from nbflow.store.columns import Span  # noqa: TC001 - msgspec reads the annotations
-from nbflow.store.protocol import Missing
+from nbflow.store.protocol import NOT_STORED, Missing
 from nbflow.store.signing import OTHER_KEY, SEAL_BYTES, Signer, UnverifiedError, undamaged
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from nbflow.store.formats import Payload
     from nbflow.store.scratch import Scratch
 
-NOT_STORED: Final = "not stored"
 _MAGIC: Final = b"nbflow1\n"
 _PRELUDE: Final = Struct("<8sQQQQ16s")  # magic, layout, pickle, start and length of buffers, digest
 _HEAD: Final = _PRELUDE.size + SEAL_BYTES
@@ -65,6 +65,15 @@ class Opened:
     spans: tuple[Span, ...]
     packages: Mapping[str, str]
     regions: tuple[memoryview, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A unit's file: its name, its bytes, and when it was written, seconds since the epoch."""
+
+    unit: str
+    size: int
+    written: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +208,34 @@ class Blobs:
 
     def sizes(self) -> Iterator[tuple[str, int]]:
         """Yield the name and the bytes of each file."""
+        return ((found.unit, found.size) for found in self.files())
+
+    def files(self) -> Iterator[Stored]:
+        """Yield each file at a unit's place, whoever signed it; what else lies there is nobody's."""
         for path in Path(self._root).glob("*/*"):
             with suppress(OSError):
-                yield path.name, path.stat().st_size
+                status = path.lstat()
+                if S_ISREG(status.st_mode) and path == self.path(path.name) and not path.parent.is_symlink():
+                    yield Stored(path.name, status.st_size, status.st_mtime)
+
+    def withdraw(self, unit: str) -> None:
+        """Take the unit's file from its place, so that `bring_back` or `forget_withdrawn` decides of it."""
+        with suppress(OSError):
+            os.replace(self._file(unit), self._withdrawn(unit))
+
+    def bring_back(self, unit: str) -> None:
+        """Put a withdrawn file back, unless the unit was written anew."""
+        with suppress(OSError):
+            os.link(self._withdrawn(unit), self._file(unit))
+        self.forget_withdrawn(unit)
+
+    def forget_withdrawn(self, unit: str) -> None:
+        """Remove a withdrawn file; values that were loaded from it stay valid."""
+        with suppress(OSError):
+            os.unlink(self._withdrawn(unit))
+
+    def _withdrawn(self, unit: str) -> Path:
+        return self._scratch.named(f"{self.path(unit).name}.withdrawn")
 
     def trust(self, unit: str) -> bool:
         """Sign the unit's file whoever signed it; return whether it could be, undamaged as it must be."""

@@ -10,19 +10,37 @@ import errno
 import os
 import time
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from nbflow.exceptions import StorageError, StoreError
 from nbflow.secrets import KNOWN
-from nbflow.store.blobs import NOT_STORED, Blobs
+from nbflow.store.blobs import Blobs
+from nbflow.store.budget import SIZE_LIMIT
+from nbflow.store.folder import prepare
 from nbflow.store.formats import Formats, Namespace, Payload
 from nbflow.store.history import SqliteHistory
 from nbflow.store.index import FAULTS, Index, is_damage
-from nbflow.store.memory import MemoryStore, code_digest
-from nbflow.store.protocol import COSTLY, Commit, InputList, Missing, Store
+from nbflow.store.memory import SMALL, MemoryStore, code_digest
+from nbflow.store.protocol import (
+    COSTLY,
+    EVERYTHING,
+    EVICTED,
+    NOT_STORED,
+    NOT_WORTH,
+    UNSTORABLE,
+    Choice,
+    Commit,
+    InputList,
+    Missing,
+    Store,
+    Weight,
+)
+from nbflow.store.room import Room
 from nbflow.store.scratch import Scratch
 from nbflow.store.signing import DAMAGED, FORGED, OTHER_KEY, Signer, user_key
 from nbflow.store.traces import Packed, Result, Traces, pack, unpacked_regions
+from nbflow.store.upkeep import Upkeep, units_of
 from nbflow.store.walks import is_plain
 
 if TYPE_CHECKING:
@@ -31,14 +49,8 @@ if TYPE_CHECKING:
 
     from nbflow.types import Trace
 
-FORMAT: Final = 1
-SMALL: Final = 32 * 1024
-"""Values of less than this many bytes together lie in the record of their result."""
-
-_MARKER: Final = "nbflow store {}\n"
 _SPARE_BUDGET: Final = 2**28
 _MOST_WAITING: Final = 256
-_OWN: Final = frozenset({"index", "blobs", "tmp", "quarantine", "format", ".gitignore", ".DS_Store"})
 
 
 def _no_checkpoint(name: str) -> None:
@@ -73,18 +85,20 @@ class DiskStore:
     ) -> None:
         self.home: Final = home
         self.notices: list[str] = []
+        self._clock = clock
         self._checkpoint = checkpoint
         self._patience = patience
         self._at_risk = 0.0
         self._formats = Formats(namespace, code_digest)
         self._spare = MemoryStore(self._formats.namespace, budget=_SPARE_BUDGET)
         with _as_store_error(home):
-            _prepare(home)
+            prepare(home)
             self._signer = Signer(key if key is not None else _key())
             self._scratch = Scratch(home / "tmp")
             self._blobs = Blobs(home, self._signer, self._scratch, checkpoint)
             self._index = self._open_index()
             self._traces = Traces(self._index, self._signer)
+            self.room: Final = Room(home, self.upkeep)
             self.history = SqliteHistory(home / "history.db", self._signer, self._tell, clock)
             self._sweep(clock())
 
@@ -129,25 +143,39 @@ class DiskStore:
         trace: Trace,
         units: Mapping[str, tuple[object, ...]],
         over: Namespace | None = None,
+        choice: Choice = EVERYTHING,
     ) -> Commit:
         """Keep a trace and the values of units; never raises for a fault of the store."""
-        told = len(self.notices)
-        payloads, unstored = self._encode(units, self._formats.over(over))
+        told, formats = len(self.notices), self._formats.over(over)
+        payloads, unstorable = self._encode(units, formats)
         small = _small(payloads)
+        left_out = {
+            unit: NOT_WORTH
+            for unit, payload in payloads.items()
+            if unit not in small and not choice.is_worth(Weight(unit, payload.size, len(payload.pickled)))
+        }
+        for unit in left_out:
+            del payloads[unit]
+        unstored = {**unstorable, **left_out}
         large = frozenset(units.keys() - small.keys() - unstored.keys())
+        result = Result(action_key, trace, payloads, {}, (*unstorable, *choice.given_up))
         try:
             with self._scratch.announced(large) if large else nullcontext():
-                unstored |= self._write(payloads, large)
+                unstored |= self._write(
+                    payloads,
+                    large,
+                    lambda lost: self._encode({unit: units[unit] for unit in lost}, formats)[0],
+                )
                 self._checkpoint("blobs")
                 values = {unit: pack(payloads[unit]) for unit in small}
-                waiting = self._traces.wait(Result(action_key, trace, payloads, values))
+                waiting = self._traces.wait(replace(result, values=values))
                 self._at_risk += trace.seconds
                 if large or self._at_risk >= self._patience or waiting >= _MOST_WAITING:
                     unstored |= self.flush()
             self.history.file_trace(trace.id, action_key)
             self._checkpoint("history")
         except FAULTS as error:
-            unstored |= self._keep_aside(error, [Result(action_key, trace, payloads, {})])
+            unstored |= self._keep_aside(error, [result])
         return Commit(frozenset(units.keys() - unstored.keys()), unstored, tuple(self.notices[told:]))
 
     def flush(self) -> dict[str, str]:
@@ -190,6 +218,7 @@ class DiskStore:
             with self._scratch.announced(frozenset(payloads.keys() - small.keys())):
                 if not small:
                     self._blobs.write(unit, payloads[unit])
+                    self.room.grow(payloads[unit].size)
                 self._checkpoint("input")
                 self._traces.keep(unit, pack(payloads[unit]) if small else None)
         except FAULTS as error:
@@ -202,6 +231,20 @@ class DiskStore:
         if self._traces.knows(unit):
             return True
         return self._blobs.has(unit) or self._value(unit) is not None or self._spare.has(unit)
+
+    def absence(self, unit: str) -> str:
+        """Return why a unit that a result refers to cannot be had; empty where `load` may succeed."""
+        if self.has(unit):
+            return ""
+        return UNSTORABLE if self._traces.is_unstorable(unit) else self._why_not(unit, NOT_STORED)
+
+    def _why_not(self, unit: str, reason: str) -> str:
+        """Why a unit's file is not there, if it was removed on purpose."""
+        try:
+            return EVICTED if reason == NOT_STORED and self._traces.is_evicted(unit) else reason
+        except FAULTS as error:
+            self._fault(error)
+            return reason
 
     def is_costly(self, unit: str) -> bool:
         """Whether many objects have to be built; small values, which lie in the index, never are."""
@@ -222,7 +265,7 @@ class DiskStore:
             opened = self._blobs.open(unit)
         except Missing as missing:
             self._tell_refused(missing.reason)
-            raise
+            raise Missing(self._why_not(unit, missing.reason)) from None
         return formats.decode(opened, opened.regions)
 
     def verify(self, unit: str) -> str:
@@ -237,6 +280,7 @@ class DiskStore:
     def close(self) -> None:
         """Flush the history and let go of files; values loaded before stay valid."""
         self.flush()
+        self.room.close()
         self.history.close()
         self._scratch.close()
         self._index.close()
@@ -245,9 +289,17 @@ class DiskStore:
         """Yield unit and bytes of each value that has a file of its own."""
         return self._blobs.sizes()
 
-    def evict(self, unit: str) -> None:
-        """Remove the file of a unit; its traces stay and say that the value is not stored."""
-        self._blobs.remove(unit)
+    def upkeep(self) -> Upkeep:
+        """Return what looks after the files; it may be used in another thread than the store."""
+        blobs = Blobs(self.home, self._signer, self._scratch, _no_checkpoint)
+        index, signer, traces = self._index, self._signer, self._traces
+        return Upkeep(
+            self.home, index, signer, blobs, self._scratch, self.history, self._clock, traces.outdate
+        )
+
+    def has_room(self, size: int) -> bool:
+        """Whether half of the budget is enough for what there is and so many bytes more."""
+        return self.room.has_room(size)
 
     def trust(self) -> int:
         """Sign everything that is not damaged, whoever signed it; return how many entries.
@@ -277,12 +329,26 @@ class DiskStore:
                 unstored[unit] = error.reason
         return payloads, unstored
 
-    def _write(self, payloads: Mapping[str, Payload], large: frozenset[str]) -> dict[str, str]:
+    def _again(
+        self, units: Mapping[str, tuple[object, ...]], formats: Formats, lost: Iterable[str]
+    ) -> dict[str, Payload]:
+        return self._encode({unit: units[unit] for unit in lost}, formats)[0]
+
+    def _write(
+        self,
+        payloads: dict[str, Payload],
+        large: frozenset[str],
+        encode: Callable[[Iterable[str]], Mapping[str, Payload]],
+    ) -> dict[str, str]:
         """Write the files of large units; return why some could not be written."""
         unstored: dict[str, str] = {}
+        # Asked anew, as they are announced now: before that another kernel may have removed one.
+        lost = [unit for unit in large - payloads.keys() if not self._blobs.has(unit)]
+        payloads |= encode(lost)
         for unit in sorted(large & payloads.keys()):
             try:
                 self._blobs.write(unit, payloads[unit])
+                self.room.grow(payloads[unit].size)
             except OSError as error:
                 self._fault(error)
                 unstored[unit] = _words(error)
@@ -327,11 +393,9 @@ class DiskStore:
         if not doubtful:
             return
         doubtful.difference_update(self._traces.kept_units())
-        for _, trace in self._traces.scan():
-            doubtful.difference_update(output.unit for output in trace.outputs)
-            doubtful.discard(trace.captured)
-        for unit in doubtful:
-            self._blobs.remove(unit)
+        for shelved in self._traces.shelved():
+            doubtful -= units_of(shelved.trace)
+        self.upkeep().remove_loose(doubtful)
 
     def _fault(self, error: Exception) -> None:
         """Tell the user once per kind of fault; replace a broken index."""
@@ -358,13 +422,21 @@ class DiskStore:
             self.notices.append(text)
 
 
-def open_store(home: Path, *, namespace: Namespace | None = None, key: bytes | None = None) -> Store:
+def open_store(
+    home: Path,
+    *,
+    namespace: Namespace | None = None,
+    key: bytes | None = None,
+    size_limit: int = SIZE_LIMIT,
+) -> Store:
     """Return the store in a folder, or one in memory where the folder cannot be used.
 
     Never raises for a fault of the folder; the notices of the store say what is wrong.
     """
     try:
-        return DiskStore(home, namespace=namespace, key=key)
+        store = DiskStore(home, namespace=namespace, key=key)
+        store.room.size_limit = size_limit
+        return store
     except StoreError as error:
         return MemoryStore(namespace, notices=(str(error),))
 
@@ -390,44 +462,6 @@ def _as_store_error(home: Path) -> Generator[None]:
             f"nothing is stored in {home}: {_words(error)}; results are kept in memory only",
             reason=_words(error),
         ) from error
-
-
-def _prepare(home: Path) -> None:
-    """Make the folder ours, or refuse it."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    marker = home / "format"
-    if marker.exists():
-        _check_format(home, marker.read_text(errors="replace"))
-        return
-    foreign = [path.name for path in home.iterdir() if not _is_own(path.name)]
-    if foreign:
-        raise StoreError(
-            f"{home} holds other things ({foreign[0]}); give nbflow a folder of its own",
-            reason="not a store",
-        )
-    home.chmod(0o700)
-    (home / ".gitignore").write_text("*\n")
-    fresh = home / f"format.{os.getpid()}"
-    fresh.write_text(_MARKER.format(FORMAT))
-    os.replace(fresh, marker)
-
-
-def _is_own(name: str) -> bool:
-    return name in _OWN or name.startswith(("history.db", "format."))
-
-
-def _check_format(home: Path, text: str) -> None:
-    number = text.removeprefix("nbflow store ").strip()
-    if not text.startswith("nbflow store ") or not number.isdigit():
-        raise StoreError(
-            f"{home}/format is not what nbflow wrote; move that folder away", reason="not a store"
-        )
-    if int(number) > FORMAT:
-        raise StoreError(
-            f"{home} was written by a newer nbflow (format {number}, this one knows {FORMAT}); "
-            "update nbflow, or set NBFLOW_HOME to another folder; results are kept in memory only",
-            reason="newer",
-        )
 
 
 def _small(payloads: Mapping[str, Payload]) -> dict[str, Payload]:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 import diskcache  # pyright: ignore[reportMissingTypeStubs] - it has none; `_Cache` says what is used
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Generator, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -51,6 +51,10 @@ _TAGGED: Final = (
     "SELECT tag, key, mode, filename, value FROM Cache WHERE raw = 1 AND tag IN ({})"
     " ORDER BY store_time DESC, rowid DESC"
 )
+_ROWS_FROM: Final = (
+    "SELECT rowid, key, mode, filename, value FROM Cache WHERE raw = 1 AND rowid > ? ORDER BY rowid LIMIT ?"
+)
+_TAGS: Final = "SELECT DISTINCT tag FROM Cache WHERE tag IS NOT NULL"
 _KEEP_TAGS: Final = (
     "UPDATE Cache SET tag = NULL WHERE tag = ? AND rowid NOT IN"
     " (SELECT rowid FROM Cache WHERE tag = ? ORDER BY store_time DESC, rowid DESC LIMIT ?)"
@@ -132,7 +136,9 @@ class Index:
     def __init__(self, folder: Path, timeout: float = 10.0) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         make = cast("Any", diskcache).Cache
-        self._cache = cast("_Cache", make(str(folder), timeout=timeout, disk=PickleFreeDisk, **_SETTINGS))
+        with _as_damage():
+            made = make(str(folder), timeout=timeout, disk=PickleFreeDisk, **_SETTINGS)
+        self._cache = cast("_Cache", made)
         self._log = str(folder / "cache.db-wal")
 
     def get(self, key: str) -> bytes | None:
@@ -183,6 +189,18 @@ class Index:
         """Yield the keys, sorted."""
         return (key for key in self._cache.iterkeys() if key)
 
+    def items(self) -> Iterator[tuple[str, bytes]]:
+        """Yield every key and its bytes, oldest first; what is written meanwhile may be among them."""
+        last = 0
+        while found := self._connection.execute(_ROWS_FROM, (last, _ASKED_AT_ONCE)).fetchall():
+            for last, key, mode, filename, value in found:  # noqa: B007 - where the next portion begins
+                with suppress(RefusedError):
+                    yield key, _fetched(mode, filename, value)
+
+    def tags(self) -> list[str]:
+        """Return the tags that rows bear."""
+        return [str(tag) for (tag,) in self._connection.execute(_TAGS)]
+
     def transact(self) -> AbstractContextManager[None]:
         """Keep other writers out; for a few small reads and writes only."""
         return self._cache.transact()
@@ -202,7 +220,8 @@ class Index:
     @property
     def _connection(self) -> sqlite3.Connection:
         # This thread's and this process's own, which its transactions are on; there is no public way to it.
-        return cast("sqlite3.Connection", cast("Any", self._cache)._con)
+        with _as_damage():
+            return cast("sqlite3.Connection", cast("Any", self._cache)._con)
 
     def _select(self, query: str, texts: Iterable[str]) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query that asks for many texts, in portions."""
@@ -229,8 +248,18 @@ def _fetched(mode: object, filename: object, value: object) -> bytes:
     return value
 
 
+@contextmanager
+def _as_damage() -> Generator[None]:
+    """Diskcache reads its settings from the database and takes them for what it has written."""
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError, KeyError) as error:
+        raise sqlite3.DatabaseError(f"malformed settings: {error}") from error
+
+
 def is_damage(error: Exception) -> bool:
     """Whether a fault means that a database is broken, and not just busy, full or read-only."""
-    if isinstance(error, sqlite3.OperationalError) or not isinstance(error, sqlite3.DatabaseError):
-        return isinstance(error, TypeError | ValueError | KeyError)
-    return "malformed" in str(error) or "not a database" in str(error)
+    if not isinstance(error, sqlite3.DatabaseError):
+        return False
+    # A table or a column that is not there was once: its description rotted.
+    return any(words in str(error) for words in ("malformed", "not a database", "no such"))

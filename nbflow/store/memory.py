@@ -14,12 +14,19 @@ from nbflow.store.formats import Formats, Namespace, Payload
 from nbflow.store.owners import this_owner
 from nbflow.store.protocol import (
     COSTLY,
+    EVERYTHING,
     MOST_TRACES,
     NON_DETERMINISTIC,
+    NOT_STORED,
+    NOT_WORTH,
+    UNSTORABLE,
+    Choice,
     Commit,
     InputList,
     Missing,
     RunRecord,
+    Weight,
+    always,
     differ,
     input_list,
     with_list,
@@ -27,12 +34,14 @@ from nbflow.store.protocol import (
 from nbflow.store.traces import Packed, pack, unpacked_regions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from nbflow.states import Transition
     from nbflow.types import Snapshot, Trace
 
 BUDGET: Final = 2**30
+SMALL: Final = 32 * 1024
+"""Values of less than this many bytes together lie in the record of their result, and are always stored."""
 
 
 def code_digest(value: object, namespace: Namespace) -> str:
@@ -192,6 +201,7 @@ class MemoryStore:
         self._lists: dict[str, tuple[InputList, ...]] = {}
         self._found: dict[str, tuple[Trace, ...]] = {}
         self._values: dict[str, Packed] = {}
+        self._unstorable: set[str] = set()
 
     def expect(self, static_keys: Iterable[str]) -> None:
         """Do nothing: everything is at hand."""
@@ -219,10 +229,12 @@ class MemoryStore:
         trace: Trace,
         units: Mapping[str, tuple[object, ...]],
         over: Namespace | None = None,
+        choice: Choice = EVERYTHING,
     ) -> Commit:
-        """Keep a trace and the values of units."""
-        formats = self._formats.over(over)
-        reasons = {unit: self._put(unit, values, formats) for unit, values in units.items()}
+        """Keep a trace and the values of units that are worth it."""
+        self._unstorable |= choice.given_up
+        formats, is_worth = self._formats.over(over), choice.is_worth
+        reasons = {unit: self._put(unit, values, formats, is_worth) for unit, values in units.items()}
         self._append(action_key, trace)
         self._lists[trace.static_key] = with_list(self.lists(trace.static_key), input_list(trace))
         stored = frozenset(unit for unit, reason in reasons.items() if not reason)
@@ -243,13 +255,23 @@ class MemoryStore:
         """Keep the members of one unit; return why not, or an empty string."""
         return self._put(unit, values, self._formats)
 
-    def _put(self, unit: str, values: tuple[object, ...], formats: Formats) -> str:
+    def _put(
+        self,
+        unit: str,
+        values: tuple[object, ...],
+        formats: Formats,
+        is_worth: Callable[[Weight], bool] = always,
+    ) -> str:
         if unit in self._values:
             return ""
         try:
-            return self._keep(unit, formats.encode(values))
+            payload = formats.encode(values)
         except StorageError as error:
+            self._unstorable.add(unit)
             return error.reason
+        if payload.size >= SMALL and not is_worth(Weight(unit, payload.size, len(payload.pickled))):
+            return NOT_WORTH
+        return self._keep(unit, payload)
 
     def replace(self, unit: str, values: tuple[object, ...]) -> str:
         """Keep what a name stands for from now on; return why not, or an empty string."""
@@ -266,6 +288,16 @@ class MemoryStore:
         """Whether the unit is kept."""
         return unit in self._values
 
+    def absence(self, unit: str) -> str:
+        """Return why a unit cannot be had; empty where it is kept."""
+        if unit in self._values:
+            return ""
+        return UNSTORABLE if unit in self._unstorable else NOT_STORED
+
+    def has_room(self, size: int) -> bool:
+        """Whether at least as much is left besides."""
+        return 2 * size <= self._left
+
     def is_costly(self, unit: str) -> bool:
         """Whether many objects have to be built."""
         packed = self._values.get(unit)
@@ -279,7 +311,7 @@ class MemoryStore:
         """
         packed = self._values.get(unit)
         if packed is None:
-            raise Missing("not stored")
+            raise Missing(NOT_STORED)
         return self._formats.over(over).decode(packed, unpacked_regions(packed))
 
     def sizes(self) -> Iterable[tuple[str, int]]:
@@ -288,7 +320,7 @@ class MemoryStore:
 
     def verify(self, unit: str) -> str:
         """Return an empty string if the unit is kept: memory does not rot."""
-        return "" if unit in self._values else "not stored"
+        return "" if unit in self._values else NOT_STORED
 
     def close(self) -> None:
         """Do nothing."""

@@ -7,7 +7,7 @@ kept is reported, what cannot be had is `Missing` with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003 - records are decoded by these annotations
+from collections.abc import Callable, Mapping  # noqa: TC003 - records are decoded by these annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -35,8 +35,51 @@ COSTLY: Final = 1 << 18
 NON_DETERMINISTIC: Final = "non-deterministic"
 """The flag of a trace whose key also led to other outputs."""
 
+NOT_STORED: Final = "not stored"
+"""Why a value cannot be had that could be stored, and is not."""
+EVICTED: Final = "removed to save space"
+"""Why a value cannot be had that was stored once."""
+UNSTORABLE: Final = "it cannot be stored"
+"""Why a value cannot be had that no store can keep."""
+NOT_WORTH: Final = "computing it takes less time than storing and loading it"
+"""Why a commit left a value out."""
+
 NO_UNITS: Final[frozenset[str]] = frozenset()
 NO_REASONS: Final[Mapping[str, str]] = {}
+
+
+class Weight(msgspec.Struct, frozen=True):
+    """What storing a value costs.
+
+    Args:
+        unit: Its digest.
+        size: How many bytes it takes.
+        objects: How many of them are objects, which have to be built when it is loaded.
+    """
+
+    unit: str
+    size: int
+    objects: int
+
+
+def always(weight: Weight) -> bool:
+    """Store it whatever it costs."""
+    return True
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """Which values of a result a store is to keep.
+
+    Args:
+        is_worth: Asked of each value that is not small and not stored yet: whether to store it.
+        given_up: Further units of the result, of which nobody expects a value.
+    """
+
+    is_worth: Callable[[Weight], bool] = always
+    given_up: frozenset[str] = NO_UNITS
+
+
+EVERYTHING: Final = Choice()
 
 
 class Missing(CacheError):
@@ -227,16 +270,18 @@ class Store(Protocol):
         trace: Trace,
         units: Mapping[str, tuple[object, ...]],
         over: dict[str, Any] | None = None,
+        choice: Choice = EVERYTHING,
     ) -> Commit:
         """Keep a trace and the values of units, by unit digest; never raises for a fault of the store.
 
         The trace is visible to others only when its values are, its input list only when it is.
 
         Args:
-            action_key: What the trace is kept under.
+            action_key: What the trace is found by.
             trace: The trace.
-            units: The values, by unit digest.
+            units: The values of the members of each unit.
             over: The names that the code in the values belongs to; by default the notebook's.
+            choice: Which of the values to keep.
         """
         ...
 
@@ -258,6 +303,14 @@ class Store(Protocol):
 
     def has(self, unit: str) -> bool:
         """Whether `load` may succeed, by what is known without loading."""
+        ...
+
+    def absence(self, unit: str) -> str:
+        """Return why a unit that a result refers to cannot be had; ``""`` where `load` may succeed."""
+        ...
+
+    def has_room(self, size: int) -> bool:
+        """Return whether so many bytes are to spare for what nobody is known to need."""
         ...
 
     def is_costly(self, unit: str) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FORGOTTEN: Final = 7 * 86400.0
+_NEEDED: Final = "needed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,17 @@ class Scratch:
 
     def fresh(self) -> Path:
         """Return a path for a new file; whoever makes it renames or removes it."""
-        return self._own() / secrets.token_hex(8)
+        return self.named(secrets.token_hex(8))
+
+    def named(self, name: str) -> Path:
+        """Return the path of a file of this name; whoever makes it renames or removes it."""
+        return self._own() / name
+
+    def announced_by_all(self) -> frozenset[str]:
+        """Return the units that any process announces at present."""
+        return frozenset(
+            unit for folder in _folders(self._root) for unit in (*_units(folder), *_needs(folder))
+        )
 
     @contextmanager
     def announced(self, units: frozenset[str]) -> Generator[None]:
@@ -63,6 +74,12 @@ class Scratch:
         # Not in a finally: after a failure the units may be left without a record, as after a crash.
         with suppress(OSError):
             notice.unlink()
+
+    def declare(self, units: frozenset[str]) -> None:
+        """Say which units this process needs from now on, instead of those that it said before."""
+        fresh = self.fresh()
+        fresh.write_text("\n".join(sorted(units)))
+        os.replace(fresh, self.named(_NEEDED))
 
     def sweep(self, now: float) -> Leftovers:
         """Remove what dead processes left; return the units that they and others announced."""
@@ -114,3 +131,9 @@ def _units(folder: Path) -> Iterator[str]:
     for notice in folder.glob("*.units"):
         with suppress(OSError, ValueError):
             yield from notice.read_text().split()
+
+
+def _needs(folder: Path) -> list[str]:
+    with suppress(OSError, ValueError):
+        return (folder / _NEEDED).read_text().split()
+    return []

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _LIST: Final = "l:"
 _TRACE: Final = "t:"
 _UNIT: Final = "u:"
+_EVICTED: Final = "x:"
 _READ_AHEAD: Final = 256
 """How many codes are read at once."""
 _MOST_FOUND: Final = 8192
@@ -65,6 +66,7 @@ class _Record(msgspec.Struct, array_like=True, frozen=True):
     older: int = 0
     varies: bool = False
     values: dict[str, Packed] = {}
+    unstorable: tuple[str, ...] = ()
 
     @property
     def newest(self) -> Trace:
@@ -79,12 +81,32 @@ class _Kept(msgspec.Struct, array_like=True, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A result on its way to the index: its trace, where it belongs, and its small values."""
+    """A result on its way to the index: its trace, where it belongs, its small values, and what has none."""
 
     action_key: str
     trace: Trace
     payloads: Mapping[str, Payload]
     values: Mapping[str, Packed]
+    unstorable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shelved:
+    """A record as it lies in the index: its row, its trace, and how many bytes it takes there."""
+
+    row: str
+    trace: Trace
+    size: int
+
+    @property
+    def action_key(self) -> str:
+        """Under which key its trace is found."""
+        return self.row.split(":")[1]
+
+    @property
+    def is_newest(self) -> bool:
+        """Whether it is the newest of its key, which the older ones are found by."""
+        return self.row.count(":") == 1
 
 
 class _Decoders:
@@ -141,6 +163,8 @@ class Traces:
         self._waiting: list[Result] = []
         self._expected: dict[str, None] = {}
         self._ahead: set[str] = set()
+        self._unstorable: set[str] = set()
+        self._is_outdated = False
         self.reasons: Final[dict[str, str]] = {}
 
     def expect(self, static_keys: Iterable[str]) -> None:
@@ -171,6 +195,7 @@ class Traces:
         self._found[result.action_key] = (trace, *before)[:MOST_TRACES]
         self._lists[result.trace.static_key] = with_list(known, input_list(result.trace))
         self._values.update(result.values)
+        self._unstorable.update(result.unstorable)
         return len(self._waiting)
 
     def flush(self, checkpoint: Callable[[str], None] = _no_checkpoint) -> None:
@@ -195,7 +220,8 @@ class Traces:
         lists = self._read_tagged({result.trace.static_key for result in waiting})
         fresh: dict[str, Row] = {}
         for result in waiting:
-            row, record = _TRACE + result.action_key, _Record(result.trace, values=dict(result.values))
+            row = _TRACE + result.action_key
+            record = _Record(result.trace, values=dict(result.values), unstorable=result.unstorable)
             tag = self._tag(lists[result.trace.static_key], result.trace)
             if row in fresh:
                 self._index.add([fresh.pop(row)])
@@ -248,11 +274,16 @@ class Traces:
         self._seen = self._index.version()
 
     def knows(self, unit: str) -> bool:
-        """Whether a record read or written so far has the small value of a unit."""
-        return unit in self._values or unit in self._rows
+        """Whether the small value of a unit is at hand, from a record read or written since others wrote."""
+        return unit in self._values and not self._is_outdated
+
+    def outdate(self) -> None:
+        """Note that records were removed behind its back, which it is to forget; from any thread."""
+        self._is_outdated = True
 
     def value(self, unit: str) -> Packed | None:
         """Return the small value of a unit, if a record read so far or a row of its own has it."""
+        self._forget_outdated()
         if unit in self._values:
             return self._values[unit]
         row = self._rows.get(unit, "")
@@ -263,12 +294,56 @@ class Traces:
         kept = self._read(_UNIT + unit, _Decoders.kept)
         return kept.value if kept is not None else None
 
-    def scan(self) -> Iterator[tuple[str, Trace]]:
-        """Yield the action key and each trace of every record that can be verified."""
-        for row in self._index.rows():
-            if row.startswith(_TRACE) and row.count(":") == 1:
-                key = row.removeprefix(_TRACE)
-                yield from ((key, trace) for trace in self._read_traces(key))
+    def shelved(self) -> Iterator[Shelved]:
+        """Yield every record of a trace that can be verified."""
+        for row, sealed in self._index.items():
+            if row.startswith(_TRACE):
+                trace = self._trace_in(row, sealed)
+                if trace is not None:
+                    yield Shelved(row, trace, len(sealed))
+
+    def _trace_in(self, row: str, sealed: bytes) -> Trace | None:
+        if row.count(":") > 1:
+            return self._open(row, sealed, _Decoders.trace)
+        record = self._open(row, sealed, _Decoders.record)
+        return record.newest if record is not None else None
+
+    def is_unstorable(self, unit: str) -> bool:
+        """Whether a record read or written so far says that the unit cannot be stored at all."""
+        return unit in self._unstorable
+
+    def is_evicted(self, unit: str) -> bool:
+        """Whether the file of a unit was removed to save space."""
+        return self._read(_EVICTED + unit, _Decoders.kept) is not None
+
+    def mark_evicted(self, units: Iterable[str]) -> None:
+        """Note that the files of these units are removed to save space."""
+        with self._index.transact():
+            for row in map(_EVICTED.__add__, units):
+                self._index.set(row, self._seal(row, _Kept()))
+
+    def remove(self, gone: Collection[Shelved], left: Iterable[Shelved]) -> None:
+        """Remove records; those that are left keep being found.
+
+        Args:
+            gone: The records; the newest of a key goes only with all others of it.
+            left: All other records.
+        """
+        codes = {shelved.trace.static_key for shelved in gone}
+        with self._index.transact():
+            for shelved in gone:
+                self._index.remove(shelved.row)
+            known = self._read_tagged(codes)
+            for shelved in left:
+                code = shelved.trace.static_key
+                tag = self._tag(known[code], shelved.trace) if code in codes and shelved.is_newest else None
+                if tag:
+                    self._index.tag(shelved.row, tag)
+
+    def keep_newest_lists(self) -> None:
+        """Keep of each code as many input lists as are looked at."""
+        for static_key in self._index.tags():
+            self._index.keep_tags(static_key, MOST_LISTS)
 
     def kept_units(self) -> Iterator[str]:
         """Yield the units kept for their own sake."""
@@ -297,7 +372,7 @@ class Traces:
         if old is not None:
             self._move(row, old, fresh)
             varies = old.varies or differ(old.trace, fresh.trace)
-            fresh = _Record(fresh.trace, old.older + 1, varies, fresh.values)
+            fresh = _Record(fresh.trace, old.older + 1, varies, fresh.values, fresh.unstorable)
         self._index.set(row, self._seal(row, fresh))
 
     def _move(self, row: str, old: _Record, fresh: _Record) -> None:
@@ -337,6 +412,7 @@ class Traces:
     def _note(self, row: str, record: _Record) -> None:
         self._rows.update(dict.fromkeys(record.values, row))
         self._values.update(record.values)
+        self._unstorable.update(record.unstorable)
         if record.older == 0:
             self._found[row.removeprefix(_TRACE)] = (record.newest,)
 
@@ -376,6 +452,7 @@ class Traces:
         The latter keeps the memory of a kernel that runs for months; what is needed is read again.
         What was read ahead with others is given once as it was then.
         """
+        self._forget_outdated()
         if key in self._ahead:
             self._ahead.remove(key)
             return
@@ -386,6 +463,12 @@ class Traces:
             if len(known) > most:
                 self.flush()
                 _drop_oldest(known, most - most // 16)
+
+    def _forget_outdated(self) -> None:
+        if self._is_outdated:
+            self._is_outdated = False
+            self.flush()
+            self._forget()
 
     def _forget(self) -> None:
         self._lists.clear()

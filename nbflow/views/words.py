@@ -437,6 +437,8 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "trigger": _of_state("not run"),
     "upstream state": _fixed("upstream", "ended otherwise"),
     "forced": lambda cause: cause.after or "asked for with --force",
+    "evicted": lambda _: "its value was removed to save space",
+    "not stored": lambda _: "its value is not stored",
     "no cache": lambda _: "runs each time",
     "outside": _outside,
     "unknown": _fixed("", "cannot be compared"),

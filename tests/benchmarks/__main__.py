@@ -15,15 +15,14 @@ import sys
 import tempfile
 import time
 import tracemalloc
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nbflow.store.digests import digest
 from nbflow.store.disk import DiskStore
 from nbflow.testing import Notebook, code_of
-from tests.benchmarks import flows, time_travel
+from tests.benchmarks import flows, stores, time_travel
 from tests.benchmarks.in_kernel import figures
+from tests.benchmarks.rows import Row, best
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,30 +30,6 @@ if TYPE_CHECKING:
 TINY = 1_000
 COMPUTES, CALLS = "{number} * 2 + 1", "abs({number}) * 2 + 1"
 """Bodies that only compute, of which nothing outside can be seen, and bodies that call something."""
-
-
-@dataclass
-class Row:
-    """One line of the table."""
-
-    what: str
-    ours: str
-    peer: str
-    goal: str
-    met: bool
-
-
-def best(
-    function: Callable[[], object], times: int = 3, clock: Callable[[], float] = time.perf_counter
-) -> float:
-    """The shortest of some runs, in seconds: the one that others disturbed least."""
-    took: list[float] = []
-    for _ in range(times):
-        gc.collect()
-        start = clock()
-        function()
-        took.append(clock() - start)
-    return min(took)
 
 
 def on_disk(home: Path) -> Notebook:
@@ -158,49 +133,6 @@ def verify_unchanged() -> list[Row]:
             f"{stats * 1e3:.2f} ms of stats",
             "≤ 10 ms + stats",
             ours - stats <= 0.010,
-        )
-    ]
-
-
-def restore_large_array() -> list[Row]:
-    """1 GB of floats restored from the store."""
-    import numpy as np
-
-    home = Path(tempfile.mkdtemp())
-    try:
-        store = DiskStore(home)
-        array = np.arange(125_000_000, dtype=np.float64)
-        store.put("large", (array,))
-        read = best(lambda: array.max(), 1)
-        ours = best(lambda: store.load("large"), 5)
-        store.close()
-    finally:
-        shutil.rmtree(home)
-    return [
-        Row(
-            "restore a 1 GB array",
-            f"{ours * 1e3:.2f} ms",
-            f"{read * 1e3:.0f} ms to read it",
-            "≤ 1 ms",
-            ours <= 0.001,
-        )
-    ]
-
-
-def digest_bandwidth() -> list[Row]:
-    """500 MB of floats digested, against reading them once."""
-    import numpy as np
-
-    array = np.random.default_rng(0).random(62_500_000)
-    floor = best(lambda: array.view(np.int64).max(), 5)
-    ours = best(lambda: digest(array), 5)
-    return [
-        Row(
-            "digest a 500 MB array",
-            f"{0.5 / ours:.1f} GB/s",
-            f"reading {0.5 / floor:.1f} GB/s",
-            "≥ 70 %",
-            floor / ours >= 0.7,
         )
     ]
 
@@ -368,8 +300,7 @@ BENCHMARKS = {
     for function in (
         cold_and_new_process,
         verify_unchanged,
-        restore_large_array,
-        digest_bandwidth,
+        *stores.FIGURES,
         long_chain,
         cost_of_an_edit,
         explicit_flows,

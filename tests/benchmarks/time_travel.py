@@ -29,7 +29,7 @@ class Figure(NamedTuple):
 
 def cells() -> dict[str, str]:
     """A flow whose values are as large as a plain cell says; they are zeros, which cost little to make."""
-    body = "#@task t{n}\nt{n} = np.zeros(SIZE)\nt{n}[0] = {n}"
+    body = "#@task t{n} --persist yes\nt{n} = np.zeros(SIZE)\nt{n}[0] = {n}"
     large = SMALL.replace("10", str(FLOATS))
     return {"load": "%load_ext nbflow", "size": large, **{f"t{n}": body.format(n=n) for n in range(TASKS)}}
 
