@@ -32,7 +32,8 @@ class TestWords:
 
     def test_a_command_has_switches_and_tasks(self) -> None:
         """Its own switches, and every task."""
-        assert words_for("%flow run ra", session) == ["--only", "--force", "--plain", "raw", "clean"]
+        switches = ["--only", "--force", "--plain", "--runner"]
+        assert words_for("%flow run ra", session) == [*switches, "raw", "clean"]
         assert words_for("%flow why ", session) == ["raw", "clean"]
 
     @pytest.mark.parametrize("line", ["x = ra", "%time raw", "%%task", "%flow nonsense ra", "flows = ra"])
