@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.book import Step, mapped_body, read_body
@@ -29,6 +30,12 @@ KERNEL: Final = "kernel"
 """The step that stands for whatever the namespace held before nbflow watched."""
 
 _NO_OPTIONS: Final = TaskOptions()
+
+
+@cache
+def _rules_of_others() -> Mapping[str, Any]:
+    """The rules of the steps of cells without a header."""
+    return _NO_OPTIONS.rules
 
 
 def _nobody_cares(step: str) -> None:
@@ -107,8 +114,9 @@ class Places:
         """
         header = read_header(asked.text)
         options = read_options(header.options) if header else _NO_OPTIONS
-        check(resolved({**options.rules, **options.hooks}, self.names))
-        self._check_tasks(options.after)
+        if header is not None:
+            check(resolved({**options.rules, **options.hooks}, self.names))
+            self._check_tasks(options.after)
         text = source or self.source_of(asked.text)
         body = read_body(text, _NO_MAKERS if header else makers_in(text, self.is_maker))
         body = mapped_body(declared_body(body, options.declared), options.map)
@@ -292,18 +300,20 @@ class Places:
         return cell
 
     def _fill(self, cell: Cell, text: str, header: Header | None, options: TaskOptions, body: Body) -> None:
-        step, rules = cell.step, resolved(options.rules, self.names)
+        step, says = cell.step, options is not _NO_OPTIONS
         cell.text, cell.options, cell.lines = text, options, header.lines if header else 0
         step.body = body
         step.plain = header is None or header.kind == "params"
         step.parameters = body.analysis.writes if header and header.kind == "params" else frozenset()
         step.licence = Licence.USER
-        self.book.let(step.id, **rules)
+        # What every cell goes through must cost next to nothing: of most, the rules are known.
+        self.book.let(step.id, **(resolved(options.rules, self.names) if says else _rules_of_others()))
         if self.book.place(step.id) is None:
             self.book.insert(step, self._place_for(step.id, body)[0])
         if not step.plain:
             self._name(cell, options.name)
-        step.told, step.named = telling(step.name, options, self.names), naming(options, self.names)
+        step.told = telling(step.name, options, self.names) if says else None
+        step.named = naming(options, self.names) if says else None
 
     def _number(self, cell: Cell, number: int | None) -> None:
         cell.number = number
