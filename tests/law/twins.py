@@ -9,6 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from nbflow.testing import Notebook
+from nbflow.types import FILE
 from tests.cells import kept
 from tests.law.game import TRACKED, Game, canon
 
@@ -72,7 +73,7 @@ def _told(notebook: Notebook, step: Step, folder: str) -> Any:
         return step.id, judgement.verdict, causes
     entries = [(each.looked, each.digest) for each in trace.entries]
     outputs = [
-        (each.slot, each.members, each.preview, each.classes)
+        (each.slot, each.members, each.classes, each.preview if each.slot.kind != FILE else "")
         + ((each.digest, each.unit) if each.slot.locator not in _OBJECTS else ())
         for each in trace.outputs
     ]
