@@ -10,8 +10,8 @@ from nbflow.engine.book import read_body
 from nbflow.engine.influence import is_code, lasting, may_write, reached, reached_through
 from nbflow.engine.slots import slot_of
 from nbflow.testing import Notebook
-from nbflow.types import NO_REACH, Reach, Slot
-from tests.cells import opened
+from nbflow.types import NO_REACH, Reach, Slot, Verdict
+from tests.cells import change, opened
 
 
 def names(slots: object) -> set[str]:
@@ -51,6 +51,14 @@ class TestReached:
         """Ends."""
         notebook, _ = opened("def f(x): return g(x)\ndef g(x): return f(x) if x else 0")
         assert at_end(notebook, "y = f(0)") == {"f", "g"}
+
+    def test_through_code_from_elsewhere_that_calls_what_the_body_defines(self) -> None:
+        """It loads what the body binds only later as it was before."""
+        late = "def g(u): return d\ny = f(1)\nd = 5"
+        notebook, (_, first, cell) = opened("def f(u): return g(u)", "d = 1", late)
+        assert at_end(notebook, late) >= {"f", "d"}
+        change(notebook, first, "d = 2")
+        assert notebook.verdict(cell) is Verdict.STALE
 
     def test_a_builtin_that_nobody_defined(self) -> None:
         """Is no input; one that somebody defined is."""

@@ -51,13 +51,14 @@ def reached_through(
         builtin: Told each such builtin.
     """
     found: dict[Slot, None] = {}
-    partly: set[Slot] = set()
+    partly, called = set[Slot](), set[str]()
     flows: list[Reach] = []
     own = body.wiring.key if body.wiring is not None else None
     todo = list(body.reads)
     direct = len(todo)
     for place, name in enumerate(todo):
         slot = slot_of(name)
+        todo.extend(_called_back(name, body, called) if place >= direct else ())
         if name == own or (slot in found and (place < direct or slot not in partly)):
             continue
         reach = reach_of(slot)
@@ -79,6 +80,15 @@ def reached_through(
     if flows:
         found.update(_within_flows(flows, found.keys() - partly, reach_of, builtin))
     return tuple(found)
+
+
+def _called_back(name: str, body: Body, called: set[str]) -> list[str]:
+    """What the own code of a name loads: code from elsewhere may call it before the body binds that."""
+    definition = body.analysis.definitions.get(name)
+    if definition is None or name in called:
+        return []
+    called.add(name)
+    return sorted(definition.reads)
 
 
 def _is_builtin(name: str, tell: Callable[[str], object] | None) -> bool:
