@@ -14,7 +14,7 @@ import msgspec
 
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.enact import Item
-from nbflow.engine.keeping import asks_again
+from nbflow.engine.keeping import is_reusable
 from nbflow.engine.map_result import MapResult, Unread
 from nbflow.engine.mapped import ended_by_items
 from nbflow.engine.observe import Observation
@@ -310,10 +310,11 @@ class Items:
 
     def _is_taken(self, trace: Trace) -> bool:
         """Whether a result that fits stands for a run: what an effect has done it has done in any case."""
-        if self._plan.step.effect is Effect.ONCE:
+        step, outside = self._plan.step, self._sweep.outside
+        if step.effect is Effect.ONCE:
             return True
-        is_old = asks_again(self._plan.step, trace, self._sweep.outside)
-        return CHANGES_PROCESS not in trace.flags and not is_old and self._files_stand(trace)
+        is_whole = CHANGES_PROCESS not in trace.flags and not outside.is_refuted(trace.id)
+        return is_whole and is_reusable(step, trace, outside)
 
     def _content(self, looked: Looked, seen: Seen, item: Item) -> str | None:
         if looked.slot == _PLACE:
@@ -321,10 +322,6 @@ class Items:
         if looked.slot.locator in self._plan.names and looked.slot.kind == NAME:
             return seen.entries[looked.slot].digest
         return content(looked, self._plan.view, self._sweep.outside)
-
-    def _files_stand(self, trace: Trace) -> bool:
-        written = (output for output in trace.outputs if output.slot.kind == FILE)
-        return all(self._sweep.outside.digest(output.slot) == output.digest for output in written)
 
     def _load(self, trace: Trace) -> dict[str, object] | None:
         store, values = self._workspace.store, dict[str, object]()
