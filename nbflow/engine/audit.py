@@ -194,7 +194,7 @@ class Audit:
         self._refute(step, trace, finding.told)
 
     def _refute(self, step: Step, trace: Trace, told: str) -> None:
-        """Let no result from these inputs count any more: an earlier one is as wrong, and so are its items."""
+        """Let no result from these inputs count: an earlier one is as wrong, and so are its items."""
         trunk, refuted = self._trunk, {trace.id}
         for key in self._keys(step, trace):
             refuted.update(each.id for each in trunk.workspace.store.find(key))
