@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nbflow.engine.audit import Found
+from nbflow.engine.drive import answered
 from nbflow.engine.marks import VARIES
 from nbflow.store.disk import DiskStore
 from nbflow.testing import Notebook
@@ -182,6 +183,31 @@ class TestRefuted:
         assert notebook.verdict(peek).value != "fresh"
         assert notebook.run(peek).executed == [peek]
         assert notebook.verdict(peek).value == "fresh"
+
+    def test_an_earlier_run_on_the_same_inputs(self, hidden: ModuleType) -> None:
+        """It is as wrong as the last one, and not found either."""
+        notebook, (_, peek, _) = self.hiding(hidden)
+        hidden.value = 1  # type: ignore[attr-defined]
+        answered(notebook.work.run_flow([notebook.step(peek)], force=True), notebook._perform)
+        hidden.value = 2  # type: ignore[attr-defined]
+        assert found(notebook, "peek") == {"peek": "refuted"}
+        assert peek in notebook.flow().executed
+        assert notebook.names["h"] == [2, 7]
+        assert notebook.verdict(peek).value == "fresh"
+
+    def test_the_items_of_a_mapped_task(self, hidden: ModuleType) -> None:
+        """None of them is taken again, in a later kernel neither."""
+        notebook = Notebook(store=kept())
+        notebook.run(notebook.add("xs = [7, 8]", plain=True))
+        peek = notebook.add(PEEK, name="peek", k="xs")
+        notebook.run(peek)
+        hidden.value = 2  # type: ignore[attr-defined]
+        assert found(notebook) == {"peek": "refuted"}
+        notebook.restart()
+        notebook.run_all()
+        assert list(notebook.names["h"]) == [[2, 7], [2, 8]]
+        assert notebook.verdict(peek).value == "fresh"
+        assert found(notebook) == {"peek": "same"}
 
     def test_what_was_accepted(self, hidden: ModuleType) -> None:
         """That ends; the result is right for what it was made from."""

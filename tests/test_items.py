@@ -8,12 +8,13 @@ import pytest
 
 from nbflow.engine.drive import answered
 from nbflow.engine.effects import Ended, Outcome
+from nbflow.engine.keeping import Compared, Keeping
 from nbflow.engine.map_result import MapResult
 from nbflow.exceptions import DefinitionError, SessionError
 from nbflow.retries import Retries
 from nbflow.states import Role
 from nbflow.store.memory import MemoryStore
-from nbflow.testing import Notebook, executed
+from nbflow.testing import FakeClock, Notebook, executed
 from nbflow.types import Verdict
 
 if TYPE_CHECKING:
@@ -137,6 +138,35 @@ class TestCaching:
         notebook.log.clear()
         notebook.run(task)
         assert (notebook.log, list(notebook.names["y"])) == ([], [10, 20])  # type: ignore[call-overload]
+
+    def test_items_that_are_too_old(self) -> None:
+        """They run again, and what is made of some is as old as the oldest."""
+        notebook, given, task = _noted("xs = [1, 2]", "y = x * 10")
+        notebook.let(task, keeping=Keeping(at_most=10.0))
+        clock = notebook.clock
+        assert isinstance(clock, FakeClock)
+        clock.advance(8.0)
+        _change(notebook, given, "xs = [1, 2, 3]")
+        clock.advance(4.0)
+        assert notebook.verdict(task) is Verdict.STALE
+        notebook.run(task)
+        history = notebook.work.runs.history
+        runs = [history.runs(step=f"{task}[{place}]")[0] for place in range(3)]
+        assert [history.transitions(run.id)[-1].name for run in runs] == ["Completed", "Completed", "Cached"]
+        assert notebook.verdict(task) is Verdict.FRESH
+
+    def test_what_is_not_compared(self) -> None:
+        """It makes no item anew, and nothing fresh of what some items have seen otherwise."""
+        notebook = Notebook()
+        given = notebook.add("xs = [1, 2]\nk = 0", plain=True)
+        task = notebook.add("y = x + k", x="xs")
+        notebook.let(task, keeping=Keeping(compared=Compared(without=frozenset({"k"}))))
+        notebook.run_all()
+        assert notebook.verdict(task) is Verdict.FRESH
+        _change(notebook, given, "xs = [1, 2, 3]\nk = 10")
+        notebook.run(task)
+        assert list(notebook.names["y"]) == [1, 2, 13]  # type: ignore[call-overload]
+        assert notebook.verdict(task) is Verdict.AS_OF
 
     def test_items_are_reused_in_a_new_kernel(self) -> None:
         """Only the new one runs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbflow.engine.keeping import NOT_REUSED, Keeping
 from nbflow.testing import FakeClock, Notebook
@@ -31,8 +31,8 @@ def two(keeping: Keeping, upper: str = "a = 1") -> tuple[Notebook, FakeClock, li
 class Slow(Notebook):
     """A notebook in which the task `slow` takes two hours."""
 
-    def _execute(self, step: Step, body: Body) -> None:
-        super()._execute(step, body)
+    def _execute(self, step: Step, body: Body, names: dict[str, Any]) -> None:
+        super()._execute(step, body, names)
         if step.name == "slow" and isinstance(self.clock, FakeClock):
             self.clock.advance(2 * HOUR)
 

@@ -43,6 +43,25 @@ class TestFromStale:
         assert verdicts(notebook) == ["fresh", "stale", "as of", "as of"]
         assert notebook.names["end"] == (((1, 0), "new"), 0)
 
+    @pytest.mark.parametrize(
+        ("above", "told"),
+        [("raw = k / 0", "raw has no result"), ("raw = (x for x in [k])", "what it reads is gone")],
+    )
+    def test_what_cannot_run_stays_as_it_was_held(self, above: str, told: str) -> None:
+        """Whether there is no result above, or one that was consumed."""
+        notebook, (_, raw, mid, _) = chain()
+        change(notebook, mid, "mid = list(raw) if raw else 0")
+        change(notebook, raw, above)
+        if "for" in above:
+            notebook.run(mid)
+        trace = notebook.step(mid).trace
+        assert trace is not None
+        hold = Hold(trace, "pin")
+        notebook.pin(mid, hold)
+        with pytest.raises(SessionError, match=told):
+            notebook.only("mid", force=True)
+        assert notebook.step(mid).hold is hold
+
     def test_a_plain_cell_above(self) -> None:
         """It is named; what waits for it can be run all the same."""
         notebook, (k, raw, _, _) = chain()

@@ -8,6 +8,7 @@ import pytest
 
 from nbflow.engine.drive import answered
 from nbflow.engine.forcing import forced
+from nbflow.engine.keeping import Compared, Keeping
 from nbflow.engine.outward import is_effect, outward_calls
 from nbflow.engine.preview import preview
 from nbflow.states import Origin
@@ -254,6 +255,24 @@ class TestInterrupted:
         assert notebook.judgement(send).causes[0].category == "effect"
 
 
+class TestIgnored:
+    """What the header of an effect says not to compare."""
+
+    def test_one_that_may_have_happened(self) -> None:
+        """It stays in doubt, whatever that holds now."""
+        notebook = Notebook(store=kept())
+        cells = [notebook.add("x, at = 1, 9", plain=True), notebook.add(f"{SEND}, at", name="send")]
+        notebook.let(
+            cells[1], effect=Effect.ONCE, keeping=Keeping(compared=Compared(without=frozenset({"at"})))
+        )
+        notebook.run(cells[0])
+        die_in(notebook, cells[1])
+        change(notebook, cells[0], "x, at = 1, 10")
+        notebook.run(cells[1])
+        assert SENT == ["by the dead kernel"]
+        assert notebook.judgement(cells[1]).causes[0].category == "unsure"
+
+
 class TestAlways:
     """Each run that reaches it repeats it."""
 
@@ -358,6 +377,18 @@ class TestMapped:
         force(notebook, "send")
         assert SENT[4:] == [1, 5, 6, 7]
         assert notebook.verdict(send).value == "fresh"
+
+    def test_what_is_not_compared(self) -> None:
+        """Another one of that sends nothing again."""
+        notebook = Notebook(store=kept())
+        xs = notebook.add("xs, k = [1, 2], 0", plain=True)
+        send = notebook.add(f"{SEND} + k", name="send", x="xs")
+        notebook.let(send, effect=Effect.ONCE, keeping=Keeping(compared=Compared(without=frozenset({"k"}))))
+        notebook.run_all()
+        change(notebook, xs, "xs, k = [1, 2, 3], 10")
+        notebook.run(send)
+        assert SENT == [1, 2, 3]
+        assert notebook.verdict(send).value == "as of"
 
     def test_a_value_that_is_lost(self) -> None:
         """What its items made is not stored any more: they are not repeated for that."""

@@ -101,6 +101,20 @@ class TestItsNames:
         assert values(notebook, "a", "b", "c") == [2, 11, 2]
 
 
+class TestWhy:
+    """Why a body runs there is told as it is elsewhere."""
+
+    def test_a_value_that_is_not_stored(self) -> None:
+        """Its result fits, and it is computed once more."""
+        notebook = Notebook(store=kept(budget=0), runner=ThreadPoolTaskRunner())
+        task = notebook.add("xs = list(range(10**6))")
+        notebook.run(task)
+        notebook.restart()
+        assert notebook.run(task).executed == [task]
+        (run,) = notebook.work.runs.history.runs(step=task, limit=1)
+        assert [cause.category for cause in run.causes] == ["not stored"]
+
+
 class TestWhatCannotRunThere:
     """It runs on the user's names, alone, and says why."""
 

@@ -17,7 +17,7 @@ from nbflow.engine.gates import SKIPPED
 from nbflow.engine.keeping import NOT_COMPARED
 from nbflow.engine.marks import REFUTED, VARIES
 from nbflow.engine.outward import effects_called, outward_calls
-from nbflow.engine.record import ACTS, CHANGES_PROCESS
+from nbflow.engine.record import ACTS, CHANGES_PROCESS, key_of_trace
 from nbflow.engine.slots import key_of
 from nbflow.states import Completed, Failed
 from nbflow.types import ACCEPT, FILE, Cause, Slot, Standing, Verdict
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from nbflow.types import Trace
 
 _DONE: Final = (Verdict.FRESH, Verdict.AS_OF)
+_EVERY_RUN: Final = 2**31
+"""More runs than any flow run has items."""
 
 
 class Found(Enum):
@@ -189,8 +191,29 @@ class Audit:
         if step.hold is not None:
             work.hold(step, None)  # its own trace was made from other inputs, and may be right there
             return
-        work.workspace.marks.set(REFUTED, trace.id, finding.told)
-        self._trunk.sweep.touch(step)
+        self._refute(step, trace, finding.told)
+
+    def _refute(self, step: Step, trace: Trace, told: str) -> None:
+        """Let no result from these inputs count: an earlier one is as wrong, and so are its items."""
+        trunk, refuted = self._trunk, {trace.id}
+        for key in self._keys(step, trace):
+            refuted.update(each.id for each in trunk.workspace.store.find(key))
+        for each in refuted:
+            trunk.workspace.marks.set(REFUTED, each, told)
+        for other in trunk.sweep.book:
+            if other.bound_trace is not None and other.bound_trace.id in refuted:
+                trunk.sweep.touch(other)
+
+    def _keys(self, step: Step, trace: Trace) -> set[str]:
+        """The keys that a result, and those of the items that it consists of, are found by."""
+        keys = {key_of_trace(trace, step.keeping.compared.without)}
+        history = self._trunk.runs.history
+        made_by = history.run(trace.run) if step.body.mapped else None
+        if made_by is not None:
+            runs = history.runs(made_by.notebook, number=made_by.number, limit=_EVERY_RUN)
+            items = (run for run in runs if run.parent == trace.run and run.trace)
+            keys.update(history.key_of(run.trace) for run in items)
+        return keys - {""}
 
 
 def _digest(changed: Mapping[Slot, str], slot: Slot) -> str:

@@ -14,9 +14,9 @@ import msgspec
 
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.enact import Item
-from nbflow.engine.keeping import asks_again
+from nbflow.engine.keeping import NOT_COMPARED, is_reusable, name_in
 from nbflow.engine.map_result import MapResult, Unread
-from nbflow.engine.mapped import ended_by_items
+from nbflow.engine.mapped import PLACE, ended_by_items, joined_by_items
 from nbflow.engine.observe import Observation
 from nbflow.engine.outward import Once, once_of_item
 from nbflow.engine.previews import preview
@@ -24,13 +24,13 @@ from nbflow.engine.record import CHANGES_PROCESS, Maker, action_key, key_of_trac
 from nbflow.engine.requests import Execution
 from nbflow.engine.rows import rows_of
 from nbflow.engine.signals import ENDRUN
-from nbflow.engine.slots import NAME, RANDOM, STATE, context_digest, is_kept_in_memory, key_of, slot_of
+from nbflow.engine.slots import NAME, RANDOM, STATE, context_digest, key_of, slot_of
 from nbflow.engine.verify import content, not_looked_at
 from nbflow.exceptions import CacheError, DefinitionError, SessionError, StorageError
 from nbflow.states import Failed
 from nbflow.store.memory import MemoryStore
 from nbflow.store.walks import is_plain
-from nbflow.types import FILE, UNBOUND, Effect, Entry, Looked, Output, Slot, Trace
+from nbflow.types import UNBOUND, Effect, Entry, Looked, Output, Slot, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -45,10 +45,6 @@ if TYPE_CHECKING:
     from nbflow.engine.requests import Observing, Working
     from nbflow.engine.sweep import Sweep
     from nbflow.states import Origin, State
-
-
-_PLACE: Final = Slot("context", "map_index")
-"""The position of an item, which its body may ask for; for all of them together it follows from the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +80,11 @@ class Plan:
     def names(self) -> tuple[str, ...]:
         """The names that are bound to elements."""
         return tuple(name for name, _ in self.body.mapped)
+
+    @property
+    def ignored(self) -> frozenset[str]:
+        """The names whose content does not count, by the header."""
+        return self.step.keeping.compared.without.difference(self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,33 +176,7 @@ class Items:
 
     def joined(self, trace: Trace) -> Trace:
         """The trace of the step, with what its items have looked at and written outside."""
-        traces = [done.trace for done in self._done if done.trace is not None]
-        written = {
-            output.slot: output for each in traces for output in each.outputs if output.slot.kind == FILE
-        }
-        looked, unknowns = {entry.looked: entry for entry in trace.entries}, dict.fromkeys(trace.unknowns)
-        skipped = [
-            f"[{index}] was skipped" for index, done in enumerate(self._done) if done.state.is_skipped()
-        ]
-        unknowns |= dict.fromkeys(skipped)
-        for each in traces:
-            unknowns |= dict.fromkeys(each.unknowns)
-            for entry in each.entries:
-                slot = entry.looked.slot
-                if slot in written:
-                    unknowns[f"reads {slot.locator}, which it writes itself"] = None
-                elif not is_kept_in_memory(slot) and slot != _PLACE:
-                    known = looked.setdefault(entry.looked, entry)
-                    if known.digest != entry.digest:
-                        unknowns[f"{slot.locator} changed between two items"] = None
-        return msgspec.structs.replace(
-            trace,
-            entries=tuple(looked.values()),
-            outputs=(*trace.outputs, *written.values()),
-            unknowns=tuple(unknowns),
-            flags=trace.flags.union(*(each.flags for each in traces)),
-            seconds=sum(each.seconds for each in traces),
-        )
+        return joined_by_items(trace, self._done, self._plan)
 
     # --- one item ------------------------------------------------------------------------------
 
@@ -265,7 +240,8 @@ class Items:
         return Done(finished.state, trace, values, captured=self._captured(trace))
 
     def _once(self, seen: Seen) -> Once | None:
-        return once_of_item(self._plan.step, self._plan.one, seen, self._workspace.marks, self._runs.now)
+        plan = self._plan
+        return once_of_item(plan.step, plan.one, seen, plan.ignored, self._workspace.marks, self._runs.now)
 
     def _unsure(self, item: Item, row: tuple[Any, ...]) -> Done | None:
         """An effect that has happened, or may have, and whose result cannot be had is left alone."""
@@ -310,21 +286,20 @@ class Items:
 
     def _is_taken(self, trace: Trace) -> bool:
         """Whether a result that fits stands for a run: what an effect has done it has done in any case."""
-        if self._plan.step.effect is Effect.ONCE:
+        step, outside = self._plan.step, self._sweep.outside
+        if step.effect is Effect.ONCE:
             return True
-        is_old = asks_again(self._plan.step, trace, self._sweep.outside)
-        return CHANGES_PROCESS not in trace.flags and not is_old and self._files_stand(trace)
+        is_whole = CHANGES_PROCESS not in trace.flags and not outside.is_refuted(trace.id)
+        return is_whole and is_reusable(step, trace, outside)
 
     def _content(self, looked: Looked, seen: Seen, item: Item) -> str | None:
-        if looked.slot == _PLACE:
+        if looked.slot == PLACE:
             return context_digest(item.index)
+        if name_in(looked.slot) in self._plan.ignored:
+            return NOT_COMPARED
         if looked.slot.locator in self._plan.names and looked.slot.kind == NAME:
             return seen.entries[looked.slot].digest
         return content(looked, self._plan.view, self._sweep.outside)
-
-    def _files_stand(self, trace: Trace) -> bool:
-        written = (output for output in trace.outputs if output.slot.kind == FILE)
-        return all(self._sweep.outside.digest(output.slot) == output.digest for output in written)
 
     def _load(self, trace: Trace) -> dict[str, object] | None:
         store, values = self._workspace.store, dict[str, object]()
@@ -430,7 +405,7 @@ class Items:
             values[key], is_own = self._copied(names[key])
             keeps = keeps and is_own and not output.classes
         if keeps and not finished.state.is_skipped():
-            key = key_of_trace(trace)
+            key = key_of_trace(trace, plan.ignored)
             units = {output.unit: (values[key_of(output.slot)],) for output in _bound(trace.outputs)}
             shown = {trace.captured: (observation.outcome.captured,)} if trace.captured else {}
             store.commit(key, trace, {**units, **shown}, self._workspace.names)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis import effect_of, writes_outside
 from nbflow.engine.influence import reached
+from nbflow.engine.keeping import name_in
 from nbflow.engine.marks import BEGUN, Marks
 from nbflow.engine.slots import NAME, key_of
 from nbflow.engine.verify import begun_slot
@@ -117,11 +118,14 @@ class Once:
             self._marks.done(self._name, trace.id)
 
 
-def once_of_item(step: Step, one: Body, seen: Seen, marks: Marks, now: Callable[[], float]) -> Once | None:
+def once_of_item(
+    step: Step, one: Body, seen: Seen, ignored: frozenset[str], marks: Marks, now: Callable[[], float]
+) -> Once | None:
     """The same for one item of a mapped effect that sees this; None where the step is no such effect."""
     if step.effect is not Effect.ONCE:
         return None
-    saw = (part for entry in seen.entries.values() for part in (*entry.looked.slot, entry.digest))
+    compared = (entry for entry in seen.entries.values() if name_in(entry.looked.slot) not in ignored)
+    saw = (part for entry in compared for part in (*entry.looked.slot, entry.digest))
     return Once(marks, key_digest("item", one.static_key, *saw), now)
 
 
@@ -129,5 +133,6 @@ def is_unsure(step: Step, body: Body, view: View, outside: Outside) -> bool:
     """Whether a step is an effect that may have happened already, on what it would see now."""
     if step.effect is not Effect.ONCE or body.one is not None:
         return False  # of a mapped one each item is marked for itself
-    outside.look((begun_slot(body, view, outside),))
-    return outside.digest(begun_slot(body, view, outside)) == BEGUN
+    slot = begun_slot(step, body, view, outside)
+    outside.look((slot,))
+    return outside.digest(slot) == BEGUN

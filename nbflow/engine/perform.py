@@ -25,7 +25,7 @@ from nbflow.engine.keeping import forced_cause, gone_cause
 from nbflow.engine.labels import Label, is_local_module, next_copy
 from nbflow.engine.observe import Observation, Observer
 from nbflow.engine.origins import version_of
-from nbflow.engine.outward import Once, begun_slot
+from nbflow.engine.outward import Once
 from nbflow.engine.record import (
     NOTHING_SEEN,
     Maker,
@@ -44,6 +44,7 @@ from nbflow.engine.sites import SEEDED, Site, site_of, with_own
 from nbflow.engine.slots import is_kept_in_memory, key_of
 from nbflow.engine.sources import Sources
 from nbflow.engine.storing import Storing
+from nbflow.engine.verify import begun_slot
 from nbflow.exceptions import StorageError
 from nbflow.states import Origin, State
 from nbflow.triggers import BuiltIn, Gate, judge
@@ -160,9 +161,8 @@ class Performer:
         doing = _Doing(partial(self.attempt, site, reach), reach.effects)
         if step.effect is not Effect.ONCE:
             return (yield from self._run(step, body, seen, doing, origin))
-        once = Once(
-            self.workspace.marks, begun_slot(body, site.view, self._sweep.outside).locator, self._runs.now
-        )
+        begun = begun_slot(step, body, site.view, self._sweep.outside)
+        once = Once(self.workspace.marks, begun.locator, self._runs.now)
         doing = replace(doing, attempt=once.attempt(doing.attempt))
         finished = yield from self._run(step, body, seen, doing, origin)
         if once.has_begun:  # and not refused by its trigger

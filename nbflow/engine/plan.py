@@ -139,17 +139,21 @@ class Work(Bringing):
         return self.action
 
     def _bring_only(self, step: Step) -> Working[None]:
-        if step.hold is not None:
-            self.hold(step, None)
-        stale = [above for above in self.stale_above(step) if above is not step]
         check_only(step, self.sweep.view(step), self.book)
+        held, stale = step.hold, [above for above in self.stale_above(step) if above is not step]
+        if held is not None:
+            self.hold(step, None)
         if self._is_done(step) and not stale:
             return
         trace = self.find(step) if step.id not in self._forced else None
         if trace is not None:
             self._reuse(step, trace)
         elif self._may_execute(step, named=True):
-            yield from self._run_as_bound(step, "run")
+            try:
+                yield from self._run_as_bound(step, "run")
+            except SessionError:
+                self.hold(step, held)  # nothing has run, so that nothing takes its place
+                raise
         if stale and step.trace is not None and step.id in {*self._executed, *self.action.reused}:
             self.hold(step, only_hold(step.trace, stale, self))
 

@@ -140,7 +140,7 @@ class Beside(Performer):
         self.private = PrivateWorkspace(main.workspace)
         super().__init__(*main.over(self.private))
         self.site = site
-        self.forced = main.forced
+        self.forced, self.absences = main.forced, main.absences
         self.why_inline = ""
         """Why the body had to run on the user's names after all; empty where it did not."""
         self._seeded: AbstractSet[str] = frozenset()

@@ -359,9 +359,9 @@ class Gathering(Walk):
         return b"?"
 
     def _look_inside(self, value: Any) -> None:
-        if not isinstance(value, type):  # a class is memory under its own names alone
-            self.memory.add(id(value))
         kind = cast("type[object]", type(value))
+        if not issubclass(kind, type):  # a class is memory under its own names alone
+            self.memory.add(id(value))
         if place_of(str(kind.__module__)).home is Home.LOCAL:
             self.token(kind)
         parts = gc.get_referents(value)
