@@ -130,7 +130,10 @@ def _words(name: str, command: Command, rest: Sequence[str]) -> Words:
         elif word in command.switches:
             switches.add(word)
         elif (option := word.partition("="))[0] in command.valued:
-            values.append((option[0], option[2] if option[1] else left.pop(0) if left else ""))
+            value = option[2] if option[1] else left.pop(0) if left else ""
+            if not value:
+                raise OptionError(f"{word} needs a value: %flow {name} {command.usage}")
+            values.append((option[0], value))
         elif word.startswith("-") and not word.lstrip("-").isdecimal():
             raise OptionError.unknown(f"option of %flow {name}", word, (*command.switches, *command.valued))
         else:
@@ -353,7 +356,7 @@ def _cache(session: Session, words: Words) -> Shown:
     module = importlib.import_module("nbflow.cache")
     session.work.write_down()
     store, notebook = session.around.store, session.around.notebook
-    return show_lines(module.perform(store, module.read_words(words.plain, notebook)))
+    return show_lines(module.perform(store, module.read_words([*words.plain, *words.switches], notebook)))
 
 
 def _help(session: Session, words: Words) -> Shown:
