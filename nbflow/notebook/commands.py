@@ -138,6 +138,8 @@ def _words(name: str, command: Command, rest: Sequence[str]) -> Words:
             raise OptionError.unknown(f"option of %flow {name}", word, (*command.switches, *command.valued))
         else:
             plain.append(word)
+    if plain and not command.usage:
+        raise OptionError(f"nothing stands behind %flow {name}: {command.help}")
     return Words(tuple(plain), frozenset(switches), tuple(pairs), tuple(values))
 
 
@@ -421,7 +423,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "params": Command(_params, "[NAME=VALUE…] [--reset]", "show or set parameters", ("--reset",), acts=True),
     "order": Command(_order, "", "all cells in flow order", acts=True),
     "forget": Command(_forget, "TASK", "take a task out of the flow", acts=True),
-    "config": Command(_config, "", "the settings and where they come from"),
+    "config": Command(
+        _config, "", "the settings and where they come from; `%config NBFlow.runner = 'thread'` sets one"
+    ),
     "help": Command(
         _help, "[COMMAND]", "all commands, or how to write one; %flow COMMAND --help does the same"
     ),
