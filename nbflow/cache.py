@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nbflow.store.upkeep import Freed, Shelf
 
 _MOST_NAMED: Final = 10
+_OLDER: Final = "--older"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Asked:
 
 
 def read_words(words: Sequence[str], notebook: str = "") -> Asked:
-    """What the words behind `cache` ask: what, and in any order a task and a duration.
+    """What the words behind `cache` ask: what, and in any order a task and, to `clear`, a duration.
 
     Raises:
         OptionError: If they make no sense.
@@ -51,13 +52,18 @@ def read_words(words: Sequence[str], notebook: str = "") -> Asked:
         >>> read_words(["clear", "features", "7d"])
         Asked(what='clear', task='features', older=604800.0, notebook='')
     """
-    what, *rest = words or ("size",)
+    what, *behind = words or ("size",)
     if what not in _ANSWERS:
         raise OptionError.unknown("command of cache", what, _ANSWERS)
+    rest = [word for word in behind if word != _OLDER]
     ages = {word: seconds for word in rest if (seconds := _seconds(word)) is not None}
     tasks = [word for word in rest if word not in ages]
     if len(tasks) > 1 or len(ages) > 1:
         raise OptionError(f"one task and one age at a time; {', '.join(rest)} are {len(rest)} words")
+    if _OLDER in behind and not ages:
+        raise OptionError(f"{_OLDER} needs an age, such as 12h or 7d")
+    if ages and what != "clear":
+        raise OptionError(f"only `cache clear` takes an age; `cache {what}` tells of all")
     return Asked(what, "".join(tasks), sum(ages.values()), notebook)
 
 

@@ -55,7 +55,7 @@ def _take_cache(cache: argparse.ArgumentParser) -> None:
         "place", type=Path, nargs="?", default=Path(), help="a notebook, its folder, or the store itself"
     )
     cache.add_argument("task", nargs="?", default="", help="only of this task")
-    cache.add_argument("--older", default="", metavar="D", help="only what was not used for 12h, 7d …")
+    cache.add_argument("--older", metavar="D", help="only what was not used for 12h, 7d …")
     cache.add_argument("--yes", action="store_true", help="trust without being asked")
     cache.set_defaults(do=_cache)
 
@@ -73,7 +73,8 @@ def _cache(told: argparse.Namespace) -> int:
 
     if told.what == "trust":
         return trust(told.place, print, (lambda question: "yes") if told.yes else _ask)
-    print(answer(told.what, told.place, [word for word in (told.task, told.older) if word]))
+    age = [] if told.older is None else ["--older", told.older]
+    print(answer(told.what, told.place, [*filter(None, (told.task,)), *age]))
     return 0
 
 

@@ -337,6 +337,13 @@ class TestMagics:
         """Names in timed, captured and shell code are found, also in IPython's own syntax."""
         check(Row("", source, expected))
 
+    @pytest.mark.parametrize("source", ["%%task?", "%%task??", "%%sql?", "?%%sql", "%flow?", "%run?"])
+    def test_help_is_no_magic(self, source: str) -> None:
+        """Asking what a magic does runs nothing, so that nothing stays unknown."""
+        found = analyze(source)
+        assert found.complete
+        assert not found.writes
+
     @pytest.mark.parametrize(
         "source",
         ["%run other.py", "%store -r x", "%%sql\nselect 1", "%%R -o y\ny <- 1", "%time y ="],

@@ -84,6 +84,9 @@ class TestWords:
             (["sise"], "did you mean 'size'"),
             (["ls", "a", "b"], "one task"),
             (["clear", "1h", "2h"], "one age"),
+            (["clear", "--older"], "--older needs an age"),
+            (["clear", "--older", "1x"], "--older needs an age"),
+            (["ls", "--older", "7d"], "only `cache clear` takes an age"),
         ],
     )
     def test_nonsense(self, words: list[str], said: str) -> None:
@@ -135,6 +138,7 @@ class TestAnswers:
     def test_clear(self, folder: Path, nbflow: Asking) -> None:
         """By task, by notebook, by age."""
         assert "0 results removed" in nbflow("clear", folder, "--older", "7d")
+        assert "--older needs an age" in nbflow("clear", folder, "--older", "")
         assert nbflow("clear", folder, "features").startswith("1 result removed; 1 large value removed, 40")
         assert "1 result removed" in nbflow("clear", folder / "b.ipynb")
         assert nbflow("ls", folder).count("\n") == 1

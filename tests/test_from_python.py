@@ -45,7 +45,7 @@ class TestCommands:
             ("history('raw')", "history raw"),
             ("history('#1')", "history #1"),
             ("diff('features')", "diff features"),
-            ("cache('ls')", "cache ls"),
+            ("cache()", "cache size"),
         ],
     )
     def test_what_only_tells(self, kernel: Kernel, call: str, line: str) -> None:
@@ -85,12 +85,22 @@ class TestCommands:
         kernel.run("late", "LATE = 18")
         kernel.execute("session().accept('features', because='input:LATE')")
         assert kernel.ask("session().flow['features'].freshness.verdict.value") == "as of"
+        said = kernel.execute("%flow audit features").text
+        assert "it had been accepted as up to date, and is no more" in said
         kernel.run("features")
         assert kernel.ask("session().past('features')") == [20, 16]
         kernel.execute("session().restore('features', '-1')")
         assert kernel.ask("features") == [20, 16]
         kernel.execute("session().restore('latest')")
+        assert "nothing to accept" in kernel.execute("%flow accept raw").error
         kernel.execute("session().pin('features')")
+        kernel.run("late", "LATE = 10")
+        kernel.execute("session().run()")
+        said = kernel.execute("session().run()").text
+        assert said == "nothing to do, but not proven up to date, only as of: features, total"
+        assert kernel.execute("session().run('raw')").text == "nothing to do, everything is up to date"
+        kernel.run("late", "LATE = 18")
+        assert kernel.execute("session()").text == "<nbflow session of nb.ipynb>"
         assert kernel.ask("session().flow['features'].freshness.causes[0].after") == "pin"
         kernel.execute("session().unpin('features')")
         assert kernel.ask("session().flow['features'].is_stale") is False

@@ -57,8 +57,13 @@ class TestCommand:
     def test_clearing_a_task(self, kernel: Kernel) -> None:
         """What names hold stays; the next kernel computes it again."""
         assert "0 results removed" in kernel.execute("%flow cache clear --older 7d").text
+        assert "--older needs an age" in kernel.execute("%flow cache clear --older").error
         assert "1 result removed; 1 large value removed" in kernel.execute("%flow cache clear slow").text
         assert kernel.value("len(slow)") == "300000"
+        assert "nothing to do, no task waits for you" in kernel.execute("%flow resume").text
+        kernel.execute("%flow run slow --force")
+        assert "output above is from an earlier run" in kernel.execute("%flow why slow").text
+        kernel.execute("%flow cache clear slow")
         kernel.restart()
         for name in ("load", "numpy", "quick"):
             kernel.run(name)

@@ -236,6 +236,7 @@ _ACTIONS: Final[Mapping[str, Callable[[Frame, list[str]], None]]] = {
 # -- IPython's syntax -----------------------------------------------------------------------------
 
 _ASSIGNED: Final = re.compile(r"(\s*[^=\s][^=]*=\s*)([!%])(?!=)(.*)\Z")
+_CELL_HELP: Final = re.compile(r"%%\w+\?")
 _HELP: Final = re.compile(r"\s*(\?{0,2})[%\w.]+(\?{0,2})\s*\Z")
 
 
@@ -283,7 +284,7 @@ def without_magics(source: str) -> str:
         "get_ipython().run_line_magic('time', 'y = x')"
     """
     stripped = source.lstrip()
-    if stripped.startswith("%%"):
+    if stripped.startswith("%%") and not _CELL_HELP.match(stripped):
         head, _, body = stripped[2:].partition("\n")
         name, _, line = head.strip().partition(" ")
         return f"get_ipython().run_cell_magic({name!r}, {line!r}, {body!r})"
@@ -308,10 +309,10 @@ def _translated(lines: Iterable[str]) -> Iterable[str]:
         indent = line[: len(line) - len(body)]
         assigned = _ASSIGNED.match(line)
         asked = _HELP.match(line)
-        if body[:1] in ("!", "%"):
-            yield indent + _as_call(body[0], body[1:].lstrip("!"))
-        elif asked and (asked.group(1) or asked.group(2)):
+        if asked and (asked.group(1) or asked.group(2)):
             yield indent + _as_call("%", "pinfo " + body.strip().strip("?").lstrip("%"))
+        elif body[:1] in ("!", "%"):
+            yield indent + _as_call(body[0], body[1:].lstrip("!"))
         elif assigned:
             yield assigned.group(1) + _as_call(assigned.group(2), assigned.group(3))
         else:

@@ -54,11 +54,13 @@ class Finding:
         step: The step.
         found: What.
         told: More of it, in words: which names differ, what was raised, why it was not audited.
+        was_accepted: Whether what was compared had been accepted by hand, and for other inputs made.
     """
 
     step: Step
     found: Found
     told: str = ""
+    was_accepted: bool = False
 
 
 def _nothing_else(step: Step) -> str:
@@ -111,7 +113,8 @@ class Audit:
             return self._unfinished(step, second)
         varying = self._differing(step, first.trace, second.trace, first.nameless | second.nameless)
         told = ", ".join(varying or other)
-        return Finding(step, Found.VARIES if varying else Found.REFUTED, told)
+        found = Found.VARIES if varying else Found.REFUTED
+        return Finding(step, found, told, was_accepted=step.hold is not None)
 
     def _unfinished(self, step: Step, rerun: Rerun) -> Finding:
         if isinstance(rerun.error, KeyboardInterrupt):

@@ -60,10 +60,7 @@ class Audited:
         counts = Counter(finding.found for finding in self.findings)
         told = ", ".join(f"{counts[found]} {found.value}" for found in Found if counts[found])
         width = max((len(finding.step.name) for finding in self.findings), default=0)
-        each = [
-            f"  {finding.step.name:<{width}}  {_WORDS[finding.found].format(finding.told)}"
-            for finding in self.findings
-        ]
+        each = [f"  {finding.step.name:<{width}}  {_words_of(finding)}" for finding in self.findings]
         head = f"audited {counted(len(self.findings), 'task')}: {told or 'there are none'}"
         return "\n".join([head, *each])
 
@@ -119,6 +116,14 @@ _WORDS: Final[Mapping[Found, str]] = {
     Found.RAISED: "could not be repeated: {}",
     Found.NOT_AUDITED: "not audited: {}",
 }
+
+
+def _words_of(finding: Finding) -> str:
+    is_over = finding.was_accepted and finding.found is Found.REFUTED
+    return (_NO_LONGER_ACCEPTED if is_over else _WORDS[finding.found]).format(finding.told)
+
+
+_NO_LONGER_ACCEPTED: Final = "another result: {}; it had been accepted as up to date, and is no more"
 
 
 def perform_apart(apart: Apart, execution: Execution) -> Outcome:

@@ -130,11 +130,16 @@ def _words(name: str, command: Command, rest: Sequence[str]) -> Words:
         elif word in command.switches:
             switches.add(word)
         elif (option := word.partition("="))[0] in command.valued:
-            values.append((option[0], option[2] if option[1] else left.pop(0) if left else ""))
+            value = option[2] if option[1] else left.pop(0) if left else ""
+            if not value:
+                raise OptionError(f"{word} needs a value: %flow {name} {command.usage}")
+            values.append((option[0], value))
         elif word.startswith("-") and not word.lstrip("-").isdecimal():
             raise OptionError.unknown(f"option of %flow {name}", word, (*command.switches, *command.valued))
         else:
             plain.append(word)
+    if plain and not command.usage:
+        raise OptionError(f"nothing stands behind %flow {name}: {command.help}")
     return Words(tuple(plain), frozenset(switches), tuple(pairs), tuple(values))
 
 
@@ -353,7 +358,7 @@ def _cache(session: Session, words: Words) -> Shown:
     module = importlib.import_module("nbflow.cache")
     session.work.write_down()
     store, notebook = session.around.store, session.around.notebook
-    return show_lines(module.perform(store, module.read_words(words.plain, notebook)))
+    return show_lines(module.perform(store, module.read_words([*words.plain, *words.switches], notebook)))
 
 
 def _help(session: Session, words: Words) -> Shown:
@@ -418,7 +423,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "params": Command(_params, "[NAME=VALUE…] [--reset]", "show or set parameters", ("--reset",), acts=True),
     "order": Command(_order, "", "all cells in flow order", acts=True),
     "forget": Command(_forget, "TASK", "take a task out of the flow", acts=True),
-    "config": Command(_config, "", "the settings and where they come from"),
+    "config": Command(
+        _config, "", "the settings and where they come from; `%config NBFlow.runner = 'thread'` sets one"
+    ),
     "help": Command(
         _help, "[COMMAND]", "all commands, or how to write one; %flow COMMAND --help does the same"
     ),

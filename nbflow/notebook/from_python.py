@@ -28,6 +28,9 @@ class PythonSession(Session):
     cell, as nobody would see what code after them does.
     """
 
+    def __repr__(self) -> str:
+        return f"<nbflow session of {self.around.notebook}>"
+
     @property
     def flow(self) -> FlowTasks:
         """The tasks by name; it shows itself as `%flow` does."""

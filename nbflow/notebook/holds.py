@@ -128,7 +128,10 @@ class Holds:
         steps = [cell.step for cell in cells if judged(cell.step).verdict is not Verdict.FRESH]
         steps = [step for step in steps if not because or self._is_only(step, because)]
         if not steps:
-            raise SessionError(f"no task is stale for {because or 'any reason'} alone; see `%flow status`")
+            told = (
+                f"no task is stale for {because} alone" if because else "nothing to accept, all is up to date"
+            )
+            raise SessionError(f"{told}; see `%flow status`")
         self._stand({step: self._accepted(step) for step in steps})
         return [step.name for step in steps]
 

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 _UPSTREAM: Final = "upstream"
 _NEVER_RAN: Final = "never ran"
+_MOST_LOOSE: Final = 5
 _DONE: Final = (Verdict.FRESH, Verdict.AS_OF)
 _COMPARED: Final = {NAME: "name", FILE: "file", "parameter": "parameter", "package": "package"}
 
@@ -167,7 +168,17 @@ class Report:
         lines = [self._action_line(step, action, resumed=resumed) for step in done]
         refused = [self._refused_line(steps[id], state) for id, state in action.refused.items()]
         left = () if resumed else self._left(action, names)
-        return show_action(ActionCard((*lines, *refused, *left), number))
+        rest = "no task waits for you" if resumed else self._rest(names)
+        return show_action(ActionCard((*lines, *refused, *left), number, rest=rest))
+
+    def _rest(self, names: Sequence[str]) -> str:
+        """How the tasks asked for stand after a run that had nothing to do."""
+        places, judged = self._session.places, self._session.trunk.sweep.judgement
+        asked = [places.named(name) for name in names] or places.tasks()
+        loose = [cell.step.name for cell in asked if judged(cell.step).verdict is Verdict.AS_OF]
+        more = ", …" if len(loose) > _MOST_LOOSE else ""
+        told = f"but not proven up to date, only as of: {', '.join(loose[:_MOST_LOOSE])}{more}"
+        return told if loose else "everything is up to date"
 
     def _refused_line(self, step: Step, state: State) -> ActionLine:
         """What became of a task that its trigger did not let run."""
@@ -357,10 +368,14 @@ class Report:
 
     def _old_screen(self, shown: str, trace: Trace) -> str:
         before = self._session.around.store.trace(shown)
-        then, now = self._number_of(before), self._number_of(trace)
-        if not shown:
-            return f"run this cell to show run {now}"
-        return f"output above is from run {then}, run this cell to show run {now}"
+        then, now = self._run_words(before, "an earlier run"), self._run_words(trace, "the present one")
+        again = f"run this cell to show {now}"
+        return f"output above is from {then}, {again}" if shown else again
+
+    def _run_words(self, trace: Trace | None, otherwise: str) -> str:
+        """The run that made a result; removed results and plain cells have none with a number."""
+        number = self._number_of(trace)
+        return f"run {number}" if number else otherwise
 
     def _number_of(self, trace: Trace | None) -> int:
         run = self._run_of(trace)

@@ -177,11 +177,13 @@ class ActionCard:
         lines: The steps in the order of work, then those that were left.
         number: The flow run's number; 0 where it did nothing.
         notices: One-line texts for the user.
+        rest: How all that was asked for stands, told where nothing was to be done.
     """
 
     lines: tuple[ActionLine, ...]
     number: int = 0
     notices: tuple[str, ...] = ()
+    rest: str = "everything is up to date"
 
 
 @dataclass(frozen=True, slots=True)

@@ -305,7 +305,7 @@ def action_summary(action: ActionCard) -> str:
     """
     number = [f"run {action.number}"] if action.number else []
     deeds = [part for word in DEEDS if (part := _deeds(action, word, is_first=word == "ran"))]
-    return " · ".join([*number, *deeds]) or "nothing to do, everything is up to date"
+    return " · ".join([*number, *deeds]) or f"nothing to do, {action.rest}"
 
 
 def _deeds(action: ActionCard, word: str, *, is_first: bool) -> str:
