@@ -180,7 +180,7 @@ class TestEvicted:
         self.evict(kernel)
         kernel.run("load")
         told = diff(kernel, "rows")
-        assert "rows list, not stored list, not stored" in told
+        assert "rows list of 199,985, not stored list of 199,982, not stored" in told
         assert "`%flow open rows #3` gives you its code and inputs to compute them again" in told
         for command in ("restore rows '#3'", "pin rows '#3'"):
             error = kernel.execute(f"%flow {command}").error

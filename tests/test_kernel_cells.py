@@ -172,7 +172,7 @@ class TestMutation:
         assert job.run(two=job.edit("two", "dropna()", "fillna(9)")) == ["two"]
         assert job.kernel.value("list(df.columns)") == "['a']"
         assert job.stale() == {"three": "stale", "four": "stale"}
-        assert "df was made anew by two" in job.why("three")
+        assert "df changed: DataFrame, 3 × 1 → DataFrame, 4 × 1 (two)" in job.why("three")
         assert job.flow() == ["three", "four"]
         assert job.stale() == {}
         assert job.run(three=job.edit("three", "* 2", "* 3")) == ["three"]

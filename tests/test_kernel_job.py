@@ -47,7 +47,7 @@ class TestRunning:
         """What reads it is stale and says so; `%flow run` runs exactly that."""
         assert job.run(features=job.edit("features", "(band)", "(band) + 1")) == ["features"]
         assert job.stale() == {"model": "stale", "report": "stale", "look": "stale"}
-        assert "features was made anew" in job.why("model")
+        assert "features['band'][0] changed: 2 → 3" in job.why("model")
         assert job.flow() == ["model", "report"]
         assert job.stale() == {"look": "stale"}
         assert job.run("look") == ["look"]
@@ -106,7 +106,7 @@ class TestCode:
         """What comes out is the same: nothing below it runs."""
         text = job.edit("helpers", "frame[frame.delay.notna()]", "frame.dropna(subset=['delay'])")
         assert job.run(helpers=text) == ["helpers"]
-        assert "code of usable changed" in job.why("report")
+        assert "line 2 of usable changed" in job.why("report")
         assert job.flow() == ["clean"]
         assert job.stale() == {}
 
@@ -114,8 +114,8 @@ class TestCode:
         """Only the task that calls it runs, and what comes out otherwise below."""
         assert job.run(helpers=job.edit("helpers", "hour // WIDTH", "hour // WIDTH + 1")) == ["helpers"]
         assert job.verdicts()["clean"] == "fresh"
-        assert "code of band changed" in job.why("features")
-        assert "code of band changed" in job.why("report")
+        assert "line 2 of band changed" in job.why("features")
+        assert "line 2 of band changed" in job.why("report")
         assert job.flow() == ["features", "model", "report"]
         assert set(job.stale()) == {"look"}
 

@@ -196,7 +196,7 @@ class TestKill:
         done = names[: names.index(stop_at)]
         assert job.run("ext", "plain") == ["plain"]
         history = job.kernel.execute("%flow history").text
-        assert re.search(rf"{stop_at} +Crashed +cell", history)
+        assert re.search(rf"{stop_at} +Crashed +[\d.]+ m?s +cell", history)
         assert history.count("→ Crashed") == 1
         assert job.run(*done) == []
         assert job.run(*names[len(done) :]) == names[len(done) :]
