@@ -406,7 +406,8 @@ class Items:
             key = key_of_trace(trace, plan.ignored)
             units = {output.unit: (values[key_of(output.slot)],) for output in _bound(trace.outputs)}
             shown = {trace.captured: (observation.outcome.captured,)} if trace.captured else {}
-            store.commit(key, trace, {**units, **shown}, self._workspace.names)
+            stored = {**units, **shown} if plan.step.keeping.stores else {}
+            store.commit(key, trace, stored, self._workspace.names)
             self._runs.keep(finished.run, key, trace)
         return Done(finished.state, trace, values, captured=observation.outcome.captured)
 
