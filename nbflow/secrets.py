@@ -7,15 +7,17 @@ can be masked wherever it is kept, and nothing that contains it is put into a st
 
 from __future__ import annotations
 
+import ast
 import html
 import json
 import os
 import re
+import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 HIDDEN: Final = "•••"
 _SECRET: Final = ("key", "token", "secret", "password", "passwd", "credential")
@@ -23,6 +25,24 @@ _SURE: Final = ("secret", "password", "passwd", "credential")
 _SHORTEST: Final = 5
 _SHORTEST_UNSURE: Final = 8
 _LONGEST_WORD: Final = 20
+_DEPTH_UNSURE: Final = 2
+_DEPTH: Final = 20
+_AT_ONCE: Final = 1 << 20
+_WIDE: Final = "utf-32-le" if sys.byteorder == "little" else "utf-32-be"
+
+HIDING: Final = ("nbflow.secrets.Secret", "pydantic.types.SecretStr", "pydantic.types.SecretBytes")
+"""The types whose values are secrets."""
+_CALLS: Final = frozenset(kind.rpartition(".")[2] for kind in HIDING)
+
+
+def hides(kind: type) -> bool:
+    """Whether the values of a type are secrets.
+
+    Example:
+        >>> hides(Secret), hides(str)
+        (True, False)
+    """
+    return any(f"{base.__module__}.{base.__qualname__}" in HIDING for base in kind.__mro__)
 
 
 @lru_cache(maxsize=10_000)
@@ -93,7 +113,8 @@ class Secrets:
 
     def meet(self, value: object) -> None:
         """Remember a value that surely is a secret; texts of fewer than five characters are too common."""
-        self._add(text for text in _texts(value) if len(text) >= _SHORTEST)
+        texts = (str(value),) if type(value) in (int, float) else _texts(value, _DEPTH)
+        self._add(text for text in texts if len(text) >= _SHORTEST)
 
     def meet_named(self, values: Mapping[str, object]) -> None:
         """Remember the values of names that look secret.
@@ -109,14 +130,31 @@ class Secrets:
         """Remember the values of the environment variables whose names look secret."""
         self.meet_named(os.environ)
 
+    def meet_source(self, source: str) -> None:
+        """Remember what stands in some code as a secret, before anything runs that binds it to a name."""
+        if not any(word in source.lower() for word in _SECRET):
+            return
+        try:
+            nodes = list(ast.walk(ast.parse(source)))
+        except (SyntaxError, ValueError):  # magics; what they bind is met when it stands in a name
+            return
+        for node in nodes:
+            self.meet_named(dict(_named_texts(node)))
+            if isinstance(node, ast.Call) and _word(node.func) in _CALLS:
+                self.meet([each.value for each in ast.walk(node) if isinstance(each, ast.Constant)])
+
     def masked(self, text: str) -> str:
         """A text without secrets."""
         return self._pattern.sub(HIDDEN, text) if self._pattern is not None else text
 
     def are_in(self, content: bytes | memoryview) -> bool:
-        """Whether some content contains a secret as text."""
-        data = content if isinstance(content, bytes) or not self._bytes else bytes(content)
-        return any(each in data for each in self._bytes)  # pyright: ignore[reportOperatorIssue]
+        """Whether some content contains a secret as text, also as arrays of numpy hold one."""
+        if not self._bytes:
+            return False
+        whole, longest = memoryview(content), max(map(len, self._bytes))
+        starts = range(0, len(whole), _AT_ONCE)
+        parts = (bytes(whole[start : start + _AT_ONCE + longest]) for start in starts)
+        return any(each in part for part in parts for each in self._bytes)
 
     def _add(self, texts: Iterable[str]) -> None:
         new = set(texts) - self._texts
@@ -125,21 +163,47 @@ class Secrets:
         self._texts |= new
         forms = sorted({form for text in self._texts for form in _forms(text)}, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, forms)))
-        self._bytes = tuple(form.encode(errors="surrogateescape") for form in forms)
+        narrow = (form.encode(errors="surrogateescape") for form in forms)
+        wide = (text.encode(_WIDE, errors="surrogatepass") for text in sorted(self._texts))
+        self._bytes = (*narrow, *wide)
 
 
-def _texts(value: object, depth: int = 2) -> Iterable[str]:
+def _texts(value: object, depth: int = _DEPTH_UNSURE) -> Iterable[str]:
     """The texts that a value holds, a few levels deep."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, bytes):
+    elif isinstance(value, bytes | bytearray):
         yield value.decode(errors="surrogateescape")
     elif isinstance(value, Secret):
-        yield from _texts(value.get(), depth)
+        yield from _texts(value.get(), _DEPTH)
     elif depth and type(value) in (dict, list, tuple, set):
         held = cast("dict[object, object]", value).values() if isinstance(value, dict) else value
         for each in cast("Iterable[object]", held):
             yield from _texts(each, depth - 1)
+
+
+def _named_texts(node: ast.AST) -> Iterator[tuple[str, object]]:
+    """The constants that a piece of code gives names to: variables, arguments, keys of dicts."""
+    pairs: Iterable[tuple[ast.expr | str | None, ast.expr | None]] = ()
+    if isinstance(node, ast.Assign):
+        pairs = ((target, node.value) for target in node.targets)
+    elif isinstance(node, ast.AnnAssign):
+        pairs = ((node.target, node.value),)
+    elif isinstance(node, ast.keyword):
+        pairs = ((node.arg, node.value),)
+    elif isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+    for name, value in pairs:
+        if isinstance(value, ast.Constant):
+            yield _word(name), value.value
+
+
+def _word(name: ast.expr | str | None) -> str:
+    """What a variable, an attribute, an argument or a key is called."""
+    if isinstance(name, ast.Subscript):
+        return _word(name.slice)
+    found = name.value if isinstance(name, ast.Constant) else getattr(name, "attr", getattr(name, "id", name))
+    return found if isinstance(found, str) else ""
 
 
 def _looks_random(text: str) -> bool:

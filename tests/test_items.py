@@ -13,6 +13,7 @@ from nbflow.engine.map_result import MapResult
 from nbflow.exceptions import DefinitionError, SessionError
 from nbflow.retries import Retries
 from nbflow.states import Role
+from nbflow.store.digests import digest
 from nbflow.store.memory import MemoryStore
 from nbflow.testing import FakeClock, Notebook, executed
 from nbflow.types import Verdict
@@ -154,6 +155,18 @@ class TestCaching:
         runs = [history.runs(step=f"{task}[{place}]")[0] for place in range(3)]
         assert [history.transitions(run.id)[-1].name for run in runs] == ["Completed", "Completed", "Cached"]
         assert notebook.verdict(task) is Verdict.FRESH
+
+    def test_values_that_are_not_to_be_stored(self) -> None:
+        """They are not, and each run makes them again."""
+        store = MemoryStore({})
+        notebook = Notebook(store=lambda names: store)
+        given = notebook.add("xs = [1000]", plain=True)
+        task = notebook.add("y = 'no' * x", x="xs")
+        notebook.let(task, keeping=Keeping(persists=False))
+        notebook.run_all()
+        assert not store.has(digest("no" * 1000))
+        assert _change(notebook, given, "xs = [1000, 2]").executed == [task]
+        assert [len(each) for each in notebook.names["y"]] == [2000, 4]  # type: ignore[attr-defined]
 
     def test_what_is_not_compared(self) -> None:
         """It makes no item anew, and nothing fresh of what some items have seen otherwise."""

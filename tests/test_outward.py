@@ -11,6 +11,7 @@ from nbflow.engine.forcing import forced
 from nbflow.engine.keeping import Compared, Keeping
 from nbflow.engine.outward import is_effect, outward_calls
 from nbflow.engine.preview import preview
+from nbflow.retries import Retries
 from nbflow.states import Origin
 from nbflow.store.memory import MemoryStore
 from nbflow.testing import Notebook
@@ -253,6 +254,24 @@ class TestInterrupted:
         step.trace = None
         notebook.sweep.touch(step)
         assert notebook.judgement(send).causes[0].category == "effect"
+
+
+class TestRetried:
+    """An attempt was stopped, and another one raised."""
+
+    @pytest.mark.parametrize("mapped", [{}, {"x": "xs"}])
+    def test_what_the_first_has_done_is_not_known(self, mapped: dict[str, str]) -> None:
+        """So it is not repeated."""
+        notebook = Notebook(store=kept())
+        notebook.run(notebook.add("x, xs = 1, [1]", plain=True))
+        stopped = "import time\ntime.sleep(5 * (len(sent) == 1))\nraise OSError"
+        source = f"import sys\nsent = sys.modules['tests.test_outward'].SENT\nsent.append(x)\n{stopped}"
+        send = notebook.add(source, name="send", **mapped)
+        notebook.let(send, effect=Effect.ONCE, timeout=0.2, retries=Retries(limit=1))
+        assert send in notebook.run(send).errors
+        assert len(SENT) == 2
+        notebook.run(send)
+        assert len(SENT) == 2
 
 
 class TestIgnored:

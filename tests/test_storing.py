@@ -14,6 +14,7 @@ from nbflow.store.disk import DiskStore
 from nbflow.store.protocol import Weight
 from nbflow.testing import FakeClock, Notebook
 from nbflow.triggers import manual_only
+from nbflow.types import Effect
 from tests.cells import change, kept
 
 if TYPE_CHECKING:
@@ -207,6 +208,19 @@ class TestEvicted:
         assert [action.executed for action in notebook.run_all()] == [cells[:1], []]
         (run,) = notebook.workspace.store.history.runs(step=cells[0], limit=1)
         assert [cause.category for cause in run.causes] == ["evicted"]
+
+    @pytest.mark.parametrize("mapped", [{}, {"k": "ks"}])
+    def test_what_an_effect_has_made_stays(self, mapped: dict[str, str], tmp_path: Path) -> None:
+        """It must not happen once more for that."""
+        notebook = Notebook(store=lambda names: DiskStore(tmp_path / "s", namespace=names, key=bytes(32)))
+        cells = [notebook.add("ks = [1]", plain=True), notebook.add(LARGE, name="send", **mapped)]
+        notebook.let(cells[1], effect=Effect.ONCE)
+        notebook.run_all()
+        notebook.workspace.store.upkeep().evict(0, grace=0.0)  # type: ignore[attr-defined]
+        notebook.restart()
+        assert [action.executed for action in notebook.run_all()] == [cells[:1], []]
+        made = notebook.names["x"][0] if mapped else notebook.names["x"]  # type: ignore[index]
+        assert made[-1] == 999_999  # type: ignore[index]
 
     def test_what_names_hold_is_at_hand(self, tmp_path: Path) -> None:
         """Removing all that is stored under a kernel makes nothing run in it."""

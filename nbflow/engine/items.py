@@ -314,20 +314,23 @@ class Items:
 
     def _executed(self, item: Item, row: tuple[Any, ...]) -> Working[Done]:
         plan, given = self._plan, (self._plan.seen, False)
+        once: Once | None = None
 
         def attempt(call: Call) -> Observing:
-            nonlocal given
+            nonlocal given, once
             try:
                 self._prepare()
                 given = self._give(row)
             except (DefinitionError, StorageError) as error:
                 return self._failed(call, error)
-            once = self._once(given[0])
+            once = once or self._once(given[0])
             if once is not None:
                 once.begin()
             before = {key: (value, self._digest(key)) for key, value in self._workspace.names.items()}
             execution = Execution(plan.step, plan.one, call, self._workspace, self._workspace.elsewhere)
             observation = yield from self._observer.run(execution, plan.reach, hide=True)
+            if once is not None:
+                once.note(observation)
             return self._alone(observation, before, item)
 
         finished = yield from self._runs.execute_item(plan.step, item, attempt, plan.origin)
@@ -338,15 +341,10 @@ class Items:
             done = self._unfinished(finished)
         else:
             done = self._kept(finished, observation, *given)
-        self._ended(item, given[0], finished, done.trace)
-        return done
-
-    def _ended(self, item: Item, seen: Seen, finished: Finished, trace: Trace | None) -> None:
-        """Note what became of an effect, where it is kept, or says itself that it failed."""
-        once = self._once(seen)
-        if once is not None and (not finished.state.is_completed() or self._found(seen, item) is not None):
+        if once is not None and (not finished.state.is_completed() or self._found(given[0], item)):
             self._workspace.store.flush()
-            once.ended(finished, trace)
+            once.ended(finished, done.trace)  # where it is kept, or says itself that it failed
+        return done
 
     def _digest(self, key: str) -> str:
         label = self._workspace.labels.get(key)
@@ -408,7 +406,8 @@ class Items:
             key = key_of_trace(trace, plan.ignored)
             units = {output.unit: (values[key_of(output.slot)],) for output in _bound(trace.outputs)}
             shown = {trace.captured: (observation.outcome.captured,)} if trace.captured else {}
-            store.commit(key, trace, {**units, **shown}, self._workspace.names)
+            stored = {**units, **shown} if plan.step.keeping.stores else {}
+            store.commit(key, trace, stored, self._workspace.names)
             self._runs.keep(finished.run, key, trace)
         return Done(finished.state, trace, values, captured=observation.outcome.captured)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis import effect_of, writes_outside
+from nbflow.engine.effects import Ended
 from nbflow.engine.influence import reached
 from nbflow.engine.keeping import name_in
 from nbflow.engine.marks import BEGUN, Marks
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.effects import Call
     from nbflow.engine.enact import Finished
-    from nbflow.engine.observe import Observing
+    from nbflow.engine.observe import Observation, Observing
     from nbflow.engine.record import Seen
     from nbflow.engine.slots import Outside
     from nbflow.types import Trace
@@ -83,6 +84,7 @@ class Once:
         self._name = name
         self._now = now
         self.has_begun = False
+        self._is_uncertain = False
 
     @property
     def doubt(self) -> str:
@@ -94,12 +96,18 @@ class Once:
         self.has_begun = True
         self._marks.set(BEGUN, self._name, repr(self._now()))
 
+    def note(self, observation: Observation) -> None:
+        """Note how one attempt ended: what was stopped may have happened, whatever a later one says."""
+        self._is_uncertain |= observation.outcome.ended not in (Ended.RETURNED, Ended.RAISED)
+
     def attempt(self, run: Callable[[Call], Observing]) -> Callable[[Call], Observing]:
         """The same attempts, each with the mark set before the body starts."""
 
         def marked(call: Call) -> Observing:
             self.begin()
-            return (yield from run(call))
+            observation = yield from run(call)
+            self.note(observation)
+            return observation
 
         return marked
 
@@ -111,7 +119,7 @@ class Once:
         """
         state, observation = finished.state, finished.observation
         is_whole = observation is None or observation.is_whole
-        is_failed = state.type is StateType.FAILED and state.name != "TimedOut"
+        is_failed = state.type is StateType.FAILED and not self._is_uncertain
         if is_failed or state.is_skipped() or not state.is_final():
             self._marks.clear(BEGUN, self._name)
         elif trace is not None and state.is_completed() and is_whole:

@@ -24,8 +24,8 @@ from nbflow.engine.verify import QUIET, unit_key, version_key
 from nbflow.exceptions import InternalError
 from nbflow.store.digests import digest as value_digest
 from nbflow.store.digests import key_digest
-from nbflow.store.protocol import Given
-from nbflow.types import FILE, TASK_VALUE, UNBOUND, Entry, Looked, Output, Slot, Trace
+from nbflow.store.protocol import HAPPENS_ONCE, Given
+from nbflow.types import FILE, TASK_VALUE, UNBOUND, Effect, Entry, Looked, Output, Slot, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -348,6 +348,7 @@ def _flags(maker: Maker, body: Body, seen: Seen, observation: Observation, watch
     quiet = {QUIET} if _is_quiet(maker, body, observation, watch) else set[str]()
     process = {CHANGES_PROCESS} if watch.process_state or _changes_class(seen, observation) else set[str]()
     own = {NOT_REUSED} if not maker.step.keeping.reuses else set[str]()
+    own |= {HAPPENS_ONCE} if maker.step.effect is Effect.ONCE else set[str]()
     own |= {ACTS} if any(text.startswith(_ACTING) for text in watch.noise) else set[str]()
     return frozenset(quiet | process | own | ({UNDECIDED} if observation.undecided else set()))
 

@@ -80,11 +80,17 @@ class _Buffer:
     gappy: bool = False
     owned: bool = False  # by pandas, which copies on write: two of these never share
     array: int = 0
+    numbers: bool = False  # so that no text lies in it
     kept: list[object] = field(default_factory=list[object])
 
     @property
     def high(self) -> int:
         return self.low + self.raw.nbytes
+
+
+def _holds_numbers(dtype: Any) -> bool:
+    """Whether an array of such elements holds numbers that are no letters, as bytes may be."""
+    return dtype.kind in "bfcmM" or (dtype.kind in "iu" and dtype.itemsize > 1)
 
 
 class _Memory:
@@ -131,7 +137,9 @@ class Buffers:
         buffer = pickle.PickleBuffer(cast("Any", raw))
         gappy = length > array.nbytes
         kept: list[object] = [buffer, array, value]
-        self._known[id(buffer)] = _Buffer(buffer.raw(), low, gappy, name in self._owned, name, kept)
+        self._known[id(buffer)] = _Buffer(
+            buffer.raw(), low, gappy, name in self._owned, name, _holds_numbers(array.dtype), kept
+        )
         return array_at, (buffer, array.dtype, array.shape, array.strides, start)
 
     def _reduce_objects(self, array: _Array) -> Reduced:
@@ -154,6 +162,10 @@ class Buffers:
             self._owned.update(map(id, (block.values, *parts)))
             self._kept.append(block)
         return NotImplemented
+
+    def texts(self) -> tuple[memoryview, ...]:
+        """Return the buffers in which a text may lie."""
+        return tuple(buffer.raw for buffer in self._buffers if not buffer.numbers)
 
     def second_plan(self) -> Plan:
         """Return what a second pass should do otherwise; an empty plan if nothing."""

@@ -322,7 +322,7 @@ class DiskStore:
                 continue
             try:
                 payload = formats.encode(values)
-                if KNOWN.are_in(payload.pickled):
+                if payload.holds_secret or any(map(KNOWN.are_in, (payload.pickled, *payload.texts))):
                     raise StorageError("it holds a secret")
                 payloads[unit] = payload
             except StorageError as error:

@@ -24,6 +24,7 @@ from typing import Any, Final, Protocol, cast
 
 from nbflow.analysis.reach import is_local_module
 from nbflow.exceptions import DigestError, StorageError
+from nbflow.secrets import hides
 from nbflow.store.codes import found_by_name
 from nbflow.store.columns import (
     ITERATORS,
@@ -55,12 +56,16 @@ class Payload:
         spans: Where each buffer lies: region, offset, length.
         regions: The memory of the buffers, not copied: valid while the values are unchanged.
         packages: Version of each installed package whose types are in the pickle.
+        texts: The buffers in which a text may lie: all but those of numbers.
+        holds_secret: Whether one of the values is, or holds, a `Secret` or pydantic's `SecretStr`.
     """
 
     pickled: bytes
     spans: tuple[Span, ...]
     regions: tuple[memoryview, ...]
     packages: Mapping[str, str]
+    texts: tuple[memoryview, ...] = ()
+    holds_secret: bool = False
 
     @property
     def size(self) -> int:
@@ -117,7 +122,8 @@ class Formats:
             written = self._write(values, buffers)
         if any(_refers_to(written.pickled, module) for module in {self.module, "__main__"}):
             raise StorageError("a part of the value is known only by its name in the notebook")
-        return Payload(written.pickled, *buffers.lay_out(), written.packages)
+        layout = buffers.lay_out()
+        return Payload(written.pickled, *layout, written.packages, buffers.texts(), written.holds_secret)
 
     def _write(self, values: tuple[object, ...], buffers: Buffers) -> _Written:
         sink = io.BytesIO()
@@ -128,7 +134,7 @@ class Formats:
             raise
         except Exception as error:
             raise StorageError(_reason(values, writer.last, error)) from error
-        return _Written(sink.getvalue(), writer.packages())
+        return _Written(sink.getvalue(), writer.packages(), writer.has_met_secret())
 
     def decode(self, payload: _Pickled, regions: Sequence[memoryview]) -> tuple[object, ...]:
         """Return fresh members from a payload; their arrays lie in `regions`.
@@ -186,6 +192,7 @@ class Formats:
 class _Written:
     pickled: bytes
     packages: Mapping[str, str]
+    holds_secret: bool
 
 
 class _Writer(pickle.Pickler):
@@ -205,6 +212,10 @@ class _Writer(pickle.Pickler):
             self._rules[kind] = _rule_for(kind)
         rule = self._rules[kind]
         return NotImplemented if rule is None else rule(self, obj)
+
+    def has_met_secret(self) -> bool:
+        """Whether a value of a type that hides its content was met."""
+        return any(map(hides, self._rules))
 
     def packages(self) -> Mapping[str, str]:
         """Versions of the packages of all types met."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from nbflow.secrets import KNOWN, Secret
+from nbflow.secrets import HIDING, KNOWN, Secret
 from nbflow.store.codes import kind_token, refer
 from nbflow.store.encoders import by_content
 from nbflow.store.signing import hidden_digest
@@ -96,7 +96,7 @@ def _hidden(value: Any) -> object:
     return hidden_digest(repr(content))
 
 
-encodes("nbflow.secrets.Secret", "pydantic.types.SecretStr", "pydantic.types.SecretBytes")(_handle(_hidden))
+encodes(*HIDING)(_handle(_hidden))
 
 
 @encodes("torch._C.Generator")

@@ -175,6 +175,7 @@ class SqliteHistory:
 
     def save_source(self, digest: str, text: str) -> None:
         """Keep a source text under its digest."""
+        KNOWN.meet_source(text)  # it may be on disk before it has run
         with self._lock:
             self._taker().save_source(digest, text)
 

@@ -32,6 +32,8 @@ MOST_TRACES: Final = 64
 COSTLY: Final = 1 << 18
 """From how many bytes of objects, arrays apart, a value is loaded only when it is used."""
 
+HAPPENS_ONCE: Final = "happens once"
+"""The flag of a trace that no other run can replace: what its body does outside must not happen again."""
 NON_DETERMINISTIC: Final = "non-deterministic"
 """The flag of a trace whose key also led to other outputs."""
 

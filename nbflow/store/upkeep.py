@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from nbflow.store.budget import LEAVES, Holding, first_to_go
+from nbflow.store.protocol import HAPPENS_ONCE
 from nbflow.store.signing import OTHER_KEY, UnverifiedError
 from nbflow.store.traces import Traces
 from nbflow.types import NO_NAMES
@@ -284,7 +285,8 @@ class Upkeep:
         """Remove the values that are worth least where all together take more than the limit.
 
         Traces and history stay; whoever wants such a value computes it again. Never removed are inputs
-        kept for their own sake, and what any kernel says that it needs.
+        kept for their own sake, what effects have made that happen once, and what any kernel says that
+        it needs.
 
         Args:
             limit: Bytes that the files of values may take.
@@ -294,7 +296,7 @@ class Upkeep:
         if sum(size for _, size in self.blobs.sizes()) <= limit:
             return Freed()
         stock = self.stock()
-        safe = spared | stock.kept | self.scratch.announced_by_all() | self._held(stock)
+        safe = spared | stock.kept | self.scratch.announced_by_all() | self._held(stock) | _made_once(stock)
         may = [
             found for unit, found in stock.files.items() if unit not in safe and self._is_old(found, grace)
         ]
@@ -330,6 +332,12 @@ class Upkeep:
             if run.trace:
                 used.setdefault(run.trace, _begun(run.id))
         return used
+
+
+def _made_once(stock: Stock) -> set[str]:
+    """What nobody can compute again: it was made by what must not happen twice."""
+    traces = (shelved.trace for shelved in stock.shelved)
+    return {unit for trace in traces if HAPPENS_ONCE in trace.flags for unit in units_of(trace)}
 
 
 def _shelf(notebook: str, task: str, shelved: list[Shelved], stock: Stock) -> Shelf:
