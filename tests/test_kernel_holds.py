@@ -67,6 +67,13 @@ class TestPin:
         kernel.execute("%flow run")
         assert kernel.ask("(features, total)") == ([20, 16], 36)
 
+    def test_a_new_kernel_knows_no_pin(self, kernel: Kernel) -> None:
+        """As pinning says."""
+        assert "or the end of this kernel" in kernel.execute("%flow pin features").text
+        kernel.restart()
+        kernel.run_all()
+        assert "is not pinned" in kernel.execute("%flow unpin features").error
+
     def test_restoring_the_latest_keeps_pins(self, kernel: Kernel) -> None:
         """They end by being unpinned, or with their own cell."""
         kernel.execute("%flow pin features")
@@ -107,7 +114,7 @@ class TestAccept:
 
     def test_what_is_fresh_is_left_alone(self, kernel: Kernel) -> None:
         """There is nothing to accept."""
-        assert "no task is stale" in kernel.execute("%flow accept raw").error
+        assert "nothing to accept" in kernel.execute("%flow accept raw").error
         assert verdicts(kernel)["raw"] == "fresh"
 
     def test_because_takes_only_what_is_stale_for_that_alone(self, kernel: Kernel) -> None:

@@ -101,6 +101,13 @@ class TestSlips:
             assert "up to date" in text
         assert "unknown command 'runn'; did you mean 'run'" in kernel.execute("%flow help runn").error
 
+    def test_a_limit_is_told_of_once_and_with_its_length(self, kernel: Kernel) -> None:
+        """Below the cell, and by `why`."""
+        source = "#@task slow --timeout 0.2\nimport threading\nthreading.Event().wait(20)"
+        told = "'slow' reached its limit of 0.2 s"
+        assert f"slow: timed out · {told}" in kernel.run("slow", source).text
+        assert told in kernel.execute("%flow why slow").text
+
     def test_words_behind_a_command_that_takes_none(self, kernel: Kernel) -> None:
         """Are refused, and not passed over in silence."""
         said = kernel.execute("%flow config runner=thread").error

@@ -382,7 +382,9 @@ class Performer:
         """
         observation, state = finished.observation, finished.state
         step.ended = state if not state.is_completed() or state.is_skipped() else None
-        step.failure = (observation.failure if observation else "") or state.message
+        is_over = state.name == "TimedOut"  # the state tells the limit; the observation, that there was one
+        seen = observation.failure if observation is not None and not is_over else ""
+        step.failure = seen or state.message
         if state.is_skipped() or state.is_paused():
             step.failure = ""
         self._sweep.touch(step)

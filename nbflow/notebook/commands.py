@@ -277,7 +277,8 @@ def _pin(session: Session, words: Words) -> Shown:
     if not 1 <= len(words.plain) <= 2:
         raise OptionError("name the task: %flow pin TASK [RUN]")
     session.holds.pin(*words.plain)
-    return show_lines(f"{words.plain[0]} stays as it is, and all below is as of it, until `%flow unpin`")
+    held = f"{words.plain[0]} stays as it is, and all below is as of it"
+    return show_lines(f"{held}, until `%flow unpin`, a run of its cell or the end of this kernel")
 
 
 def _unpin(session: Session, words: Words) -> Shown:

@@ -142,7 +142,7 @@ def _nothing_drawn(self: Observer, *, reseeds: bool) -> set[str]:
 
 
 VARIANTS: Mapping[str, Variant] = {
-    "inputs are not put back": Variant(("mutate",), ((Performer, "_put_back", lambda self, site: True),)),
+    "inputs are not put back": Variant(("mutate",), ((Performer, "put_back", lambda self, site: True),)),
     "aliases are stored separately": Variant(("alias",), ((Workspace, "group", _only_itself),)),
     "orphans are writers": Variant(("base", "order"), ((Book, "remove", _keep_place),)),
     "deferred reads are ignored": Variant(
