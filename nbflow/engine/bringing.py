@@ -211,8 +211,8 @@ class Bringing:
             self._repeats[step.id] = self._repeats.get(step.id, 0) + 1
             if self._repeats[step.id] > _MOST_REPEATS or step.hold is not None:
                 return False
-        elif step.id in self._executed:
-            return False
+        elif step.id in self._executed or self.action.reused.count(step.id) > _MOST_REPEATS:
+            return False  # the second, where a result that was found is at once not up to date again
         return self._may_execute(step) or (not again and self.find(step) is not None)
 
     def _may_execute(self, step: Step, *, named: bool = False) -> bool:
