@@ -24,7 +24,7 @@ from nbflow.engine.record import CHANGES_PROCESS, Maker, action_key, key_of_trac
 from nbflow.engine.requests import Execution
 from nbflow.engine.rows import rows_of
 from nbflow.engine.signals import ENDRUN
-from nbflow.engine.slots import NAME, RANDOM, STATE, context_digest, key_of, slot_of
+from nbflow.engine.slots import NAME, RANDOM, context_digest, key_of, slot_of
 from nbflow.engine.verify import content, not_looked_at
 from nbflow.exceptions import CacheError, DefinitionError, SessionError, StorageError
 from nbflow.states import Failed
@@ -114,9 +114,6 @@ class Done:
             self.error or (NameError(told) if self.trace is not None else SessionError(self.state.message))
         )
 
-
-_ALWAYS_COMPARED: Final = ("parameter", STATE)
-"""The kinds of slots outside by which a result must have been compared, see `Work`."""
 
 _PARTS: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _LOST: Final = "changed its inputs, and they are not stored: run the cells that make them"
