@@ -163,13 +163,16 @@ class TestNeverStale:
         assert tally.wrong == []
         assert tally.fresh > 0.5 * tally.checks
 
-    def test_few_steps_are_called_stale_though_equal(self, tmp_path: Path) -> None:
-        """Over all mixes without holds at most one in twenty."""
+    @pytest.mark.parametrize(("restarts", "most"), [(False, 0.03), (True, 0.25)])
+    def test_few_steps_are_called_stale_though_equal(
+        self, restarts: bool, most: float, tmp_path: Path
+    ) -> None:
+        """Over all mixes without holds; a kernel that has just begun cannot vouch for what it has not run."""
         tally = Tally()
-        for mix in (mix for mix in MIXES if "hold" not in mix):
+        for mix in (mix for mix in MIXES if "hold" not in mix and ("restart" in mix) == restarts):
             for seed in range(500, 504):
                 play(seed, mix, tmp_path / "+".join(mix) / str(seed), tally)
-        assert tally.needless <= 0.05 * tally.checks
+        assert tally.needless <= most * tally.checks
 
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     @given(random=st.randoms(use_true_random=False), mix=st.sampled_from(MIXES))
