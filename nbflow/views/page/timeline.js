@@ -89,7 +89,7 @@ class Timeline {
     const runs = numbers.length > 1 ? `runs ${numbers[0]} to ${numbers.at(-1)}` : numbers.length ? `run ${numbers[0]}` : "";
     const saved = lanes.reduce((sum, lane) => sum + (lane.saved ?? 0), 0);
     const ran = lanes.filter(({ isStep }) => isStep).reduce((sum, lane) => sum + spent(lane, EXECUTES, this.store.now), 0);
-    const parts = [runs, new Date(start * 1000).toLocaleTimeString(), `${duration(end - start)} in all`];
+    const parts = [runs, new Date(start * 1000).toLocaleTimeString([], { hourCycle: "h23" }), `${duration(end - start)} in all`];
     if (saved) parts.push(`reuse saved ${duration(saved)}`);
     const names = path.tasks.length > 6 ? [...path.tasks.slice(0, 3), "…", ...path.tasks.slice(-2)] : path.tasks;
     const critical = path.tasks.length ? html("span", { class: "critical" }, html("i", { "aria-hidden": "true" }),
