@@ -245,11 +245,19 @@ class TaskOptions:
         """Refuse what contradicts itself.
 
         Raises:
-            OptionError: If it is an effect that is to happen once, and its result is not to be kept.
+            OptionError: If it is an effect that is to happen once, and its result is not to be kept, or
+                attempts follow one that a limit ended in the middle.
         """
+        if self.effect is not Effect.ONCE:
+            return
         keeping = self.keeping
-        if self.effect is Effect.ONCE and (keeping.refreshes or keeping.at_most or not keeping.reuses):
+        if keeping.refreshes or keeping.at_most or not keeping.reuses:
             raise OptionError("a cache option would repeat an effect that happens once; say `always`")
+        if self.retries and self.timeout:
+            raise OptionError(
+                "nobody knows whether an effect has happened that its limit ended, so that retries might "
+                "repeat it; give it a timeout, or retries, or say `always`"
+            )
 
     @property
     def rules(self) -> Mapping[str, Any]:

@@ -139,6 +139,8 @@ class TestHeader:
         """One line says what to write instead."""
         shown = kernel.run("send", SEND.replace("--effect", "--effect --no-cache"))
         assert "say effect `always`" in shown.error or "say `always`" in shown.error
+        shown = kernel.run("send", SEND.replace("--effect", "--effect once --retries 2 --timeout 5"))
+        assert "retries might repeat it" in shown.error
         assert (
             "unknown effect 'twice'" in kernel.run("send", SEND.replace("--effect", "--effect=twice")).error
         )
