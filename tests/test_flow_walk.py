@@ -124,8 +124,9 @@ class TestOrder:
             node = where()
         assert flow.run().result[node].value() is True
         assert flow.run(task_runner=ThreadPoolTaskRunner).result[node].value() is False
-        with pytest.raises(OptionError, match="'thread' is no runner"):
-            flow.run(task_runner="thread")
+        assert flow.run(task_runner="thread").result[node].value() is False
+        with pytest.raises(OptionError, match="unknown runner 'threads'"):
+            flow.run(task_runner="threads")
 
 
 class TestBodies:
