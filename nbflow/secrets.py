@@ -111,6 +111,10 @@ class Secrets:
         self._pattern: re.Pattern[str] | None = None
         self._bytes: tuple[bytes, ...] = ()
 
+    def forget(self) -> None:
+        """Forget them all, as a new process would."""
+        self.__init__()
+
     def meet(self, value: object) -> None:
         """Remember a value that surely is a secret; texts of fewer than five characters are too common."""
         texts = (str(value),) if type(value) in (int, float) else _texts(value, _DEPTH)

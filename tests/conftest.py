@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from nbflow.secrets import KNOWN
 from tests.kernel_job import Job
 from tests.kernels import Kernel
 
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_of_others() -> Iterator[None]:
+    """What one test holds for a secret is none in the next."""
+    yield
+    KNOWN.forget()
 
 
 @pytest.fixture(scope="module")

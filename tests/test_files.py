@@ -251,13 +251,13 @@ class TestKinds:
         assert files.now("absent", str(tmp_path)) == PRESENT
 
     def test_all_show_short_texts(self, path: Path) -> None:
-        """People see size and date, presence, and numbers of names."""
+        """People see size and date, presence, and names."""
         file, absent, listing = Files().kinds()
         assert [kind.name for kind in (file, absent, listing)] == ["file", "absent", "listing"]
         assert file.show(str(path)).startswith("4 B, changed 20")
         assert [file.show("/none"), absent.show("/none"), listing.show("/none/")] == ["not there"] * 3
         assert absent.show(str(path)) == "there"
-        assert listing.show(f"{path.parent}/") == "1 name"
+        assert listing.show(f"{path.parent}/") == "a.csv"
 
     def test_an_unknown_kind_is_an_error(self) -> None:
         """Nobody is answered for a kind that lives elsewhere."""

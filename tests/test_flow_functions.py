@@ -225,8 +225,10 @@ class TestOptions:
         )  # fmt: skip
         assert full.with_options(**dict.fromkeys(names)).options == double.options
 
-    @pytest.mark.parametrize("runner", [InlineTaskRunner(), InlineTaskRunner, ThreadPoolTaskRunner(1), None])
-    def test_a_task_runner_is_given_as_class_or_object(self, runner: Any) -> None:
+    @pytest.mark.parametrize(
+        "runner", [InlineTaskRunner(), InlineTaskRunner, ThreadPoolTaskRunner(1), "thread", None]
+    )
+    def test_a_task_runner_is_given_by_class_object_or_name(self, runner: Any) -> None:
         """Each run has threads of its own."""
 
         @flow(task_runner=runner)
@@ -235,7 +237,7 @@ class TestOptions:
 
         assert mapped() == [2, 4, 6]
 
-    @pytest.mark.parametrize("runner", [5, "thread", ThreadPoolTaskRunner.submit])
+    @pytest.mark.parametrize("runner", [5, ThreadPoolTaskRunner.submit])
     def test_what_is_no_runner(self, runner: Any) -> None:
         """Is refused where it is given."""
         with pytest.raises(OptionError, match="is no runner; give one of"):

@@ -166,7 +166,7 @@ class TestWhatCannotRunThere:
         """The body runs once more where that name is."""
         notebook = elsewhere()
         notebook.run(notebook.add("hidden = 3\ndef g(u): return 0\ndef f(u): return g(u)", plain=True))
-        task = notebook.add("def g(u): return u + hidden\nx = f(1)\nhidden = 5")
+        task = notebook.add("def g(u): return u + hidden\nx = f(1)\nhidden, g = 5, None")
         assert notebook.run(task).inline == {task: "it reads hidden, which nobody saw"}
         assert values(notebook, "x") == [4]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from nbflow.arguments import check_runner
+from nbflow.arguments import as_runner, check_runner
 from nbflow.context import date_fields
 from nbflow.exceptions import OptionError
 from nbflow.options import OTHER_NAMES, TaskOptions, take_options
@@ -29,7 +29,7 @@ class FlowSettings:
     """What is said of a flow beside its body and what is said of tasks as well.
 
     Args:
-        task_runner: Where its tasks execute; None: the default of its sort of flow.
+        task_runner: Where its tasks execute, also by its name; None: the default of its sort of flow.
         validate_parameters: Whether arguments are brought to the types of their annotations.
         flow_run_name: The name of each run: a text with parameters in braces, or a function.
     """
@@ -39,7 +39,9 @@ class FlowSettings:
     flow_run_name: str | Callable[..., str] | None = None
 
     def __post_init__(self) -> None:
-        if self.task_runner is not None:
+        if isinstance(self.task_runner, str):
+            object.__setattr__(self, "task_runner", as_runner(self.task_runner))
+        elif self.task_runner is not None:
             check_runner(self.task_runner)
 
 
