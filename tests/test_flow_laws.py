@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +30,7 @@ from nbflow.triggers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from nbflow.engine.drive import Entered
     from nbflow.states import State
@@ -211,6 +213,16 @@ def check_paths(plan: list[Node], log: Log) -> None:
         if name in began:
             assert all(ended[f"t{need}"] < began[name] for need in node.needs)
             assert all(log.paths[f"t{need}"][-1].is_final() for need in node.needs)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quiet() -> Iterator[None]:
+    """Thousands of failures are played here, and nobody reads a line about each."""
+    logger = logging.getLogger("nbflow")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    yield
+    logger.setLevel(level)
 
 
 class TestAlike:
