@@ -208,8 +208,8 @@ class Ignored:
         more: Further files and folders, such as the store and the notebook.
 
     Example:
-        >>> places = Ignored(["/work/.nbflow"])
-        >>> [places.covers(p) for p in ("/work/.nbflow/index/cache.db", "/work/a.csv", "/proc/stat")]
+        >>> places = Ignored(["/home/ann/.nbflow"])
+        >>> [places.covers(p) for p in ("/home/ann/.nbflow/index/cache.db", "/home/ann/a.csv", "/proc/stat")]
         [True, False, True]
     """
 
