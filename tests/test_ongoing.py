@@ -16,7 +16,7 @@ from nbflow.engine.ongoing import Later, Mailbox, Ongoing, go_on_here, go_on_in,
 from nbflow.engine.run import run_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from nbflow.engine.effects import Call
     from nbflow.engine.ongoing import Action
@@ -39,6 +39,7 @@ class Answers(PlainHandler):
         self.answer: Future[Any] = answer or Future()
         self.calls: list[str] = []
         self.stops: list[str] = []
+        self.below: list[Future[Any]] = []
 
     def call(self, effect: Call) -> Any:
         """Rest until the test answers."""
@@ -46,9 +47,10 @@ class Answers(PlainHandler):
         self.during()
         return self.answer
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str) -> Sequence[Future[Any]]:
         """Note it."""
         self.stops.append(reason)
+        return self.below
 
     def returns(self, value: object) -> None:
         """Answer."""
@@ -171,6 +173,17 @@ class TestCancel:
         run.ongoing.cancel("enough")
         assert run.names == ["Pending", "Running", "Cancelling", "Cancelled"]
         assert (run.history[-1].message, handler.answer.cancelled()) == ("enough", True)
+
+    def test_it_ends_after_what_it_has_started(self) -> None:
+        """Another thread may just be moving that on; nobody blocks meanwhile."""
+        handler = Answers()
+        handler.below = [Future(), Future()]
+        run = Started(handler).start()
+        run.ongoing.cancel("enough")
+        assert (run.names, handler.stops) == (["Pending", "Running"], ["enough"])
+        for each in handler.below:
+            each.set_result(None)
+        assert run.names == ["Pending", "Running", "Cancelling", "Cancelled"]
 
     def test_an_answer_that_comes_later(self) -> None:
         """Is dropped."""

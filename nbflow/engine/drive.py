@@ -43,6 +43,7 @@ from nbflow.exceptions import IllegalTransitionError, text_of
 from nbflow.states import Failed, State, Transition, transition_of
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
     from types import CodeType, FunctionType
 
     from nbflow.engine.effects import Handler
@@ -447,5 +448,6 @@ class PlainHandler:
     def park(self, effect: Park) -> None:
         """Do nothing: the history knows."""
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str) -> Sequence[Future[Any]]:
         """Do nothing: below the run there is nothing."""
+        return ()

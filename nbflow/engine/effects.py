@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from enum import Enum
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
@@ -17,6 +17,9 @@ from nbflow.engine.signals import Signal
 from nbflow.retries import NO_RETRIES, Draw, Retries
 from nbflow.states import Origin, Role, State
 from nbflow.triggers import Edge, Trigger, all_successful
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _NOTHING: Final[Mapping[str, Any]] = {}
 
@@ -195,8 +198,8 @@ class Handler(Protocol):
         """Take note that the run ends here for now; its history says how to go on."""
         ...
 
-    def stop(self, reason: str, /) -> None:
-        """Stop what goes on below the run: somebody stopped it from outside."""
+    def stop(self, reason: str, /) -> Sequence[Future[Any]]:
+        """Stop what goes on below the run, which somebody stopped from outside; return what ends later."""
         ...
 
 

@@ -90,16 +90,22 @@ class Ongoing:
         """Stop the run, wherever it stands; what its body says later is dropped.
 
         It has ended when this returns, but for a body that is stopped in its own time, such as one that
-        awaits, and for a run that another thread is just moving on: it stops at its next effect.
+        awaits, and for a run that another thread is just moving on: it stops at its next effect, and the
+        run that has started it ends after it.
         """
         with self._lock:
             if self._ledger.stop is not None or self.future.done():
                 return
             self._ledger.stop = CancelRun(reason)
             turn, is_free, awaited = self._turn, self._is_free, self._awaited
-        self._handler.stop(reason)
-        if not is_free:
-            return
+        left = self._handler.stop(reason)
+        if is_free and left:
+            when_all(left).add_done_callback(lambda _: self._end(turn, awaited))
+        elif is_free:
+            self._end(turn, awaited)
+
+    def _end(self, turn: int, awaited: Future[Any] | None) -> None:
+        """Let a stopped run end, now that nothing below it goes on."""
         if awaited is not None:
             awaited.cancel()
             if not awaited.done():

@@ -18,6 +18,8 @@ from nbflow.states import Role, State
 from nbflow.triggers import Edge, Gate, Trigger, judge, manual_only
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from nbflow.engine.effects import Await, Spawn
     from nbflow.engine.ongoing import Ongoing
     from nbflow.options import TaskOptions
@@ -92,12 +94,13 @@ class ItemsPerformer(Performer):
         waited = when_all(item.ended for item in self._items if not isinstance(item, State))
         return self._states() if waited.done() else Later(waited, lambda _: self._states())
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str) -> Sequence[Future[Any]]:
         """Stop the items."""
-        super().stop(reason)
-        for item in self._items:
-            if not isinstance(item, State):
-                item.cancel(reason)
+        left = super().stop(reason)
+        items = [item for item in self._items if not isinstance(item, State)]
+        for item in items:
+            item.cancel(reason)
+        return [*left, *(item.ended for item in items if not item.done())]
 
     def _states(self) -> list[State]:
         return [item if isinstance(item, State) else item.state for item in self._items]

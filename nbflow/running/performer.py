@@ -26,7 +26,7 @@ from nbflow.states import Completed, Role, State
 from nbflow.task_runners.base import Enforced, TaskCall, TaskReport, warning_about_limit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
     from concurrent.futures import Future
 
     from nbflow.engine.effects import Await, Call, Keep, Left, Load, Outcome, Recall, Save, Saved, Sleep
@@ -207,11 +207,13 @@ class Performer(PlainHandler):
                 self._within.stop(f"{self._run.name} reached its limit")
         return report.outcome()
 
-    def stop(self, reason: str) -> None:
-        """Stop what the body has started."""
+    def stop(self, reason: str) -> Sequence[Future[Any]]:
+        """Stop what the body has started; what another thread is just moving on ends later."""
         self._stopped = reason
-        if self._within is not None:
-            self._within.stop(reason)
+        if self._within is None:
+            return ()
+        self._within.stop(reason)
+        return [future.ended for future in list(self._within.open)]
 
     def _raise_stop(self) -> None:
         """Where this run was started, nothing starts any more once that was stopped."""
