@@ -113,7 +113,8 @@ class Secrets:
 
     def forget(self) -> None:
         """Forget them all, as a new process would."""
-        self.__init__()
+        self._texts.clear()
+        self._pattern, self._bytes = None, ()
 
     def meet(self, value: object) -> None:
         """Remember a value that surely is a secret; texts of fewer than five characters are too common."""
