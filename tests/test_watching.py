@@ -985,6 +985,18 @@ class TestLifetime:
         assert set(first.read) == set(second.read) == {str(here / "a.csv")}
         assert set(first.written) == {str(here / "b.csv")}
 
+    def test_the_number_of_a_thread_that_ended_is_nobodys(self, files: Files) -> None:
+        """The system gives it to the next thread, whoever starts that."""
+        going_on = threading.Event()
+        started = threading.Thread(target=going_on.wait, daemon=True)
+        watch = files.watch()
+        watch.note_thread(started.run)
+        started.start()
+        assert watch.claims(started.ident or 0)
+        going_on.set()
+        started.join()
+        assert not watch.claims(started.ident or 0)
+
     def test_a_thread_that_outlives_the_body_is_not_seen(self, here: Path, files: Files) -> None:
         """Its later events belong to nobody."""
         go = threading.Event()

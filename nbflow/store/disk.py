@@ -40,7 +40,7 @@ from nbflow.store.room import Room
 from nbflow.store.scratch import Scratch
 from nbflow.store.signing import DAMAGED, FORGED, OTHER_KEY, Signer, user_key
 from nbflow.store.traces import Packed, Result, Traces, pack, unpacked_regions
-from nbflow.store.upkeep import Upkeep, units_of
+from nbflow.store.upkeep import Upkeep
 from nbflow.store.walks import is_plain
 
 if TYPE_CHECKING:
@@ -390,11 +390,6 @@ class DiskStore:
         """Remove what dead processes left half done."""
         left = self._scratch.sweep(now)
         doubtful = {unit for unit in left.dead - left.alive if self._blobs.path(unit).exists()}
-        if not doubtful:
-            return
-        doubtful.difference_update(self._traces.kept_units())
-        for shelved in self._traces.shelved():
-            doubtful -= units_of(shelved.trace)
         self.upkeep().remove_loose(doubtful)
 
     def _fault(self, error: Exception) -> None:

@@ -1,8 +1,8 @@
 """Keeping a store in order: what takes its space, what is damaged, what may go.
 
 All of it is safe while other kernels write. A value that a commit relies on is announced by it before
-it asks whether the file is there; whoever removes a file nobody refers to takes it away first, looks
-at what is announced then, and puts it back where a commit has been quicker.
+it asks whether the file is there; whoever removes a file nobody refers to keeps new records out, takes
+it away, looks at what is announced and referred to then, and puts it back where a commit was quicker.
 """
 
 from __future__ import annotations
@@ -227,16 +227,27 @@ class Upkeep:
 
     def remove_loose(self, units: Iterable[str]) -> Freed:
         """Remove the files of units that no record refers to, but for those that a commit is about to use."""
-        gone, size = 0, 0
         files = {found.unit: found.size for found in self.blobs.files()}
-        for unit in sorted(files.keys() & set(units)):
-            self.blobs.withdraw(unit)
-            if unit in self.scratch.announced_by_all():
+        loose = files.keys() & set(units)
+        if not loose:
+            return Freed()
+        # No record can be written meanwhile: whoever relies on a file has a record now, or announces it.
+        with self.index.transact():
+            loose -= self._referred()
+            for unit in loose:
+                self.blobs.withdraw(unit)
+            announced = self.scratch.announced_by_all() & loose
+            for unit in announced:
                 self.blobs.bring_back(unit)
-            else:
-                self.blobs.forget_withdrawn(unit)
-                gone, size = gone + 1, size + files[unit]
-        return Freed(gone, 0, size)
+        gone = loose - announced
+        for unit in gone:
+            self.blobs.forget_withdrawn(unit)
+        return Freed(len(gone), 0, sum(files[unit] for unit in gone))
+
+    def _referred(self) -> set[str]:
+        """The units that records refer to now, and the inputs that are kept."""
+        traces = (shelved.trace for shelved in self._traces.shelved())
+        return set(self._traces.kept_units()).union(*map(units_of, traces))
 
     def _empty_quarantine(self) -> None:
         for path in (self.home / "quarantine").glob("*"):

@@ -187,7 +187,9 @@ class Watch:
 
     def claims(self, thread: int) -> bool:
         """Whether a thread is the body's own or one that it started, as far as Python tells."""
-        return self.thread == thread or any(each.ident == thread for each in self._threads)
+        # The number of a thread that has ended may be another one's by now.
+        started = (each for each in self._threads if each.is_alive())
+        return thread == self.thread or any(each.ident == thread for each in started)
 
     def note_thread(self, function: object) -> None:
         """Note a thread that the body starts; Python 3.11 does not tell."""
