@@ -59,7 +59,7 @@ class TestJudgement:
             (partial_parameters_only(["unknown"]), "+++++"),
             (partial_parameters_only, "+++++"),
         ],
-        ids=str,
+        ids=lambda value: getattr(value, "__name__", str(value)),
     )
     def test_what_is_compared(self, validator: Any, expected: str) -> None:
         """Nothing, x, y, p changed, or y is no longer given."""

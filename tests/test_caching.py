@@ -586,7 +586,7 @@ class TestValidators:
             (partial_parameters_only(["p"]), [1, 1, 1, 2, 1, 1], "inputs not compared"),
             (partial_parameters_only(["unknown"]), [1, 1, 1, 1, 1, 1], "inputs not compared"),
         ],
-        ids=str,
+        ids=lambda value: getattr(value, "__name__", str(value)),
     )
     def test_the_sequence(self, records: Records, validator: Any, values: list[int], said: str) -> None:
         """Same, same, y changed, x changed, an unrelated parameter changed, back to the first."""
