@@ -32,12 +32,16 @@ Errors that a user's body raises are never wrapped: they are kept as they are. T
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Self
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from nbflow.states import State
+
+
+_MOST_NAMED: Final = 10
 
 
 class NbflowError(Exception):
@@ -47,6 +51,10 @@ class NbflowError(Exception):
         >>> issubclass(OptionError, (NbflowError, ValueError))
         True
     """
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython asks an exception for this: what the user did wrong is in no line of ours.
+        return import_module("nbflow.notebook.tracebacks").lines_of(self)
 
 
 class DefinitionError(NbflowError):
@@ -104,9 +112,14 @@ class UnknownTaskError(DefinitionError):
 
         Example:
             >>> print(UnknownTaskError.named("claen", ["clean", "model"]))
-            no task 'claen'; did you mean 'clean'?
+            there is no task 'claen'; did you mean 'clean'?
+            >>> print(UnknownTaskError.named("x"))
+            there is no task 'x'; there are none yet
         """
-        return cls(f"no task {name!r}; {_nearest(name, known, 'run `%flow status` to see all tasks')}")
+        names = list(known)
+        listed = ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")
+        others = f"tasks: {listed}" if names else "there are none yet"
+        return cls(f"there is no task {name!r}; {_nearest(name, names, others)}")
 
 
 class OptionError(DefinitionError, ValueError):

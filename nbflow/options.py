@@ -427,7 +427,7 @@ def read_options(text: str) -> TaskOptions:
         option = by_flag.get(flag)
         if option is None:
             raise OptionError.unknown("option", flag, flags())
-        given[option.name] = _value_of(option, value if has_value else None, words)
+        given[option.name] = _value_of(option, value if has_value else None, words, named="name" in given)
     return replace(TaskOptions(), **given)
 
 
@@ -446,7 +446,7 @@ def _take_name(word: str, given: dict[str, Any]) -> None:
     given["name"] = word
 
 
-def _value_of(option: Field[Any], value: str | None, words: list[str]) -> Any:
+def _value_of(option: Field[Any], value: str | None, words: list[str], *, named: bool) -> Any:
     wanted = option.metadata["value"]
     if not wanted:
         if value is not None:
@@ -454,7 +454,9 @@ def _value_of(option: Field[Any], value: str | None, words: list[str]) -> Any:
         return option.metadata["sets"]
     if value is None and wanted.startswith("["):
         choices = wanted.strip("[]").split("|")
-        value = words.pop(0) if words and words[0] in choices else choices[0]
+        # A word that is none of them is the name, where the task has none yet.
+        takes = words and (words[0] in choices or (named and not words[0].startswith("-")))
+        value = words.pop(0) if takes else choices[0]
     if value is None:
         if not words:
             raise OptionError(f"{flag_of(option)} needs a value: {flag_of(option)} {wanted}")

@@ -143,7 +143,7 @@ class TestWhichRuns:
 
     def test_errors_are_one_line(self, kernel: Kernel) -> None:
         """And say where to look."""
-        assert "There is no task 'feature'" in kernel.execute("%flow diff feature").error
+        assert "there is no task 'feature'" in kernel.execute("%flow diff feature").error
         assert "`%flow history features` lists its runs" in kernel.execute("%flow diff features '#9'").error
 
 

@@ -147,5 +147,5 @@ class TestTasks:
 
     def test_one_that_there_is_not(self, kernel: Kernel) -> None:
         """Is told with those that there are."""
-        assert "There is no task 'feature'" in kernel.execute("session().flow['feature']").error
+        assert "there is no task 'feature'" in kernel.execute("session().flow['feature']").error
         assert kernel.ask("'feature' in session().flow") is False

@@ -77,7 +77,7 @@ class TestFlowsInCells:
         total = kernel.execute("%flow history total").text
         assert " double " in total
         assert " graph " not in total
-        assert "There is no task 'nothing'" in kernel.execute("%flow history nothing").error
+        assert "there is no task 'nothing'" in kernel.execute("%flow history nothing").error
 
     def test_the_status_knows_session_tasks_only(self, kernel: Kernel) -> None:
         """A run of a flow of its own says nothing of a task of the session."""

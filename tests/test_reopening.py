@@ -197,7 +197,7 @@ class TestWhatIsNotThere:
 
     def test_errors_are_one_line(self, kernel: Opening) -> None:
         """And say where to look."""
-        assert kernel.open("flag").error.startswith("UsageError: There is no task 'flag'")
+        assert kernel.open("flag").error.startswith("UsageError: there is no task 'flag'")
         assert "`%flow history flags` lists its runs" in kernel.open("flags '#9'").error
         assert "name the task" in kernel.open("").error
 

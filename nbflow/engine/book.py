@@ -356,8 +356,7 @@ class Book:
         for step in self:
             if step.name == name:
                 return step
-        known = ", ".join(step.name for step in self if not step.plain) or "none yet"
-        raise UnknownTaskError(f"There is no task {name!r}. Tasks: {known}.")
+        raise UnknownTaskError.named(name, (step.name for step in self if not step.plain))
 
     def insert(self, step: Step, place: int) -> None:
         """Put a new step, or one whose cell came back, at a place."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from types import CodeType, TracebackType
+    from types import CodeType
 
 Kind = Literal["task", "params"]
 
@@ -318,13 +318,3 @@ def _module(part: list[ast.stmt], *, shows: bool) -> ast.AST:
 def run_code(code: CodeType, names: dict[str, Any]) -> object:
     """Execute code over names; a coroutine is returned where it awaits something."""
     return eval(code, names)
-
-
-def users_part(trace: TracebackType | None) -> TracebackType | None:
-    """The part of a traceback that is the user's: what lies below the innermost call of a body."""
-    found, part = trace, trace
-    while part is not None:
-        if part.tb_frame.f_code is run_code.__code__:
-            found = part.tb_next
-        part = part.tb_next
-    return found

@@ -40,6 +40,8 @@ def configurable_of(shell: Any, session: Callable[[], Session]) -> Configurable:
         around = session().around
         if value == getattr(around.settings.settings, name):
             return value
+        if name == "runner":
+            session().runners.named(str(value))
         around.settings = around.settings.changed(name, value, f"%config NBFlow.{name}")
         # Loading the extension must cost next to nothing: logs of runs are there with the session.
         importlib.import_module("nbflow.running.logs").log_as_set(around.settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,8 @@ from nbflow import options
 from nbflow.exceptions import NbflowError
 from nbflow.notebook import commands
 from nbflow.notebook.asked import Asked
-from nbflow.notebook.cells import read_header, users_part
+from nbflow.notebook.cells import read_header
+from nbflow.notebook.tracebacks import has_users_lines, render_only_users_part
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -98,25 +98,13 @@ class FlowMagics(Magics):
 
     def _for_the_user(self, error: BaseException) -> BaseException:
         """Our own errors in one line; the user's with the traceback of the user's lines alone."""
-        if isinstance(error, NbflowError) and not self._session().is_raised_by_body(error):
+        if isinstance(error, NbflowError) and not self._is_raised_by_body(error):
             return UsageError(str(error))
-        render_only_users_part(error, self.shell)
+        render_only_users_part(error)
         return error
 
-
-def render_only_users_part(error: BaseException, shell: Any) -> None:
-    """Let IPython show an exception, and let `%debug` enter it, as if the cell had raised it itself."""
-
-    def render() -> list[str]:
-        error.__traceback__ = sys.last_traceback = users_part(error.__traceback__)
-        del error._render_traceback_  # type: ignore[attr-defined]
-        return shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__, tb_offset=0)
-
-    # Some exceptions take no attributes; they are shown with our frames.
-    try:
-        error._render_traceback_ = render  # type: ignore[attr-defined]
-    except AttributeError:
-        return
+    def _is_raised_by_body(self, error: NbflowError) -> bool:
+        return self._session().is_raised_by_body(error) and has_users_lines(error)
 
 
 FlowMagics.task.__doc__ = f"""%%task [NAME] [options], or #@task [NAME] [options] as the first line.

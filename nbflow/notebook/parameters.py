@@ -114,14 +114,17 @@ class Given:
         """Override parameters; return their names.
 
         Raises:
-            SessionError: If no `%%params` cell has such a name.
-            OptionError: If a text is no value of the default's type.
+            SessionError: If there are no parameters.
+            OptionError: If none has such a name, or a text is no value of the default's type.
         """
         known = {name: step for step in self.book for name in step.parameters}
         unknown = sorted(texts.keys() - known.keys())
         if unknown:
-            there = ", ".join(sorted(known)) or "none; a cell that starts with %%params makes some"
-            raise SessionError(f"there is no parameter {unknown[0]!r}; parameters: {there}")
+            if not known:
+                raise SessionError(
+                    f"there is no parameter {unknown[0]!r}; a cell that begins with `# @params` makes some"
+                )
+            raise OptionError.unknown("parameter", unknown[0], known)
         values = {name: _value_of(known[name], name, text) for name, text in texts.items()}
         self.overrides.values.update(values)
         return set(values)

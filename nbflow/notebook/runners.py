@@ -37,7 +37,7 @@ class Runners:
             OptionError: If there is no such runner.
         """
         if name:
-            self._named(name)
+            self.named(name)
         before, self._asked = self._asked, name
         try:
             yield
@@ -51,14 +51,19 @@ class Runners:
             OptionError: If what names it stands for none.
         """
         if step.runner is None:
-            return self._named(self._asked or self._setting())
+            return self.named(self._asked or self._setting())
         return as_runner(step.runner.found() if isinstance(step.runner, ByName) else step.runner)
 
     def is_elsewhere(self, step: Step) -> bool:
         """Whether the body of a step runs on names of its own rather than on the user's."""
         return self.of(step).promises.concurrent
 
-    def _named(self, name: str) -> Runner:
+    def named(self, name: str) -> Runner:
+        """The runner that a name stands for, among ours or in the notebook.
+
+        Raises:
+            OptionError: If it stands for none.
+        """
         try:
             return as_runner(name)
         except OptionError:

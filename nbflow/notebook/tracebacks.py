@@ -1,0 +1,87 @@
+"""Tracebacks as IPython shows them: with the lines of the user, and none of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+import IPython
+from IPython.core.getipython import get_ipython
+
+import nbflow
+from nbflow.exceptions import InternalError, NbflowError
+from nbflow.notebook.cells import run_code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NOT_THE_USERS: Final = (
+    *(f"{Path(module.__file__ or '').parent}/" for module in (nbflow, IPython, contextlib)),
+    "<frozen ",
+    "<string>",
+)
+"""Where what lies between a user's line and a message of ours comes from: nbflow, IPython, Python itself."""
+
+
+def lines_of(error: BaseException) -> list[str]:
+    """A message of ours below the lines of the user that led to it; a mistake of ours in full.
+
+    Args:
+        error: What is about to be shown.
+    """
+    trace = error.__traceback__
+    return _shown(error, trace if isinstance(error, InternalError) else _only_users(trace) or trace)
+
+
+def has_users_lines(error: BaseException) -> bool:
+    """Whether a line of the user is among those that led to an error."""
+    return _only_users(users_part(error.__traceback__)) is not None
+
+
+def _only_users(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames that are not the user's; None where no frame is."""
+    users: TracebackType | None = None
+    for part in reversed(list(_parts(trace))):
+        if not part.tb_frame.f_code.co_filename.startswith(_NOT_THE_USERS):
+            users = TracebackType(users, part.tb_frame, part.tb_lasti, part.tb_lineno)
+    return users
+
+
+def _parts(trace: TracebackType | None) -> Iterator[TracebackType]:
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
+
+
+def render_only_users_part(error: BaseException) -> None:
+    """Let IPython show an exception of a body, and `%debug` enter it, as if the cell had raised it itself."""
+
+    def render() -> list[str]:
+        del error._render_traceback_  # type: ignore[attr-defined]
+        error.__traceback__ = users_part(error.__traceback__)
+        return lines_of(error) if isinstance(error, NbflowError) else _shown(error, error.__traceback__)
+
+    # Some exceptions take no attributes; they are shown with our frames.
+    try:
+        error._render_traceback_ = render  # type: ignore[attr-defined]
+    except AttributeError:
+        return
+
+
+def users_part(trace: TracebackType | None) -> TracebackType | None:
+    """The part of a traceback that is the user's: what lies below the innermost call of a body."""
+    found = trace
+    for part in _parts(trace):
+        if part.tb_frame.f_code is run_code.__code__:
+            found = part.tb_next
+    return found
+
+
+def _shown(error: BaseException, trace: TracebackType | None) -> list[str]:
+    """An exception as IPython shows it, with this traceback, which `%debug` enters."""
+    error.__traceback__ = sys.last_traceback = trace
+    shell: Any = get_ipython()
+    return shell.InteractiveTB.structured_traceback(type(error), error, trace, tb_offset=0)

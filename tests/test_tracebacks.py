@@ -1,0 +1,89 @@
+"""Tracebacks, in a real kernel: lines of the user above a message of ours, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kernels import Kernel, Shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.process
+
+SETUP = """%load_ext nbflow
+import nbflow
+from nbflow import Flow, Parameter, flow, session, task
+with Flow("etl") as etl:
+    Parameter("year", default=2013) + 1
+"""
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """A kernel with a task and a flow."""
+    with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
+        kernel.set(setup=SETUP, raw="# @task raw\nraw = [1]", x="x = 1")
+        assert [shown.error for shown in kernel.run_all()] == ["", "", ""]
+        yield kernel
+
+
+def seen(shown: Shown) -> str:
+    """A traceback without its colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown.traceback)
+
+
+class TestErrorsOfOurs:
+    """What the user did wrong is in no line of ours."""
+
+    @pytest.mark.parametrize(
+        ("call", "said"),
+        [
+            ("nbflow.past('rav')", "UnknownTaskError: there is no task 'rav'; did you mean 'raw'?"),
+            ("session().flow['rav']", "UnknownTaskError: there is no task 'rav'; did you mean 'raw'?"),
+            ("nbflow.view(3)", "DefinitionError: 3 is no flow"),
+            ("etl.run(yaer=5)", "OptionError: unknown parameter 'yaer'; did you mean 'year'?"),
+            ("flow(task_runner='thraed')(print)", "OptionError: unknown runner 'thraed'"),
+        ],
+    )
+    def test_a_wrong_call(self, kernel: Kernel, call: str, said: str) -> None:
+        """Shows the line that is wrong, also in a function, and what it is called from."""
+        shown = kernel.execute(f"def go():\n    {call}\ngo()")
+        assert shown.error.startswith(said)
+        assert f"----> 2     {call}" in seen(shown)
+        assert "----> 3 go()" in seen(shown)
+        assert seen(shown).count("Cell In") == 2
+        assert "nbflow/" not in seen(shown)
+
+    def test_a_wrong_parameter(self, kernel: Kernel) -> None:
+        """Names the line, and how there come to be parameters."""
+        shown = kernel.execute("session().run(nosuch=1)")
+        assert shown.error == (
+            "SessionError: there is no parameter 'nosuch'; a cell that begins with `# @params` makes some"
+        )
+        assert "nbflow/" not in seen(shown)
+
+    def test_in_a_body(self, kernel: Kernel) -> None:
+        """So it is where a task's cell makes the call."""
+        shown = kernel.run("x", "# @task x\nx = etl.run(q=5)")
+        assert shown.error.startswith("OptionError: unknown parameter 'q'")
+        assert "----> 2 x = etl.run(q=5)" in seen(shown)
+        assert "nbflow/" not in seen(shown)
+
+    def test_before_a_body(self, kernel: Kernel) -> None:
+        """Where no line of the body is wrong, there is but the message."""
+        shown = kernel.run("x", "# @task x --map y=nosuch\nx = y")
+        assert shown.error.startswith("UsageError: x is mapped over nosuch, which is not defined")
+        assert shown.traceback == ""
+
+    def test_a_mistake_of_nbflow(self, kernel: Kernel) -> None:
+        """Is shown in full, for whoever is to mend it."""
+        shown = kernel.execute(
+            "from nbflow.engine.transitions import check\nfrom nbflow.states import Completed, Pending\n"
+            "check(Completed(), Pending(), 'r1')"
+        )
+        assert shown.error.startswith("IllegalTransitionError: ")
+        assert "nbflow/engine/transitions.py" in seen(shown)
