@@ -127,6 +127,20 @@ class TestAuto:
         assert (action.executed, action.reused) == (cells[:1], cells[1:])
         assert len(notebook.names["x"]) == 1_000_000  # type: ignore[arg-type]
 
+    @pytest.mark.parametrize("slow", [False, True])
+    def test_so_are_items(self, slow: bool) -> None:
+        """Each by itself: what took long is stored, and what did not is computed again."""
+        notebook = Timed(store=kept())
+        notebook.add("ns = [900_000, 1_000_000]")
+        task = notebook.add(f"import numpy as np\ny = np.arange(n)\n{'slow = 1' * slow}", n="ns")
+        notebook.run_all()
+        store, history = notebook.workspace.store, notebook.work.runs.history
+        runs = [history.runs(step=f"{task}[{place}]", limit=1)[0] for place in range(2)]
+        traces = [trace for run in runs if (trace := store.trace(run.trace)) is not None]
+        units = [output.unit for trace in traces for output in trace.outputs if output.slot.locator == "y"]
+        assert [store.has(unit) for unit in units] == [slow, slow]
+        assert [len(each) for each in notebook.names["y"]] == [900_000, 1_000_000]  # type: ignore[attr-defined]
+
     def test_yes_stores_all(self) -> None:
         """`--persist yes`."""
         notebook, cells = ran(LARGE, keeping=Keeping(weighs=False))

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from nbflow.engine.observe import Observer, Reached
     from nbflow.engine.record import Seen
     from nbflow.engine.requests import Observing, Working
+    from nbflow.engine.storing import Storing
     from nbflow.engine.sweep import Sweep
     from nbflow.states import Origin, State
 
@@ -128,16 +129,24 @@ class Items:
         observer: Runs bodies.
         runs: Gives each item its run.
         sweep: What the slots outside hold.
+        storing: Says which values are worth storing.
     """
 
     def __init__(
-        self, plan: Plan, workspace: Workspace, observer: Observer, runs: StepRuns, sweep: Sweep
+        self,
+        plan: Plan,
+        workspace: Workspace,
+        observer: Observer,
+        runs: StepRuns,
+        sweep: Sweep,
+        storing: Storing,
     ) -> None:
         self._plan = plan
         self._workspace = workspace
         self._observer = observer
         self._runs = runs
         self._sweep = sweep
+        self._storing = storing
         self._done: list[Done] = []
 
     def attempt(self, call: Call) -> Observing:
@@ -404,7 +413,8 @@ class Items:
             units = {output.unit: (values[key_of(output.slot)],) for output in _bound(trace.outputs)}
             shown = {trace.captured: (observation.outcome.captured,)} if trace.captured else {}
             stored = {**units, **shown} if plan.step.keeping.stores else {}
-            store.commit(key, trace, stored, self._workspace.names)
+            choice = self._storing.choice(plan.step, trace, observation, plan.reach.effects)
+            store.commit(key, trace, stored, self._workspace.names, choice)
             self._runs.keep(finished.run, key, trace)
         return Done(finished.state, trace, values, captured=observation.outcome.captured)
 

@@ -155,7 +155,7 @@ class Performer:
         seen = msgspec.structs.replace(see_bound(body, site.slots, site.view, asked), upstream=upstream)
         reach = self.insight.reached(step, body, site.slots, site.writers, seen)
         if body.one is not None:
-            items = Items(self._plan(site, body.one, asked, origin), *self._hands)
+            items = Items(self._plan(site, body.one, asked, origin), *self._hands, self._storing)
             doing = _Doing(items.attempt, reach.effects, items.joined)
             return (yield from self._run(step, body, seen, doing, origin))
         doing = _Doing(partial(self.attempt, site, reach), reach.effects)

@@ -89,10 +89,29 @@ class Storing:
         stored = {unit: parts for unit, parts in values.items() if unit not in on_screen}
         if trace.captured and step.keeping.reuses:
             stored[trace.captured] = (seen.outcome.captured,)
-        again = self._may_be_made_again(step, trace, seen, effects)
-        weigh = partial(self._is_worth, step, trace) if again else always
-        workspace.store.commit(key, trace, stored, workspace.names, Choice(weigh, on_screen))
+        choice = self.choice(step, trace, seen, effects, on_screen)
+        workspace.store.commit(key, trace, stored, workspace.names, choice)
         return key
+
+    def choice(
+        self,
+        step: Step,
+        trace: Trace,
+        seen: Observation,
+        effects: Collection[str],
+        on_screen: frozenset[str] = frozenset(),
+    ) -> Choice:
+        """What says of each value of a result, or of that of an item, whether it is to be stored.
+
+        Args:
+            step: The step.
+            trace: The trace of the run.
+            seen: What was observed of it.
+            effects: What its body visibly does outside.
+            on_screen: The units that belong to the screen.
+        """
+        again = self._may_be_made_again(step, trace, seen, effects)
+        return Choice(partial(self._is_worth, step, trace) if again else always, on_screen)
 
     def _values(self, step: Step, trace: Trace) -> Values:
         units = {output.unit: output.members for output in step.stored(trace) if output.members}
