@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 HIDDEN: Final = "•••"
-_SECRET: Final = ("key", "token", "secret", "password", "passwd", "credential")
-_SURE: Final = ("secret", "password", "passwd", "credential")
+_SURE: Final = ("secret", "password", "passwd", "passphrase", "credential")
+_UNSURE: Final = ("key", "token")
+_ONE_WORD: Final = re.compile(r"(?:api|app|access|auth|client|private|refresh|session|ssh)(?:key|token)s?")
+"""What is often written in one word, where `monkey` and `hockey` must not count."""
+_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\WA-Z_]+")
 _SHORTEST: Final = 5
 _SHORTEST_UNSURE: Final = 8
 _LONGEST_WORD: Final = 20
@@ -50,10 +53,26 @@ def looks_secret(name: str) -> bool:
     """Whether a name looks as if its value must not be shown.
 
     Example:
-        >>> looks_secret("API_TOKEN"), looks_secret("monkey_count")
-        (True, False)
+        >>> [looks_secret(name) for name in ("API_TOKEN", "APIKEY", "authToken", "x-api-key", "monkey_count")]
+        [True, True, True, True, False]
     """
-    return any(word.startswith(_SECRET) for word in name.lower().split("_"))
+    words = _words_in(name)
+    unsure = any(word.startswith(_UNSURE) or _ONE_WORD.fullmatch(word) for word in words)
+    return unsure or _is_sure(words)
+
+
+def _is_sure(words: Iterable[str]) -> bool:
+    return any(sure in word for word in words for sure in _SURE)
+
+
+def _words_in(name: str) -> list[str]:
+    """The words that a name is made of, in small letters, however it joins them.
+
+    Example:
+        >>> _words_in("AWSSecretKey_2"), _words_in("x-api-key")
+        (['aws', 'secret', 'key', '2'], ['x', 'api', 'key'])
+    """
+    return [word.lower() for word in _WORDS.findall(name)]
 
 
 class Secret:
@@ -127,7 +146,7 @@ class Secrets:
         `key` and `token` name other things as well: of those only what looks made by chance counts.
         """
         for name in filter(looks_secret, values):
-            is_sure = any(word.startswith(_SURE) for word in name.lower().split("_"))
+            is_sure = _is_sure(_words_in(name))
             found = (text for text in _texts(values[name]) if len(text) >= _SHORTEST)
             self._add(text for text in found if is_sure or _looks_random(text))
 
@@ -137,7 +156,7 @@ class Secrets:
 
     def meet_source(self, source: str) -> None:
         """Remember what stands in some code as a secret, before anything runs that binds it to a name."""
-        if not any(word in source.lower() for word in _SECRET):
+        if not any(word in source.lower() for word in (*_UNSURE, *_SURE)):
             return
         try:
             nodes = list(ast.walk(ast.parse(source)))
