@@ -114,11 +114,11 @@ class UnknownTaskError(DefinitionError):
             >>> print(UnknownTaskError.named("claen", ["clean", "model"]))
             there is no task 'claen'; did you mean 'clean'?
             >>> print(UnknownTaskError.named("x"))
-            there is no task 'x'; there are none yet
+            there is no task 'x'; there are none yet, see `%flow status`
         """
         names = list(known)
         listed = ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")
-        others = f"tasks: {listed}" if names else "there are none yet"
+        others = f"tasks: {listed}" if names else "there are none yet, see `%flow status`"
         return cls(f"there is no task {name!r}; {_nearest(name, names, others)}")
 
 
@@ -126,8 +126,14 @@ class OptionError(DefinitionError, ValueError):
     """An option of a task, a flow or a setting makes no sense."""
 
     @classmethod
-    def unknown(cls, what: str, name: str, known: Iterable[str]) -> Self:
+    def unknown(cls, what: str, name: str, known: Iterable[str], otherwise: str = "") -> Self:
         """Make the error for an unknown `name` of the kind `what`.
+
+        Args:
+            what: What it was meant to be.
+            name: What was given.
+            known: What there is.
+            otherwise: What to do where none of that is near; by default one of them is to be used.
 
         Example:
             >>> print(OptionError.unknown("trigger", "all_succesful", ["all_successful", "all_failed"]))
@@ -136,8 +142,8 @@ class OptionError(DefinitionError, ValueError):
             unknown parameter 'year'; there is none
         """
         names = sorted(known)
-        others = f"use one of {', '.join(names)}" if names else "there is none"
-        return cls(f"unknown {what} {name!r}; {_nearest(name, names, others)}")
+        listed = f"use one of {', '.join(names)}" if names else "there is none"
+        return cls(f"unknown {what} {name!r}; {_nearest(name, names, otherwise or listed)}")
 
 
 class UnboundInputError(DefinitionError):

@@ -246,8 +246,11 @@ class TaskOptions:
 
         Raises:
             OptionError: If it is an effect that is to happen once, and its result is not to be kept, or
-                attempts follow one that a limit ended in the middle.
+                attempts follow one that a limit ended in the middle; or if a person and another trigger
+                are to let it run.
         """
+        if self.manual and self.trigger not in (all_successful, manual_only):
+            raise OptionError("`manual` is a trigger, by which only a person lets it run; give one trigger")
         if self.effect is not Effect.ONCE:
             return
         keeping = self.keeping
@@ -420,13 +423,12 @@ def read_options(text: str) -> TaskOptions:
         if not flag.startswith("-"):
             _take_name(word, given)
             continue
-        if flag in SWITCHES and not has_value:
-            name, sets, _ = SWITCHES[flag]
-            given[name] = sets
+        if flag in SWITCHES:
+            _take_switch(flag, has_value, given)
             continue
         option = by_flag.get(flag)
         if option is None:
-            raise OptionError.unknown("option", flag, flags())
+            raise OptionError.unknown("option", flag, flags(), "%%task? lists all that there are")
         given[option.name] = _value_of(option, value if has_value else None, words, named="name" in given)
     return replace(TaskOptions(), **given)
 
@@ -438,9 +440,19 @@ def _split(text: str) -> list[str]:
         raise OptionError(f"the header cannot be read: {error}") from None
 
 
+def _take_switch(flag: str, has_value: str, given: dict[str, Any]) -> None:
+    if has_value:
+        raise OptionError(f"{flag} takes no value")
+    name, sets, _ = SWITCHES[flag]
+    given[name] = sets
+
+
 def _take_name(word: str, given: dict[str, Any]) -> None:
     if "name" in given:
-        raise OptionError(f"a task has one name; {given['name']!r} and {word!r} are two")
+        raise OptionError(
+            f"{word!r} belongs to no option, and the task is called {given['name']!r} already; "
+            "a value with spaces stands in quotes"
+        )
     if not is_name(word):
         raise OptionError(f"{word!r} is not a name for a task; use letters, digits and _")
     given["name"] = word

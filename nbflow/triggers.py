@@ -260,11 +260,11 @@ def _called(text: str, name: str, node: ast.Call) -> BuiltIn:
         bounds = [ast.literal_eval(value) for value in node.args]
         named = {str(word.arg): ast.literal_eval(word.value) for word in node.keywords}
         return _FACTORIES[name](*bounds, **named)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, OptionError):
-            raise
+    except OptionError:
+        raise
+    except (TypeError, ValueError):
         raise OptionError(
-            f"trigger {text!r}: {error}; write {name}(at_least=2) or {name}(at_most=0.5)"
+            f"trigger {text!r} makes no sense; write {name}(at_least=2) or {name}(at_most=0.5)"
         ) from None
 
 

@@ -102,7 +102,7 @@ def _read(session: Session, line: str) -> tuple[Command, Words]:
         name, rest = "help", [name]
     command = COMMANDS.get("help" if name in _HELP else name)
     if command is None:
-        raise OptionError.unknown("command", name, (known for known in COMMANDS if known))
+        raise OptionError.unknown("command", name, filter(None, COMMANDS), "%flow help lists them")
     told = _words(name, command, rest)
     if command.acts:
         if session.running is not None and not session.running.plain:
@@ -365,7 +365,7 @@ def _cache(session: Session, words: Words) -> Shown:
 def _help(session: Session, words: Words) -> Shown:
     name = words.one_or_none("command")
     if name not in COMMANDS:
-        raise OptionError.unknown("command", name, (known for known in COMMANDS if known))
+        raise OptionError.unknown("command", name, filter(None, COMMANDS), "%flow help lists them")
     if not name:
         return show_lines(f"{help_text()}\n\n{_HOW_TO_TASK}")
     command = COMMANDS[name]
