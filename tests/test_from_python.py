@@ -141,9 +141,21 @@ class TestTasks:
         assert kernel.ask(f"({task}.state.name, len({task}.runs))") == ("Failed", 2)
 
     def test_they_show_themselves(self, kernel: Kernel) -> None:
-        """A task as `%flow why` does, the flow as `%flow` does."""
+        """A task as `%flow why` does, the flow as `%flow` does, and so does what a task has."""
         assert kernel.execute("session().flow['features']").text == kernel.execute("%flow why features").text
         assert "features" in kernel.execute("session().flow").text
+        kernel.execute("LATE = 18", "late")
+        assert kernel.execute("session().flow['features'].freshness").text.startswith(
+            "stale: LATE changed: 15"
+        )
+        runs = kernel.execute("session().flow['features'].runs")
+        assert "Pending → Running" in runs.text
+        assert "text/html" in runs.bundles[-1]
+        said = kernel.execute("session().flow['features'].runs[0], 1").text
+        assert said == "(<run #2 of features: Completed>, 1)"
+        assert kernel.execute("session().past('raw')").error.startswith(
+            "SessionError: raw has no earlier result"
+        )
 
     def test_one_that_there_is_not(self, kernel: Kernel) -> None:
         """Is told with those that there are."""

@@ -35,12 +35,15 @@ class TestMap:
     """`--map year=years`."""
 
     def test_each_element_has_a_run_and_an_item(self, kernel: Kernel) -> None:
-        """The badge is that of any task; the history tells of all runs."""
+        """The badge is that of any task; the history counts them, that of the run lists them."""
         assert kernel.value("list(size)") == "[-0.5, -1.0]"
         assert kernel.value("'year' in globals()") == "False"
         assert "sizes: fresh" in kernel.run("sizes").text
         assert "Mapped" in kernel.execute("%flow history sizes").text
-        assert "sizes[1]" in kernel.execute("%flow history").text
+        every = kernel.execute("%flow history").text
+        assert "(2 items)" in every
+        assert "sizes[1]" not in every
+        assert "sizes[1]" in kernel.execute("%flow history #1").text
 
     def test_a_changed_list_computes_its_new_items_only(self, kernel: Kernel) -> None:
         """What the others showed is shown again when all of it is reused."""

@@ -14,6 +14,8 @@ from nbflow.notebook.live import LiveShown
 from nbflow.notebook.session import Session
 from nbflow.states import Pending, State, state_of
 from nbflow.types import Verdict
+from nbflow.views import HistoryCard, show_history
+from nbflow.views.words import causes_words
 
 if TYPE_CHECKING:
     from nbflow.notebook.auditing import Audited
@@ -174,17 +176,40 @@ class FlowTasks(Mapping[str, "FlowTask"]):
             self._session.around.screen.show(shown)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Freshness:
     """Whether a task is up to date.
 
     Args:
         verdict: `fresh`, `stale`, `waits` or `as of`.
         causes: Why it is not fresh, root cause first.
+
+    Example:
+        >>> from nbflow.types import Cause
+        >>> Freshness(Verdict.FRESH), Freshness(Verdict.STALE, (Cause("input", "LATE", "15", "18"),))
+        (fresh, stale: LATE changed: 15 → 18)
     """
 
     verdict: Verdict
     causes: tuple[Cause, ...] = ()
+
+    def __repr__(self) -> str:
+        return ": ".join(filter(None, (self.verdict.value, causes_words(self.causes))))
+
+
+class Runs(tuple["RunLine", ...]):
+    """The runs of a task, newest first; they show themselves as `%flow history` shows them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return self._shown().text
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return self._shown().bundle()
+
+    def _shown(self) -> Shown:
+        return show_history(HistoryCard(tuple(self), self[0].task if self else ""))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -221,9 +246,9 @@ class FlowTask:
         return self.freshness.verdict in (Verdict.STALE, Verdict.WAITS)
 
     @property
-    def runs(self) -> tuple[RunLine, ...]:
+    def runs(self) -> Runs:
         """Its runs, newest first."""
-        return self.session.past_runs.lines(self.name)
+        return Runs(self.session.past_runs.lines(self.name))
 
     @property
     def reads(self) -> tuple[str, ...]:

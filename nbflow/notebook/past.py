@@ -133,9 +133,8 @@ class Past:
             at = moment_of(run, self._session.around.clock())
             chosen = [record for record in runs if self._ended(record) <= at]
         if not chosen:
-            raise SessionError(
-                f"{subject.name} has no result of run {run}; `%flow history {subject.name}` lists its runs"
-            )
+            what = "earlier result" if run == "-1" else f"result of run {run}"
+            raise SessionError(f"{subject.name} has no {what}; `%flow history {subject.name}` lists its runs")
         return chosen[0]
 
     def _back(self, subject: Subject, runs: Sequence[RunRecord], back: int) -> list[RunRecord]:
@@ -225,7 +224,9 @@ class Past:
     # --- as lines ------------------------------------------------------------------------------
 
     def lines(self, name: str = "") -> tuple[RunLine, ...]:
-        """The runs of a task, or of a flow with all that it called, or in a flow run; else all, newest first.
+        """The runs of a task, or of a flow with all that it called, or in a flow run, newest first.
+
+        Without a name, all that somebody wanted: not the items and runs that these have started.
 
         Args:
             name: A task, an item of one, a flow, or `#12` for what ran in that flow run.
@@ -241,9 +242,11 @@ class Past:
         if name.startswith("#") and name[1:].isdecimal():
             return self._runs_in(int(name[1:]))
         runs = self._all_runs()
+        if not name:
+            return [run for run in runs if not run.parent]
         numbers = {run.number for run in runs if run.name == name and run.role == Role.FLOW.value}
-        if not name or numbers:
-            return [run for run in runs if not name or run.number in numbers]
+        if numbers:
+            return [run for run in runs if run.number in numbers]
         try:
             return self.runs_of(self.subject(name))
         except UnknownTaskError:

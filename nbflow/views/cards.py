@@ -186,7 +186,7 @@ class ActionCard:
     rest: str = "everything is up to date"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RunLine:
     """One run of one task.
 
@@ -219,6 +219,10 @@ class RunLine:
     kept: str = ""
     id: str = ""
     group: str = ""
+
+    def __repr__(self) -> str:
+        number = f" #{self.number}" if self.number else ""
+        return f"<run{number} of {self.task}: {self.state}>"
 
 
 @dataclass(frozen=True, slots=True)
