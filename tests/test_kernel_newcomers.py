@@ -111,6 +111,6 @@ class TestSlips:
     def test_words_behind_a_command_that_takes_none(self, kernel: Kernel) -> None:
         """Are refused, and not passed over in silence."""
         said = kernel.execute("%flow config runner=thread").error
-        assert "nothing stands behind %flow config" in said
+        assert "nothing stands behind %flow config, " in said
         assert "%config NBFlow.runner = 'thread'" in said
         assert kernel.execute("%flow config").error == ""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.exceptions import OptionError, SessionError
 from nbflow.retries import parse_duration
 from nbflow.views import Shown, show_diff, show_lines
+from nbflow.views.table import NO_TASKS
 from nbflow.views.words import counted, duration
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _is_part_of_run(session: Session, command: Command) -> bool:
 
 def _read(session: Session, line: str) -> tuple[Command, Words]:
     try:
-        words = shlex.split(line)
+        words = shlex.split(line.rstrip("; "))
     except ValueError as error:
         raise OptionError(f"the line cannot be read: {error}") from None
     name, rest = (words[0], words[1:]) if words else ("", [])
@@ -126,7 +127,9 @@ def _words(name: str, command: Command, rest: Sequence[str]) -> Words:
     while left:
         word = left.pop(0)
         if word == "-p" and "-p" in command.usage:
-            pairs.append(read_pair(left.pop(0) if left else ""))
+            if not left:
+                raise OptionError("-p needs a value: -p NAME=VALUE")
+            pairs.append(read_pair(left.pop(0)))
         elif word in command.switches:
             switches.add(word)
         elif (option := word.partition("="))[0] in command.valued:
@@ -139,7 +142,7 @@ def _words(name: str, command: Command, rest: Sequence[str]) -> Words:
         else:
             plain.append(word)
     if plain and not command.usage:
-        raise OptionError(f"nothing stands behind %flow {name}: {command.help}")
+        raise OptionError(f"nothing stands behind %flow {name}, {plain[0]!r} neither: {command.help}")
     return Words(tuple(plain), frozenset(switches), tuple(pairs), tuple(values))
 
 
@@ -192,6 +195,8 @@ def _work(session: Session, words: Words) -> Working[Action]:
 
 def _plan(session: Session, words: Words) -> Shown:
     session.prepare()
+    if not any(session.places.tasks()):
+        return show_lines(NO_TASKS)
     targets = [session.places.named(name).step for name in words.plain] or None
     return session.report.plan(targets)
 
@@ -205,7 +210,7 @@ def _why(session: Session, words: Words) -> Shown:
     session.prepare()
     name = words.one_or_none("task") or session.report.first_not_fresh()
     if not name:
-        return show_lines("everything is up to date")
+        return show_lines("everything is up to date" if any(session.places.tasks()) else NO_TASKS)
     return session.report.why(name)
 
 
@@ -399,7 +404,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         acts=True,
     ),
     "restore": Command(
-        _restore, "[TASK] RUN | latest", "put back the values of an earlier run: #12, -1, a time", acts=True
+        _restore, "[TASK] RUN|latest", "put back the values of an earlier run: #12, -1, a time", acts=True
     ),
     "checkout": Command(_checkout, "RUN", "put back the whole flow as it was after a run", acts=True),
     "pin": Command(_pin, "TASK [RUN]", "hold a task at a result whatever changes", acts=True),

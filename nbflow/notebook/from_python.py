@@ -156,6 +156,9 @@ class FlowTasks(Mapping[str, "FlowTask"]):
         """
         return FlowTask(self._session.past_runs.subject(name).present().name, self._session)
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
+
     def __contains__(self, name: object) -> bool:
         return any(known == name for known in self)
 

@@ -200,8 +200,9 @@ class Holds:
         found = session.around.store.history.snapshots(session.around.notebook)
         chosen = self._chosen(found, run)
         if chosen is None:
-            numbers = ", ".join(f"#{each.number}" for each in found[-5:]) or "none"
-            raise SessionError(f"nothing is kept of run {run} as a whole; the last ones kept are {numbers}")
+            numbers = ", ".join(f"#{each.number}" for each in found[-5:])
+            those = f"the last ones kept are {numbers}" if numbers else "nor of any other yet"
+            raise SessionError(f"nothing is kept of run {run} as a whole; {those}")
         return chosen
 
     def _chosen(self, found: Sequence[Snapshot], run: str) -> Snapshot | None:
