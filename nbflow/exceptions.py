@@ -16,6 +16,7 @@
         NotFinishedError           it has not ended yet
         MissingParameterError      a parameter without default was not given
         ParameterTypeError (TypeError)    an argument is not what its annotation says
+        ParameterBindError (TypeError)    the arguments of a call do not fit its signature
       CacheError                   never fails a run: the run goes on without the cache
         DigestError                a value without digest; names the part
         StorageError               a value that cannot be stored; says why
@@ -254,6 +255,10 @@ class ParameterTypeError(RunError, TypeError):
             flow 'etl' refuses year: Input should be a valid integer, got 'x'; pass what is annotated
         """
         return cls(f"flow {flow!r} refuses {'; '.join(problems)}; pass what is annotated")
+
+
+class ParameterBindError(RunError, TypeError):
+    """The arguments of a call do not fit the signature of its task or flow."""
 
 
 class CacheError(NbflowError):

@@ -24,7 +24,7 @@ from typing import (
 )
 
 from nbflow.engine.drive import calls_user_code
-from nbflow.exceptions import DefinitionError
+from nbflow.exceptions import DefinitionError, ParameterBindError
 from nbflow.options import OTHER_NAMES, TaskOptions, take_options
 from nbflow.retries import exponential_backoff
 from nbflow.running.calls import RESERVED, call, map_items, submit
@@ -352,7 +352,7 @@ class Task(Transactional, Operators, ShowsItself):
         """Parameter to argument for a call.
 
         Raises:
-            TypeError: If the arguments do not fit; the message is Python's own.
+            ParameterBindError: If the arguments do not fit; the message is Python's own.
         """
         if self.signature is None:
             return {"args": args, "kwargs": dict(kwargs)}
@@ -360,8 +360,13 @@ class Task(Transactional, Operators, ShowsItself):
         with suppress(TypeError):
             return dict(self.signature.bind(*args, **kwargs).arguments)
         # Called with them, the body raises before it begins, with the words that people know.
-        self.body(*args, **kwargs)
-        raise TypeError(f"the arguments of {self.name} do not fit its signature {self.signature}")
+        try:
+            self.body(*args, **kwargs)
+        except TypeError as error:
+            said = str(error)
+        else:
+            said = f"the arguments of {self.name} do not fit its signature {self.signature}"
+        raise ParameterBindError(said) from None
 
     @cached_property
     def rest(self) -> str:

@@ -108,7 +108,7 @@ class TestPlaces:
         """Plain cells are none."""
         book = book_of("a")
         book.append(step("setup", plain=True))
-        with pytest.raises(UnknownTaskError, match=r"no task 'x'. Tasks: a\."):
+        with pytest.raises(UnknownTaskError, match=r"there is no task 'x'; tasks: a$"):
             book.named("x")
 
     def test_a_removed_step_is_kept_without_a_place(self) -> None:

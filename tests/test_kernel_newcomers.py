@@ -81,7 +81,7 @@ class TestSlips:
     def test_an_order_after_nobody_is_refused(self, kernel: Kernel) -> None:
         """A task of a cell that has not run yet is somebody; nothing is registered."""
         error = kernel.run("below", "#@task below --after skip\nb = 1").error
-        assert error == "UsageError: no task 'skip'; did you mean 'skips'?"
+        assert error == "UsageError: there is no task 'skip'; did you mean 'skips'?"
         assert "below" not in kernel.execute("%flow status").text
         assert kernel.run("below", CELLS["below"]).error == ""
 
@@ -114,3 +114,36 @@ class TestSlips:
         assert "nothing stands behind %flow config, " in said
         assert "%config NBFlow.runner = 'thread'" in said
         assert kernel.execute("%flow config").error == ""
+
+
+FIRST = (
+    "%load_ext nbflow\nfrom nbflow import Flow, Parameter\n"
+    """
+with Flow("etl") as etl:
+    Parameter("year", default=2013) + 1
+"""
+)
+
+
+class TestAfterFailures:
+    """Tasks below cells that failed, which may have changed what the tasks start from."""
+
+    def test_what_has_to_be_made_again(self, tmp_path: Path) -> None:
+        """Is named where it comes from cells before nbflow was loaded."""
+        with Kernel(tmp_path) as kernel:
+            kernel.run("load", FIRST)
+            assert kernel.run("fails", "def go():\n    etl.run(yaer=5)\ngo()").error.startswith("OptionError")
+            assert kernel.run("x", "# @task x\nx = etl.run().is_successful()").error == (
+                "UsageError: x was not run: its inputs may have changed since they were made; "
+                "run earlier cells again first"
+            )
+            assert kernel.run("load").error == kernel.run("x").error == ""
+
+    def test_who_left_a_name_without_a_value(self, kernel: Kernel) -> None:
+        """Is told by the error."""
+        kernel.run("imports", "box = [1]")
+        kernel.run("asks", "box.append(1 / 0)")
+        assert kernel.run("raw", "#@task raw\nraw = len(box)").error == (
+            "NameError: name 'box' is not defined: cell [4], which may bind or change it, failed; "
+            "run that first"
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from nbflow.engine.book import definition_body
 from nbflow.engine.sites import site_of, with_own
 from tests.cells import opened
@@ -30,3 +32,23 @@ class TestSites:
         completed = with_own(site, step.ran, notebook.judgement(cell))
         assert completed.unbound == ()
         assert [list(versions) for versions in completed.units] == [["A"]]
+
+
+class TestWhoFailed:
+    """The error of a body that misses a name because who binds it has failed."""
+
+    @pytest.mark.parametrize("fails", ["box.append(1 / 0)", "del box\n1 / 0", "box = 1 / 0"])
+    def test_it_names_the_cell(self, fails: str) -> None:
+        """Which has to be run first."""
+        notebook, (_, failed, reader) = opened("box = [1]", fails, "n = len(box)", plain=(0, 1))
+        error = notebook.run(reader).errors[reader]
+        name = notebook.step(failed).name
+        assert str(error) == (
+            f"name 'box' is not defined: {name}, which may bind or change it, failed; run that first"
+        )
+        assert notebook.step(reader).failure == f"NameError: {error}"
+
+    def test_a_name_that_nobody_has_made_is_no_fault_of_others(self) -> None:
+        """Python's own words are all there is to say."""
+        notebook, (_, reader) = opened("1 / 0", "n = nowhere", plain=(0,))
+        assert str(notebook.run(reader).errors[reader]) == "name 'nowhere' is not defined"

@@ -14,11 +14,16 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.process
 
-SETUP = """%load_ext nbflow
-import nbflow
+SETUP = """import nbflow
 from nbflow import Flow, Parameter, flow, session, task
 with Flow("etl") as etl:
     Parameter("year", default=2013) + 1
+@flow
+def daily(year):
+    return year
+@task
+def lone(nobody):
+    return nobody
 """
 
 
@@ -26,8 +31,8 @@ with Flow("etl") as etl:
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     """A kernel with a task and a flow."""
     with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
-        kernel.set(setup=SETUP, raw="# @task raw\nraw = [1]", x="x = 1")
-        assert [shown.error for shown in kernel.run_all()] == ["", "", ""]
+        kernel.set(load="%load_ext nbflow", setup=SETUP, raw="# @task raw\nraw = [1]", x="x = 1")
+        assert [shown.error for shown in kernel.run_all()] == [""] * 4
         yield kernel
 
 
@@ -47,6 +52,8 @@ class TestErrorsOfOurs:
             ("nbflow.view(3)", "DefinitionError: 3 is no flow"),
             ("etl.run(yaer=5)", "OptionError: unknown parameter 'yaer'; did you mean 'year'?"),
             ("flow(task_runner='thraed')(print)", "OptionError: unknown runner 'thraed'"),
+            ("daily(1, 2)", "ParameterBindError: flow 'daily': too many positional arguments"),
+            ("lone()", "SessionError: lone() failed (TypeError: lone() missing 1 required"),
         ],
     )
     def test_a_wrong_call(self, kernel: Kernel, call: str, said: str) -> None:

@@ -19,6 +19,7 @@ class Action:
         errors: For a step whose body failed, what it raised.
         refused: For a step whose trigger did not let it run, the state in which it ended.
         inline: For a step that was to run elsewhere and could not, the reason.
+        spent: For a step that did not run, the one that would have to make what it starts from again.
     """
 
     executed: list[str] = field(default_factory=list[str])
@@ -26,6 +27,7 @@ class Action:
     errors: dict[str, BaseException] = field(default_factory=dict[str, BaseException])
     refused: dict[str, State] = field(default_factory=dict[str, "State"])
     inline: dict[str, str] = field(default_factory=dict[str, str])
+    spent: dict[str, str] = field(default_factory=dict[str, str])
 
     def add(self, other: Action) -> None:
         """Count what another action did as done by this one."""
@@ -34,6 +36,7 @@ class Action:
         self.errors |= other.errors
         self.refused |= other.refused
         self.inline |= other.inline
+        self.spent |= other.spent
 
     @property
     def stop(self) -> KeyboardInterrupt | None:

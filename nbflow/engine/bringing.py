@@ -87,6 +87,7 @@ class Bringing:
                 yield from self._rest(stack)
             elif isinstance(needed, tuple) and not self._may_start(*needed):
                 if not self._runs_as_they_are(target, *needed):
+                    self.action.spent.update({target.id: needed[0].id} if needed[1] else {})
                     return False
                 # All else above is brought up to date; only what hangs on that cell stays as it is.
                 passed.add((*stack, needed)[1][0].id)

@@ -40,7 +40,7 @@ from nbflow.engine.record import (
     skipped_trace,
 )
 from nbflow.engine.requests import Execution
-from nbflow.engine.sites import SEEDED, Site, site_of, with_own
+from nbflow.engine.sites import SEEDED, Site, say_who_failed, site_of, with_own
 from nbflow.engine.slots import is_kept_in_memory, key_of
 from nbflow.engine.sources import Sources
 from nbflow.engine.storing import Storing
@@ -174,7 +174,9 @@ class Performer:
         """Run a body once; each attempt starts from what is bound: a failed one may have changed that."""
         if self.put_back(site):
             execution = self._execution(site.step, site.body, call)
-            return (yield from self._observer.run(execution, reach, hide=True))
+            observation = yield from self._observer.run(execution, reach, hide=True)
+            say_who_failed(observation.error, site, self._book)
+            return observation
         lost = StorageError(f"{site.step.name} changed its inputs before it failed, and they are not stored.")
         return Observation(Outcome(call.attempt, Ended.RAISED, lost), frozenset(), (), None, 0.0, 0.0)
 

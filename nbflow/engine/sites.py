@@ -12,7 +12,7 @@ from nbflow.engine.slots import NAME, key_of, slot_of
 
 if TYPE_CHECKING:
     from nbflow.engine.bind import Version, View
-    from nbflow.engine.book import Body, Step
+    from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.verify import Judgement
     from nbflow.types import Slot
 
@@ -72,3 +72,14 @@ def with_own(site: Site, ran: Body, given: Judgement) -> Site:
     others = (versions for versions in site.units if not versions.keys() & own.keys())
     unbound = tuple(key for key in site.unbound if key not in own)
     return replace(site, unbound=unbound, units=(*others, *by_unit(dict(own))))
+
+
+def say_who_failed(error: BaseException | None, site: Site, book: Book) -> None:
+    """Let the error of a body that missed a name say whose failure left that without a value."""
+    name = error.name if isinstance(error, NameError) else None
+    if name not in site.unbound:
+        return
+    makers = (book.steps[doubt.step] for doubt in reversed(site.view.bound(slot_of(name)).doubts))
+    failed = next((step for step in makers if step.failure), None)
+    if failed is not None and error is not None:
+        error.args = (f"{error}: {failed.name}, which may bind or change it, failed; run that first",)

@@ -8,7 +8,7 @@ from functools import cached_property, partial, update_wrapper
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from nbflow.engine.drive import calls_user_code
-from nbflow.exceptions import DefinitionError
+from nbflow.exceptions import DefinitionError, ParameterBindError
 from nbflow.flows.base import BaseFlow
 from nbflow.running.calls import RESERVED, call
 from nbflow.running.deciding import ended_by_value, outcome_of
@@ -104,12 +104,12 @@ class FunctionFlow(BaseFlow):
         """Parameter to argument for a call, defaults included.
 
         Raises:
-            TypeError: If the arguments do not fit.
+            ParameterBindError: If the arguments do not fit.
         """
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"flow {self.name!r}: {error}") from None
+            raise ParameterBindError(f"flow {self.name!r}: {error}") from None
         bound.apply_defaults()
         return dict(bound.arguments)
 

@@ -65,7 +65,9 @@ class TaskStates(dict[Task, Any]):
 
     def __missing__(self, key: object) -> Any:
         found = [state for task, state in self.items() if task.name == key]
-        if len(found) != 1:
+        if not found:
+            raise KeyError(f"no task of this flow is {key!r}; give a name, or what the call of the task gave")
+        if len(found) > 1:
             raise KeyError(f"{key!r} is the name of {len(found)} tasks of this flow; use the task itself")
         return found[0]
 

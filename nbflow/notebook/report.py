@@ -404,8 +404,10 @@ class Report:
         """Why a step is not up to date, root cause first: where a step above is to blame, its causes."""
         return self._session.trunk.explainer.causes(step)
 
-    def waiting_words(self, causes: Sequence[Cause]) -> str:
-        """What a step that cannot run waits for, in one line."""
+    def waiting_words(self, causes: Sequence[Cause], spent: Step | None = None) -> str:
+        """What a step that cannot run waits for, in one line; `spent`: who has to make its inputs again."""
+        if spent is not None:
+            return f"its inputs may have changed since they were made; run {spent.name} again first"
         return "; ".join(dict.fromkeys(cause_words(cause) for cause in causes[:3])) or "it waits"
 
     def stale_mention(self, cell: Cell) -> str:
@@ -442,7 +444,9 @@ class Report:
 def _registered(step: Step) -> tuple[Cause, ...]:
     """Why a task function that nobody has asked for anything is left alone."""
     wiring = step.body.wiring
-    return (Cause("registered", wiring.function),) if step.idle and wiring is not None else ()
+    return (
+        (Cause("registered", wiring.function, origin=step.name),) if step.idle and wiring is not None else ()
+    )
 
 
 def compared_words(trace: Trace) -> str:

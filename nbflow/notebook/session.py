@@ -347,7 +347,8 @@ class Session:
         if state is not None:
             return
         if cell.step.bound_trace is None:
-            words = self.report.waiting_words(judgement.causes)
+            spent = self.book.steps.get(action.spent.get(cell.step.id, ""))
+            words = self.report.waiting_words(judgement.causes, spent)
             raise SessionError(f"{cell.step.name} was not run: {words}")
 
     def _is_too_long(self, cell: Cell) -> bool:

@@ -32,8 +32,12 @@ def lines_of(error: BaseException) -> list[str]:
     Args:
         error: What is about to be shown.
     """
-    trace = error.__traceback__
-    return _shown(error, trace if isinstance(error, InternalError) else _only_users(trace) or trace)
+    trace, cause = error.__traceback__, error.__cause__
+    if isinstance(error, InternalError):
+        return _shown(error, trace)
+    if cause is not None and _only_users(cause.__traceback__) is None:
+        error.__cause__ = None  # the message has its text
+    return _shown(error, _only_users(trace) or trace)
 
 
 def has_users_lines(error: BaseException) -> bool:

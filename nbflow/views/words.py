@@ -430,7 +430,9 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "random": lambda cause: f"random state of {cause.subject} changed{_by(cause)}",
     "upstream": _upstream,
     "never ran": _never_ran,
-    "registered": lambda cause: f"runs when {cause.subject}() is read, or by %flow run {cause.subject}",
+    "registered": lambda cause: (
+        f"runs when {cause.subject}() is read, or by %flow run {cause.origin or cause.subject}"
+    ),
     "failed": _failed,
     "skipped": _of_state("skipped"),
     "paused": _of_state("paused"),
