@@ -36,7 +36,6 @@ CHUNK_BYTES: Final = 1 << 20
 TRIES: Final = 3
 ENTRIES_LOOKED_AT: Final = 20_000
 """How many entries of folders a pattern may lead through, before it is not followed."""
-NOWHERE: Final = Known(None, UNBOUND)
 
 
 class Kind(Protocol):

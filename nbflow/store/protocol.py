@@ -47,7 +47,6 @@ NOT_WORTH: Final = "computing it takes less time than storing and loading it"
 """Why a commit left a value out."""
 
 NO_UNITS: Final[frozenset[str]] = frozenset()
-NO_REASONS: Final[Mapping[str, str]] = {}
 
 
 class Weight(msgspec.Struct, frozen=True):

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from nbflow.store.formats import Payload
     from nbflow.store.index import Index
 
-_LIST: Final = "l:"
 _TRACE: Final = "t:"
 _UNIT: Final = "u:"
 _EVICTED: Final = "x:"
