@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,12 @@ class TestLive:
         assert "LIMIT changed: 15 → 18" in str(notebook.task("late").get_attribute("aria-label"))
         assert notebook.view.locator("[data-do=run]").inner_text() == "Run 3 stale tasks"
         assert "3 stale" in notebook.view.locator(".chips").inner_text()
+
+    def test_a_task_that_failed_is_not_called_stale(self, notebook: Notebook) -> None:
+        """The button counts it, in the word that the head has for all."""
+        notebook.run(LATE, "#@task late\nlate = [1 / 0]")
+        notebook.task("late", look="failed").wait_for()
+        notebook.view.locator("[data-do=run]", has_text=re.compile(r"^Run \d+ tasks?$")).wait_for()
 
     def test_states_while_a_cell_runs(self, notebook: Notebook) -> None:
         """A task is seen running while its cell runs, and fresh afterwards."""

@@ -103,7 +103,9 @@ class View {
     const isWorking = store.isWorking;
     const stale = store.stale();
     const seconds = stale.reduce((sum, task) => sum + (task.seconds ?? 0), 0);
-    write(this.run, stale.length ? `Run ${counted(stale.length, "stale task")}${seconds >= 1 ? ` · about ${duration(seconds)}` : ""}` : "Up to date");
+    // The head counts one that failed as failed, though it is stale as well.
+    const noun = stale.every((task) => store.lookNow(task.name) === "stale") ? "stale task" : "task";
+    write(this.run, stale.length ? `Run ${counted(stale.length, noun)}${seconds >= 1 ? ` · about ${duration(seconds)}` : ""}` : "Up to date");
     this.run.hidden = isWorking || !store.picture.tasks.length;
     this.run.disabled = !stale.length;
     this.run.title = "Bring everything up to date that is stale: %flow run";
