@@ -108,6 +108,12 @@ class TestSlips:
         assert f"slow: timed out · {told}" in kernel.run("slow", source).text
         assert told in kernel.execute("%flow why slow").text
 
+    @pytest.mark.parametrize("source", ["# @task raw", "#@params\n", "%%task raw\n\n"])
+    def test_a_header_without_a_body(self, kernel: Kernel, source: str) -> None:
+        """Is no task; the cell that bears the name keeps it."""
+        error = kernel.run("below", source).error
+        assert error == "UsageError: this cell is nothing but its first line; write below it what it is to do"
+
     def test_words_behind_a_command_that_takes_none(self, kernel: Kernel) -> None:
         """Are refused, and not passed over in silence."""
         said = kernel.execute("%flow config runner=thread").error

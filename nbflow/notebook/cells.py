@@ -156,7 +156,8 @@ def as_call(lines: list[str], has_to_wait: Callable[[str], bool]) -> list[str]:
         lines = [_ASKS.sub(r"%flow help \1", line) for line in lines]
         is_run = is_only_ours("".join(lines)) and any(map(_RUN.match, lines))
         return [_awaited(line) for line in lines] if is_run and has_to_wait("") else lines
-    call = f"get_ipython().run_cell_magic({header.kind!r}, {header.options!r}, {header.body!r})\n"
+    body = header.body or "\n"  # of nothing at all IPython itself says that, in the words of `%%task`
+    call = f"get_ipython().run_cell_magic({header.kind!r}, {header.options!r}, {body!r})\n"
     return [f"await {call}" if has_to_wait(header.body) else call]
 
 

@@ -69,6 +69,8 @@ class FlowMagics(Magics):
         """Run the cell; as the front end knows it, where it is that cell."""
         asked = self._asked()
         header, whole = read_header(text), read_header(asked.text)
+        if header is not None and not header.body.strip():
+            raise UsageError("this cell is nothing but its first line; write below it what it is to do")
         if header is None or whole is None or header.body.rstrip() != whole.body.rstrip():
             asked = Asked(text, number=asked.number, asks=asked.asks)
         try:
