@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from nbflow.engine.generators import GENERATORS, current_state, loaded_generators, restore_state
+from nbflow.engine.generators import GENERATORS, States, current_state, loaded_generators, restore_state
 from nbflow.store.digests import digest
 
 if TYPE_CHECKING:
@@ -73,3 +75,59 @@ class TestStates:
     def test_the_loaded_ones(self) -> None:
         """Are among the known ones."""
         assert {"<random>", "<numpy>"} <= set(loaded_generators()) <= set(GENERATORS)
+
+
+class TestLookingAgain:
+    """Whether a state moved is told without making it; whatever moves it is seen."""
+
+    MOVES: Final[list[Callable[[], object]]] = [
+        random.random,
+        lambda: random.gauss(0, 1),
+        lambda: random.seed(3),
+        lambda: random.setstate(random.Random(4).getstate()),
+        lambda: np.random.rand(),
+        lambda: np.random.randn(),
+        lambda: np.random.randint(9),
+        lambda: np.random.seed(3),
+        lambda: np.random.set_state(np.random.RandomState(4).get_state()),
+        lambda: None,
+    ]
+
+    @given(moves=st.lists(st.sampled_from(MOVES), max_size=12))
+    def test_every_move_is_seen(self, moves: list[Callable[[], object]]) -> None:
+        """Also the half of a pair of normal numbers that was kept, and going back."""
+        states = States()
+        for move in moves:
+            move()
+            for key in ("<random>", "<numpy>"):
+                assert states.of(key, anew=True) == current_state(key)
+
+    @pytest.mark.parametrize("key", ["<random>", "<numpy>"])
+    def test_one_that_did_not_move_is_not_made_again(self, key: str) -> None:
+        """In later actions as well."""
+        states = States()
+        before = states.of(key)
+        states.forget()
+        assert states.of(key) is before
+
+    @pytest.mark.parametrize(("key", "draw"), DRAWS)
+    def test_within_an_action_the_last_look_counts(self, key: str, draw: Callable[[], object]) -> None:
+        """Until somebody looks anew."""
+        states = States()
+        before = states.of(key)
+        draw()
+        assert states.of(key) is before
+        assert states.of(key, anew=True) != before
+
+    def test_a_generator_of_another_make_is_looked_at_each_time(self) -> None:
+        """What is behind it nobody knows."""
+
+        class Mine(random.Random):
+            pass
+
+        mine, states = Mine(1), States()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(random, "getstate", mine.getstate)
+            assert states.of("<random>") == mine.getstate()
+            mine.random()
+            assert states.of("<random>", anew=True) == mine.getstate()

@@ -5,6 +5,7 @@ A generator counts only once its module is loaded; looking never imports anythin
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -13,24 +14,41 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
+def _no_mark(module: Any) -> object:
+    """Its state has to be looked at each time."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """How to get and set the state of one global generator; `module` is where it lives."""
+    """How to get and set the state of one global generator.
+
+    Args:
+        module: Where it lives.
+        get: Makes its state.
+        set: Puts a state back.
+        mark: Gives what is quick to have, and equal only where the state is; None where nothing is.
+    """
 
     module: str
     get: Callable[[Any], object]
     set: Callable[[Any, Any], object]
+    mark: Callable[[Any], object] = _no_mark
 
 
 GENERATORS: Final = {
     "<random>": Generator(
-        "random", lambda module: module.getstate(), lambda module, state: module.setstate(state)
+        "random",
+        lambda module: module.getstate(),
+        lambda module, state: module.setstate(state),
+        lambda module: _random_mark(module),
     ),
     "<numpy>": Generator(
         "numpy.random",
         # The legacy tuple holds an array; its bytes compare and digest faster.
         lambda module: _numpy_state(module),
         lambda module, state: module.set_state(_numpy_tuple(module, state)),
+        lambda module: _numpy_mark(module),
     ),
     "<torch>": Generator(
         "torch.random",
@@ -85,12 +103,22 @@ class States:
 
     def __init__(self) -> None:
         self._known: dict[str, object] = {}
+        self._marked: dict[str, tuple[object, object]] = {}
 
     def of(self, key: str, *, anew: bool = False) -> object:
         """The state of a generator; `anew` where something has run since."""
         if anew or key not in self._known:
-            self._known[key] = current_state(key)
+            self._known[key] = self._now(key)
         return self._known[key]
+
+    def _now(self, key: str) -> object:
+        """The present state; the one had last where its mark tells that nobody has drawn since."""
+        mark, (last, state) = _mark(key), self._marked.get(key, (None, None))
+        if mark is None or mark != last:
+            state = current_state(key)
+            if mark == _mark(key):  # no other thread has drawn in between
+                self._marked[key] = mark, state
+        return state
 
     def restore(self, key: str, state: object) -> None:
         """Put a generator back."""
@@ -100,6 +128,35 @@ class States:
     def forget(self) -> None:
         """Start anew: anything may have run."""
         self._known.clear()
+
+
+def _mark(key: str) -> object:
+    """The mark of a generator's present state; None where it has none."""
+    generator = GENERATORS[key]
+    # Elsewhere an identity is no address.
+    return generator.mark(sys.modules[generator.module]) if sys.implementation.name == "cpython" else None
+
+
+def _random_mark(module: Any) -> object:
+    """The memory of the module's generator, and the half of a pair of normal numbers that it keeps."""
+    owner: Any = getattr(module.getstate, "__self__", None)
+    return (_memory(owner), owner.gauss_next) if type(owner) is module.Random else None
+
+
+def _numpy_mark(module: Any) -> object:
+    """The memory of the module's generator, half a pair included, and of its bits where those are in it."""
+    owner: Any = getattr(module.get_state, "__self__", None)
+    bits: Any = owner._bit_generator if type(owner) is module.RandomState else None
+    if type(bits) is not module.MT19937:
+        return None
+    within = range(id(bits), id(bits) + type(bits).__basicsize__)
+    return (_memory(owner), _memory(bits)) if bits.ctypes.state_address in within else None
+
+
+def _memory(owner: object) -> bytes:
+    """What an object's own memory holds: copying it takes a fraction of the time that a state takes."""
+    head = object.__basicsize__  # the count of its references, which changes all the time, and its type
+    return ctypes.string_at(id(owner) + head, type(owner).__basicsize__ - head)
 
 
 def _numpy_state(module: Any) -> object:
