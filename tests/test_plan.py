@@ -128,6 +128,27 @@ class TestOrder:
         assert notebook.flow(cells[1], cells[1]).executed == [cells[1]]
 
 
+class TestMemory:
+    """Objects that lost their names are kept while a step gives them, and no longer."""
+
+    @pytest.mark.parametrize("value", ["np.full(3, {n})", "[{n}]", "'{n}' * 20_000"])
+    def test_a_plain_cell_run_again_leaves_nothing_behind(self, value: str) -> None:
+        """What it gave before goes when it has run, though no task runs meanwhile."""
+        notebook, cells = opened("import numpy as np", f"a = {value.format(n=1)}", plain=(0, 1))
+        for number in range(2, 6):
+            change(notebook, cells[1], f"a = {value.format(n=number)}")
+        assert notebook.workspace.units() == {
+            output.unit for step in notebook.book if step.trace is not None for output in step.trace.outputs
+        }
+
+    def test_what_another_cell_still_gives_stays(self) -> None:
+        """A task between two plain cells reads what the first one gave, which does not run again."""
+        notebook, cells = opened("a = [1]", "n = len(a)", "a = [1, 2]", plain=(0, 2))
+        change(notebook, cells[2], "a = [1, 2, 3]")
+        assert change(notebook, cells[1], "n = a[0]").executed == [cells[1]]
+        assert (notebook.names["n"], notebook.names["a"]) == (1, [1, 2, 3])
+
+
 class TestLicences:
     """Who may start what."""
 

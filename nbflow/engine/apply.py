@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nbflow.store.protocol import Store
 
 _MISSING: Final = ABSENT
+_MANY: Final = 1_000
 _LATER: Final = "it is loaded before a cell runs that mentions it"
 
 
@@ -51,6 +52,8 @@ class Workspace(Labels):
         self.moved: set[str] = set()
         self._spent, self._taken = set[int](), set[str]()
         self._others_bind = is_shared
+        self.keeps_much = False
+        """Whether an object was kept since the last `prune` that may be large, or one of many."""
         self._made: dict[tuple[str, str, str], tuple[object, Mapping[int, type]]] = {}
         self.states = States()
         self.lost: set[str] = set()
@@ -333,6 +336,7 @@ class Workspace(Labels):
             held = self._held[unit] = Held(label.copy)
         if held.copy == label.copy:
             held.values[key], held.labels[key] = value, label
+            self.keeps_much |= label.may_be_large(value) or len(self._held) > _MANY
 
     def let_go(self, key: str, value: object, *, may_have_changed: bool) -> None:
         """Keep an object that lost its name, if it still is the version that the key held; else spend it."""
@@ -375,6 +379,7 @@ class Workspace(Labels):
 
     def prune(self, is_bound: Callable[[str, str], bool]) -> None:
         """Let go of the live objects whose unit no step is bound to: told by digest and one of its keys."""
+        self.keeps_much = False
         if self._nameless:
             tokens = {label.digest for label in self.labels.values()}
             live = {id(value) for held in self._held.values() for value in held.values.values()}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from itertools import compress, count, repeat
+from operator import is_not
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
 import msgspec
@@ -22,7 +23,7 @@ from nbflow.store.digests import NO_CLASSES, Fingerprint, fingerprint, key_diges
 from nbflow.store.signing import hidden_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from contextvars import Context
 
     from nbflow.engine.bind import Version
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 NO_MEMORY: Final[frozenset[int]] = frozenset()
 _CACHED: Final = type(lru_cache(int))
+_LONG: Final = 10_000
 _private_tokens = count(-1, -1)
 _copies = count(1)
 
@@ -61,6 +63,11 @@ class Label(msgspec.Struct, frozen=True):
         So it is after a restoring: finding its tokens would cost a walk over the value.
         """
         return bool(self.memory) and min(self.memory) < 0
+
+    def may_be_large(self, value: object) -> bool:
+        """Whether its value may take much memory: it reaches some that can be changed, or is a long text."""
+        is_text = type(value) is str or type(value) is bytes
+        return bool(self.memory) or (is_text and len(cast("str", value)) > _LONG)
 
 
 def next_copy() -> int:
@@ -177,14 +184,17 @@ class Labels:
 
     def leave_to_others(self) -> None:
         """Between two actions others may bind names: note what stands under each key with a label."""
-        self._left = {key: self.names.get(key, ABSENT) for key in self.labels}
+        self._left = dict(zip(self.labels, self._standing_under(self.labels), strict=True))
 
     def take_from_others(self) -> None:
         """What a callback, or code that nobody saw, has bound since the last action is no version."""
-        left, self._left = self._left, None
-        for key, value in left.items() if left else ():
-            if self.names.get(key, ABSENT) is not value:
-                self.label(key, None)
+        left, self._left = self._left or {}, None
+        for key in tuple(compress(left, map(is_not, left.values(), self._standing_under(left)))):
+            self.label(key, None)
+
+    def _standing_under(self, keys: Iterable[str]) -> Iterable[object]:
+        """What names hold now, at the speed of the interpreter's own loops: each cell asks for all."""
+        return map(self.names.get, keys, repeat(ABSENT))
 
     def seen(self, key: str) -> str:
         """The digest of what a body sees under a key; that of what is no step's version is nobody else's."""

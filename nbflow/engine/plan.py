@@ -63,6 +63,8 @@ class Work(Bringing):
         self._reset(Origin.CELL)
         self.adopt_source(step)
         self._note(step, (yield from self._performer.execute_plain(step, self._origin)))
+        if self.workspace.keeps_much:
+            self._let_go()
         self.workspace.close()
         return self.action
 
@@ -312,8 +314,12 @@ class Work(Bringing):
         self.absences.forget(but=self._forced)
         self.workspace.begin()
 
-    def _finish(self) -> Action:
+    def _let_go(self) -> None:
+        """Let go of the objects without a name that no step gives any more."""
         self.workspace.prune(lambda unit, key: self.sweep.binds(slot_of(key), unit))
+
+    def _finish(self) -> Action:
+        self._let_go()
         if self.action.executed:
             # What only was reused can be told again; its history is written with the next batch.
             self.workspace.store.flush()
