@@ -343,6 +343,10 @@ class Book:
         """The step's place, counted from 0; None where its cell is gone."""
         return self._places.get(step)
 
+    def unplaced(self) -> set[str]:
+        """The identifiers of the steps whose cells are gone."""
+        return self.steps.keys() - self._places.keys()
+
     def at(self, place: int) -> Step:
         """The step at a place."""
         return self.steps[self._order[place]]

@@ -49,6 +49,8 @@ def texts_of(body: Body, versions: Mapping[Slot, Version | None]) -> dict[Entry,
         versions: What the names that it reaches hold.
     """
     held = {slot: version for slot, version in versions.items() if version is not None}
+    if not held:
+        return {}
     shows = body.analysis.shows
     shows_all = EVERYTHING in shows or any(version.output.reach.shows_texts for version in held.values())
     return {

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from nbflow.engine.again import earlier_run
 from nbflow.engine.book import definition_body
@@ -67,25 +70,18 @@ class Insight:
             writers: The steps that made the names among it.
             seen: What it sees in memory.
         """
-        others = self.others(body, writers)
-        bodies = [body, *others]
-        keys = tuple(map(key_of, slots))
-        analysis = body.analysis
-        may = analysis.writes | analysis.maybe_writes | analysis.deletes
-        # Code that it calls may bind names, too: those that the cells defining that code speak of.
-        called = definitions_of(others, keys)
-        later = frozenset[str]().union(*[definition.writes for definition in called])
-        complete = all(ran.analysis.complete for ran in bodies)
+        others, keys = self.others(body, writers), tuple([key_of(slot) for slot in slots])
+        told = _told(body, tuple(others), keys)
         last = frozenset([key_of(output.slot) for output in outputs_in_memory(step.trace)])
-        uncertain = (analysis.maybe_writes | later | last) - analysis.writes - set(keys)
+        uncertain = (told.may_bind | last).difference(body.analysis.writes, keys)
         return Reached(
             inputs=keys,
-            keys=may.union(keys, later, last),
+            keys=told.names.union(keys, last),
             uncertain=uncertain,
             earlier=earlier_run(step.trace, body, seen) if uncertain else None,
-            complete=complete,
+            complete=told.complete,
             reseeds=body.reseeds or any(self._may_seed(ran, keys) for ran in others),
-            effects=effects_of(body, called),
+            effects=told.effects,
             paths=self._paths(body, slots),
         )
 
@@ -115,11 +111,8 @@ class Insight:
 
     def asked(self, step: Step, body: Body, writers: Iterable[str]) -> tuple[Entry, ...]:
         """Entries for the slots outside that the source, or code that it may call, names."""
-        later = self._bodies_of(writers)
-        variables = body.analysis.environment.union(*[ran.analysis.environment for ran in later])
-        slots = [*[Slot("environment", name) for name in sorted(variables)], *step.parameter_slots]
-        for module in _imports(body, later):
-            slots += [Slot("module", module), Slot("package", module)]
+        variables, modules = _asks(body, tuple(self._bodies_of(writers)))
+        slots = (*variables, *step.parameter_slots, *modules)
         if not slots:
             return ()
         outside = self._sweep.outside
@@ -132,6 +125,43 @@ class Insight:
             for slot, digest in known
             if digest != UNBOUND or slot.kind in ("environment", "parameter")
         )
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """What the sources of a body and of those that made the code which it may call say of running it.
+
+    Args:
+        names: The names that it may bind or delete.
+        may_bind: Those that it may bind or not.
+        complete: Whether the analysis saw everything.
+        effects: What it visibly does outside.
+    """
+
+    names: frozenset[str]
+    may_bind: frozenset[str]
+    complete: bool
+    effects: frozenset[str]
+
+
+@lru_cache(maxsize=20_000)
+def _told(body: Body, others: tuple[Body, ...], keys: tuple[str, ...]) -> _Told:
+    analysis, called = body.analysis, definitions_of(others, keys)
+    # Code that it calls may bind names, too: those that the cells defining that code speak of.
+    may_bind = analysis.maybe_writes.union(*[definition.writes for definition in called])
+    names = may_bind | analysis.writes | analysis.deletes
+    complete = all(ran.analysis.complete for ran in (body, *others))
+    return _Told(names, may_bind, complete, effects_of(body, called))
+
+
+@lru_cache(maxsize=20_000)
+def _asks(body: Body, later: tuple[Body, ...]) -> tuple[tuple[Slot, ...], tuple[Slot, ...]]:
+    """The environment variables, and the modules with their packages, that bodies name."""
+    variables = body.analysis.environment.union(*[ran.analysis.environment for ran in later])
+    modules = _imports(body, later)
+    return (
+        tuple(Slot("environment", name) for name in sorted(variables)),
+        tuple(Slot(kind, module) for module in modules for kind in ("module", "package")),
+    )
 
 
 def _imports(body: Body, later: Iterable[Body]) -> list[str]:

@@ -81,7 +81,7 @@ def shown_as(preview: str, classes: Classes, classes_of: Callable[[Slot], Classe
 
 
 def _others(classes: Classes, classes_of: Callable[[Slot], Classes]) -> list[str]:
-    names = dict.fromkeys(name for name, _ in classes)
+    names = dict.fromkeys([name for name, _ in classes])
     return [name for name in names if not is_same_class(name, classes, classes_of(slot_of(name_of(name))))]
 
 

@@ -345,19 +345,23 @@ _UNSEEN: Final = ("network", "database", "clock", "names")
 
 
 def _flags(maker: Maker, body: Body, seen: Seen, observation: Observation, watch: Watch) -> frozenset[str]:
-    quiet = {QUIET} if _is_quiet(maker, body, observation, watch) else set[str]()
-    process = {CHANGES_PROCESS} if watch.process_state or _changes_class(seen, observation) else set[str]()
-    own = {NOT_REUSED} if not maker.step.keeping.reuses else set[str]()
-    own |= {HAPPENS_ONCE} if maker.step.effect is Effect.ONCE else set[str]()
-    own |= {ACTS} if any(text.startswith(_ACTING) for text in watch.noise) else set[str]()
-    return frozenset(quiet | process | own | ({UNDECIDED} if observation.undecided else set()))
+    step = maker.step
+    holding = (
+        (QUIET, _is_quiet(maker, body, observation, watch)),
+        (CHANGES_PROCESS, watch.process_state or _changes_class(seen, observation)),
+        (NOT_REUSED, not step.keeping.reuses),
+        (HAPPENS_ONCE, step.effect is Effect.ONCE),
+        (ACTS, watch.noise and any(text.startswith(_ACTING) for text in watch.noise)),
+        (UNDECIDED, observation.undecided),
+    )
+    return frozenset([flag for flag, holds in holding if holds])
 
 
 def _changes_class(seen: Seen, observation: Observation) -> bool:
     """Whether it sets attributes of a class that it did not make: no store can put that back."""
-    classes = (output for output in observation.outputs if output.sort == "class")
-    before = ((seen.entries.get(output.slot), output.digest) for output in classes)
-    return any(entry is not None and entry.digest not in (digest, UNBOUND) for entry, digest in before)
+    classes = {output.slot: output.digest for output in observation.outputs if output.sort == "class"}
+    both = classes.keys() & seen.entries.keys()
+    return any(seen.entries[slot].digest not in (classes[slot], UNBOUND) for slot in both)
 
 
 ACTS: Final = "acts outside"

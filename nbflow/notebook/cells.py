@@ -57,6 +57,8 @@ def read_header(cell: str) -> Header | None:
         >>> read_header("raw = 1") is None
         True
     """
+    if "@" not in cell and "%%" not in cell:
+        return None
     blank = len(cell) - len(cell.lstrip())
     found = _HEADER.match(cell, blank)
     if found is None or "\n" not in cell[found.end() :]:

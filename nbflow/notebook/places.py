@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.book import Step, mapped_body, read_body
@@ -30,12 +29,6 @@ KERNEL: Final = "kernel"
 """The step that stands for whatever the namespace held before nbflow watched."""
 
 _NO_OPTIONS: Final = TaskOptions()
-
-
-@cache
-def _rules_of_others() -> Mapping[str, Any]:
-    """The rules of the steps of cells without a header."""
-    return _NO_OPTIONS.rules
 
 
 def _nobody_cares(step: str) -> None:
@@ -118,8 +111,7 @@ class Places:
             check(resolved({**options.rules, **options.hooks}, self.names))
             self._check_tasks(options.after)
         text = source or self.source_of(asked.text)
-        body = read_body(text, _NO_MAKERS if header else makers_in(text, self.is_maker))
-        body = mapped_body(declared_body(body, options.declared), options.map)
+        body = _body_of(text, options, _NO_MAKERS if header else makers_in(text, self.is_maker))
         id = self._id_of(asked, options, body)
         if id not in self.cells:
             self.follow_file()  # where it stands
@@ -300,14 +292,14 @@ class Places:
         return cell
 
     def _fill(self, cell: Cell, text: str, header: Header | None, options: TaskOptions, body: Body) -> None:
-        step, says = cell.step, options is not _NO_OPTIONS
+        step, says, was_said = cell.step, options is not _NO_OPTIONS, cell.options is not _NO_OPTIONS
         cell.text, cell.options, cell.lines = text, options, header.lines if header else 0
         step.body = body
         step.plain = header is None or header.kind == "params"
         step.parameters = body.analysis.writes if header and header.kind == "params" else frozenset()
         step.licence = Licence.USER
-        # What every cell goes through must cost next to nothing: of most, the rules are known.
-        self.book.let(step.id, **(resolved(options.rules, self.names) if says else _rules_of_others()))
+        if says or was_said:  # a step begins with the rules of cells without a header
+            self.book.let(step.id, **resolved(options.rules, self.names))
         if self.book.place(step.id) is None:
             self.book.insert(step, self._place_for(step.id, body)[0])
         if not step.plain:
@@ -391,13 +383,17 @@ class Places:
 
     def _lift_what_it_reads(self, step: Step) -> None:
         """Whose place is a guess stands above the cell that is run now, if that reads what it defines."""
-        place = self.book.place(step.id)
-        while place is not None:
+        place = self.book.place(step.id) if step.body.reads else None
+        while place is not None and self._guesses_below(place):
             source = self._last_source(step.body, place + 1)
             if source not in self._guessed or step_ids(self.book, source):
                 return
             self.book.move(source, place)
             place = self.book.place(step.id)
+
+    def _guesses_below(self, place: int) -> bool:
+        """Whether the place of some step below is a guess: these are few, of all others there may be many."""
+        return any((self.book.place(id) or 0) > place for id in self._guessed)
 
     def _first_place(self, below: list[str]) -> int:
         """Where the first cell of the file stands: above all others of it, below the kernel's step."""
@@ -409,8 +405,8 @@ class Places:
         try:
             options = read_options(header.options) if header else _NO_OPTIONS
             text = self.source_of(saved.source)
-            body = read_body(text, _NO_MAKERS if header else makers_in(text, _looks_like_maker(text)))
-            body = mapped_body(declared_body(body, options.declared), options.map)
+            makers = _NO_MAKERS if header else makers_in(text, _looks_like_maker(text))
+            body = _body_of(text, options, makers)
         except Exception:  # noqa: BLE001 - a cell that cannot be read was not run as it is
             return None
         if not was_run(body):
@@ -420,6 +416,11 @@ class Places:
         self._number(cell, None)
         cell.step.ran, cell.step.standing = body, Standing.REMEMBERED
         return cell
+
+
+def _body_of(text: str, options: TaskOptions, makers: frozenset[str]) -> Body:
+    body = read_body(text, makers)
+    return body if options is _NO_OPTIONS else mapped_body(declared_body(body, options.declared), options.map)
 
 
 def _looks_like_maker(text: str) -> Callable[[str], bool]:

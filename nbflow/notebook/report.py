@@ -112,10 +112,9 @@ class Report:
 
     def with_other_badges(self, cells: Iterable[Cell]) -> list[Cell]:
         """The cells among these whose badge would say something else than it last did."""
-        news, place = self._session.trunk.sweep.news, self._session.book.place
-        # Parameters may have been set, and who has no place is judged when asked: that makes no news.
-        steps = ((cell.step, cell) for cell in cells)
-        may = [cell for step, cell in steps if step.id in news or step.parameters or place(step.id) is None]
+        # Who has no place is judged when asked, and parameters may have been set: that makes no news.
+        may_be = self._session.trunk.sweep.news | self._session.book.unplaced()
+        may = [cell for cell in cells if cell.step.id in may_be or cell.step.parameters]
         return [cell for cell in may if self._badges.get(cell.step.id) != self._badge_key(cell)]
 
     def _badge_key(self, cell: Cell) -> tuple[Any, ...]:

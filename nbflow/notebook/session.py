@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import filterfalse
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from nbflow.analysis.names import is_managed
 from nbflow.engine.action import Action
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     from nbflow.notebook.surroundings import Surroundings
 
 
-class Last(NamedTuple):
+class Last(msgspec.Struct, frozen=True):
     """How the last run of a step stands: its state and message, its flow run, its attempt and itself."""
 
     state: str
