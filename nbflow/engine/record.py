@@ -391,7 +391,7 @@ def _is_quiet(maker: Maker, body: Body, observation: Observation, watch: Watch) 
 def outputs_in_memory(trace: Trace | None) -> tuple[Output, ...]:
     """The names and random states that a trace made."""
     outputs = trace.outputs if trace is not None else ()
-    return tuple(output for output in outputs if is_kept_in_memory(output.slot))
+    return tuple([output for output in outputs if is_kept_in_memory(output.slot)])
 
 
 def action_key(static_key: str, looked: Iterable[Looked], digests: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.book import Step, mapped_body, read_body
@@ -29,6 +30,7 @@ KERNEL: Final = "kernel"
 """The step that stands for whatever the namespace held before nbflow watched."""
 
 _NO_OPTIONS: Final = TaskOptions()
+_IS_PLAIN: Final = attrgetter("plain")
 
 
 def _nobody_cares(step: str) -> None:
@@ -198,6 +200,11 @@ class Places:
     def tasks(self) -> Iterator[Cell]:
         """The cells of tasks in flow order."""
         return (cell for step in self.book if not step.plain and (cell := self.cells.get(step.id)))
+
+    @property
+    def has_tasks(self) -> bool:
+        """Whether there is any step but of plain cells; told at the speed of the interpreter's own loops."""
+        return not all(map(_IS_PLAIN, self.book.steps.values()))
 
     def named(self, name: str) -> Cell:
         """The cell of the task that people call `name`.
@@ -376,10 +383,10 @@ class Places:
 
     def _last_source(self, body: Body, place: int) -> str:
         """The last step from a place on that defines what a body reads and no step before it defines."""
-        steps = list(self.book)
-        above = frozenset[str]().union(*map(_defines, steps[:place]))
-        wanted = frozenset(body.reads) - above
-        return next((step.id for step in reversed(steps[place:]) if wanted & _defines(step)), "")
+        steps, reads = list(self.book), frozenset(body.reads)
+        below = [step for step in reversed(steps[place:]) if _may_define(step, reads)]
+        wanted = reads.difference(*map(_defines, steps[:place])) if below else reads
+        return next((step.id for step in below if wanted & _defines(step)), "")
 
     def _lift_what_it_reads(self, step: Step) -> None:
         """Whose place is a guess stands above the cell that is run now, if that reads what it defines."""
@@ -392,8 +399,8 @@ class Places:
             place = self.book.place(step.id)
 
     def _guesses_below(self, place: int) -> bool:
-        """Whether the place of some step below is a guess: these are few, of all others there may be many."""
-        return any((self.book.place(id) or 0) > place for id in self._guessed)
+        """Whether the place of some step below is a guess."""
+        return not self._guessed.isdisjoint(self.book.order[place + 1 :])
 
     def _first_place(self, below: list[str]) -> int:
         """Where the first cell of the file stands: above all others of it, below the kernel's step."""
@@ -426,6 +433,14 @@ def _body_of(text: str, options: TaskOptions, makers: frozenset[str]) -> Body:
 def _looks_like_maker(text: str) -> Callable[[str], bool]:
     """By text alone, which is enough for a remembered cell: what `task` was is among its entries."""
     return lambda name: name in MAKERS or any(f"@{name}.{maker}" in text for maker in MAKERS)
+
+
+def _may_define(step: Step, names: frozenset[str]) -> bool:
+    """Whether a step binds one of these names, by its text or by its last run; quick where it does not."""
+    analysis, made = step.body.analysis, step.trace.outputs if step.trace is not None else ()
+    if not (names.isdisjoint(analysis.writes) and names.isdisjoint(analysis.maybe_writes)):
+        return True
+    return not names.isdisjoint([output.slot.locator for output in made])
 
 
 def _defines(step: Step) -> frozenset[str]:

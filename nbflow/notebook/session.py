@@ -148,7 +148,7 @@ class Session:
             self.around.store.history.flush()  # flows that it ran are told from there
         if self.auto:
             self.perform(self.automatic.run())
-        if next(self.places.tasks(), None) is None:
+        if not self.places.has_tasks:
             return
         line = self.report.stale_mention(cell)
         if line:
