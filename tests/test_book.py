@@ -117,6 +117,7 @@ class TestPlaces:
         book.remove("a")
         assert (book.order, book.place("a"), len(book)) == (("b",), None, 1)
         assert book.steps["a"].standing is Standing.GONE
+        assert book.unplaced() == {"a"}
         with pytest.raises(UnknownTaskError):
             book.named("a")
 
