@@ -123,6 +123,18 @@ class TestIndependentTasks:
         path = [each.name for each in notebook.workspace.store.history.transitions(runs[0].id)]
         assert path == ["Pending", "Running", "AwaitingRetry", "Retrying", "Completed"]
 
+    def test_what_was_given_up_changes_no_later_attempt(self) -> None:
+        """Its thread still binds names, but those are its own."""
+        notebook = Notebook(store=kept(), runner=ThreadPoolTaskRunner(), clock=time.time)
+        notebook.run(notebook.add(f"{SETUP}\nfrom nbflow import context", plain=True))
+        task = notebook.add(
+            "if context.task_run_count < 2:\n    threading.gate.wait()\n    y = -1\n    meet()\n"
+            "else:\n    y = 1\n    threading.gate.set()\n    meet()"
+        )
+        notebook.let(task, retries=Retries(1, (0.0,)), timeout=1)
+        assert notebook.run(task).inline == {}
+        assert values(notebook, "y") == [1]
+
 
 class TestFilesWrittenMeanwhile:
     """A body that looks for a file that one above it writes at the same time, of which nobody knew."""

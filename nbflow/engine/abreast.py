@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.generators import Kept
-from nbflow.engine.requests import Alone, Execution, Rest, Waiting
+from nbflow.engine.requests import Alone, Execution, Rest, Together, Waiting
 from nbflow.engine.timers import TIMERS
 
 if TYPE_CHECKING:
@@ -40,15 +40,45 @@ class Going:
         asked: What it waits for.
         answer: The answer to come; None where it waits until it is alone.
         beside: The steps that ran at the same time.
+        whole: What it is a part of; None where it is a run for itself.
+        works: What is to be done as parts of it and has not begun; None where nothing is.
+        parts: How many parts of it go on.
+        stop: What kept parts of it from beginning.
     """
 
     step: Step
-    work: Executing
-    end: Callable[[Finished], bool]
+    work: Working[Any]
+    end: Callable[[Any], bool]
     context: Context | None = field(default_factory=copy_context)
     asked: Request | None = None
     answer: Future[Any] | None = None
     beside: set[str] = field(default_factory=set[str])
+    whole: Going | None = None
+    works: Iterator[Working[None]] | None = None
+    parts: int = 0
+    stop: BaseException | None = None
+
+    @property
+    def is_made_of_parts(self) -> bool:
+        """Whether it only waits for its parts."""
+        return isinstance(self.asked, Together)
+
+    def next_part(self) -> Going | None:
+        """What can begin as one more part of it; None where nothing is left."""
+        if self.works is None or self.context is None:
+            return None
+        work = self.context.run(next, self.works, None)
+        if work is None:
+            self.works = None
+            return None
+        self.parts += 1
+        return Going(self.step, work, _nobody, self.context.copy(), whole=self)
+
+    def end_parts(self) -> None:
+        """It goes on if all parts have ended."""
+        answer = self.answer if self.works is None and not self.parts else None
+        if answer is not None and not answer.done():
+            answer.set_result(self.stop)
 
     def move(self, how: Callable[[Any], Request], what: object) -> Request:
         """Go on until the next request, by sending or throwing in what it waited for."""
@@ -70,6 +100,7 @@ class Abreast:
         self._seeded = seeded
         self._states = Kept()
         self._going: dict[str, Going] = {}
+        self._parts: list[Going] = []
         self._errors = errors
         self._ended: dict[str, bool] = {}
         self._waits_for: dict[str, str] = {}
@@ -88,7 +119,17 @@ class Abreast:
     @property
     def is_full(self) -> bool:
         """Whether nothing more may be started now."""
-        return len(self._going) >= MOST or any(isinstance(each.asked, Alone) for each in self._going.values())
+        asks = any(isinstance(each.asked, Alone) for each in self._going.values())
+        return asks or not self._has_room
+
+    @property
+    def _has_room(self) -> bool:
+        return sum(not each.is_made_of_parts for each in self._all) < MOST
+
+    @property
+    def _all(self) -> list[Going]:
+        """All that goes on, parts before what they are parts of."""
+        return [*self._parts, *self._going.values()]
 
     def each(
         self,
@@ -149,7 +190,8 @@ class Abreast:
 
     def wait(self) -> Working[None]:
         """Wait until some of them can go on, and let these."""
-        answers = [going.answer for going in self._going.values() if going.answer is not None]
+        yield from self._begin_parts()
+        answers = [going.answer for going in self._all if going.answer is not None]
         if not answers:
             yield from self._go_on_alone()
             return
@@ -158,10 +200,16 @@ class Abreast:
         except KeyboardInterrupt as stop:
             yield from self._stop(stop.with_traceback(None))  # where it was waited is nobody's matter
             return
-        for going in [
-            each for each in self._going.values() if each.answer is not None and each.answer.done()
-        ]:
+        for going in [each for each in self._all if each.answer is not None and each.answer.done()]:
             yield from self._move(going, going.work.send, _answer_of(going))
+
+    def _begin_parts(self) -> Working[None]:
+        """Let parts begin as long as there is room."""
+        for whole in [each for each in self._going.values() if each.works is not None]:
+            while self._has_room and (part := whole.next_part()) is not None:
+                self._parts.append(part)
+                yield from self._move(part, part.work.send, None)
+            whole.end_parts()
 
     def settle(self) -> Working[None]:
         """Wait until all have ended."""
@@ -184,6 +232,9 @@ class Abreast:
                 if isinstance(request, Rest):
                     going.answer = TIMERS.at(request.until)
                     return
+                if isinstance(request, Together):
+                    going.works, going.answer = request.works, Future()
+                    return
                 try:
                     answer = yield request
                 except BaseException as error:  # noqa: BLE001 - it belongs to whoever asked
@@ -195,7 +246,8 @@ class Abreast:
                 request = going.move(going.work.send, answer)
         except StopIteration as end:
             self._forget(going)
-            self._ended[going.step.id] = going.end(end.value)
+            if going.whole is None:
+                self._ended[going.step.id] = going.end(end.value)
         except BaseException as error:
             self._forget(going)
             if not isinstance(error, KeyboardInterrupt):
@@ -204,7 +256,12 @@ class Abreast:
 
     def _stop(self, stop: KeyboardInterrupt) -> Working[None]:
         """End all: what has finished counts, what runs is given up."""
-        for going in list(self._going.values()):
+        for whole in self._going.values():
+            if whole.works is not None:
+                whole.works, whole.stop = None, stop
+        for going in self._all:
+            if going.is_made_of_parts:
+                going.end_parts()
             if going.answer is not None and going.answer.done():
                 yield from self._move(going, going.work.send, _answer_of(going))
                 continue
@@ -217,10 +274,20 @@ class Abreast:
                 yield from self._move(going, going.work.throw, stop)
 
     def _forget(self, going: Going) -> None:
+        if going.whole is not None:
+            self._parts.remove(going)
+            going.whole.parts -= 1
+            going.whole.end_parts()
+            return
         del self._going[going.step.id]
         if not self._going:
             self._states.put_back(self._seeded())
         self.beside[going.step.id] = going.beside
+
+
+def _nobody(_: object) -> bool:
+    """Who asked for a part learns of its end by itself."""
+    return True
 
 
 def _answer_of(going: Going) -> object:

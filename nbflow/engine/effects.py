@@ -136,6 +136,12 @@ class Outcome(msgspec.Struct, frozen=True):
         value: object = self.value
         return self.ended is Ended.RETURNED or (isinstance(value, Signal) and value.state.is_completed())
 
+    @property
+    def was_given_up(self) -> bool:
+        """Whether the body was ended from outside: in a thread it may still go on."""
+        is_over = self.ended in (Ended.RETURNED, Ended.RAISED)
+        return not is_over or isinstance(self.value, KeyboardInterrupt)
+
 
 class Hit(msgspec.Struct, frozen=True):
     """The answer to `Load` where there is a result; a miss is answered by None."""

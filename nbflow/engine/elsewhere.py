@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbflow.engine.abreast import Abreast
+from nbflow.engine.outward import has_changed_outside, is_known_to_write
 from nbflow.engine.private import Beside
-from nbflow.engine.record import CHANGES_PROCESS
-from nbflow.types import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -104,24 +103,13 @@ class Elsewhere:
         if ran is None or ran.only_computes:
             return False
         steps = (self._book.steps[other] for other in others)
-        return any(self._is_above(each, id) and _changed_outside(each) for each in steps)
+        return any(self._is_above(each, id) and has_changed_outside(each) for each in steps)
 
     def _waits_for_files(self, step: Step) -> Step | None:
         """One above that goes on, where either of the two is known to write files."""
         above = (each for each in self.abreast if self._is_above(each, step.id))
-        return next((each for each in above if _writes(each) or _writes(step)), None)
+        return next((each for each in above if is_known_to_write(each) or is_known_to_write(step)), None)
 
     def _is_above(self, step: Step, other: str) -> bool:
         place, below = self._book.place(step.id), self._book.place(other)
         return place is not None and below is not None and place < below
-
-
-def _writes(step: Step) -> bool:
-    """Whether a step is known to change what is outside, by its text or by its last run."""
-    return (step.ran is not None and step.ran.writes_files) or _changed_outside(step)
-
-
-def _changed_outside(step: Step) -> bool:
-    trace = step.trace
-    written = any(output.slot.kind == FILE for output in trace.outputs) if trace is not None else False
-    return written or (trace is not None and CHANGES_PROCESS in trace.flags)

@@ -14,7 +14,7 @@ from nbflow.types import FILE, Entry, Looked, Output, Slot, Trace
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from nbflow.engine.items import Done, Plan
+    from nbflow.engine.each import Done, Plan
 
 PLACE: Final = Slot("context", "map_index")
 """The position of an item, which its body may ask for; for all of them together it follows from the list."""

@@ -14,11 +14,12 @@ from nbflow.engine.effects import Ended
 from nbflow.engine.influence import reached
 from nbflow.engine.keeping import name_in
 from nbflow.engine.marks import BEGUN, Marks
+from nbflow.engine.record import CHANGES_PROCESS
 from nbflow.engine.slots import NAME, key_of
 from nbflow.engine.verify import begun_slot
 from nbflow.states import StateType
 from nbflow.store.digests import key_digest
-from nbflow.types import Effect
+from nbflow.types import FILE, Effect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -135,6 +136,18 @@ def once_of_item(
     compared = (entry for entry in seen.entries.values() if name_in(entry.looked.slot) not in ignored)
     saw = (part for entry in compared for part in (*entry.looked.slot, entry.digest))
     return Once(marks, key_digest("item", one.static_key, *saw), now)
+
+
+def is_known_to_write(step: Step) -> bool:
+    """Whether a step is known to change what is outside, by its text or by its last run."""
+    return (step.ran is not None and step.ran.writes_files) or has_changed_outside(step)
+
+
+def has_changed_outside(step: Step) -> bool:
+    """Whether the last run of a step has written files or changed the state of the process."""
+    trace = step.trace
+    written = any(output.slot.kind == FILE for output in trace.outputs) if trace is not None else False
+    return written or (trace is not None and CHANGES_PROCESS in trace.flags)
 
 
 def is_unsure(step: Step, body: Body, view: View, outside: Outside) -> bool:

@@ -14,13 +14,14 @@ import msgspec
 from nbflow.engine.absence import Absences
 from nbflow.engine.book import definition_body
 from nbflow.engine.docstrings import unseen_edits
+from nbflow.engine.each import Plan
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.forcing import has_gone
 from nbflow.engine.gates import asked_about, upstream_of
 from nbflow.engine.generators import GENERATORS
-from nbflow.engine.influence import lasting, reached, reached_through
+from nbflow.engine.influence import lasting, reached_through
 from nbflow.engine.insight import Insight
-from nbflow.engine.items import Items, Plan
+from nbflow.engine.items import Items
 from nbflow.engine.keeping import forced_cause, gone_cause
 from nbflow.engine.labels import Label, is_local_module, next_copy
 from nbflow.engine.observe import Observation, Observer
@@ -40,7 +41,7 @@ from nbflow.engine.record import (
     skipped_trace,
 )
 from nbflow.engine.requests import Execution
-from nbflow.engine.sites import SEEDED, Site, say_who_failed, site_of, with_own
+from nbflow.engine.sites import SEEDED, Site, lists_of, say_who_failed, site_of, with_own
 from nbflow.engine.slots import is_kept_in_memory, key_of
 from nbflow.engine.sources import Sources
 from nbflow.engine.storing import Storing
@@ -101,13 +102,13 @@ class Performer:
         self.workspace = workspace
         self._observer = observer
         self._runs = runs
-        self._hands = workspace, observer, runs, sweep
+        self._storing = Storing(book, workspace)
+        self.hands = workspace, observer, runs, sweep, self._storing
         self.insight = Insight(book, sweep, workspace)
         self.forced: Collection[str] = ()
         self.bound_to_names: dict[str, str] = {}
         """Why bodies have to run on the user's names, as a run elsewhere has shown; by static key."""
         self.absences = Absences(sweep, workspace)
-        self._storing = Storing(book, workspace)
         self._unwritten: list[Trace] = []
         self._sources = Sources(runs.history, workspace.names, book)
 
@@ -155,7 +156,7 @@ class Performer:
         seen = msgspec.structs.replace(see_bound(body, site.slots, site.view, asked), upstream=upstream)
         reach = self.insight.reached(step, body, site.slots, site.writers, seen)
         if body.one is not None:
-            items = Items(self._plan(site, body.one, asked, origin), *self._hands, self._storing)
+            items = self.items(site, asked, origin)
             doing = _Doing(items.attempt, reach.effects, items.joined)
             return (yield from self._run(step, body, seen, doing, origin))
         doing = _Doing(partial(self.attempt, site, reach), reach.effects)
@@ -183,17 +184,19 @@ class Performer:
     def _execution(self, step: Step, body: Body, call: Call) -> Execution:
         return Execution(step, body, call, self.workspace, self.workspace.elsewhere)
 
-    def _plan(self, site: Site, one: Body, asked: tuple[Entry, ...], origin: Origin) -> Plan:
+    def items(self, site: Site, asked: tuple[Entry, ...], origin: Origin, *, anew: bool = False) -> Items:
+        """What runs the items of a mapped step."""
+        return Items(self.plan(site, asked, origin, anew=anew), self.hands)
+
+    def plan(self, site: Site, asked: tuple[Entry, ...], origin: Origin, *, anew: bool = False) -> Plan:
         """What the items of a mapped step have in common.
 
         Code within the elements counts as read; the list that they come from only where the body reads it.
         """
-        step, names = site.step, frozenset(name for name, _ in site.body.mapped)
-        lists = frozenset(of for _, of in site.body.mapped) - {
-            slot.locator for slot in reached(one, site.view)
-        }
+        step, one = site.step, site.body.one or site.body
+        names, lists = frozenset(name for name, _ in site.body.mapped), lists_of(site)
         slots = tuple(slot for slot in site.slots if slot.locator not in names | lists)
-        seen, anew = see_bound(one, slots, site.view, asked), step.id in self.forced
+        seen, anew = see_bound(one, slots, site.view, asked), anew or step.id in self.forced
         reach = self.insight.reached(step, one, site.slots, site.writers, seen)
         reach = msgspec.structs.replace(
             reach,

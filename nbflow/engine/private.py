@@ -7,8 +7,10 @@ runs on the user's names instead, while no other does.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from contextvars import copy_context
+from functools import partial
 from itertools import chain
 from pickle import PicklingError
 from types import AsyncGeneratorType, CoroutineType, GeneratorType, ModuleType
@@ -27,6 +29,8 @@ from nbflow.engine.outward import is_effect
 from nbflow.engine.perform import Performer
 from nbflow.engine.record import CHANGES_PROCESS, NOTHING_SEEN, outputs_in_memory
 from nbflow.engine.requests import Alone
+from nbflow.engine.side_by_side import EachApart, ItemsAbreast
+from nbflow.engine.sites import lists_of
 from nbflow.engine.slots import RANDOM, key_of, slot_of
 from nbflow.exceptions import CacheError
 from nbflow.store.digests import holds_code
@@ -34,18 +38,21 @@ from nbflow.store.memory import MemoryStore, why_unstored
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
     from nbflow.engine.bind import Version
     from nbflow.engine.book import Step
+    from nbflow.engine.each import Hands, Plan
     from nbflow.engine.effects import Call
+    from nbflow.engine.items import Items
     from nbflow.engine.observe import Observation, Reached
     from nbflow.engine.origins import Classes
     from nbflow.engine.record import Seen
     from nbflow.engine.requests import Observing
     from nbflow.engine.sites import Site
-    from nbflow.types import Output, Trace
+    from nbflow.states import Origin
+    from nbflow.types import Entry, Output, Trace
 
 _OF_THE_SHELL: Final = (
     "__name__", "__doc__", "__builtin__", "__builtins__", "get_ipython", "open", "exit", "quit",
@@ -137,16 +144,21 @@ class Beside(Performer):
     """
 
     def __init__(self, main: Performer, site: Site) -> None:
-        self.private = PrivateWorkspace(main.workspace)
-        super().__init__(*main.over(self.private))
+        self._main = main
+        self._open()
         self.site = site
-        self.forced, self.absences = main.forced, main.absences
         self.why_inline = ""
         """Why the body had to run on the user's names after all; empty where it did not."""
         self._seeded: AbstractSet[str] = frozenset()
         self._stay_live: set[str] = set()
-        self._main = main
         self._asked_for = site
+
+    def _open(self) -> None:
+        """Begin with new names."""
+        self.private = PrivateWorkspace(self._main.workspace)
+        super().__init__(*self._main.over(self.private))
+        self.forced, self.absences = self._main.forced, self._main.absences
+        self._may_change = False
 
     def hindrance(self) -> str:
         """Put the inputs in place; return why the body cannot run there, or an empty string."""
@@ -162,8 +174,6 @@ class Beside(Performer):
         """Why the body has to run on the user's names, by its text and by its last run."""
         reach = self.insight.reached(site.step, site.body, site.slots, site.writers, NOTHING_SEEN)
         bodies = [site.body, *self.insight.others(site.body, site.writers)]
-        if site.body.one is not None:
-            return "it is mapped"
         if is_effect(site.step, site.view, self._book):
             return "what it does outside must not happen twice"
         if not reach.complete or any(effect.startswith(ANY_NAME) for effect in reach.effects):
@@ -193,15 +203,52 @@ class Beside(Performer):
     def attempt(self, site: Site, reach: Reached, call: Call) -> Observing:
         """Run the body once, on names of its own; if that shows to be wrong, on the user's."""
         if not self.why_inline:
+            if self._may_change:
+                self._open()  # a body that was given up may still bind the names that it has
             observation = yield from super().attempt(site, reach, call)
-            self.why_inline = self._doubt(observation)
-            if not self.why_inline:
+            self._may_change = observation.outcome.was_given_up
+            if not self.doubted(observation):
                 return observation
-            self._seeded = self._main.workspace.labels.keys() & GENERATORS.keys()
-            if not _is_voided(observation):
-                self._main.bound_to_names[site.body.static_key] = self.why_inline
         yield Alone()
         return (yield from self._main.attempt(self._asked_for, reach, call))
+
+    def doubted(self, observation: Observation, why: str = "", *, for_now: bool = False) -> str:
+        """Why the body has to run on the user's names after all, which is noted; empty where it need not."""
+        self.why_inline = why or self._doubt(observation)
+        if self.why_inline:
+            self._seeded = self._main.workspace.labels.keys() & GENERATORS.keys()
+            if not (for_now or _is_voided(observation)):
+                self._main.bound_to_names[self._asked_for.body.static_key] = self.why_inline
+        return self.why_inline
+
+    def items(self, site: Site, asked: tuple[Entry, ...], origin: Origin, *, anew: bool = False) -> Items:
+        """What runs the items of a mapped step at the same time."""
+
+        def on_names(anew: bool) -> Items:
+            return self._main.items(self._asked_for, asked, origin, anew=anew)
+
+        return ItemsAbreast(self.plan(site, asked, origin, anew=anew), self.hands, self, on_names)
+
+    def place_for_items(self, plan: Plan) -> EachApart:
+        """Names of their own for one item after the other."""
+        return EachApart(self.private, partial(self._open_for_items, plan))
+
+    def _open_for_items(self, plan: Plan) -> tuple[Plan, Hands, Callable[[Observation], str]]:
+        """Names in which all stands that a body reads but the elements, of which each item has its own."""
+        lists = lists_of(self._asked_for)
+        slots = tuple(slot for slot in self._asked_for.slots if slot.locator not in lists)
+        place = Beside(self._main, dataclasses.replace(self._asked_for, slots=slots))
+        units = tuple(versions for versions in self.site.units if not versions.keys() <= lists)
+        put_back = partial(place.put_back, dataclasses.replace(self.site, units=units))
+        return dataclasses.replace(plan, put_back=put_back), place.hands, place._doubt_of_item
+
+    def _doubt_of_item(self, observation: Observation) -> str:
+        """The same for one item: all that it has made is handed over as a copy."""
+        for output in observation.outputs if observation.is_whole else ():
+            if output.sort == "class" or any(is_new for _, is_new in output.classes):
+                return f"{key_of(output.slot)} is of a class that an item defines"
+        why = self._doubt(observation)
+        return why or ("what an item makes cannot be stored" if self._stay_live else "")
 
     def _doubt(self, observation: Observation) -> str:
         """Why what was seen may be another thing than on the user's names."""

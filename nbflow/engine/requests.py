@@ -6,7 +6,7 @@ awaits them, and one that lets others run them and waits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -76,7 +76,19 @@ class Waiting(msgspec.Struct, frozen=True):
                 return
 
 
-Request = Execution | Alone | Rest | Waiting
+class Together(msgspec.Struct, frozen=True):
+    """The request to do works at the same time, as parts of the one that asks.
+
+    It is answered when all have ended: by the Stop that kept some of them from beginning, or by nothing.
+
+    Args:
+        works: Gives one after the other, as there is room for it.
+    """
+
+    works: Iterator[Working[None]]
+
+
+Request = Together | Execution | Alone | Rest | Waiting
 
 Working = Generator[Request, Any, Result]
 """Work that yields requests, is sent their answers, and returns a result at its end."""

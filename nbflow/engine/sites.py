@@ -65,6 +65,12 @@ def site_of(step: Step, body: Body, view: View) -> Site:
     return Site(step, body, view, slots, tuple(unbound), tuple(units.values()), frozenset(writers))
 
 
+def lists_of(site: Site) -> frozenset[str]:
+    """The names of the elements of a mapped body that it does not read besides."""
+    read = {slot.locator for slot in reached(site.body.one or site.body, site.view)}
+    return frozenset(of for _, of in site.body.mapped) - read
+
+
 def with_own(site: Site, ran: Body, given: Judgement) -> Site:
     """The site of a definition, with what it needs of what its own cell defines above it."""
     names = (site.body.analysis.reads & ran.analysis.definitions.keys()) - site.body.analysis.writes
