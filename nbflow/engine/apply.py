@@ -224,7 +224,7 @@ class Workspace(Labels):
         elif (kept := self._take_kept(versions)) is not None:
             return kept
         else:
-            live = self._of_one_copy(versions)
+            live = self.of_one_copy(versions)
             values = self._copied(live, first_of(versions).classes) if live is not None else None
         if values is None:
             return None
@@ -246,7 +246,7 @@ class Workspace(Labels):
             for key, (value, label) in found.items()
         }
 
-    def _of_one_copy(self, versions: Mapping[str, Version]) -> dict[str, object] | None:
+    def of_one_copy(self, versions: Mapping[str, Version]) -> dict[str, object] | None:
         """The live and kept objects of these members that are of one copy; None where none is whole."""
         held = self._held.get(first_of(versions).content)
         copies = {held.copy: dict(held.values)} if held is not None else {}
@@ -315,7 +315,7 @@ class Workspace(Labels):
             return True
         if self._kept(versions) is not None:
             return True
-        return bool(self._of_one_copy(versions)) and self._holders(first_of(versions).classes) is not None
+        return bool(self.of_one_copy(versions)) and self._holders(first_of(versions).classes) is not None
 
     def _keep(self, key: str) -> None:
         """Keep the object of a key that is about to hold another one, if nothing else has it."""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _MOST_REPEATS: Final = 8
 """How often one action makes the spent inputs of others from one step again before it gives up."""
 
+_SPENT: Final = "its value is needed again and is not stored"
 _DONE: Final = (Verdict.FRESH, Verdict.AS_OF)
 
 
@@ -148,15 +149,30 @@ class Bringing:
         if spent is not None:
             return spent, True
         self._lookup.compare_with_earlier(step)
-        if not (again or is_refused) and self.elsewhere.is_for(step):
-            end = partial(self._conclude, step, stands_on_ended)
-            started = yield from self.elsewhere.start(site, self._origin, self.action, end)
-            if started:
+        if not is_refused:
+            started = yield from self._start(site, again, stands_on_ended)
+            if started is not None:
                 return started
         if self._abreast:
             yield from self._abreast.settle()  # who runs on the user's names is alone
             return None
         return (yield from self._execute(site, is_refused, stands_on_ended))
+
+    def _start(self, site: Site, again: bool, stands_on_ended: bool) -> Working[str | bool | None]:
+        """Let a body run elsewhere.
+
+        Returns:
+            The step to wait for; None where it runs on the user's names, False where it may not.
+        """
+        step, elsewhere = site.step, self.elsewhere
+        if not again and elsewhere.is_for(step):
+            end = partial(self._conclude, step, stands_on_ended)
+            started = yield from elsewhere.start(site, self._origin, self.action, end)
+            if started:
+                return started
+        if elsewhere.is_aside:
+            self.action.inline.setdefault(step.id, "it is a plain cell" if step.plain else _SPENT)
+        return False if elsewhere.is_aside else None
 
     def _blocker(self, step: Step, view: View, passed: Collection[str]) -> tuple[Step, bool] | str | None:
         """What stands before a step: what has to be made first, or, where that is on its way, end first."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from nbflow.engine.signals import Signal
+from nbflow.engine.signals import ENDRUN, Signal
 from nbflow.retries import NO_RETRIES, Draw, Retries
 from nbflow.states import Origin, Role, State
 from nbflow.triggers import Edge, Trigger, all_successful
@@ -141,6 +141,10 @@ class Outcome(msgspec.Struct, frozen=True):
         """Whether the body was ended from outside: in a thread it may still go on."""
         is_over = self.ended in (Ended.RETURNED, Ended.RAISED)
         return not is_over or isinstance(self.value, KeyboardInterrupt)
+
+    def instead(self, state: State) -> Outcome:
+        """The same attempt, ended in another state, which is its last whatever retries say."""
+        return Outcome(self.attempt, Ended.RAISED, ENDRUN(state))
 
 
 class Hit(msgspec.Struct, frozen=True):

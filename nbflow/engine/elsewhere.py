@@ -48,6 +48,11 @@ class Elsewhere:
         self._performer = performer
         self._here: dict[str, str] = {}
 
+    @property
+    def is_aside(self) -> bool:
+        """Whether a body that cannot run on names of its own does not run at all."""
+        return self._performer.is_aside
+
     def begin(self) -> None:
         """Start an action."""
         self._here.clear()
@@ -94,7 +99,8 @@ class Elsewhere:
         """The steps that have to run once more, in flow order; they run on the user's names."""
         beside, self.abreast.beside = self.abreast.beside, {}
         steps = [self._book.steps[id] for id, others in beside.items() if self._came_before(id, others)]
-        self._here |= {step.id: _TOO_EARLY for step in steps}
+        if not self.is_aside:
+            self._here |= {step.id: _TOO_EARLY for step in steps}
         return sorted(steps, key=lambda step: self._book.place(step.id) or 0)
 
     def _came_before(self, id: str, others: Iterable[str]) -> bool:

@@ -144,6 +144,12 @@ class StepRuns:
         runs._lets_others = self._sleep is not None
         return runs
 
+    def beside(self, number: int) -> StepRuns:
+        """The same for a flow run of its own, that goes on at the same time."""
+        runs = self.abreast()
+        runs.number = number
+        return runs
+
     def execute(
         self,
         step: Step,

@@ -108,9 +108,16 @@ class Performer:
         self.forced: Collection[str] = ()
         self.bound_to_names: dict[str, str] = {}
         """Why bodies have to run on the user's names, as a run elsewhere has shown; by static key."""
+        self.all_names: tuple[Workspace, ...] = (workspace,)
+        """All names under which objects may stand that belong to the process, as modules do."""
         self.absences = Absences(sweep, workspace)
         self._unwritten: list[Trace] = []
         self._sources = Sources(runs.history, workspace.names, book)
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether the names are not the user's, so that no body runs on them."""
+        return len(self.all_names) > 1
 
     def over(self, workspace: Workspace) -> tuple[Book, Sweep, Workspace, Observer, StepRuns]:
         """What one like it over other names is made of."""

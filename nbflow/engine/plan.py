@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 from nbflow.engine.action import Action
 from nbflow.engine.afterwards import stand_of, stand_of_flow
+from nbflow.engine.bind import by_unit
 from nbflow.engine.bringing import Bringing
 from nbflow.engine.forcing import forced
 from nbflow.engine.gates import SKIPPED
@@ -16,10 +18,10 @@ from nbflow.engine.sites import Site, site_of
 from nbflow.engine.slots import key_of, slot_of
 from nbflow.exceptions import SessionError
 from nbflow.states import Origin
-from nbflow.types import Effect, Hold, Licence, Reach, Slot, Standing
+from nbflow.types import Effect, Hold, Licence, Reach, Slot, Standing, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 
     from nbflow.engine.bind import Version
     from nbflow.engine.book import Body, Step
@@ -196,6 +198,60 @@ class Work(Bringing):
         if step.plain:
             self._caught_up.add(step.id)
         self.sweep.touch(step)
+
+    # --- beside others -----------------------------------------------------------------------
+
+    def run_aside(self, of: Work) -> None:
+        """Run no body on the names of this work: they are not the user's, as those of another are."""
+        self._performer.all_names = (self.workspace, of.workspace)
+        self._performer.bound_to_names = of._performer.bound_to_names
+        self.elsewhere.says = lambda step: True
+
+    @contextmanager
+    def lending(self) -> Generator[None]:
+        """For a block in which others copy what names hold."""
+        self._begin(Origin.CATCH_UP)
+        try:
+            yield
+        finally:
+            self._finish()
+
+    def define_missing(self, stand: Mapping[str, Version]) -> None:
+        """Make the classes among what is to stand, which no store can put back."""
+        self._performer.define_missing(stand)
+
+    def take_over(
+        self, made: Mapping[str, Trace], give: Callable[[Mapping[str, Version]], bool]
+    ) -> list[Step]:
+        """Let steps stand at results that were made beside, where these are what the steps would give now.
+
+        Args:
+            made: The results, by step.
+            give: Lets the names have a unit that no store has, and says whether they have it.
+
+        Returns:
+            The steps that stand at them.
+        """
+        self._begin(Origin.CATCH_UP)
+        steps = self._in_flow_order(step for id in made if (step := self.book.steps.get(id)) is not None)
+        taken = [step for step in steps if self._takes_over(step, made[step.id], give)]
+        self._settle_flow()
+        self._finish()
+        return taken
+
+    def _takes_over(self, step: Step, trace: Trace, give: Callable[[Mapping[str, Version]], bool]) -> bool:
+        if step.standing is not Standing.HERE or step.hold is not None or step.ran is None:
+            return False
+        view, before = self.sweep.view(step), step.trace
+        found = self.find(step) if self._first_stale_above(step, view) is None else None
+        if found is None or found.id != trace.id or (before is not None and before.id == trace.id):
+            return False
+        self._bind(step, found)
+        if all(map(give, by_unit(stand_of(step, self.sweep)))):
+            return True
+        step.trace = before  # it is computed again where it is needed
+        self.sweep.touch(step)
+        return False
 
     def stand(self) -> None:
         """Let every name that a task wrote hold what the flow now ends with; nothing runs."""

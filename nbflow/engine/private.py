@@ -33,6 +33,7 @@ from nbflow.engine.side_by_side import EachApart, ItemsAbreast
 from nbflow.engine.sites import lists_of
 from nbflow.engine.slots import RANDOM, key_of, slot_of
 from nbflow.exceptions import CacheError
+from nbflow.states import Cancelled
 from nbflow.store.digests import holds_code
 from nbflow.store.memory import MemoryStore, why_unstored
 from nbflow.types import UNBOUND
@@ -65,7 +66,30 @@ _WITH_FRAME: Final = (AsyncGeneratorType, CoroutineType, GeneratorType)
 """Objects that go on with code over the names that they were made with."""
 
 
-class PrivateWorkspace(Workspace):
+class OwnWorkspace(Workspace):
+    """Names that are not the user's, beside which everything of the process stays as it is.
+
+    Args:
+        lender: The user's names, of which it has those of the shell, and the store.
+    """
+
+    def __init__(self, lender: Workspace) -> None:
+        names = {key: lender.names[key] for key in _OF_THE_SHELL if key in lender.names}
+        super().__init__(names, lender.store)
+
+    def bind(self, key: str, value: object, label: Label | None = None) -> None:
+        """Let a key hold a value. The state of a global generator is everybody's: it stays as it is."""
+        if slot_of(key).kind == RANDOM:
+            self.label(key, label)
+        else:
+            super().bind(key, value, label)
+
+    def seeded(self) -> list[str]:
+        """None of the global generators stands for a version here."""
+        return []
+
+
+class PrivateWorkspace(OwnWorkspace):
     """Names for one body, in which versions are put as in the user's.
 
     Args:
@@ -73,8 +97,7 @@ class PrivateWorkspace(Workspace):
     """
 
     def __init__(self, lender: Workspace) -> None:
-        names = {key: lender.names[key] for key in _OF_THE_SHELL if key in lender.names}
-        super().__init__(names, lender.store)
+        super().__init__(lender)
         self.elsewhere = copy_context()
         self.why: dict[str, str] = {}
         """Of units that could not be copied, by one of their keys, the reason."""
@@ -86,15 +109,9 @@ class PrivateWorkspace(Workspace):
             return False
         return super().place(versions, lazily=lazily)
 
-    def bind(self, key: str, value: object, label: Label | None = None) -> None:
-        """Let a key hold a value. The state of a global generator is everybody's: it stays as it is."""
-        if slot_of(key).kind == RANDOM:
-            self.label(key, label)
-        else:
-            super().bind(key, value, label)
-
-    def _of_one_copy(self, versions: Mapping[str, Version]) -> dict[str, object] | None:
-        return self._lender._of_one_copy(versions)
+    def of_one_copy(self, versions: Mapping[str, Version]) -> dict[str, object] | None:
+        """The objects of these members that the lender has."""
+        return self._lender.of_one_copy(versions)
 
     def _copied(self, values: dict[str, object], classes: Classes) -> dict[str, object] | None:
         return _copied(values, classes, self._lender, self, self.why)
@@ -108,13 +125,31 @@ class PrivateWorkspace(Workspace):
 
     def give(self, versions: Mapping[str, Version]) -> bool:
         """Let the lender keep a copy of a unit that the store has not; False where none can be made."""
-        values = {key: self.get(key) for key in versions}
-        copies = _copied(values, first_of(versions).classes, self, self._lender, self.why)
-        memory, copy = private_memory(), next_copy()
-        for key, value in copies.items() if copies is not None else ():
-            version = versions[key]
-            self._lender.keep(key, value, Label(version.output.digest, memory, version, copy=copy))
-        return copies is not None
+        return hand_over(versions, {key: self.get(key) for key in versions}, self, self._lender, self.why)
+
+
+def hand_over(
+    versions: Mapping[str, Version],
+    values: Mapping[str, object],
+    giver: Workspace,
+    taker: Workspace,
+    why: dict[str, str],
+) -> bool:
+    """Let one workspace keep a copy of a unit of another; False where none can be made.
+
+    Args:
+        versions: The members of the unit.
+        values: What they are.
+        giver: The names that have them.
+        taker: The names that get a copy.
+        why: Is told the reason where there is none, under one of the keys.
+    """
+    copies = _copied(values, first_of(versions).classes, giver, taker, why)
+    memory, copy = private_memory(), next_copy()
+    for key, value in copies.items() if copies is not None else ():
+        version = versions[key]
+        taker.keep(key, value, Label(version.output.digest, memory, version, copy=copy))
+    return copies is not None
 
 
 def _copied(
@@ -209,6 +244,8 @@ class Beside(Performer):
             self._may_change = observation.outcome.was_given_up
             if not self.doubted(observation):
                 return observation
+            if self.is_aside:
+                return self.refused(observation)
         yield Alone()
         return (yield from self._main.attempt(self._asked_for, reach, call))
 
@@ -220,6 +257,16 @@ class Beside(Performer):
             if not (for_now or _is_voided(observation)):
                 self._main.bound_to_names[self._asked_for.body.static_key] = self.why_inline
         return self.why_inline
+
+    def refused(self, observation: Observation) -> Observation:
+        """What was seen of a body that has to run on the user's names, and may not."""
+        end = Cancelled(f"it cannot run in the background: {self.why_inline}")
+        return replace(observation, outcome=observation.outcome.instead(end))
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether the names of the flow are not the user's, so that nothing runs on them."""
+        return self._main.is_aside
 
     def items(self, site: Site, asked: tuple[Entry, ...], origin: Origin, *, anew: bool = False) -> Items:
         """What runs the items of a mapped step at the same time."""
@@ -266,7 +313,8 @@ class Beside(Performer):
 
     def _is_hidden(self, name: str) -> bool:
         """Whether a name stands among the user's, and the analysis does not say that the body knows it."""
-        return slot_of(name) not in self._asked_for.slots and name in self._main.workspace.names
+        stands = any(name in workspace.names for workspace in self._main.all_names)
+        return stands and slot_of(name) not in self._asked_for.slots
 
     def _misfit(self, observation: Observation) -> str:
         """Why something that it made cannot be handed over."""
@@ -296,7 +344,8 @@ class Beside(Performer):
         key, defines = key_of(output.slot), self._asked_for.body.analysis.definitions
         if _is_made_again(output):
             if any(key in versions for versions in self.site.units) and output.sort == "module":
-                _outdate(self._main.workspace, self.private.names[key])
+                for workspace in self._main.all_names:
+                    _outdate(workspace, self.private.names[key])
                 return f"it changes the module {key} in place"
             return "" if key in defines and len(output.members) == 1 else f"{key} cannot be made again"
         if self.private.is_nameless(key) and not self._may_stay_live(output.members):

@@ -32,6 +32,7 @@ _DONE = (Verdict.FRESH, Verdict.AS_OF)
 class _Running:
     """A body of the flow that runs: its step, its names, and why a read in it was refused, if one was."""
 
+    reading: Reading
     step: Step
     workspace: Workspace
     refused: SessionError | None = None
@@ -79,7 +80,7 @@ class Reading:
         if step is self._plain:
             yield
             return
-        running = _Running(step, workspace)
+        running = _Running(self, step, workspace)
         before = _RUNNING.get()
         _RUNNING.set(running)
         try:
@@ -156,7 +157,7 @@ class Reading:
         if not self._is_named(task, name, running.workspace if running is not None else self._work.workspace):
             return None
         if running is not None:
-            return self._read_within(running, name, task.key)
+            return running.reading._read_within(running, name, task.key)
         step = self._step_of(task.key)
         if self._plain is not None and name in self._plain.body.analysis.definitions:
             raise self._refuse(f"{name}() is read in the cell that defines it; read it in a cell below")

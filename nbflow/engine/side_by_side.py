@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from msgspec.structs import replace
 
 from nbflow.engine.each import Done, Each
-from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.items import Items
 from nbflow.engine.outward import is_known_to_write
 from nbflow.engine.requests import Alone, Together
-from nbflow.engine.signals import ENDRUN
 from nbflow.exceptions import SessionError
 from nbflow.states import Cancelled
 
@@ -71,7 +69,7 @@ class EachApart(Each):
         if not self.why_not_handed:
             return observation
         end = Cancelled(f"it runs on the notebook's names instead: {self.why_not_handed}")
-        return replace(observation, outcome=Outcome(outcome.attempt, Ended.RAISED, ENDRUN(end)))
+        return replace(observation, outcome=outcome.instead(end))
 
 
 class Host(Protocol):
@@ -83,6 +81,15 @@ class Host(Protocol):
 
     def doubted(self, observation: Observation, why: str = "", *, for_now: bool = False) -> str:
         """Why a step has to run on the user's names after all, which is noted; empty where it need not."""
+        ...
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether nothing may run on the user's names."""
+        ...
+
+    def refused(self, observation: Observation) -> Observation:
+        """What was seen of a body that has to run on the user's names, and may not."""
         ...
 
 
@@ -112,6 +119,8 @@ class ItemsAbreast(Items):
         observation = yield from super().attempt(call)
         if not self._host.doubted(observation, self._why, for_now=self._is_too_early):
             return observation
+        if self._host.is_aside:
+            return self._host.refused(observation)
         yield Alone()
         self._instead = self._on_names(self._is_too_early)
         return (yield from self._instead.attempt(call))

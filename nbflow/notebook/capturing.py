@@ -99,6 +99,19 @@ class Routes:
             if not self._open:
                 self._undo.close()
 
+    @contextmanager
+    def kept(self) -> Generator[None]:
+        """Let outputs pass here for a block, so that what bodies show elsewhere changes nothing meanwhile.
+
+        It begins and ends between two cells, as no body in a thread does.
+        """
+        nobody = Capture(Recorder(), shows=True, is_here=False)
+        self._begin(nobody)
+        try:
+            yield
+        finally:
+            self._end(nobody)
+
     def here(self) -> Capture | None:
         """The body that what is shown here belongs to."""
         capture = _CURRENT.get()
@@ -118,7 +131,7 @@ class Routes:
             tee = _Tee(stream, name, self.here)
             setattr(sys, name, tee)
             self._undo.callback(tee.let_go)
-            self._undo.callback(setattr, sys, name, stream)
+            self._undo.callback(_let_go, name, tee, stream)
         publisher = self._shell.display_pub
         self._replace(publisher, "publish", self._publishing(publisher.publish))
         self._replace(publisher, "clear_output", self._clearing(publisher.clear_output))
@@ -222,6 +235,12 @@ class _Tee:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def _let_go(name: str, tee: _Tee, stream: Any) -> None:
+    """Put a stream back, unless somebody has put another one there meanwhile, who puts back himself."""
+    if getattr(sys, name) is tee:
+        setattr(sys, name, stream)
 
 
 def _nobody() -> None:

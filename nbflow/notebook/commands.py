@@ -81,7 +81,8 @@ def perform(session: Session, line: str) -> Any:
 async def perform_waiting(session: Session, line: str) -> Any:
     """Do what a `%flow` line says, where bodies may await something; errors as `perform`."""
     command, words = _read(session, line)
-    if command.run not in (_run, _resume) or _is_part_of_run(session, command):
+    is_behind = "--background" in words.switches
+    if command.run not in (_run, _resume) or is_behind or _is_part_of_run(session, command):
         return perform(session, line)
     resumed = command.run is _resume
     work = _resuming(session, words) if resumed else _work(session, words)
@@ -166,6 +167,8 @@ def _flow(session: Session, words: Words) -> Shown:
 
 
 def _run(session: Session, words: Words) -> Shown:
+    if "--background" in words.switches:
+        return _run_behind(session, words)
     return session.report.action(session.perform(_work(session, words)), words.plain)
 
 
@@ -177,6 +180,23 @@ def _resuming(session: Session, words: Words) -> Working[Action]:
 def _resume(session: Session, words: Words) -> Shown:
     done = session.perform(_resuming(session, words))
     return session.report.action(done, words.plain, resumed=True)
+
+
+def _run_behind(session: Session, words: Words) -> Shown:
+    other = next((word for word in ("--only", "--plain") if word in words.switches), "")
+    if other:
+        raise OptionError(f"--background runs no plain cells and keeps to the flow; leave out {other}")
+    if session.around.is_headless:  # nobody would see its end
+        return session.report.action(session.perform(_work(session, words)), words.plain)
+    if words.pairs:
+        session.set_parameters(dict(words.pairs))
+    runner = dict(words.values).get("--runner", "")
+    return session.background.run(words.plain, force="--force" in words.switches, runner=runner)
+
+
+def _cancel(session: Session, words: Words) -> Shown:
+    number = session.background.cancel()
+    return show_lines(f"run #{number} was cancelled" if number else "nothing runs in the background")
 
 
 def _work(session: Session, words: Words) -> Working[Action]:
@@ -384,9 +404,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "": Command(_flow, "", "the graph of the flow"),
     "run": Command(
         _run,
-        "[TASK…] [--only] [--force] [--plain] [--runner NAME] [-p NAME=VALUE]",
+        "[TASK…] [--only] [--force] [--plain] [--runner NAME] [--background] [-p NAME=VALUE]",
         "bring everything, or these tasks and what they need, up to date",
-        ("--only", "--force", "--plain"),
+        ("--only", "--force", "--plain", "--background"),
         ("--runner",),
         acts=True,
     ),
@@ -423,6 +443,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         acts=True,
     ),
     "resume": Command(_resume, "[TASK…]", "run what waits for a person: --manual, or paused", acts=True),
+    "cancel": Command(_cancel, "", "end the run in the background; what is done stays", acts=True),
     "auto": Command(
         _auto, "on|off [--below D]", "run short tasks after each cell", valued=("--below",), acts=True
     ),

@@ -60,6 +60,7 @@ class Executor:
         own: The step whose own cell the user runs: only that one shows what it does.
         running: The step whose body runs now.
         can_wait: Whether a body that awaits something can be awaited.
+        at_work: How much work goes on, one within the other.
     """
 
     bodies: Bodies
@@ -72,6 +73,7 @@ class Executor:
     own: Step | None = None
     running: Step | None = None
     can_wait: bool = False
+    at_work: int = 0
 
     def answer(self, request: Request) -> object:
         """Run a body and say how it ended; a future of that where it runs elsewhere."""
@@ -140,10 +142,12 @@ class Executor:
     def waiting(self, *, can_wait: bool) -> Generator[None]:
         """Say for a block whether bodies can be awaited in it."""
         before, self.can_wait = self.can_wait, can_wait
+        self.at_work += 1
         try:
             yield
         finally:
             self.can_wait = before
+            self.at_work -= 1
 
     @contextmanager
     def _captured(self, step: Step) -> Generator[Capture]:

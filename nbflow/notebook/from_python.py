@@ -46,6 +46,7 @@ class PythonSession(Session):
         force: bool = False,
         plain: bool = False,
         runner: str = "",
+        background: bool = False,
         **parameters: object,
     ) -> Shown:
         """Bring all tasks, or these and what they need, up to date.
@@ -56,12 +57,18 @@ class PythonSession(Session):
             force: Whether their bodies run even where an earlier result fits.
             plain: Whether stale plain cells run first.
             runner: Where bodies of tasks run that do not say themselves; empty: as the setting says.
+            background: Whether the notebook goes on meanwhile.
             **parameters: Flow parameters, which count until they are reset.
         """
-        switches = ["--only"] * only + ["--force"] * force + ["--plain"] * plain
+        given = {"--only": only, "--force": force, "--plain": plain, "--background": background}
+        switches = [switch for switch, is_on in given.items() if is_on]
         pairs = [word for name, value in parameters.items() for word in ("-p", f"{name}={_as_text(value)}")]
         where = ["--runner", runner] if runner else []
         return self._do("run", *tasks, *switches, *where, *pairs)
+
+    def cancel(self) -> Shown:
+        """End the run in the background; what is done stays."""
+        return self._do("cancel")
 
     def plan(self, *tasks: str) -> Shown:
         """What a run would do, in order, and why; nothing runs."""

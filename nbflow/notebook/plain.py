@@ -53,6 +53,7 @@ class PlainCells:
             source: It as plain Python, where that is known already.
         """
         self._pending, session = None, self._session
+        session.background.follow()
         if is_only_ours(asked.text):
             session.places.retire(asked.id)  # what it held before is in no cell now
             return
@@ -77,8 +78,11 @@ class PlainCells:
     def end(self, error: BaseException | None) -> None:
         """The plain cell ended, by itself or with an error."""
         pending, self._pending = self._pending, None
-        if pending is None:
-            return
+        if pending is not None:
+            self._end(pending, error)
+        self._session.background.follow()
+
+    def _end(self, pending: _Pending, error: BaseException | None) -> None:
         error = error or self._session.functions.reading.end_plain()
         attempt = pending.execution.call.attempt
         ended = (

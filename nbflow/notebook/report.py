@@ -324,7 +324,7 @@ class Report:
             and (not step.plain or (with_plain and (every or step.name in used)))
         ]
         cards = tuple(self.card(step, session.places.cells.get(step.id)) for step in steps)
-        notices = tuple(session.notices)
+        notices = (*session.background.words, *session.notices)
         return FlowCard(cards, edges, session.around.notebook, session.around.clock(), notices)
 
     def _notes(self, cell: Cell | None) -> Iterator[str]:

@@ -51,8 +51,13 @@ class Runners:
             OptionError: If what names it stands for none.
         """
         if step.runner is None:
-            return self.named(self._asked or self._setting())
+            return self.usual
         return as_runner(step.runner.found() if isinstance(step.runner, ByName) else step.runner)
+
+    @property
+    def usual(self) -> Runner:
+        """Where bodies run whose tasks do not say it."""
+        return self.named(self._asked or self._setting())
 
     def is_elsewhere(self, step: Step) -> bool:
         """Whether the body of a step runs on names of its own rather than on the user's."""

@@ -23,6 +23,7 @@ from nbflow.engine.trunk import Overrides, World, trunk_over
 from nbflow.exceptions import CacheError, SessionError, TaskTimeoutError
 from nbflow.notebook.advance import Advance
 from nbflow.notebook.automatic import Automatic
+from nbflow.notebook.background import Background
 from nbflow.notebook.cells import does_wait
 from nbflow.notebook.execution import Executor
 from nbflow.notebook.functions import Functions
@@ -111,6 +112,7 @@ class Session:
         self.runners = Runners(lambda: self.around.settings.settings.runner, around.names)
         self.work.elsewhere.says = self.runners.is_elsewhere
         what = around.bodies, around.screen, around.routes, self.parameters, self.places.cells
+        self.background = Background(self)
         self._executor = Executor(*what, self.functions.reading, self.runners.of)
         self._number = 0
         self._is_snapshot_due, self._snapshot_at = False, 0.0
@@ -135,6 +137,7 @@ class Session:
     def close(self) -> None:
         """End the session: what is in memory stays valid."""
         self.live.close()
+        self.background.cancel()
         self.work.write_down()
         if self._is_snapshot_due:
             self._snapshot(self.around.clock(), at_once=True)
@@ -146,7 +149,7 @@ class Session:
         """What follows when a plain cell ran without an error."""
         if self.around.is_headless:
             self.around.store.history.flush()  # flows that it ran are told from there
-        if self.auto:
+        if self.auto and not self.background.is_going:
             self.perform(self.automatic.run())
         if not self.places.has_tasks:
             return
@@ -184,6 +187,7 @@ class Session:
         if asked.asks and self._is_too_long(cell):
             self.refresh_badges()
             return
+        yield from self.background.waited_for([cell.step])
         self._refuse_waiting([cell.step], forced(self.work, [cell.step], force=self.around.forces))
         action = yield from self.working(cell.step, self.work.run_cell(cell.step, force=self.around.forces))
         self._show_result(cell, action)
@@ -232,6 +236,7 @@ class Session:
             KeyboardInterrupt: If the user pressed Stop.
             SessionError: If one of them awaits something, and this thread cannot.
         """
+        yield from self.background.waited_for(targets)
         runs_anyway = forced(self.work, targets, force=force, is_asked=origin is Origin.NAMED)
         self._refuse_waiting(targets, runs_anyway)
         work = self.work.run_flow(targets, force=force, origin=None if targets is None else origin)
@@ -285,8 +290,7 @@ class Session:
         self._count_saved(action)
         self.functions.follow_all(action.executed)
         if action.executed or action.reused or action.refused:
-            self._number = number
-            self._snapshot(started, at_once=own is None)
+            self.note_run(number, started, at_once=own is None)
         else:
             self.records.numbers.give_back(number)
         for text in self._new_notices():
@@ -304,6 +308,11 @@ class Session:
         for id in action.reused:
             trace = self.book.steps[id].bound_trace
             self.saved_seconds[id] = trace.seconds if trace is not None else 0.0
+
+    def note_run(self, number: int, at: float, *, at_once: bool = True) -> None:
+        """Note what is bound to what after a flow run that did something."""
+        self._number = number
+        self._snapshot(at, at_once=at_once)
 
     def _snapshot(self, at: float, *, at_once: bool) -> None:
         """Note what is bound to what; after single cells now and then, as it names every step."""
@@ -367,6 +376,11 @@ class Session:
     def running(self) -> Step | None:
         """The step whose body the flow is running now."""
         return self._executor.running
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether work of the flow is under way in this thread, be it waiting for a body."""
+        return bool(self._executor.at_work)
 
     def perform(self, work: Working[Any]) -> Any:
         """Do work in this thread."""

@@ -1,0 +1,290 @@
+"""A flow run that leaves the prompt: `%flow run --background`.
+
+Its tasks are copies that run elsewhere, see `nbflow.engine.branch`. Whatever belongs to it but the bodies is
+done between two cells, in the thread that cells run in; what it made is taken over there when it ends.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from copy import copy
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from nbflow.arguments import as_runner
+from nbflow.engine.branch import Branch
+from nbflow.engine.preview import preview
+from nbflow.engine.reading import Reading
+from nbflow.engine.requests import Waiting
+from nbflow.engine.slots import RANDOM
+from nbflow.engine.trunk import Overrides
+from nbflow.exceptions import OptionError, SessionError, text_of
+from nbflow.notebook.execution import Executor
+from nbflow.notebook.live import LiveShown
+from nbflow.states import Origin
+from nbflow.views import Shown, show_lines
+from nbflow.views.words import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from nbflow.engine.action import Action
+    from nbflow.engine.book import Step
+    from nbflow.engine.requests import Request, Working
+    from nbflow.notebook.session import Session
+    from nbflow.task_runners.base import Runner
+    from nbflow.types import Trace
+
+_SHARED: Final = "it draws from a global random generator, and bodies ran in the background meanwhile"
+
+
+@dataclass(slots=True)
+class _Going:
+    """A run that goes on.
+
+    Args:
+        branch: Where its tasks are.
+        work: What remains to be done.
+        executor: Has bodies run.
+        names: The tasks asked for; none: all.
+        due: Identifiers of the tasks that may run.
+        number: The number of the flow run.
+        started: When it began, seconds since the epoch.
+        waits: What it waits for.
+        undo: What to do when it ends.
+    """
+
+    branch: Branch
+    work: Working[Action]
+    executor: Executor
+    names: Sequence[str]
+    due: list[str]
+    number: int
+    started: float
+    waits: Waiting = field(default_factory=lambda: Waiting(()))
+    undo: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def left(self) -> list[Step]:
+        """The copies of the tasks that have not ended."""
+        action = self.branch.work.action
+        ended = {*action.executed, *action.reused, *action.errors, *action.refused, *action.inline}
+        return [self.branch.book.steps[id] for id in self.due if id not in ended]
+
+    @property
+    def shown_as(self) -> str:
+        """Under which id its line is shown."""
+        return f"nbflow-background-{self.number}"
+
+
+class Background:
+    """Runs in the background of a session: one at a time.
+
+    Args:
+        session: The session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._going: _Going | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """A line on the run that goes on, if there is one."""
+        if self._going is None:
+            return ()
+        left = [step.name for step in self._going.left]
+        told = f"{counted(len(left), 'task')} to go: {', '.join(left)}" if left else "about to end"
+        return (f"run #{self._going.number} goes on in the background, {told}; `%flow cancel` ends it",)
+
+    @property
+    def is_going(self) -> bool:
+        """Whether one goes on."""
+        return self._going is not None
+
+    def run(self, names: Sequence[str] = (), *, force: bool = False, runner: str = "") -> Shown:
+        """Bring all tasks, or those named and what they need, up to date while the notebook goes on.
+
+        Args:
+            names: Names of tasks; none: all tasks.
+            force: Whether their bodies run even where an earlier result fits.
+            runner: Where bodies of tasks run that do not say themselves; empty: as the setting says, but
+                never inline.
+
+        Raises:
+            SessionError: If a run goes on in the background already.
+            UnknownTaskError: If a name is none of a task.
+            OptionError: If there is no such runner, or it runs bodies inline.
+        """
+        session = self._session
+        if self._going is not None:
+            raise SessionError(f"run #{self._going.number} goes on in the background; `%flow cancel` ends it")
+        self._check(runner)
+        session.prepare()
+        targets = [session.places.named(name).step for name in names]
+        if force:
+            session.holds.end_accepted(targets or None)
+        going = self._going = self._begin(targets, names, force=force, runner=runner)
+        going.undo.enter_context(session.around.routes.kept())
+        self._move(going.work.send, None)
+        if not self.is_going:
+            return show_lines(f"run #{going.number} had nothing to wait for")
+        shown = show_lines(*self.words)
+        screen = session.around.screen
+        return LiveShown(shown.html, shown.text, "", lambda: screen.show(shown, going.shown_as))
+
+    def _check(self, runner: str) -> None:
+        with self._session.runners.asked(runner):
+            if runner and not self._session.runners.usual.promises.concurrent:
+                raise OptionError(f"--runner {runner} runs bodies inline, which --background never does")
+
+    def _begin(self, targets: Sequence[Step], names: Sequence[str], *, force: bool, runner: str) -> _Going:
+        session, number = self._session, self._session.records.numbers.take()
+        branch = Branch(session.trunk, number)
+        copies = branch.of(targets)
+        due = [step.id for step in branch.begin(copies)]
+        reading = Reading(branch.work, lambda steps, again: {}, lambda step: "it is not up to date")
+        executor = Executor(
+            session.around.bodies,
+            session.around.screen,
+            session.around.routes,
+            Overrides(),
+            {id: copy(cell) for id, cell in session.places.cells.items()},
+            reading,
+            partial(self._runner, runner),
+        )
+        origin = Origin.NAMED if targets else Origin.CATCH_UP
+        work = branch.work.run_flow(copies or None, force=force, origin=origin)
+        return _Going(branch, work, executor, names, due, number, session.around.clock())
+
+    def _runner(self, asked: str, step: Step) -> Runner:
+        with self._session.runners.asked(asked):
+            found = self._session.runners.of(step)
+        return found if found.promises.concurrent else as_runner("thread")
+
+    # --- going on --------------------------------------------------------------------------------
+
+    def follow(self) -> None:
+        """Between two cells: go on with what bodies have come to meanwhile."""
+        going = self._going
+        if going is None:
+            return
+        self._doubt_random_states(going)
+        while self._going is not None and any(each.done() for each in going.waits.futures):
+            self._move(going.work.send, None)
+
+    def _follow_if_idle(self) -> None:
+        session = self._session
+        if not (session.plain.is_running or session.is_at_work):
+            self.follow()
+
+    def _move(self, how: Callable[[Any], Request], what: object) -> None:
+        """Let the run go on until it has to wait for bodies, or ends."""
+        going = self._going
+        if going is None:
+            return
+        try:
+            request = how(what)
+            while not isinstance(request, Waiting):
+                request = going.work.send(going.executor.answer(request))
+        except StopIteration as end:
+            self._end(going, end.value)
+        except BaseException as fault:
+            self._end(going, going.branch.work.action)
+            if isinstance(fault, KeyboardInterrupt):
+                raise
+            self._session.around.screen.say(f"the run in the background ended: {text_of(fault)}")
+        else:
+            going.waits = request
+            for future in request.futures:
+                future.add_done_callback(lambda _: self._session.around.link.soon(self._follow_if_idle))
+
+    def _end(self, going: _Going, action: Action) -> None:
+        """The run is over: what it made is taken over, and its line says what it did."""
+        session, self._going = self._session, None
+        going.undo.close()
+        self._doubt_random_states(going)
+        taken = going.branch.take_over([*action.executed, *action.reused])
+        for step in taken:
+            session.saved_seconds.pop(step.id, None)
+            session.inline.pop(step.id, None)
+        if taken:
+            session.functions.follow_all([step.id for step in taken])
+            session.note_run(going.number, going.started)
+        session.refresh_badges()
+        self._tell(going, _known(action, session))
+
+    def _tell(self, going: _Going, action: Action) -> None:
+        session, steps = self._session, self._session.book.steps
+        asked = [name for name in going.names if any(step.name == name for step in session.book)]
+        left = [f"{steps[id].name} was not run in the background: {why}" for id, why in action.inline.items()]
+        told = show_lines("\n".join((session.report.action(action, asked).text, *left)))
+        if session.around.screen.can_update:
+            session.around.screen.show(told, going.shown_as, updates=True)
+        else:
+            session.around.screen.say(told.text)
+
+    def waited_for(self, targets: Sequence[Step] | None) -> Working[None]:
+        """Let tasks in the background end whose results these steps, or what they need, would have to make.
+
+        Raises:
+            KeyboardInterrupt: If the user pressed Stop; the run in the background goes on.
+        """
+        while self._going is not None and self._has_what(targets):
+            yield Waiting(self._going.waits.futures)
+            self.follow()
+
+    def _has_what(self, targets: Sequence[Step] | None) -> bool:
+        if self._going is None:
+            return False
+        wanted = {line.step for line in preview(self._session.work, targets)}
+        keys = {(step.id, step.body.static_key) for step in wanted.union(targets or ())}
+        left = ((step.id, step.ran.static_key) for step in self._going.left if step.ran is not None)
+        return not keys.isdisjoint(left)
+
+    def cancel(self) -> int:
+        """End the run that goes on: nothing new begins, what runs is given up, what is done counts.
+
+        Returns:
+            The number of the flow run; 0: none went on.
+        """
+        number = self._going.number if self._going is not None else 0
+        while (going := self._going) is not None:
+            self._move(going.work.throw, KeyboardInterrupt())
+        return number
+
+    # --- what all share ------------------------------------------------------------------------------
+
+    def _doubt_random_states(self, going: _Going) -> None:
+        """While bodies run beside it nobody can tell who has moved a global random state.
+
+        What cells drew meanwhile, and the states that are not what the last cell left, stand for nothing.
+        """
+        workspace, sweep = self._session.trunk.workspace, self._session.trunk.sweep
+        seeded = workspace.seeded()
+        for key in seeded:
+            label = workspace.labels[key]
+            if label.version is not None and workspace.look(key).digest != label.digest:
+                workspace.note(key)
+                workspace.label(key, None)
+        for step in self._session.book if seeded else ():
+            if step.trace is not None and step.trace.started >= going.started and _draws(step.trace):
+                step.trace, step.failure = None, _SHARED
+                sweep.touch(step)
+
+
+def _draws(trace: Trace) -> bool:
+    return any(output.slot.kind == RANDOM for output in trace.outputs)
+
+
+def _known(action: Action, session: Session) -> Action:
+    """What an action did with steps that are still there."""
+    steps = session.book.steps
+    return replace(
+        action,
+        executed=[id for id in action.executed if id in steps],
+        reused=[id for id in action.reused if id in steps],
+        refused={id: state for id, state in action.refused.items() if id in steps},
+        inline={id: why for id, why in action.inline.items() if id in steps},
+    )
