@@ -204,6 +204,20 @@ class TestLocalModules:
         why = ran_inline("x = nbflow_library.add(1)", plain="import nbflow_library")
         assert why == ["it changes the module nbflow_library in place"]
 
+    @pytest.mark.usefixtures("library")
+    @pytest.mark.parametrize("runner", [None, ThreadPoolTaskRunner()], ids=["inline", "thread"])
+    def test_such_a_body_starts_from_the_module_as_it_was(self, runner: Any) -> None:
+        """At its first run, and at each further one; nothing that it left there before counts."""
+        notebook = Notebook(store=kept(), runner=runner)
+        notebook.run(notebook.add("import nbflow_library", plain=True))
+        task = notebook.add("x = nbflow_library.add(1)\nstate = list(nbflow_library.STATE)")
+        assert notebook.run(task).errors == {}
+        assert values(notebook, "state") == [[1]]
+        notebook.edit(task, "x = nbflow_library.add(2)\nstate = list(nbflow_library.STATE)")
+        assert notebook.run(task).errors == {}
+        assert values(notebook, "state") == [[2]]
+        assert verdicts(notebook) == ["fresh", "fresh"]
+
 
 class TestTaskFunctions:
     """`@task` functions as tasks of the flow."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from os import PathLike
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -31,7 +32,7 @@ from nbflow.exceptions import CacheError, text_of
 from nbflow.secrets import HIDDEN, KNOWN, looks_secret
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
 from nbflow.store.handles import is_function
-from nbflow.store.modules import module_data, note_loaded, purge_changed_modules
+from nbflow.store.modules import module_data, note_loaded, purge_changed_modules, purge_module
 from nbflow.store.walks import is_plain
 from nbflow.store.watching import Native
 from nbflow.types import UNBOUND, Output
@@ -369,9 +370,15 @@ class Observer:
             purge_changed_modules(self._files)
         try:
             self._define(body.source, self._workspace.names)
+            now = self._workspace.look(key)
+            module = self._workspace.names[key]
+            if now.digest != version.output.digest and isinstance(module, ModuleType):
+                # What is imported is the module as somebody has changed it since: it is loaded anew.
+                purge_module(module, self._files)
+                self._define(body.source, self._workspace.names)
+                now = self._workspace.look(key)
         except Exception:  # noqa: BLE001 - then the whole step has to run instead
             return False
-        now = self._workspace.look(key)
         same = now.digest == version.output.digest
         self._workspace.label(key, Label(now.digest, now.memory, version if same else None, now.classes))
         self._workspace.made(key, version.step)

@@ -235,8 +235,16 @@ def purge_changed_modules(files: Files) -> list[str]:
     """
     note_loaded(files)
     changed = {name for name, known in _present() if _is_changed(name, known, files)}
-    if not changed:
-        return []
+    return _purge(changed) if changed else []
+
+
+def purge_module(module: ModuleType, files: Files) -> list[str]:
+    """Forget a local module that was changed in place, and all that is built on it; as above."""
+    note_loaded(files)
+    return _purge({name for name, known in _present() if known.module is module})
+
+
+def _purge(changed: set[str]) -> list[str]:
     purged = _with_dependents(changed)
     for name in purged:
         _drop_ambiguous(_loaded[name].path)
