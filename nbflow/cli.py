@@ -50,7 +50,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _take_cache(cache: argparse.ArgumentParser) -> None:
-    cache.add_argument("what", choices=("ls", "size", "verify", "gc", "clear", "trust"))
+    whats = ("ls", "size", "verify", "gc", "clear", "trust")
+    cache.add_argument("what", choices=whats, nargs="?", default="size")
     cache.add_argument(
         "place", type=Path, nargs="?", default=Path(), help="a notebook, its folder, or the store itself"
     )

@@ -104,6 +104,11 @@ class TestAnswers:
         assert re.fullmatch(r"1 large value, 4\d\d kB of at most [\d.]+ GB in \S+\.nbflow\n", said)
         assert nbflow("size", folder / ".nbflow") == nbflow("size", folder / "a.ipynb") == said
 
+    def test_nothing_asked(self, folder: Path, nbflow: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Is the same question, of the folder where one is."""
+        monkeypatch.chdir(folder)
+        assert nbflow() == nbflow("size", folder)
+
     def test_a_limit_that_was_set(
         self, folder: Path, nbflow: Asking, monkeypatch: pytest.MonkeyPatch
     ) -> None:

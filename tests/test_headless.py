@@ -169,6 +169,7 @@ class TestRuns:
         assert line_of(done.stdout, "ratio").split()[1] == "failed"
         assert "failed: ZeroDivisionError: division by zero" in done.stdout
         assert "----> 2 ratio = 1 / (LATE - 15)" in done.stdout
+        assert done.stdout.count("ratio = 1 / (LATE - 15)") == 1
         assert "\x1b" not in done.stdout
         assert "/nbflow/" not in done.stdout
         assert done.stdout.splitlines()[-1].startswith("1 task ran")

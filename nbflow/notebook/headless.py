@@ -40,6 +40,7 @@ _RAN: Final = ("Completed", "Mapped")
 _REUSED: Final = "Cached"
 _ENDED: Final[Mapping[str, DeedWord]] = {"Cancelled": "stopped", "Skipped": "skipped", "Paused": "waits"}
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
+_BEHIND_SOURCE: Final = f"\n{'-' * 18}\n"
 COMPLETED: Final = 0
 FAILED: Final = 1
 PAUSED: Final = 3
@@ -212,8 +213,10 @@ def _store_of(notebook: Path) -> Store:
     return open_store(read_settings(folder).settings.store_in(folder))
 
 
-def _last_lines(traceback: str, most: int = 12) -> str:
-    return "\n".join(_COLOURS.sub("", traceback).splitlines()[-most:])
+def _last_lines(told: str, most: int = 12) -> str:
+    """The end of a traceback, without the source that nbclient puts before it: the traceback shows its line."""
+    traceback = _COLOURS.sub("", told).rpartition(_BEHIND_SOURCE)[2].strip("\n")
+    return "\n".join(traceback.splitlines()[-most:])
 
 
 class Stop:
