@@ -214,7 +214,7 @@ def _store_of(notebook: Path) -> Store:
 
 
 def _last_lines(told: str, most: int = 12) -> str:
-    """The end of a traceback, without the source that nbclient puts before it: the traceback shows its line."""
+    """The end of a traceback, without the source that nbclient puts before it."""
     traceback = _COLOURS.sub("", told).rpartition(_BEHIND_SOURCE)[2].strip("\n")
     return "\n".join(traceback.splitlines()[-most:])
 
