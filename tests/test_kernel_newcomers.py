@@ -153,3 +153,15 @@ class TestAfterFailures:
             "NameError: name 'box' is not defined: cell [4], which may bind or change it, failed; "
             "run that first"
         )
+
+    def test_what_failed_in_part_is_called_failed(self, kernel: Kernel) -> None:
+        """Beside a plain cell that reads what the items before have made."""
+        kernel.run("imports", "xs = [1, 0]")
+        kernel.run("raw", "#@task raw --map x=xs\nr = 1 // x")
+        assert "not up to date here: r (raw failed); " in kernel.execute("r[0]").text
+
+    def test_there_is_nothing_to_go_back_to(self, kernel: Kernel) -> None:
+        """As long as no run has left anything else than there is."""
+        kernel.run("asks", "#@task asks\np = 1")
+        said = "UsageError: no earlier run differs from now as a whole; the last ones kept are #1"
+        assert kernel.execute("%flow checkout -1").error == said

@@ -202,7 +202,8 @@ class Holds:
         if chosen is None:
             numbers = ", ".join(f"#{each.number}" for each in found[-5:])
             those = f"the last ones kept are {numbers}" if numbers else "nor of any other yet"
-            raise SessionError(f"nothing is kept of run {run} as a whole; {those}")
+            what = "no earlier run differs from now" if run == "-1" else f"nothing is kept of run {run}"
+            raise SessionError(f"{what} as a whole; {those}")
         return chosen
 
     def _chosen(self, found: Sequence[Snapshot], run: str) -> Snapshot | None:

@@ -418,10 +418,10 @@ class Report:
             for doubt in view.bound(slot).doubts:
                 step = self._session.book.steps[doubt.step]
                 if doubt.verdict in (Verdict.STALE, Verdict.WAITS) and not step.plain:
-                    doubtful[slot.locator] = step.name
+                    doubtful[slot.locator] = f"{step.name} failed" if step.failure else f"of {step.name}"
         if not doubtful:
             return ""
-        told = ", ".join(f"{name} (of {task})" for name, task in doubtful.items())
+        told = ", ".join(f"{name} ({how})" for name, how in doubtful.items())
         return f"not up to date here: {told}; `%flow run` brings it up to date"
 
     def _causes_of_last_run(self, step: Step) -> tuple[Cause, ...]:
