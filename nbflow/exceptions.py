@@ -192,6 +192,17 @@ class CellSyntaxError(AnalysisError):
         place = f", line {line}" if line else ""
         return cls(f"{cell} is not Python: {error.msg}{place}; correct it and run it again", line=line)
 
+    def below(self, lines: int) -> Self:
+        """The same with its line counted from so many lines above.
+
+        Example:
+            >>> error = CellSyntaxError.of("cell 2", SyntaxError("invalid syntax", ("", 3, 1, "x =", 3, 4)))
+            >>> print(error.below(1))
+            cell 2 is not Python: invalid syntax, line 4; correct it and run it again
+        """
+        said = str(self).replace(f", line {self.line};", f", line {self.line + lines};")
+        return type(self)(said, line=self.line + lines if self.line else 0)
+
 
 class RunError(NbflowError):
     """The value of a run was asked for and it has none.

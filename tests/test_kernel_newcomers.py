@@ -114,6 +114,20 @@ class TestSlips:
         error = kernel.run("below", source).error
         assert error == "UsageError: this cell is nothing but its first line; write below it what it is to do"
 
+    def test_a_cell_that_is_not_python(self, kernel: Kernel) -> None:
+        """The line is that of the cell, whose first one is the header."""
+        error = kernel.run("raw", "#@task raw\nr = 1 +").error
+        assert (
+            error == "UsageError: the cell is not Python: invalid syntax, line 2; correct it and run it again"
+        )
+
+    def test_a_cell_of_parameters_that_is_refused(self, kernel: Kernel) -> None:
+        """Leaves no parameters; what another one imports is none."""
+        assert "it is made of P" in kernel.run("raw", "# @params\nP = 1\nQ = P + 1").error
+        assert kernel.execute("%flow params").text.startswith("there are no parameters")
+        kernel.run("raw", "# @params\nimport os\nP = 1")
+        assert kernel.execute("%flow params").text == "P = 1"
+
     def test_words_behind_a_command_that_takes_none(self, kernel: Kernel) -> None:
         """Are refused, and not passed over in silence."""
         said = kernel.execute("%flow config runner=thread").error

@@ -13,11 +13,15 @@ from nbflow.exceptions import OptionError, SessionError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from nbflow.engine.book import Book, Step
+    from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.trunk import Overrides
 
 PARAMETERS: Final = "NBFLOW_PARAMETERS"
 """The environment variable by which whoever starts a kernel gives parameters, as JSON."""
+
+
+_SIMPLE: Final = (ast.Assign, ast.AnnAssign, ast.Import, ast.ImportFrom, ast.Expr, ast.Pass)
+"""What may stand in a cell of parameters."""
 
 
 def defaults_of(source: str) -> dict[str, object]:
@@ -35,6 +39,12 @@ def defaults_of(source: str) -> dict[str, object]:
                 value = literal(ast.unparse(statement.value))  # type: ignore[union-attr]
                 found |= {target.id: value[0]} if value else {}
     return found
+
+
+def parameters_of(body: Body) -> frozenset[str]:
+    """The names that a cell of parameters assigns; what it imports for that is none."""
+    kinds = {name: definition.kind for name, definition in body.analysis.definitions.items()}
+    return frozenset(name for name in body.analysis.writes if kinds.get(name) != "import")
 
 
 def literal(text: str) -> tuple[Any] | None:
@@ -66,16 +76,21 @@ def as_default(name: str, text: str, default: object) -> object:
     raise OptionError(f"parameter {name} takes {type(default).__name__}, and {text!r} is none")
 
 
-def refuse_derived(source: str, names: Collection[str]) -> None:
-    r"""Let pass a cell in which no parameter is made of another.
+def check_parameters(source: str, names: Collection[str]) -> None:
+    r"""Let pass a cell of simple assignments, none of which makes a parameter of another.
 
     Raises:
-        OptionError: If one is.
+        OptionError: If it is none.
 
     Example:
-        >>> refuse_derived("A = 2\nB = 3", {"A", "B"})
+        >>> check_parameters("A = 2\nB = 3", {"A", "B"})
     """
     for statement in ast.parse(source).body:
+        if not isinstance(statement, _SIMPLE):
+            line, *_ = ast.unparse(statement).splitlines()
+            raise OptionError(
+                f"`{line}` makes no parameter: their cell holds simple assignments; put it in a plain cell"
+            )
         if isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is not None:
             loaded = (node.id for node in ast.walk(statement.value) if isinstance(node, ast.Name))
             other = next((name for name in loaded if name in names), None)
@@ -138,13 +153,7 @@ class Given:
         return before
 
     def take(self, step: Step) -> None:
-        """Let values given at the start override the defaults of a step's parameters.
-
-        Raises:
-            OptionError: If one of them is made of another: it would keep its value when that is overridden.
-        """
-        if step.parameters:
-            refuse_derived(step.body.source, step.parameters)
+        """Let values given at the start override the defaults of a step's parameters."""
         for name in step.parameters & self.at_start.keys() - self.overrides.values.keys():
             self.overrides.values[name] = _value_of(step, name, self.at_start[name])
 

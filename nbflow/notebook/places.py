@@ -12,10 +12,11 @@ from nbflow.engine.declared import declared_body
 from nbflow.engine.slots import NAME
 from nbflow.engine.texts import MAKERS
 from nbflow.engine.wiring import makers_in, place_behind, step_ids
-from nbflow.exceptions import UnknownTaskError
+from nbflow.exceptions import CellSyntaxError, UnknownTaskError
 from nbflow.notebook.cells import Header, is_only_ours, read_header
 from nbflow.notebook.named import check, naming, resolved, telling
 from nbflow.notebook.naming import default_name, free_name, label_of
+from nbflow.notebook.parameters import check_parameters, parameters_of
 from nbflow.options import TaskOptions, read_options
 from nbflow.types import Licence, Standing
 
@@ -104,7 +105,7 @@ class Places:
             source: Its body as plain Python, where that is known already.
 
         Raises:
-            OptionError: If its header makes no sense.
+            OptionError: If its header makes no sense, or a cell of parameters holds something else.
             CellSyntaxError: If its body is not Python.
         """
         header = read_header(asked.text)
@@ -113,7 +114,13 @@ class Places:
             check(resolved({**options.rules, **options.hooks}, self.names))
             self._check_tasks(options.after)
         text = source or self.source_of(asked.text)
-        body = _body_of(text, options, _NO_MAKERS if header else makers_in(text, self.is_maker))
+        try:
+            body = _body_of(text, options, _NO_MAKERS if header else makers_in(text, self.is_maker))
+        except CellSyntaxError as error:
+            lines = header.lines if header is not None else 0
+            raise error.below(lines) from error.__cause__
+        if header is not None and header.kind == "params":
+            check_parameters(body.source, parameters_of(body))
         id = self._id_of(asked, options, body)
         if id not in self.cells:
             self.follow_file()  # where it stands
@@ -303,7 +310,7 @@ class Places:
         cell.text, cell.options, cell.lines = text, options, header.lines if header else 0
         step.body = body
         step.plain = header is None or header.kind == "params"
-        step.parameters = body.analysis.writes if header and header.kind == "params" else frozenset()
+        step.parameters = parameters_of(body) if header and header.kind == "params" else frozenset()
         step.licence = Licence.USER
         if says or was_said:  # a step begins with the rules of cells without a header
             self.book.let(step.id, **resolved(options.rules, self.names))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from nbflow.context import context
 from nbflow.exceptions import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+_MOST_NAMED: Final = 10
 
 
 def name_of_run(
@@ -39,8 +42,7 @@ def name_of_run(
             name = cast("object", _made(template, parameters))
         except Exception as error:
             text = f"the name {_told(template)} cannot be made for a run of {of!r}: "
-            known = ", ".join(sorted(parameters))
-            reason = f"there is no {error}; it has {known}" if isinstance(error, KeyError) else str(error)
+            reason = _missing(error, parameters) if isinstance(error, KeyError) else str(error)
             raise OptionError(text + (reason or type(error).__name__)) from error
     if not isinstance(name, str):
         raise OptionError(f"{_told(template)} returned {name!r} as the name of a run of {of!r}; give a text")
@@ -57,3 +59,11 @@ def _made(template: str | Callable[..., str], parameters: Mapping[str, Any]) -> 
 
 def _told(template: str | Callable[..., str]) -> str:
     return repr(template) if isinstance(template, str) else getattr(template, "__name__", repr(template))
+
+
+def _missing(error: KeyError, parameters: Mapping[str, Any]) -> str:
+    """What to say of a field that there is not: the nearest of those that there are, or the first."""
+    names = sorted(name for name in parameters if not name.startswith("_"))
+    near = difflib.get_close_matches(str(error.args[0]), names, n=1)
+    others = ", ".join(names[:_MOST_NAMED])
+    return f"there is no {error}; " + (f"did you mean {near[0]!r}?" if near else f"it has {others}")
