@@ -228,13 +228,13 @@ def _polars_column(walk: Walk, column: Any) -> bytes:
     kind = str(column.dtype)
     if kind == "Object":
         return walk.group(b"F", *head, walk.sequence(b"l", column.to_list()))
+    polars = sys.modules["polars"]
     if kind.startswith(("Categorical", "Enum")):  # their numbers differ between processes
-        return walk.group(b"F", *head, arrow.content(walk, column.cast(_polars_text(column)).to_arrow()))
-    return walk.group(b"F", *head, arrow.content(walk, column.to_arrow()))
-
-
-def _polars_text(column: Any) -> Any:
-    return sys.modules[type(column).__module__.partition(".")[0]].String
+        column = column.cast(polars.String)
+    # As they lie in memory: any other layout of strings would be made by copying them.
+    return walk.group(
+        b"F", *head, arrow.content(walk, column.to_arrow(compat_level=polars.CompatLevel.newest()))
+    )
 
 
 @encodes("polars.lazyframe.frame.LazyFrame")
