@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn
+
+import msgspec
 
 Watcher = Callable[[str, Any], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Layer:
+class _Layer(msgspec.Struct, frozen=True):
     """What is seen now, and the layer that comes back afterwards."""
 
     values: Mapping[str, Any]

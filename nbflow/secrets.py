@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 HIDDEN: Final = "•••"
 _SURE: Final = ("secret", "password", "passwd", "passphrase", "credential")
 _UNSURE: Final = ("key", "token")
+_MENTIONED: Final = re.compile("|".join((*_UNSURE, *_SURE)), re.IGNORECASE)
 _ONE_WORD: Final = re.compile(r"(?:api|app|access|auth|client|private|refresh|session|ssh)(?:key|token)s?")
 """What is often written in one word, where `monkey` and `hockey` must not count."""
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\WA-Z_]+")
@@ -156,7 +157,7 @@ class Secrets:
 
     def meet_source(self, source: str) -> None:
         """Remember what stands in some code as a secret, before anything runs that binds it to a name."""
-        if not any(word in source.lower() for word in (*_UNSURE, *_SURE)):
+        if _MENTIONED.search(source) is None:
             return
         try:
             nodes = list(ast.walk(ast.parse(source)))

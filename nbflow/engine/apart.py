@@ -11,8 +11,10 @@ import os
 import sys
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from nbflow.engine.apply import Workspace
 from nbflow.engine.bind import first_of
@@ -189,7 +191,7 @@ class Apart:
         idle = [slot for slot in site.slots if slot.kind == RANDOM and slot not in seen]
         units = (versions for versions in site.units if not any(key_of(slot) in versions for slot in idle))
         slots = tuple(slot for slot in site.slots if slot not in idle)
-        return replace(site, slots=slots, units=tuple(units))
+        return msgspec.structs.replace(site, slots=slots, units=tuple(units))
 
     def rerun(self, step: Step) -> Working[Rerun]:
         """Run a step's body once more on what is bound at its place, over new names."""
@@ -272,7 +274,7 @@ def with_classes(site: Site) -> Site:
                 found[name_of(name)] = version
     units = ({key: version} for key, version in found.items())
     made_first = sorted(site.units, key=lambda versions: first_of(versions).output.sort != "class")
-    return replace(site, units=(*units, *made_first))
+    return msgspec.structs.replace(site, units=(*units, *made_first))
 
 
 def _lost(performer: Performer, site: Site, workspace: Workspace) -> str:

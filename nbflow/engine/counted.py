@@ -22,7 +22,7 @@ _OUTSIDE: Final = frozenset({FILE, RANDOM, "absent", "listing", "environment", "
 def loose_slots(step: Step, slots: Iterable[Slot], view: View, book: Book) -> frozenset[Slot]:
     """Those of these slots that do not count for a step."""
     compared = step.keeping.compared
-    if compared == ALL:
+    if compared is ALL or compared == ALL:
         return frozenset()
     return frozenset(slot for slot in slots if not _counts(slot, compared, view, book))
 

@@ -109,6 +109,8 @@ def upstream_of(
         Nothing where all have succeeded and the trigger asks for no more.
     """
     looked_at = (*slots, *(lasting(step, step.ran) if step.ran is not None else ()))
+    if not looked_at:
+        return {}
     found: dict[Edge, State] = {}
     for each, key in above(looked_at, view, book).items():
         state = state_of(each, verdict_of(each))

@@ -8,8 +8,9 @@ wider than what it wrote last time: a step that is not fresh makes all of it unc
 from __future__ import annotations
 
 import builtins
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from nbflow.engine.generators import GENERATORS
 from nbflow.engine.slots import RANDOM, STATE, is_kept_in_memory, slot_of
@@ -50,6 +51,8 @@ def reached_through(
             the slot a value, so that a builtin of that name is meant.
         builtin: Told each such builtin.
     """
+    if not body.reads:
+        return ()
     found: dict[Slot, None] = {}
     partly, called = set[Slot](), set[str]()
     flows: list[Reach] = []
@@ -137,14 +140,16 @@ def lasting(step: Step, body: Body) -> list[Slot]:
 
     Those of its last run, and the files that its constants name.
     """
-    named = [Slot(FILE, absolute(path)) for path in (*body.analysis.paths, *body.declared.files)]
+    paths = (*body.analysis.paths, *body.declared.files)
+    entries = step.trace.entries if step.trace is not None else ()
+    if not (paths or entries or step.after):
+        return []
+    named = [Slot(FILE, absolute(path)) for path in paths]
     named += [Slot(STATE, name) for name in step.after]
-    seen = [entry.looked.slot for entry in step.trace.entries] if step.trace is not None else []
-    return named + [slot for slot in seen if slot.kind in (FILE, RANDOM)]
+    return named + [entry.looked.slot for entry in entries if entry.looked.slot.kind in (FILE, RANDOM)]
 
 
-@dataclass(frozen=True, slots=True)
-class May:
+class May(msgspec.Struct, frozen=True):
     """What running a step may do to slots.
 
     Args:

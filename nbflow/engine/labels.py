@@ -126,6 +126,9 @@ class Labels:
 
     def group(self, key: str) -> frozenset[str]:
         """The keys that share mutable memory with `key`, itself included."""
+        own = self.labels.get(key)
+        if own is None or not own.memory:
+            return frozenset((key,))
         found = {key}
         todo = [key]
         while todo:

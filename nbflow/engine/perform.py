@@ -5,7 +5,6 @@ What is executed next is not decided here but in `plan.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -74,8 +73,7 @@ def _as_it_is(trace: Trace) -> Trace:
     return trace
 
 
-@dataclass(frozen=True, slots=True)
-class _Doing:
+class _Doing(msgspec.Struct, frozen=True):
     """What makes an observation, which effects it visibly has, and what else belongs to its trace."""
 
     attempt: Callable[[Call], Observing]
@@ -171,7 +169,7 @@ class Performer:
             return (yield from self._run(step, body, seen, doing, origin))
         begun = begun_slot(step, body, site.view, self._sweep.outside)
         once = Once(self.workspace.marks, begun.locator, self._runs.now)
-        doing = replace(doing, attempt=once.attempt(doing.attempt))
+        doing = msgspec.structs.replace(doing, attempt=once.attempt(doing.attempt))
         finished = yield from self._run(step, body, seen, doing, origin)
         if once.has_begun:  # and not refused by its trigger
             self.workspace.store.flush()  # its result is on disk before the mark says so

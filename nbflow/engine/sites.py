@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from nbflow.engine.bind import by_unit
 from nbflow.engine.generators import GENERATORS
@@ -20,8 +22,7 @@ SEEDED: Final = tuple(slot_of(key) for key in GENERATORS)
 """The slots of the global random generators."""
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(msgspec.Struct, frozen=True):
     """A body at its place, with the inputs that have to stand there when it runs.
 
     Args:

@@ -6,8 +6,9 @@ hold; it yields a verdict with causes and the bindings that the step gives to th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from nbflow.analysis import writes_outside
 from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View
@@ -54,8 +55,7 @@ QUIET: Final = "quiet"
 """The flag of a trace whose body changed nothing outside and was short, see design 2.3."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True):
     """What is to be said of one step.
 
     Args:
@@ -67,7 +67,7 @@ class Judgement:
 
     verdict: Verdict
     causes: tuple[Cause, ...] = ()
-    gives: Mapping[Slot, Bound] = field(default_factory=dict[Slot, Bound])
+    gives: Mapping[Slot, Bound] = msgspec.field(default_factory=dict["Slot", "Bound"])
     reached: tuple[Slot, ...] = ()
 
     def version(self, slot: Slot) -> Version | None:
@@ -292,11 +292,16 @@ class Judge:
         others = tuple(slot for slot in unseen if slot not in loose)
         entries = [entry for entry in trace.entries if entry.looked.slot not in loose]
         said, unknown = first_difference(entries, self._view, self._outside)
-        differ = entries if said is Answer.DIFFERENT else ()
-        differ = [each for each in differ if answer(each, self._view, self._outside) is Answer.DIFFERENT]
-        told = Differences(self._book, self._view, self._outside)
-        causes = [*map(told.of, differ), *told.other_inputs(others)]
+        causes = self._told(entries if said is Answer.DIFFERENT else (), others)
         return causes or self._lost_file(trace), unknown if said is Answer.UNKNOWN else None
+
+    def _told(self, entries: Iterable[Entry], others: tuple[Slot, ...]) -> list[Cause]:
+        """Each entry that differs, and other inputs than these, in words."""
+        differ = [each for each in entries if answer(each, self._view, self._outside) is Answer.DIFFERENT]
+        if not (differ or others):
+            return []
+        told = Differences(self._book, self._view, self._outside)
+        return [*map(told.of, differ), *told.other_inputs(others)]
 
     def _lost_file(self, trace: Trace) -> list[Cause]:
         for output in trace.outputs:
@@ -323,6 +328,8 @@ class Judge:
     ) -> tuple[Verdict, list[Cause]]:
         """The worst verdict of the steps that make something uncertain which this one looks at."""
         looks_at = self._looks_at(step, body, slots)
+        if not looks_at:
+            return Verdict.FRESH, []
         # Of what a step above makes, a value tells more than a module that it imports.
         looks_at.sort(key=self._holds_value)
         doubts = {doubt: slot for slot in looks_at for doubt in self._view.bound(slot).doubts}

@@ -10,7 +10,6 @@ import errno
 import os
 import time
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from nbflow.exceptions import StorageError, StoreError
@@ -104,7 +103,10 @@ class DiskStore:
 
     def expect(self, static_keys: Iterable[str]) -> None:
         """Say which codes will be asked for, in about this order, so that they are read together."""
-        self._traces.expect(static_keys)
+        try:
+            self._traces.expect(static_keys)
+        except FAULTS as error:
+            self._fault(error)
 
     def lists(self, static_key: str) -> tuple[InputList, ...]:
         """Return the input lists of a code, newest first."""
@@ -158,7 +160,8 @@ class DiskStore:
             del payloads[unit]
         unstored = {**unstorable, **left_out}
         large = frozenset(units.keys() - small.keys() - unstored.keys())
-        result = Result(action_key, trace, payloads, {}, (*unstorable, *choice.given_up))
+        values = {unit: pack(payloads[unit]) for unit in small}
+        result = Result(action_key, trace, payloads, values, (*unstorable, *choice.given_up))
         try:
             with self._scratch.announced(large) if large else nullcontext():
                 unstored |= self._write(
@@ -167,8 +170,7 @@ class DiskStore:
                     lambda lost: self._encode({unit: units[unit] for unit in lost}, formats)[0],
                 )
                 self._checkpoint("blobs")
-                values = {unit: pack(payloads[unit]) for unit in small}
-                waiting = self._traces.wait(replace(result, values=values))
+                waiting = self._traces.wait(result)
                 self._at_risk += trace.seconds
                 if large or self._at_risk >= self._patience or waiting >= _MOST_WAITING:
                     unstored |= self.flush()

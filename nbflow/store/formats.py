@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any, Final, Protocol, cast
 
+import msgspec
+
 from nbflow.analysis.reach import is_local_module
 from nbflow.exceptions import DigestError, StorageError
 from nbflow.secrets import hides
@@ -47,8 +49,7 @@ CodeDigest = Callable[[object, Namespace], str]
 _Rule = Callable[["_Writer", Any], Reduced]
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(msgspec.Struct, frozen=True):
     """The members of a unit as bytes.
 
     Args:

@@ -78,8 +78,7 @@ class _Kept(msgspec.Struct, array_like=True, frozen=True):
     value: Packed | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """A result on its way to the index: its trace, where it belongs, its small values, and what has none."""
 
     action_key: str
@@ -167,8 +166,14 @@ class Traces:
         self.reasons: Final[dict[str, str]] = {}
 
     def expect(self, static_keys: Iterable[str]) -> None:
-        """Say which codes will be asked for, in about this order: they are read many at once."""
-        self._expected = dict.fromkeys(static_keys)
+        """Say which codes will be asked for, in about this order: they are read many at once.
+
+        What is known of them already is given once as it is now, as what is read ahead will be.
+        """
+        self._notice_others()
+        keys = dict.fromkeys(static_keys)
+        self._ahead = keys.keys() & self._lists.keys()
+        self._expected = {key: None for key in keys if key not in self._ahead}
 
     def lists(self, static_key: str) -> tuple[InputList, ...]:
         """Return the input lists of a code, newest first."""
