@@ -62,6 +62,30 @@ class TestTerminalStateHandler:
         assert (state.name, message in state.message) == ("Failed", True)
 
 
+class Telling:
+    """A value that counts how often it is compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Telling.compared += 1
+        return self is other
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class TestManyTasks:
+    """What the end of a flow costs follows the number of its tasks."""
+
+    def test_states_are_not_compared_with_each_other(self) -> None:
+        """Values of the user's, which take as long as they like, least of all."""
+        with Flow("many") as flow:
+            for _ in range(20):
+                ok(Telling())
+        assert flow.run().name == "Completed"
+        assert Telling.compared == 0
+
+
 class TestParameters:
     """Parameters show themselves."""
 

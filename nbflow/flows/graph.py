@@ -343,9 +343,9 @@ class Flow(Structure, BaseFlow):
         state = ended_by_tasks(deciding, states)
         if state.is_running():
             raise ENDRUN(self._paused(state, walk, scope.records, call.inputs))
-        return outcome_of(self._handled(state, set(deciding.values())), cast("Run", scope.run))
+        return outcome_of(self._handled(state, deciding.values()), cast("Run", scope.run))
 
-    def _handled(self, state: State, references: set[State]) -> State:
+    def _handled(self, state: State, references: Iterable[State]) -> State:
         """How a run ends, as the user's handler has it.
 
         Raises:
@@ -353,7 +353,7 @@ class Flow(Structure, BaseFlow):
         """
         if self._end_handler is None:
             return state
-        wanted = cast("object", self._end_handler(self, state, references))
+        wanted = cast("object", self._end_handler(self, state, set(references)))
         if wanted is None:
             return state
         if not isinstance(wanted, State) or not wanted.is_final():
