@@ -346,7 +346,7 @@ class DiskStore:
         unstored: dict[str, str] = {}
         # Asked anew, as they are announced now: before that another kernel may have removed one.
         lost = [unit for unit in large - payloads.keys() if not self._blobs.has(unit)]
-        payloads |= encode(lost)
+        payloads |= encode(lost) if lost else {}
         for unit in sorted(large & payloads.keys()):
             try:
                 self._blobs.write(unit, payloads[unit])

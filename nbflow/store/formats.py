@@ -104,7 +104,8 @@ class Formats:
 
     def over(self, namespace: Namespace | None) -> Formats:
         """The same over other names; None: these ones."""
-        return self if namespace is None else Formats(namespace, self.code_digest)
+        is_other = namespace is not None and namespace is not self.namespace
+        return Formats(namespace, self.code_digest) if is_other else self
 
     def encode(self, values: tuple[object, ...]) -> Payload:
         """Return the payload of the members of a unit.
