@@ -44,7 +44,7 @@ class Counting:
         self.writes: list[str] = []
         self.reads: list[str] = []
         self.tags: dict[str, str] = {}
-        self.queries = 0
+        self.queries = self.looks = 0
 
     def get(self, key: str) -> bytes | None:
         """Read a row."""
@@ -90,6 +90,7 @@ class Counting:
 
     def version(self) -> int:
         """Changes with every write."""
+        self.looks += 1
         return len(self.writes)
 
     def transact(self) -> Any:
@@ -183,6 +184,27 @@ class TestReadingAhead:
         traces.expect(["s1", "s2"])
         assert traces.lists("s1") == traces.lists("s2") == traces.lists("s1") == ()
         assert index.queries == 1
+
+    def test_what_is_known_is_given_once_as_it_is_when_it_is_expected(self, index: Counting) -> None:
+        """Nobody asks for each code whether others have written since; from then on others' results show."""
+        traces = traces_over(index)
+        traces.expect(["s1", "s2"])
+        assert traces.lists("s1") == traces.lists("s2") == ()
+        traces.expect(["s1", "s2"])
+        index.looks = index.queries = 0
+        assert traces.lists("s1") == traces.lists("s2") == ()
+        assert (index.looks, index.queries) == (0, 0)
+        keep(traces_over(index), "k", trace_of("t", code="s1"))
+        assert len(traces.lists("s1")) == 1
+
+    def test_what_others_wrote_before_it_is_expected_shows(self, index: Counting) -> None:
+        """However long ago it was found absent."""
+        traces = traces_over(index)
+        traces.expect(["s"])
+        assert traces.lists("s") == ()
+        keep(traces_over(index), "k", trace_of("t"))
+        traces.expect(["s"])
+        assert len(traces.lists("s")) == 1
 
     def test_another_kernels_result_shows_although_it_was_absent(self, index: Counting) -> None:
         """As soon as it is written."""

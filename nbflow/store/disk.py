@@ -331,11 +331,6 @@ class DiskStore:
                 unstored[unit] = error.reason
         return payloads, unstored
 
-    def _again(
-        self, units: Mapping[str, tuple[object, ...]], formats: Formats, lost: Iterable[str]
-    ) -> dict[str, Payload]:
-        return self._encode({unit: units[unit] for unit in lost}, formats)[0]
-
     def _write(
         self,
         payloads: dict[str, Payload],

@@ -171,9 +171,8 @@ class Traces:
         What is known of them already is given once as it is now, as what is read ahead will be.
         """
         self._notice_others()
-        keys = dict.fromkeys(static_keys)
-        self._ahead = keys.keys() & self._lists.keys()
-        self._expected = {key: None for key in keys if key not in self._ahead}
+        self._expected = dict.fromkeys(static_keys)
+        self._ahead = self._expected.keys() & self._lists.keys()
 
     def lists(self, static_key: str) -> tuple[InputList, ...]:
         """Return the input lists of a code, newest first."""
@@ -389,7 +388,8 @@ class Traces:
 
     def _read_lists(self, static_key: str) -> None:
         is_expected = static_key in self._expected
-        ahead = list(islice(self._expected, _READ_AHEAD)) if is_expected else []
+        unknown = (key for key in self._expected if key not in self._lists)
+        ahead = list(islice(unknown, _READ_AHEAD)) if is_expected else []
         for key in ahead:
             del self._expected[key]
         for key, known in self._read_tagged({static_key, *ahead}).items():
