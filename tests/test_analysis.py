@@ -514,6 +514,12 @@ class TestCalls:
 class TestDefinitions:
     """What functions, classes and imports of a cell carry."""
 
+    def test_code_whose_name_is_bound_anew(self) -> None:
+        """What it loads is told all the same: others may have called it meanwhile."""
+        found = analyze("def g(): return k + len(xs)\ng = lambda: z\nrun()\ng, k, z = None, 1, 2")
+        assert found.code_reads == {"k", "xs", "z"}
+        assert found.deferred_reads == {"xs"}
+
     def test_function(self) -> None:
         """Reads, writes and changes of globals are named."""
         source = "def f(a):\n global g\n g = a + k\n log.append(len(a))\n return helper(g)"

@@ -52,12 +52,25 @@ class TestReached:
         notebook, _ = opened("def f(x): return g(x)\ndef g(x): return f(x) if x else 0")
         assert at_end(notebook, "y = f(0)") == {"f", "g"}
 
-    def test_through_code_from_elsewhere_that_calls_what_the_body_defines(self) -> None:
+    @pytest.mark.parametrize(
+        "late",
+        [
+            "def g(u): return d\ny = f(1)\nd = 5",
+            "def g(u): return d\ny = f(1)\nd, g = 5, None",
+            "g = lambda u: d\ny = f(1)\ndel g\nd = 5",
+            "def h(u): return d\ng = h\ny = f(1)\nd = 5",
+            "hs = [lambda u: d]\nfor g in hs:\n    y = f(1)\nd = 5",
+            "class g:\n    def __new__(cls, u): return d\ny = f(1)\nd = 5",
+            "with open(os.devnull): g = lambda u: d\ny = f(1)\nd = 5",
+            "def outer():\n    return lambda u: d\ng = outer()\ny = f(1)\ng, d = 4, 5",
+        ],
+    )
+    def test_through_code_from_elsewhere_that_calls_what_the_body_binds(self, late: str) -> None:
         """It loads what the body binds only later as it was before."""
-        late = "def g(u): return d\ny = f(1)\nd = 5"
-        notebook, (_, first, cell) = opened("def f(u): return g(u)", "d = 1", late)
+        first = "import os\ndef f(u): return g(u)\ndef g(u): return 0"
+        notebook, (_, below, cell) = opened(first, "d = 1", late)
         assert at_end(notebook, late) >= {"f", "d"}
-        change(notebook, first, "d = 2")
+        change(notebook, below, "d = 2")
         assert notebook.verdict(cell) is Verdict.STALE
 
     def test_a_builtin_that_nobody_defined(self) -> None:

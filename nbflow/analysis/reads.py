@@ -89,6 +89,7 @@ class _Answer:
             reads=reads,
             maybe_reads=maybe,
             deferred_reads=self._inputs(deferred),
+            code_reads=self._inputs(name for each in self._summaries() for name in each.loads),
             writes=of_the_user(frame.stored - unsure),
             maybe_writes=of_the_user(unsure),
             deletes=of_the_user(frame.deleted),
@@ -109,9 +110,12 @@ class _Answer:
 
     def _deferred(self) -> set[str]:
         names = set(self.frame.late)
-        for function in {*self.cell.function_of.values()}:
-            names |= still_loaded(summary_of(self.cell, function), self.frame.state)
+        for summary in self._summaries():
+            names |= still_loaded(summary, self.frame.state)
         return names
+
+    def _summaries(self) -> list[Summary]:
+        return [summary_of(self.cell, function) for function in {*self.cell.function_of.values()}]
 
     def _inputs(self, names: Iterable[str]) -> frozenset[str]:
         """Leave out managed names, and builtins unless the cell itself binds them."""

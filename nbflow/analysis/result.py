@@ -90,6 +90,8 @@ class Analysis:
             `assert` shows them, or by code that the cell hands to somebody who may call it.
         deferred_reads: What functions, lambdas and methods of the cell may load when they are called
             after it; names that the cell itself has certainly bound by then are left out.
+        code_reads: What functions, lambdas and methods of the cell may load whenever they are called,
+            be it by code from elsewhere before the cell has bound these names itself.
         writes: Bound whenever the cell ends well. A loop counts as entered, a `with` as not
             swallowing an exception.
         maybe_writes: Bound on some paths only.
@@ -115,6 +117,7 @@ class Analysis:
     reads: frozenset[str] = frozenset()
     maybe_reads: frozenset[str] = frozenset()
     deferred_reads: frozenset[str] = frozenset()
+    code_reads: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
     maybe_writes: frozenset[str] = frozenset()
     deletes: frozenset[str] = frozenset()

@@ -54,14 +54,15 @@ def reached_through(
     if not body.reads:
         return ()
     found: dict[Slot, None] = {}
-    partly, called = set[Slot](), set[str]()
+    partly = set[Slot]()
     flows: list[Reach] = []
     own = body.wiring.key if body.wiring is not None else None
     todo = list(body.reads)
-    direct = len(todo)
+    direct, own_code = len(todo), _called_back(body)
     for place, name in enumerate(todo):
         slot = slot_of(name)
-        todo.extend(_called_back(name, body, called) if place >= direct else ())
+        if place >= direct and name in own_code:
+            todo.extend(own_code.pop(name))
         if name == own or (slot in found and (place < direct or slot not in partly)):
             continue
         reach = reach_of(slot)
@@ -85,13 +86,10 @@ def reached_through(
     return tuple(found)
 
 
-def _called_back(name: str, body: Body, called: set[str]) -> list[str]:
-    """What the own code of a name loads: code from elsewhere may call it before the body binds that."""
-    definition = body.analysis.definitions.get(name)
-    if definition is None or name in called:
-        return []
-    called.add(name)
-    return sorted(definition.reads)
+def _called_back(body: Body) -> dict[str, list[str]]:
+    """What each name that the body binds loads when code from elsewhere calls it before the body's end."""
+    analysis, loads = body.analysis, sorted(body.analysis.code_reads)
+    return dict.fromkeys(analysis.writes | analysis.maybe_writes, loads) if loads else {}
 
 
 def _is_builtin(name: str, tell: Callable[[str], object] | None) -> bool:
