@@ -40,6 +40,7 @@ bench: $(VENV)/ready-test
 
 law: $(VENV)/ready-test
 	$(BIN)/python -m tests.law.nightly --games 1250
+	$(BIN)/python -m tests.law.workbooks --games 400
 
 browser:
 	@for each in $(BROWSERS); do command -v $$each >/dev/null && exit; done; $(MAKE) --no-print-directory install-browser

@@ -20,6 +20,13 @@ class TestDifferences:
         told = Differences(notebook.book, notebook.sweep.view(notebook.step(reader)), notebook.sweep.outside)
         assert told.of(trace.entries[0]) == Cause("input", "a", "1", "2", "first")
 
+    def test_a_plain_cell_that_ran_on_what_it_had_left(self) -> None:
+        """Says so where that looks as what is bound now: there it shares no memory."""
+        notebook, (_, maker, cell) = opened("c = [3]", "a = [1]", "a = [2, c]", plain=(0, 1, 2))
+        notebook.run(maker)
+        notebook.run(cell)
+        assert notebook.why(cell) == (Cause("input", "c", "[3] as it had left it", "[3]", "cell_1"),)
+
     def test_a_name_that_is_read_for_the_first_time(self) -> None:
         """Says so, and who made it."""
         notebook, (maker, reader) = opened("a = 1", "b = 2")

@@ -60,7 +60,8 @@ class Differences:
             return Cause("code" if is_code else category, subject, origin=self._maker(version, slot))
         after = self._now(slot, version, whole_unit=entry.looked.whole_unit)
         moved = self._moved(entry, subject, version, after)
-        return moved or Cause(category, subject, entry.preview, after, self._maker(version, slot))
+        before = f"{entry.preview} as it had left it" if self._left_by_itself(entry, after) else entry.preview
+        return moved or Cause(category, subject, before, after, self._maker(version, slot))
 
     def other_inputs(self, slots: Iterable[Slot]) -> Iterator[Cause]:
         """A body that reaches other names than its trace saw cannot be judged by that trace."""
@@ -90,6 +91,11 @@ class Differences:
         text = shown_as(version.output.preview, version.classes, self.view.classes)
         members = (member.locator for member in self.view.members(version)) if whole_unit else ()
         return with_sharers(text, slot.locator, members)
+
+    def _left_by_itself(self, entry: Entry, after: str) -> bool:
+        """Whether it ran on what it had left, which looks as what is bound but shares memory otherwise."""
+        was = self.book.steps.get(entry.origin)
+        return was is not None and self.book.place(was.id) == self.view.place and entry.preview == after
 
     def _moved(self, entry: Entry, subject: str, version: Version | None, after: str) -> Cause | None:
         """That another step's version is bound now, because of order, a new cell or one that is gone."""

@@ -30,7 +30,7 @@ from tests.cells import kept
 from tests.law.notebooks import DATA, FILES, FUNCTIONS, LIBRARY, PRELUDE, Author, Cell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from nbflow.engine.book import Body
 
@@ -66,11 +66,28 @@ class Truth:
 class Game:
     """A notebook in a folder of its own, with an oracle beside it."""
 
+    tracked: Collection[str] = TRACKED
+    files: Collection[str] = FILES
+
     def __init__(
         self, random: Random, features: tuple[str, ...], folder: Path, make: Callable[[], Notebook] = Notebook
     ) -> None:
-        self.random = random
         self.author = Author(random, features)
+        self.open(random, folder, make)
+        self.prelude = self.notebook.add(PRELUDE, plain=True)
+        if self.author.uses("random"):
+            # Draws that nobody seeded are a note and no verdict, so the games always seed first.
+            self.notebook.add("random.seed(3)", plain=True)
+        if self.author.uses("parameters"):
+            self.notebook.add_parameters("year = 1")
+        cells = [*self.author.prologue(), *(self.author.cell() for _ in range(random.randrange(2, 6)))]
+        self.fixed = len(self.notebook.book)
+        self.cells = [self.add(cell) for cell in cells]
+        self.notebook.run_all()
+
+    def open(self, random: Random, folder: Path, make: Callable[[], Notebook]) -> None:
+        """Begin with an empty notebook in a new folder."""
+        self.random = random
         self.folder = folder
         self.written: list[str] = []
         self.past: dict[str, str] = {}
@@ -85,16 +102,6 @@ class Game:
         sys.path[:] = [str(folder), *(path for path in sys.path if "nbflow-law-" not in path)]
         importlib.invalidate_caches()
         self.notebook = make() if make is not Notebook else Notebook(store=kept())
-        self.prelude = self.notebook.add(PRELUDE, plain=True)
-        if self.author.uses("random"):
-            # Draws that nobody seeded are a note and no verdict, so the games always seed first.
-            self.notebook.add("random.seed(3)", plain=True)
-        if self.author.uses("parameters"):
-            self.notebook.add_parameters("year = 1")
-        cells = [*self.author.prologue(), *(self.author.cell() for _ in range(random.randrange(2, 6)))]
-        self.fixed = len(self.notebook.book)
-        self.cells = [self.add(cell) for cell in cells]
-        self.notebook.run_all()
 
     def add(self, cell: Cell, at: int | None = None) -> str:
         """Put a cell into the notebook; some tasks are effects, where there may be some."""
@@ -204,7 +211,7 @@ class Game:
 
     def touch(self) -> str:
         """Replace a file by one of the same size and time."""
-        path = self.folder / self.random.choice(FILES)
+        path = self.folder / self.random.choice(sorted(self.files))
         stat = path.stat() if path.exists() else None
         path.write_text(str(self.random.randrange(5)))
         if stat is not None:
@@ -213,7 +220,7 @@ class Game:
 
     def remove(self) -> str:
         """Delete a file."""
-        path = self.folder / self.random.choice(FILES)
+        path = self.folder / self.random.choice(sorted(self.files))
         path.unlink(missing_ok=True)
         return f"remove {path.name}"
 
@@ -300,20 +307,23 @@ class Game:
                 else:
                     poisoned -= truth.touched | may.writes | may.deletes
                 truth.after = {
-                    name: "poisoned" if name in poisoned else content(name, names) for name in TRACKED
+                    name: "poisoned" if name in poisoned else self.content(name, names)
+                    for name in self.tracked
                 }
                 truth.after["random state"] = digest(global_random.getstate())
                 truths[step.id] = truth
-        return truths, {name: value for name, value in names.items() if name not in poisoned}
+        for name in poisoned:
+            names.pop(name, None)
+        return truths, names
 
     def run_plainly(self, body: Body, parameters: frozenset[str], names: dict[str, object]) -> Truth:
         """Execute a source as plain Python does and tell what it did."""
-        before = {name: canon(names[name]) for name in TRACKED if name in names}
+        before = {name: self.told(name, names) for name in self.tracked if name in names}
         identities = {name: names[name] for name in before}
-        files = snapshot()
+        files = self.snapshot()
         try:
             code = compile(body.source, "<cell>", "exec", dont_inherit=True)
-            run_items(code, names) if body.mapped else exec(code, names)
+            run_items(code, body, names) if body.mapped else exec(code, names)
             names.update(
                 {name: value for name, value in self.notebook.parameters.values.items() if name in parameters}
             )
@@ -322,13 +332,25 @@ class Game:
             ok = False
         touched = {
             name
-            for name in TRACKED
-            if (name in names) != (name in before)
-            or (name in names and (names[name] is not identities[name] or canon(names[name]) != before[name]))
+            for name in self.tracked
+            if names.get(name, UNBOUND) is not identities.get(name, UNBOUND)
+            or (name in names and self.told(name, names) != before[name])
         }
         return Truth(
-            ok, touched, {}, {path: text for path, text in snapshot().items() if files.get(path) != text}
+            ok, touched, {}, {path: text for path, text in self.snapshot().items() if files.get(path) != text}
         )
+
+    def snapshot(self) -> dict[str, str]:
+        """The texts of the files in the current folder."""
+        return {path: Path(path).read_text() for path in self.files if Path(path).exists()}
+
+    def told(self, name: str, names: dict[str, object]) -> str:
+        """What tells the value of a name from others."""
+        return canon(names[name])
+
+    def content(self, name: str, names: dict[str, object]) -> str:
+        """The digest of what a name holds."""
+        return fingerprint(names[name], names).digest if name in names else UNBOUND
 
     @contextmanager
     def beside(self) -> Iterator[None]:
@@ -336,7 +358,7 @@ class Game:
         beside = self.folder / "oracle"
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir()
-        for name in (*FILES, "library.py"):
+        for name in (*self.files, "library.py"):
             if (self.folder / name).exists():
                 shutil.copy(self.folder / name, beside)
         loaded = sys.modules.pop("library", None)
@@ -376,11 +398,11 @@ class Game:
                 tally.reasons.append(
                     f"{step.id} {verdict.value}: {self.notebook.judgement(step.id).causes[:2]}\n{show(self)}"
                 )
-        for name in TRACKED:
+        for name in self.tracked:
             if name in self.notebook.names and self.notebook.is_current(name):
                 tally.names += 1
-                now = canon(self.notebook.names[name])
-                then = canon(end[name]) if name in end else UNBOUND
+                now = self.told(name, self.notebook.names)
+                then = self.told(name, end) if name in end else UNBOUND
                 if now != then:
                     wrong.append(f"{name} is called current and holds {now}, a fresh run gives {then}")
         return wrong
@@ -410,7 +432,7 @@ class Game:
             if not self.notebook.sweep.view(self.notebook.step(cell)).bound(("name", name)).doubts:
                 return f"a fresh run changes {name}"
         for name, output in outputs.items():
-            if name in TRACKED and output.digest != truth.after[name]:
+            if name in self.tracked and output.digest != truth.after[name]:
                 return f"{name} is another than {output.preview} in a fresh run"
         states = [output.digest for output in trace.outputs if output.slot.kind == "random"]
         if states not in ([], [truth.after["random state"]]):
@@ -425,27 +447,19 @@ class Game:
         return ""
 
 
-def run_items(code: types.CodeType, names: dict[str, object]) -> None:
+def run_items(code: types.CodeType, body: Body, names: dict[str, object]) -> None:
     """Execute a body once for each element, each time on the same names."""
-    elements = list(names["xs"])  # type: ignore[call-overload]
-    before, results = dict(names), []
+    ((name, of),) = body.mapped
+    elements = list(names[of])  # type: ignore[call-overload]
+    before, results = dict(names), list[dict[str, object]]()
     for element in elements:
         names.clear()
-        names.update(before, e=copy.deepcopy(element))
+        names.update(before, **{name: copy.deepcopy(element)})
         exec(code, names)
-        results.append(names["m"])
+        results.append(dict(names))
     names.clear()
-    names.update(before, m=MapResult(results, elements))
-
-
-def content(name: str, names: dict[str, object]) -> str:
-    """The digest of what a name holds."""
-    return fingerprint(names[name], names).digest if name in names else UNBOUND
-
-
-def snapshot() -> dict[str, str]:
-    """The texts of the files in the current folder."""
-    return {path: Path(path).read_text() for path in FILES if Path(path).exists()}
+    made = body.analysis.writes - {name}
+    names.update(before, **{each: MapResult([one[each] for one in results], elements) for each in made})
 
 
 def canon(value: object, memo: dict[int, int] | None = None) -> str:
