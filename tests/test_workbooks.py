@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 GAMES = 20
 """Notebooks a place where bodies run; many more are played by hand."""
-UNSEEN = ("exec(", "globals()", "os.environ")
-"""What no analysis sees through, or what belongs to the whole process."""
+UNSEEN = ("exec(", "globals()", "os.environ", "time.time()")
+"""What no analysis sees through, what belongs to the whole process, and what the world tells."""
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nbflow.analysis.aliases import related, spread
 from nbflow.analysis.calls import visit_call
 from nbflow.analysis.compounds import visit_branch
+from nbflow.analysis.constants import constants_of
 from nbflow.analysis.facts import seeds_of
 from nbflow.analysis.flow import GONE, OUTSIDE, Cell, Defined, Frame
 from nbflow.analysis.functions import changes_when_called, find_functions, still_loaded, summary_of
@@ -19,7 +20,7 @@ from nbflow.analysis.statements import visit_assignment
 from nbflow.analysis.summaries import Pending, Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 WALKED = (visit_call, visit_branch, visit_assignment)
 """One visitor of each file that has some: they register themselves when they are imported."""
@@ -77,7 +78,7 @@ class _Answer:
         self.frame = frame
         self.written = frame.stored
 
-    def of(self, statements: Iterable[ast.stmt]) -> Analysis:
+    def of(self, statements: Sequence[ast.stmt]) -> Analysis:
         """Give the analysis of the cell that these statements are."""
         frame, cell = self.frame, self.cell
         deferred = self._deferred()
@@ -95,6 +96,7 @@ class _Answer:
             deletes=of_the_user(frame.deleted),
             mutates=of_the_user(self._globals(spread(frame, frame.mutations))),
             definitions=definitions,
+            constants=self._constants(statements),
             calls=self._calls(frame.calls),
             attributes=self._attributes(reads | maybe | self._inputs(deferred)),
             imports=tuple(dict.fromkeys(cell.imports)),
@@ -107,6 +109,15 @@ class _Answer:
             complete=cell.complete,
             notes=tuple(cell.notes),
         )
+
+    def _constants(self, statements: Iterable[ast.stmt]) -> frozenset[str]:
+        """Leave out functions and classes that the cell changes, or hands to somebody who may."""
+        if not self.cell.complete:
+            return frozenset()
+        imported = {name for name, known in self.frame.defined.items() if known.kind == "import"}
+        handed = self.frame.defined.keys() & self.cell.shown - imported
+        changed = self._globals(spread(self.frame, self.frame.mutations))
+        return of_the_user(constants_of(statements) & self.frame.stored) - handed - changed
 
     def _deferred(self) -> set[str]:
         names = set(self.frame.late)

@@ -98,6 +98,8 @@ class Analysis:
         deletes: Names that may be deleted, also by the end of `except … as name`.
         mutates: Names whose values may be changed in place, in- or outside names alike.
         definitions: Names finally bound to a function, class, lambda or module.
+        constants: Names finally bound to what the text alone tells, whatever the cell reads: numbers, texts,
+            tuples of them, imports, and functions and classes that nothing computed is part of.
         calls: Calls outside deferred code that are not known to be pure.
         attributes: For each name read and each module imported, the first-level attributes used;
             None where it is used as a whole.
@@ -123,6 +125,7 @@ class Analysis:
     deletes: frozenset[str] = frozenset()
     mutates: frozenset[str] = frozenset()
     definitions: Mapping[str, Definition] = field(default_factory=dict[str, Definition])
+    constants: frozenset[str] = frozenset()
     calls: tuple[Call, ...] = ()
     attributes: Mapping[str, frozenset[str] | None] = field(
         default_factory=dict[str, "frozenset[str] | None"]

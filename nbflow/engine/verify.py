@@ -46,7 +46,7 @@ from nbflow.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.kinship import Kinship
@@ -196,7 +196,8 @@ class Judge:
             return Judgement(Verdict.STALE, (Cause("never ran", step.name),))
         slots = reached(body, self._view)
         verdict, causes = self._verdict(step, body, slots)
-        return Judgement(verdict, tuple(causes), self._gives(step, body, slots, verdict), slots)
+        sure = sure_outputs(step, body, verdict, causes)
+        return Judgement(verdict, tuple(causes), self._gives(step, body, slots, verdict, sure), slots)
 
     def _verdict(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> tuple[Verdict, list[Cause]]:
         if step.hold is not None and self._counts(step.hold, (*slots, *step.parameter_slots)):
@@ -410,7 +411,9 @@ class Judge:
                 return Cause("effect", step.name, after=f"`%flow run {step.name} --force` repeats it")
         return Cause("effect", step.name, after=f"`%flow run {step.name}` runs it")
 
-    def _gives(self, step: Step, body: Body, slots: tuple[Slot, ...], verdict: Verdict) -> dict[Slot, Bound]:
+    def _gives(
+        self, step: Step, body: Body, slots: tuple[Slot, ...], verdict: Verdict, sure: Collection[Slot]
+    ) -> dict[Slot, Bound]:
         gives: dict[Slot, Bound] = {}
         analysis, trace = body.analysis, None if gives_nothing(step, verdict) else step.bound_trace
         doubts = () if verdict is Verdict.FRESH else (Doubt(step.id, verdict),)
@@ -434,8 +437,19 @@ class Judge:
         for output in trace.outputs:
             version = version_of(step.id, trace, output, self._view.classes)
             kin = gives[output.slot].kin if output.slot in gives else ()
-            gives[output.slot] = Bound(version, doubts, kin, written=True)
+            unsure = output.slot not in sure
+            gives[output.slot] = Bound(version, doubts if unsure else (), kin if unsure else (), written=True)
         return gives
+
+
+def sure_outputs(step: Step, body: Body, verdict: Verdict, causes: Iterable[Cause]) -> Collection[Slot]:
+    """What a step certainly gives although it is *as of* what it read outside: its constants.
+
+    Nothing that the world answers can make them others. A parameter is set from elsewhere.
+    """
+    if verdict is not Verdict.AS_OF or step.hold or any(cause.category != "outside" for cause in causes):
+        return ()
+    return {slot_of(name) for name in body.analysis.constants - step.parameters}
 
 
 def _is_effect(unknown: str) -> bool:

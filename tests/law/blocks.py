@@ -429,6 +429,20 @@ Path("g$.json").write_text(json.dumps({"n": @n, "k": <<1|2>>}))
 task
 k$ = json.loads(Path("g$.json").read_text())["n"]
 """,
+    """k$:n now$:x c$:x s$:x
+plain
+import sqlite3, time
+now$ = time.time()
+c$ = sqlite3.connect(":memory:")
+limit$ = <<2|3>>
+def inc$(v): return v + <<1|2>> + @n
+---
+task
+k$ = inc$(limit$)
+---
+task
+s$ = now$ + @n
+""",
     """m$:l
 plain
 each$ = @l
