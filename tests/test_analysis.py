@@ -514,6 +514,15 @@ class TestCalls:
 class TestDefinitions:
     """What functions, classes and imports of a cell carry."""
 
+    @pytest.mark.parametrize(
+        "method", ["def __new__(cls): cls.n += 1", "@classmethod\n    def f(cls): cls.n += 1"]
+    )
+    def test_method_that_gets_its_class(self, method: str) -> None:
+        """It changes the class, and none of its arguments."""
+        found = analyze(f"class C:\n    n = 0\n    {method}").definitions["C"]
+        assert found.mutates == {"C"}
+        assert not found.changes_arguments
+
     def test_code_whose_name_is_bound_anew(self) -> None:
         """What it loads is told all the same: others may have called it meanwhile."""
         found = analyze("def g(): return k + len(xs)\ng = lambda: z\nrun()\ng, k, z = None, 1, 2")

@@ -155,6 +155,45 @@ class TestMayWrite:
         assert "random" not in may(notebook, notebook.add("y = len([1])"))
 
 
+THEMSELVES = {
+    "default": "def c(v, acc=[]):\n    acc.append(v)\n    return len(acc)",
+    "closure": "def make():\n    seen = []\n    return lambda v: seen.append(v)\nc = make()",
+    "nonlocal": "def make(k):\n    def add(v):\n        nonlocal k\n        k += v\n    return add\nc = make(0)",
+    "attribute": "def c(v):\n    c.n = getattr(c, 'n', 0) + v",
+    "lambda": "c = lambda v, acc=[]: acc.append(v)",
+    "class": "class c:\n    n = 0\n    def __new__(cls, v): cls.n += v",
+    "instance": "class K:\n    n = 0\n    def __call__(self, v): self.n += v\nc = K()",
+    "partial": "import functools\nc = functools.partial(lambda acc, v: acc.append(v), [])",
+    "bound method": "xs = []\nc = xs.append",
+    "memory": "import functools\n@functools.lru_cache\ndef c(v): return v",
+    "helper": "def add(v, acc=[]): acc.append(v)\nc = add\nd = c",
+}
+
+
+class TestCallables:
+    """What is called may change itself, and a body that has failed may have done that."""
+
+    @pytest.mark.parametrize("name", THEMSELVES)
+    def test_that_may_change_themselves(self, name: str) -> None:
+        """Who reads one below is not up to date: a fresh run may give it another."""
+        notebook, (_, _, reader) = opened(THEMSELVES[name], "z = c(1)\nz / ()", "w = c", plain=(0,))
+        assert notebook.verdict(reader) is not Verdict.FRESH
+        assert not notebook.is_current("c")
+
+    @pytest.mark.parametrize(
+        "helper",
+        [
+            "def c(v): return v + 1",
+            "class c:\n    def __init__(self, v): self.v = v",
+            "from os import fspath as c",
+        ],
+    )
+    def test_that_cannot(self, helper: str) -> None:
+        """Stay as they are."""
+        notebook, (_, _, reader) = opened(helper, "z = c('')\nz / ()", "w = c", plain=(0,))
+        assert notebook.verdict(reader) is Verdict.FRESH
+
+
 class TestLasting:
     """What only a run shows a step to read."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _CONSTRUCTORS: Final = frozenset(
     ("__init__", "__new__", "__post_init__", "__init_subclass__", "__setstate__")
 )
+_OF_THE_CLASS: Final = frozenset(("__new__", "__init_subclass__", "__class_getitem__"))
 
 
 # -- finding --------------------------------------------------------------------------------------
@@ -182,9 +183,26 @@ def _link_parameters(frame: Frame, function: Function, arguments: ast.arguments)
     names = parameters(arguments)
     # What a constructor's first parameter stands for is made by the call: to change it changes nobody.
     made = function.name in _CONSTRUCTORS and function.scope.kind is ScopeKind.CLASS
+    if names and _gets_its_class(function):
+        frame.link(frame.scope.key(names[0]), [(_class_of(function), SAME)])
+        names = names[1:]
     for name in names[1:] if made else names:
         packed = name in {a.arg for a in (arguments.vararg, arguments.kwarg) if a is not None}
         frame.link(frame.scope.key(name), [(PARAMETERS, PART if packed else SAME)])
+
+
+def _gets_its_class(function: Function) -> bool:
+    """Say whether the first parameter of a method is the class that it stands in."""
+    decorators = getattr(function.node, "decorator_list", ())
+    told = function.name in _OF_THE_CLASS or any(
+        getattr(each, "id", "") == "classmethod" for each in decorators
+    )
+    return told and function.scope.kind is ScopeKind.CLASS
+
+
+def _class_of(function: Function) -> str:
+    scope = function.scope
+    return scope.parent.key(scope.owner) if scope.parent is not None else scope.owner
 
 
 def _summarise(frame: Frame, *, lazy: bool) -> Summary:

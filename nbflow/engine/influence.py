@@ -220,7 +220,24 @@ class _Harm:
             for definition in self._candidates(name):
                 found |= definition.mutates | definition.writes | self._changed(definition.calls)
             found |= self._unanalysed(name)
+        found |= {name for name in self._called(names) if self._may_change_itself(name)}
         return found | self._changed(self._body.analysis.calls)
+
+    def _called(self, names: Iterable[str]) -> set[str]:
+        """Those of these names that something here calls."""
+        bodies = [self._body, *(body for name in names for body in self._writers(name))]
+        return frozenset[str]().union(*(body.callees for body in bodies)) & {*names}
+
+    def _may_change_itself(self, name: str) -> bool:
+        """Whether calling the name may change what it holds: its defaults, closure or attributes.
+
+        A function or class that nothing computed is part of has none; what that does to itself by its
+        name is told by its definition.
+        """
+        version = self._view.bound(slot_of(name)).version
+        if version is None or version.output.sort == "module":
+            return False
+        return not all(name in body.analysis.constants for body in self._writers(name))
 
     def may_draw(self) -> bool:
         """Whether some call leaves the code that is known here, so that it may draw or seed."""
