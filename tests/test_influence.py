@@ -158,7 +158,7 @@ class TestMayWrite:
 THEMSELVES = {
     "default": "def c(v, acc=[]):\n    acc.append(v)\n    return len(acc)",
     "closure": "def make():\n    seen = []\n    return lambda v: seen.append(v)\nc = make()",
-    "nonlocal": "def make(k):\n    def add(v):\n        nonlocal k\n        k += v\n    return add\nc = make(0)",
+    "nonlocal": "def make(k):\n    def add(v):\n        nonlocal k\n        k += v\n    return add\nc = make(0)",  # noqa: E501
     "attribute": "def c(v):\n    c.n = getattr(c, 'n', 0) + v",
     "lambda": "c = lambda v, acc=[]: acc.append(v)",
     "class": "class c:\n    n = 0\n    def __new__(cls, v): cls.n += v",

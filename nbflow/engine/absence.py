@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.bind import by_unit
+from nbflow.engine.keeping import gone_cause
 from nbflow.engine.origins import version_of
+from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.slots import is_kept_in_memory, key_of
 from nbflow.store.protocol import EVICTED, UNSTORABLE
 from nbflow.types import Cause, Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import Version, View
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from nbflow.engine.sweep import Sweep
     from nbflow.types import Trace
 
+SPENT: Final = "spent"
+"""The category of the cause that what a step made has been changed, consumed or overwritten since."""
 _CATEGORIES: Final = {EVICTED: "evicted"}
 
 
@@ -46,6 +50,13 @@ class Absences:
         if cause is not None:
             self.causes[step.id] = cause
         return cause
+
+    def note_missed(self, step: Step, missed: Mapping[str, Version]) -> None:
+        """Note why what a step made is made again for whoever reads it."""
+        if self.note(step, step.bound_trace) is None:
+            names = self._workspace.names
+            is_gone = all(key not in names or is_placeholder(names[key]) for key in missed)
+            self.causes[step.id] = gone_cause(step) if is_gone else Cause(SPENT, min(missed))
 
     def misses(self, step: Step, trace: Trace, view: View) -> bool:
         """Whether a step whose cell has run here misses values of a result."""

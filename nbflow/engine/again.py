@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.book import Body
     from nbflow.engine.record import Seen
+    from nbflow.engine.slots import InContext
     from nbflow.store.watching import Watch
     from nbflow.types import Trace
 
@@ -75,19 +76,19 @@ def _digests_now(seen: Seen) -> dict[Slot, set[str]]:
 
 
 def outside_entries(
-    watch: Watch, context: Mapping[str, str | None], folder: str, data: Mapping[str, str]
+    watch: Watch, context: Mapping[str, InContext], folder: str, data: Mapping[str, str]
 ) -> Iterator[Entry]:
     """What a body looked at outside the notebook while it ran.
 
     Args:
         watch: What was seen of files.
-        context: Digests of what it read from `nbflow.context`, by key.
+        context: What it read from `nbflow.context`, by key.
         folder: Digest of the working folder.
         data: Files that local modules read when they were imported, with the content then.
     """
-    for key, digest in context.items():
+    for key, (digest, shown) in context.items():
         # A value without a digest compares with nothing, so that the entry is never the same again.
-        yield Entry(Looked(Slot("context", key)), digest or "no digest")
+        yield Entry(Looked(Slot("context", key)), digest or "no digest", shown)
     if not watch.saw_nothing or data:
         yield from _file_entries(watch, folder, data)
 

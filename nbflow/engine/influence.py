@@ -226,7 +226,7 @@ class _Harm:
     def _called(self, names: Iterable[str]) -> set[str]:
         """Those of these names that something here calls."""
         bodies = [self._body, *(body for name in names for body in self._writers(name))]
-        return frozenset[str]().union(*(body.callees for body in bodies)) & {*names}
+        return {*names} & {callee for body in bodies for callee in body.callees}
 
     def _may_change_itself(self, name: str) -> bool:
         """Whether calling the name may change what it holds: its defaults, closure or attributes.

@@ -26,7 +26,7 @@ from nbflow.engine.generators import GENERATORS, loaded_generators
 from nbflow.engine.labels import Label
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.previews import preview
-from nbflow.engine.slots import FolderKind, context_digest, is_kept_in_memory, slot_of
+from nbflow.engine.slots import FolderKind, in_context, is_kept_in_memory, slot_of
 from nbflow.engine.standing import ABSENT, Standing
 from nbflow.exceptions import CacheError, text_of
 from nbflow.secrets import HIDDEN, KNOWN, looks_secret
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from nbflow.engine.bind import Version
     from nbflow.engine.book import Body, Step
     from nbflow.engine.requests import Execution, Observing, Working
+    from nbflow.engine.slots import InContext
     from nbflow.store.files import Files
     from nbflow.store.watching import Watch
     from nbflow.types import Entry
@@ -61,7 +62,7 @@ class Observation(msgspec.Struct, frozen=True):
         started: When it started, seconds since the epoch.
         seconds: How long it took.
         drew: The generators whose state it moved or set.
-        context: Digests of what it read from `nbflow.context`, by key.
+        context: What it read from `nbflow.context`, by key.
         undecided: Names of which nobody can tell whether it bound them: they hold the same object.
         data: Files that local modules read when they were imported, with the content then.
         folder: Digest of the working folder when it started.
@@ -76,7 +77,7 @@ class Observation(msgspec.Struct, frozen=True):
     started: float
     seconds: float
     drew: frozenset[str] = msgspec.field(default_factory=frozenset[str])
-    context: Mapping[str, str | None] = msgspec.field(default_factory=dict[str, "str | None"])
+    context: Mapping[str, InContext] = msgspec.field(default_factory=dict[str, "InContext"])
     undecided: frozenset[str] = frozenset()
     fault: str = ""
     folder: str = ""
@@ -156,7 +157,7 @@ class _Watched:
     watch: Watch
     started: float
     seconds: float
-    context: Mapping[str, str | None]
+    context: Mapping[str, InContext]
     folder: str
     data: Mapping[str, str] = field(default_factory=dict[str, str])
     undecided: frozenset[str] = frozenset()
@@ -297,11 +298,11 @@ class Observer:
         self._states = {key: self._workspace.states.of(key) for key in loaded_generators()}
         loaded = (value for value in before.values() if not is_placeholder(value))
         inputs: list[object] = [value for value in loaded if isinstance(value, _MAY_NAME_FILES)]
-        asked: dict[str, str | None] = {}
+        asked: dict[str, InContext] = {}
 
         def note(key: str, value: object) -> None:
             if key not in IDENTITIES:
-                asked.setdefault(key, context_digest(value))
+                asked.setdefault(key, in_context(key, value))
 
         folder, effects, declared = FolderKind().now(""), reached.effects, execution.body.declared
         native = Native(any(map(is_native, effects)), any(map(writes_natively, effects)))

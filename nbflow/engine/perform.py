@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from nbflow.engine.absence import Absences
+from nbflow.engine.absence import SPENT, Absences
 from nbflow.engine.book import definition_body
 from nbflow.engine.docstrings import unseen_edits
 from nbflow.engine.each import Plan
@@ -127,7 +127,7 @@ class Performer:
             version = next(iter(versions.values()))
             if not self._is_defined(versions) and not self.workspace.is_available(versions):
                 step = self._book.steps[version.step]
-                self.absences.note(step, step.bound_trace)
+                self.absences.note_missed(step, versions)
                 return step
         return self._writer_of_lost_file(site)
 
@@ -138,7 +138,9 @@ class Performer:
         for slot in lasting(site.step, site.body):
             version = site.view.bound(slot).version if slot.kind == FILE and self._reads(site, slot) else None
             if version is not None and self._sweep.outside.digest(slot) != version.output.digest:
-                return self._book.steps[version.step]
+                writer = self._book.steps[version.step]
+                self.absences.causes[writer.id] = Cause(SPENT, slot.locator, after="overwritten")
+                return writer
         return None
 
     def _reads(self, site: Site, slot: Slot) -> bool:
@@ -343,10 +345,13 @@ class Performer:
             for cause in self._sweep.judgement(step).causes
             if cause.category not in ("effect", "unsure")
         )
-        if step.id in self.forced and all(cause.category == "never ran" for cause in causes):
+        if any(cause.category != "never ran" for cause in causes):
+            return causes
+        if step.id in self.forced:
             is_gone = has_gone(self.workspace, self._sweep, step)
             return (gone_cause(step) if is_gone else forced_cause(step),)
-        return causes
+        refused = self.workspace.store.reason(step.body.static_key)
+        return (Cause("refused", step.name, after=refused),) if refused else causes
 
     def _run(self, step: Step, body: Body, seen: Seen, doing: _Doing, origin: Origin) -> Executing:
         is_own_plain = step.plain and origin is Origin.CELL  # which must cost nothing noticeable

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from nbflow.context import MISSING, context
 from nbflow.engine.marks import REFUTED
+from nbflow.engine.previews import preview
 from nbflow.exceptions import DigestError
+from nbflow.secrets import HIDDEN, looks_secret
 from nbflow.store.digests import digest
 from nbflow.types import UNBOUND, Slot
 
@@ -100,7 +102,25 @@ class ContextKind:
 
     def show(self, locator: str) -> str:
         """The present value, shortened."""
-        return repr(context.get(locator))[:60]
+        return in_context(locator, context.get(locator, MISSING)).preview
+
+
+class InContext(NamedTuple):
+    """What a body found in the context.
+
+    Attributes:
+        digest: Of the value; None where it has none.
+        preview: It in a short text.
+    """
+
+    digest: str | None
+    preview: str
+
+
+def in_context(key: str, value: object) -> InContext:
+    """What a value of the context is called; one that is not there is `not set`, secrets are hidden."""
+    text = "not set" if value is MISSING else HIDDEN if looks_secret(key) else preview(value)
+    return InContext(context_digest(value), text)
 
 
 def context_digest(value: object) -> str | None:

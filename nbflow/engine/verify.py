@@ -265,7 +265,7 @@ class Judge:
 
     def _without_trace(self, step: Step, slots: tuple[Slot, ...]) -> list[Cause]:
         earlier, body = step.earlier, step.ran
-        if step.failure:
+        if step.failure and not (step.ended is not None and step.ended.name == "TriggerFailed"):
             return [Cause("failed", step.name, after=step.failure)]
         if step.before is None and earlier is not None and (python := other_python(earlier)) is not None:
             return [python]
