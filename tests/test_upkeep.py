@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -134,6 +135,38 @@ class TestVerify:
         assert store.upkeep().verify().damaged == ("record t:key1: damaged",)
         assert store.find("key1") == ()
         assert (store.home / "quarantine" / "record-t-key1").read_bytes() == bytes(sealed)
+
+    def test_a_history_that_rotted(self, store: DiskStore) -> None:
+        """What nobody can read is named, put aside and gone; all else stays."""
+        for number in (1, 2):
+            store.history.begin(RunRecord(f"run{number}", number, "nb"))
+            store.history.snapshot(Snapshot(number, (), {}, {}, {}), "nb")
+        store.history.flush()
+        with sqlite3.connect(store.home / "history.db") as database:
+            database.execute("UPDATE runs SET causes = '[{' WHERE id = 'run1'")
+            database.execute("INSERT INTO paths (run, transitions) VALUES ('run2', 'no list')")
+            database.execute("UPDATE snapshots SET sealed = substr(sealed, 2) WHERE number = 2")
+        database.close()
+        found = store.upkeep().verify()
+        assert found.damaged == (
+            "history: causes of run run1: damaged",
+            "history: states of run run2: damaged",
+            "history: snapshot 2: damaged",
+        )
+        assert len(list((store.home / "quarantine").glob("history-*"))) == 3
+        assert [each.number for each in store.history.snapshots("nb")] == [1]
+        assert store.upkeep().verify().damaged == ()
+        assert {run.id for run in store.history.runs()} == {"run1", "run2"}
+
+    def test_a_snapshot_that_somebody_else_signed(self, store: DiskStore) -> None:
+        """It is counted and stays."""
+        store.history.snapshot(Snapshot(1, (), {}, {}, {}), "nb")
+        store.history.flush()
+        other = open_at(store.home, key=bytes([1]) * 32)
+        found = other.upkeep().verify()
+        assert (found.records, found.damaged, found.others) == (1, (), 1)
+        other.close()
+        assert [each.number for each in store.history.snapshots("nb")] == [1]
 
     def test_what_others_signed_is_counted_and_stays(self, store: DiskStore) -> None:
         """It may be trusted yet."""

@@ -153,6 +153,22 @@ def run_of(row: tuple[Any, ...]) -> RunRecord:
     return RunRecord(*told, causes=_decoded(_CAUSES, causes, ()), source=source, inputs=known)
 
 
+def is_readable(column: str, text: str | bytes) -> bool:
+    """Whether a text of a row is as it was written: that of `causes`, `inputs` or `transitions`."""
+    try:
+        _DECODERS[column].decode(text)
+    except (msgspec.MsgspecError, ValueError, TypeError):
+        return False
+    return True
+
+
+_DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
+    "causes": _CAUSES,
+    "inputs": _INPUTS,
+    "transitions": _PATH,
+}
+
+
 def _decoded(decoder: msgspec.json.Decoder[T], text: str | bytes, nothing: T) -> T:
     """What a text says; nothing where the disk has changed it."""
     try:

@@ -22,7 +22,8 @@ from nbflow.store.batches import FULL, Batch, path_of, path_row, run_of
 from nbflow.store.index import is_damage
 from nbflow.store.memory import MemoryHistory
 from nbflow.store.owners import is_gone
-from nbflow.store.signing import Signer, UnverifiedError
+from nbflow.store.rotten import Rotten, rotten_rows
+from nbflow.store.signing import DAMAGED, Signer, UnverifiedError
 from nbflow.store.soon import Soon
 from nbflow.types import Snapshot
 
@@ -218,6 +219,28 @@ class SqliteHistory:
                 with suppress(UnverifiedError):
                     signed = self._signer.trust(_bound(notebook), sealed)
                     database.execute("UPDATE snapshots SET sealed = ? WHERE rowid = ?", (signed, row))
+
+    def verify(self) -> tuple[int, list[Rotten]]:
+        """Read every row, and compare the snapshots with their signatures; what is damaged is taken out.
+
+        Returns:
+            How many runs and snapshots there are, and what is not as it was written.
+        """
+        found: list[Rotten] = []
+        with self._lock, self._guarded(), _transaction(self._connect()):
+            found = rotten_rows(self._connect(), self._refusal)
+        counts = [self._rows(f"SELECT count(*) FROM {table}") for table in ("runs", "snapshots")]
+        return sum(rows[0][0] for rows in counts if rows), found
+
+    def _refusal(self, notebook: str, sealed: bytes) -> str:
+        """Why a snapshot is not used; empty if it is."""
+        try:
+            _SNAPSHOT.decode(self._signer.open(_bound(notebook), sealed))
+        except UnverifiedError as error:
+            return error.reason
+        except msgspec.MsgspecError:
+            return DAMAGED
+        return ""
 
     def close(self) -> None:
         """Flush and close the database."""

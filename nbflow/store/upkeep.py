@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nbflow.store.blobs import Blobs, Stored
+    from nbflow.store.history import SqliteHistory
     from nbflow.store.index import Index
-    from nbflow.store.protocol import History
     from nbflow.store.scratch import Scratch
     from nbflow.store.signing import Signer
     from nbflow.store.traces import Shelved
@@ -75,7 +75,7 @@ class Checked:
 
     Args:
         values: How many values have a file.
-        records: How many records there are.
+        records: How many records there are, runs and snapshots of the history among them.
         damaged: What was damaged, in words; it is in the folder `quarantine` now.
         others: How many are signed with another key.
     """
@@ -139,7 +139,7 @@ class Upkeep:
     signer: Signer
     blobs: Blobs
     scratch: Scratch
-    history: History
+    history: SqliteHistory
     clock: Callable[[], float]
     changed: Callable[[], object]
     _traces: Traces = field(init=False)
@@ -177,7 +177,7 @@ class Upkeep:
     # --- verifying -----------------------------------------------------------------------------
 
     def verify(self) -> Checked:
-        """Compare every value with its digest and every record with its signature.
+        """Compare every value with its digest, every record with its signature, and read the history.
 
         What is damaged is put into the folder `quarantine`; what it was for is computed again.
         """
@@ -187,9 +187,14 @@ class Upkeep:
             why = self._check(row, sealed)
             if why:
                 wrong.append((f"record {row}", why))
+        known, rotten = self.history.verify()
+        for number, row in enumerate(rotten):
+            wrong.append((f"history: {row.what}", row.why))
+            if row.why != OTHER_KEY:
+                self._put_aside(f"history-{row.what.replace(' ', '-')}-{number}", row.content)
         self.changed()
         damaged = tuple(f"{what}: {why}" for what, why in wrong if why != OTHER_KEY)
-        return Checked(len(files), len(rows), damaged, len(wrong) - len(damaged))
+        return Checked(len(files), len(rows) + known, damaged, len(wrong) - len(damaged))
 
     def _check(self, row: str, sealed: bytes) -> str:
         """What is wrong with a record, put aside if it is damaged; empty for nothing."""
@@ -197,12 +202,15 @@ class Upkeep:
             self.signer.open(row, sealed)
         except UnverifiedError as error:
             if error.reason != OTHER_KEY:
-                aside = self.home / "quarantine" / f"record-{row.replace(':', '-')}"
-                aside.parent.mkdir(mode=0o700, exist_ok=True)
-                aside.write_bytes(sealed)
+                self._put_aside(f"record-{row.replace(':', '-')}", sealed)
                 self.index.remove(row)
             return error.reason
         return ""
+
+    def _put_aside(self, name: str, content: bytes) -> None:
+        aside = self.home / "quarantine" / name
+        aside.parent.mkdir(mode=0o700, exist_ok=True)
+        aside.write_bytes(content)
 
     # --- removing ------------------------------------------------------------------------------
 

@@ -1,0 +1,68 @@
+"""Rows of the history that the disk has changed: found, named, and taken out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from nbflow.store.batches import is_readable
+from nbflow.store.signing import DAMAGED, OTHER_KEY
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterator
+
+_NOTHING: Final = {"causes": "[]", "inputs": "{}"}
+"""What stands for a text of a run that nobody can read."""
+
+
+class Rotten(NamedTuple):
+    """A row, or a part of one, that is not as it was written.
+
+    Attributes:
+        what: It, in words.
+        why: Why it is not used.
+        content: What stands there.
+    """
+
+    what: str
+    why: str
+    content: bytes
+
+
+def rotten_rows(database: sqlite3.Connection, refusal: Callable[[str, bytes], str]) -> list[Rotten]:
+    """Find every row that is not as it was written, and take what is damaged out.
+
+    Args:
+        database: The history's.
+        refusal: Why the snapshot of a notebook, as it is sealed, is not used; empty if it is.
+    """
+    return [*_runs(database), *_paths(database), *_snapshots(database, refusal)]
+
+
+def _runs(database: sqlite3.Connection) -> Iterator[Rotten]:
+    for id, *texts in database.execute("SELECT id, causes, inputs FROM runs").fetchall():
+        for column, text in zip(_NOTHING, texts, strict=True):
+            if not is_readable(column, text):
+                database.execute(f"UPDATE runs SET {column} = ? WHERE id = ?", (_NOTHING[column], id))
+                yield Rotten(f"{column} of run {id}", DAMAGED, _bytes(text))
+
+
+def _paths(database: sqlite3.Connection) -> Iterator[Rotten]:
+    for seq, run, text in database.execute("SELECT seq, run, transitions FROM paths").fetchall():
+        if not is_readable("transitions", text):
+            database.execute("DELETE FROM paths WHERE seq = ?", (seq,))
+            yield Rotten(f"states of run {run}", DAMAGED, _bytes(text))
+
+
+def _snapshots(database: sqlite3.Connection, refusal: Callable[[str, bytes], str]) -> Iterator[Rotten]:
+    query = "SELECT rowid, notebook, number, sealed FROM snapshots"
+    for row, notebook, number, sealed in database.execute(query).fetchall():
+        why = refusal(notebook, sealed) if isinstance(sealed, bytes) else DAMAGED
+        if why and why != OTHER_KEY:
+            database.execute("DELETE FROM snapshots WHERE rowid = ?", (row,))
+        if why:
+            yield Rotten(f"snapshot {number}", why, _bytes(sealed))
+
+
+def _bytes(content: object) -> bytes:
+    return content if isinstance(content, bytes) else str(content).encode(errors="surrogatepass")
