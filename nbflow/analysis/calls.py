@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis.aliases import PART, hold, keys_in, last_part, owners, sources
-from nbflow.analysis.effects import TIMING, effect_of, is_native, is_remote, writes_natively
+from nbflow.analysis.effects import TIMING, effect_of, effects_on_files, is_native, is_remote, writes_natively
 from nbflow.analysis.expressions import load_attribute, visit_defaults, visit_rounds
 from nbflow.analysis.facts import (
     JOINS,
@@ -241,19 +241,34 @@ def _note_outside(frame: Frame, node: ast.Call, name: str) -> None:
         note_join(frame.cell, node)
     path = dotted(node.func)
     effect = "" if _names_a_module(node, name) else effect_of(path, frame.cell.origins)
-    remote = any(_is_remote(argument) for argument in node.args)
+    on_files = effects_on_files(path, frame.cell.origins, _mode_of(node))
     if is_native(effect) or writes_natively(effect):
-        if node.args and isinstance(node.args[0], ast.Call) and last_part(node.args[0].func) in _OPENERS:
-            effect = ""  # what Python opens is seen
-        else:
-            note_place(frame.cell, node)
-            _note_call(frame, node, set())  # whoever calls it from elsewhere has to know, too
+        effect, on_files = "", [effect]
+    if on_files and not _is_opened_by_python(node):
+        note_place(frame.cell, node)
+        _note_call(frame, node, set())  # whoever calls it from elsewhere has to know, too
+        frame.effects.update(on_files)
+    remote = any(_is_remote(argument) for argument in node.args) and not on_files
     if effect or remote:
         frame.effects.add(effect or f"network: {path}")
     if name in TIMING:
         frame.cell.notes[f"measures time with {path}"] = None
     if name == "import_module" and node.args:
         _import_by_name(frame, node)
+
+
+def _mode_of(node: ast.Call) -> str | None:
+    """How a call says that it opens a file; empty where it does not say, None where nobody can tell."""
+    modes = [*node.args[1:2], *(word.value for word in node.keywords if word.arg == "mode")]
+    if not modes:
+        return ""
+    return modes[0].value if isinstance(modes[0], ast.Constant) and isinstance(modes[0].value, str) else None
+
+
+def _is_opened_by_python(node: ast.Call) -> bool:
+    """Whether what a call reads is what another one inside it opens, which is seen."""
+    first = node.args[0] if node.args else None
+    return isinstance(first, ast.Call) and last_part(first.func) in _OPENERS
 
 
 _OPENERS: Final = ("open", "BytesIO", "StringIO")

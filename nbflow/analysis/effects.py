@@ -248,9 +248,7 @@ def effect_of(path: str, origins: Mapping[str, str] | None = None) -> str:
         >>> effect_of("rq.post", {"rq": "requests"}), effect_of("df.head")
         ('network: rq.post', '')
     """
-    root, dot, rest = path.partition(".")
-    origin = (origins or {}).get(root, _ALIASES.get(root, root))
-    parts = (origin + dot + rest).split(".")
+    parts = _full(path, origins)
     if path in _BARE:
         return f"{_BARE[path]}: {path}"
     category = _CALLS.get(".".join(parts[-2:])) or (_ENDINGS.get(parts[-1]) if len(parts) > 1 else None)
@@ -261,6 +259,36 @@ def effect_of(path: str, origins: Mapping[str, str] | None = None) -> str:
     if category is None and len(parts) > 1 and parts[-1] in _WRITE_NATIVELY:
         category = "written"
     return f"{category}: {path}" if category else ""
+
+
+def effects_on_files(path: str, origins: Mapping[str, str] | None = None, mode: str | None = "") -> list[str]:
+    """Name what a call does to files, unseen by Python, besides what `effect_of` says.
+
+    Args:
+        path: The dotted text of what is called.
+        origins: What names at the root stand for, where imports tell.
+        mode: How it opens a file; empty: not said; None: nobody can tell.
+
+    Example:
+        >>> effects_on_files("h5py.File"), effects_on_files("h5py.File", mode="w")
+        (['native: h5py.File'], ['written: h5py.File'])
+        >>> effects_on_files("h5py.File", mode="a")
+        ['native: h5py.File', 'written: h5py.File']
+        >>> effects_on_files("duckdb.sql.write_parquet"), effects_on_files("df.to_csv")
+        (['written: duckdb.sql.write_parquet'], [])
+    """
+    parts = _full(path, origins)
+    if parts == ["h5py", "File"]:
+        reads = [] if mode in ("w", "x", "w-") else [f"native: {path}"]
+        return reads if mode in ("", "r") else [*reads, f"written: {path}"]
+    writes = parts[0] == "duckdb" and parts[-1] in _WRITE_NATIVELY | {"to_csv"}
+    return [f"written: {path}"] if writes else []
+
+
+def _full(path: str, origins: Mapping[str, str] | None) -> list[str]:
+    """The parts of a dotted text, with what its root stands for."""
+    root, dot, rest = path.partition(".")
+    return ((origins or {}).get(root, _ALIASES.get(root, root)) + dot + rest).split(".")
 
 
 def _reads_natively(parts: list[str]) -> bool:

@@ -61,11 +61,13 @@ def note_place(cell: Cell, node: ast.Call) -> None:
     """Keep what a call is told to read or write where it is a text, be it without a suffix."""
     named = [word.value for word in node.keywords if word.arg in _PLACES]
     for place in (*node.args[:2], *named):
-        if isinstance(place, ast.Constant) and isinstance(place.value, str) and "://" not in place.value:
-            cell.paths.add(place.value if looks_like_path(place.value) else f"./{place.value}")
+        told = place.value if isinstance(place, ast.Constant) else None
+        if isinstance(told, str) and told not in _MODES and "://" not in told:
+            cell.paths.add(told if looks_like_path(told) else f"./{told}")
 
 
-_PLACES: Final = ("source", "path", "where", "path_or_paths", "file")
+_PLACES: Final = ("source", "path", "where", "path_or_paths", "file", "name")
+_MODES: Final = ("r", "r+", "w", "w-", "x", "a")
 
 
 def pattern_of(node: ast.expr, depth: int = 0) -> str:

@@ -170,6 +170,7 @@ class _Answer:
             or any(changes_when_called(self.cell, function) for function in known.functions),
             calls=tuple(dict.fromkeys(Call(c.callee, c.path, self._arguments(c)) for c in whole.calls)),
             conditional=known.conditional,
+            effects=frozenset(whole.effects),
         )
 
     def _arguments(self, call: Pending) -> frozenset[str]:

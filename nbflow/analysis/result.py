@@ -65,6 +65,7 @@ class Definition:
             what it hands to other globals is in `calls`.
         calls: Its calls that are not known to be pure.
         conditional: Whether the binding stands in a branch, loop or `try`.
+        effects: What it visibly reads or writes outside.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Definition:
     changes_arguments: bool = False
     calls: tuple[Call, ...] = ()
     conditional: bool = False
+    effects: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

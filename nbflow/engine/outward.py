@@ -46,9 +46,10 @@ def definitions_of(bodies: Iterable[Body], keys: Collection[str]) -> list[Defini
 
 def effects_of(body: Body, called: Iterable[Definition]) -> frozenset[str]:
     """What a body, or code that it may call, visibly does outside."""
+    called = list(called)
     later = [effect_of(call.path) for definition in called for call in definition.calls]
     hidden = ["names: " + name for name in sorted(_READ_ANY_NAME & body.analysis.builtins)]
-    return body.analysis.effects.union(hidden, filter(None, later))
+    return body.analysis.effects.union(hidden, filter(None, later), *(each.effects for each in called))
 
 
 def effects_called(step: Step, view: View, book: Book) -> frozenset[str]:

@@ -36,7 +36,36 @@ class Case:
         exec(self.writer.format(v=value), {})
 
 
+H5 = "import h5py\nwith h5py.File('f.h5', 'w') as _s: _s['x'] = [{v}, 2]"
 CASES = {
+    "h5py": Case(H5, "f.h5", ("import h5py\nwith h5py.File('f.h5') as _s: x = _s['x'][:].tolist()",)),
+    "h5py mode": Case(
+        H5, "f.h5", ("import h5py\nwith h5py.File(name='f.h5', mode='r') as _s: x = _s['x'][:].tolist()",)
+    ),
+    "h5py dyn": Case(
+        H5, "f.h5", ("from h5py import File\np = 'f' + '.h5'\nwith File(p) as _s: x = _s['x'][:].tolist()",)
+    ),
+    "h5py unseen": Case(
+        H5, "f.h5", ("import h5py\nwith h5py.File('F.H5'.lower()) as _s: x = _s['x'][:].tolist()",)
+    ),
+    "h5py in a helper": Case(
+        H5,
+        "f.h5",
+        (
+            "!from h5py import File as Open\ndef load(p):\n    with Open(p.lower()) as s: return s['x'][:].tolist()",
+            "x = load('F.H5')",
+        ),
+    ),
+    "duckdb": Case(
+        "import pandas as pd; pd.DataFrame({{'a':[{v},2]}}).to_csv('f.csv')",
+        "f.csv",
+        ("import duckdb\nx = duckdb.sql(\"select * from 'f.csv'\").fetchall()",),
+    ),
+    "duckdb reader": Case(
+        "import pandas as pd; pd.DataFrame({{'a':[{v},2]}}).to_csv('f.csv')",
+        "f.csv",
+        ("import duckdb\nx = duckdb.read_csv('f.csv').fetchall()",),
+    ),
     "pd.read_csv": Case(
         "import pandas as pd; d=pd.DataFrame({{'a':[{v},2],'b':[3,4]}})\nd.to_csv('f.csv')",
         "f.csv",
@@ -678,6 +707,8 @@ CASES = {
     ),
 }
 UNSEEN = {
+    "h5py unseen",
+    "h5py in a helper",
     "path from env",
     "path from json file",
     "path upper()",
@@ -687,7 +718,17 @@ UNSEEN = {
     "paths in frame",
 }
 """Native readers that are told by values what to read: nobody can see which file that is."""
-ASKED = {"pd.read_sql", "pl.SQL", "sqlite3", "sqlite3 wal", "sqlite3 uri ro", "sqlite attach", "urllib file"}
+ASKED = {
+    "duckdb",
+    "duckdb reader",
+    "pd.read_sql",
+    "pl.SQL",
+    "sqlite3",
+    "sqlite3 wal",
+    "sqlite3 uri ro",
+    "sqlite attach",
+    "urllib file",
+}
 """What visibly asks a database or the network is as of, whatever the file says."""
 
 
@@ -750,6 +791,12 @@ class TestReaders:
 
 
 WRITERS = {
+    "h5py": (H5, "f.h5", "import h5py\nwith h5py.File('f.h5') as _s: x = _s['x'][:].tolist()"),
+    "h5py keyword": (
+        "import h5py\nwith h5py.File('f.h5', mode='w') as _s: _s['x'] = [{v}, 7]",
+        "f.h5",
+        "import h5py\nwith h5py.File('f.h5', 'r') as _s: x = _s['x'][:].tolist()",
+    ),
     "open": ("with open('f','w') as s: _n=s.write('{v}')", "f", "with open('f') as s: x=s.read()"),
     "pathlib": (
         "from pathlib import Path\n_n=Path('f.txt').write_text('{v}')",
@@ -906,6 +953,24 @@ class TestWriters:
         assert causes(notebook, first)[0][0] == "output file"
         assert first in notebook.flow().executed
         assert verdicts(notebook) == ["fresh", "fresh"]
+
+    def test_a_file_that_is_added_to(self, here: Path) -> None:
+        """It is read and written: the result is as of what was in it."""
+        exec(H5.format(v=1), {})
+        notebook, (cell,) = opened("import h5py\nwith h5py.File('f.h5', 'a') as _s: _s['y'] = [1]")
+        assert notebook.verdict(cell).value == "as of"
+        assert ("outside", f"reads {here / 'f.h5'}, which it writes itself") in causes(notebook, cell)
+
+    def test_what_duckdb_writes(self, here: Path) -> None:
+        """It asks a database, so that it is as of; its file is passed on."""
+        writer = "import duckdb\nduckdb.sql('select {v} as k').write_parquet('f.parquet')"
+        reader = "import pandas as pd\nx = pd.read_parquet('f.parquet').k.tolist()"
+        notebook, (first, second) = opened(writer.format(v=1), reader)
+        assert verdicts(notebook) == ["as of", "as of"]
+        change(notebook, first, writer.format(v=2))
+        assert notebook.verdict(second).value == "stale"
+        notebook.flow()
+        assert notebook.names["x"] == [2]
 
     @pytest.mark.parametrize("path", ["f.txt", "f"])
     def test_two_writers_of_one_path(self, here: Path, path: str) -> None:
