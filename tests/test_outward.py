@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from nbflow.engine.outward import is_effect, outward_calls
 from nbflow.engine.preview import preview
 from nbflow.retries import Retries
 from nbflow.states import Origin
+from nbflow.store.disk import DiskStore
 from nbflow.store.memory import MemoryStore
 from nbflow.testing import Notebook
 from nbflow.triggers import manual_only
@@ -444,3 +446,49 @@ class TestVisible:
         notebook, (_, send, _) = sending()
         assert outward_calls(notebook.step(send), notebook.sweep.end(), notebook.book) == []
         assert is_effect(notebook.step(send), notebook.sweep.end(), notebook.book)
+
+
+class TestWithoutARecord:
+    """An effect that is to happen once does not happen where nobody could tell later that it has."""
+
+    def test_a_store_that_stands_in_for_one_on_disk(self) -> None:
+        """It says so and does not run; one that is always repeated does."""
+        notebook = Notebook(store=lambda names: MemoryStore(names, notices=("nothing is stored",)))
+        notebook.add("x = 1", plain=True)
+        cell = notebook.let(notebook.add(SEND, name="send"), effect=Effect.ONCE)
+        notebook.run_all()
+        assert SENT == []
+        assert "nobody could tell later" in notebook.step(cell).failure
+        notebook.let(cell, effect=Effect.ALWAYS)
+        notebook.run(cell)
+        assert SENT == [1]
+
+    def test_a_disk_that_is_full(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Once there is room again it happens, once."""
+        notebook = Notebook(store=lambda names: DiskStore(tmp_path / "s", namespace=names, key=bytes(32)))
+        notebook.add("x = 1", plain=True)
+        cell = notebook.let(notebook.add(SEND, name="send"), effect=Effect.ONCE)
+        store = notebook.workspace.store
+        assert isinstance(store, DiskStore)
+        with monkeypatch.context() as patched:
+            patched.setattr(store._traces, "keep", no_space)
+            notebook.run_all()
+            assert SENT == []
+            assert "nobody could tell later" in notebook.step(cell).failure
+        notebook.run_all()
+        notebook.run_all()
+        assert SENT == [1]
+
+    def test_items(self) -> None:
+        """Each for itself."""
+        notebook = Notebook(store=lambda names: MemoryStore(names, notices=("nothing is stored",)))
+        notebook.add("xs = [1, 2]", plain=True)
+        cell = notebook.let(notebook.add(SEND, name="send", x="xs"), effect=Effect.ONCE)
+        notebook.run_all()
+        assert SENT == []
+        assert "nobody could tell later" in notebook.step(cell).failure
+
+
+def no_space(*_: object) -> None:
+    """What a full disk says."""
+    raise OSError(errno.ENOSPC, "No space left on device")

@@ -107,6 +107,10 @@ class Unchanged:
         """Keep nothing."""
         return "nothing is kept"
 
+    def forgets(self, unit: str) -> bool:
+        """Everything goes with the audit."""
+        return True
+
     def discard(self, unit: str) -> None:
         """Do nothing."""
 

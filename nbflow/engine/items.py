@@ -106,8 +106,11 @@ class Items:
             except (DefinitionError, StorageError) as error:
                 return self._failed(call, error)
             once = once or at.once()
-            if once is not None:
-                once.begin()
+            try:
+                if once is not None:
+                    once.begin()
+            except StorageError as error:
+                return self._failed(call, error)
             observation = yield from at.run(call, item)
             if once is not None:
                 once.note(observation)

@@ -38,7 +38,7 @@ class Marks:
     Example:
         >>> from nbflow.store.memory import MemoryStore
         >>> marks = Marks(MemoryStore())
-        >>> marks.set(VARIES, "trace 1", "y differs")
+        >>> _ = marks.set(VARIES, "trace 1", "y differs")
         >>> marks.has(VARIES, "trace 1"), marks.has(VARIES, "trace 2"), marks.note(VARIES, "trace 1")
         (True, False, 'y differs')
     """
@@ -48,11 +48,13 @@ class Marks:
         self._are_there: dict[str, bool] = {}
         self._known: dict[tuple[str, str], bool] = {}
 
-    def set(self, kind: str, name: str, note: str = "") -> None:
-        """Set a mark, which is on disk then if the store is."""
-        for each, text in ((name, note), (_SOME, "")):
-            self._store.replace(_unit(kind, each), (text,))
+    def set(self, kind: str, name: str, note: str = "") -> bool:
+        """Set a mark; return whether later kernels find it, too."""
+        units = {_unit(kind, each): text for each, text in ((name, note), (_SOME, ""))}
+        for unit, text in units.items():
+            self._store.replace(unit, (text,))
         self._are_there[kind] = self._known[kind, name] = True
+        return not any(map(self._store.forgets, units))
 
     def clear(self, kind: str, name: str) -> None:
         """Take a mark away."""

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import Version
     from nbflow.engine.book import Body, Step
+    from nbflow.engine.effects import Call
     from nbflow.engine.requests import Execution, Observing, Working
     from nbflow.engine.slots import InContext
     from nbflow.store.files import Files
@@ -117,6 +118,11 @@ class Observation(msgspec.Struct, frozen=True):
         """Whether the body completed and nothing that it looked at changed under it."""
         seen = self.has_returned and self.watch is not None and not self.fault
         return seen and self.watch is not None and not self.watch.voided
+
+
+def not_started(call: Call, error: BaseException) -> Observation:
+    """What there is to see of an attempt whose body could not start."""
+    return Observation(Outcome(call.attempt, Ended.RAISED, error), frozenset(), (), None, 0.0, 0.0)
 
 
 Define = Callable[[str, dict[str, Any]], object]

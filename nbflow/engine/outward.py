@@ -14,9 +14,11 @@ from nbflow.engine.effects import Ended
 from nbflow.engine.influence import reached
 from nbflow.engine.keeping import name_in
 from nbflow.engine.marks import BEGUN, Marks
+from nbflow.engine.observe import not_started
 from nbflow.engine.record import CHANGES_PROCESS
 from nbflow.engine.slots import NAME, key_of
 from nbflow.engine.verify import begun_slot
+from nbflow.exceptions import StorageError
 from nbflow.states import StateType
 from nbflow.store.digests import key_digest
 from nbflow.types import FILE, Effect
@@ -72,6 +74,12 @@ def is_effect(step: Step, view: View, book: Book) -> bool:
     return step.effect is not None or bool(outward_calls(step, view, book))
 
 
+_UNMARKED: Final = (
+    "it is to happen once, and nobody could tell later that it has: nothing can be stored at present; "
+    "see `%flow cache`, or give it `--effect always`"
+)
+
+
 class Once:
     """Marks an effect that is to happen once while its body runs.
 
@@ -94,9 +102,15 @@ class Once:
         return self._marks.doubt(self._name)
 
     def begin(self) -> None:
-        """Note that the body starts."""
+        """Note that the body starts.
+
+        Raises:
+            StorageError: If that cannot be written, so that a later kernel would repeat it unknowingly.
+        """
+        if not self._marks.set(BEGUN, self._name, repr(self._now())):
+            self._marks.clear(BEGUN, self._name)
+            raise StorageError(_UNMARKED)
         self.has_begun = True
-        self._marks.set(BEGUN, self._name, repr(self._now()))
 
     def note(self, observation: Observation) -> None:
         """Note how one attempt ended: what was stopped may have happened, whatever a later one says."""
@@ -106,7 +120,10 @@ class Once:
         """The same attempts, each with the mark set before the body starts."""
 
         def marked(call: Call) -> Observing:
-            self.begin()
+            try:
+                self.begin()
+            except StorageError as error:
+                return not_started(call, error)
             observation = yield from run(call)
             self.note(observation)
             return observation

@@ -14,7 +14,6 @@ from nbflow.engine.absence import SPENT, Absences
 from nbflow.engine.book import definition_body
 from nbflow.engine.docstrings import unseen_edits
 from nbflow.engine.each import Plan
-from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.forcing import has_gone
 from nbflow.engine.gates import asked_about, upstream_of
 from nbflow.engine.generators import GENERATORS
@@ -23,7 +22,7 @@ from nbflow.engine.insight import Insight
 from nbflow.engine.items import Items
 from nbflow.engine.keeping import forced_cause, gone_cause
 from nbflow.engine.labels import Label, is_local_module, next_copy
-from nbflow.engine.observe import Observation, Observer
+from nbflow.engine.observe import not_started
 from nbflow.engine.origins import version_of
 from nbflow.engine.outward import Once
 from nbflow.engine.record import (
@@ -59,7 +58,7 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.effects import Call
     from nbflow.engine.enact import Executing, Finished, StepRuns
-    from nbflow.engine.observe import Reached
+    from nbflow.engine.observe import Observation, Observer, Reached
     from nbflow.engine.requests import Observing
     from nbflow.engine.sweep import Sweep
     from nbflow.states import State
@@ -186,7 +185,7 @@ class Performer:
             say_who_failed(observation.error, site, self._book)
             return observation
         lost = StorageError(f"{site.step.name} changed its inputs before it failed, and they are not stored.")
-        return Observation(Outcome(call.attempt, Ended.RAISED, lost), frozenset(), (), None, 0.0, 0.0)
+        return not_started(call, lost)
 
     def _execution(self, step: Step, body: Body, call: Call) -> Execution:
         return Execution(step, body, call, self.workspace, self.workspace.elsewhere)

@@ -211,6 +211,10 @@ class DiskStore:
         except FAULTS as error:
             self._fault(error)
 
+    def forgets(self, unit: str) -> bool:
+        """Whether what a name stands for goes with this process, because it could not be written."""
+        return self._spare.has(unit)
+
     def _put(self, unit: str, values: tuple[object, ...]) -> str:
         payloads, unstored = self._encode({unit: values}, self._formats)
         if unstored:

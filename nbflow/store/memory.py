@@ -278,6 +278,10 @@ class MemoryStore:
         self.discard(unit)
         return self.put(unit, values)
 
+    def forgets(self, unit: str) -> bool:
+        """Whether it stands in for a store on disk, which its notices tell of."""
+        return bool(self.notices)
+
     def discard(self, unit: str) -> None:
         """Keep no longer what a name stands for."""
         packed = self._values.pop(unit, None)

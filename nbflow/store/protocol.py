@@ -302,6 +302,10 @@ class Store(Protocol):
         """Keep no longer what `replace` kept under a name."""
         ...
 
+    def forgets(self, unit: str) -> bool:
+        """Whether what a name stands for goes with this process, because it could not be written."""
+        ...
+
     def has(self, unit: str) -> bool:
         """Whether `load` may succeed, by what is known without loading."""
         ...
