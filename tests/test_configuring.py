@@ -10,6 +10,7 @@ from tests.kernels import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.process
 
@@ -45,3 +46,16 @@ class TestWrongValues:
         kernel.execute("from nbflow.task_runners import ThreadPoolTaskRunner\npool = ThreadPoolTaskRunner()")
         assert kernel.execute("%config NBFlow.runner = 'pool'").error == ""
         assert "runner = 'pool'" in kernel.execute("%flow config").text
+
+    def test_a_runner_that_the_environment_names(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Is refused where a task is to run there, with the place where to look."""
+        monkeypatch.setenv("NBFLOW_RUNNER", "thraed")
+        with Kernel(tmp_path) as kernel:
+            kernel.execute("%load_ext nbflow")
+            assert kernel.run("a", "# @task a\na = 1").error == (
+                "UsageError: setting runner (see `%flow config`): unknown runner 'thraed'; "
+                "did you mean 'thread'?"
+            )
+            assert "(NBFLOW_RUNNER)" in kernel.execute("%flow config").text

@@ -56,8 +56,17 @@ class Runners:
 
     @property
     def usual(self) -> Runner:
-        """Where bodies run whose tasks do not say it."""
-        return self.named(self._asked or self._setting())
+        """Where bodies run whose tasks do not say it.
+
+        Raises:
+            OptionError: If what is set stands for no runner.
+        """
+        if self._asked:
+            return self.named(self._asked)
+        try:
+            return self.named(self._setting())
+        except OptionError as error:
+            raise OptionError(f"setting runner (see `%flow config`): {error}") from None
 
     def is_elsewhere(self, step: Step) -> bool:
         """Whether the body of a step runs on names of its own rather than on the user's."""
