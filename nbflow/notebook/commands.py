@@ -369,7 +369,8 @@ def _forget(session: Session, words: Words) -> Shown:
     if not name:
         raise OptionError("name the task: %flow forget TASK")
     session.forget(name)
-    return show_lines(f"{name} is no task of the flow any more; running its cell brings it back")
+    back = "running its cell brings it back, and so does a restart as long as that is there"
+    return show_lines(f"{name} is no task of the flow any more; {back}")
 
 
 def _config(session: Session, words: Words) -> Shown:
