@@ -200,6 +200,7 @@ class Abreast:
         except KeyboardInterrupt as stop:
             yield from self._stop(stop.with_traceback(None))  # where it was waited is nobody's matter
             return
+        # Listed first, because whoever ends is taken out of them meanwhile.
         for going in [each for each in self._all if each.answer is not None and each.answer.done()]:
             yield from self._move(going, going.work.send, _answer_of(going))
 

@@ -147,6 +147,7 @@ class View:
 
     def bound(self, slot: Slot) -> Bound:
         """What the slot is bound to at this place."""
+        # Also what nobody has bound: who binds it later has to have this reader judged again.
         self.looked.add(slot)
         timeline = self._timelines.get(slot)
         return timeline.before(self.place) if timeline is not None else NOTHING

@@ -313,6 +313,7 @@ def driving(
                 steps.close()
                 raise
             except BaseException as error:  # noqa: BLE001  # raised again after a legal end
+                # The user's own interrupt counts to the end; a stop of ours gives way to it.
                 stop = stop if stop is not None and not isinstance(stop, CancelRun) else error
                 effect = steps.throw(CancelRun(str(error)))
             else:

@@ -160,6 +160,7 @@ class StepRuns:
     ) -> Executing:
         """Run a step's body, if its trigger lets it, as often as its retries and its `LOOP` say."""
         waiting = self.waiting(step) if step.trigger is manual_only and step.id not in self._let_in else None
+        # A person is asked by one run at a time, which goes on once there is an answer.
         if waiting is not None:
             return Finished(waiting.run, waiting.state, None)
         let_in = self._let_in.pop(step.id, None)
@@ -219,6 +220,7 @@ class StepRuns:
                     answer = (
                         Outcome(effect.attempt, Ended.RAISED, fault) if isinstance(effect, Call) else False
                     )
+                # Whoever drives this has given it up and answers nothing any more.
                 except GeneratorExit:
                     raise
                 except BaseException as stop:  # noqa: BLE001 - the run ends legally before it goes on

@@ -250,6 +250,7 @@ class _Harm:
             if not writers and callee in BUILTINS:
                 continue
             bodies = [body for body in writers if _defines_code(body, callee)]
+            # A library, or a value that is called: it may draw from any generator.
             if not bodies:
                 return True
             todo |= frozenset[str]().union(*(body.callees for body in bodies)) - seen
@@ -268,6 +269,7 @@ class _Harm:
 
     def _judge(self, callee: str) -> bool:
         candidates = list(self._candidates(callee))
+        # Code that nobody has analysed may do anything with what it is handed.
         if not candidates or self._unanalysed(callee, arguments=True):
             return True
         return any(
@@ -286,6 +288,7 @@ class _Harm:
     def _writers(self, name: str) -> list[Body]:
         """The bodies that may have given the name its value: this one, the bound one, those in doubt."""
         bound = self._view.bound(slot_of(name))
+        # Once they have run, one of those in doubt may be the one that is bound.
         steps = {doubt.step for doubt in bound.doubts}
         if bound.version is not None:
             steps.add(bound.version.step)

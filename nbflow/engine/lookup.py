@@ -62,6 +62,7 @@ class Lookup:
         """All results whose inputs are as they are now."""
         wanted = None
         for looked in self._store.lists(body.static_key) if lists is None else lists:
+            # Not before there is a list: for code that has never run there is nothing to compute.
             wanted = self._wanted(step, body, view) if wanted is None else wanted
             digests = None if any(not_looked_at(looked, wanted)) else self._present(step, looked, view)
             if digests is not None:
@@ -78,6 +79,7 @@ class Lookup:
         digests: list[str] = []
         for item in looked:
             digest = NOT_COMPARED if is_ignored(step, item.slot) else content(item, view, self._sweep.outside)
+            # What nobody can tell proves nothing, so that nothing is found by it.
             if digest is None:
                 return None
             digests.append(digest)

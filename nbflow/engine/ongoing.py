@@ -98,6 +98,7 @@ class Ongoing:
                 return
             self._ledger.stop = CancelRun(reason)
             turn, is_free, awaited = self._turn, self._is_free, self._awaited
+        # Outside of the lock, because what is stopped may answer at once and in this thread.
         left = self._handler.stop(reason)
         if is_free and left:
             when_all(left).add_done_callback(lambda _: self._end(turn, awaited))
@@ -122,6 +123,7 @@ class Ongoing:
                 self.future.set_result(end.value)
                 return
             except BaseException as stop:
+                # Both hear of it: whoever waits for the run, and whoever is moving it on.
                 self.future.set_exception(stop)
                 raise
             following = self._answer(effect)
@@ -159,6 +161,7 @@ class Ongoing:
             if turn == self._turn:
                 self._awaited = answer
         answer.add_done_callback(partial(self._come, turn))
+        # A stop that came just before saw no answer that it could have cancelled.
         if turn != self._turn:
             answer.cancel()
 
@@ -382,6 +385,7 @@ def when_all(futures: Iterable[Future[Any]]) -> Future[None]:
         with lock:
             left[0] -= 1
             is_last = left[0] == 0
+        # Who waits for it may have cancelled it, and then no result can be set.
         if is_last and done.set_running_or_notify_cancel():
             done.set_result(None)
 

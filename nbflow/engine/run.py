@@ -94,6 +94,7 @@ def _follow_rules(run: Course) -> Moves:
 
 
 def _crash(run: Course, reason: str) -> Moves:
+    # What has not begun cannot crash: the table of transitions knows no such way.
     if run.state.is_scheduled():
         yield from run.enter(states.Pending())
     if not run.over:

@@ -130,6 +130,7 @@ class Sweep:
         self._follow_book()
         while self._dirty and (end is None or self._dirty[0][0] < end):
             place, step = heappop(self._dirty)
+            # It was marked once for each thing that changed, and is judged once.
             while self._dirty and self._dirty[0] == (place, step):
                 heappop(self._dirty)
             self._judge(place, self.book.steps[step])
@@ -147,6 +148,7 @@ class Sweep:
     def _start_anew(self) -> None:
         self._order = self.book.order
         self._revision = self.book.revision
+        # Timelines are kept by place, and any step may stand at another one now.
         self._moved.update(self._timelines)
         self._timelines.clear()
         self._users.clear()
@@ -216,6 +218,7 @@ class Sweep:
         end = timeline.next_after(place)
         for user in self._users.get(slot, ()):
             at = self.book.place(user)
+            # Behind the next binding readers see that one; the step that gives it still reads this.
             if at is not None and at > place and (end is None or at <= end):
                 heappush(self._dirty, (at, user))
         if is_new:

@@ -152,6 +152,7 @@ def first_difference(entries: Iterable[Entry], view: View, outside: Outside) -> 
         said = answer(entry, view, outside)
         if said is Answer.DIFFERENT:
             return said, entry
+        # It ends nothing: of a difference further on everybody can tell.
         if said is Answer.UNKNOWN and unknown is None:
             unknown = entry
     return (Answer.UNKNOWN, unknown) if unknown else (Answer.SAME, None)
@@ -200,6 +201,7 @@ class Judge:
         return Judgement(verdict, tuple(causes), self._gives(step, body, slots, verdict, sure), slots)
 
     def _verdict(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> tuple[Verdict, list[Cause]]:
+        # A choice by hand outweighs all that could be proven, and is never called fresh.
         if step.hold is not None and self._counts(step.hold, (*slots, *step.parameter_slots)):
             return Verdict.AS_OF, [Cause("held", step.name, before=step.hold.told, after=step.hold.reason)]
         loose = self._loose(step, slots)
@@ -221,6 +223,7 @@ class Judge:
         if hold.entries is None:
             return True
         looked = (entry.looked for entry in hold.entries)
+        # The key that was accepted says nothing of what the body did not reach then.
         if any(not_looked_at(looked, slots)) or self._lost_file(hold.trace):
             return False
         return first_difference(hold.entries, self._view, self._outside)[0] is not Answer.DIFFERENT
@@ -425,10 +428,12 @@ class Judge:
             for slot in may.bind | changed:
                 bound = self._view.bound(slot)
                 kin = (*bound.kin, *near) if slot in may.bind else bound.kin
+                # It may write this or not: what was bound above still is, with one more doubt.
                 gives[slot] = bound._replace(doubts=bound.doubts + doubts, kin=kin)
         if self._book.tells_states and not step.plain:
             slot, bound = given_state(step, verdict, doubts, is_outlived=self._is_outlived(step))
             gives[slot] = bound
+        # Without a result nobody knows what these hold: an older version would be a guess.
         if trace is None:
             for name in analysis.writes | analysis.maybe_writes | analysis.deletes | analysis.mutates:
                 slot = slot_of(name)

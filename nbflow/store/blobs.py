@@ -128,6 +128,7 @@ class Blobs:
     def has(self, unit: str) -> bool:
         """Whether the unit's file is there and signed by this user."""
         try:
+            # Files never change: the same one was checked when it was first met.
             if _identity(os.stat(self._file(unit))) in self._sealed:
                 return True
             self._checked(unit)
@@ -145,6 +146,7 @@ class Blobs:
         try:
             with open(fresh, "xb") as file:
                 self._fill(file, unit, payload)
+                # Before it has its name, so that nobody ever finds one that can be written to.
                 os.chmod(fresh, 0o444)
             self._checkpoint("blob written")
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -162,6 +164,7 @@ class Blobs:
         file.write(layout)
         file.write(payload.pickled)
         file.write(bytes(start - file.tell()))
+        # The head is written last: it bears the digest of what stands behind it.
         digest = _write_regions(file, payload.regions, places, start)
         prelude = _PRELUDE.pack(_MAGIC, len(layout), len(payload.pickled), start, length, digest)
         file.seek(0)
@@ -266,6 +269,7 @@ class Blobs:
         except OSError as error:
             raise Missing(f"cannot be read: {error.strerror or error}") from error
         except UnverifiedError as error:
+            # Another user's is sound, and may be trusted one day.
             if error.reason != OTHER_KEY:
                 self._reject(unit)
             raise Missing(error.reason) from None

@@ -164,6 +164,7 @@ class DiskStore:
         result = Result(action_key, trace, payloads, values, (*unstorable, *choice.given_up))
         try:
             with self._scratch.announced(large) if large else nullcontext():
+                # Values before the record that refers to them: a crash between leaves but loose files.
                 unstored |= self._write(
                     payloads,
                     large,
@@ -172,6 +173,7 @@ class DiskStore:
                 self._checkpoint("blobs")
                 waiting = self._traces.wait(result)
                 self._at_risk += trace.seconds
+                # Files are announced in here only, so that their record may not wait any longer.
                 if large or self._at_risk >= self._patience or waiting >= _MOST_WAITING:
                     unstored |= self.flush()
             self.history.file_trace(trace.id, action_key)

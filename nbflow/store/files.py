@@ -328,6 +328,7 @@ def _hash(path: str) -> str:
     hasher = xxhash.xxh3_128()
     buffer = bytearray(CHUNK_BYTES)
     try:
+        # What we read ourselves is no input of the body that is running.
         with unwatched(), open(path, "rb", buffering=0) as stream:
             while count := stream.readinto(buffer):
                 hasher.update(memoryview(buffer)[:count])

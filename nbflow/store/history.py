@@ -319,6 +319,7 @@ class SqliteHistory:
         return self._database
 
     def _degrade(self, error: Exception) -> None:
+        # What waits stays in the batch, until there is too much of it.
         if "locked" in str(error) and self._batch.size < _MOST_WAITING:
             self._tell("the history is locked by another kernel; it is written when it is free again")
             return
@@ -363,6 +364,7 @@ def _prepared(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
     try:
         database.execute("PRAGMA journal_mode = WAL")
+        # With a log a crash of the machine may cost the last batch, and damages nothing.
         database.execute("PRAGMA synchronous = NORMAL")
         database.executescript(_SCHEMA)
         _add_later_columns(database)
@@ -385,6 +387,7 @@ def _add_later_columns(database: sqlite3.Connection) -> None:
 
 @contextmanager
 def _transaction(database: sqlite3.Connection) -> Generator[None]:
+    # A lock that is asked for only at the first write may be refused without waiting.
     database.execute("BEGIN IMMEDIATE")
     try:
         yield

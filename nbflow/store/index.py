@@ -191,6 +191,7 @@ class Index:
 
     def items(self) -> Iterator[tuple[str, bytes]]:
         """Yield every key and its bytes, oldest first; what is written meanwhile may be among them."""
+        # In portions: a query that stays open would keep the log from being emptied.
         last = 0
         while found := self._connection.execute(_ROWS_FROM, (last, _ASKED_AT_ONCE)).fetchall():
             for last, key, mode, filename, value in found:  # noqa: B007 - where the next portion begins
@@ -208,6 +209,7 @@ class Index:
     def version(self) -> tuple[int, int] | None:
         """Return something that differs once anybody has written since."""
         try:
+            # Each commit appends to the log, or begins it anew.
             status = os.stat(self._log)
         except OSError:
             return None

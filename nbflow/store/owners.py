@@ -49,6 +49,7 @@ def is_gone(owner: str) -> bool | None:
     host, boot, pid, started = parts
     if host != _host():
         return None
+    # No process outlives the boot that it was started in.
     if boot != _boot():
         return True if boot and _boot() else None
     now = _started(int(pid))
@@ -88,6 +89,7 @@ def _started(pid: int) -> str | None:
         try:
             # The command's name may hold spaces and brackets: count from behind it.
             fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+            # A zombie has ended, though its number is still taken.
             return "dead" if fields[0] in "ZX" else fields[19]
         except (FileNotFoundError, ProcessLookupError):
             return "dead"

@@ -79,6 +79,7 @@ class Scratch:
         """Say which units this process needs from now on, instead of those that it said before."""
         fresh = self.fresh()
         fresh.write_text("\n".join(sorted(units)))
+        # By renaming: whoever reads it meanwhile sees the list of before or the new one.
         os.replace(fresh, self.named(_NEEDED))
 
     def sweep(self, now: float) -> Leftovers:

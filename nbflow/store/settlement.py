@@ -216,6 +216,8 @@ class _Settling:
                 self.read[path] = self.trail.early[path].digest
             return
         known = self.contents.known(path)
+        # Within one tick of its clock a file may change twice, which no stat tells: where that could be, its
+        # content was taken when it was opened.
         early = self.trail.early.get(path, known)
         if known.stat == stat and early.digest == known.digest:
             self.read[path] = known.digest

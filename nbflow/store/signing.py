@@ -80,6 +80,7 @@ class Signer:
         Raises:
             UnverifiedError: If it is not, with the reason.
         """
+        # Damage is told of first: rotten bytes are neither another user's nor forged.
         expected = self.stamp(name, *parts)
         if len(stamp) != SEAL_BYTES or stamp[_CHECK] != expected[_CHECK]:
             raise UnverifiedError(DAMAGED)
@@ -165,6 +166,7 @@ def _hiding_key() -> bytes:
 
 def _read_key(path: Path) -> bytes | None:
     try:
+        # A link would let somebody else say what the key is.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except FileNotFoundError:
         return None
@@ -193,6 +195,7 @@ def _make_key(path: Path) -> bytes:
     finally:
         with suppress(FileNotFoundError):
             fresh.unlink()
+    # Not what was just made: all kernels sign with the key of whoever came first.
     return path.read_bytes()
 
 

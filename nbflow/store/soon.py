@@ -54,5 +54,6 @@ class Soon:
     def _serve(self) -> None:
         with unwatched():  # what happens here is no body's doing
             while self._asked.wait() and not self._closing.wait(self._delay):
+                # Before the act: what is asked for during that has to be done once more.
                 self._asked.clear()
                 self._act()

@@ -208,6 +208,7 @@ class Traces:
         waiting, self._waiting = self._waiting, []
         try:
             with self._index.transact():
+                # Asked in here, where nobody else can write any more.
                 others_wrote = self._index.version() != self._seen
                 self._write(waiting, checkpoint)
         except BaseException:
@@ -226,6 +227,7 @@ class Traces:
             row = _TRACE + result.action_key
             record = _Record(result.trace, values=dict(result.values), unstorable=result.unstorable)
             tag = self._tag(lists[result.trace.static_key], result.trace)
+            # Of two results of one key in a batch the first has to be there to be superseded.
             if row in fresh:
                 self._index.add([fresh.pop(row)])
                 there.add(row)
