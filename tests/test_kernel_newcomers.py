@@ -174,6 +174,14 @@ class TestAfterFailures:
         kernel.run("raw", "#@task raw --map x=xs\nr = 1 // x")
         assert "not up to date here: r (raw failed); " in kernel.execute("r[0]").text
 
+    def test_a_task_that_is_called_as_its_name_is_named_once(self, kernel: Kernel) -> None:
+        """Another one is named beside what it has made."""
+        kernel.run("imports", "k = 1")
+        kernel.run("asks", "#@task raw\nraw = k\nmore = k")
+        kernel.run("imports", "k = 2")
+        said = "not up to date here: more (of raw), raw; `%flow run` brings it up to date"
+        assert said in kernel.execute("raw + more").text
+
     def test_there_is_nothing_to_go_back_to(self, kernel: Kernel) -> None:
         """As long as no run has left anything else than there is."""
         kernel.run("asks", "#@task asks\np = 1")

@@ -418,10 +418,11 @@ class Report:
             for doubt in view.bound(slot).doubts:
                 step = self._session.book.steps[doubt.step]
                 if doubt.verdict in (Verdict.STALE, Verdict.WAITS) and not step.plain:
-                    doubtful[slot.locator] = f"{step.name} failed" if step.failure else f"of {step.name}"
+                    owner = f" (of {step.name})" if step.name != slot.locator else ""
+                    doubtful[slot.locator] = f" ({step.name} failed)" if step.failure else owner
         if not doubtful:
             return ""
-        told = ", ".join(f"{name} ({how})" for name, how in doubtful.items())
+        told = ", ".join(name + how for name, how in doubtful.items())
         return f"not up to date here: {told}; `%flow run` brings it up to date"
 
     def _causes_of_last_run(self, step: Step) -> tuple[Cause, ...]:
