@@ -109,6 +109,8 @@ def as_runner(value: Any) -> Any:
     if isinstance(value, str):
         return importlib.import_module("nbflow.task_runners").runner_named(value)
     check_runner(value)
+    if type(value).__module__.startswith("distributed."):  # a client of dask's, which has a `submit` as well
+        return importlib.import_module("nbflow.task_runners").DaskTaskRunner(value)
     return value() if isinstance(value, type) else value
 
 

@@ -227,6 +227,17 @@ class TaskTimeoutError(RunError, TimeoutError):
     """A run reached the limit that its own task sets."""
 
 
+class WorkerError(RunError):
+    """What a task needs, made or raised cannot pass between the kernel and a worker."""
+
+
+class WorkerTraceback(RunError):
+    """Where in a worker an exception was raised: its cause, as a text."""
+
+    def __str__(self) -> str:
+        return f"in a worker process:\n{super().__str__()}"
+
+
 class UpstreamError(RunError):
     """Something that a task needs has no value."""
 

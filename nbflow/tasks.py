@@ -417,7 +417,7 @@ class Task(Transactional, Operators, ShowsItself):
         return self if instance is None or is_static else Method(self, instance)
 
     def __reduce__(self) -> Any:
-        return self.__qualname__ if "fn" in vars(self) else object.__reduce_ex__(self, 2)
+        return self.__qualname__ if "fn" in vars(self) else (object.__new__, (type(self),), vars(self))
 
     def __repr__(self) -> str:
         signature = str(self.signature) if self.signature is not None else "(…)"

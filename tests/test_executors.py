@@ -9,7 +9,7 @@ import pytest
 
 from nbflow import Flow, Parameter, flow, task
 from nbflow.exceptions import OptionError
-from nbflow.executors import LocalDaskExecutor, LocalExecutor
+from nbflow.executors import DaskExecutor, LocalDaskExecutor, LocalExecutor
 from tests.graphs import in_memory
 
 if TYPE_CHECKING:
@@ -58,5 +58,11 @@ class TestExecutors:
             Parameter("x", default=1)
         with pytest.raises(OptionError, match="is no runner"):
             where.run(executor=7)  # type: ignore[arg-type]
-        with pytest.raises(OptionError, match="scheduler='processes' is not there"):
-            LocalDaskExecutor(scheduler="processes")
+        with pytest.raises(OptionError, match="unknown scheduler 'process'; did you mean 'processes'"):
+            LocalDaskExecutor(scheduler="process")
+
+    def test_processes_and_clusters(self) -> None:
+        """Their words stand for our runners."""
+        made: Any = LocalDaskExecutor(scheduler="processes", num_workers=2)
+        assert repr(made) == "<ProcessPoolTaskRunner max_workers=2>"
+        assert repr(DaskExecutor(address="tcp://10.0.0.1:8786")) == "<DaskTaskRunner on tcp://10.0.0.1:8786>"

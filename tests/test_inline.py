@@ -270,7 +270,7 @@ class TestOtherThreads:
         call = TaskCall("r#1/1.1", "slow", spin, 2.0)
         text = self.elsewhere(lambda: warning_about_limit(call, InlineTaskRunner()))
         assert "cannot enforce the limit of 2 s of task 'slow'" in text
-        assert "--runner process" in text
+        assert "runner='process'" in text
         assert warning_about_limit(call, InlineTaskRunner()) == ""
 
     def test_a_limit_that_passed_is_soft(self) -> None:

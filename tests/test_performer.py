@@ -350,7 +350,7 @@ class TestLimit:
             assert twice() == [7, 7, 7]
         assert [record.getMessage() for record in caplog.records] == [
             "runner 'thread' can only softly enforce the limit of 60 s of task 'quick' here; "
-            "`--runner process` can"
+            "runner='process' can"
         ]
 
 

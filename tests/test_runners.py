@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import threading
 import time
 from abc import ABC, abstractmethod
 from concurrent.futures import Future
 from contextvars import ContextVar
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from nbflow.engine.effects import Ended
 from nbflow.engine.signals import SKIP
-from nbflow.task_runners import InlineTaskRunner, ThreadPoolTaskRunner
+from nbflow.task_runners import DaskTaskRunner, InlineTaskRunner, ThreadPoolTaskRunner
 from nbflow.task_runners.awaiting import LoopTaskRunner
 from nbflow.task_runners.base import Enforced, Entry, TaskCall, warning_about_limit
+from nbflow.task_runners.shipping import shipped
+from tests.pools import GATES, POOL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,6 +55,10 @@ class Bench(ABC):
     def report(self, body: Callable[[], Any], **options: Any) -> TaskReport:
         """What the runner says of a body."""
         return self.submit(self.call(body, **options)).result(LONG)
+
+    def is_same(self, found: Any, error: BaseException) -> bool:
+        """Whether what was reported is what a body raised."""
+        return found is error
 
     @abstractmethod
     def resting(self) -> Any:
@@ -149,8 +158,110 @@ class LoopBench(Bench):
         self.loop.close()
 
 
-BENCHES: dict[str, type[Bench]] = {"inline": InlineBench, "thread": ThreadBench, "loop": LoopBench}
-CONCURRENT = pytest.mark.parametrize("bench", ["thread", "loop"], indirect=True)
+class ProcessBench(Bench):
+    """The runner `process`; its bodies say by their log that they have begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = POOL
+        self.ended = Gone()
+        self.handler = Hearing(self)
+        logging.getLogger("bench").addHandler(self.handler)
+
+    def call(self, body: Callable[[], Any], attempt: str = "r#1/1.1", **options: Any) -> TaskCall:
+        """An attempt at a body, which is sent."""
+        return super().call(body if isinstance(body, Entry) else shipped(body), attempt, **options)
+
+    def is_same(self, found: Any, error: BaseException) -> bool:
+        """What crosses is a copy."""
+        return type(found) is type(error) and str(found) == str(error)
+
+    def resting(self) -> Any:
+        """Waits, whatever anybody wants."""
+
+        def body() -> None:
+            logging.getLogger("bench").warning("%s", os.getpid())
+            threading.Event().wait(LONG)
+
+        return body
+
+    def close(self) -> None:
+        """The workers are used again."""
+        logging.getLogger("bench").removeHandler(self.handler)
+
+
+@cache
+def cluster() -> DaskTaskRunner:
+    """One cluster for all tests of this file."""
+    options = {"processes": False, "n_workers": 1, "threads_per_worker": 4}
+    return DaskTaskRunner(cluster_kwargs=options)
+
+
+class DaskBench(ProcessBench):
+    """The runner `dask`, with a cluster in threads of this process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = cluster()
+        self.ended = threading.Event()
+        GATES["open"], GATES["ended"] = self.gate, self.ended
+
+    def resting(self) -> Any:
+        """Waits for its gate, or in a process of its own, whatever anybody wants."""
+
+        def body() -> None:
+            from tests.pools import GATES
+
+            logging.getLogger("bench").warning("%s", os.getpid())
+            GATES.get("open", threading.Event()).wait(LONG)
+            GATES["ended"].set()
+
+        return body
+
+    def close(self) -> None:
+        """Let all bodies end; the cluster is used again."""
+        self.gate.set()
+        super().close()
+
+
+class Gone(threading.Event):
+    """The end of a process."""
+
+    process = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether it is gone already: a report comes after the end."""
+        try:
+            os.kill(self.process, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+
+class Hearing(logging.Handler):
+    """Notes that a body in a process has begun."""
+
+    def __init__(self, bench: ProcessBench) -> None:
+        super().__init__()
+        self.bench = bench
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note it."""
+        if isinstance(self.bench.ended, Gone):
+            self.bench.ended.process = int(record.getMessage())
+        self.bench.calls.append("body")
+        self.bench.begun.set()
+
+
+BENCHES: dict[str, type[Bench]] = {
+    "inline": InlineBench,
+    "thread": ThreadBench,
+    "loop": LoopBench,
+    "process": ProcessBench,
+    "dask": DaskBench,
+}
+CONCURRENT = pytest.mark.parametrize("bench", ["thread", "loop", "process", "dask"], indirect=True)
+SHARING = pytest.mark.parametrize("bench", ["inline", "thread", "loop"], indirect=True)
 
 
 @pytest.fixture(params=BENCHES)
@@ -187,7 +298,7 @@ class TestReport:
         """Errors, signals, exits and interrupts are values of the report."""
         found = bench.report(fails(error))
         assert found.ended is Ended.RAISED
-        assert found.value is error
+        assert bench.is_same(found.value, error)
 
     def test_a_timeout_error_of_the_users_own(self, bench: Bench) -> None:
         """Is an error as others are, with a limit and without."""
@@ -214,8 +325,9 @@ class TestReport:
 
 
 class TestContext:
-    """A body sees the context variables of whoever submits it."""
+    """A body that sees live objects sees the context variables of whoever submits it."""
 
+    @SHARING
     def test_they_are_there(self, bench: Bench) -> None:
         """As they were then."""
         before = LANGUAGE.set("German")

@@ -39,10 +39,10 @@ class FlowSettings:
     flow_run_name: str | Callable[..., str] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.task_runner, str):
-            object.__setattr__(self, "task_runner", as_runner(self.task_runner))
-        elif self.task_runner is not None:
+        if isinstance(self.task_runner, type):
             check_runner(self.task_runner)
+        elif self.task_runner is not None:
+            object.__setattr__(self, "task_runner", as_runner(self.task_runner))
 
 
 _OWN: Final = tuple(each.name for each in fields(FlowSettings))

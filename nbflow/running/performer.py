@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
-from nbflow.context import of_run
-from nbflow.engine.drive import PlainHandler, calls_user_code
-from nbflow.engine.effects import CancelRun, Ended
+from nbflow.engine.drive import PlainHandler
+from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.ongoing import Later, when_all
+from nbflow.exceptions import WorkerError
+from nbflow.running.bodies import Bodies
 from nbflow.running.caching import caching_of
 from nbflow.running.claims import CLAIMS, once_done
-from nbflow.running.deciding import has_states, value_of_task
 from nbflow.running.kept import copies_of, keep_inputs
-from nbflow.running.logs import logger_of, prints_of
 from nbflow.running.loops import Loops, has_looped
-from nbflow.running.scope import INLINE, SETTING
+from nbflow.running.scope import INLINE
 from nbflow.running.stepping import Stepper
-from nbflow.running.transactions import entered, settle, transaction_of
+from nbflow.running.transactions import settle, transaction_of
 from nbflow.states import Completed, Role, State
 from nbflow.task_runners.base import Enforced, TaskCall, TaskReport, warning_about_limit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
-    from nbflow.engine.effects import Await, Call, Keep, Left, Load, Outcome, Recall, Save, Saved, Sleep
+    from nbflow.engine.effects import Await, Call, Keep, Left, Load, Recall, Save, Saved, Sleep
     from nbflow.running.futures import TaskFuture
     from nbflow.running.inputs import Inputs
     from nbflow.running.runs import Run
@@ -79,9 +77,7 @@ class Performer(PlainHandler):
         self.ended: Future[State]
         # In another thread the body sees the variables of whoever called.
         self._around = copy_context() if lane.runner is not INLINE else None
-        self._within: Scope | None = None
-        self._stopped: str | None = None
-        self._abandoned = ""
+        self._bodies = Bodies(run, scope, self._transaction)
 
     def follow(self, ended: Future[State]) -> None:
         """Be told when the run has ended, before anybody who waits for it."""
@@ -160,7 +156,7 @@ class Performer(PlainHandler):
 
     def states_of(self, sources: Mapping[Edge, TaskFuture | State]) -> dict[Edge, State]:
         """How the upstream runs have ended, as this run sees it."""
-        self._raise_stop()
+        self._scope.raise_stop()
         return {edge: self._seen(edge, source) for edge, source in sources.items()}
 
     def _seen(self, edge: Edge, source: TaskFuture | State) -> State:
@@ -178,11 +174,13 @@ class Performer(PlainHandler):
 
     def call(self, effect: Call) -> Any:
         """Have the body executed by the runner."""
-        self._raise_stop()
+        self._scope.raise_stop()
         run, of = self._run, self._run.of
         run.parameters = effect.inputs
         if self._copies is None:
             self._copies = copies_of(effect.inputs)
+        if not self._lane.runner.promises.shares_namespace:
+            return self._call_elsewhere(effect)
         body: Callable[[], Any] = partial(self._body(), effect)
         call = TaskCall(effect.attempt, run.name, body, effect.timeout, of.is_async)
         if effect.timeout is not None:
@@ -190,6 +188,19 @@ class Performer(PlainHandler):
         submit = self._lane.runner.submit
         report = submit(call) if self._around is None else self._around.run(submit, call)
         return self._outcome(report.result()) if report.done() else Later(report, self._outcome)
+
+    def _call_elsewhere(self, effect: Call) -> Any:
+        """Have the body executed by a worker, which sees no live objects."""
+        from nbflow.running.crossing import entry_of, keeping_in  # few flows need it, and what it imports
+
+        run, around = self._run, self._around or copy_context()
+        try:
+            body = entry_of(run, self._scope, around, effect)
+        except WorkerError as error:
+            return Outcome(effect.attempt, Ended.RAISED, error)
+        call = TaskCall(effect.attempt, run.name, body, effect.timeout, run.of.is_async)
+        report = around.run(keeping_in, self._scope.records, self._lane.runner.submit, call)
+        return Later(report, self._outcome)
 
     def _warn(self, call: TaskCall) -> None:
         """Say once for each task what its limit is worth."""
@@ -202,137 +213,18 @@ class Performer(PlainHandler):
         if report.ended is Ended.RAISED and isinstance(report.value, KeyboardInterrupt):
             raise report.value
         if report.enforced is Enforced.ABANDONED:
-            self._abandoned = report.attempt
-            if self._within is not None:
-                self._within.stop(f"{self._run.name} reached its limit")
+            self._bodies.abandon(report.attempt)
         return report.outcome()
 
     def stop(self, reason: str) -> Sequence[Future[Any]]:
         """Stop what the body has started; what another thread is just moving on ends later."""
-        self._stopped = reason
-        if self._within is None:
-            return ()
-        self._within.stop(reason)
-        return [future.ended for future in list(self._within.open)]
-
-    def _raise_stop(self) -> None:
-        """Where this run was started, nothing starts any more once that was stopped."""
-        stopped = self._scope.why_stopped()
-        if stopped is not None:
-            raise CancelRun(stopped)
+        return self._bodies.stop(reason)
 
     def _body(self) -> Callable[[Call], Any]:
+        bodies, awaits = self._bodies, self._run.of.is_async
         if isinstance(self._lane.runner, Stepper):
-            return self._await_steps if self._run.of.is_async else self._steps
-        return self._await_body if self._run.of.is_async else self._execute
-
-    @calls_user_code
-    def _execute(self, effect: Call) -> Any:
-        with self._entered(effect) as scope:
-            try:
-                value = self._run.of.execute(scope, effect)
-                if self._run.of.yields:
-                    value = list(value)
-                if self._run.role is not Role.FLOW and has_states(value):
-                    scope.wait_open()
-                    value = value_of_task(value)
-                scope.wait_open()
-            except BaseException as stop:
-                scope.stop_after(stop)
-                scope.wait_open()
-                raise
-            return value
-
-    async def _await_body(self, effect: Call) -> Any:
-        with self._entered(effect) as scope:
-            try:
-                made = self._run.of.execute(scope, effect)
-                value = [each async for each in made] if self._run.of.yields else await made
-                if self._run.role is not Role.FLOW and has_states(value):
-                    await scope.await_open()
-                    value = value_of_task(value)
-                await scope.await_open()
-            except BaseException as stop:
-                scope.stop_after(stop)
-                await scope.await_open()
-                raise
-            return value
-
-    @calls_user_code
-    def _steps(self, effect: Call) -> Generator[Any, Any, Any]:
-        with self._entered(effect) as scope:
-            try:
-                made: Generator[Any, Any, Any] = self._run.of.execute(scope, effect)
-                value = yield from made
-                scope.wait_open()
-            except BaseException as stop:
-                scope.stop_after(stop)
-                scope.wait_open()
-                raise
-            return value
-
-    async def _await_steps(self, effect: Call) -> AsyncGenerator[Any, Any]:
-        with self._entered(effect) as scope:
-            made: AsyncGenerator[Any, Any] = self._run.of.execute(scope, effect)
-            move = partial(made.asend, None)
-            try:
-                while True:
-                    value = await move()
-                    try:
-                        move = partial(made.asend, (yield value))
-                    except Exception as thrown:  # noqa: BLE001  # the generator may catch it
-                        move = partial(made.athrow, thrown)
-            except StopAsyncIteration:
-                return
-            except GeneratorExit:
-                await made.aclose()
-                raise
-            except BaseException as stop:
-                scope.stop_after(stop)
-                raise
-            finally:
-                await scope.await_open()
-
-    @contextmanager
-    def _entered(self, effect: Call) -> Generator[Scope]:
-        """What the body sees around it."""
-        self._raise_stop()
-        scope = self._run.of.scope_for(self._run, self._scope, effect)
-        scope.around = self._scope
-        if effect.attempt == self._abandoned:
-            scope.stop(f"{self._run.name} reached its limit")
-        else:
-            self._within = scope
-        if self._stopped is not None:
-            scope.stop(self._stopped)
-        token = SETTING.set(scope)
-        try:
-            with entered(self._transaction), of_run(self._shown(scope, effect)), prints_of(self._run):
-                yield scope
-        finally:
-            SETTING.reset(token)
-            if scope.owns_runner and scope.runner is not None:
-                scope.runner.close()
-
-    def _shown(self, scope: Scope, effect: Call) -> Mapping[str, Any]:
-        """What `nbflow.context` shows to the body."""
-        run = self._run
-        shown = {**scope.shown, "logger": logger_of(run)}
-        if run.role is not Role.FLOW:
-            shown |= {
-                "task_name": run.of.name,
-                "task_run_id": run.id,
-                "task_run_name": run.name,
-                "task_run_count": effect.run_count,
-                "task_tags": run.tags,
-            }
-        if run.index is not None:
-            shown["map_index"] = run.index
-        if effect.spec.started_by_name:
-            shown["resume"] = True
-        if effect.loop > 1:
-            shown |= {"task_loop_count": effect.loop, "task_loop_result": effect.loop_result}
-        return shown
+            return bodies.await_steps if awaits else bodies.steps
+        return bodies.await_body if awaits else bodies.execute
 
 
 def _allowed(state: State) -> State:

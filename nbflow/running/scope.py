@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from nbflow.engine.effects import CancelRun
 from nbflow.exceptions import DefinitionError, text_of
 from nbflow.running.records import Records, are_given, present_records, unrecorded
 from nbflow.task_runners.inline import InlineTaskRunner
@@ -81,6 +82,16 @@ class Scope:
         while scope is not None and scope.stopped is None:
             scope = scope.around
         return scope.stopped if scope is not None else None
+
+    def raise_stop(self) -> None:
+        """Where what surrounds this was stopped, nothing starts any more.
+
+        Raises:
+            CancelRun: If it was.
+        """
+        stopped = self.why_stopped()
+        if stopped is not None:
+            raise CancelRun(stopped)
 
     def stop(self, reason: str) -> None:
         """Stop what was started here, because the body failed or was stopped; nothing new starts."""

@@ -314,6 +314,19 @@ def watched_here() -> None:
         watch.move_to(threading.get_ident())
 
 
+def note_unseen(what: str) -> None:
+    """Let the open watches of this context know that something works for their bodies unseen.
+
+    Args:
+        what: What it does, for people: what they make is as of that.
+
+    Example:
+        >>> note_unseen("reads a database")  # nobody watches
+    """
+    for watch in _watching():
+        watch.trail.outside[what] = None
+
+
 @contextmanager
 def unwatched() -> Generator[None]:
     """Hide what this thread does from every open watch: nbflow's own files are no inputs.

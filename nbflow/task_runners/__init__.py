@@ -20,13 +20,23 @@ from nbflow.exceptions import OptionError
 
 if TYPE_CHECKING:
     from nbflow.task_runners.base import Runner
+    from nbflow.task_runners.dask import DaskTaskRunner
     from nbflow.task_runners.inline import InlineTaskRunner
+    from nbflow.task_runners.process import ProcessPoolTaskRunner
     from nbflow.task_runners.thread import ThreadPoolTaskRunner
 
-__all__ = ["InlineTaskRunner", "ThreadPoolTaskRunner", "runner_named"]
+__all__ = [
+    "DaskTaskRunner",
+    "InlineTaskRunner",
+    "ProcessPoolTaskRunner",
+    "ThreadPoolTaskRunner",
+    "runner_named",
+]
 
 _HOMES = {
+    "DaskTaskRunner": "nbflow.task_runners.dask",
     "InlineTaskRunner": "nbflow.task_runners.inline",
+    "ProcessPoolTaskRunner": "nbflow.task_runners.process",
     "ThreadPoolTaskRunner": "nbflow.task_runners.thread",
 }
 
@@ -38,7 +48,12 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 
-NAMES: Final = {"inline": "InlineTaskRunner", "thread": "ThreadPoolTaskRunner"}
+NAMES: Final = {
+    "inline": "InlineTaskRunner",
+    "thread": "ThreadPoolTaskRunner",
+    "process": "ProcessPoolTaskRunner",
+    "dask": "DaskTaskRunner",
+}
 """What `--runner` takes, and the class of each."""
 
 

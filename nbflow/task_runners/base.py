@@ -201,5 +201,5 @@ def warning_about_limit(call: TaskCall, runner: Runner) -> str:
     does = "cannot enforce" if limit is None else "can only softly enforce"
     return (
         f"runner {runner.name!r} {does} the limit of {call.timeout:g} s of task {call.name!r} here; "
-        "`--runner process` can"
+        "runner='process' can"
     )

@@ -140,7 +140,7 @@ def _unlimited(call: TaskCall, timeout: float) -> TaskReport:
     """Run to the end where nothing can interrupt, and be honest about a limit that passed."""
     started = time.monotonic()
     report = _report(call)
-    note = f"the limit of {timeout:g} s cannot be enforced off the main thread; `--runner process` can"
+    note = f"the limit of {timeout:g} s cannot be enforced off the main thread; runner='process' can"
     if time.monotonic() - started <= timeout or report.ended is not Ended.RETURNED:
         return TaskReport(call.attempt, report.ended, report.value, report.enforced, note=note)
     return TaskReport(call.attempt, Ended.TIMED_OUT, enforced=Enforced.SOFT, note=note)

@@ -19,13 +19,12 @@ from nbflow.engine.timers import TIMERS
 from nbflow.exceptions import OptionError
 from nbflow.task_runners.awaiting import InOwnLoop
 from nbflow.task_runners.base import Attempt, Enforced, Promises, TaskCall, TaskReport
+from nbflow.task_runners.going import Going
 from nbflow.task_runners.inline import InlineTaskRunner
 from nbflow.task_runners.places import Place, Places, holding
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-    from typing import Any
-
 _INLINE: Final = InlineTaskRunner()
 _USUAL: Final = 64
 """How many bodies run at a time where nothing is said: many, since bodies in threads mostly wait."""
@@ -59,26 +58,19 @@ class ThreadPoolTaskRunner:
             raise OptionError(f"max_workers={max_workers!r} is no number of workers; give 1 or more")
         self.max_workers = max_workers
         self._places = Places(max_workers or _USUAL)
-        self._going: dict[str, _InThread] = {}
+        self._going: Going[_InThread] = Going()
         self._leaked: set[_InThread] = set()
-        self._lock = threading.Lock()
 
     def submit(self, call: TaskCall) -> Future[TaskReport]:
         """Start an attempt as soon as there is a place for it."""
-        with self._lock:
-            going = self._going.get(call.attempt)
-            if going is not None:
-                return going
-            made = self._going[call.attempt] = _InThread(call, self._places, self._leaked)
-        made.add_done_callback(self._forget)
-        self._places.queue(made.place)
-        return made
+        attempt, is_new = self._going.take(call.attempt, lambda: _InThread(call, self._places, self._leaked))
+        if is_new:
+            self._places.queue(attempt.place)
+        return attempt
 
     def cancel(self, attempt: str) -> bool:
         """Drop an attempt that has not begun, and abandon one that runs; whether it is there."""
-        with self._lock:
-            going = self._going.get(attempt)
-        return going is not None and going.cancel()
+        return self._going.cancel(attempt)
 
     def close(self) -> None:
         """Do nothing: threads without work end by themselves, and what runs is not interrupted."""
@@ -91,10 +83,6 @@ class ThreadPoolTaskRunner:
     def duplicate(self) -> ThreadPoolTaskRunner:
         """One like it, with places of its own."""
         return ThreadPoolTaskRunner(self.max_workers)
-
-    def _forget(self, attempt: Any) -> None:
-        with self._lock:
-            self._going.pop(attempt.call.attempt, None)
 
     def __enter__(self) -> ThreadPoolTaskRunner:
         return self
