@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--output", type=Path, metavar="OUT.ipynb", help="write the executed notebook")
     run.add_argument("--force", action="store_true", help="run every task even where an earlier result fits")
+    run.add_argument("--runner", default="", metavar="NAME", help="where bodies of tasks run, such as thread")
     run.set_defaults(do=_run)
     _take_cache(commands.add_parser("cache", help="what a store holds; check it, tidy it, remove results"))
     return parser
@@ -66,7 +67,7 @@ def _run(told: argparse.Namespace) -> int:
     from nbflow.notebook.headless import Headless, run_notebook
 
     pairs = dict(read_pair(text) for text in told.parameters)
-    return run_notebook(Headless(told.notebook, pairs, told.output, told.force))
+    return run_notebook(Headless(told.notebook, pairs, told.output, told.force, told.runner))
 
 
 def _cache(told: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from nbflow.cache_policies import CachePolicy, parse_policy
 from nbflow.exceptions import OptionError
 from nbflow.retries import parse_duration
+from nbflow.task_runners import NAMES
 from nbflow.triggers import BUILT_IN, parse_trigger
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def read_runner(text: str) -> Named:
     """
     if not _DOTTED.fullmatch(text):
         raise OptionError(f"{text!r} is no name; name a runner: inline, thread, or one of the notebook")
-    return Named(text, ("inline", "thread"))
+    return Named(text, tuple(NAMES))
 
 
 def read_names(text: str) -> tuple[Named, ...]:

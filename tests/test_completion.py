@@ -42,7 +42,7 @@ class TestWords:
         [
             ("# @task a --persist ", ["auto", "yes", "no"]),
             ("# @task a --after r", ["raw", "clean"]),
-            ("# @task a --runner t", ["inline", "thread"]),
+            ("# @task a --runner t", ["inline", "thread", "process", "dask"]),
             ("# @task a --retries ", []),
             ("%flow auto ", ["--below", "on", "off"]),
             ("%flow params L", ["--reset", "LATE="]),

@@ -67,6 +67,11 @@ class TestUsage:
         """It says what is wrong, and what there is, before anything runs."""
         assert self.refused(capsys, str(notebook), "-p", given) == f"nbflow: {said}"
 
+    def test_a_runner(self, notebook: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """One that is neither ours nor of the notebook."""
+        said = self.refused(capsys, str(notebook), "--runner", "thred")
+        assert said == "nbflow: unknown runner 'thred'; did you mean 'thread'?"
+
     def test_no_place_for_the_output(self, notebook: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Better said now than after an hour."""
         target = notebook.parent / "gone" / "out.ipynb"
@@ -108,6 +113,16 @@ class TestRuns:
         shown = shown_in(target)
         assert (shown["c2"], shown["c4"]) == ("99", "2")
         assert "LATE = 2 given from outside" in target.read_text()
+
+    @pytest.mark.parametrize("name", ["thread", "pool"])
+    def test_a_runner(self, notebook: Path, name: str) -> None:
+        """Of ours or of the notebook: bodies run there."""
+        pool = "from nbflow.task_runners import ThreadPoolTaskRunner\npool = ThreadPoolTaskRunner(2)"
+        where = "# @task where\nimport threading\nwhere = threading.current_thread().name\nwhere"
+        notebook_of(notebook, pool, where)
+        target = notebook.parent / "out.ipynb"
+        assert nbflow_run(notebook, "--runner", name, "--output", str(target)).returncode == 0
+        assert shown_in(target)["c1"] == "'nbflow'"
 
     def test_force_runs_every_task(self, notebook: Path) -> None:
         """Even where an earlier result fits, and says so."""

@@ -92,7 +92,9 @@ class TestItsEnd:
         """And never inline, nor with plain cells."""
         assert "goes on in the background" in kernel.execute("%flow run --background").error
         kernel.execute("%flow cancel")
-        assert "inline" in kernel.execute("%flow run --background --runner inline").error
+        for name in ("inline", "process"):
+            told = f"--runner {name} runs task cells inline, which --background never does"
+            assert told in kernel.execute(f"%flow run --background --runner {name}").error
         assert "leave out --plain" in kernel.execute("%flow run --background --plain").error
 
     def test_from_python(self, kernel: Kernel) -> None:

@@ -103,6 +103,47 @@ class TestItsOwnCell:
         assert "ran inline: it calls IPython" in kernel.run("z", "#@task --runner thread\n%time z = 3").text
 
 
+class TestProcesses:
+    """Processes run tasks of flows; task cells run inline, and say so."""
+
+    def test_a_task_cell(self, kernel: Kernel) -> None:
+        """By its header, by a run, and where it awaits."""
+        kernel.run("load")
+        told = "ran inline: the runner process takes tasks of flows only"
+        assert told in kernel.run("a", "#@task --runner process\nimport os\na = os.getpid()").text
+        assert kernel.value("a == __import__('os').getpid()") == "True"
+        waits = "#@task --runner process\nimport asyncio\nawait asyncio.sleep(0)\nb = 5"
+        assert told in kernel.run("b", waits).text
+        kernel.run("c", "#@task c --defer\nc = 7")
+        assert told in kernel.execute("%flow run c --runner process").text
+
+    def test_a_flow(self, kernel: Kernel) -> None:
+        """With code, classes and globals of cells; prints below the cell; lines of the cell in errors."""
+        kernel.run("load")
+        kernel.run("imports", "import os\nfrom nbflow import flow, task\nSTEP = 2")
+        kernel.run("class", "class Point:\n    def __init__(self, x): self.x = x")
+        kernel.run("help", "@task\ndef half(p):\n    return Point(p.x - STEP / 2)")
+        kernel.run(
+            "move",
+            "@task\ndef move(p):\n    print('moves', p.x)\n    return half(Point(p.x + STEP)), os.getpid()",
+        )
+        kernel.run("bad", "@task\ndef bad():\n    return 1 / 0")
+        kernel.run(
+            "flow",
+            "@flow(task_runner='process')\ndef go(x):\n    return move.submit(Point(x)).result()",
+        )
+        shown = kernel.run("call", "made, where = go(3)\nmade.x, type(made) is Point, where == os.getpid()")
+        assert shown.error == ""
+        assert "moves 3\n" in shown.stdout
+        assert shown.texts[-1] == "(4.0, True, False)"
+        kernel.run("step", "STEP = 10")
+        assert kernel.run("again", "go(3)[0].x").texts[-1] == "8.0"
+        kernel.run("fail", "@flow(task_runner='process')\ndef fail():\n    bad.submit().result()")
+        failed = kernel.run("failed", "fail()")
+        assert failed.error == "ZeroDivisionError: division by zero"
+        assert "return 1 / 0" in re.sub(r"\x1b\[[0-9;]*m", "", failed.traceback)
+
+
 class TestFlowRun:
     """`%flow run --runner thread`."""
 
@@ -132,7 +173,7 @@ class TestFlowRun:
         kernel.run("n", "#@task n --runner pool\nn = here()")
         kernel.run("o", "#@task o --runner inline\no = here()")
         assert kernel.value("(m, n, o)") == "(False, False, True)"
-        told = "unknown runner 'nope'; use one of inline, thread"
+        told = "unknown runner 'nope'; use one of dask, inline, process, thread"
         assert told in kernel.run("p", "#@task p --runner nope\np = 1").error
         assert told in kernel.execute("%flow run --runner nope").error
 

@@ -42,6 +42,8 @@ class Elsewhere:
     ) -> None:
         self.says: Callable[[Step], bool] | None = None
         """Whether the body of a step is to run elsewhere; None: none is."""
+        self.refuses: Callable[[Step], str] = lambda step: ""
+        """Why who runs bodies elsewhere does not take that of a step; empty: it does."""
         self.abreast = Abreast(performer.workspace.seeded, errors)
         self._book = book
         self._sweep = sweep
@@ -82,7 +84,7 @@ class Elsewhere:
         if other is not None:
             return other.id
         beside = Beside(self._performer, site)
-        why = self._here.get(step.id, "") or beside.hindrance()
+        why = self._here.get(step.id, "") or self.refuses(step) or beside.hindrance()
         if why:
             action.inline[step.id] = why
             return ""

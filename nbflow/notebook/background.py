@@ -136,8 +136,8 @@ class Background:
 
     def _check(self, runner: str) -> None:
         with self._session.runners.asked(runner):
-            if runner and not self._session.runners.usual.promises.concurrent:
-                raise OptionError(f"--runner {runner} runs bodies inline, which --background never does")
+            if runner and not self._session.runners.usual.promises.takes_cells:
+                raise OptionError(f"--runner {runner} runs task cells inline, which --background never does")
 
     def _begin(self, targets: Sequence[Step], names: Sequence[str], *, force: bool, runner: str) -> _Going:
         session, number = self._session, self._session.records.numbers.take()
@@ -161,7 +161,7 @@ class Background:
     def _runner(self, asked: str, step: Step) -> Runner:
         with self._session.runners.asked(asked):
             found = self._session.runners.of(step)
-        return found if found.promises.concurrent else as_runner("thread")
+        return found if found.promises.takes_cells else as_runner("thread")
 
     # --- going on --------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from nbflow.notebook.saved import NOTEBOOK
 from nbflow.settings import read_settings
 from nbflow.states import Origin, Role
 from nbflow.store.disk import open_store
+from nbflow.task_runners import NAMES
 from nbflow.views import ActionCard, ActionLine
 from nbflow.views.table import action_summary
 from nbflow.views.words import causes_words, duration
@@ -60,12 +61,14 @@ class Headless:
         parameters: Parameter name to value, as text.
         output: Where the executed notebook goes; None: nowhere.
         force: Whether every task's body runs even where an earlier result fits.
+        runner: Where bodies of tasks run that do not say themselves; empty: as the settings say.
     """
 
     notebook: Path
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     output: Path | None = None
     force: bool = False
+    runner: str = ""
 
 
 def run_notebook(asked: Headless, say: Callable[[str], object] = _print) -> int:
@@ -144,6 +147,8 @@ def _check(asked: Headless, notebook: Any) -> None:
     """Refuse at once what cannot end well."""
     if asked.output is not None and not asked.output.resolve().parent.is_dir():
         raise SessionError(f"there is no folder {asked.output.parent} for the executed notebook")
+    if asked.runner and asked.runner not in NAMES and not _speaks_of(notebook, asked.runner):
+        raise OptionError.unknown("runner", asked.runner, NAMES)
     defaults: dict[str, object] = {}
     for cell in notebook.cells:
         header = read_header(cell.source) if cell.cell_type == "code" else None
@@ -153,6 +158,12 @@ def _check(asked: Headless, notebook: Any) -> None:
         if name not in defaults:
             raise OptionError.unknown("parameter", name, defaults)
         as_default(name, text, defaults[name])
+
+
+def _speaks_of(notebook: Any, name: str) -> bool:
+    """Whether a name stands in a cell, which may make it the name of a runner."""
+    word = re.compile(rf"\b{re.escape(name)}\b")
+    return any(word.search(cell.source) for cell in notebook.cells if cell.cell_type == "code")
 
 
 def _parameters_of(body: str) -> dict[str, object]:
@@ -174,6 +185,8 @@ def _environment(asked: Headless) -> dict[str, str]:
     told = {NOTEBOOK: str(asked.notebook.resolve()), PARAMETERS: json.dumps(dict(asked.parameters))}
     if asked.force:
         told["NBFLOW_FORCE"] = "1"
+    if asked.runner:
+        told["NBFLOW_RUNNER"] = asked.runner
     return {**os.environ, **told}
 
 

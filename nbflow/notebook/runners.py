@@ -72,6 +72,12 @@ class Runners:
         """Whether the body of a step runs on names of its own rather than on the user's."""
         return self.of(step).promises.concurrent
 
+    def refusal(self, step: Step) -> str:
+        """Why the runner of a step does not take its body, which lives on live objects; empty: it does."""
+        runner = self.of(step)
+        takes = runner.promises.shares_namespace
+        return "" if takes else f"the runner {runner.name} takes tasks of flows only"
+
     def named(self, name: str) -> Runner:
         """The runner that a name stands for, among ours or in the notebook.
 

@@ -111,6 +111,7 @@ class Session:
         self.advance = Advance(self)
         self.runners = Runners(lambda: self.around.settings.settings.runner, around.names)
         self.work.elsewhere.says = self.runners.is_elsewhere
+        self.work.elsewhere.refuses = self.runners.refusal
         what = around.bodies, around.screen, around.routes, self.parameters, self.places.cells
         self.background = Background(self)
         self._executor = Executor(*what, self.functions.reading, self.runners.of)
@@ -250,7 +251,7 @@ class Session:
     def cannot_wait(self, step: Step) -> bool:
         """Whether its body awaits something, and nobody here can."""
         here = not self._executor.can_wait and does_wait(step.body.source)
-        return here and not self.runners.is_elsewhere(step)
+        return here and not self.runners.of(step).promises.takes_cells
 
     def _refuse_waiting(self, targets: Sequence[Step] | None, runs_anyway: Sequence[Step]) -> None:
         """Nothing runs where something that awaits had to be awaited, and nobody can.

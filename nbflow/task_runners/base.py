@@ -50,6 +50,11 @@ class Promises:
     survives_crash: bool = False
 
     @property
+    def takes_cells(self) -> bool:
+        """Whether it runs several bodies of live objects at a time, as task cells are."""
+        return self.concurrent and self.shares_namespace
+
+    @property
     def hard_timeout(self) -> bool:
         """Whether a body is killed at its limit, whatever it does."""
         return self.limit is Enforced.HARD
