@@ -51,11 +51,8 @@ def reached_through(
             the slot a value, so that a builtin of that name is meant.
         builtin: Told each such builtin.
     """
-    if not body.reads:
-        return ()
     found: dict[Slot, None] = {}
-    partly = set[Slot]()
-    flows: list[Reach] = []
+    partly, flows = set[Slot](), list[Reach]()
     own = body.wiring.key if body.wiring is not None else None
     todo = list(body.reads)
     direct, own_code = len(todo), _called_back(body)
