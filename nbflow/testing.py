@@ -15,6 +15,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from nbflow.context import context
+from nbflow.engine.abreast import MOST
 from nbflow.engine.audit import Audit
 from nbflow.engine.book import Body, Book, Step, mapped_body, read_body
 from nbflow.engine.drive import answered, calls_user_code
@@ -171,6 +172,8 @@ class Notebook:
         self.explainer = trunk.explainer
         self.records = records_over(trunk.runs.journal, self.workspace.store, self._timers())
         self.work.elsewhere.says = (lambda step: True) if self.runner is not None else None
+        most = getattr(self.runner, "max_workers", None) or MOST
+        self.work.elsewhere.room = lambda step: ("", most)
         self.reading = Reading(self.work, self._bring, lambda step: self.verdict(step.id).value)
 
     def _timers(self) -> FakeTimers:

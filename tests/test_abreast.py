@@ -135,6 +135,29 @@ class TestIndependentTasks:
         assert notebook.run(task).inline == {}
         assert values(notebook, "y") == [1]
 
+    def test_one_that_waits_for_a_place_is_pending(self) -> None:
+        """It is Running when its body begins, also where it is an item."""
+        notebook = Notebook(store=kept(), runner=ThreadPoolTaskRunner(1))
+        notebook.run(notebook.add(f"{SETUP}\nxs = [1, 2]", plain=True))
+        cells = [notebook.add("a = threading.gate.wait()"), notebook.add("b = x", x="xs")]
+        for cell in cells:
+            notebook.work.adopt_source(notebook.step(cell))
+        history, seen = notebook.workspace.store.history, list[list[str]]()
+
+        def look() -> None:
+            for step in (cells[0], cells[1], f"{cells[1]}[0]", f"{cells[1]}[1]"):
+                runs = history.runs(step=step)
+                seen.append([each.name for each in history.transitions(runs[0].id)] if runs else [])
+            threading.gate.set()  # type: ignore[attr-defined]
+
+        timer = threading.Timer(0.5, look)
+        timer.start()
+        action = notebook.flow()
+        timer.join()
+        assert (action.errors, action.inline) == ({}, {})
+        assert seen == [["Pending", "Running"], ["Pending", "Running"], ["Pending"], ["Pending"]]
+        assert list(values(notebook, "b")[0]) == [1, 2]
+
 
 class TestFilesWrittenMeanwhile:
     """A body that looks for a file that one above it writes at the same time, of which nobody knew."""

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.process
 
 CELLS = {
     "load": "%load_ext nbflow",
-    "plain": "import threading, nbflow\nthreading.gate = threading.Event()\nLATE = 15",
+    "gate": "import threading, nbflow\nthreading.gate = threading.Event()",
+    "plain": "LATE = 15",
     "slow": "#@task slow --defer\nprint('slowly')\nthreading.gate.wait(60)\nslow = LATE",
     "below": "#@task below --defer\nbelow = [slow, slow]",
 }

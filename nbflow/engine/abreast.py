@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.generators import Kept
-from nbflow.engine.requests import Alone, Execution, Rest, Together, Waiting
+from nbflow.engine.requests import Alone, Execution, Rest, Together, Turn, Waiting
 from nbflow.engine.timers import TIMERS
+from nbflow.engine.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Hashable, Iterable, Iterator
     from contextvars import Context
 
     from nbflow.engine.book import Step
     from nbflow.engine.enact import Executing, Finished
     from nbflow.engine.requests import Request, Working
+    from nbflow.engine.turns import Ticket
 
 MOST: Final = 64
 """How many runs go on at a time: many, since bodies elsewhere mostly wait."""
@@ -44,6 +46,7 @@ class Going:
         works: What is to be done as parts of it and has not begun; None where nothing is.
         parts: How many parts of it go on.
         stop: What kept parts of it from beginning.
+        ticket: The turn of its body, until that has ended.
     """
 
     step: Step
@@ -57,6 +60,7 @@ class Going:
     works: Iterator[Working[None]] | None = None
     parts: int = 0
     stop: BaseException | None = None
+    ticket: Ticket | None = None
 
     @property
     def is_made_of_parts(self) -> bool:
@@ -92,11 +96,16 @@ class Abreast:
     Args:
         seeded: The global generators whose states stand for versions, so that they have to stay.
         errors: Gives what steps have raised; Stop is noted there for one that it ends between two attempts.
+        room: Says of a step who has places for its body, and how many.
     """
 
     def __init__(
-        self, seeded: Callable[[], Iterable[str]], errors: Callable[[], dict[str, BaseException]]
+        self,
+        seeded: Callable[[], Iterable[str]],
+        errors: Callable[[], dict[str, BaseException]],
+        room: Callable[[Step], tuple[Hashable, int]],
     ) -> None:
+        self._room, self._turns = room, Turns()
         self._seeded = seeded
         self._states = Kept()
         self._going: dict[str, Going] = {}
@@ -227,24 +236,15 @@ class Abreast:
     def _move(self, going: Going, how: Callable[[Any], Request], what: object) -> Working[None]:
         """Let one go on until it has to wait for something, or ends."""
         going.answer = None
+        if isinstance(going.asked, Execution):
+            self._leave(going)
         try:
             request = going.move(how, what)
-            while not isinstance(request, Alone) or going.context is None:
-                if isinstance(request, Rest):
-                    going.answer = TIMERS.at(request.until)
+            while not (isinstance(request, Alone) and going.context is not None):
+                onward = yield from self._asked(going, request)
+                if onward is None:
                     return
-                if isinstance(request, Together):
-                    going.works, going.answer = request.works, Future()
-                    return
-                try:
-                    answer = yield request
-                except BaseException as error:  # noqa: BLE001 - it belongs to whoever asked
-                    request = going.move(going.work.throw, error)
-                    continue
-                if isinstance(answer, Future):
-                    going.answer = answer
-                    return
-                request = going.move(going.work.send, answer)
+                request = going.move(*onward)
         except StopIteration as end:
             self._forget(going)
             if going.whole is None:
@@ -255,6 +255,36 @@ class Abreast:
                 raise
             self._errors()[going.step.id] = error
 
+    def _answer_to(self, going: Going, request: Request) -> Future[Any] | None:
+        """What is to come for a request that is answered here; None where whoever drives all answers it."""
+        if isinstance(request, Rest):
+            return TIMERS.at(request.until)
+        if isinstance(request, Together):
+            going.works = request.works
+            return Future()
+        if isinstance(request, Turn):
+            self._leave(going)
+            going.ticket = self._turns.ask(*self._room(going.step))
+            return going.ticket.come
+        return None
+
+    def _asked(
+        self, going: Going, request: Request
+    ) -> Working[tuple[Callable[[Any], Request], object] | None]:
+        """How a run goes on, and with what, now that it is answered; None: the answer is to come."""
+        answer: object = self._answer_to(going, request)
+        if answer is None:
+            try:
+                answer = yield request
+            except BaseException as error:  # noqa: BLE001 - it belongs to whoever asked
+                return going.work.throw, error
+        if not isinstance(answer, Future):
+            return going.work.send, answer
+        if isinstance(request, Turn) and answer.done():
+            return going.work.send, None
+        going.answer = answer
+        return None
+
     def _stop(self, stop: KeyboardInterrupt) -> Working[None]:
         """End all: what has finished counts, what runs is given up."""
         for whole in self._going.values():
@@ -263,7 +293,8 @@ class Abreast:
         for going in self._all:
             if going.is_made_of_parts:
                 going.end_parts()
-            if going.answer is not None and going.answer.done():
+            is_done = going.answer is not None and going.answer.done()
+            if is_done and not isinstance(going.asked, Turn):
                 yield from self._move(going, going.work.send, _answer_of(going))
                 continue
             if going.answer is not None:
@@ -274,7 +305,14 @@ class Abreast:
             else:
                 yield from self._move(going, going.work.throw, stop)
 
+    def _leave(self, going: Going) -> None:
+        """Let another body have its turn."""
+        if going.ticket is not None:
+            ticket, going.ticket = going.ticket, None
+            self._turns.leave(ticket)
+
     def _forget(self, going: Going) -> None:
+        self._leave(going)
         if going.whole is not None:
             self._parts.remove(going)
             going.whole.parts -= 1

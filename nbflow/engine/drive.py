@@ -18,6 +18,7 @@ from nbflow.engine import transitions
 from nbflow.engine.effects import (
     Asked,
     Await,
+    Begin,
     Call,
     CancelRun,
     Effect,
@@ -274,8 +275,8 @@ def driving(steps: Steps, handler: Handler, journal: Ledger) -> Generator[Call, 
 def driving(steps: Steps, handler: None, journal: Ledger) -> Generator[Asked, Any, State]: ...
 @overload
 def driving(
-    steps: Steps, handler: Handler, journal: Ledger, outside: tuple[type[Call | Sleep], ...]
-) -> Generator[Call | Sleep, Any, State]: ...
+    steps: Steps, handler: Handler, journal: Ledger, outside: tuple[type[Call | Sleep | Begin], ...]
+) -> Generator[Call | Sleep | Begin, Any, State]: ...
 def driving(
     steps: Steps, handler: Handler | None, journal: Ledger, outside: tuple[type[Any], ...] = (Call,)
 ) -> Generator[Any, Any, State]:

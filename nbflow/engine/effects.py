@@ -342,7 +342,16 @@ class Park(msgspec.Struct, frozen=True):
         handler.park(self)
 
 
-Asked = Await | Load | Save | Recall | Keep | Call | Sleep | Spawn | Park
+class Begin(msgspec.Struct, frozen=True):
+    """Ask for the turn of the body, before its run is Running; answered by nothing."""
+
+    spec: RunSpec
+
+    def ask(self, handler: Handler) -> None:
+        """Do nothing: where nobody gives turns each body may begin."""
+
+
+Asked = Begin | Await | Load | Save | Recall | Keep | Call | Sleep | Spawn | Park
 """The effects that a handler performs."""
 Effect = Enter | Asked
 Steps = Generator[Effect, Any, State]

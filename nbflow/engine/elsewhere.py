@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbflow.engine.abreast import Abreast
+from nbflow.engine.abreast import MOST, Abreast
 from nbflow.engine.outward import has_changed_outside, is_known_to_write
 from nbflow.engine.private import Beside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Hashable, Iterable
 
     from nbflow.engine.action import Action
     from nbflow.engine.book import Book, Step
@@ -44,7 +44,9 @@ class Elsewhere:
         """Whether the body of a step is to run elsewhere; None: none is."""
         self.refuses: Callable[[Step], str] = lambda step: ""
         """Why who runs bodies elsewhere does not take that of a step; empty: it does."""
-        self.abreast = Abreast(performer.workspace.seeded, errors)
+        self.room: Callable[[Step], tuple[Hashable, int]] = lambda step: ("", MOST)
+        """Who has places for the body of a step, and how many."""
+        self.abreast = Abreast(performer.workspace.seeded, errors, lambda step: self.room(step))
         self._book = book
         self._sweep = sweep
         self._performer = performer

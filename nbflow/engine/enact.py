@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from nbflow.engine.drive import Journal, PlainHandler, driving
-from nbflow.engine.effects import Call, Ended, Enter, Outcome, RunSpec, Sleep
+from nbflow.engine.effects import Begin, Call, Ended, Enter, Outcome, RunSpec, Sleep
 from nbflow.engine.loops import Iterations
 from nbflow.engine.record import NOTHING_SEEN, new_id
-from nbflow.engine.requests import Rest
+from nbflow.engine.requests import Rest, Turn
 from nbflow.engine.run import run_task
+from nbflow.engine.turns import asking
 from nbflow.retries import NO_RETRIES
 from nbflow.states import Cached, Origin, Paused, Pending, Role, Running, State, StateType
 from nbflow.store.digests import key_digest
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nbflow.engine.book import Step
+    from nbflow.engine.effects import Steps
     from nbflow.engine.observe import Observation
     from nbflow.engine.record import Seen
     from nbflow.engine.requests import Observing, Request
@@ -136,12 +138,12 @@ class StepRuns:
         self._sources: dict[str, str] = {}
         self._clock = clock
         self._sleep = sleep
-        self._lets_others = False
+        self._lets_others = self._gives_turns = False
 
     def abreast(self) -> StepRuns:
         """The same for runs beside others: one that has to wait asks to, so that others go on meanwhile."""
         runs = copy(self)
-        runs._lets_others = self._sleep is not None
+        runs._lets_others, runs._gives_turns = self._sleep is not None, True
         return runs
 
     def beside(self, number: int) -> StepRuns:
@@ -200,18 +202,18 @@ class StepRuns:
         attempt: Callable[[Call], Observing],
         upstream: Mapping[Edge, State],
     ) -> Executing:
-        run, observation = spec.id, None
-        iterations = Iterations()
-        outside = (Call, Sleep) if self._lets_others else (Call,)
-        effects = driving(run_task(spec), PlainHandler(upstream, self._sleep), self.journal, outside)
+        run, observation, iterations = spec.id, None, Iterations()
+        outside = (Call, Begin, Sleep) if self._lets_others else (Call, Begin)
+        steps = self._steps(spec, step)
+        effects = driving(steps, PlainHandler(upstream, self._sleep), self.journal, outside)
         try:
             effect = next(effects)
             if spec.role is not Role.ITEM:
                 self._make_known(step, spec.origin)
             while True:
                 try:
-                    if isinstance(effect, Sleep):
-                        answer = yield Rest(effect.until)
+                    if not isinstance(effect, Call):
+                        answer = yield Rest(effect.until) if isinstance(effect, Sleep) else Turn(step)
                     else:
                         self._call(spec, step)
                         observation = iterations.joined((yield from attempt(effect)))
@@ -231,6 +233,10 @@ class StepRuns:
             return Finished(run, end.value, observation)
         finally:
             self.steps.pop(run, None)
+
+    def _steps(self, spec: RunSpec, step: Step) -> Steps:
+        is_whole = step.body.one is not None and spec.role is not Role.ITEM  # whose items ask for themselves
+        return asking(run_task(spec)) if self._gives_turns and not is_whole else run_task(spec)
 
     def waiting(self, step: Step) -> Waiting | None:
         """The last run of a step, where that waits for a person, be it one of an earlier kernel."""

@@ -57,6 +57,12 @@ class Rest(msgspec.Struct, frozen=True):
     until: float
 
 
+class Turn(msgspec.Struct, frozen=True):
+    """The request to go on when the body of a step may begin; answered by nothing."""
+
+    step: Step
+
+
 class Waiting(msgspec.Struct, frozen=True):
     """The request to wait until one of these is done; answered by nothing."""
 
@@ -88,7 +94,7 @@ class Together(msgspec.Struct, frozen=True):
     works: Iterator[Working[None]]
 
 
-Request = Together | Execution | Alone | Rest | Waiting
+Request = Together | Turn | Execution | Alone | Rest | Waiting
 
 Working = Generator[Request, Any, Result]
 """Work that yields requests, is sent their answers, and returns a result at its end."""

@@ -22,6 +22,7 @@ from nbflow.engine.trunk import Overrides
 from nbflow.exceptions import OptionError, SessionError, text_of
 from nbflow.notebook.execution import Executor
 from nbflow.notebook.live import LiveShown
+from nbflow.notebook.runners import room_of
 from nbflow.states import Origin
 from nbflow.views import Shown, show_lines
 from nbflow.views.words import counted
@@ -154,6 +155,7 @@ class Background:
             reading,
             partial(self._runner, runner),
         )
+        branch.work.elsewhere.room = lambda step: room_of(self._runner(runner, step))
         origin = Origin.NAMED if targets else Origin.CATCH_UP
         work = branch.work.run_flow(copies or None, force=force, origin=origin)
         return _Going(branch, work, executor, names, due, number, session.around.clock())

@@ -6,13 +6,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nbflow.arguments import as_runner
+from nbflow.engine.abreast import MOST
 from nbflow.exceptions import OptionError
 from nbflow.notebook.named import ByName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Hashable
 
     from nbflow.engine.book import Step
+    from nbflow.engine.elsewhere import Elsewhere
     from nbflow.task_runners.base import Runner
 
 
@@ -68,6 +70,11 @@ class Runners:
         except OptionError as error:
             raise OptionError(f"setting runner (see `%flow config`): {error}") from None
 
+    def serve(self, elsewhere: Elsewhere) -> None:
+        """Say of the bodies of a flow whether they run elsewhere, and where there is room for them."""
+        elsewhere.says, elsewhere.refuses = self.is_elsewhere, self.refusal
+        elsewhere.room = lambda step: room_of(self.of(step))
+
     def is_elsewhere(self, step: Step) -> bool:
         """Whether the body of a step runs on names of its own rather than on the user's."""
         return self.of(step).promises.concurrent
@@ -90,3 +97,8 @@ class Runners:
             if name not in self._names:
                 raise
         return as_runner(self._names[name])
+
+
+def room_of(runner: Runner) -> tuple[Hashable, int]:
+    """What tells a runner from others, and how many places it has for bodies."""
+    return id(runner), getattr(runner, "max_workers", None) or MOST

@@ -110,8 +110,7 @@ class Session:
         self.live = LiveFlow(self)
         self.advance = Advance(self)
         self.runners = Runners(lambda: self.around.settings.settings.runner, around.names)
-        self.work.elsewhere.says = self.runners.is_elsewhere
-        self.work.elsewhere.refuses = self.runners.refusal
+        self.runners.serve(self.work.elsewhere)
         what = around.bodies, around.screen, around.routes, self.parameters, self.places.cells
         self.background = Background(self)
         self._executor = Executor(*what, self.functions.reading, self.runners.of)
