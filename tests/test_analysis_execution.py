@@ -359,7 +359,7 @@ def straight(draw: st.DrawFn) -> str:
 
 
 slow_to_make = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 
 

@@ -136,7 +136,7 @@ class TestFile:
 class TestDamage:
     """Nothing that is not what was written is handed out."""
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.integers(0, 10**6), st.integers(1, 255))
     def test_any_flipped_byte_is_found(self, tmp_path: Path, where: int, mask: int) -> None:
         """In the head, the pickle or the buffers; padding apart, which nobody reads."""

@@ -1600,7 +1600,7 @@ class TestLaws:
     """What holds for all nested values."""
 
     @given(NESTED)
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_copies_are_equal(self, value):
         """A deep copy and a pickle round trip keep the digest."""
         made = digest(value)
@@ -1608,20 +1608,20 @@ class TestLaws:
         assert digest(pickle.loads(pickle.dumps(value))) == made
 
     @given(NESTED)
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_copies_share_no_memory(self, value):
         """A deep copy shares no mutable memory with its original."""
         assert not fingerprint(copy.deepcopy(value)).memory & fingerprint(value).memory
 
     @given(NESTED)
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_a_holder_shares_exactly_what_is_mutable(self, value):
         """A list of a value shares with the value if it is mutable, and has one token more."""
         held = [value]
         assert fingerprint(held).memory == fingerprint(value).memory | {id(held)}
 
     @given(NESTED, LEAVES, LEAVES, st.data())
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_a_changed_leaf_changes_the_digest(self, value, one, other, data):
         """Two values that differ in one leaf differ."""
         wraps = data.draw(st.lists(st.sampled_from(["list", "tuple", "dict", "object"]), max_size=4))
@@ -1638,13 +1638,13 @@ class TestLaws:
         assert (digest(build(one)) == digest(build(other))) == same
 
     @given(st.lists(NESTED, max_size=4), st.lists(NESTED, max_size=4))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_where_lists_end_counts(self, one, other):
         """Two lists differ from their concatenation."""
         assert digest([one, other]) != digest([*one, *other])
 
     @given(st.lists(KEYS, unique=True), st.randoms())
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_sets_have_no_order(self, values, shuffle):
         """A set is equal however it was filled."""
         shuffled = values[:]
@@ -1652,7 +1652,7 @@ class TestLaws:
         assert digest(set(values)) == digest(set(shuffled))
 
     @given(st.lists(st.sampled_from([1, 1.0, True, "1", b"1", None, 0.0, -0.0]), max_size=5))
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_bulk_encodings_keep_types(self, values):
         """Lists of atoms differ as soon as one type differs."""
         shown = repr(values)

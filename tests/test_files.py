@@ -122,7 +122,7 @@ class TestMemory:
         assert not Files(clock=lambda: changed + 1.99).known(str(path)).firm
         assert Files(clock=lambda: changed + 2.01).known(str(path)).firm
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(st.lists(st.binary(min_size=3, max_size=3), min_size=1, max_size=6))
     def test_rapid_changes_of_equal_size_are_never_missed(self, contents: list[bytes]) -> None:
         """However fast the changes follow one another, the digest is that of the content."""

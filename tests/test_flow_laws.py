@@ -228,7 +228,7 @@ def quiet() -> Iterator[None]:
 class TestAlike:
     """Whatever drives a graph, each run takes the same path."""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(plans())
     def test_inline(self, plan: list[Node]) -> None:
         """Legally, in order, within bounds."""
@@ -239,7 +239,7 @@ class TestAlike:
         assert log.names["flow"][-1] == {"Running": "Paused"}.get(state.name, state.name)
         assert all(len(path) for path in log.paths.values())
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(plans(), st.sampled_from([1, 2, 8]))
     def test_threads(self, plan: list[Node], workers: int) -> None:
         """As inline: the same states, the same calls, the same end."""
@@ -251,7 +251,7 @@ class TestAlike:
         assert threads.calls == inline.calls
         assert (first.name, first.message) == (second.name, second.message)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(plans(), st.sampled_from([1, 2, 8]))
     def test_submitted(self, plan: list[Node], workers: int) -> None:
         """The tasks of a function take the paths of those of a graph."""
@@ -261,7 +261,7 @@ class TestAlike:
         check_paths(plan, threads)
         assert tasks_only(threads.names) == tasks_only(inline.names)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(plans())
     def test_awaited(self, plan: list[Node]) -> None:
         """And so do those that await."""
@@ -275,7 +275,7 @@ class TestAlike:
 class TestStopped:
     """A stop at any moment."""
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(plans(), st.integers(0, 40), st.sampled_from([None, 1, 2, 8]))
     def test_a_flow_that_is_interrupted(self, plan: list[Node], moment: int, workers: int | None) -> None:
         """All runs end legally, and nothing begins afterwards."""
@@ -295,7 +295,7 @@ class TestStopped:
             assert stopped_at
         check_ended(plan, log)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(plans(), st.integers(0, 40), st.sampled_from([1, 2, 8]))
     def test_a_flow_that_is_cancelled_from_elsewhere(
         self, plan: list[Node], moment: int, workers: int
@@ -328,7 +328,7 @@ class TestStopped:
         recorded(log, lambda: outer(return_state=True))
         check_ended(plan, log)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(plans(), st.integers(0, 40))
     def test_an_asynchronous_flow_that_is_cancelled(self, plan: list[Node], moment: int) -> None:
         """Its runs end with it."""

@@ -114,7 +114,7 @@ class TestOnlyExecutionsMakeTraces:
         ]
         assert [path for path, _ in made] == ["engine/record.py"] * 3
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(SEEDS)
     def test_each_trace_belongs_to_a_completed_run(self, seed: int) -> None:
         """Of the step that it names, whose run names it."""
@@ -133,7 +133,7 @@ class TestOnlyExecutionsMakeTraces:
 class TestADigestBelongsToAContent:
     """I2: an object stands for a version only while it is that version; units are never mixed."""
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         SEEDS,
         st.sampled_from([("alias",), ("mutate", "fail"), ("alias", "restart", "hold"), ("all", "order")]),
@@ -230,7 +230,7 @@ class TestADigestBelongsToAContent:
 class TestBindingIsPure:
     """I3: order, writers and holds decide, not what happened before."""
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(SEEDS, st.sampled_from([("alias", "order"), ("all", "order", "hold"), ("fail", "files", "order")]))
     def test_another_history_of_the_same_book_binds_the_same(
         self, seed: int, features: tuple[str, ...]
@@ -256,7 +256,7 @@ class TestBindingIsPure:
                 for step in notebook.book:
                     assert other.view(step).bound(slot) == notebook.sweep.view(step).bound(slot)
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(SEEDS)
     def test_a_body_runs_only_on_what_it_is_bound_to(self, seed: int) -> None:
         """When a task's body starts, every name that it reaches holds exactly its binding."""
@@ -322,7 +322,7 @@ MOODS = st.lists(
 class TestFreshNeedsSame:
     """I4: what cannot be seen is never taken for the same."""
 
-    @settings(max_examples=120, deadline=None)
+    @settings(max_examples=120)
     @given(MOODS)
     def test_below_what_nobody_can_tell_nothing_is_fresh(
         self, moods: list[tuple[str, bool, str, str]]
@@ -421,7 +421,7 @@ def writer(frame: FrameType | None) -> str:
 class TestNoValueWithoutItsLabel:
     """I5: names change only while a body runs or through the workspace."""
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(
         SEEDS,
         st.sampled_from([("alias", "fail", "order"), ("mutate", "hold"), ("files", "parameters", "random")]),
@@ -467,7 +467,7 @@ def actions_of(game: Game, count: int) -> Iterator[None]:
 class TestHistory:
     """Every execution and every reuse is a run with a legal and complete path of states."""
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(SEEDS, st.sampled_from([("all", "order", "hold"), ("fail", "restart"), ("mutate", "order")]))
     def test_every_run_begins_and_ends_legally(self, seed: int, features: tuple[str, ...]) -> None:
         """And there is one run for each body that ran."""
@@ -487,7 +487,7 @@ class TestHistory:
             ]
             assert sorted(run.step for run in executions) == sorted(game.notebook.log)
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(SEEDS)
     def test_a_raising_subscriber_changes_nothing(self, seed: int) -> None:
         """Nor does one that raises a signal or presses Stop too late."""

@@ -174,7 +174,7 @@ class TestNeverStale:
                 play(seed, mix, tmp_path / "+".join(mix) / str(seed), tally)
         assert tally.needless <= most * tally.checks
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=40, suppress_health_check=list(HealthCheck))
     @given(random=st.randoms(use_true_random=False), mix=st.sampled_from(MIXES))
     def test_no_claim_is_wrong_in_a_notebook_that_hypothesis_finds(
         self, random: Random, mix: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory

@@ -79,7 +79,7 @@ def said(notebook: Notebook, sweep: Sweep) -> list[object]:
 class TestLaw:
     """Keeping up with changes equals starting anew."""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(st.integers(0, 2**32), st.sampled_from(MIXES), st.booleans())
     def test_it_equals_a_sweep_from_scratch(self, seed: int, features: tuple[str, ...], lazily: bool) -> None:
         """After every action, also where several happen between two looks."""
@@ -93,7 +93,7 @@ class TestLaw:
                 anew = Sweep(notebook.book, notebook.sweep.outside)
                 assert said(notebook, notebook.sweep) == said(notebook, anew), game.log
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(st.integers(0, 2**32), st.sampled_from(MIXES))
     def test_looking_changes_nothing(self, seed: int, features: tuple[str, ...]) -> None:
         """A second look says the same and judges nothing again."""
@@ -106,7 +106,7 @@ class TestLaw:
             assert said(game.notebook, sweep) == first
             assert sweep.judged == judged
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(st.integers(0, 2**32), st.sampled_from(MIXES))
     def test_there_is_news_of_every_step_that_stands_otherwise(
         self, seed: int, features: tuple[str, ...]

@@ -382,7 +382,7 @@ class TestEvict:
         assert store.absence(unit_of(1)) == ""
         assert np.all(np.asarray(store.load(unit_of(1))[0]) == 1)
 
-    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=15, suppress_health_check=list(HealthCheck))
     @given(
         results=st.lists(
             st.tuples(st.integers(1, 30), st.integers(5_000, 20_000), st.floats(0, 1e4)),

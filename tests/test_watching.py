@@ -1051,7 +1051,7 @@ OPERATIONS = ["read", "empty", "append", "remove", "replace"]
 class TestLaw:
     """Any sequence of operations."""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(
         st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 2)), max_size=8),
         st.sets(st.integers(0, 2)),

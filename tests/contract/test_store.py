@@ -233,7 +233,7 @@ class TestValues:
         assert store.load(unit_of(1)) == ("old",)
         assert store.load(unit_of(2)) == ("new",)
 
-    @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.recursive(st.none() | st.floats(allow_nan=False) | st.text() | st.binary(), st.lists))
     def test_plain_values_survive(self, store: Store, value: object) -> None:
         """Whatever is made of texts, numbers, bytes and lists comes back equal."""
