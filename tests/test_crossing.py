@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from nbflow.running.records import Records
 
+pytestmark = pytest.mark.process
+
 HERE = os.getpid()
 
 

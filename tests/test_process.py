@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from nbflow.task_runners.base import TaskReport
 
+pytestmark = pytest.mark.process
+
 LONG = 60.0
 NUMBERS: Final = count()
 
