@@ -54,6 +54,8 @@ class RunSpec(msgspec.Struct, frozen=True):
         trigger: Whether it may run.
         skip_on_upstream_skip: Whether it is skipped below a skipped task.
         started_by_name: Whether a person named it: no upstream is awaited, no trigger asked.
+        is_held: Asked once it is pending: whether its driver knows when it may go on, also where no upstream
+            is awaited; None: it may.
         retries: When another attempt is due.
         timeout: The limit for each attempt in seconds; None: no limit.
         key: Under what its result is looked up and saved, or a function of the inputs that
@@ -88,6 +90,7 @@ class RunSpec(msgspec.Struct, frozen=True):
     trigger: Trigger = all_successful
     skip_on_upstream_skip: bool = True
     started_by_name: bool = False
+    is_held: Callable[[], bool] | None = None
     retries: Retries = NO_RETRIES
     timeout: float | None = None
     key: str | Callable[[Mapping[str, Any]], str | None] | None = None

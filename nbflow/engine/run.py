@@ -129,9 +129,13 @@ def _begin(run: Course) -> Moves:
 
 def _await_upstream(run: Course) -> Moves:
     """Know how everything before it ended; below a run that waits, wait without a stack."""
-    if run.is_root or not run.spec.upstream:
+    is_alone = run.is_root or not run.spec.upstream
+    if is_alone and (run.spec.is_held is None or not run.spec.is_held()):
         return
-    run.upstream = yield Await(run.spec)
+    upstream = yield Await(run.spec)
+    if is_alone:
+        return
+    run.upstream = upstream
     if not all(state.is_final() for state in run.upstream.values()):
         yield from run.park()
 

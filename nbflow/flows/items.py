@@ -14,6 +14,7 @@ from nbflow.running.inputs import Annotation, Inputs, flatten, unmapped
 from nbflow.running.mapping import check_items, check_lengths, split
 from nbflow.running.parked import Parked, parked
 from nbflow.running.performer import Performer
+from nbflow.running.steering import STEERING
 from nbflow.states import Role, State
 from nbflow.triggers import Edge, Gate, Trigger, judge, manual_only
 
@@ -146,9 +147,11 @@ class _ItemPerformer(Performer):
         super().__init__(*given)
         self._ends = states
 
-    def await_upstream(self, effect: Await) -> _Upstream:
-        """Answer at once."""
-        return self._ends
+    def await_upstream(self, effect: Await) -> Any:
+        """Answer at once, unless somebody holds the run back."""
+        if not self.is_held():
+            return self._ends
+        return Later(STEERING.once_let_in(self._run), lambda _: self._ends)
 
 
 def start(ongoing: Ongoing, lane: Lane) -> None:

@@ -22,6 +22,7 @@ from nbflow.running.performer import Performer
 from nbflow.running.preparing import has_to_prepare, prepared
 from nbflow.running.runs import Run
 from nbflow.running.scope import INLINE, Lane, Scope, present_scope
+from nbflow.running.steering import STEERING
 from nbflow.running.stepping import stepped, stepped_async
 from nbflow.running.stopping import stop_in_order
 from nbflow.running.tags import with_present
@@ -81,6 +82,7 @@ def begin(
     )
     handler.follow(ongoing.future)
     future.drive(ongoing)
+    STEERING.note(run, future)
     scope.records.begin(_record(run, scope))
     return future, ongoing
 

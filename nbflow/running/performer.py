@@ -18,6 +18,7 @@ from nbflow.running.claims import CLAIMS, once_done
 from nbflow.running.kept import copies_of, keep_inputs
 from nbflow.running.loops import Loops, has_looped
 from nbflow.running.scope import INLINE
+from nbflow.running.steering import STEERING
 from nbflow.running.stepping import Stepper
 from nbflow.running.transactions import settle, transaction_of
 from nbflow.states import Completed, Role, State
@@ -100,10 +101,11 @@ class Performer(PlainHandler):
             how: Its other fields; of a mapped run, only the items are cached.
         """
         keeps = self._scope.records.store is not None and self._run.role is not Role.FLOW
+        fields = {"keeps": keeps, "is_held": self.is_held}
         if self._caching is None or how.get("mapped"):
-            return {"keeps": keeps}
+            return fields
         look_up = not self._run.of.options.refresh_cache
-        return {"keeps": keeps, "key": self._caching.key, "look_up": look_up}
+        return {**fields, "key": self._caching.key, "look_up": look_up}
 
     def load(self, effect: Load) -> Any:
         """Look up what an earlier run has made, or one that is making it now."""
@@ -146,13 +148,18 @@ class Performer(PlainHandler):
         inputs = {**effect.inputs, **(self._copies or {})}
         return keep_inputs(store, inputs, known, self._caching.digests if self._caching else {})
 
+    def is_held(self) -> bool:
+        """Whether somebody holds the run back."""
+        return STEERING.holds(self._run) is not None
+
     def await_upstream(self, effect: Await) -> Any:
-        """Answer when all upstream runs have ended or wait for a person."""
+        """Answer when all upstream runs have ended or wait for a person, and nobody holds the run back."""
         sources = {edge: self._source(edge.upstream_task) for edge in effect.spec.upstream}
         ends = [each.ended for each in sources.values() if not isinstance(each, State)]
-        if all(end.done() for end in ends):
+        if all(end.done() for end in ends) and not self.is_held():
             return self.states_of(sources)
-        return Later(when_all(ends), lambda _: self.states_of(sources))
+        free = STEERING.once_free(self._run, when_all(ends))
+        return Later(free, lambda _: self.states_of(sources))
 
     def states_of(self, sources: Mapping[Edge, TaskFuture | State]) -> dict[Edge, State]:
         """How the upstream runs have ended, as this run sees it."""
