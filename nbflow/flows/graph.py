@@ -81,6 +81,9 @@ class Flow(Structure, BaseFlow):
             of their states; the state that it returns, if any, is how the run ends.
         given: What is said of it beside its tasks.
 
+    Attributes:
+        latest: Tasks and the identifiers of their runs in the last run of the flow in this process.
+
     Example:
         >>> from nbflow import task
         >>> @task
@@ -105,6 +108,7 @@ class Flow(Structure, BaseFlow):
         self._references: tuple[Task, ...] = ()
         self._plans: dict[str, Plan] = {}
         self._at_hand: dict[str, Progress] = {}
+        self.latest: Mapping[Task, str] = {}
 
     def __enter__(self) -> Flow:
         self._tokens.append(SETTING.set(self))
@@ -337,6 +341,8 @@ class Flow(Structure, BaseFlow):
         """Run the tasks, each as soon as it can."""
         plan = self._plans.get(call.spec.id, Plan())
         walk = Walk(self, scope, plan)
+        goes_on = not set(plan.staying.values()).isdisjoint(self.latest.values())
+        self.latest = walk.runs = {**(self.latest if goes_on else {}), **walk.runs}
         states = TaskStates(walk.states(), self)
         slugs = self.slugs()
         deciding = {slugs[each]: states[each] for each in self._deciding(plan)}

@@ -204,8 +204,8 @@ def detach(shell: Any) -> None:
 def view(value: object = None) -> Shown:
     """A flow, a state, a run, a future or a task, which shows itself; by default the notebook's own flow.
 
-    That one is live as `%flow` is, where it can be. A run of a graph is the graph in the run's colours, any
-    other run is the tree of all that it has started.
+    Flows are live as `%flow` is, where they can be: an explicit one follows its runs in this notebook. A run
+    of a graph is the graph in the run's colours, any other run is the tree of all that it has started.
 
     Args:
         value: What to show; None: the flow of the running shell's notebook.
@@ -221,8 +221,12 @@ def view(value: object = None) -> Shown:
     """
     if value is None:
         return session().live.show()
+    from nbflow.flows.base import BaseFlow
     from nbflow.flows.gallery import show
 
+    attached = _attached()
+    if isinstance(value, BaseFlow) and attached is not None and attached.session.live.is_possible:
+        return attached.session.live.show_flow(value)
     return show(value)
 
 
@@ -232,11 +236,16 @@ def session() -> PythonSession:
     Raises:
         SessionError: If nbflow is not loaded there.
     """
-    from IPython.core.getipython import get_ipython
-
     from nbflow.notebook.commands import no_session
 
-    attached = _ATTACHED.get(id(get_ipython()))
+    attached = _attached()
     if attached is None:
         raise no_session()
     return attached.session
+
+
+def _attached() -> Attached | None:
+    """The running shell, if nbflow is in it."""
+    from IPython.core.getipython import get_ipython
+
+    return _ATTACHED.get(id(get_ipython()))

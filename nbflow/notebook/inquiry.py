@@ -1,8 +1,9 @@
-"""What a live view asks of a session: details of a task, its past, pages of its values."""
+"""A session's own flow as its live view needs it: what it is told, asks and does."""
 
 from __future__ import annotations
 
 import importlib
+import shlex
 from collections.abc import Mapping
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
@@ -10,37 +11,110 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory
 from nbflow.exceptions import CacheError, NbflowError, SessionError
+from nbflow.notebook import commands
 from nbflow.notebook.outputs import Display, Stream, decode
+from nbflow.notebook.pausing import Pausing
 from nbflow.notebook.recall import FROM_HISTORY, Recall
 from nbflow.secrets import HIDDEN, looks_secret
-from nbflow.types import UNBOUND
+from nbflow.types import UNBOUND, Trace
+from nbflow.views import Shown, show_flow
 from nbflow.views.answers import details_answer, page_answer
 from nbflow.views.cards import DetailsCard, DiffCard, HistoryCard, ValueCard, WhyCard
+from nbflow.views.feed import STEP, Event, Ran, event_of
 from nbflow.views.values import described, page_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from nbflow.engine.book import Step
+    from nbflow.engine.drive import Entered
     from nbflow.notebook.session import Session
-    from nbflow.types import Entry, Output, Trace
+    from nbflow.types import Entry, Output
+    from nbflow.views import FlowCard
 
 _OF_ONE: Final = 8
 _MOST_VALUES: Final = 60
 _MOST_SHOWN: Final = 400_000
 _PICTURES: Final = ("image/png", "image/svg+xml", "image/jpeg")
 
+_LINES: Final[Mapping[str, str]] = {
+    "run": "run",
+    "run task": "run {task}",
+    "force": "run {task} --force",
+    "resume": "resume {task}",
+    "accept": "accept {task}",
+    "pin": "pin {task}",
+    "pin run": "pin {task} {run}",
+    "unpin": "unpin {task}",
+    "restore": "restore {task} {run}",
+    "latest": "restore latest {task}",
+}
+"""What the buttons do, as lines of `%flow`."""
+
 Answer = Mapping[str, Any]
 
 
 class Inquiry:
-    """Answers what a page asks.
+    """A session's own flow, between its live view and all that knows of it.
 
     Args:
         session: The session.
     """
 
+    mark: tuple[str, ...] = ()
+    does = tuple(_LINES)
+    tab = "graph"
+    knows_always = False
+
     def __init__(self, session: Session) -> None:
         self._session = session
         self.recall = Recall(session)
+
+    # --- what the page shows -------------------------------------------------------------------
+
+    def card(self) -> FlowCard:
+        """The flow as it stands."""
+        return self._session.report.flow_card()
+
+    def still(self, card: FlowCard, key: str) -> Shown:
+        """Its static view, under the mark by which a page finds it."""
+        return show_flow(card, key)
+
+    def last_events(self) -> Sequence[Event]:
+        """What the newest runs of one kernel went through."""
+        return self.recall.last_events()
+
+    def begins(self, entered: Entered) -> None:
+        """Tasks run one by one: none of them makes all others look as if they had not run."""
+
+    def ends(self, entered: Entered) -> bool:
+        """The session itself says when to look at the flow."""
+        return False
+
+    def event(self, entered: Entered) -> Event:
+        """What the page is told of a state."""
+        spec, result = entered.spec, entered.state.result
+        saved = result.seconds if isinstance(result, Trace) else None
+        role = STEP if spec.id in self._session.trunk.runs.steps else spec.role.value
+        of = Ran(spec.name, spec.flow_run, spec.id, spec.parent, role, spec.index)
+        return event_of(of, entered.transition, saved)
+
+    # --- what its buttons do -------------------------------------------------------------------
+
+    def pausing(self, tell: Callable[[str], object]) -> Pausing:
+        """What holds back the tasks of cells."""
+        return Pausing(tell)
+
+    def stop(self) -> None:
+        """Do what the front end's Stop does."""
+        self._session.around.link.stop()
+
+    def act(self, asked: Answer) -> str:
+        """Do what a button stands for, as its line of `%flow` does."""
+        shown = commands.perform(self._session, _line_of(asked))
+        return str(shown).partition("\n")[0]
+
+    # --- what the page asks --------------------------------------------------------------------
 
     def answer(self, asked: Mapping[str, Any]) -> Answer:
         """Answer a question, between two cells.
@@ -198,3 +272,14 @@ def _shown_as(item: object) -> tuple[str, str] | None:
         return None
     kinds = (*_PICTURES, "text/plain")
     return next(((kind, item.data[kind]) for kind in kinds if isinstance(item.data.get(kind), str)), None)
+
+
+def _line_of(content: Mapping[str, Any]) -> str:
+    """The line of `%flow` that a button stands for.
+
+    Example:
+        >>> _line_of({"do": "restore", "task": "clean", "number": 12})
+        'restore clean #12'
+    """
+    task = shlex.quote(str(content.get("task", "")))
+    return _LINES[str(content["do"])].format(task=task, run=f"#{content.get('number', 0)}").strip()

@@ -1,36 +1,36 @@
-"""The live view of a session: shown by `%flow`, told what changes, and what its buttons do.
+"""Live views: of a session, shown by `%flow`, and of explicit flows; told what changes, and what buttons do.
 
-It is a subscriber of the journal and looks at the flow between two cells: runs neither wait for it nor
+A view is a subscriber of the journal and looks at its flow between two cells: runs neither wait for it nor
 know of it, and a fault of it ends the view alone.
 """
 
 from __future__ import annotations
 
-import shlex
+import importlib
 import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from nbflow.exceptions import NbflowError
-from nbflow.notebook import commands
 from nbflow.notebook.inquiry import Inquiry
 from nbflow.notebook.link import WIDGET_VIEW
-from nbflow.notebook.pausing import Pausing
 from nbflow.store.digests import key_digest
-from nbflow.types import Trace
-from nbflow.views import Shown, show_flow
-from nbflow.views.feed import STEP, Feed, Ran, event_of
+from nbflow.views import Shown
+from nbflow.views.feed import Feed
 from nbflow.views.scene import picture_of
 from nbflow.views.widget import LiveView, is_installed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from nbflow.engine.drive import Entered
+    from nbflow.flows.base import BaseFlow
     from nbflow.notebook.session import Session
     from nbflow.views import FlowCard
+    from nbflow.views.feed import Event
+    from nbflow.views.scene import Picture
 
 _SOON: Final = 0.03
 _LATER: Final = 0.25
@@ -42,20 +42,6 @@ _LONGEST: Final = 3.0
 
 _STILL: Final = 1.0
 """Seconds after the last change until the static view is brought up to date."""
-
-_LINES: Final[Mapping[str, str]] = {
-    "run": "run",
-    "run task": "run {task}",
-    "force": "run {task} --force",
-    "resume": "resume {task}",
-    "accept": "accept {task}",
-    "pin": "pin {task}",
-    "pin run": "pin {task} {run}",
-    "unpin": "unpin {task}",
-    "restore": "restore {task} {run}",
-    "latest": "restore latest {task}",
-}
-"""What the buttons do, as lines of `%flow`."""
 
 _AT_ONCE: Final[Mapping[str, str]] = {"stop": "_stop", "pause": "_pause", "go on": "_go_on"}
 """What is done while a cell runs, and whichever thread hears of it."""
@@ -75,8 +61,97 @@ class LiveShown(Shown):
         return self.text
 
 
-class LiveFlow:
-    """The live view of a session, made when it is first shown.
+class Pause(Protocol):
+    """Holds back what is about to start; each may be done in any thread."""
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether what comes next will wait, or something does."""
+        ...
+
+    def ask(self) -> None:
+        """Let nothing new start."""
+        ...
+
+    def go_on(self) -> None:
+        """Let what waits start, and all after it."""
+        ...
+
+    def note(self, entered: Entered, /) -> None:
+        """A run entered a state."""
+        ...
+
+
+class Subject(Protocol):
+    """A flow, as its live view needs it."""
+
+    @property
+    def mark(self) -> tuple[str, ...]:
+        """What tells it from other flows, in each kernel."""
+        ...
+
+    @property
+    def does(self) -> Sequence[str]:
+        """What buttons can do with it."""
+        ...
+
+    @property
+    def tab(self) -> str:
+        """What its page shows first."""
+        ...
+
+    @property
+    def knows_always(self) -> bool:
+        """Whether all questions can be answered at any time, in any thread."""
+        ...
+
+    def pausing(self, tell: Callable[[str], object]) -> Pause:
+        """What holds back runs of it; `tell` is called with the name of what waits, and with nothing then."""
+        ...
+
+    def card(self) -> FlowCard:
+        """The flow as it stands; asked between two cells."""
+        ...
+
+    def still(self, card: FlowCard, key: str) -> Shown:
+        """Its static view, under the mark by which a page finds it; without one, nobody will look for it."""
+        ...
+
+    def last_events(self) -> Sequence[Event]:
+        """What its last runs went through, oldest first."""
+        ...
+
+    def begins(self, entered: Entered) -> FlowCard | None:
+        """The flow as this state leaves it behind: a new run of it has begun; None where none has."""
+        ...
+
+    def ends(self, entered: Entered) -> bool:
+        """Whether this state ends a run after which the flow has to be looked at."""
+        ...
+
+    def event(self, entered: Entered) -> Event | None:
+        """What its page is told of a state; None where that is no matter of this flow."""
+        ...
+
+    def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Answer a question of the page, between two cells."""
+        ...
+
+    def answer_in_part(self, asked: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Answer while a cell runs, in any thread; None where nothing can be said."""
+        ...
+
+    def act(self, asked: Mapping[str, Any]) -> str:
+        """Do what a button stands for, and say what came of it."""
+        ...
+
+    def stop(self) -> None:
+        """Stop what runs, from any thread."""
+        ...
+
+
+class LiveViews:
+    """The live views of a session: that of its own flow, and one for each explicit flow that was shown.
 
     Args:
         session: The session.
@@ -84,8 +159,52 @@ class LiveFlow:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._own = LiveFlow(session, Inquiry(session))
+        self._others: dict[str, LiveFlow] = {}
+
+    def __nbflow_digest__(self) -> str:
+        """A name that holds the session is not judged by the pages that show it."""
+        return self._own.key
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether somebody would see a page, and what it takes is installed."""
+        return self._session.around.link.is_open and is_installed()
+
+    def show(self) -> Shown:
+        """The session's flow: live where that is possible, else a picture of it."""
+        self._session.remember()
+        return self._own.show(is_live=self.is_possible)
+
+    def show_flow(self, flow: BaseFlow) -> Shown:
+        """An explicit flow: live where that is possible, else a picture of it."""
+        # What only explicit flows need is imported with the first of them.
+        subject = importlib.import_module("nbflow.notebook.explicit").subject_of(self._session, flow)
+        made = LiveFlow(self._session, subject)
+        return self._others.setdefault(made.key, made).show(is_live=self.is_possible)
+
+    def follow(self) -> None:
+        """Something changed: look at the session's flow when no cell runs."""
+        self._own.follow()
+
+    def close(self) -> None:
+        """The kernel ends, or nbflow is taken out of it."""
+        for view in (self._own, *self._others.values()):
+            view.close()
+
+
+class LiveFlow:
+    """The live view of a flow, made when it is first shown.
+
+    Args:
+        session: The session of the notebook.
+        subject: The flow.
+    """
+
+    def __init__(self, session: Session, subject: Subject) -> None:
+        self._session = session
         self._link = session.around.link
-        self._inquiry = Inquiry(session)
+        self._subject = subject
         self._view: LiveView | None = None
         self._asked: deque[Mapping[str, Any]] = deque()
         self._card: FlowCard | None = None
@@ -93,25 +212,20 @@ class LiveFlow:
         self._is_due = self._is_still_due = self._is_acting = False
         self._looked_at = self._cost = 0.0
         self._unsubscribe: Callable[[], object] = lambda: None
-        self._pausing = Pausing(self._tell_paused)
-
-    def __nbflow_digest__(self) -> str:
-        """A name that holds the session is not judged by the pages that show it."""
-        return self.key
+        self._pausing = subject.pausing(self._tell_paused)
 
     @property
     def key(self) -> str:
-        """The mark of this notebook's views; the same in each kernel."""
+        """The mark of the flow's views; the same in each kernel."""
         around = self._session.around
-        return key_digest("view", around.home, around.notebook)[:12]
+        return key_digest("view", around.home, around.notebook, *self._subject.mark)[:12]
 
-    def show(self) -> Shown:
-        """The flow: live where somebody sees it and what it takes is installed, else a picture of it."""
-        self._session.remember()
-        card = self._session.report.flow_card()
-        if not self._link.is_open or not is_installed():
-            return show_flow(card)
-        shown = show_flow(card, self.key)
+    def show(self, *, is_live: bool) -> Shown:
+        """The flow: live, or a picture of it."""
+        card = self._subject.card()
+        shown = self._subject.still(card, self.key if is_live else "")
+        if not is_live:
+            return shown
         return LiveShown(shown.html, shown.text, shown.svg, lambda: self._display(card))
 
     def follow(self) -> None:
@@ -142,7 +256,7 @@ class LiveFlow:
         self._publish(card, view)
 
     def _publish(self, card: FlowCard, view: LiveView | None, *, updates: bool = False) -> None:
-        bundle: dict[str, Any] = dict(show_flow(card, self.key).bundle())
+        bundle: dict[str, Any] = dict(self._subject.still(card, self.key).bundle())
         if view is not None and self._link.shows_widgets_apart:
             bundle[WIDGET_VIEW] = view.widget_bundle()
         self._session.around.screen.publish(bundle, id=f"nbflow-flow-{self.key}", updates=updates)
@@ -152,13 +266,15 @@ class LiveFlow:
             self._take(card)
             return self._view
         feed = Feed(time.monotonic)
-        for event in self._inquiry.recall.last_events():
+        for event in self._subject.last_events():
             feed.note(event)
         feed.show(picture_of(card))
         self._card = card
+        told = {"does": list(self._subject.does), "tab": self._subject.tab}
+        feed.tell(**told, running=False, pauses=False, paused="")
         self._view = LiveView(self.key, feed, self._hear)
-        feed.waits = hears = self._link.hear_while_busy(self._view.comm)
-        feed.tell(hears=hears, running=False, pauses=False, paused="")
+        feed.waits = self._link.hear_while_busy(self._view.comm)
+        feed.tell(hears=feed.waits)
         self._unsubscribe()
         # The page is told of a run before it is made to wait.
         journal = self._session.trunk.runs.journal
@@ -172,12 +288,16 @@ class LiveFlow:
         if view is None or view.is_closed:
             self._unsubscribe()
             return
-        spec, result = entered.spec, entered.state.result
-        saved = result.seconds if isinstance(result, Trace) else None
-        role = STEP if spec.id in self._session.trunk.runs.steps else spec.role.value
-        of = Ran(spec.name, spec.flow_run, spec.id, spec.parent, role, spec.index)
-        view.feed.note(event_of(of, entered.transition, saved))
+        left = self._subject.begins(entered)
+        if left is not None:
+            view.feed.begin(self._pictured(left))
+        event = self._subject.event(entered)
+        if event is None:
+            return
+        view.feed.note(event)
         view.wake()
+        if self._subject.ends(entered):
+            self.follow()
 
     # --- looking at the flow -------------------------------------------------------------------
 
@@ -197,7 +317,7 @@ class LiveFlow:
         if self._view is None or self._view.is_closed:
             return
         try:
-            self._take(self._session.report.flow_card())
+            self._take(self._subject.card())
         except Exception as fault:  # noqa: BLE001 - the view ends, nothing else does
             self._session.around.screen.say(f"the view of the flow ended: {type(fault).__name__}: {fault}")
             self.close()
@@ -206,12 +326,16 @@ class LiveFlow:
 
     def _take(self, card: FlowCard) -> None:
         assert self._view is not None
-        feed = self._view.feed
-        self._card = card
-        feed.show(picture_of(card, at=feed.whole()))
+        self._view.feed.show(self._pictured(card))
         self._view.wake()
         if not self._is_still_due:
             self._is_still_due = self._link.soon(self._save_picture, _STILL)
+
+    def _pictured(self, card: FlowCard) -> Picture:
+        """A flow as the page draws it, everything where it was if nothing has been added."""
+        assert self._view is not None
+        self._card = card
+        return picture_of(card, at=self._view.feed.whole())
 
     def _save_picture(self) -> None:
         """Bring the static view up to date, which is what a saved notebook keeps."""
@@ -231,6 +355,8 @@ class LiveFlow:
         """The page says something, perhaps while a cell runs and in another thread."""
         if content.get("do") in _AT_ONCE:
             self._reply(content, text=getattr(self, _AT_ONCE[content["do"]])())
+        elif "do" not in content and self._subject.knows_always:
+            self._answer(content)
         elif self._link.is_here and self._is_idle:
             self._serve(content)
         else:
@@ -242,7 +368,7 @@ class LiveFlow:
     def _stop(self) -> str:
         if not self._is_working:
             return "nothing is running"
-        self._link.stop()
+        self._subject.stop()
         return "stopping"
 
     def _pause(self) -> str:
@@ -287,12 +413,12 @@ class LiveFlow:
         """Say that a cell runs, and what can be said meanwhile."""
         part = None
         with suppress(Exception):
-            part = self._inquiry.answer_in_part(content)
+            part = self._subject.answer_in_part(content)
         self._reply(content, waits=True, answer=part)
 
     def _answer(self, content: Mapping[str, Any]) -> None:
         try:
-            self._reply(content, answer=self._inquiry.answer(content))
+            self._reply(content, answer=self._subject.answer(content))
         except Exception as error:  # noqa: BLE001 - the page says it
             self._reply(content, error=_words(error))
 
@@ -301,8 +427,8 @@ class LiveFlow:
         self._is_acting = True
         try:
             with self._link.interruptible():
-                shown = commands.perform(self._session, _line_of(content))
-            self._reply(content, text=str(shown).partition("\n")[0])
+                said = self._subject.act(content)
+            self._reply(content, text=said)
         except KeyboardInterrupt:
             self._reply(content, error="stopped")
         except Exception as error:  # noqa: BLE001 - the page says it
@@ -314,17 +440,6 @@ class LiveFlow:
     def _reply(self, content: Mapping[str, Any], **parts: Any) -> None:
         if self._view is not None:
             self._view.reply(content.get("id"), **parts)
-
-
-def _line_of(content: Mapping[str, Any]) -> str:
-    """The line of `%flow` that a button stands for.
-
-    Example:
-        >>> _line_of({"do": "restore", "task": "clean", "number": 12})
-        'restore clean #12'
-    """
-    task = shlex.quote(str(content.get("task", "")))
-    return _LINES[str(content["do"])].format(task=task, run=f"#{content.get('number', 0)}").strip()
 
 
 def _words(error: Exception) -> str:

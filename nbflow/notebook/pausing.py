@@ -1,10 +1,12 @@
-"""Pausing a run of the session's flow: nothing new starts until somebody says so."""
+"""Pausing a run of the session's flow, or of an explicit one: nothing new starts until somebody says so."""
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Final
 
+from nbflow.running.runs import Run
+from nbflow.running.steering import STEERING
 from nbflow.states import StateType
 
 if TYPE_CHECKING:
@@ -64,6 +66,47 @@ class Pausing:
                 pass
         finally:
             self._free.set()
+            self._tell("")
+
+
+class FlowPausing:
+    """Holds back what is about to start within the runs of an explicit flow, in whichever thread.
+
+    Args:
+        tell: Called with the name of what waits, and with nothing when it goes on.
+        run: Gives the identifier of the flow run that is under way.
+        is_own: Whether a run belongs to the flow.
+    """
+
+    def __init__(
+        self, tell: Callable[[str], object], run: Callable[[], str], is_own: Callable[[Run], bool]
+    ) -> None:
+        self._tell = tell
+        self._run = run
+        self._is_own = is_own
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether what comes next will wait, or something does."""
+        return STEERING.is_held(self._run())
+
+    def ask(self) -> None:
+        """Let nothing new start."""
+        STEERING.hold(self._run())
+
+    def go_on(self) -> None:
+        """Let what waits start, and all after it."""
+        STEERING.go_on(self._run())
+        self._tell("")
+
+    def note(self, entered: Entered) -> None:
+        """A run entered a state: one that is about to start waits, if that was asked for."""
+        run = entered.spec.body
+        if not self.is_asked or not isinstance(run, Run) or not self._is_own(run):
+            return
+        if entered.state.type is StateType.PENDING:
+            self._tell(run.name)
+        elif entered.state.is_final() and run.id == self._run():
             self._tell("")
 
 

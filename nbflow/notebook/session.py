@@ -28,7 +28,7 @@ from nbflow.notebook.cells import does_wait
 from nbflow.notebook.execution import Executor
 from nbflow.notebook.functions import Functions
 from nbflow.notebook.holds import Holds
-from nbflow.notebook.live import LiveFlow
+from nbflow.notebook.live import LiveViews
 from nbflow.notebook.outputs import decode
 from nbflow.notebook.parameters import Given
 from nbflow.notebook.past import Past
@@ -107,7 +107,7 @@ class Session:
         self.holds = Holds(self)
         self.places.is_maker = self.functions.is_maker
         self.plain = PlainCells(self)
-        self.live = LiveFlow(self)
+        self.live = LiveViews(self)
         self.advance = Advance(self)
         self.runners = Runners(lambda: self.around.settings.settings.runner, around.names)
         self.runners.serve(self.work.elsewhere)

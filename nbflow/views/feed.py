@@ -36,6 +36,9 @@ STEP: Final = "step"
 """The role of the run of a task or a cell that has a box in the picture."""
 
 _MESSAGE: Final = 160
+_KEY: Final = 6
+"""Where the values of an event have the key of its run."""
+
 _PARKED: Final = "Paused"
 """A run in this state waits for a person, perhaps for days: nobody works on it."""
 
@@ -158,16 +161,26 @@ class Feed:
         """Replace the picture; all states that runs are in are told by it from now on."""
         with self._lock:
             before, self._picture = self._picture, picture
-            was_live, self._live = self._live, {}
+            # What is on its way is told by its own states until it has ended.
+            was_live = self._live
+            self._live = {name: values for name, values in was_live.items() if values[_KEY] in self._open}
             if not before or before["shape"] != picture["shape"]:
                 self._is_whole = True
                 return
             pairs = zip(before["tasks"], picture["tasks"], strict=True)
             changed = [new for old, new in pairs if old != new or new["name"] in was_live]
             self._tasks |= {task["name"]: task for task in changed}
-            self._told = {}
+            self._told = dict(self._live)
             others = ("title", "notices")
             self._others |= {part: picture[part] for part in others if before[part] != picture[part]}
+
+    def begin(self, picture: Picture) -> None:
+        """Replace the picture by one of a flow whose run begins: what ran before is of no interest then."""
+        self.show(picture)
+        with self._lock:
+            if not self._open:
+                self._events = []
+                self._begin_burst()
 
     def note(self, event: Event) -> None:
         """Take note that a task entered a state."""

@@ -81,6 +81,7 @@ class Details {
 
   pastLine(run) {
     const name = this.store.chosen.task;
+    if (!this.store.can("restore")) return html("div", { class: "past" }, html("b", {}, `run #${run}`), " ", button("Back to the present", () => this.store.choose({ run: 0 })));
     const act = (label, what, line) => button(label, () => this.act({ do: what, task: name, number: run }), { "data-do": what, title: `%flow ${line} ${name} #${run}` });
     return html("div", { class: "past" }, html("b", {}, `run #${run}`), " ", act("Restore this run", "restore", "restore"), act("Pin", "pin run", "pin"),
       button("Back to the present", () => this.store.choose({ run: 0 })));
@@ -94,6 +95,7 @@ class Details {
     const { name } = task;
     const isBad = BAD.includes(look) && look !== "paused";
     const hasResult = Boolean(task.made);
+    if (!this.store.can("run task")) return look === "paused" && this.store.can("resume") ? html("div", { class: "actions" }, act("Resume", "resume", "Let it run, and what waits for it", "primary")) : "";
     return html("div", { class: "actions" },
       look === "paused" ? act("Resume", "resume", `Let it run: %flow resume ${name}`, "primary") : "",
       act(isBad ? "Retry" : "Run", "run task", `Bring it and what it needs up to date: %flow run ${name}`, isBad ? "primary" : null),
@@ -133,7 +135,7 @@ class Details {
       why ? [html("h4", {}, run ? "Why it ran" : "Why"), why] : [],
       run && known?.diff ? this.sides(known.diff) : [],
       (known?.diffs ?? []).map(([subject, lines]) => [html("h4", {}, subject === name ? "Code, last run and now" : subject), this.diff(lines)]),
-      task.notes && !run ? html("ul", { class: "causes" }, task.notes.map((note) => html("li", {}, note))) : [],
+      task.notes && !run ? html("ul", { class: "causes" }, task.notes.filter((note) => note !== task.why).map((note) => html("li", {}, note))) : [],
       known?.reuse && !run ? html("p", { class: "muted" }, known.reuse) : [],
       !run && above.length ? html("p", { class: "ties" }, html("span", { class: "muted" }, "needs "), links(new Set(above))) : [],
       !run && below.length ? html("p", { class: "ties" }, html("span", { class: "muted" }, "feeds "), links(new Set(below))) : [],
@@ -248,7 +250,7 @@ class Details {
     if (!task) return this.element.hidden ? undefined : this.show();
     if (!whole && !tasks.has(task)) return;
     this.head();
-    if (this.store.standing(task).isOpen) return;
+    if (this.store.standing(task).isOpen) return write(this.said, this.element.dataset.act === "asked" ? this.said.textContent : "");
     clearTimeout(this.later);
     this.later = setTimeout(() => this.store.chosen.task === task && this.ask(), 150);
   }

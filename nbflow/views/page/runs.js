@@ -6,6 +6,7 @@ const EXECUTES = ["Running", "Retrying", "Looping"];
 class Runs {
   constructor(events, kept = 0) {
     this.all = new Map();
+    this.open = new Set(); // those on their way; what waits for a person is not
     this.newest = new Map(); // by task: the run of what has a box
     for (const [place, event] of events.entries()) this.take(event, place < kept);
   }
@@ -19,6 +20,8 @@ class Runs {
     if (open && EXECUTES.includes(open.state)) open.then = { AwaitingRetry: "failed" }[state] ?? LOOKS.states[state] ?? "completed";
     run.stretches.push({ state, start: at, end: isOpen ? null : at, isEnd: !isOpen });
     Object.assign(run, { state, isOpen, number: number || run.number, end: isOpen ? null : at, message: message || run.message });
+    if (isOpen && state !== "Paused") this.open.add(id);
+    else this.open.delete(id);
     run.tries = Math.max(run.tries, attempt);
     if (saved !== null && saved !== undefined) run.saved = saved;
     return run;
@@ -49,13 +52,16 @@ const lookOfRun = (run) => LOOKS.states[run.state] ?? run.state.toLowerCase();
 const spent = (run, states, now) => run.stretches.filter(({ state }) => states.includes(state))
   .reduce((sum, { start, end }) => sum + Math.max((end ?? now) - start, 0), 0);
 
+const baseOf = (run) => run.task.replace(/\[\d+\]$/, "");
+
 // What a run has started, in the order of its beginning; what a flow has mapped as groups of items.
 function members(run) {
   const found = [];
+  const isMap = run.role !== "flow" && new Set(run.children.map((child) => child.index === null || baseOf(child))).size < 2;
   let group = null;
   for (const child of run.children) {
-    const base = child.task.replace(/\[\d+\]$/, "");
-    if (child.index === null || run.role !== "flow") found.push(child);
+    const base = baseOf(child);
+    if (child.index === null || isMap) found.push(child);
     else if (group?.task === base && child.index > 0) group.children.push(child);
     else found.push((group = { id: `${child.id} and more`, task: base, role: "map", index: null, number: run.number, children: [child], stretches: [], tries: 1, saved: null, message: "" }));
     if (child.index === null) group = null;

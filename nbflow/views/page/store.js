@@ -10,7 +10,7 @@ class Store {
   constructor(model) {
     this.model = model;
     this.key = model.get("key");
-    this.chosen = { tab: "graph", task: "", run: 0, part: "", filter: "", looks: new Set(), sort: ["", 1], scope: false, open: new Set() };
+    this.chosen = { tab: model.get("picture").tab ?? "graph", task: "", run: 0, part: "", filter: "", looks: new Set(), sort: ["", 1], scope: false, open: new Set() };
     this.zoom = null;
     this.followers = new Set();
     this.questions = new Map();
@@ -49,6 +49,7 @@ class Store {
     this.number = picture.number ?? 0;
     this.above = new Map();
     this.below = new Map();
+    if (this.picture.tasks.length === 1 && !this.can("run")) this.chosen.open.add(this.picture.tasks[0].name);
     for (const { name } of this.picture.tasks) this.above.set(name, []), this.below.set(name, []);
     for (const [source, target] of this.picture.lines) {
       const [from, to] = [this.picture.tasks[source].name, this.picture.tasks[target].name];
@@ -229,7 +230,13 @@ class Store {
     return this.tasks.get(name)?.look ?? "not run";
   }
 
+  // Whether a button stands for something that can be done with this flow.
+  can(what) {
+    return (this.picture.does ?? []).includes(what);
+  }
+
   get isWorking() {
+    if (this.runs.open.size) return true;
     for (const live of this.live.values()) if (LOOKS.open.includes(live[LIVE.state])) return true;
     return false;
   }

@@ -4,13 +4,13 @@ const ROWS = 400;
 
 const COLUMNS = [
   { name: "task", key: (task) => task.name },
-  { name: "verdict", key: (task) => task.verdict ?? "" },
+  { name: "verdict", field: "verdict", key: (task) => task.verdict ?? "" },
   { name: "last run", key: (task) => task.state ?? "" },
-  { name: "made", key: (task) => -(task.made ?? 0), number: true },
+  { name: "made", field: "made", key: (task) => -(task.made ?? 0), number: true },
   { name: "took", key: (task) => -(task.seconds ?? -1), number: true },
   { name: "tries", field: "attempt", key: (task) => -(task.attempt ?? 1), number: true },
   { name: "size", field: "size", key: (task) => -(task.bytes ?? -1), number: true },
-  { name: "why", key: (task) => task.why ?? "" },
+  { name: "why", field: "why", key: (task) => task.why ?? "" },
 ];
 
 class TaskTable {

@@ -57,17 +57,37 @@ class Timeline {
     const start = Math.min(...lanes.map((lane) => lane.stretches[0].start));
     const last = Math.max(...lanes.map((lane) => lane.stretches.at(-1).end ?? 0));
     const end = Math.max(this.store.isWorking ? this.store.now : last, start + 0.05);
-    const at = (time) => (100 * (time - start)) / (end - start);
+    const at = (time) => (100 * (Math.min(time, end) - start)) / (end - start); // what waits for a person goes on for ever
     const path = this.criticalPath(lanes);
-    const isOn = new Set(path.tasks);
+    const isOn = new Set(path.ids);
     this.element.replaceChildren(this.head(lanes, start, end, path), this.axis(end - start),
       html("ul", { class: "lanes" }, lanes.flatMap((lane) => this.group(lane, at, isOn))),
       ...(this.store.isWorking ? [html("div", { class: "playhead", "aria-hidden": "true" }, html("i"))] : []));
     if (had) this.element.querySelector(`[data-flip="${CSS.escape(had)}"]`)?.focus();
   }
 
-  // Of all chains of tasks that read from each other, the one that took longest.
   criticalPath(lanes) {
+    const [only] = lanes;
+    const found = this.store.can("run") || this.store.picture.tasks.length > 1 ? this.longestChain(lanes) : this.lastChain(members({ ...only, role: "step" }));
+    return found.tasks.length > 1 && found.seconds >= 0.05 ? found : { seconds: 0, tasks: [], ids: [] };
+  }
+
+  // Of what a function has called: back from the run that ended last, always to the one that ended last before it began.
+  lastChain(runs) {
+    const began = (run) => run.stretches.find(({ state }) => EXECUTES.includes(state))?.start ?? run.start;
+    const last = (some) => some.reduce((one, other) => (one && one.end >= other.end ? one : other), null);
+    const chain = [];
+    for (let run = last(runs.filter(({ end }) => end)); run; ) {
+      chain.unshift(run);
+      const start = began(run);
+      run = last(runs.filter((each) => each.end && each.end <= start && !chain.includes(each)));
+    }
+    const sum = (some) => some.reduce((total, run) => total + spent(run, EXECUTES, this.store.now), 0);
+    return { seconds: sum(chain), all: sum(runs), tasks: chain.map(({ task }) => task), ids: chain.map(({ id }) => id) };
+  }
+
+  // Of all chains of tasks that read from each other, the one that took longest.
+  longestChain(lanes) {
     const took = new Map(lanes.filter(({ isStep }) => isStep).map((lane) => [lane.task, spent(lane, EXECUTES, this.store.now)]));
     const best = new Map();
     const longest = (task) => {
@@ -81,7 +101,7 @@ class Timeline {
       return best.get(task);
     };
     const found = [...took.keys()].map(longest).reduce((one, other) => (other.seconds > one.seconds ? other : one), { seconds: 0, tasks: [] });
-    return found.tasks.length > 1 && found.seconds >= 0.05 ? found : { seconds: 0, tasks: [] };
+    return { ...found, ids: found.tasks };
   }
 
   head(lanes, start, end, path) {
@@ -93,7 +113,7 @@ class Timeline {
     if (saved) parts.push(`reuse saved ${duration(saved)}`);
     const names = path.tasks.length > 6 ? [...path.tasks.slice(0, 3), "…", ...path.tasks.slice(-2)] : path.tasks;
     const critical = path.tasks.length ? html("span", { class: "critical" }, html("i", { "aria-hidden": "true" }),
-      `critical path ${duration(path.seconds)} of ${duration(Math.max(ran, path.seconds))}: ${names.join(" → ")}`) : "";
+      `critical path ${duration(path.seconds)} of ${duration(Math.max(path.all ?? ran, path.seconds))}: ${names.join(" → ")}`) : "";
     return html("p", { class: "about" }, html("span", {}, parts.filter(Boolean).join(" · ")), critical);
   }
 
@@ -117,7 +137,7 @@ class Timeline {
     const classes = ["lane", lane.isPlain ? "plain" : "", isChosen ? "chosen" : "", isOn.has(lane.task) ? "critical" : ""].filter(Boolean).join(" ");
     const name = button(lane.task, () => this.store.choose({ task: lane.task, run: 0 }), { class: "name", disabled: !(lane.isStep && this.store.tasks.has(lane.task)) });
     const own = this.lane(lane, at, { class: classes, "data-task": lane.task, "data-state": lane.state }, [this.flip(lane.task, inner, isOpen), name], inner);
-    return isOpen ? [own, ...this.within(lane.task, inner, at, 1)] : [own];
+    return isOpen ? [own, ...this.within(lane.task, inner, at, isOn, 1)] : [own];
   }
 
   flip(key, inner, isOpen) {
@@ -126,7 +146,7 @@ class Timeline {
     return button("", () => this.store.flip(key), { class: "flip", "data-flip": key, "aria-expanded": String(isOpen), "aria-label": told, title: told });
   }
 
-  within(task, runs, at, depth) {
+  within(task, runs, at, isOn, depth) {
     const shown = worstFirst(runs).slice(0, LANES);
     const rest = runs.length - shown.length;
     const more = rest ? [html("li", { class: "lane part" }, html("span", { class: "muted", style: `padding-left:${14 * depth}px` }, `${rest.toLocaleString("en")} more`))] : [];
@@ -134,9 +154,9 @@ class Timeline {
       const inner = members(run);
       const choose = () => this.store.choose({ task, run: 0, part: run.id });
       const name = button(run.task, choose, { class: "name", style: `margin-left:${14 * depth}px`, disabled: run.role === "map" || !this.store.tasks.has(task) });
-      const classes = ["lane", "part", run.id === this.store.chosen.part ? "chosen" : ""].filter(Boolean).join(" ");
+      const classes = ["lane", "part", run.id === this.store.chosen.part ? "chosen" : "", isOn.has(run.id) ? "critical" : ""].filter(Boolean).join(" ");
       const lane = this.lane(run, at, { class: classes, "data-part": run.id, "data-state": run.state }, [name], inner);
-      return [lane, ...(depth < 4 ? this.within(task, inner, at, depth + 1) : [])];
+      return [lane, ...(depth < 4 ? this.within(task, inner, at, isOn, depth + 1) : [])];
     }), ...more];
   }
 

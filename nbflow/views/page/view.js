@@ -106,7 +106,7 @@ class View {
     // The head counts one that failed as failed, though it is stale as well.
     const noun = stale.every((task) => store.lookNow(task.name) === "stale") ? "stale task" : "task";
     write(this.run, stale.length ? `Run ${counted(stale.length, noun)}${seconds >= 1 ? ` · about ${duration(seconds)}` : ""}` : "Up to date");
-    this.run.hidden = isWorking || !store.picture.tasks.length;
+    this.run.hidden = isWorking || !store.picture.tasks.length || !store.can("run");
     this.run.disabled = !stale.length;
     this.run.title = "Bring everything up to date that is stale: %flow run";
     this.stop.hidden = !isWorking;

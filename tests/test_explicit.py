@@ -1,0 +1,258 @@
+"""The live view of explicit flows, in a real browser: a graph and a function that follow their runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+import nbflow
+from tests.headless import notebook_of
+from tests.lab import running_lab
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.lab import Lab, Notebook
+
+pytestmark = [pytest.mark.browser, pytest.mark.process]
+
+DEFINE = """
+import threading, time
+import nbflow
+from nbflow import Flow, Parameter, flow, task, unmapped
+from nbflow.task_runners import ThreadPoolTaskRunner
+from nbflow.triggers import manual_only
+
+@task
+def read(year):
+    time.sleep(0.6)
+    return [year, year + 1, year + 2]
+
+@task(tags=["nightly"])
+def scale(row, by):
+    if row == 9:
+        raise ValueError("no such row")
+    return row * by
+
+@task
+def clean(rows):
+    time.sleep(0.5)
+    return rows
+
+@task
+def total(rows, more):
+    return sum(rows) + len(more)
+
+@task(trigger=manual_only)
+def publish(rows):
+    return rows
+
+with Flow("report") as graph:
+    rows = read(Parameter("year", default=2013))
+    done = publish(total(scale.map(rows, by=unmapped(10)), clean(rows)))
+
+@flow
+def etl(year=2013):
+    rows = read.submit(year)
+    parts = [part.result() for part in scale.map([1, 2, 3], by=unmapped(2))]
+    return total(parts, clean.submit(rows))
+"""
+LOAD, DEFINED, GRAPH, CALLS, FREE = range(5)
+CELLS = ("%load_ext nbflow", DEFINE, "nbflow.view(graph)", "nbflow.view(etl)", "answer = 0")
+PICTURES = Path(nbflow.__file__).parents[1] / "build" / "views"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One server and one browser for all tests."""
+    with running_lab(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+@pytest.fixture
+def notebook(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Notebook]:
+    """The notebook, opened and run; nothing went wrong, and nothing left the machine."""
+    folder = lab.folder / request.node.name.translate({ord("["): "-", ord("]"): None})
+    folder.mkdir()
+    with lab.opened(notebook_of(folder / "nb.ipynb", *CELLS), dark="dark" in request.node.name) as opened:
+        opened.run_all()
+        opened.view.nth(1).wait_for()
+        yield opened
+        assert opened.errors == []
+        assert opened.requested - {lab.url.removeprefix("http://"), ""} == set()
+
+
+def graph_of(notebook: Notebook) -> Any:
+    """The view of the graph."""
+    return notebook.cell(GRAPH).locator(".nbf-flow")
+
+
+def calls_of(notebook: Notebook) -> Any:
+    """The view of the function."""
+    return notebook.cell(CALLS).locator(".nbf-flow")
+
+
+def box(notebook: Notebook, name: str, **attributes: str) -> Any:
+    """A task of the graph, with these of its attributes."""
+    given = "".join(f"[data-{key}='{value}']" for key, value in attributes.items())
+    return graph_of(notebook).locator(f".node[data-task='{name}']{given}")
+
+
+def lane(notebook: Notebook, name: str) -> Any:
+    """The lane of a run that the function has started."""
+    return calls_of(notebook).locator(".lane.part").filter(has=notebook.page.get_by_text(name, exact=True))
+
+
+class TestGraph:
+    """A `Flow`."""
+
+    def test_before_it_has_run(self, notebook: Notebook) -> None:
+        """Its tasks, and nothing to press: a run of it is started in a cell."""
+        assert "6 not run" in graph_of(notebook).locator(".chips").inner_text()
+        assert graph_of(notebook).locator(".acts button:visible").count() == 0
+
+    @pytest.mark.parametrize("how", ["", "task_runner=ThreadPoolTaskRunner(2)"])
+    def test_states_while_it_runs(self, notebook: Notebook, how: str) -> None:
+        """Each task as it goes; those of the last run are not run once a new one begins."""
+        notebook.start(FREE, f"state = graph.run({how})")
+        box(notebook, "read", state="Running").wait_for()
+        assert box(notebook, "total", look="not run").count() == 1
+        box(notebook, "publish", look="paused").wait_for()
+        assert box(notebook, "scale", look="mapped").count() == 1
+        graph_of(notebook).get_by_text("waits for a person").wait_for()
+        notebook.start(FREE, f"state = graph.run(year=7, {how})")
+        box(notebook, "publish", look="not run").wait_for()
+        box(notebook, "scale", look="failed").wait_for()
+        assert "1 of 3 items failed" in str(box(notebook, "scale").get_attribute("aria-label"))
+
+    def test_resume(self, notebook: Notebook) -> None:
+        """What waits for a person is let go on by its button."""
+        notebook.run(FREE, "state = graph.run()")
+        box(notebook, "publish", look="paused").click()
+        graph_of(notebook).locator(".side [data-do=resume]").click()
+        box(notebook, "publish", look="completed").wait_for()
+        graph_of(notebook).get_by_text("run 1 completed ·").wait_for()
+        assert "5 completed" in graph_of(notebook).locator(".chips").inner_text()
+
+    @pytest.mark.parametrize("how", ["", "task_runner=ThreadPoolTaskRunner(2)"])
+    def test_pause_and_go_on(self, notebook: Notebook, how: str) -> None:
+        """What runs goes on, the next task waits until it may start, in threads as well."""
+        notebook.start(FREE, f"state = graph.run({how})")
+        box(notebook, "read", state="Running").wait_for()
+        graph_of(notebook).locator("[data-do=pause]").click()
+        box(notebook, "read", look="completed").wait_for()
+        box(notebook, "clean", state="Pending").wait_for()
+        graph_of(notebook).locator("[data-do='go on']").click()
+        box(notebook, "publish", look="paused").wait_for()
+
+    @pytest.mark.parametrize("how", ["", "task_runner=ThreadPoolTaskRunner(2)"])
+    def test_stop(self, notebook: Notebook, how: str) -> None:
+        """While it is paused, too: nothing of it is left behind."""
+        notebook.start(FREE, f"state = graph.run({how})")
+        box(notebook, "read", state="Running").wait_for()
+        graph_of(notebook).locator("[data-do=pause]").click()
+        box(notebook, "clean", state="Pending").wait_for()
+        graph_of(notebook).locator("[data-do=stop]").click()
+        graph_of(notebook).get_by_text("cancelled ·").wait_for()
+        assert box(notebook, "total", look="not run").count() == 1
+
+    def test_stop_in_a_thread_of_the_user(self, notebook: Notebook) -> None:
+        """A run that no cell waits for."""
+        notebook.start(FREE, "thread = threading.Thread(target=graph.run)\nthread.start()")
+        box(notebook, "read", state="Running").wait_for()
+        graph_of(notebook).locator("[data-do=stop]").click()
+        box(notebook, "read", look="cancelled").wait_for()
+
+    def test_details_while_it_runs(self, notebook: Notebook) -> None:
+        """The history answers at once: runs, tags, source; values are in the state."""
+        notebook.run(FREE, "state = graph.run()")
+        notebook.start(FREE, "state = graph.run()")
+        box(notebook, "clean", state="Running").wait_for()
+        box(notebook, "scale").click()
+        side = graph_of(notebook).locator(".side[data-known=scale]")
+        side.locator(".states li").nth(1).wait_for()
+        assert "nightly" in side.inner_text()
+        side.locator("summary", has_text="Source").click()
+        assert "no such row" in side.locator("pre.source").inner_text()
+
+    def test_timeline_and_history(self, notebook: Notebook) -> None:
+        """The chain of tasks that took longest; each run of the flow with all that ran in it."""
+        notebook.run(FREE, "state = graph.run()")
+        graph_of(notebook).locator("#tab-timeline").click()
+        graph_of(notebook).locator(".about .critical", has_text="read → clean").wait_for()
+        graph_of(notebook).locator("#tab-history").click()
+        graph_of(notebook).locator("[data-run='1'] button").click()
+        graph_of(notebook).locator("[data-line=report] [data-flip]").click()
+        graph_of(notebook).locator("[data-within=clean]").wait_for()
+
+    def test_after_a_restart(self, notebook: Notebook) -> None:
+        """The last run is known again."""
+        notebook.run(FREE, "state = graph.run()")
+        notebook.restart()
+        for index in (LOAD, DEFINED, GRAPH):
+            notebook.run(index)
+        box(notebook, "publish", look="paused").wait_for()
+        graph_of(notebook).get_by_text("run 1 paused").wait_for()
+
+    def test_the_saved_notebook(self, notebook: Notebook) -> None:
+        """A picture of the last run, which needs no kernel."""
+        notebook.run(FREE, "state = graph.run()")
+        graph_of(notebook).get_by_text("run 1 paused").wait_for()
+        static = notebook.cell(GRAPH).locator(".nbf-host svg.nbf-g")
+        static.get_by_text("paused", exact=True).first.wait_for(state="attached")
+        notebook.save()
+        (output,) = json.loads(notebook.path.read_text())["cells"][GRAPH]["outputs"]
+        assert {"text/html", "image/svg+xml", "text/plain"} == set(output["data"])
+        assert "paused" in "".join(output["data"]["image/svg+xml"])
+
+
+class TestFunction:
+    """A function under `@flow`."""
+
+    def test_its_runs_as_they_begin(self, notebook: Notebook) -> None:
+        """The timeline of what it calls, and the chain that nothing could have shortened."""
+        notebook.start(FREE, "etl()")
+        lane(notebook, "read").and_(notebook.page.locator("[data-state=Running]")).wait_for()
+        calls_of(notebook).locator(".lane[data-task=etl][data-state=Completed]").wait_for()
+        calls_of(notebook).locator(".critical", has_text="read → clean → total").wait_for()
+        assert lane(notebook, "clean").get_attribute("class") == "lane part critical"
+        assert lane(notebook, "scale").count() == 1
+
+    def test_pause_and_go_on(self, notebook: Notebook) -> None:
+        """As for a graph."""
+        notebook.start(FREE, "etl()")
+        lane(notebook, "read").and_(notebook.page.locator("[data-state=Running]")).wait_for()
+        calls_of(notebook).locator("[data-do=pause]").click()
+        lane(notebook, "read").and_(notebook.page.locator("[data-state=Completed]")).wait_for()
+        lane(notebook, "clean").and_(notebook.page.locator("[data-state=Pending]")).wait_for()
+        calls_of(notebook).locator("[data-do='go on']").click()
+        calls_of(notebook).locator(".lane[data-task=etl][data-state=Completed]").wait_for()
+
+    def test_each_view_follows_its_own_flow(self, notebook: Notebook) -> None:
+        """What the other one runs is no matter of it."""
+        notebook.run(FREE, "etl()")
+        calls_of(notebook).locator(".lane[data-task=etl][data-state=Completed]").wait_for()
+        assert "6 not run" in graph_of(notebook).locator(".chips").inner_text()
+
+
+class TestLook:
+    """What it looks like."""
+
+    @pytest.mark.parametrize("theme", ["light", "dark"])
+    def test_rules(self, notebook: Notebook, theme: str) -> None:
+        """No rule of axe is broken; pictures of all tabs are kept for those who look at them."""
+        notebook.run(FREE, "state = graph.run(year=7)\netl()")
+        calls_of(notebook).locator(".lane[data-task=etl][data-state=Completed]").wait_for()
+        for name, view in (("graph", graph_of(notebook)), ("function", calls_of(notebook))):
+            for tab in ("graph", "table", "timeline", "history"):
+                view.locator(f"#tab-{tab}").click()
+                view.locator(".main :is(.node, tbody tr, .lane)").first.wait_for()
+                PICTURES.mkdir(parents=True, exist_ok=True)
+                view.screenshot(path=PICTURES / f"flow-{name}-{tab}-{theme}.png")
+                answer = Axe().run(notebook.page, context=".nbf-flow").response
+                found = answer["violations"]
+                assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
