@@ -335,7 +335,7 @@ class LiveFlow:
         """A flow as the page draws it, everything where it was if nothing has been added."""
         assert self._view is not None
         self._card = card
-        return picture_of(card, at=self._view.feed.whole())
+        return picture_of(card, at=self._view.feed.picture)
 
     def _save_picture(self) -> None:
         """Bring the static view up to date, which is what a saved notebook keeps."""

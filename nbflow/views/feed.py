@@ -233,14 +233,31 @@ class Feed:
         """Whether a task is on its way, by the states that were noted; one that waits for a person is not."""
         return bool(self._open)
 
+    @property
+    def picture(self) -> Picture:
+        """The picture as it was shown last."""
+        return self._picture
+
     def whole(self) -> Picture:
         """Everything that a page has to know which is just being opened."""
         with self._lock:
             return self._whole()
 
     def _whole(self) -> Picture:
+        drawn = {part: value for part, value in self._picture.items() if part != "shape"}
         more = {"live": dict(self._live), "events": list(self._events), "burst": self._burst}
-        return {**self._picture, **self._parts, **more, "kept": self._kept, "number": self._sent}
+        return {**drawn, **self._parts, **more, "kept": self._kept, "number": self._sent}
+
+    def open(self) -> Picture:
+        """The same for a page that is opened by it: nothing of it has to be sent."""
+        with self._lock:
+            self._reset()
+            return self._whole()
+
+    def opened(self, number: int) -> None:
+        """A page has been opened and knows what was told up to a message: it may have missed later ones."""
+        with self._lock:
+            self._is_whole = self._is_whole or number != self._sent
 
     def due(self) -> float | None:
         """Seconds until a message may be sent, 0 for now; None if there is nothing to say."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nbflow.types import Verdict
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 MOST_WITH_NAMES: Final = 150
 """How many boxes a picture may have; a larger flow is drawn as a map."""
+
+MOST_WITH_LINES: Final = 1200
+"""How many boxes a live page draws with the lines between them; more are a ground to it."""
 
 _MOST_WITH_EDGES: Final = 1500
 """Among more squares edges are a grey ground that tells nothing and takes most of what is saved."""
@@ -211,8 +215,14 @@ class _Drawing(_Sheet):
         places, sizes = self.places, self.measures
         labels = {label.edge: label for label in self._labels()}
         none = Label(0, "", 0, 0)
+        is_drawn = len(self.flow.tasks) <= MOST_WITH_LINES
         lines = tuple(
-            Line(*self.pairs[place], _curve(route), self.edges[place].names, labels.get(place, none))
+            Line(
+                *self.pairs[place],
+                _curve(route) if is_drawn else "",
+                self.edges[place].names,
+                labels.get(place, none),
+            )
             for place, route in enumerate(places.routes)
             if route
         )
@@ -428,6 +438,7 @@ def _pixels(text: str, size: float) -> float:
     return sum(size * _share(char) for char in text)
 
 
+@cache
 def _share(char: str) -> float:
     if char in _NARROW:
         return 0.38

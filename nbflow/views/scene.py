@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from nbflow.views.cards import FlowCard, TaskCard
+    from nbflow.views.graph import Line
     from nbflow.views.looks import Look
 
 Entry = dict[str, Any]
@@ -115,6 +116,12 @@ def _plan_of(picture: Picture) -> Picture:
 
 def _plot(flow: FlowCard) -> Picture:
     found = plot(flow)
-    lines = [[line.source, line.target, line.path, list(line.names), *line.label[1:]] for line in found.lines]
+    lines = [_line(line) for line in found.lines]
     corners = [list(corner) for corner in found.corners]
     return {"extent": list(found.size), "box": list(found.box), "corners": corners, "lines": lines}
+
+
+def _line(line: Line) -> Sequence[Any]:
+    """A line as a page draws it; where that draws none, only from where to where it goes."""
+    ends = [line.source, line.target]
+    return [*ends, line.path, list(line.names), *line.label[1:]] if line.path else ends

@@ -11,6 +11,7 @@ from nbflow.views.graph import GRAPH_STYLE, MOST_WITH_NAMES, draw
 from nbflow.views.looks import look_of_state
 from nbflow.views.markup import (
     STYLE,
+    compact,
     escaped,
     folded,
     heading,
@@ -134,7 +135,7 @@ def show_flow(flow: FlowCard, place: str = "") -> Shown:
     view = f'<div class="nbf-v" style="display:none">{picture.inline}</div>'
     table = folded(muted("table"), grid.as_html() + notices_html(rest), is_open=is_map)
     text = "\n".join([flow_head_text(flow), *notices_text(flow.notices), grid.as_text(), *notices_text(rest)])
-    html = with_shared_icons(page(flow_head(flow), view, table, style=STYLE + GRAPH_STYLE))
+    html = compact(with_shared_icons(page(flow_head(flow), view, table, style=STYLE + GRAPH_STYLE)))
     is_small = len(flow.tasks) <= _MOST_WITH_PICTURE
     return Shown(placed(html, place), text, picture.alone if is_small else "")
 

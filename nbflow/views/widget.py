@@ -70,7 +70,7 @@ class LiveView:
         self._answer = answer
         self._wake, self._closing = threading.Event(), threading.Event()
         self._is_closed = False
-        self.widget: Any = _widget_class()(key=key, picture=feed.whole())
+        self.widget: Any = _widget_class()(key=key, picture=feed.open())
         self.widget.on_msg(self._on_message)
         self._thread = threading.Thread(target=self._send_until_closed, name="nbflow-view", daemon=True)
         self._thread.start()
@@ -111,6 +111,9 @@ class LiveView:
     def _on_message(self, _widget: object, content: Mapping[str, Any], _buffers: object) -> None:
         if content.get("kind") == "painted":
             self.feed.painted(int(content.get("number", 0)))
+        elif content.get("kind") == "opened":
+            self.feed.opened(int(content.get("number", 0)))
+            self.wake()
         else:
             self._answer(content)
 

@@ -25,6 +25,7 @@ class Store {
     model.on("comm_live_update", (this.end = () => this.close()));
     stores.get(this.key)?.close();
     stores.set(this.key, this);
+    this.send({ kind: "opened", number: this.number }); // what came before this page listened is told once more
   }
 
   close() {
