@@ -138,6 +138,8 @@ class TestTask:
         assert "(3, 20, 16, 40)" in panel.locator(".diff .plus").inner_text()
         words = " ".join(panel.locator("[data-change=late]").inner_text().split())
         assert words.startswith("late made [20, 16] [20, 16, 40]")
+        panel.locator("[data-do=copy]").click()
+        panel.get_by_text("%flow open late '#1'").wait_for()
         panel.locator("[data-do='pin run']").click()
         notebook.page.wait_for_selector(".side[data-act=done]")
         notebook.task("late", look="as of").wait_for()

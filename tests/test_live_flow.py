@@ -105,3 +105,45 @@ class TestWithoutAPage:
         shown = kernel.run("flow", "%flow")
         assert "1 fresh" in shown.text
         assert "the flow is not live here" in shown.text
+
+
+FLOW = """
+import threading, nbflow
+from nbflow import Flow, task
+@task
+def raw(x):
+    return x + 1
+with Flow("sums") as flow:
+    total = raw(raw(raw(1)))
+stuck = threading.Event()
+def views():
+    session = nbflow.session()
+    return [view._view for view in (session.live._own, *session.live._others.values())]
+"""
+FAULTS = {
+    "raises": "for view in views(): view.widget.send = lambda *a, **k: 1 / 0",
+    "blocks": "for view in views(): view.widget.send = lambda *a, **k: stuck.wait()",
+    "cannot be drawn": "for view in views(): view.feed.note = lambda event: 1 / 0",
+    "is closed": "flow._end_handler = lambda *_: [view.close() for view in views()] and None",
+}
+
+
+class TestFaults:
+    """No run is changed or failed by a view."""
+
+    @pytest.mark.parametrize("fault", FAULTS)
+    def test_a_view_that(self, kernel: Kernel, fault: str) -> None:
+        """Runs of the session and of an explicit flow give what they give without one, in the same states."""
+        kernel.execute(FLOW)
+        kernel.run("flow", "%flow")
+        assert MARK in html_of(kernel.run("sums", "nbflow.view(flow)"))
+        assert kernel.execute(FAULTS[fault]).error == ""
+        for limit, late in ((18, "[20]"), (15, "[20, 16]")):
+            kernel.run("limit", f"LIMIT = {limit}")
+            assert kernel.run("late").error == ""
+            assert kernel.value("late") == late
+            told = kernel.execute("state = flow.run()\nprint(state.name, state.result[total].result)").stdout
+            assert told == "Completed 4\n"
+        states = "[[each.name for each in run.states] for run in flow.runs()]"
+        assert kernel.value(states) == str([["Pending", "Running", "Completed"]] * 2)
+        kernel.execute("stuck.set()")

@@ -44,6 +44,35 @@ def feed_of(size: int = 3, *, waits: bool = False) -> tuple[Feed, Clock]:
     return feed, clock
 
 
+class TestShowing:
+    """A new picture tells how its tasks stand."""
+
+    def test_what_has_no_place_in_it_is_told_its_end(self) -> None:
+        """Else a page would take a plain cell that ended just before for one that runs for ever."""
+        feed, _ = feed_of()
+        feed.note(event("cell [9]", "Running"))
+        feed.message()
+        feed.note(event("cell [9]", "Completed", 2.0))
+        feed.show(picture_of(flow_of(3)))
+        assert feed.message()["live"]["cell [9]"][1] == "Completed"
+
+    def test_what_is_on_its_way_stays_so(self) -> None:
+        """A picture that is taken while something runs does not end it."""
+        feed, _ = feed_of()
+        feed.note(event("task_1", "Running"))
+        feed.show(picture_of(flow_of(3)))
+        assert feed.message()["live"]["task_1"][1] == "Running"
+        assert feed.whole()["live"]["task_1"][1] == "Running"
+
+    def test_a_new_run_of_a_whole_flow(self) -> None:
+        """What ran before is of no interest to it."""
+        feed, _ = feed_of()
+        feed.note(event("task_1", "Completed"))
+        feed.begin(picture_of(flow_of(3)))
+        assert feed.whole()["events"] == []
+        assert feed.whole()["live"] == {}
+
+
 class Page:
     """A page as far as it keeps what it is told."""
 

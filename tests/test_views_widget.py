@@ -133,6 +133,19 @@ class TestFaults:
         view._thread.join(PATIENCE)
         assert not view._thread.is_alive()
 
+    def test_what_cannot_be_gathered_ends_the_view(self, line: type[Line]) -> None:
+        """A fault in what is put into its feed is one of the view, too."""
+        view = LiveView("key", Feed(time.monotonic), print, lambda: 1 / 0)
+        view._thread.join(PATIENCE)
+        assert view.is_closed
+
+    def test_a_page_that_missed_something_is_told_all(self, view: LiveView) -> None:
+        """It says how much it knows when it is opened."""
+        view.widget._handle_custom_msg({"kind": "opened", "number": view.feed.whole()["number"]}, [])
+        view.widget._handle_custom_msg({"kind": "opened", "number": -1}, [])
+        view.comm.wait_for(lambda: bool(view.comm.messages()))
+        assert [message["kind"] for message in view.comm.messages()] == ["whole"]
+
     def test_questions_reach_whoever_answers(self, line: type[Line]) -> None:
         """And what the page has painted reaches the feed."""
         asked: list[Any] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import threading
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.exceptions import SessionError
@@ -126,7 +127,7 @@ class ExplicitFlow:
         self._flow, self._run, self._paths, self._is_seen = run.of, run.id, {}, True
         return self._tasks()
 
-    def event(self, entered: Entered) -> Event | None:
+    def event(self, entered: Entered, thread: int) -> Event | None:
         """What the page is told of a state of one of its runs."""
         spec, run = entered.spec, entered.spec.body
         top = self._top_of(run) if isinstance(run, Run) else None
@@ -134,7 +135,7 @@ class ExplicitFlow:
             return None
         box = self._box_of(run, top)
         if run is top:
-            self._is_here = threading.current_thread() is threading.main_thread()
+            self._is_here = thread == threading.main_thread().ident
         if run is top or run.parent is top:
             self._paths.setdefault(run.id, []).append(entered.transition)
         of = Ran(spec.name, spec.flow_run, spec.id, spec.parent, spec.role.value, spec.index)
@@ -268,8 +269,10 @@ class GraphFlow(ExplicitFlow):
     """A graph: each task has a box."""
 
     does = ("resume",)
+    _slugs: Mapping[Task, str] = MappingProxyType({})
 
     def _tasks(self) -> FlowCard:
+        self._slugs = self._flow.slugs()
         known = {task: self._paths[run] for task, run in self._latest().items() if self._paths.get(run)}
         states = {task: state_of(path[-1]) for task, path in known.items()}
         runs = {path[-1].run: card_of_path(task.name, path) for task, path in known.items()}
@@ -291,11 +294,10 @@ class GraphFlow(ExplicitFlow):
         return replace(show_flow(card, key), text=repr(self._flow)) if card.tasks else show(self._flow)
 
     def _box_of(self, run: Run, top: Run) -> str:
-        return top.of.slugs().get(run.of, "") if run.parent is top and run.index is None else ""
+        return self._slugs.get(run.of, "") if run.parent is top and run.index is None else ""
 
     def _recorded_box(self, record: RunRecord) -> str:
-        slugs = self._flow.slugs()
-        return next((slugs[task] for task, run in self._latest().items() if run == record.id), "")
+        return next((self._slugs[task] for task, run in self._latest().items() if run == record.id), "")
 
     def _members_of(self, name: str) -> Iterator[list[Any]]:
         run = self._latest().get(self._flow.task(name))

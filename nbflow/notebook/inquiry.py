@@ -91,7 +91,7 @@ class Inquiry:
         """The session itself says when to look at the flow."""
         return False
 
-    def event(self, entered: Entered) -> Event:
+    def event(self, entered: Entered, thread: int) -> Event:
         """What the page is told of a state."""
         spec, result = entered.spec, entered.state.result
         saved = result.seconds if isinstance(result, Trace) else None

@@ -7,6 +7,7 @@ know of it, and a fault of it ends the view alone.
 from __future__ import annotations
 
 import importlib
+import threading
 import time
 from collections import deque
 from contextlib import suppress
@@ -39,6 +40,9 @@ _LATER: Final = 0.25
 _SHARE: Final = 1 / 30
 _LONGEST: Final = 3.0
 """While cells run one after the other, looks take this share of the time, but none is put off any longer."""
+
+_BACKLOG: Final = 500
+"""How many states may wait to be told: they hold values, and must not heap up where a page is stuck."""
 
 _STILL: Final = 1.0
 """Seconds after the last change until the static view is brought up to date."""
@@ -129,8 +133,8 @@ class Subject(Protocol):
         """Whether this state ends a run after which the flow has to be looked at."""
         ...
 
-    def event(self, entered: Entered) -> Event | None:
-        """What its page is told of a state; None where that is no matter of this flow."""
+    def event(self, entered: Entered, thread: int) -> Event | None:
+        """What its page is told of a state that was entered in a thread; None where it is of another flow."""
         ...
 
     def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -213,6 +217,8 @@ class LiveFlow:
         self._looked_at = self._cost = 0.0
         self._unsubscribe: Callable[[], object] = lambda: None
         self._pausing = subject.pausing(self._tell_paused)
+        self._noted: deque[tuple[Entered, int]] = deque()
+        self._gathering = threading.Lock()
 
     @property
     def key(self) -> str:
@@ -272,7 +278,7 @@ class LiveFlow:
         self._card = card
         told = {"does": list(self._subject.does), "tab": self._subject.tab}
         feed.tell(**told, running=False, pauses=False, paused="")
-        self._view = LiveView(self.key, feed, self._hear)
+        self._view = LiveView(self.key, feed, self._hear, self._gather)
         feed.waits = self._link.hear_while_busy(self._view.comm)
         feed.tell(hears=feed.waits)
         self._unsubscribe()
@@ -283,21 +289,35 @@ class LiveFlow:
         return self._view
 
     def _note(self, entered: Entered) -> None:
-        """A run entered a state: the page is told soon."""
+        """A run entered a state: the page is told soon, by a thread of its own."""
         view = self._view
         if view is None or view.is_closed:
             self._unsubscribe()
             return
+        self._noted.append((entered, threading.get_ident()))
+        if len(self._noted) < _BACKLOG:
+            view.wake()
+        else:
+            self._gather()
+
+    def _gather(self) -> None:
+        """Tell the feed what was noted, in the order in which it happened."""
+        with self._gathering:
+            while self._noted:
+                self._feed(*self._noted.popleft())
+
+    def _feed(self, entered: Entered, thread: int) -> None:
+        view = self._view
+        if view is None:
+            return
         left = self._subject.begins(entered)
         if left is not None:
             view.feed.begin(self._pictured(left))
-        event = self._subject.event(entered)
-        if event is None:
-            return
-        view.feed.note(event)
-        view.wake()
-        if self._subject.ends(entered):
-            self.follow()
+        event = self._subject.event(entered, thread)
+        if event is not None:
+            view.feed.note(event)
+            if self._subject.ends(entered):
+                self.follow()
 
     # --- looking at the flow -------------------------------------------------------------------
 
@@ -326,6 +346,7 @@ class LiveFlow:
 
     def _take(self, card: FlowCard) -> None:
         assert self._view is not None
+        self._gather()
         self._view.feed.show(self._pictured(card))
         self._view.wake()
         if not self._is_still_due:
@@ -385,6 +406,7 @@ class LiveFlow:
 
     @property
     def _is_working(self) -> bool:
+        self._gather()
         return self._view is not None and self._view.feed.is_working
 
     def _tell_paused(self, name: str) -> None:

@@ -170,7 +170,10 @@ class Feed:
             pairs = zip(before["tasks"], picture["tasks"], strict=True)
             changed = [new for old, new in pairs if old != new or new["name"] in was_live]
             self._tasks |= {task["name"]: task for task in changed}
-            self._told = dict(self._live)
+            # What has no place in the picture is told by its own states alone.
+            names = {task["name"] for task in picture["tasks"]}
+            elsewhere = {name: values for name, values in self._told.items() if name not in names}
+            self._told = elsewhere | self._live
             others = ("title", "notices")
             self._others |= {part: picture[part] for part in others if before[part] != picture[part]}
 

@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import json
 import threading
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
@@ -63,12 +63,20 @@ class LiveView:
         key: What the static views are marked with that the page stands for.
         feed: What it is told.
         answer: Called with each message of the page, from whichever thread it comes in.
+        gather: Called in the view's thread before it looks into the feed, to put there what is new.
     """
 
-    def __init__(self, key: str, feed: Feed, answer: Callable[[Mapping[str, Any]], object]) -> None:
+    def __init__(
+        self,
+        key: str,
+        feed: Feed,
+        answer: Callable[[Mapping[str, Any]], object],
+        gather: Callable[[], object] = lambda: None,
+    ) -> None:
         self.feed = feed
         self._answer = answer
-        self._wake, self._closing = threading.Event(), threading.Event()
+        self._gather = gather
+        self._wake = threading.Event()
         self._is_closed = False
         self.widget: Any = _widget_class()(key=key, picture=feed.open())
         self.widget.on_msg(self._on_message)
@@ -91,7 +99,8 @@ class LiveView:
 
     def wake(self) -> None:
         """Have sent what the feed was told."""
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
 
     def reply(self, number: object, **parts: Any) -> None:
         """Answer a question of the page."""
@@ -105,7 +114,6 @@ class LiveView:
 
     def _end(self) -> None:
         self._is_closed = True
-        self._closing.set()
         self._wake.set()
 
     def _on_message(self, _widget: object, content: Mapping[str, Any], _buffers: object) -> None:
@@ -119,20 +127,22 @@ class LiveView:
 
     def _send_until_closed(self) -> None:
         while not self._is_closed:
+            self._try_to(self._gather)
             seconds = self.feed.due()
             if seconds == 0.0:
                 message = self.feed.message()
                 self.widget.keep(self.feed.whole())
                 self._try_to_send(message)
-            elif seconds is None:
-                self._wake.wait()
-                self._wake.clear()
             else:
-                self._closing.wait(min(seconds, 1 / RATE))
+                self._wake.wait(seconds and min(seconds, 1 / RATE))
+                self._wake.clear()
 
     def _try_to_send(self, message: Mapping[str, Any]) -> None:
+        self._try_to(partial(self.widget.send, message))
+
+    def _try_to(self, step: Callable[[], object]) -> None:
         try:
-            self.widget.send(message)
+            step()
         except Exception:  # noqa: BLE001 - whatever is wrong with the connection, the run goes on
             self._end()
 

@@ -23,6 +23,7 @@ from nbflow.testing import Notebook, code_of
 from tests.benchmarks import flows, stores, time_travel
 from tests.benchmarks.in_kernel import figures
 from tests.benchmarks.rows import Row, best
+from tests.benchmarks.watched import watched
 from tests.lab import running_lab
 from tests.many_states import change, opened_with
 
@@ -328,6 +329,7 @@ BENCHMARKS = {
         explicit_flows,
         loop_iterations,
         in_kernel,
+        watched,
         going_back,
         states_in_view,
         memory_over_runs,

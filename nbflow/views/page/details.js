@@ -84,7 +84,14 @@ class Details {
     if (!this.store.can("restore")) return html("div", { class: "past" }, html("b", {}, `run #${run}`), " ", button("Back to the present", () => this.store.choose({ run: 0 })));
     const act = (label, what, line) => button(label, () => this.act({ do: what, task: name, number: run }), { "data-do": what, title: `%flow ${line} ${name} #${run}` });
     return html("div", { class: "past" }, html("b", {}, `run #${run}`), " ", act("Restore this run", "restore", "restore"), act("Pin", "pin run", "pin"),
+      button("Copy %flow open", () => this.copy(`%flow open ${name} '#${run}'`), { "data-do": "copy", title: "The line for a cell that gives code and inputs of this run" }),
       button("Back to the present", () => this.store.choose({ run: 0 })));
+  }
+
+  // A page cannot make cells: the line that does is handed over.
+  async copy(line) {
+    const isCopied = await navigator.clipboard?.writeText(line).then(() => true, () => false);
+    write(this.said, `${isCopied ? "copied; paste it into a cell: " : "run in a cell: "}${line}`);
   }
 
   // What can be done with a task as it stands.
