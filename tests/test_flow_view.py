@@ -92,6 +92,7 @@ class TestLive:
             notebook.task(name, look="fresh").wait_for()
         assert "5 fresh" in notebook.view.locator(".chips").inner_text()
         assert not notebook.cell(FLOW).locator("svg.nbf-g").is_visible()
+        notebook.page.wait_for_selector(".nbf-flow:not([data-working])")
 
     def test_stale_tasks_say_why(self, notebook: Notebook) -> None:
         """After an edit above, the graph names the cause, and the button what a run would do."""

@@ -83,6 +83,18 @@ class TestShowing:
         assert "1 fresh" in kernel.run("flow").bundles[-1]["text/plain"]
 
 
+class TestStates:
+    """What the page is told of runs."""
+
+    def test_plain_cells_end(self, kernel: Kernel) -> None:
+        """Also those that have no place in the picture, though they are told of after they have ended."""
+        kernel.run("flow", "%flow")
+        kernel.execute("view = __import__('nbflow').session().live._own._view")
+        kernel.run("plain", "answer = 42")
+        told = "[(live[0], live[1]) for live in view.feed.whole()['live'].values()][:-1]"
+        assert "Running" not in kernel.value(told)
+
+
 class TestWithoutAPage:
     """Where there is none, all is as it was before there were any."""
 

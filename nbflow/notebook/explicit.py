@@ -127,7 +127,11 @@ class ExplicitFlow:
         self._flow, self._run, self._paths, self._is_seen = run.of, run.id, {}, True
         return self._tasks()
 
-    def event(self, entered: Entered, thread: int) -> Event | None:
+    def sees(self, entered: Entered) -> bool:
+        """Whether it is entered in the thread that runs cells."""
+        return threading.current_thread() is threading.main_thread()
+
+    def event(self, entered: Entered, seen: bool) -> Event | None:
         """What the page is told of a state of one of its runs."""
         spec, run = entered.spec, entered.spec.body
         top = self._top_of(run) if isinstance(run, Run) else None
@@ -135,7 +139,7 @@ class ExplicitFlow:
             return None
         box = self._box_of(run, top)
         if run is top:
-            self._is_here = thread == threading.main_thread().ident
+            self._is_here = seen
         if run is top or run.parent is top:
             self._paths.setdefault(run.id, []).append(entered.transition)
         of = Ran(spec.name, spec.flow_run, spec.id, spec.parent, spec.role.value, spec.index)

@@ -91,11 +91,15 @@ class Inquiry:
         """The session itself says when to look at the flow."""
         return False
 
-    def event(self, entered: Entered, thread: int) -> Event:
+    def sees(self, entered: Entered) -> bool:
+        """Whether it is the run of a task or a cell itself; once that has ended, nobody knows."""
+        return entered.spec.id in self._session.trunk.runs.steps
+
+    def event(self, entered: Entered, seen: bool) -> Event:
         """What the page is told of a state."""
         spec, result = entered.spec, entered.state.result
         saved = result.seconds if isinstance(result, Trace) else None
-        role = STEP if spec.id in self._session.trunk.runs.steps else spec.role.value
+        role = STEP if seen else spec.role.value
         of = Ran(spec.name, spec.flow_run, spec.id, spec.parent, role, spec.index)
         return event_of(of, entered.transition, saved)
 

@@ -133,8 +133,12 @@ class Subject(Protocol):
         """Whether this state ends a run after which the flow has to be looked at."""
         ...
 
-    def event(self, entered: Entered, thread: int) -> Event | None:
-        """What its page is told of a state that was entered in a thread; None where it is of another flow."""
+    def sees(self, entered: Entered) -> bool:
+        """What has to be looked at while the state is entered, in the thread that enters it; next to free."""
+        ...
+
+    def event(self, entered: Entered, seen: bool) -> Event | None:
+        """What its page is told of a state, given what `sees` saw; None where it is of another flow."""
         ...
 
     def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -217,7 +221,7 @@ class LiveFlow:
         self._looked_at = self._cost = 0.0
         self._unsubscribe: Callable[[], object] = lambda: None
         self._pausing = subject.pausing(self._tell_paused)
-        self._noted: deque[tuple[Entered, int]] = deque()
+        self._noted: deque[tuple[Entered, bool]] = deque()
         self._gathering = threading.Lock()
 
     @property
@@ -294,7 +298,7 @@ class LiveFlow:
         if view is None or view.is_closed:
             self._unsubscribe()
             return
-        self._noted.append((entered, threading.get_ident()))
+        self._noted.append((entered, self._subject.sees(entered)))
         if len(self._noted) < _BACKLOG:
             view.wake()
         else:
@@ -306,14 +310,14 @@ class LiveFlow:
             while self._noted:
                 self._feed(*self._noted.popleft())
 
-    def _feed(self, entered: Entered, thread: int) -> None:
+    def _feed(self, entered: Entered, seen: bool) -> None:
         view = self._view
         if view is None:
             return
         left = self._subject.begins(entered)
         if left is not None:
             view.feed.begin(self._pictured(left))
-        event = self._subject.event(entered, thread)
+        event = self._subject.event(entered, seen)
         if event is not None:
             view.feed.note(event)
             if self._subject.ends(entered):
