@@ -284,9 +284,9 @@ class Beside(Performer):
         """Names in which all stands that a body reads but the elements, of which each item has its own."""
         lists = lists_of(self._asked_for)
         slots = tuple(slot for slot in self._asked_for.slots if slot.locator not in lists)
-        place = Beside(self._main, dataclasses.replace(self._asked_for, slots=slots))
+        place = Beside(self._main, replace(self._asked_for, slots=slots))
         units = tuple(versions for versions in self.site.units if not versions.keys() <= lists)
-        put_back = partial(place.put_back, dataclasses.replace(self.site, units=units))
+        put_back = partial(place.put_back, replace(self.site, units=units))
         return dataclasses.replace(plan, put_back=put_back), place.hands, place._doubt_of_item
 
     def _doubt_of_item(self, observation: Observation) -> str:
