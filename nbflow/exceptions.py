@@ -12,6 +12,8 @@
       RunError                     a caller wanted the value of a run that has none
         TaskFailedError            it failed, crashed or was cancelled
         TaskTimeoutError (TimeoutError)   it reached its own limit
+        WorkerError                something cannot pass between the kernel and a worker
+        WorkerTraceback            where in a worker something was raised, as a text
         UpstreamError              something before it has no value
         NotFinishedError           it has not ended yet
         MissingParameterError      a parameter without default was not given

@@ -33,7 +33,7 @@ class TestWords:
 
     def test_a_command_has_switches_and_tasks(self) -> None:
         """Its own switches, and every task."""
-        switches = ["--only", "--force", "--plain", "--runner", "-p"]
+        switches = ["--only", "--force", "--plain", "--background", "--runner", "-p"]
         assert words_for("%flow run ra", session) == [*switches, "raw", "clean"]
         assert words_for("%flow why ", session) == ["raw", "clean"]
 
@@ -46,7 +46,7 @@ class TestWords:
             ("# @task a --retries ", []),
             ("%flow auto ", ["--below", "on", "off"]),
             ("%flow params L", ["--reset", "LATE="]),
-            ("%flow run -p ", ["--only", "--force", "--plain", "LATE="]),
+            ("%flow run -p ", ["--only", "--force", "--plain", "--background", "LATE="]),
             ("%flow cache ", ["--older", "ls", "size", "verify", "gc", "clear", "raw", "clean"]),
             ("%flow restore l", ["latest", "raw", "clean"]),
             ("%flow config ", []),

@@ -49,7 +49,7 @@ class TestTree:
         drawing = exceptions.__doc__ or ""
         drawn = {
             name: (len(indent) - 4) // 2
-            for indent, name in re.findall(r"^( {4,})(\w+Error)", drawing, flags=re.MULTILINE)
+            for indent, name in re.findall(r"^( {4,})(\w+(?:Error|Traceback))", drawing, flags=re.MULTILINE)
         }
         assert drawn == {kind.__name__: kind.__mro__.index(NbflowError) for kind in ERRORS}
 

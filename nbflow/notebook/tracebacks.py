@@ -35,8 +35,8 @@ def lines_of(error: BaseException) -> list[str]:
     trace, cause = error.__traceback__, error.__cause__
     if isinstance(error, InternalError):
         return _shown(error, trace)
-    if cause is not None and _only_users(cause.__traceback__) is None:
-        error.__cause__ = None  # the message has its text
+    if cause is not None and cause.__traceback__ is not None and _only_users(cause.__traceback__) is None:
+        error.__cause__ = None  # the message has its text; one without frames tells of another process
     return _shown(error, _only_users(trace) or trace)
 
 
