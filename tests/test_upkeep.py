@@ -158,6 +158,20 @@ class TestVerify:
         assert store.upkeep().verify().damaged == ()
         assert {run.id for run in store.history.runs()} == {"run1", "run2"}
 
+    def test_a_row_whose_name_rotted(self, store: DiskStore) -> None:
+        """It leads to no path and breaks no line."""
+        store.history.begin(RunRecord("../../\0run\n", 1, "nb"))
+        store.history.flush()
+        with sqlite3.connect(store.home / "history.db") as database:
+            database.execute("UPDATE runs SET causes = x'00ff', inputs = NULL")
+        database.close()
+        told = store.upkeep().verify().damaged
+        assert told == (
+            "history: causes of run ../../?run?: damaged",
+            "history: inputs of run ../../?run?: damaged",
+        )
+        assert len(list((store.home / "quarantine").iterdir())) == 2
+
     def test_a_snapshot_that_somebody_else_signed(self, store: DiskStore) -> None:
         """It is counted and stays."""
         store.history.snapshot(Snapshot(1, (), {}, {}, {}), "nb")

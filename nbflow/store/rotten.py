@@ -44,14 +44,14 @@ def _runs(database: sqlite3.Connection) -> Iterator[Rotten]:
         for column, text in zip(_NOTHING, texts, strict=True):
             if not is_readable(column, text):
                 database.execute(f"UPDATE runs SET {column} = ? WHERE id = ?", (_NOTHING[column], id))
-                yield Rotten(f"{column} of run {id}", DAMAGED, _bytes(text))
+                yield Rotten(f"{column} of run {_named(id)}", DAMAGED, _bytes(text))
 
 
 def _paths(database: sqlite3.Connection) -> Iterator[Rotten]:
     for seq, run, text in database.execute("SELECT seq, run, transitions FROM paths").fetchall():
         if not is_readable("transitions", text):
             database.execute("DELETE FROM paths WHERE seq = ?", (seq,))
-            yield Rotten(f"states of run {run}", DAMAGED, _bytes(text))
+            yield Rotten(f"states of run {_named(run)}", DAMAGED, _bytes(text))
 
 
 def _snapshots(database: sqlite3.Connection, refusal: Callable[[str, bytes], str]) -> Iterator[Rotten]:
@@ -61,7 +61,12 @@ def _snapshots(database: sqlite3.Connection, refusal: Callable[[str, bytes], str
         if why and why != OTHER_KEY:
             database.execute("DELETE FROM snapshots WHERE rowid = ?", (row,))
         if why:
-            yield Rotten(f"snapshot {number}", why, _bytes(sealed))
+            yield Rotten(f"snapshot {_named(number)}", why, _bytes(sealed))
+
+
+def _named(told: object) -> str:
+    """What stands there for a name, on a line: it may be anything."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(told)[:40])
 
 
 def _bytes(content: object) -> bytes:

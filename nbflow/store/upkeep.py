@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from nbflow.store.budget import LEAVES, Holding, first_to_go
+from nbflow.store.digests import key_digest
 from nbflow.store.protocol import HAPPENS_ONCE
 from nbflow.store.signing import OTHER_KEY, UnverifiedError
 from nbflow.store.traces import Traces
@@ -188,10 +189,11 @@ class Upkeep:
             if why:
                 wrong.append((f"record {row}", why))
         known, rotten = self.history.verify()
-        for number, row in enumerate(rotten):
+        for row in rotten:
             wrong.append((f"history: {row.what}", row.why))
             if row.why != OTHER_KEY:
-                self._put_aside(f"history-{row.what.replace(' ', '-')}-{number}", row.content)
+                # Nothing of a row that rotted is part of a path.
+                self._put_aside(f"history-{key_digest(row.what, row.content.hex())}", row.content)
         self.changed()
         damaged = tuple(f"{what}: {why}" for what, why in wrong if why != OTHER_KEY)
         return Checked(len(files), len(rows) + known, damaged, len(wrong) - len(damaged))
