@@ -128,7 +128,7 @@ class TestAnswers:
 
     def test_verify(self, folder: Path, nbflow: Asking) -> None:
         """What is damaged is named, and where it is now."""
-        assert nbflow("verify", folder) == "1 large value and 2 records compared: none is damaged\n"
+        assert nbflow("verify", folder) == "1 large value and 4 records compared: none is damaged\n"
         (path,) = folder.glob(".nbflow/blobs/*/*")
         path.chmod(0o600)
         path.write_bytes(path.read_bytes()[:-1])
