@@ -91,5 +91,5 @@ def figures() -> dict[str, tuple[float, float]]:
         "a plain cell, beyond one without nbflow": (followed - floor, 0.2),
         "an up-to-date task cell among 200": (again - floor, 3.0),
         "Run All of 200 after a restart, a cell": (run_all - floor, 3.0),
-        "unchanged %flow run of 1,000": (flow - floor, 30.0),
+        "unchanged %flow run of 1,000": (flow - floor, 12.0),
     }
