@@ -356,7 +356,7 @@ class Notebook:
         self.work.write_down()
         self.workspace.store.close()
         for step in self.book.steps.values():
-            step.trace = None
+            step.trace = step.left = None
             step.standing = Standing.REMEMBERED if step.standing is Standing.HERE else step.standing
         self._open()
         return self.work.remember()

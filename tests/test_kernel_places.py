@@ -80,13 +80,19 @@ class TestNames:
 class TestNothingIsLost:
     """Names that a body must not see come back after it."""
 
-    def test_of_a_plain_cell_that_failed(self, kernel: Kernel) -> None:
+    def test_of_a_plain_cell_below(self, kernel: Kernel) -> None:
         """A reader that fails for want of it does not take it away."""
+        start(kernel, make="model = [5]")
+        kernel.insert("read", "%%task read\nread = len(model)", before="make")
+        assert "NameError" in kernel.run("read").error
+        assert kernel.value("model") == "[5]"
+
+    def test_of_a_plain_cell_that_failed(self, kernel: Kernel) -> None:
+        """Its reader has it, too."""
         start(kernel)
         kernel.run("make", "model = [5]\n1 / 0")
-        shown = kernel.run("read", "%%task read\nread = len(model)")
-        assert "NameError" in shown.error
-        assert kernel.value("model") == "[5]"
+        kernel.run("read", "%%task read\nread = len(model)")
+        assert kernel.value("read, model") == "(1, [5])"
 
 
 class TestHandles:

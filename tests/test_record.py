@@ -9,8 +9,8 @@ import pytest
 from nbflow.engine.book import Step, read_body
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.observe import Observation
+from nbflow.engine.quiet import QUIET
 from nbflow.engine.record import Maker, Seen, action_key, key_of_trace, make_trace
-from nbflow.engine.verify import QUIET
 from nbflow.exceptions import InternalError
 from nbflow.store.files import Files
 from nbflow.types import UNBOUND, Looked, Slot, Trace

@@ -7,7 +7,7 @@ import pytest
 from nbflow.engine.bind import Bound, Timeline, Version, View
 from nbflow.engine.book import read_body
 from nbflow.engine.slots import Outside, slot_of
-from nbflow.engine.verify import answer, content, first_difference, may_start_plain, unit_key
+from nbflow.engine.verify import answer, content, first_difference, unit_key
 from nbflow.testing import Notebook
 from nbflow.types import (
     UNBOUND,
@@ -24,7 +24,7 @@ from nbflow.types import (
     Trace,
     Verdict,
 )
-from tests.cells import causes, change, kept, opened, root_cause, verdicts
+from tests.cells import causes, change, opened, root_cause, verdicts
 
 
 class Known:
@@ -203,16 +203,3 @@ class TestVerdicts:
         notebook, cells = opened("a = 1", "b = a")
         change(notebook, cells[0], "a = 2")
         assert notebook.judgement(cells[1]) == notebook.judgement(cells[1])
-
-
-class TestQuietCells:
-    """Which plain cells catch-up may start."""
-
-    def test_all_conditions(self) -> None:
-        """Run here, unedited, fully seen, quiet; a task is none."""
-        sources = ("a = 1", "exec('b = 1')", "c = 1", "d = 1")
-        notebook, cells = opened(*sources, plain=(0, 1, 2), notebook=Notebook(store=kept()))
-        notebook.edit(cells[2], "c = 2")
-        assert [may_start_plain(notebook.step(cell)) for cell in cells] == [True, False, False, False]
-        notebook.restart()
-        assert not may_start_plain(notebook.step(cells[0]))

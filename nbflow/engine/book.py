@@ -226,6 +226,8 @@ class Step:
         before: The body run before that one, where it was another; None else.
         standing: Whether it ran in this kernel, is remembered, or lost its cell.
         trace: The trace it is bound to; None before the first run and after a failed one.
+        left: What the last run of a plain cell left in the names, where it failed; no result, but what
+            there is until it runs again. None else: a task that failed leaves nothing to those below it.
         earlier: The last result that an earlier kernel left. It is never reused for what it is; where
             `trace` is None, the causes tell what differs from it.
         hold: A choice by hand that overrides `trace`.
@@ -256,6 +258,7 @@ class Step:
     before: Body | None = None
     standing: Standing = Standing.HERE
     trace: Trace | None = None
+    left: Trace | None = None
     earlier: Trace | None = None
     hold: Hold | None = None
     failure: str = ""
@@ -288,7 +291,7 @@ class Step:
         """Stand at a trace of its own: what was accepted counted for what its body saw before."""
         if self.hold is not None and self.hold.entries is not None and self.hold.trace is not trace:
             self.hold = None
-        self.trace, self.failure, self.ended = trace, "", None
+        self.trace, self.left, self.failure, self.ended = trace, None, "", None
 
     def stored(self, trace: Trace) -> tuple[Output, ...]:
         """What of a trace of its own goes to the store, values and all."""
@@ -304,6 +307,11 @@ class Step:
     def bound_trace(self) -> Trace | None:
         """The trace that decides what readers see: the held one, else its own."""
         return self.hold.trace if self.hold else self.trace
+
+    @property
+    def given(self) -> Trace | None:
+        """What its readers see: the trace that it is bound to, else what a failed run left."""
+        return self.bound_trace or self.left
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nbflow.analysis import Call, Definition
     from nbflow.engine.bind import Bound, View
     from nbflow.engine.book import Body, Book, Step
+    from nbflow.types import Trace
 
 BUILTINS: Final = frozenset(vars(builtins))
 PARAMETER: Final = "*"
@@ -159,17 +160,33 @@ class May(msgspec.Struct, frozen=True):
 _GENERATORS: Final = tuple(slot_of(key) for key in GENERATORS)
 
 
-def may_write(step: Step, body: Body, reached_slots: Collection[Slot], view: View, book: Book) -> May:
+def may_write(
+    step: Step,
+    body: Body,
+    reached_slots: Collection[Slot],
+    view: View,
+    book: Book,
+    *,
+    known: Trace | None = None,
+) -> May:
     """Every slot that running the step may bind, change, delete or write.
 
     By analysis, by what its last traces wrote, by what the code that it reaches may change, and,
     of what it may change in place, by every name of the same unit.
+
+    Args:
+        step: The step.
+        body: Its body.
+        reached_slots: What that reaches in memory.
+        view: The bindings at its place.
+        book: The steps.
+        known: A run that saw what the body would see now; it tells what calls change, which no text does.
     """
     analysis = body.analysis
     binds = {slot_of(name) for name in analysis.writes | analysis.maybe_writes | analysis.deletes}
     changes = {slot_of(name) for name in analysis.mutates}
     binds |= {slot_of(f"<{generator}>") for generator in analysis.seeds}
-    if body.callees or analysis.definitions or reached_slots:
+    if known is None and (body.callees or analysis.definitions or reached_slots):
         harm = _Harm(body, view, book)
         changes |= {slot_of(name) for name in harm.names(reached_slots)}
         if harm.may_draw():
@@ -177,7 +194,7 @@ def may_write(step: Step, body: Body, reached_slots: Collection[Slot], view: Vie
     binds |= {Slot(FILE, absolute(path)) for path in body.declared.writes}
     if body.writes_files:
         binds |= {Slot(FILE, absolute(path)) for path in analysis.paths}
-    for trace in (step.trace, step.hold.trace if step.hold else None):
+    for trace in (step.trace, known, step.hold.trace if step.hold else None):
         # What only a run showed may have been an assignment or a change in place.
         changes |= {output.slot for output in trace.outputs} - binds if trace is not None else set()
     for slot in tuple(changes):

@@ -43,7 +43,7 @@ class Label(msgspec.Struct, frozen=True):
     Args:
         digest: Digest of the value.
         memory: Identity tokens of the mutable memory reachable from it.
-        version: The version that it is; None for what a failed body left.
+        version: The version that it is; None for what a task left that failed.
         classes: The local classes inside the value, by identity; None where nobody looked.
         copy: Which copy of its version's unit it is part of; the names of one unit are of one copy.
         is_outdated: Whether a class inside it was made anew since, which no digest shows.

@@ -31,6 +31,7 @@ from nbflow.engine.record import (
     Seen,
     adopted_trace,
     key_of_trace,
+    left_trace,
     looked_at,
     make_trace,
     outputs_in_memory,
@@ -358,12 +359,17 @@ class Performer:
         seeded = self.workspace.labels.keys() & GENERATORS.keys()
         finished = yield from self._runs.execute(step, doing.attempt, origin, causes, seen)
         observation = finished.observation
+        effects = doing.effects | unseen_edits(seen.texts, self._book)
+        maker = Maker(step, finished.run, self._runs.notebook, effects)
         if not finished.state.is_completed() or observation is None or not observation.is_whole:
             self._fail(step, finished)
             step.ended_on = looked_at(body, seen, observation) if observation is not None else None
+            if step.plain and observation is not None:
+                step.left = left_trace(maker, body, seen, observation)
+            if step.left is not None:
+                self._take(step, step.left, seen)
+                self._forget_unseeded(step.left, seeded)
             return finished
-        effects = doing.effects | unseen_edits(seen.texts, self._book)
-        maker = Maker(step, finished.run, self._runs.notebook, effects)
         trace = doing.joined(make_trace(maker, body, seen, observation))
         if finished.state.is_skipped():
             trace = skipped_trace(trace)

@@ -346,7 +346,7 @@ class Work(Bringing):
         step.standing = Standing.HERE
         step.hold = None
         self._caught_up.discard(step.id)
-        step.failure, step.ended = "", None
+        step.left, step.failure, step.ended = None, "", None
         self.sweep.touch(step)
 
     # --- before and after an action ----------------------------------------------------------

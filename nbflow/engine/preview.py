@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nbflow.engine.keeping import forced_cause
-from nbflow.engine.verify import may_start_plain
+from nbflow.engine.quiet import may_start_plain
 from nbflow.types import Cause, Licence, Standing, Verdict
 
 if TYPE_CHECKING:

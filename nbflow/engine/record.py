@@ -19,8 +19,9 @@ from nbflow.engine.docstrings import texts_of
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.keeping import NOT_COMPARED, NOT_REUSED, name_in
 from nbflow.engine.origins import NONE, seen_as, shown_as
+from nbflow.engine.quiet import QUIET
 from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory, key_of, slot_of
-from nbflow.engine.verify import QUIET, unit_key, version_key
+from nbflow.engine.verify import unit_key, version_key
 from nbflow.exceptions import InternalError
 from nbflow.store.digests import digest as value_digest
 from nbflow.store.digests import key_digest
@@ -196,7 +197,37 @@ def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
     """
     if not observation.is_whole or observation.watch is None:
         raise InternalError(f"A run of {maker.step.name} that did not complete cannot make a trace.")
-    watch = observation.watch
+    trace = _trace(maker, body, seen, observation, observation.watch)
+    files = [
+        Output(Slot(FILE, path), digest, digest, preview=observation.watch.shown(path))
+        for path, digest in sorted(observation.watch.written.items())
+    ]
+    return msgspec.structs.replace(
+        trace,
+        outputs=(*trace.outputs, *files),
+        definitions=frozenset({output.slot.locator for output in trace.outputs if output.sort != "value"}),
+        captured=captured_unit(observation.outcome.captured),
+        run=maker.run,
+        notebook=maker.notebook,
+    )
+
+
+def left_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -> Trace | None:
+    """What a body that failed had seen and left in the names: no result, and never kept.
+
+    None where nobody could see it.
+    """
+    if observation.watch is None or observation.fault:
+        return None
+    trace = _trace(maker, body, seen, observation, observation.watch)
+    if isinstance(observation.error, Exception) and not isinstance(observation.error, MemoryError):
+        return trace
+    # What ended it came from outside, so that it may end otherwise.
+    return msgspec.structs.replace(trace, unknowns=(*trace.unknowns, observation.failure))
+
+
+def _trace(maker: Maker, body: Body, seen: Seen, observation: Observation, watch: Watch) -> Trace:
+    """What a body looked at and what it made of names."""
     outputs = [output for output in observation.outputs if _is_slot_output(output, body, seen)]
     written = {key_of(output.slot) for output in outputs if is_kept_in_memory(output.slot)}
     entries = [
@@ -205,23 +236,14 @@ def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
         *seen.asked,
         *outside_entries(watch, observation.context, observation.folder, observation.data),
     ]
-    outputs += [
-        Output(Slot(FILE, path), digest, digest, preview=watch.shown(path))
-        for path, digest in sorted(watch.written.items())
-    ]
-    definitions = {output.slot.locator for output in outputs if output.sort != "value"}
     return Trace(
         id=new_id(observation.started),
         static_key=body.static_key,
         entries=tuple(entries),
         outputs=tuple(outputs),
-        definitions=frozenset(definitions),
-        captured=captured_unit(observation.outcome.captured),
         unknowns=_unknowns(maker, observation, watch),
         flags=_flags(maker, body, seen, observation, watch),
-        run=maker.run,
         step=maker.step.id,
-        notebook=maker.notebook,
         started=observation.started,
         seconds=observation.seconds,
         packages=_PACKAGES,

@@ -95,7 +95,7 @@ class Sweep:
     def binds(self, slot: Slot, unit: str) -> bool:
         """Whether some step gives the slot a version of that unit."""
         self.settle()
-        traces = (self.book.at(place).bound_trace for place in self._timelines.get(slot, ()))
+        traces = (self.book.at(place).given for place in self._timelines.get(slot, ()))
         outputs = (output for trace in traces if trace is not None for output in trace.outputs)
         return any(output.unit == unit and output.slot == slot for output in outputs)
 
@@ -106,7 +106,7 @@ class Sweep:
         return [self.book.steps[step] for step in dirty if step not in self._judgements]
 
     def _writes(self, step: str, slot: Slot) -> bool:
-        trace = self.book.steps[step].bound_trace
+        trace = self.book.steps[step].given
         return trace is not None and any(output.slot == slot for output in trace.outputs)
 
     def touch(self, step: Step) -> None:

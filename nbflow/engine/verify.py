@@ -27,6 +27,7 @@ from nbflow.engine.influence import is_code, lasting, may_write, reached
 from nbflow.engine.keeping import asks_again, expiry_of, has_expired, is_ignored, world_of
 from nbflow.engine.marks import BEGUN, REFUTED
 from nbflow.engine.origins import seen_as, version_of
+from nbflow.engine.quiet import may_start_plain
 from nbflow.engine.slots import STATE, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
 from nbflow.types import (
@@ -50,9 +51,6 @@ if TYPE_CHECKING:
 
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.kinship import Kinship
-
-QUIET: Final = "quiet"
-"""The flag of a trace whose body changed nothing outside and was short, see design 2.3."""
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -371,6 +369,13 @@ class Judge:
             return False
         return first_difference(step.ended_on, self._view, self._outside)[0] is Answer.DIFFERENT
 
+    def _fails_alike(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> bool:
+        """Whether a plain cell that failed would see the same once more, and so do what it was seen to do."""
+        if step.left is None or step.left.unknowns:
+            return False
+        is_same = self._what_differs(step.left, slots) == ([], None)
+        return is_same and self._above(step, body, slots, frozenset())[0] is Verdict.FRESH
+
     def _holds_value(self, slot: Slot) -> bool:
         version = self._view.bound(slot).version
         return version is not None and version.output.sort == "value"
@@ -418,11 +423,12 @@ class Judge:
         self, step: Step, body: Body, slots: tuple[Slot, ...], verdict: Verdict, sure: Collection[Slot]
     ) -> dict[Slot, Bound]:
         gives: dict[Slot, Bound] = {}
-        analysis, trace = body.analysis, None if gives_nothing(step, verdict) else step.bound_trace
+        analysis, trace = body.analysis, step.left if gives_nothing(step, verdict) else step.given
         doubts = () if verdict is Verdict.FRESH else (Doubt(step.id, verdict),)
         near = (step.id,) if doubts and any(not is_code(self._view.bound(slot)) for slot in slots) else ()
         if doubts:
-            may = may_write(step, body, slots, self._view, self._book)
+            known = step.left if self._fails_alike(step, body, slots) else None
+            may = may_write(step, body, slots, self._view, self._book, known=known)
             # What nobody has asked for does not run, so that it changes nothing until somebody does.
             changed = set[Slot]() if step.idle else may.change | self._kin.of(may.change, self._view)
             for slot in may.bind | changed:
@@ -467,19 +473,6 @@ _TOLD: Final = ("failed", "never ran")
 """What need not be said of a step of which is said why it did not run."""
 
 _SEVERITY: Final = (Verdict.FRESH, Verdict.AS_OF, Verdict.STALE, Verdict.WAITS)
-
-
-def may_start_plain(step: Step) -> bool:
-    """Whether catch-up may start a plain cell: last run here, unedited, fully seen, and quiet."""
-    return (
-        step.plain
-        and step.standing is Standing.HERE
-        and step.ran is not None
-        and step.body is step.ran
-        and step.ran.analysis.complete
-        and step.trace is not None
-        and QUIET in step.trace.flags
-    )
 
 
 def makes_tasks_as_before(step: Step, view: View, outside: Outside) -> bool:

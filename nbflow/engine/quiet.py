@@ -1,0 +1,26 @@
+"""Quiet plain cells: those that catch-up may start although only their user starts plain cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from nbflow.types import Standing
+
+if TYPE_CHECKING:
+    from nbflow.engine.book import Step
+
+QUIET: Final = "quiet"
+"""The flag of a trace whose body changed nothing outside and was short, see design 2.3."""
+
+
+def may_start_plain(step: Step) -> bool:
+    """Whether catch-up may start a plain cell: last run here, unedited, fully seen, and quiet."""
+    return (
+        step.plain
+        and step.standing is Standing.HERE
+        and step.ran is not None
+        and step.body is step.ran
+        and step.ran.analysis.complete
+        and step.trace is not None
+        and QUIET in step.trace.flags
+    )
