@@ -76,6 +76,13 @@ class TestNames:
         kernel.run("read", "%%task read\nread = len(made)")
         assert kernel.value("read") == "1"
 
+    def test_a_reader_of_a_forgotten_task(self, kernel: Kernel) -> None:
+        """Its badge goes on to say what `%flow status` says."""
+        start(kernel, made="%%task made\nmade = [1]", read="%%task read\nread = len(made)")
+        shown = kernel.execute("%flow forget made")
+        assert not [each for each in shown.updates.values() if "stale" in each["text/plain"]]
+        assert "read  fresh" in kernel.execute("%flow status").text
+
 
 class TestNothingIsLost:
     """Names that a body must not see come back after it."""

@@ -408,8 +408,7 @@ class Session:
         if self._is_remembered:
             return
         self._is_remembered = True
-        store = self.around.store
-        if self.places.remember(lambda body: bool(store.lists(body.static_key))):
+        if self.places.remember(lambda body: bool(self.around.store.lists(body.static_key))):
             self.work.remember()
             while self.functions.follow_all(self.book.order):
                 self.work.remember()
@@ -453,8 +452,9 @@ class Session:
         self.refresh_badges()
 
     def forget(self, name: str) -> None:
-        """Take a task out of the flow; running its cell brings it back."""
+        """Take a task out of the flow; what it made stays, by value, and running its cell brings it back."""
         self.places.forget(self.places.named(name))
+        self.prepare()
         self.refresh_badges()
 
     def visualize(self) -> Any:
