@@ -57,7 +57,12 @@ class NbflowError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         # IPython asks an exception for this: what the user did wrong is in no line of ours.
-        return import_module("nbflow.notebook.tracebacks").lines_of(self)
+        return lines_of_users(self)
+
+
+def lines_of_users(error: BaseException) -> list[str]:
+    """An error as IPython shows it, below the lines of the user that led to it and none of ours."""
+    return import_module("nbflow.notebook.tracebacks").lines_of(error)
 
 
 class DefinitionError(NbflowError):

@@ -38,6 +38,44 @@ class TestReading:
         assert repr(result) == "MapResult([5, <ValueError('no')>])"
 
 
+class Odd(Exception):
+    """One that cannot be copied, as it wants other arguments than it passes on."""
+
+    def __init__(self, place: int, why: str) -> None:
+        super().__init__(why)
+
+
+class TestErrors:
+    """What a reader of a failed item gets is his own."""
+
+    def test_reading_does_not_change_the_value(self) -> None:
+        """Its digest is the same, and no reader is told of another."""
+        result = MapResult([Unread(ValueError("no"))], [1])
+        before, lengths = digest(result), set[int]()
+        for _ in range(3):
+            with pytest.raises(ValueError, match="no") as raised:
+                result[0]
+            lengths.add(len(raised.traceback))
+        assert digest(result) == before
+        assert len(lengths) == 1
+
+    def test_it_is_as_the_item_raised_it(self) -> None:
+        """With what it carries and where it came from."""
+        error = ValueError("no", 3)
+        error.__cause__ = KeyError("k")
+        with pytest.raises(ValueError, match="no") as raised:
+            MapResult([Unread(error)], [1]).of(1)
+        assert raised.value.args == ("no", 3)
+        assert raised.value.__cause__ is error.__cause__
+
+    def test_one_that_cannot_be_copied(self) -> None:
+        """Is raised itself."""
+        error = Odd(1, "no")
+        with pytest.raises(Odd) as raised:
+            MapResult([Unread(error)], [1])[0]
+        assert raised.value is error
+
+
 class TestContent:
     """It is a value as others are."""
 

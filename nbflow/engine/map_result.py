@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, overload
+
+from nbflow.exceptions import lines_of_users
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,10 @@ class MapResult(Sequence[Any]):
             return [_read(item) for item in self._items[key]]
         return _read(self._items[key]) if isinstance(key, int) else self.of(key)
 
+    def __iter__(self) -> Iterator[Any]:
+        for item in self._items:
+            yield _read(item)
+
     def __len__(self) -> int:
         return len(self._items)
 
@@ -86,5 +94,19 @@ class MapResult(Sequence[Any]):
 
 def _read(item: Any) -> Any:
     if isinstance(item, Unread):
-        raise item.error
+        raise _anew(item.error)
     return item
+
+
+def _anew(error: BaseException) -> BaseException:
+    """A copy of an error, for one reader: what it tells of its way to him is none of the value's.
+
+    One that cannot be copied is raised itself.
+    """
+    try:
+        raised = copy(error)
+        raised._render_traceback_ = partial(lines_of_users, raised)  # type: ignore[attr-defined]
+    except Exception:  # noqa: BLE001 - it is the user's class
+        return error.with_traceback(None)
+    raised.__cause__, raised.__suppress_context__ = error.__cause__, error.__suppress_context__
+    return raised

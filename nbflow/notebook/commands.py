@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.exceptions import OptionError, SessionError
 from nbflow.retries import parse_duration
-from nbflow.views import Shown, show_diff, show_lines
+from nbflow.views import Shown, show_diff, show_lines, show_why
 from nbflow.views.table import NO_TASKS
 from nbflow.views.words import counted, duration
 
@@ -231,7 +231,10 @@ def _why(session: Session, words: Words) -> Shown:
     name = words.one_or_none("task") or session.report.first_not_fresh()
     if not name:
         return show_lines("everything is up to date" if any(session.places.tasks()) else NO_TASKS)
-    return session.report.why(name)
+    subject = session.past_runs.subject(name) if name.endswith("]") else None
+    if subject is None or subject.index is None:
+        return session.report.why(name)
+    return show_why(importlib.import_module("nbflow.notebook.item").why_item(session, subject))
 
 
 def _history(session: Session, words: Words) -> Shown:

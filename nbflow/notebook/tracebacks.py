@@ -12,7 +12,7 @@ import IPython
 from IPython.core.getipython import get_ipython
 
 import nbflow
-from nbflow.exceptions import InternalError, NbflowError
+from nbflow.exceptions import InternalError
 from nbflow.notebook.cells import run_code
 
 if TYPE_CHECKING:
@@ -62,11 +62,12 @@ def _parts(trace: TracebackType | None) -> Iterator[TracebackType]:
 
 def render_only_users_part(error: BaseException) -> None:
     """Let IPython show an exception of a body, and `%debug` enter it, as if the cell had raised it itself."""
+    own = getattr(error, "_render_traceback_", None)
 
     def render() -> list[str]:
         del error._render_traceback_  # type: ignore[attr-defined]
         error.__traceback__ = users_part(error.__traceback__)
-        return lines_of(error) if isinstance(error, NbflowError) else _shown(error, error.__traceback__)
+        return _shown(error, error.__traceback__) if own is None else own()
 
     # Some exceptions take no attributes; they are shown with our frames.
     try:
