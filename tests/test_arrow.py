@@ -1,6 +1,7 @@
 """The content of Arrow arrays: how strings in views, bits and missing elements lie does not show."""
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -104,3 +105,54 @@ class TestMissing:
         """A column of which nothing is there."""
         assert digest(pa.nulls(3)) == digest(pa.chunked_array([pa.nulls(1), pa.nulls(2)]).combine_chunks())
         assert digest(pa.nulls(3, pa.int64())) != digest(pa.array([0, 0, 0]))
+
+
+NUMBER = pa.int64()
+
+
+def words(*texts: str) -> pa.Array:
+    """An array without elements, and with a dictionary."""
+    return pa.DictionaryArray.from_arrays(pa.array([], pa.int8()), list(texts))
+
+
+def union(*of_which: int) -> pa.Array:
+    """A one for each, of one type or the other."""
+    codes, places = pa.array(of_which, pa.int8()), pa.array([0] * len(of_which), pa.int32())
+    return pa.UnionArray.from_dense(codes, places, [pa.array([1]), pa.array([1])])
+
+
+def breaks(closed: str) -> pa.Array:
+    """Intervals."""
+    return pa.array(pd.arrays.IntervalArray.from_breaks([0, 1, 2], closed=closed))
+
+
+def periods(unit: str) -> pa.Array:
+    """Two times of one number each."""
+    return pa.array(pd.PeriodIndex.from_ordinals([1, 2], freq=unit).array)
+
+
+class TestTypes:
+    """What a type knows counts, also where its text does not say it."""
+
+    @pytest.mark.parametrize(
+        "arrays",
+        [
+            [words("a"), words("b"), words("a", "b"), words()],
+            [periods("D"), periods("M"), periods("D")[:0], periods("M")[:0]],
+            [breaks("left"), breaks("right")],
+            [
+                pa.array([{"a": 1}], pa.struct([pa.field("a", NUMBER, metadata=about)]))
+                for about in (None, {"unit": "m"}, {"unit": "km"})
+            ],
+            [union(0, 0), union(1, 1), union(0, 1)],
+        ],
+        ids=["words of nothing", "units", "sides", "fields", "unions"],
+    )
+    def test_they_are_told_apart(self, arrays):
+        """Each array has a digest of its own, and so has a table of it."""
+        assert len({digest(array) for array in arrays}) == len(arrays)
+        assert len({digest(pa.table({"a": array})) for array in arrays}) == len(arrays)
+
+    def test_empty_chunks(self):
+        """They do not count beside others."""
+        assert digest(pa.chunked_array([views([]).combine_chunks(), ["a"]], VIEWS)) == digest(views(["a"]))

@@ -40,7 +40,18 @@ _AT_ONCE: Final = 1 << 14
 def content(walk: Walk, array: Any) -> bytes:
     """The token of an Arrow array or chunked array."""
     chunks = list(array.chunks) if hasattr(array, "chunks") else [array]
-    return _content(walk, array.type, [chunk for chunk in chunks if len(chunk)])
+    # Of an empty array the words of its dictionary can be seen all the same.
+    filled = [chunk for chunk in chunks if len(chunk)] or chunks[:1]
+    return walk.group(b"w", walk.buffers([_described(array.type)]), _content(walk, array.type, filled))
+
+
+def _described(kind: Any) -> bytes:
+    """All that a type says of itself, as the format between processes writes it.
+
+    Its text leaves out what fields and extension types know besides: units, frequencies, sides.
+    """
+    pyarrow = sys.modules["pyarrow"]
+    return pyarrow.schema([pyarrow.field("", kind)]).serialize().to_pybytes()
 
 
 def _content(walk: Walk, kind: Any, chunks: list[Any]) -> bytes:
@@ -251,6 +262,13 @@ def _other(walk: Walk, kind: Any, chunks: list[Any]) -> bytes:
     """Rare layouts: by their storage, or as Python values."""
     if hasattr(kind, "storage_type"):
         return _content(walk, kind.storage_type, [chunk.storage for chunk in chunks])
+    if sys.modules["pyarrow"].types.is_union(kind):
+        of_which = walk.buffers(_fixed(chunk.type_codes, 1) for chunk in chunks)
+        return walk.group(b"w", of_which, _as_python(walk, chunks))
+    return _as_python(walk, chunks)
+
+
+def _as_python(walk: Walk, chunks: list[Any]) -> bytes:
     values = [value for chunk in chunks for value in chunk.to_pylist()]
     walk.kept.append(values)
     return walk.sequence(b"l", values)
