@@ -16,6 +16,7 @@ from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.keeping import NOT_COMPARED, is_reusable, name_in
 from nbflow.engine.map_result import Unread
 from nbflow.engine.mapped import PLACE
+from nbflow.engine.meanwhile import sure
 from nbflow.engine.outward import Once, once_of_item
 from nbflow.engine.previews import preview
 from nbflow.engine.record import CHANGES_PROCESS, Maker, action_key, key_of_trace, make_trace
@@ -304,6 +305,7 @@ class Each:
 
     def done(self, finished: Finished) -> Done:
         """What became of the present item."""
+        finished = sure(finished, self.given.asked, self._sweep.outside)
         observation = finished.observation
         if observation is not None and observation.touched_outside:
             self._sweep.look_outside()

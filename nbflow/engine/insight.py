@@ -13,7 +13,7 @@ from nbflow.engine.observe import Reached
 from nbflow.engine.outward import definitions_of, effects_of
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.record import outputs_in_memory
-from nbflow.engine.slots import NAME, key_of, slot_of
+from nbflow.engine.slots import NAME, UNKNOWN, key_of, slot_of
 from nbflow.types import NO_REACH, UNBOUND, Entry, Looked, Slot
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Insight:
         known = ((slot, outside.digest(slot)) for slot in slots)
         return tuple(
             # What nobody can tell now compares with nothing later: such a result is never fresh.
-            Entry(Looked(slot), digest or "unknown", outside.show(slot))
+            Entry(Looked(slot), digest or UNKNOWN, outside.show(slot))
             for slot, digest in known
             if digest != UNBOUND or slot.kind in ("environment", "parameter")
         )

@@ -52,6 +52,7 @@ def _following(earlier: Observation, last: Observation) -> Observation:
     """
     if last.watch is not None and earlier.watch is not None and last.watch is not earlier.watch:
         last.watch.settled = joined(earlier.watch.settled, last.watch.settled)
+        last.watch.trail.shaken |= earlier.watch.trail.shaken
     return replace(
         last,
         started=earlier.started,

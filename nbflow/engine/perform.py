@@ -22,6 +22,7 @@ from nbflow.engine.insight import Insight
 from nbflow.engine.items import Items
 from nbflow.engine.keeping import forced_cause, gone_cause
 from nbflow.engine.labels import Label, is_local_module, next_copy
+from nbflow.engine.meanwhile import sure
 from nbflow.engine.observe import not_started
 from nbflow.engine.origins import version_of
 from nbflow.engine.outward import Once
@@ -358,6 +359,7 @@ class Performer:
         causes = () if is_own_plain else self._causes(step)
         seeded = self.workspace.labels.keys() & GENERATORS.keys()
         finished = yield from self._runs.execute(step, doing.attempt, origin, causes, seen)
+        finished = sure(finished, seen.asked, self._sweep.outside)
         observation = finished.observation
         effects = doing.effects | unseen_edits(seen.texts, self._book)
         maker = Maker(step, finished.run, self._runs.notebook, effects)

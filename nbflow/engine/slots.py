@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from nbflow.engine.marks import Marks
+    from nbflow.types import Entry
 
 NAME: Final = "name"
 RANDOM: Final = "random"
 STATE: Final = "upstream state"
 """How a task above ended: a task gives it to those below, as it gives the names that it writes."""
+UNKNOWN: Final = "unknown"
+"""What is noted for a digest where nobody can tell: it compares with nothing later."""
 
 
 class Kind(Protocol):
@@ -153,6 +156,11 @@ class Outside:
         if slot not in self._seen:
             self._seen[slot] = self._ask(slot)
         return self._seen[slot]
+
+    def is_still(self, entry: Entry) -> bool:
+        """Whether a slot holds at this very moment what somebody saw; what nobody can tell stays so."""
+        now = self._ask(entry.looked.slot)
+        return (now or UNKNOWN) == entry.digest
 
     def show(self, slot: Slot) -> str:
         """The present content as a short text for people."""

@@ -337,6 +337,22 @@ def _acted(text: str) -> Callable[[Trail, Arguments, FrameType], None]:
     return note
 
 
+FOLDER: Final = "the working folder"
+"""What a change of the working folder is called among those of the process."""
+
+
+def set_by(event: str, arguments: Arguments) -> str:
+    """What of the process an event changes for all bodies: a variable or the folder; empty: nothing.
+
+    Example:
+        >>> set_by("os.putenv", (b"HOME", b"/")), set_by("os.chdir", ("/",)), set_by("open", ())
+        ('HOME', 'the working folder', '')
+    """
+    if event in ("os.putenv", "os.unsetenv"):
+        return _text(arguments[0])
+    return FOLDER if event == "os.chdir" else ""
+
+
 FOLLOWED: Final[Mapping[str, Callable[[Trail, Arguments, FrameType], None]]] = {
     "open": _opened,
     "import": _loaded_extension,

@@ -99,6 +99,8 @@ class Trail:
         environment: Variable to its value before the first change.
         folder: The working folder before the first change, `None` before there is one.
         named: Files and folders of packages that the body's inputs name: they are data.
+        touched: Environment variables, and `FOLDER`, that it set itself, be it by an import.
+        shaken: Those that somebody else set while it ran.
     """
 
     def __init__(self, contents: Contents) -> None:
@@ -116,6 +118,7 @@ class Trail:
         self.environment: dict[str, str | None] = {}
         self.folder: str | None = None
         self.named: tuple[str, ...] = ()
+        self.touched, self.shaken = set[str](), set[str]()
 
     @property
     def is_empty(self) -> bool:

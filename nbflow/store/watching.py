@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from glob import has_magic
 from typing import TYPE_CHECKING, Final
 
-from nbflow.store.events import FOLLOWED, follow
+from nbflow.store.events import FOLLOWED, follow, set_by
 from nbflow.store.paths import (
     MEMBERS_LOOKED_AT,
     absolute,
@@ -179,6 +179,12 @@ class Watch:
     def left(self) -> int:
         """How many files it wrote, as far as was seen, that Python did not open for it."""
         return len(self.written.keys() - self.trail.writes.keys())
+
+    @property
+    def around(self) -> set[Watch]:
+        """The watches within whose bodies it was opened, those included that learn nothing of it."""
+        outer = self._outer or ()
+        return set(outer).union(*(watch.around for watch in outer))
 
     @property
     def saw_nothing(self) -> bool:
@@ -359,6 +365,9 @@ def _hook(event: str, arguments: tuple[object, ...]) -> None:
 
 def _report(event: str, arguments: tuple[object, ...]) -> None:
     watches = _watching()
+    shared = set_by(event, arguments)
+    if shared:
+        _tell_all(shared, watches)
     if not watches:
         return
     held = _held.get()
@@ -372,6 +381,13 @@ def _report(event: str, arguments: tuple[object, ...]) -> None:
                 follow(watch.trail, event, arguments, caller)
     finally:
         _held.set(held)
+
+
+def _tell_all(shared: str, watches: Iterable[Watch]) -> None:
+    """Let every open watch know who changed what all bodies share; whoever is around is no other."""
+    own = set(watches).union(*(watch.around for watch in watches))
+    for watch in tuple(_open.values()):
+        (watch.trail.touched if watch in own else watch.trail.shaken).add(shared)
 
 
 def _watching() -> tuple[Watch, ...]:

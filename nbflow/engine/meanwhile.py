@@ -1,0 +1,62 @@
+"""What all bodies share and somebody else may change while one runs: then nobody can tell what it saw.
+
+Bodies in threads go on while cells run, and files are edited at any time. What a body sees of
+environment variables and local modules is told from before it runs; so it must hold until it has ended.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from nbflow.engine.slots import FolderKind
+from nbflow.store.events import FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from nbflow.engine.enact import Finished
+    from nbflow.engine.observe import Observation
+    from nbflow.engine.slots import Outside
+    from nbflow.store.watching import Watch
+    from nbflow.types import Entry
+
+
+def sure(finished: Finished, asked: Iterable[Entry], outside: Outside) -> Finished:
+    """The same run; with a fault where others changed meanwhile what its body may have seen.
+
+    Args:
+        finished: The run.
+        asked: What its body is said to have seen outside, as it was before the run.
+        outside: What there is now.
+    """
+    observation = finished.observation
+    watch = observation.watch if observation is not None else None
+    if observation is None or watch is None or not observation.is_whole:
+        return finished
+    moved = ", ".join(dict.fromkeys((*_moved(watch, asked, outside), *_folder(watch, observation))))
+    fault = f"{moved} changed while the body ran"
+    return replace(finished, observation=replace(observation, fault=fault)) if moved else finished
+
+
+def _moved(watch: Watch, asked: Iterable[Entry], outside: Outside) -> Iterator[str]:
+    for entry in asked:
+        slot = entry.looked.slot
+        if slot.kind == "environment":
+            is_own, is_shaken = slot.locator in watch.trail.touched, slot.locator in watch.trail.shaken
+        elif slot.kind == "module":
+            # Where it wrote a file or set the path for modules, it may have changed this one itself.
+            is_own, is_shaken = bool(watch.written or watch.process_state), False
+        else:
+            continue
+        if is_shaken or not (is_own or outside.is_still(entry)):
+            yield slot.locator
+
+
+def _folder(watch: Watch, observation: Observation) -> Iterator[str]:
+    """The working folder, if a relative path may have meant another file."""
+    is_own, is_shaken = FOLDER in watch.trail.touched, FOLDER in watch.trail.shaken
+    is_another = observation.folder != (FolderKind().now("") or "gone")
+    if not watch.saw_nothing and (is_shaken or (is_another and not is_own)):
+        yield FOLDER
