@@ -148,6 +148,21 @@ class TestBeside:
         assert [step.id for step in branch.take_over(action.executed)] == cells[2:3]
         assert verdicts(notebook)[2:] == ["stale", "stale", "fresh", "stale"]
 
+    def test_one_that_fails(self) -> None:
+        """The notebook knows why, and where the code is another one by then, that does not count."""
+        notebook, cells = notebook_of("a = stay() and 1 / 0", "b = 1 / 0", "c = a")
+
+        def edit() -> None:
+            notebook.edit(cells[1], "b = 1")
+            notebook.work.adopt_source(notebook.step(cells[1]))
+            threading.gate.set()  # type: ignore[attr-defined]
+
+        branch, action = beside(notebook, edit)
+        branch.take_over(action.executed)
+        failures = [notebook.step(cell).failure for cell in cells]
+        assert failures[:2] == ["ZeroDivisionError: division by zero", ""]
+        assert verdicts(notebook)[2:] == ["stale"] * 3
+
     def test_the_items_of_a_mapped_task(self) -> None:
         """Run there as well."""
         notebook, _ = notebook_of(plain="xs = [1, 2]")

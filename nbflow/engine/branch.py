@@ -86,7 +86,19 @@ class Branch:
             The steps of the notebook that stand at it.
         """
         made = {id: trace for id in ids if (trace := self.book.steps[id].trace) is not None}
-        return self._trunk.work.take_over(made, self._give)
+        taken = self._trunk.work.take_over(made, self._give)
+        for step in self.book:
+            self._tell_failure(step)
+        return taken
+
+    def _tell_failure(self, copy: Step) -> None:
+        """Why its run gave nothing is so for the notebook, too, where nothing else came of the code."""
+        step = self._trunk.sweep.book.steps.get(copy.id)
+        if step is None or step.ran is None or copy.ran is None or step.trace is not None:
+            return
+        if copy.failure and step.ran.static_key == copy.ran.static_key:
+            step.failure, step.ended, step.ended_on = copy.failure, copy.ended, copy.ended_on
+            self._trunk.sweep.touch(step)
 
     def _give(self, versions: Mapping[str, Version]) -> bool:
         """Let the notebook have a unit; a class is made again by its definition."""
