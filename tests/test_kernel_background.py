@@ -121,3 +121,15 @@ class TestGlobalRandomStates:
         kernel.run("draw", drawing)
         kernel.run("use", "#@task use\nuse = first")
         assert "3 fresh" in kernel.execute("%flow status").text
+
+    def test_a_task_that_draws_meanwhile_is_no_hit_later(self, kernel: Kernel) -> None:
+        """What it has drawn is not found again, in no kernel: its body runs once more."""
+        kernel.run("seed", "import random\nrandom.seed(3)")
+        drawing = "#@task drawn\ndrawn = random.random()"
+        kernel.run("drawn", drawing)
+        kernel.execute(GO_ON)
+        ended(kernel)
+        kernel.run("seed")
+        kernel.run("drawn", drawing)
+        assert kernel.execute("%flow history drawn").text.count("Running") == 2
+        assert "3 fresh" in kernel.execute("%flow status").text

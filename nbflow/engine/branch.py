@@ -97,7 +97,8 @@ class Branch:
         if step is None or step.ran is None or copy.ran is None or step.trace is not None:
             return
         if copy.failure and step.ran.static_key == copy.ran.static_key:
-            step.failure, step.ended, step.ended_on = copy.failure, copy.ended, copy.ended_on
+            told = copy.ended.message if copy.ended is not None else ""
+            step.failure, step.ended, step.ended_on = told or copy.failure, copy.ended, copy.ended_on
             self._trunk.sweep.touch(step)
 
     def _give(self, versions: Mapping[str, Version]) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nbflow.store.protocol import Store
 
 REFUTED: Final = "refuted"
-"""The mark of a trace of which an audit has shown that its inputs do not lead to it."""
+"""The mark of a trace whose inputs do not lead to it, as an audit has shown, or need not lead to it."""
 VARIES: Final = "varies"
 """The mark of a trace whose body gave something else when an audit ran it again, each time."""
 BEGUN: Final = "begun"

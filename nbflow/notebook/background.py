@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.arguments import as_runner
 from nbflow.engine.branch import Branch
+from nbflow.engine.marks import REFUTED
 from nbflow.engine.preview import preview
 from nbflow.engine.reading import Reading
 from nbflow.engine.requests import Waiting
@@ -272,6 +273,7 @@ class Background:
                 workspace.label(key, None)
         for step in self._session.book if seeded else ():
             if step.trace is not None and step.trace.started >= going.started and _draws(step.trace):
+                workspace.marks.set(REFUTED, step.trace.id, _SHARED)  # else it would be found again
                 step.trace, step.failure = None, _SHARED
                 sweep.touch(step)
 
