@@ -57,6 +57,8 @@ def looks_secret(name: str) -> bool:
         >>> [looks_secret(name) for name in ("API_TOKEN", "APIKEY", "authToken", "x-api-key", "monkey_count")]
         [True, True, True, True, False]
     """
+    if _MENTIONED.search(name) is None:
+        return False
     words = _words_in(name)
     unsure = any(word.startswith(_UNSURE) or _ONE_WORD.fullmatch(word) for word in words)
     return unsure or _is_sure(words)

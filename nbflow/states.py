@@ -307,7 +307,7 @@ class Transition(msgspec.Struct, frozen=True):
 def transition_of(state: State, run: str, attempt: int, loop: int, at: float) -> Transition:
     """Write a state down as an entry of the history of `run`, entered `at` that time."""
     details = _written(state.details) if state.details else _NOTHING
-    return Transition(run, attempt, loop, at, state.type.value, state.name, state.message, details)
+    return Transition(run, attempt, loop, at, state.type._value_, state.name, state.message, details)
 
 
 def state_of(transition: Transition) -> State:

@@ -294,6 +294,7 @@ class TestKeys:
         self.stored(kernels)
         (tmp_path / "state" / "key").unlink()
         store = kernels.open()
+        assert store.find("key") == ()
         assert store.reason("key") == OTHER_KEY
         commit = store.commit("key", trace_of("t2", UNIT, SMALL), {UNIT: LARGE, SMALL: (1,)})
         assert commit.stored == {UNIT, SMALL}

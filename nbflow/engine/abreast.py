@@ -185,7 +185,9 @@ class Abreast:
         self._waits_for[step.id] = self._waits_for.get(other, other)
 
     def _has_to_wait(self, step: Step) -> bool:
-        return self.is_full or step.id in self or self._waits_for.get(step.id, "") in self
+        if not self._going:
+            return False
+        return self.is_full or step.id in self._going or self._waits_for.get(step.id, "") in self
 
     def start(self, step: Step, work: Executing, end: Callable[[Finished], bool]) -> Working[None]:
         """Let a run begin beside the others."""

@@ -41,5 +41,7 @@ class Action:
     @property
     def stop(self) -> KeyboardInterrupt | None:
         """The user's Stop, where one ended a body of this action; nothing started after it."""
+        if not self.errors:
+            return None  # asked before each step, and mostly so
         stops = (error for error in self.errors.values() if isinstance(error, KeyboardInterrupt))
         return next(stops, None)

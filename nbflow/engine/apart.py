@@ -80,9 +80,9 @@ class Unchanged:
         """Return one trace by its identifier."""
         return self._store.trace(id)
 
-    def reason(self, action_key: str) -> str:
+    def reason(self, key: str) -> str:
         """Return why a record is not used."""
-        return self._store.reason(action_key)
+        return self._store.reason(key)
 
     def commit(
         self,

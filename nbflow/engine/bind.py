@@ -9,13 +9,15 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
+
 from nbflow.types import Output, Slot, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-class Version(NamedTuple):
+class Version(msgspec.Struct, frozen=True):
     """The content of a slot as one step made it.
 
     Attributes:
@@ -64,7 +66,7 @@ class Doubt(NamedTuple):
     verdict: Verdict
 
 
-class Bound(NamedTuple):
+class Bound(msgspec.Struct, frozen=True):
     """What a slot is bound to at a place.
 
     Attributes:

@@ -285,6 +285,8 @@ class Step:
     @property
     def parameter_slots(self) -> tuple[Slot, ...]:
         """The slots of its parameters: who gives a value there decides what it sets."""
+        if not self.parameters:
+            return ()
         return tuple(Slot("parameter", name) for name in sorted(self.parameters))
 
     def take(self, trace: Trace) -> None:
@@ -318,13 +320,15 @@ class Step:
 class Book:
     """Steps in flow order. Changing the order is the caller's decision, never a side effect.
 
-    `revision` counts the changes of the order, but for steps put behind all others. `tells_states` says
+    `revision` counts the changes of the order, but for steps put behind all others; `size` is how many steps
+    have a place, told without a call because it is asked at every turn. `tells_states` says
     whether steps give those below them how they ended, beside what they made: nobody needs it in most books.
     """
 
     steps: dict[str, Step] = field(default_factory=dict[str, Step])
     revision: int = 0
     tells_states: bool = False
+    size: int = 0
     _order: list[str] = field(default_factory=list[str])
     _places: dict[str, int] = field(default_factory=dict[str, int])
     _wired: dict[str, Step] = field(default_factory=dict[str, Step])
@@ -333,7 +337,7 @@ class Book:
         return (self.steps[step] for step in self._order)
 
     def __len__(self) -> int:
-        return len(self._order)
+        return self.size
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -379,8 +383,9 @@ class Book:
     def append(self, step: Step) -> None:
         """Put a new step behind all others."""
         self._know(step)
-        self._places[step.id] = len(self._order)
+        self._places[step.id] = self.size
         self._order.append(step.id)
+        self.size += 1
 
     def let(self, step: str, **rules: Any) -> None:
         """Set what is said of a step beside its body: `retries`, `timeout`, `trigger`, `after`, `effect`."""
@@ -428,4 +433,5 @@ class Book:
 
     def _number(self) -> None:
         self.revision += 1
+        self.size = len(self._order)
         self._places = {step: place for place, step in enumerate(self._order)}

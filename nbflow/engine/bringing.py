@@ -214,6 +214,8 @@ class Bringing:
         if step.ran is None:
             return []
         looks_at = (*reached(step.ran, view), *lasting(step, step.ran))
+        if not looks_at:
+            return []
         doubts = (doubt for slot in looks_at for doubt in view.bound(slot).doubts)
         stale = {doubt.step for doubt in doubts if doubt.verdict not in _DONE}
         places = sorted(place for place in map(self.book.place, stale) if place is not None)

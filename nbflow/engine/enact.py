@@ -320,11 +320,11 @@ class StepRuns:
             number=self.number,
             notebook=self.notebook,
             parent=item.parent if item else "",
-            role=(Role.ITEM if item else Role.TASK).value,
+            role=(Role.ITEM if item else Role.TASK)._value_,
             step=item.name(step.id) if item else step.id,
             name=item.name(step.name) if item else step.name,
             index=item.index if item else -1,
-            origin=origin.value,
+            origin=origin._value_,
             source=self._kept_source(step),
             **known,
         )

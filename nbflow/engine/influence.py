@@ -86,8 +86,10 @@ def reached_through(
 
 def _called_back(body: Body) -> dict[str, list[str]]:
     """What each name that the body binds loads when code from elsewhere calls it before the body's end."""
-    analysis, loads = body.analysis, sorted(body.analysis.code_reads)
-    return dict.fromkeys(analysis.writes | analysis.maybe_writes, loads) if loads else {}
+    analysis = body.analysis
+    if not analysis.code_reads:
+        return {}
+    return dict.fromkeys(analysis.writes | analysis.maybe_writes, sorted(analysis.code_reads))
 
 
 def _is_builtin(name: str, tell: Callable[[str], object] | None) -> bool:

@@ -383,7 +383,7 @@ def _changes_class(seen: Seen, observation: Observation) -> bool:
     """Whether it sets attributes of a class that it did not make: no store can put that back."""
     classes = {output.slot: output.digest for output in observation.outputs if output.sort == "class"}
     both = classes.keys() & seen.entries.keys()
-    return any(seen.entries[slot].digest not in (classes[slot], UNBOUND) for slot in both)
+    return bool(both) and any(seen.entries[slot].digest not in (classes[slot], UNBOUND) for slot in both)
 
 
 ACTS: Final = "acts outside"

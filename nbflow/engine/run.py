@@ -43,6 +43,7 @@ from nbflow.engine.signals import FAIL, LOOP, RETRY, SUCCESS, Signal
 from nbflow.engine.transitions import is_legal
 from nbflow.exceptions import DefinitionError, TaskTimeoutError, text_of
 from nbflow.retries import RETRY_LIMIT
+from nbflow.states import StateType
 from nbflow.triggers import Gate, Judgement, judge
 
 if TYPE_CHECKING:
@@ -194,8 +195,12 @@ def _signalled_by_trigger(run: Course, signal: Signal) -> State:
 def _bind_inputs(run: Course) -> Iterable[Effect]:
     """Collect the arguments and the versions they have; no effect is needed for that."""
     run.keeps = run.spec.keeps
+    if not run.upstream:
+        if run.spec.bind is not None and not run.spec.upstream:
+            run.inputs = run.spec.bind({})
+        return ()
     passed = [(edge.key, state) for edge, state in run.upstream.items() if edge.key is not None]
-    if run.spec.bind is not None and (run.upstream or not run.spec.upstream):
+    if run.spec.bind is not None:
         run.inputs = run.spec.bind({edge: passed_on(state) for edge, state in run.upstream.items()})
     elif passed:
         run.inputs = {**run.spec.inputs, **{key: passed_on(state) for key, state in passed}}
@@ -219,6 +224,8 @@ def passed_on(state: State) -> Any:
 def _look_up(run: Course) -> Moves:
     """Name the key, and reuse the result under it; a fault of the store is a miss."""
     key = run.spec.key
+    if key is None:
+        return
     try:
         run.key = key(run.inputs) if callable(key) else key
         if run.key is None or not run.spec.look_up:
@@ -254,11 +261,12 @@ def _recall(run: Course) -> Moves:
 def _execute(run: Course) -> Moves:
     """Go from state to state until one is final: what comes next depends on the state alone."""
     while not run.over:
-        if run.state.is_running():
+        kind = run.state.type
+        if kind is StateType.RUNNING:
             wanted = yield from _spawn_items(run) if run.spec.mapped else _attempt(run)
-        elif run.state.is_scheduled():
+        elif kind is StateType.SCHEDULED:
             wanted = yield from _awaited_retry(run)
-        elif run.state.is_cancelling():
+        elif kind is StateType.CANCELLING:
             wanted = states.Cancelled(run.state.message)
         else:
             wanted = _executing(run)

@@ -42,7 +42,7 @@ class Sweep:
         self._judgements: dict[str, Judgement] = {}
         self._dirty: list[tuple[int, str]] = []
         self._order: tuple[str, ...] = ()
-        self._revision = -1
+        self._revision, self._known = -1, 0
         self._pending: set[str] = set()
         self._kin_users: set[str] = set()
         self._kinship = Kinship(book, self._timelines, self._judgements)
@@ -67,9 +67,8 @@ class Sweep:
     def judgement(self, step: Step) -> Judgement:
         """The step's present judgement; a step without a place is judged behind all others."""
         self.settle()
-        if self.book.place(step.id) is None:
-            return self._judge_at(self.end()).judge(step)
-        return self._judgements[step.id]
+        found = self._judgements.get(step.id)
+        return found if found is not None else self._judge_at(self.end()).judge(step)
 
     def pending(self) -> list[Step]:
         """The steps that are not up to date and stand in the order, in flow order."""
@@ -127,7 +126,8 @@ class Sweep:
 
     def settle(self, end: int | None = None) -> None:
         """Judge what has to be judged again, in flow order; all of it, or what stands above a place."""
-        self._follow_book()
+        if self._revision != self.book.revision or self._known != self.book.size:
+            self._follow_book()
         while self._dirty and (end is None or self._dirty[0][0] < end):
             place, step = heappop(self._dirty)
             # It was marked once for each thing that changed, and is judged once.
@@ -138,8 +138,9 @@ class Sweep:
     def _follow_book(self) -> None:
         if self._revision != self.book.revision:
             self._start_anew()
-        elif len(self._order) != len(self.book):
+        elif self._known != self.book.size:
             self._go_on_behind()
+        self._known = self.book.size
 
     def _place(self, step: Step) -> int:
         place = self.book.place(step.id)
@@ -160,8 +161,8 @@ class Sweep:
 
     def _go_on_behind(self) -> None:
         """Steps were put behind all others: nothing else is at another place than before."""
-        known, self._order = len(self._order), self.book.order
-        for place in range(known, len(self._order)):
+        self._order = self.book.order
+        for place in range(self._known, len(self._order)):
             heappush(self._dirty, (place, self._order[place]))
 
     def _judge(self, place: int, step: Step) -> None:

@@ -6,6 +6,7 @@ user's own follows the rules of its type.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from nbflow.exceptions import IllegalTransitionError
@@ -60,7 +61,8 @@ def is_legal(old: State | None, new: State) -> bool:
         >>> is_legal(Pending(), Running()), is_legal(Completed(), Running()), is_legal(None, Running())
         (True, False, False)
     """
-    return _known_name(new) in (INITIAL if old is None else LEGAL[_known_name(old)])
+    before = None if old is None else (old.name, old.type)
+    return _may_follow(before, (new.name, new.type))
 
 
 def check(old: State | None, new: State, run: str = "") -> None:
@@ -82,8 +84,13 @@ def check(old: State | None, new: State, run: str = "") -> None:
         raise IllegalTransitionError.between(run, old.name if old else None, new.name)
 
 
-def _known_name(state: State) -> str:
-    return state.name if TYPES.get(state.name) is state.type else _PLAIN_NAME[state.type]
+@lru_cache(maxsize=1_000)
+def _may_follow(old: tuple[str, StateType] | None, new: tuple[str, StateType]) -> bool:
+    return _known_name(*new) in (INITIAL if old is None else LEGAL[_known_name(*old)])
+
+
+def _known_name(name: str, kind: StateType) -> str:
+    return name if TYPES.get(name) is kind else _PLAIN_NAME[kind]
 
 
 _TAKEN_UP: Final = frozenset({StateType.PAUSED, StateType.FAILED, StateType.CRASHED})

@@ -254,7 +254,9 @@ class Judge:
 
     def _expired(self, step: Step, trace: Trace) -> list[Cause]:
         slot = expiry_of(step, trace)
-        self._view.looked.update((slot,) if slot is not None else ())
+        if slot is None:
+            return []
+        self._view.looked.add(slot)
         return [Cause("expired", step.name)] if has_expired(step, trace, self._outside) else []
 
     def _refuted(self, step: Step, trace: Trace) -> list[Cause]:
@@ -279,9 +281,11 @@ class Judge:
 
     def _not_compared(self, trace: Trace, slots: tuple[Slot, ...], loose: frozenset[Slot]) -> Iterator[Cause]:
         """What need not be as the trace saw it, and is not."""
+        if not loose:
+            return
         for slot in not_looked_at((entry.looked for entry in trace.entries), loose.intersection(slots)):
             yield Cause("not compared", slot.locator)
-        for entry in trace.entries if loose else ():
+        for entry in trace.entries:
             slot = entry.looked.slot
             if slot in loose and answer(entry, self._view, self._outside) is not Answer.SAME:
                 yield Cause("not compared", slot.locator, before=entry.preview)
@@ -435,7 +439,7 @@ class Judge:
                 bound = self._view.bound(slot)
                 kin = (*bound.kin, *near) if slot in may.bind else bound.kin
                 # It may write this or not: what was bound above still is, with one more doubt.
-                gives[slot] = bound._replace(doubts=bound.doubts + doubts, kin=kin)
+                gives[slot] = Bound(bound.version, bound.doubts + doubts, kin, bound.written)
         if self._book.tells_states and not step.plain:
             slot, bound = given_state(step, verdict, doubts, is_outlived=self._is_outlived(step))
             gives[slot] = bound
@@ -443,7 +447,8 @@ class Judge:
         if trace is None:
             for name in analysis.writes | analysis.maybe_writes | analysis.deletes | analysis.mutates:
                 slot = slot_of(name)
-                gives[slot] = gives.get(slot, NOTHING)._replace(version=None, written=True)
+                may_be = gives.get(slot, NOTHING)
+                gives[slot] = Bound(None, may_be.doubts, may_be.kin, written=True)
             return gives
         for output in trace.outputs:
             version = version_of(step.id, trace, output, self._view.classes)

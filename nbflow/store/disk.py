@@ -135,9 +135,9 @@ class DiskStore:
         key = self.history.key_of(id)
         return next((trace for trace in self.find(key) if trace.id == id), self._spare.trace(id))
 
-    def reason(self, action_key: str) -> str:
-        """Return why an existing record under a key is not used, or an empty string."""
-        return "" if self.find(action_key) else self._traces.reasons.get(action_key, "")
+    def reason(self, key: str) -> str:
+        """Return why what was looked up under a key, or for a code, is not used, or an empty string."""
+        return self._traces.reasons.get(key, "")
 
     def commit(
         self,

@@ -219,7 +219,7 @@ class MemoryStore:
         under = self._found.get(self.history.key_of(id), ())
         return next((trace for trace in under if trace.id == id), None)
 
-    def reason(self, action_key: str) -> str:
+    def reason(self, key: str) -> str:
         """Return an empty string: every record here is used."""
         return ""
 

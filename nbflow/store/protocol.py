@@ -261,8 +261,8 @@ class Store(Protocol):
         """Return one trace by its identifier, or None."""
         ...
 
-    def reason(self, action_key: str) -> str:
-        """Return why an existing record under a key is not used, or an empty string."""
+    def reason(self, key: str) -> str:
+        """Return why what was looked up under a key, or for a code, is not used, or an empty string."""
         ...
 
     def commit(
