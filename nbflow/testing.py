@@ -207,14 +207,15 @@ class Notebook:
         if execution.context is not None:
             watched_here()
         within = nullcontext() if step is self._own else self.reading.within(step, workspace)
-        with using(self.records), context(shown(execution.call)), within:
+        with context(shown(execution.call)), within:
             self._execute(step, execution.body, workspace.names)
 
     def _driven(self, work: Working[Action]) -> Action:
         """Drive work in this thread, as the session of the task functions that bodies read."""
         detach = attach_reader(self.reading)
         try:
-            return answered(work, answering(self._perform))
+            with using(self.records):
+                return answered(work, answering(self._perform))
         finally:
             detach()
 

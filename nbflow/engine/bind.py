@@ -14,7 +14,7 @@ import msgspec
 from nbflow.types import Output, Slot, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -153,6 +153,10 @@ class View:
         self.looked.add(slot)
         timeline = self._timelines.get(slot)
         return timeline.before(self.place) if timeline is not None else NOTHING
+
+    def given(self, slots: Iterable[Slot]) -> list[Slot]:
+        """Those of these slots that some step gives something, be it below this place."""
+        return [slot for slot in slots if slot in self._timelines]
 
     def giver(self, slot: Slot) -> int | None:
         """The place of the step that gave the slot its binding here; None where nobody did."""

@@ -17,7 +17,7 @@ from nbflow.engine.slots import NAME, UNKNOWN, key_of, slot_of
 from nbflow.types import NO_REACH, UNBOUND, Entry, Looked, Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from nbflow.engine.apply import Workspace
     from nbflow.engine.book import Body, Book, Step
@@ -58,7 +58,7 @@ class Insight:
         step: Step,
         body: Body,
         slots: tuple[Slot, ...],
-        writers: Iterable[str],
+        writers: Collection[str],
         seen: Seen,
     ) -> Reached:
         """What has to be looked at to see what a body does.
@@ -97,19 +97,24 @@ class Insight:
         reach = self.live_reach(slot_of(key))
         return reach is None or reach.changes_arguments or callable(self._workspace.names.get(key))
 
-    def others(self, body: Body, writers: Iterable[str]) -> list[Body]:
+    def others(self, body: Body, writers: Collection[str]) -> list[Body]:
         """The bodies that made the code which a body may call."""
-        return [ran for ran in self._bodies_of(writers) if ran is not body]
+        others = self._bodies_of(writers)
+        return [ran for ran in others if ran is not body] if others else others
 
-    def _bodies_of(self, writers: Iterable[str]) -> list[Body]:
+    def _bodies_of(self, writers: Collection[str]) -> list[Body]:
+        if not writers:
+            return []
         return [ran for writer in writers if (ran := self._book.steps[writer].ran) is not None]
 
-    def _paths(self, body: Body, slots: Iterable[Slot]) -> frozenset[str]:
+    def _paths(self, body: Body, slots: Collection[Slot]) -> frozenset[str]:
         """Strings that may be meant as paths, in the body and in code that it may call."""
+        if not slots:
+            return body.analysis.paths
         reaches = [reach for slot in slots if slot.kind == NAME and (reach := self.live_reach(slot))]
         return body.analysis.paths.union(*[reach.paths for reach in reaches])
 
-    def asked(self, step: Step, body: Body, writers: Iterable[str]) -> tuple[Entry, ...]:
+    def asked(self, step: Step, body: Body, writers: Collection[str]) -> tuple[Entry, ...]:
         """Entries for the slots outside that the source, or code that it may call, names."""
         variables, modules = _asks(body, tuple(self._bodies_of(writers)))
         slots = (*variables, *step.parameter_slots, *modules)
@@ -164,7 +169,9 @@ def _asks(body: Body, later: tuple[Body, ...]) -> tuple[tuple[Slot, ...], tuple[
     )
 
 
-def _imports(body: Body, later: Iterable[Body]) -> list[str]:
+def _imports(body: Body, later: Collection[Body]) -> list[str]:
     """The modules that a body imports, and those that functions import when it calls them."""
+    if not (later or body.analysis.imports):
+        return []
     deferred = [item for ran in later for item in ran.analysis.imports if item.deferred]
     return sorted({item.module for item in (*body.analysis.imports, *deferred) if item.module})

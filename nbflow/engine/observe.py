@@ -33,7 +33,7 @@ from nbflow.secrets import HIDDEN, KNOWN, looks_secret
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
 from nbflow.store.handles import is_function
 from nbflow.store.modules import module_data, note_loaded, purge_changed_modules, purge_module
-from nbflow.store.walks import is_plain
+from nbflow.store.walks import PLAIN, is_plain
 from nbflow.store.watching import Native
 from nbflow.types import UNBOUND, Output
 
@@ -329,12 +329,14 @@ class Observer:
         self._let_go(before, rebound, suspects)
         # What is gone cannot be changed.
         suspects = {key for key in suspects if key in workspace.names and key in workspace.labels}
-        mutated = {key for key in suspects - rebound if self._is_mutated(key)}
+        mutated = {key for key in suspects - rebound if self._is_mutated(key)} if suspects else set[str]()
         for key in rebound:
             workspace.note(key, before.get(key, ABSENT))
             self._relabel(key)
         # Memory that is shared with other names than before is a change that no digest shows.
-        mutated |= {key for key in suspects & groups.keys() - rebound if workspace.group(key) != groups[key]}
+        if groups:
+            shared = suspects & groups.keys() - rebound
+            mutated |= {key for key in shared if workspace.group(key) != groups[key]}
         for key in mutated:
             self._spend(key)
         return rebound | mutated
@@ -421,8 +423,9 @@ class Observer:
         """Every key of each group that something was written in: the group is one unit."""
         groups = {self._workspace.group(key) for key in written}
         found = [output for group in sorted(groups, key=sorted) for output in self._group_outputs(group)]
-        for classes in filter(None, (look.classes for look in self._looks.values())):
-            self._workspace.known.meet(classes)
+        for look in self._looks.values():
+            if look.classes:
+                self._workspace.known.meet(look.classes)
         return tuple(found)
 
     def _group_outputs(self, group: frozenset[str]) -> list[Output]:
@@ -468,6 +471,8 @@ def _with_context(execution: Execution) -> Execution:
 
 
 def _sort(value: object) -> str:
+    if type(value) in PLAIN:
+        return "value"
     if isinstance(value, type):
         return "class"
     if is_function(value):

@@ -40,8 +40,10 @@ _READ_ANY_NAME: Final = frozenset({"globals", "locals", "vars", "eval", "exec"})
 """Builtins through which code reads names that no analysis sees."""
 
 
-def definitions_of(bodies: Iterable[Body], keys: Collection[str]) -> list[Definition]:
+def definitions_of(bodies: Collection[Body], keys: Collection[str]) -> list[Definition]:
     """What these bodies say of the code behind these keys."""
+    if not bodies:
+        return []
     every = [definition for ran in bodies for definition in ran.analysis.definitions.values()]
     return [definition for definition in every if definition.name in keys]
 

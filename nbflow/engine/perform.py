@@ -268,6 +268,8 @@ class Performer:
         """Put every input of a body in place; False where one turns out to be lost."""
         for key in site.unbound:
             self.workspace.unbind(key)
+        if not site.units:
+            return True
         for _ in range(len(site.units) + 1):
             # All of them even where one is spent, so that each loss is known at once.
             placed = [self.workspace.place(versions) or self._define(versions) for versions in site.units]

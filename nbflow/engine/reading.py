@@ -7,7 +7,7 @@ stands there then may be an old one. Who reads gets a copy of its own, so that n
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,8 @@ from nbflow.exceptions import SessionError, text_of
 from nbflow.types import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import Version
@@ -36,6 +37,16 @@ class _Running:
     step: Step
     workspace: Workspace
     refused: SessionError | None = None
+    outer: _Running | None = None
+
+    def __enter__(self) -> None:
+        self.outer = _RUNNING.get()
+        _RUNNING.set(self)
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        _RUNNING.set(self.outer)
+        if error is None and self.refused is not None:
+            raise self.refused
 
 
 _RUNNING: ContextVar[_Running | None] = ContextVar("nbflow_reading", default=None)
@@ -66,8 +77,7 @@ class Reading:
 
     # --- what runs -----------------------------------------------------------------------------
 
-    @contextmanager
-    def within(self, step: Step, workspace: Workspace) -> Generator[None]:
+    def within(self, step: Step, workspace: Workspace) -> AbstractContextManager[None]:
         """While the body of a step of the flow runs; a refused read ends it even if it was caught.
 
         Args:
@@ -77,18 +87,7 @@ class Reading:
         Raises:
             SessionError: If a read in it was refused.
         """
-        if step is self._plain:
-            yield
-            return
-        running = _Running(self, step, workspace)
-        before = _RUNNING.get()
-        _RUNNING.set(running)
-        try:
-            yield
-        finally:
-            _RUNNING.set(before)
-        if running.refused is not None:
-            raise running.refused
+        return nullcontext() if step is self._plain else _Running(self, step, workspace)
 
     def begin_plain(self, step: Step) -> None:
         """Before a plain cell runs by itself: what it will read is brought up to date."""

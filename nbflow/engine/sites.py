@@ -46,7 +46,7 @@ class Site(msgspec.Struct, frozen=True):
 
 def site_of(step: Step, body: Body, view: View) -> Site:
     """Collect what a body needs at the view's place."""
-    seeded = [slot for slot in SEEDED if view.bound(slot).version is not None]
+    seeded = [slot for slot in view.given(SEEDED) if view.bound(slot).version is not None]
     # A builtin is meant, so a leftover of that name must not stand in its way.
     unbound: list[str] = []
     slots = (*reached(body, view, unbound.append), *seeded)

@@ -390,6 +390,8 @@ class Judge:
 
     def _looks_at(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> list[Slot]:
         more = lasting(step, body)
+        if not more:
+            return [*slots]
         self._view.looked.update(more)
         return [*slots, *(slot for slot in more if slot in self._timelines)]
 

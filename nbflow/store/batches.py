@@ -6,6 +6,7 @@ in between.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -56,11 +57,11 @@ class Batch:
 
     def __init__(self) -> None:
         self.size = 0
-        self.paths: dict[str, list[Transition]] = {}
+        self.paths: defaultdict[str, list[Transition]] = defaultdict(list)
         self.snapshots: list[tuple[str, Snapshot]] = []
         self.sources: dict[str, str] = {}
         self.keys: dict[str, str] = {}
-        self._runs: dict[str, list[RunRecord]] = {}
+        self._runs: defaultdict[str, list[RunRecord]] = defaultdict(list)
         self._states: dict[str, str] = {}
         self._ended = 0
 
@@ -76,14 +77,14 @@ class Batch:
     def begin(self, record: RunRecord) -> None:
         """Add a run, or complete what is known of it."""
         self.size += 1
-        self._runs.setdefault(record.id, []).append(record)
+        self._runs[record.id].append(record)
 
     def append(self, transition: Transition) -> None:
         """Add a transition."""
         self.size += 1
         self._ended += transition.type in _ENDED
         self._states[transition.run] = transition.type
-        self.paths.setdefault(transition.run, []).append(transition)
+        self.paths[transition.run].append(transition)
 
     def snapshot(self, snapshot: Snapshot, notebook: str) -> None:
         """Add a snapshot."""

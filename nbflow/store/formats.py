@@ -71,7 +71,7 @@ class Payload(msgspec.Struct, frozen=True):
     @property
     def size(self) -> int:
         """Bytes in all."""
-        return len(self.pickled) + sum(region.nbytes for region in self.regions)
+        return len(self.pickled) + (sum(region.nbytes for region in self.regions) if self.regions else 0)
 
 
 class _Pickled(Protocol):

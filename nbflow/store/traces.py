@@ -191,7 +191,7 @@ class Traces:
         """Take a result that is written with others at the next `flush`; return how many wait."""
         # Only what was read already is consulted: what else the index has shows when this is written.
         before = self._found.get(result.action_key, ())
-        varies = any(NON_DETERMINISTIC in other.flags or differ(other, result.trace) for other in before[:1])
+        varies = bool(before) and (NON_DETERMINISTIC in before[0].flags or differ(before[0], result.trace))
         trace = _flagged(result.trace) if varies else result.trace
         known = self._lists.get(result.trace.static_key, ())
         self._waiting.append(result)
