@@ -349,6 +349,8 @@ class Book:
 
         Told without a look at all others, because every cell asks.
         """
+        if not self._wired:
+            return []
         return [step for id, step in self._wired.items() if self.steps.get(id) is step]
 
     def place(self, step: str) -> int | None:

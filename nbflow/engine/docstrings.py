@@ -48,7 +48,7 @@ def texts_of(body: Body, versions: Mapping[Slot, Version | None]) -> dict[Entry,
         body: The body.
         versions: What the names that it reaches hold.
     """
-    held = {slot: version for slot, version in versions.items() if version is not None}
+    held = {slot: version for slot, version in versions.items() if version is not None} if versions else {}
     if not held:
         return {}
     shows = body.analysis.shows
@@ -86,6 +86,8 @@ def unseen_edits(texts: Mapping[Entry, str], book: Book) -> frozenset[str]:
     What documents a function that a task writes is no part of the task's code: who edits it there
     gets the result of the run before.
     """
+    if not texts:
+        return frozenset()
     names = ((name_behind(entry.looked.slot).locator, step) for entry, step in texts.items())
     return frozenset(f"names: what documents {name}" for name, step in names if _is_of_task(name, step, book))
 

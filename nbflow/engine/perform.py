@@ -41,8 +41,8 @@ from nbflow.engine.record import (
     skipped_trace,
 )
 from nbflow.engine.requests import Execution
-from nbflow.engine.sites import SEEDED, Site, lists_of, say_who_failed, site_of, with_own
-from nbflow.engine.slots import is_kept_in_memory, key_of
+from nbflow.engine.sites import Site, lists_of, say_who_failed, site_of, with_own
+from nbflow.engine.slots import is_kept_in_memory, key_of, slot_of
 from nbflow.engine.sources import Sources
 from nbflow.engine.storing import Storing
 from nbflow.engine.verify import begun_slot
@@ -229,19 +229,20 @@ class Performer:
         upstream = upstream_of(*where, lambda each: self._sweep.judgement(each).verdict)
         slots = asked_about(*where)
         found = ((slot, site.view.bound(slot).version) for slot in slots)
-        return upstream, tuple(
+        entries = (
             Entry(Looked(slot), version.output.digest if version else UNBOUND) for slot, version in found
         )
+        return upstream, tuple(entries) if slots else ()
 
     def execute_plain(self, step: Step, origin: Origin) -> Executing:
         """Run a plain cell on the names as they are."""
         body, labels = step.body, self.workspace.labels
-        seeded = [slot for slot in SEEDED if key_of(slot) in labels]
+        seeded = [slot_of(key) for key in GENERATORS if key in labels]
         slots = (*reached_through(body, self.insight.live_reach), *seeded)
         keys = tuple(map(key_of, slots))
         self.workspace.ensure(keys)
-        found = (labels.get(key) for key in keys if key not in GENERATORS)
-        writers = frozenset(label.version.step for label in found if label and label.version)
+        found = [label for key in keys if key not in GENERATORS and (label := labels.get(key)) is not None]
+        writers = frozenset([label.version.step for label in found if label.version])
         seen = see_live(body, slots, self.workspace, self.insight.asked(step, body, writers))
         reach = self.insight.reached(step, body, slots, writers, seen)
 

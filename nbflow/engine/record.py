@@ -382,8 +382,10 @@ def _flags(maker: Maker, body: Body, seen: Seen, observation: Observation, watch
 def _changes_class(seen: Seen, observation: Observation) -> bool:
     """Whether it sets attributes of a class that it did not make: no store can put that back."""
     classes = {output.slot: output.digest for output in observation.outputs if output.sort == "class"}
+    if not classes:
+        return False
     both = classes.keys() & seen.entries.keys()
-    return bool(both) and any(seen.entries[slot].digest not in (classes[slot], UNBOUND) for slot in both)
+    return any(seen.entries[slot].digest not in (classes[slot], UNBOUND) for slot in both)
 
 
 ACTS: Final = "acts outside"
@@ -406,7 +408,8 @@ def skipped_trace(trace: Trace) -> Trace:
 
 def _is_quiet(maker: Maker, body: Body, observation: Observation, watch: Watch) -> bool:
     short = observation.seconds < maker.auto_below
-    acts = any(changes_outside(effect) or effect.startswith(_UNSEEN) for effect in maker.effects)
+    effects = maker.effects
+    acts = bool(effects) and any(changes_outside(each) or each.startswith(_UNSEEN) for each in effects)
     return short and body.analysis.complete and not acts and not watch.noise
 
 

@@ -117,8 +117,10 @@ def makers_in(source: str, is_ours: Callable[[str], bool]) -> frozenset[str]:
 
 def step_ids(book: Book, definer: str) -> dict[str, str]:
     """The steps of the functions that a cell defines: function name to identifier."""
-    start = definer + _BEHIND
-    return {step.id.removeprefix(start): step.id for step in book.wired() if step.id.startswith(start)}
+    wired, start = book.wired(), definer + _BEHIND
+    if not wired:
+        return {}
+    return {step.id.removeprefix(start): step.id for step in wired if step.id.startswith(start)}
 
 
 def definer_of(book: Book, step: Step) -> Step:
@@ -158,6 +160,8 @@ def follow(book: Book, sweep: Sweep, definer: Step) -> tuple[list[Step], list[St
     if definer.trace is None:
         return [], []
     defined, known = functions_in(definer), step_ids(book, definer.id)
+    if not (defined or known):
+        return [], []
     gone = [book.steps[id] for name, id in known.items() if name not in defined]
     steps = [_step_of(book, definer, name, parameters) for name, parameters in defined.items()]
     for step in steps:
@@ -209,9 +213,9 @@ def asked_by(work: Work, body: Body) -> list[Step]:
     What it calls without arguments counts, and what code that it reaches calls so; to mention a
     function is no read.
     """
-    steps = list(value_steps(work.book))
-    if not steps:
+    if not work.book.wired():
         return []
+    steps = list(value_steps(work.book))
     slots = reached_through(body, work.live_reach)
     bodies = [body, *work.makers_of(slots)]
     asks = frozenset[str]().union(*(each.asks for each in bodies))
