@@ -361,8 +361,11 @@ class Performer:
         is_own_plain = step.plain and origin is Origin.CELL  # which must cost nothing noticeable
         causes = () if is_own_plain else self._causes(step)
         seeded = self.workspace.labels.keys() & GENERATORS.keys()
-        finished = yield from self._runs.execute(step, doing.attempt, origin, causes, seen)
-        finished = sure(finished, seen.asked, self._sweep.outside)
+        finished = sure(
+            (yield from self._runs.execute(step, doing.attempt, origin, causes, seen)),
+            seen.asked,
+            self._sweep.outside,
+        )
         observation = finished.observation
         effects = doing.effects | unseen_edits(seen.texts, self._book)
         maker = Maker(step, finished.run, self._runs.notebook, effects)
