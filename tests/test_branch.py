@@ -188,3 +188,55 @@ class TestBeside:
 
         rng = Random(1)
         assert values(notebook, "first", "second") == [rng.random(), rng.random()]
+
+
+class TestWhatIsNotTakenOver:
+    """The notebook knows of it all the same."""
+
+    def test_what_was_made_of_other_inputs(self) -> None:
+        """Is returned, and its step tells what has changed since, rather than that it never ran."""
+        notebook, (a, b) = notebook_of("a = stay() and LATE", "b = 1")
+
+        def edit() -> None:
+            notebook.edit("cell_2", "LATE = 2")
+            notebook.run("cell_2")
+            threading.gate.set()  # type: ignore[attr-defined]
+
+        branch, action = beside(notebook, edit)
+        branch.take_over(action.executed)
+        assert list(branch.leave_behind([a, b])) == [a]
+        cause = notebook.judgement(a).causes[0]
+        assert (cause.subject, cause.before, cause.after) == ("LATE", "1", "2")
+
+    def test_a_failure(self) -> None:
+        """Has happened to the notebook's task, and to what hangs on it."""
+        notebook, (a, b) = notebook_of("a = 1 / 0", "b = a")
+        branch, action = beside(notebook)
+        branch.take_over_failures(action)
+        assert notebook.step(a).failure == "ZeroDivisionError: division by zero"
+        assert notebook.judgement(a).causes[0].category == "failed"
+        assert getattr(notebook.step(b).ended, "name", "") == "TriggerFailed"
+
+    def test_a_failure_of_what_was_brought_up_to_date_meanwhile(self) -> None:
+        """Is history."""
+        notebook, (a,) = notebook_of("a = stay() and 1 / LATE", plain="LATE = 0")
+
+        def mend() -> None:
+            notebook.edit("cell_2", "LATE = 1")
+            notebook.run("cell_2")
+            threading.gate.set()  # type: ignore[attr-defined]
+            notebook.runner = None
+            notebook.run(a)
+
+        branch, action = beside(notebook, mend)
+        assert list(action.errors) == [a]
+        branch.take_over_failures(action)
+        assert notebook.step(a).failure == ""
+        assert verdicts(notebook)[2:] == ["fresh"]
+
+    def test_a_failure_of_what_may_not_run_there(self) -> None:
+        """Is none."""
+        notebook, (a,) = notebook_of("a = __import__('builtins').eval('LATE')")
+        branch, action = beside(notebook)
+        branch.take_over_failures(action)
+        assert notebook.step(a).failure == ""

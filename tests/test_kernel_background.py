@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kernels import Kernel
+from tests.kernels import PATIENCE, Kernel, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +45,16 @@ def ended(kernel: Kernel) -> str:
     return status
 
 
+def told(kernel: Kernel, shown: Shown) -> str:
+    """What the line of the run says once it has ended, which may be while the cell runs that showed this."""
+    updates = shown.updates
+    while not any(id.startswith("nbflow-background") for id in updates):
+        message = kernel.client.get_iopub_msg(timeout=PATIENCE)
+        if message["msg_type"] == "update_display_data":
+            updates[message["content"]["transient"]["display_id"]] = message["content"]["data"]
+    return str(next(data for id, data in updates.items() if id.startswith("nbflow-background")))
+
+
 class TestMeanwhile:
     """The notebook goes on."""
 
@@ -62,9 +72,12 @@ class TestMeanwhile:
     def test_an_edit_meanwhile_counts(self, kernel: Kernel) -> None:
         """What the run made of the value before is history, and a hit when that is back."""
         kernel.run("plain", CELLS["plain"].replace("15", "30"))
-        kernel.execute(GO_ON)
-        assert "2 stale" in ended(kernel)
+        assert "kept in the history, as meanwhile: LATE changed: 15 → 30" in told(
+            kernel, kernel.execute(GO_ON)
+        )
+        assert "2 stale" in kernel.execute("%flow status").text
         assert kernel.value("'below' in globals()") == "False"
+        assert "LATE changed: 15 → 30" in kernel.execute("%flow why slow").text
         kernel.execute("%flow run")
         assert kernel.value("below") == "[30, 30]"
 
@@ -82,12 +95,53 @@ class TestItsEnd:
 
     def test_cancel(self, kernel: Kernel) -> None:
         """Every run ends, and what is done stays."""
-        assert "was cancelled" in kernel.execute("%flow cancel").text
+        shown = kernel.execute("%flow cancel")
+        assert "was cancelled" in shown.text
+        assert "1 stopped · 1 not run" in str(shown.updates)
         assert "1 cancelled" in kernel.execute("%flow status").text
         assert "nothing runs in the background" in kernel.execute("%flow cancel").text
         kernel.execute(GO_ON)
         kernel.execute("%flow run")
         assert kernel.value("below") == "[15, 15]"
+
+    def test_a_failure(self, kernel: Kernel) -> None:
+        """Is told as one of any other run is."""
+        kernel.execute("%flow cancel")
+        kernel.execute(GO_ON)
+        kernel.run("bad", "#@task bad --defer\nbad = 1 / (slow - slow)")
+        kernel.run("behind", "%flow run --background")
+        assert "1 failed" in ended(kernel)
+        told = kernel.execute("%flow why bad").text
+        assert "last run failed: ZeroDivisionError: division by zero" in told
+
+    def test_at_once(self, kernel: Kernel) -> None:
+        """Where nothing has to be waited for, its line says at once what it did, and what it may not do."""
+        kernel.execute("%flow cancel")
+        kernel.execute(GO_ON)
+        kernel.execute("%flow run")
+        assert "nothing to do, everything is up to date" in kernel.execute("%flow run --background").text
+        kernel.run("plain", CELLS["plain"].replace("15", "30"))
+        kernel.execute("%flow run")
+        kernel.run("plain", CELLS["plain"])
+        assert "2 reused" in kernel.execute("%flow run --background").text
+        kernel.run("send", "#@task send --defer --effect\nsend = below")
+        told = kernel.execute("%flow run --background send").text
+        assert "send was not run in the background: what it does outside must not happen twice" in told
+
+    def test_what_shows_only_as_it_runs(self, kernel: Kernel) -> None:
+        """A body that may not run there has not failed; what it waits for is no task to go."""
+        kernel.execute("%flow cancel")
+        kernel.execute(GO_ON)
+        kernel.run("lock", "#@task lock --defer\nlock = threading.Lock()")
+        kernel.run("use", "#@task use --defer\nuse = str(lock)")
+        kernel.run("alone", "#@task alone --defer\nalone = threading.Lock()")
+        kernel.run("send", "#@task send --defer --effect\nsend = below")
+        shown = kernel.run("behind", "%flow run --background")
+        assert "5 tasks to go: slow, below, lock, use, alone;" in shown.text
+        line = told(kernel, shown)
+        assert "lock was not run in the background: lock cannot be compared" in line
+        assert "what it made can be neither stored nor handed over" in line
+        assert "failed" not in kernel.execute("%flow why lock").text
 
     def test_one_at_a_time(self, kernel: Kernel) -> None:
         """And never inline, nor with plain cells."""

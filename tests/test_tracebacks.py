@@ -94,3 +94,11 @@ class TestErrorsOfOurs:
         )
         assert shown.error.startswith("IllegalTransitionError: ")
         assert "nbflow/engine/transitions.py" in seen(shown)
+
+    def test_a_stop(self, kernel: Kernel) -> None:
+        """Shows what was stopped: the command, and the line of the body."""
+        kernel.run("x", "# @task x --defer\nimport signal\nx = signal.raise_signal(signal.SIGINT)")
+        shown = kernel.execute("%flow run x")
+        assert "KeyboardInterrupt" in shown.error
+        assert "----> 3 x = signal.raise_signal(signal.SIGINT)" in seen(shown)
+        assert "nbflow/" not in seen(shown)

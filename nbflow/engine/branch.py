@@ -8,6 +8,7 @@ over what is still the result of its own code and inputs.
 from __future__ import annotations
 
 from copy import copy
+from operator import is_
 from typing import TYPE_CHECKING
 
 from nbflow.engine.apart import with_classes
@@ -18,14 +19,17 @@ from nbflow.engine.plan import Work
 from nbflow.engine.private import OwnWorkspace, hand_over
 from nbflow.engine.sites import site_of
 from nbflow.engine.sweep import Sweep
+from nbflow.types import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from nbflow.engine.action import Action
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import Version
     from nbflow.engine.book import Step
     from nbflow.engine.trunk import Trunk
+    from nbflow.types import Trace
 
 
 class Branch:
@@ -40,6 +44,7 @@ class Branch:
         world = trunk.world
         self._trunk = trunk
         self.book = _copied(trunk.sweep.book)
+        self._began = {step.id: _stands_of(step) for step in trunk.sweep.book}
         self.sweep = Sweep(self.book, trunk.sweep.outside.anew())
         self.workspace = OwnWorkspace(trunk.workspace)
         observer = Observer(self.workspace, trunk.files, world.clock, world.define)
@@ -101,6 +106,44 @@ class Branch:
             step.failure, step.ended, step.ended_on = told or copy.failure, copy.ended, copy.ended_on
             self._trunk.sweep.touch(step)
 
+    def leave_behind(self, ids: Iterable[str]) -> dict[str, Trace]:
+        """Let steps of the notebook that stand at nothing tell how what was made here differs from now.
+
+        Args:
+            ids: The steps whose bodies have run here.
+
+        Returns:
+            By step, what was made of code or inputs that are others now.
+        """
+        ours, left = self._trunk.sweep.book.steps, dict[str, "Trace"]()
+        for id in ids:
+            made = self.book.steps[id].trace
+            if made is not None and id in ours and ours[id].trace is not made:
+                left[id] = made
+                if ours[id].trace is None:
+                    ours[id].earlier = made
+                    self._trunk.sweep.touch(ours[id])
+        return left
+
+    def take_over_failures(self, action: Action) -> None:
+        """Let steps of the notebook that are still what they were have failed as their copies did.
+
+        Args:
+            action: What was done here.
+        """
+        ended = [id for id in (*action.errors, *action.refused) if id not in action.inline]
+        for step in filter(None, map(self._trunk.sweep.book.steps.get, ended)):
+            if self._is_untouched(step):
+                copied = self.book.steps[step.id]
+                step.trace, step.failure, step.ended = copied.trace, copied.failure, copied.ended
+                self._trunk.sweep.touch(step)
+
+    def _is_untouched(self, step: Step) -> bool:
+        """Whether a step of the notebook is not up to date, and nothing has happened to it meanwhile."""
+        is_done = self._trunk.sweep.judgement(step).verdict in (Verdict.FRESH, Verdict.AS_OF)
+        began = self._began.get(step.id)
+        return not is_done and began is not None and all(map(is_, _stands_of(step), began))
+
     def _give(self, versions: Mapping[str, Version]) -> bool:
         """Let the notebook have a unit; a class is made again by its definition."""
         main = self._trunk.workspace
@@ -112,6 +155,10 @@ class Branch:
 def _hand(versions: Mapping[str, Version], giver: Workspace, taker: Workspace) -> bool:
     values = giver.of_one_copy(versions)
     return values is not None and hand_over(versions, values, giver, taker, {})
+
+
+def _stands_of(step: Step) -> tuple[object, ...]:
+    return step.ran, step.trace, step.ended, step.hold
 
 
 def _copied(book: Book) -> Book:

@@ -25,11 +25,12 @@ from nbflow.notebook.execution import Executor
 from nbflow.notebook.live import LiveShown
 from nbflow.notebook.runners import room_of
 from nbflow.states import Origin
+from nbflow.types import Licence
 from nbflow.views import Shown, show_lines
 from nbflow.views.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from nbflow.engine.action import Action
     from nbflow.engine.book import Step
@@ -55,6 +56,8 @@ class _Going:
         started: When it began, seconds since the epoch.
         waits: What it waits for.
         undo: What to do when it ends.
+        told: What it did, once it has ended.
+        is_shown: Whether its line stands on the screen.
     """
 
     branch: Branch
@@ -66,6 +69,8 @@ class _Going:
     started: float
     waits: Waiting = field(default_factory=lambda: Waiting(()))
     undo: ExitStack = field(default_factory=ExitStack)
+    told: Shown = field(default_factory=lambda: show_lines(""))
+    is_shown: bool = False
 
     @property
     def left(self) -> list[Step]:
@@ -131,8 +136,8 @@ class Background:
         going.undo.enter_context(session.around.routes.kept())
         self._move(going.work.send, None)
         if not self.is_going:
-            return show_lines(f"run #{going.number} had nothing to wait for")
-        shown = show_lines(*self.words)
+            return going.told
+        going.is_shown, shown = True, show_lines(*self.words)
         screen = session.around.screen
         return LiveShown(shown.html, shown.text, "", lambda: screen.show(shown, going.shown_as))
 
@@ -145,7 +150,7 @@ class Background:
         session, number = self._session, self._session.records.numbers.take()
         branch = Branch(session.trunk, number)
         copies = branch.of(targets)
-        due = [step.id for step in branch.begin(copies)]
+        due = [step.id for step in branch.begin(copies) if step.licence is Licence.FLOW or step in copies]
         reading = Reading(branch.work, lambda steps, again: {}, lambda step: "it is not up to date")
         executor = Executor(
             session.around.bodies,
@@ -212,21 +217,28 @@ class Background:
         for step in taken:
             session.saved_seconds.pop(step.id, None)
             session.inline.pop(step.id, None)
+        unused = going.branch.leave_behind(action.executed)
         if taken:
             session.functions.follow_all([step.id for step in taken])
             session.note_run(going.number, going.started)
+        going.branch.take_over_failures(action)
         session.refresh_badges()
-        self._tell(going, _known(action, session))
+        going.told = self._words_of(going, _known(action, session), unused)
+        if going.is_shown:
+            self._show(going)
 
-    def _tell(self, going: _Going, action: Action) -> None:
+    def _words_of(self, going: _Going, action: Action, unused: Mapping[str, Trace]) -> Shown:
         session, steps = self._session, self._session.book.steps
         asked = [name for name in going.names if any(step.name == name for step in session.book)]
         left = [f"{steps[id].name} was not run in the background: {why}" for id, why in action.inline.items()]
-        told = show_lines("\n".join((session.report.action(action, asked).text, *left)))
-        if session.around.screen.can_update:
-            session.around.screen.show(told, going.shown_as, updates=True)
+        return show_lines("\n".join((session.report.action(action, asked, unused=unused).text, *left)))
+
+    def _show(self, going: _Going) -> None:
+        screen = self._session.around.screen
+        if screen.can_update:
+            screen.show(going.told, going.shown_as, updates=True)
         else:
-            session.around.screen.say(told.text)
+            screen.say(going.told.text)
 
     def waited_for(self, targets: Sequence[Step] | None) -> Working[None]:
         """Let tasks in the background end whose results these steps, or what they need, would have to make.
@@ -283,11 +295,12 @@ def _draws(trace: Trace) -> bool:
 
 
 def _known(action: Action, session: Session) -> Action:
-    """What an action did with steps that are still there."""
+    """What an action did with steps that are still there; a body that may not run there has not failed."""
     steps = session.book.steps
     return replace(
         action,
-        executed=[id for id in action.executed if id in steps],
+        errors={id: error for id, error in action.errors.items() if id not in action.inline},
+        executed=[id for id in action.executed if id in steps and id not in action.inline],
         reused=[id for id in action.reused if id in steps],
         refused={id: state for id, state in action.refused.items() if id in steps},
         inline={id: why for id, why in action.inline.items() if id in steps},

@@ -17,8 +17,8 @@ from nbflow.analysis import analyze
 from nbflow.exceptions import OptionError, SessionError
 from nbflow.notebook.cells import read_header
 from nbflow.notebook.commands import COMMANDS
+from nbflow.notebook.compared import compared_words
 from nbflow.notebook.parameters import PARAMETERS, as_default, defaults_of
-from nbflow.notebook.report import compared_words
 from nbflow.notebook.saved import NOTEBOOK
 from nbflow.settings import read_settings
 from nbflow.states import Origin, Role

@@ -13,7 +13,7 @@ from nbflow.exceptions import NbflowError
 from nbflow.notebook import commands
 from nbflow.notebook.asked import Asked
 from nbflow.notebook.cells import read_header
-from nbflow.notebook.tracebacks import has_users_lines, render_only_users_part
+from nbflow.notebook.tracebacks import has_users_lines, render_only_users_part, render_stop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -52,18 +52,14 @@ class FlowMagics(Magics):
     @line_magic
     def flow(self, line: str) -> Any:
         """Show and run the flow."""
-        try:
+        with _told_in_a_line():
             return commands.perform(self._session(), line)
-        except NbflowError as error:
-            raise UsageError(str(error)) from None
 
     async def flow_waiting(self, line: str) -> Any:
         """What `%flow` does, in a cell that may await something."""
         shell: Any = self.shell
-        try:
+        with _told_in_a_line():
             return await commands.perform_waiting(self._session(), shell.var_expand(line))
-        except NbflowError as error:
-            raise UsageError(str(error)) from None
 
     def _run_header(self, text: str) -> Awaitable[None] | None:
         """Run the cell; as the front end knows it, where it is that cell."""
@@ -107,6 +103,18 @@ class FlowMagics(Magics):
 
     def _is_raised_by_body(self, error: NbflowError) -> bool:
         return self._session().is_raised_by_body(error) and has_users_lines(error)
+
+
+@contextmanager
+def _told_in_a_line() -> Generator[None]:
+    """What a command has against its line, and a Stop without lines of ours."""
+    try:
+        yield
+    except NbflowError as error:
+        raise UsageError(str(error)) from None
+    except KeyboardInterrupt as stop:
+        render_stop(stop)
+        raise
 
 
 FlowMagics.task.__doc__ = f"""%%task [NAME] [options], or #@task [NAME] [options] as the first line.

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.forcing import forced
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.preview import expected_seconds, preview
-from nbflow.engine.slots import NAME, RANDOM
 from nbflow.exceptions import text_of
+from nbflow.notebook.compared import compared_names, compared_words, reads_of, writes_of
 from nbflow.notebook.edges import edges_of
 from nbflow.notebook.parameters import as_default, defaults_of
 from nbflow.notebook.remarks import not_repeated, remarks
 from nbflow.secrets import HIDDEN, looks_secret
 from nbflow.states import state_of
 from nbflow.store.protocol import RunRecord
-from nbflow.types import FILE, TASK_CODE, TASK_VALUE, Cause, Effect, Trace, Verdict
+from nbflow.types import Cause, Effect, Trace, Verdict
 from nbflow.views import (
     ActionCard,
     ActionLine,
@@ -38,10 +37,10 @@ from nbflow.views import (
     to_dot,
 )
 from nbflow.views.groups import counts_of
-from nbflow.views.words import cause_words, counted, listed, moment, short_path
+from nbflow.views.words import cause_words, causes_words, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from nbflow.engine.action import Action
     from nbflow.engine.book import Step
@@ -53,8 +52,10 @@ if TYPE_CHECKING:
 _UPSTREAM: Final = "upstream"
 _NEVER_RAN: Final = "never ran"
 _MOST_LOOSE: Final = 5
+_MEANWHILE: Final = "kept in the history, as meanwhile"
+_NOT_HANDED: Final = "what it made can be neither stored nor handed over; `%flow run` runs it here"
+_NONE: Final[Mapping[str, Trace]] = {}
 _DONE: Final = (Verdict.FRESH, Verdict.AS_OF)
-_COMPARED: Final = {NAME: "name", FILE: "file", "parameter": "parameter", "package": "package"}
 
 
 class Report:
@@ -153,18 +154,31 @@ class Report:
         lines = session.past_runs.lines(name)
         return show_history(HistoryCard(lines, name or "flow", session.around.clock()))
 
-    def action(self, action: Action, names: Sequence[str] = (), *, resumed: bool = False) -> Shown:
+    def action(
+        self,
+        action: Action,
+        names: Sequence[str] = (),
+        *,
+        resumed: bool = False,
+        unused: Mapping[str, Trace] = _NONE,
+    ) -> Shown:
         """What one flow run did, in the order of work, and what of the tasks asked for it had to leave.
 
         Args:
             action: What it did.
             names: The tasks asked for; none: all.
             resumed: Whether a person let in what had waited; nothing else was asked for.
+            unused: What bodies made, by step, of code or inputs that are others now.
         """
         steps = self._session.book.steps
         done = [steps[id] for id in dict.fromkeys((*action.executed, *action.reused))]
         number = max((self._newest_run(step).number for step in done), default=0)
-        lines = [self._action_line(step, action, resumed=resumed) for step in done]
+        lines = [
+            self._unused_line(step, unused[step.id])
+            if step.id in unused
+            else self._action_line(step, action, resumed=resumed)
+            for step in done
+        ]
         refused = [self._refused_line(steps[id], state) for id, state in action.refused.items()]
         left = () if resumed else self._left(action, names)
         rest = "no task waits for you" if resumed else self._rest(names)
@@ -184,13 +198,21 @@ class Report:
         word: DeedWord = "skipped" if state.is_skipped() else "waits" if state.is_paused() else "not run"
         return ActionLine(step.name, word, self._session.trunk.sweep.judgement(step).causes)
 
+    def _unused_line(self, step: Step, made: Trace) -> ActionLine:
+        """What was made beside the notebook, which does not stand at it."""
+        causes = self.root_causes(step)
+        is_same = all(cause.category == _NEVER_RAN for cause in causes)
+        note = _NOT_HANDED if is_same else f"{_MEANWHILE}: {causes_words(causes)}"
+        return ActionLine(step.name, "ran", causes, made.seconds, note, is_plain=step.plain)
+
     def _action_line(self, step: Step, action: Action, *, resumed: bool) -> ActionLine:
         run, seconds = self._newest_run(step), step.bound_trace.seconds if step.bound_trace else None
         causes = tuple(cause for cause in run.causes if cause.category != _NEVER_RAN and not resumed)
         error = action.errors.get(step.id)
         if error is not None:
-            told = text_of(error)
-            return ActionLine(step.name, "failed", causes, note=told, is_plain=step.plain)
+            if isinstance(error, KeyboardInterrupt):
+                return ActionLine(step.name, "stopped", causes, is_plain=step.plain)
+            return ActionLine(step.name, "failed", causes, note=text_of(error), is_plain=step.plain)
         if step.ended is not None and step.ended.is_paused():
             return ActionLine(step.name, "waits", self._session.trunk.sweep.judgement(step).causes)
         if step.trace is not None and SKIPPED in step.trace.flags:
@@ -261,8 +283,8 @@ class Report:
             run=self._number_of(trace),
             made=trace.started + trace.seconds if trace else None,
             size=self._size_of(trace),
-            reads=tuple(_reads(trace)),
-            writes=tuple(_writes(trace)),
+            reads=tuple(reads_of(trace)),
+            writes=tuple(writes_of(trace)),
             notes=tuple(self._notes(cell)),
             error=step.failure,
             description=cell.options.description if cell else "",
@@ -449,49 +471,10 @@ def _registered(step: Step) -> tuple[Cause, ...]:
     )
 
 
-def compared_words(trace: Trace) -> str:
-    """What is compared before a result is reused: how many names, files and more.
-
-    Example:
-        >>> compared_words(Trace("t", "k", (), ()))
-        'its code'
-    """
-    kinds = Counter(_COMPARED.get(entry.looked.slot.kind, "") for entry in trace.entries)
-    found = [counted(kinds[kind], kind) for kind in _COMPARED.values() if kinds[kind]]
-    rest = [f"{kinds['']:,} more"] if kinds[""] else []
-    return ", ".join(["its code", *found, *rest])
-
-
 def _words_of(name: str, value: object) -> str:
     """The value of a parameter, unless its name looks secret."""
     return HIDDEN if looks_secret(name) else repr(value)
 
 
-def compared_names(trace: Trace | None) -> str:
-    """The names, files and more that are compared, a few of many.
-
-    Example:
-        >>> from nbflow.types import Entry, Looked, Slot
-        >>> compared_names(Trace("t", "k", (Entry(Looked(Slot("name", "raw")), "d"),), ()))
-        ' (raw)'
-    """
-    names = [short_path(name) for name in _reads(trace)]
-    return f" ({listed(names, 6)})" if names else ""
-
-
 def _default_of(name: str, step: Step) -> object:
     return defaults_of(step.body.source).get(name)
-
-
-def _reads(trace: Trace | None) -> Iterator[str]:
-    for entry in trace.entries if trace is not None else ():
-        slot = entry.looked.slot
-        of_task = slot.kind == NAME and slot.locator.partition(".")[2] in (TASK_CODE, TASK_VALUE)
-        if slot.kind in (NAME, "file", "parameter", "environment") and not of_task:
-            yield slot.locator
-
-
-def _writes(trace: Trace | None) -> Iterator[str]:
-    for output in trace.outputs if trace is not None else ():
-        if output.slot.kind != RANDOM:
-            yield output.slot.locator

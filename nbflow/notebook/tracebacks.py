@@ -76,6 +76,16 @@ def render_only_users_part(error: BaseException) -> None:
         return
 
 
+def render_stop(stop: KeyboardInterrupt) -> None:
+    """Let IPython show a Stop that ended a command of ours below the lines of the user that it ended."""
+
+    def render() -> list[str]:
+        del stop._render_traceback_  # type: ignore[attr-defined]
+        return _shown(stop, _only_users(stop.__traceback__) or stop.__traceback__)
+
+    stop._render_traceback_ = render  # type: ignore[attr-defined]
+
+
 def users_part(trace: TracebackType | None) -> TracebackType | None:
     """The part of a traceback that is the user's: what lies below the innermost call of a body."""
     found = trace
