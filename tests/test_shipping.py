@@ -14,6 +14,22 @@ from nbflow import task
 from nbflow.task_runners.shipping import packed, shipped, this_process, unpacked
 
 
+class Late(ValueError):
+    """An exception whose constructor writes its text."""
+
+    def __init__(self, flight: int) -> None:
+        super().__init__(f"flight {flight} is late")
+        self.flight = flight
+
+
+class Missing(OSError):
+    """One of Python's with a constructor of its own."""
+
+    def __init__(self, path: str, *, asked: int) -> None:
+        super().__init__(2, "is missing", path)
+        self.asked = asked
+
+
 class Named:
     """An object that says it is found by its name."""
 
@@ -64,6 +80,17 @@ class TestPacked:
         assert made[0] is Here
         assert type(made[1]) is Here
         assert made[2] is Colour.RED
+
+    def test_exceptions_say_what_they_said(self) -> None:
+        """Their constructors do not write their texts once more, in groups neither."""
+        group = ExceptionGroup("both", [Late(7), Missing("a.csv", asked=3)])
+        group.add_note("in May")
+        late, missing = unpacked(packed(group)).exceptions
+        assert (str(late), late.flight) == ("flight 7 is late", 7)
+        assert (str(missing), missing.filename, missing.asked) == (str(Missing("a.csv", asked=3)), "a.csv", 3)
+        assert unpacked(packed(group)).__notes__ == ["in May"]
+        stop = unpacked(packed(StopIteration(7)))
+        assert stop.value == 7
 
     def test_a_task_of_a_module_is_named(self) -> None:
         """Of the notebook's the code is sent; a copy with other options is another one."""

@@ -143,11 +143,11 @@ def _packed(sent: _Sent, around: Context) -> bytes:
         seen = {"parameters": sent.parameters, "shown": sent.shown, "context": sent.context}
     try:
         return packed(replace(sent, **{name: around.run(_sendable, values) for name, values in seen.items()}))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - pickling is user code
         stuck = [name for name, value in sent.call["inputs"].items() if _why_stuck(value)]
         whose = f"the argument {stuck[0]!r} of" if stuck else "the code of"
         text = f"{whose} {sent.run.name!r} cannot be sent to a worker ({text_of(error)}); make it in the body"
-        raise WorkerError(f"{text}, or use the runner thread", run=sent.run.id) from error
+        raise WorkerError(f"{text}, or use the runner thread", run=sent.run.id) from None
 
 
 def _sendable(values: Mapping[str, Any]) -> dict[str, Any]:

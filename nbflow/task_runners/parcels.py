@@ -81,43 +81,22 @@ def _sendable(error: BaseException) -> object:
     if isinstance(error, Signal):
         return error
     trail = trail_of(error)
-    for form in (error, _Apart(type(error), error.args, vars(error))):
-        if _can_be_sent(form):
-            return _Raised(form, trail)
-    return _Raised(WorkerError(text_of(error)), trail)
+    return _Raised(error if _can_be_sent(error) else WorkerError(text_of(error)), trail)
 
 
-def _can_be_sent(form: object) -> bool:
+def _can_be_sent(error: BaseException) -> bool:
     try:
-        unpacked(packed(form))
+        unpacked(packed(error))
     except Exception:  # noqa: BLE001 - pickling is user code
         return False
     return True
 
 
 @dataclass(frozen=True, slots=True)
-class _Apart:
-    """An exception that is made without its constructor, which may want other arguments than it keeps."""
-
-    kind: type[BaseException]
-    given: tuple[Any, ...]
-    state: dict[str, Any]
-
-    def __reduce__(self) -> Any:
-        return _put_together, (self.kind, self.given, self.state)
-
-
-def _put_together(kind: type[BaseException], given: tuple[Any, ...], state: dict[str, Any]) -> BaseException:
-    error = kind.__new__(kind, *given)
-    vars(error).update(state)
-    return error
-
-
-@dataclass(frozen=True, slots=True)
 class _Raised:
     """An exception with the way to it, which pickle would leave behind."""
 
-    error: BaseException | _Apart
+    error: BaseException
     trail: Trail
 
     def __reduce__(self) -> Any:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from operator import attrgetter
 from types import FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from nbflow.task_runners.base import Entry
@@ -124,6 +124,8 @@ class _Packer(_cloudpickle.Pickler):
         """How one object is packed; NotImplemented: as pickle does it."""
         if isinstance(obj, type):
             return self._of_class(obj, _usually(self, obj))
+        if isinstance(obj, BaseException):
+            return _of_exception(obj)
         if isinstance(obj, io.IOBase) and _is_open_file(obj):
             raise pickle.PicklingError(f"an open file ({obj!r}) cannot be sent; send its path")
         if not isinstance(obj, (FunctionType, ModuleType)) and _is_found_only_here(obj):
@@ -139,6 +141,24 @@ class _Packer(_cloudpickle.Pickler):
             return _at_home, (came_as,)
         make, given, state, _, _, fill = usual
         return _made, (_CLASSES.key(kind), make, given), (fill, state), None, None, _fill
+
+
+def _of_exception(error: BaseException) -> Any:
+    """An exception; the user's constructor, which may want other arguments than it keeps, is not called."""
+    kind = type(error)
+    if not isinstance(kind.__init__, FunctionType) or isinstance(kind.__reduce__, FunctionType):
+        return NotImplemented
+    _, given, *state = cast("tuple[Any, ...]", error.__reduce__())
+    return _raised_with, (kind, given), *state
+
+
+def _raised_with(kind: type[BaseException], given: tuple[Any, ...]) -> BaseException:
+    """An exception as its own constructors have left it, which hand these arguments on to Python's."""
+    error = kind.__new__(kind, *given)
+    constructors = (vars(each).get("__init__") for each in kind.__mro__)
+    pythons = next(each for each in constructors if each is not None and not isinstance(each, FunctionType))
+    pythons(error, *given)
+    return error
 
 
 def _at_home(key: str) -> type:
