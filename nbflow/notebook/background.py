@@ -150,7 +150,7 @@ class Background:
         session, number = self._session, self._session.records.numbers.take()
         branch = Branch(session.trunk, number)
         copies = branch.of(targets)
-        due = [step.id for step in branch.begin(copies) if step.licence is Licence.FLOW or step in copies]
+        due = [step.id for step in branch.begin(copies) if step in copies or _is_the_flows(step)]
         reading = Reading(branch.work, lambda steps, again: {}, lambda step: "it is not up to date")
         executor = Executor(
             session.around.bodies,
@@ -231,7 +231,7 @@ class Background:
         session, steps = self._session, self._session.book.steps
         asked = [name for name in going.names if any(step.name == name for step in session.book)]
         left = [f"{steps[id].name} was not run in the background: {why}" for id, why in action.inline.items()]
-        return show_lines("\n".join((session.report.action(action, asked, unused=unused).text, *left)))
+        return session.report.action(action, asked, unused=unused, notices=left)
 
     def _show(self, going: _Going) -> None:
         screen = self._session.around.screen
@@ -288,6 +288,11 @@ class Background:
                 workspace.marks.set(REFUTED, step.trace.id, _SHARED)  # else it would be found again
                 step.trace, step.failure = None, _SHARED
                 sweep.touch(step)
+
+
+def _is_the_flows(step: Step) -> bool:
+    """Whether the flow starts a step by itself."""
+    return step.licence is Licence.FLOW and not step.idle
 
 
 def _draws(trace: Trace) -> bool:

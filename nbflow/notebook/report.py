@@ -161,6 +161,7 @@ class Report:
         *,
         resumed: bool = False,
         unused: Mapping[str, Trace] = _NONE,
+        notices: Sequence[str] = (),
     ) -> Shown:
         """What one flow run did, in the order of work, and what of the tasks asked for it had to leave.
 
@@ -169,6 +170,7 @@ class Report:
             names: The tasks asked for; none: all.
             resumed: Whether a person let in what had waited; nothing else was asked for.
             unused: What bodies made, by step, of code or inputs that are others now.
+            notices: What else is to be said, a line each.
         """
         steps = self._session.book.steps
         done = [steps[id] for id in dict.fromkeys((*action.executed, *action.reused))]
@@ -182,7 +184,7 @@ class Report:
         refused = [self._refused_line(steps[id], state) for id, state in action.refused.items()]
         left = () if resumed else self._left(action, names)
         rest = "no task waits for you" if resumed else self._rest(names)
-        return show_action(ActionCard((*lines, *refused, *left), number, rest=rest))
+        return show_action(ActionCard((*lines, *refused, *left), number, tuple(notices), rest))
 
     def _rest(self, names: Sequence[str]) -> str:
         """How the tasks asked for stand after a run that had nothing to do."""
