@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from nbflow.running.hooks import OPTION_OF
 from nbflow.running.records import records_in, using
 from nbflow.states import AwaitingRetry, Cancelled, Completed, Crashed, Failed
 from nbflow.store.memory import MemoryStore
+from nbflow.task_runners import InlineTaskRunner, ThreadPoolTaskRunner
 from nbflow.testing import FakeTimers
 
 if TYPE_CHECKING:
@@ -313,3 +315,40 @@ def raising_hook(error: BaseException) -> Any:
         raise error
 
     return broken
+
+
+class TestWhereItRuns:
+    """A hook, and what the log says, belong to whoever started the run."""
+
+    @pytest.mark.parametrize(
+        "runner", [InlineTaskRunner(), ThreadPoolTaskRunner(2)], ids=["inline", "thread"]
+    )
+    def test_it_sees_the_context_variables_of_whoever_called(self, runner: Any) -> None:
+        """Whichever thread finds that the run is to be tried again, or has ended."""
+        asks = ContextVar("asks", default="nobody")
+        heard: list[tuple[str, str]] = []
+
+        class Hears(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                heard.append(("log", asks.get()))
+
+        def note(task: Any, run: Any, state: Any) -> None:
+            heard.append((state.name, asks.get()))
+
+        @task(retries=1, retry_delay_seconds=0.01, on_failure=[note], on_running=[note])
+        def fails() -> None:
+            raise OSError("gone")
+
+        @flow(task_runner=runner)
+        def asking() -> None:
+            asks.set("me")
+            fails.submit().wait()
+
+        handler = Hears()
+        logging.getLogger("nbflow").addHandler(handler)
+        try:
+            asking()
+        finally:
+            logging.getLogger("nbflow").removeHandler(handler)
+        states = ["Running", "log", "Retrying", "Failed", "log"]
+        assert sorted(heard) == sorted((each, "me") for each in states)

@@ -94,7 +94,7 @@ def follow(entered: Entered) -> None:
         return
     state = run.state = entered.state
     if run.history is not None:  # how a session's own tasks end is told below their cells
-        tell_outcome(run, entered)
+        run.within.copy().run(tell_outcome, run, entered)
     option = OPTION_OF.get(state.type)
     if option is None:
         return
@@ -104,7 +104,7 @@ def follow(entered: Entered) -> None:
         # What counts is what failed in the last attempt.
         run.run_count, run.failures, run.failed = entered.transition.attempt, 0, ()
     for hook in getattr(run.of.options, option):
-        _tell(hook, run, state)
+        run.within.copy().run(_tell, hook, run, state)
 
 
 def _note_failure(flow: Run, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -103,6 +104,7 @@ class Run(ShowsItself):
         history: Who keeps its states; None: nobody.
         failures: How many runs that belong to this flow run have failed or crashed.
         failed: The names of the first of them.
+        within: The context variables of whoever started it, by which hosts know where outputs belong.
 
     Example:
         >>> Run("a1", "clean", None).state
@@ -124,6 +126,7 @@ class Run(ShowsItself):
     history: Keeper | None = None
     failures: int = 0
     failed: tuple[str, ...] = ()
+    within: Context = field(default_factory=copy_context)
 
     @property
     def flow_run_id(self) -> str:
