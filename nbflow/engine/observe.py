@@ -26,10 +26,12 @@ from nbflow.engine.generators import GENERATORS, loaded_generators
 from nbflow.engine.labels import Label
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.previews import preview
+from nbflow.engine.reimport import imports_of, load_anew
 from nbflow.engine.slots import FolderKind, in_context, is_kept_in_memory, slot_of
 from nbflow.engine.standing import ABSENT, Standing
 from nbflow.exceptions import CacheError, text_of
 from nbflow.secrets import HIDDEN, KNOWN, looks_secret
+from nbflow.store.altered import note_altered
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
 from nbflow.store.handles import is_function
 from nbflow.store.modules import module_data, note_loaded, purge_changed_modules, purge_module
@@ -42,9 +44,10 @@ if TYPE_CHECKING:
 
     from nbflow.engine.again import Earlier
     from nbflow.engine.apply import Workspace
-    from nbflow.engine.bind import Version
+    from nbflow.engine.bind import Version, View
     from nbflow.engine.book import Body, Step
     from nbflow.engine.effects import Call
+    from nbflow.engine.reimport import Imports
     from nbflow.engine.requests import Execution, Observing, Working
     from nbflow.engine.slots import InContext
     from nbflow.store.files import Files
@@ -338,6 +341,7 @@ class Observer:
             shared = suspects & groups.keys() - rebound
             mutated |= {key for key in shared if workspace.group(key) != groups[key]}
         for key in mutated:
+            note_altered(workspace.get(key), workspace.labels[key].memory)
             self._spend(key)
         return rebound | mutated
 
@@ -393,6 +397,17 @@ class Observer:
         self._workspace.made(key, version.step)
         self._workspace.known.meet(now.classes)
         return same
+
+    def load_anew(self, versions: Mapping[str, Version]) -> bool:
+        """Load the local modules of a unit anew; whether that gave the very content of the versions."""
+        try:
+            return load_anew(versions, self._workspace, self._files, self._define)
+        except Exception:  # noqa: BLE001 - then the whole step has to run instead
+            return False
+
+    def imports(self, asked: Iterable[Entry], view: View) -> Imports:
+        """What a body at the view's place imports of the user's modules."""
+        return imports_of(asked, view, self._workspace, self._files)
 
     def _drawn(self, *, reseeds: bool) -> set[str]:
         """The generators whose state moved; one loaded by the body itself counts from its load."""

@@ -40,6 +40,7 @@ from nbflow.engine.record import (
     see_live,
     skipped_trace,
 )
+from nbflow.engine.reimport import NO_IMPORTS, are_modules, with_imports
 from nbflow.engine.requests import Execution
 from nbflow.engine.sites import Site, lists_of, say_who_failed, site_of, with_own
 from nbflow.engine.slots import is_kept_in_memory, key_of, slot_of
@@ -161,13 +162,16 @@ class Performer:
         step, body = site.step, site.body
         upstream, states = self._upstream(site)
         asked = (*self.insight.asked(step, body, site.writers), *states)
-        seen = msgspec.structs.replace(see_bound(body, site.slots, site.view, asked), upstream=upstream)
+        imports = self._observer.imports(asked, site.view)
+        seen = see_bound(body, with_imports(site.slots, imports), site.view, asked)
+        seen = msgspec.structs.replace(seen, upstream=upstream)
         reach = self.insight.reached(step, body, site.slots, site.writers, seen)
+        effects = reach.effects | imports.altered
         if body.one is not None:
             items = self.items(site, asked, origin)
-            doing = _Doing(items.attempt, reach.effects, items.joined)
+            doing = _Doing(items.attempt, effects, items.joined)
             return (yield from self._run(step, body, seen, doing, origin))
-        doing = _Doing(partial(self.attempt, site, reach), reach.effects)
+        doing = _Doing(partial(self.attempt, site, reach), effects)
         if step.effect is not Effect.ONCE:
             return (yield from self._run(step, body, seen, doing, origin))
         begun = begun_slot(step, body, site.view, self._sweep.outside)
@@ -243,13 +247,17 @@ class Performer:
         self.workspace.ensure(keys)
         found = [label for key in keys if key not in GENERATORS and (label := labels.get(key)) is not None]
         writers = frozenset([label.version.step for label in found if label.version])
-        seen = see_live(body, slots, self.workspace, self.insight.asked(step, body, writers))
+        asked = self.insight.asked(step, body, writers)
+        imports = self._observer.imports(asked, self._sweep.view(step)) if asked else NO_IMPORTS
+        seen = see_live(body, with_imports(slots, imports), self.workspace, asked)
         reach = self.insight.reached(step, body, slots, writers, seen)
 
         def attempt(call: Call) -> Observing:
             return self._observer.run(self._execution(step, body, call), reach)
 
-        return (yield from self._run(step, body, seen, _Doing(attempt, reach.effects), origin))
+        return (
+            yield from self._run(step, body, seen, _Doing(attempt, reach.effects | imports.altered), origin)
+        )
 
     def adopt(self, step: Step, keys: Collection[str]) -> None:
         """Take names that nobody is known to have made as what a step has made.
@@ -280,7 +288,10 @@ class Performer:
         return False
 
     def _is_defined(self, versions: Mapping[str, Version]) -> bool:
-        """Whether the unit is one class that its step's source defines."""
+        """Whether the unit is one class that its step's source defines, or modules to be loaded anew."""
+        if len(versions) > 1:
+            is_lost = next(iter(versions.values())).output.unit in self.workspace.lost
+            return not is_lost and are_modules(versions, self.workspace.names)
         (version, *others) = versions.values()
         ran = self._book.steps[version.step].ran
         name = version.output.slot.locator
@@ -289,21 +300,25 @@ class Performer:
         return not others and can_be and ran is not None and name in ran.analysis.definitions
 
     def _define(self, versions: Mapping[str, Version]) -> bool:
-        """Make a class again by running its definition, which computes nothing."""
-        ((key, version), *_) = versions.items()
-        site = self._definition(versions) if self._is_defined(versions) else None
-        if site is None:
+        """Make a class or a module again by running what defines it, which computes nothing."""
+        if not self._is_defined(versions):
             return False
-        if self.put_back(site) and self._observer.define(site.body, key, version):
+        if self._observer.load_anew(versions) if len(versions) > 1 else self._run_definition(versions):
             return True
-        self.workspace.lost.add(version.output.unit)  # then its whole step has to run again
+        # Then its whole step has to run again.
+        self.workspace.lost.add(next(iter(versions.values())).output.unit)
         return False
 
+    def _run_definition(self, versions: Mapping[str, Version]) -> bool:
+        ((key, version),) = versions.items()
+        site = self._definition(versions)
+        return site is not None and self.put_back(site) and self._observer.define(site.body, key, version)
+
     def _definition(self, versions: Mapping[str, Version]) -> Site | None:
-        """The definition of a class at its place."""
-        ((key, version), *_) = versions.items()
+        """The definition of a class at its place; None of modules that are loaded anew together."""
+        ((key, version), *others) = versions.items()
         step = self._book.steps[version.step]
-        if step.ran is None:
+        if step.ran is None or others:
             return None
         site = site_of(step, definition_body(step.ran, key), self._sweep.view(step))
         return with_own(site, step.ran, self._sweep.judgement(step))

@@ -20,6 +20,7 @@ from nbflow.engine.gates import SKIPPED
 from nbflow.engine.keeping import NOT_COMPARED, NOT_REUSED, name_in
 from nbflow.engine.origins import NONE, seen_as, shown_as
 from nbflow.engine.quiet import QUIET
+from nbflow.engine.reimport import ALTERED
 from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import unit_key, version_key
 from nbflow.exceptions import InternalError
@@ -362,7 +363,7 @@ def _unfollowed(maker: Maker, watch: Watch) -> Iterator[str]:
         yield f"writes a file that nobody saw ({', '.join(writers)})"
 
 
-_UNSEEN: Final = ("network", "database", "clock", "names")
+_UNSEEN: Final = ("network", "database", "clock", "names", ALTERED)
 """How the effects begin that read what nbflow cannot see; such a result is *as of*."""
 
 

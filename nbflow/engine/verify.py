@@ -28,6 +28,7 @@ from nbflow.engine.keeping import asks_again, expiry_of, has_expired, is_ignored
 from nbflow.engine.marks import BEGUN, REFUTED
 from nbflow.engine.origins import seen_as, version_of
 from nbflow.engine.quiet import may_start_plain
+from nbflow.engine.reimport import ALTERED
 from nbflow.engine.slots import STATE, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
 from nbflow.types import (
@@ -465,9 +466,14 @@ def sure_outputs(step: Step, body: Body, verdict: Verdict, causes: Iterable[Caus
 
     Nothing that the world answers can make them others. A parameter is set from elsewhere.
     """
-    if verdict is not Verdict.AS_OF or step.hold or any(cause.category != "outside" for cause in causes):
+    if verdict is not Verdict.AS_OF or step.hold or not all(map(_is_of_world, causes)):
         return ()
     return {slot_of(name) for name in body.analysis.constants - step.parameters}
+
+
+def _is_of_world(cause: Cause) -> bool:
+    """Whether a cause says that the world may answer otherwise, and not that an import may."""
+    return cause.category == "outside" and not cause.subject.startswith(ALTERED)
 
 
 def _is_effect(unknown: str) -> bool:

@@ -224,6 +224,17 @@ def _source_mark(path: str) -> tuple[int, int] | None:
     return int(stat.st_mtime) & 0xFFFFFFFF, stat.st_size & 0xFFFFFFFF
 
 
+def loaded_modules() -> Iterator[tuple[ModuleType, Mapping[str, object]]]:
+    """The local modules that were noted and still are the loaded ones, each with its names."""
+    return ((known.module, _namespace(known.module)) for _, known in _present())
+
+
+def loaded_behind(name: str, files: Files) -> list[ModuleType]:
+    """A local module and the local modules that it imports, as far as they are loaded."""
+    found = (sys.modules.get(each) for each in _modules_behind(name, files))
+    return [module for module in found if module is not None]
+
+
 def purge_changed_modules(files: Files) -> list[str]:
     """Forget each loaded local module whose file has changed, and all that are built on it.
 

@@ -350,6 +350,7 @@ _PARTS: Final = {
     "database": "a database",
     "clock": "the clock",
     "names": "names that cannot be seen",
+    "altered": "a module that was changed after its import",
 }
 
 

@@ -1,0 +1,92 @@
+"""Local modules that were changed in place: loaded anew for all their names, or imported as they are."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from nbflow.engine.labels import Label, is_local_module, next_copy
+from nbflow.engine.slots import slot_of
+from nbflow.store.altered import altered_among
+from nbflow.store.modules import loaded_behind, purge_changed_modules, purge_module
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from nbflow.engine.apply import Workspace
+    from nbflow.engine.bind import Version, View
+    from nbflow.engine.observe import Define
+    from nbflow.store.files import Files
+    from nbflow.types import Entry, Slot
+
+ALTERED: Final = "altered"
+"""How the effect begins of a body that imports a module as somebody has changed it since it was loaded."""
+
+
+def are_modules(versions: Mapping[str, Version], names: Mapping[str, object]) -> bool:
+    """Whether a unit is nothing but local modules, and its names hold modules still."""
+    return all(
+        is_local_module(version.output) and isinstance(names.get(key), ModuleType)
+        for key, version in versions.items()
+    )
+
+
+def load_anew(versions: Mapping[str, Version], workspace: Workspace, files: Files, define: Define) -> bool:
+    """Load the modules of a unit anew, for all of its names; whether that gave the very versions."""
+    held = {key: workspace.names[key] for key in versions}
+    modules = {key: module for key, module in held.items() if isinstance(module, ModuleType)}
+    for key in modules:
+        workspace.leave(key)
+    purge_changed_modules(files)
+    for module in modules.values():
+        purge_module(module, files)
+    imports = (f"import {module.__name__} as {key}" for key, module in modules.items())
+    define("\n".join(imports), workspace.names)
+    copy = next_copy()
+    for key in modules:
+        now, version = workspace.look(key), versions[key]
+        same = now.digest == version.output.digest
+        workspace.label(key, Label(now.digest, now.memory, version if same else None, now.classes, copy))
+        workspace.made(key, version.step)
+    return all(workspace.holds(key, version) for key, version in versions.items())
+
+
+class Imports(msgspec.Struct, frozen=True):
+    """What a body imports of the user's own modules.
+
+    Args:
+        names: The names above it that hold one of these modules: what was done to it there, it sees.
+        altered: The modules that somebody else has changed since they were loaded, as effects.
+    """
+
+    names: tuple[Slot, ...] = ()
+    altered: frozenset[str] = frozenset()
+
+
+NO_IMPORTS: Final = Imports()
+
+
+def imports_of(asked: Iterable[Entry], view: View, workspace: Workspace, files: Files) -> Imports:
+    """What a body at the view's place imports, given what it looks at outside."""
+    imported = [entry.looked.slot.locator for entry in asked if entry.looked.slot.kind == "module"]
+    if not imported:
+        return NO_IMPORTS
+    modules = {name: set(map(id, loaded_behind(name, files))) for name in imported}
+    wanted = set[int]().union(*modules.values())
+    held = {key: id(value) for key, value in workspace.names.items() if id(value) in wanted}
+    bound = {key: module for key, module in held.items() if _is_bound(key, view, workspace)}
+    altered = altered_among(wanted) - set(bound.values())
+    effects = (f"{ALTERED}: {name}" for name, behind in modules.items() if behind & altered)
+    return Imports(tuple(map(slot_of, sorted(bound))), frozenset(effects))
+
+
+def with_imports(slots: Iterable[Slot], imports: Imports) -> tuple[Slot, ...]:
+    """The slots that a body reaches, and the names of modules that it imports."""
+    return tuple(dict.fromkeys((*slots, *imports.names)))
+
+
+def _is_bound(key: str, view: View, workspace: Workspace) -> bool:
+    version = view.bound(slot_of(key)).version
+    return version is not None and workspace.holds(key, version)
