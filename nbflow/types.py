@@ -244,6 +244,22 @@ class Hold(msgspec.Struct, frozen=True):
     told: str = ""
 
 
+class Chosen(msgspec.Struct, frozen=True):
+    """How a result was chosen by hand that a later kernel holds as well, see `Hold`.
+
+    Args:
+        reason: `pin` or `accept`.
+        until: What ends it, in words.
+        at: When it was chosen, seconds since the epoch.
+        entries: What the step would have seen then; None: it counts whatever changes.
+    """
+
+    reason: str
+    until: str = ""
+    at: float = 0.0
+    entries: tuple[Entry, ...] | None = None
+
+
 class Cause(msgspec.Struct, frozen=True):
     """One difference, or unknown, between what a trace saw and what is now.
 
@@ -265,15 +281,16 @@ class Cause(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What was bound to what at the end of a flow run.
+    """What was bound to what at the end of a flow run, or after a choice by hand.
 
     Args:
-        number: The flow run's number in its notebook.
+        number: The flow run's number in its notebook; 0 after a choice by hand.
         order: Step identifiers in flow order.
         parameters: Parameter name to digest.
         holds: Step identifier to trace identifier chosen by hand.
         traces: Step identifier to the trace it was bound to, plain cells included.
         at: When it was taken, seconds since the epoch.
+        chosen: Step identifier to how its hold was made, of those that outlive their kernel.
     """
 
     number: int
@@ -282,3 +299,4 @@ class Snapshot(msgspec.Struct, frozen=True):
     holds: Mapping[str, str]
     traces: Mapping[str, str]
     at: float = 0.0
+    chosen: Mapping[str, Chosen] = msgspec.field(default_factory=dict[str, Chosen])

@@ -67,12 +67,52 @@ class TestPin:
         kernel.execute("%flow run")
         assert kernel.ask("(features, total)") == ([20, 16], 36)
 
-    def test_a_new_kernel_knows_no_pin(self, kernel: Kernel) -> None:
-        """As pinning says."""
-        assert "or the end of this kernel" in kernel.execute("%flow pin features").text
+    def test_a_new_kernel_knows_the_pin(self, kernel: Kernel) -> None:
+        """It holds whatever changes, until it is unpinned, or its cell is run."""
+        kernel.execute("%flow pin features")
         kernel.restart()
-        kernel.run_all()
+        kernel.run("load")
+        kernel.run("late", "LATE = 18")
+        assert verdicts(kernel)["features"] == "as of"
+        assert "pin" in kernel.execute("%flow why features").text
+        kernel.run("raw")
+        kernel.execute("%flow run")
+        assert kernel.ask("features") == [20, 16]
+        assert kernel.execute("%flow unpin features").error == ""
+        assert verdicts(kernel)["features"] != "as of"
+        kernel.restart()
+        kernel.run("load")
         assert "is not pinned" in kernel.execute("%flow unpin features").error
+
+    def test_a_pin_waits_until_its_task_is_remembered(self, kernel: Kernel) -> None:
+        """Runs of plain cells before that, and further kernels, do not lose it."""
+        kernel.execute("%flow pin features")
+        for _ in range(2):
+            kernel.restart()
+            kernel.run("load")
+            kernel.run("late", "LATE = 18")
+        assert kernel.execute("%flow unpin features").error == ""
+
+    def test_its_own_cell_ends_it_for_later_kernels(self, kernel: Kernel) -> None:
+        """Also where nothing has to run."""
+        kernel.execute("%flow pin features")
+        kernel.run("features")
+        kernel.restart()
+        kernel.run("load")
+        assert "is not pinned" in kernel.execute("%flow unpin features").error
+
+    def test_a_result_that_is_not_stored_any_more(self, kernel: Kernel) -> None:
+        """The new kernel says that it cannot be held."""
+        kernel.run("features", "#@task features\nfeatures = list(range(300_000))")
+        kernel.execute("%flow pin features")
+        kernel.restart()
+        blobs = [path for path in (kernel.path.parent / ".nbflow" / "blobs").rglob("*") if path.is_file()]
+        assert blobs  # although to store it costs more than to make it again
+        for path in blobs:
+            path.unlink()
+        kernel.run("load")
+        told = "features was pinned to a result that is not stored any more"
+        assert told in kernel.execute("%flow status").text
 
     def test_restoring_the_latest_keeps_pins(self, kernel: Kernel) -> None:
         """They end by being unpinned, or with their own cell."""
@@ -103,6 +143,20 @@ class TestAccept:
         kernel.execute("%flow run")
         assert kernel.ask("(features, total)") == ([3, 20, 16], 39)
         assert verdicts(kernel)["features"] == "fresh"
+
+    def test_a_new_kernel_takes_it_for_up_to_date(self, kernel: Kernel) -> None:
+        """As long as nothing changes."""
+        kernel.run("late", "LATE = 18")
+        kernel.execute("%flow accept features")
+        kernel.restart()
+        for cell in ("load", "late", "raw"):
+            kernel.run(cell)
+        assert kernel.cells["late"] == "LATE = 18"
+        assert verdicts(kernel)["features"] == "as of"
+        kernel.execute("%flow run")
+        assert kernel.ask("features") == [20, 16]
+        kernel.run("late", "LATE = 17")
+        assert verdicts(kernel)["features"] in ("stale", "waits")
 
     def test_force_ends_it(self, kernel: Kernel) -> None:
         """Its body runs, and the result is its own."""

@@ -220,7 +220,7 @@ class Background:
         unused = going.branch.leave_behind(action.executed)
         if taken:
             session.functions.follow_all([step.id for step in taken])
-            session.note_run(going.number, going.started)
+            session.snapshots.note_run(going.number, going.started)
         going.branch.take_over_failures(action)
         session.refresh_badges()
         going.told = self._words_of(going, _known(action, session), unused)

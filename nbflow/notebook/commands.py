@@ -306,7 +306,7 @@ def _pin(session: Session, words: Words) -> Shown:
         raise OptionError("name the task: %flow pin TASK [RUN]")
     session.holds.pin(*words.plain)
     held = f"{words.plain[0]} stays as it is, and all below is as of it"
-    return show_lines(f"{held}, until `%flow unpin`, a run of its cell or the end of this kernel")
+    return show_lines(f"{held}, until `%flow unpin` or a run of its cell")
 
 
 def _unpin(session: Session, words: Words) -> Shown:

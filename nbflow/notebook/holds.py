@@ -99,10 +99,21 @@ class Holds:
         trace = past.trace_of(subject, run) if run else step.bound_trace
         if trace is None:
             raise SessionError(f"{name} has no result yet; run its cell first")
-        if trace is not step.bound_trace and not self._has_values(step, trace):
+        if trace is not step.bound_trace and not self.has_values(step, trace):
             raise past.lost(subject, trace)
+        if reason == PIN:
+            self._store(step, trace)
         self._stand({step: Hold(trace, reason, until, session.around.clock())})
         return trace
+
+    def _store(self, step: Step, trace: Trace) -> None:
+        """Store what a later kernel is to hold as well, as far as the names still hold it."""
+        workspace, store = self._session.trunk.workspace, self._session.around.store
+        made = {each.slot.locator: Version(step.id, each) for each in values_made(trace)}
+        for versions in by_unit(made) if step.keeping.stores else ():
+            output = next(iter(versions.values())).output
+            if not store.has(output.unit) and workspace.holds_together(versions):
+                store.put(output.unit, tuple(workspace.get(key) for key in output.members))
 
     # --- accepting -----------------------------------------------------------------------------
 
@@ -149,6 +160,7 @@ class Holds:
             raise SessionError(f"{step.name} has no result of its present code to accept; run its cell")
         reached = (*sweep.judgement(step).reached, *step.parameter_slots)
         entries = as_it_is(step.trace, reached, sweep.view(step), sweep.outside)
+        self._store(step, step.trace)
         at = self._session.around.clock()
         return Hold(step.trace, ACCEPT, "until something it looks at changes", at, entries)
 
@@ -174,7 +186,7 @@ class Holds:
         there = {id: session.book.steps[id] for id in snapshot.traces if id in session.book.steps}
         then = {step: self._trace_named(step, snapshot.traces[id]) for id, step in there.items()}
         changed = {step: trace for step, trace in then.items() if trace is not step.bound_trace}
-        held = {step: trace for step, trace in changed.items() if trace and self._has_values(step, trace)}
+        held = {step: trace for step, trace in changed.items() if trace and self.has_values(step, trace)}
         until = f"until its cell is run; `%flow restore latest` returns from run {snapshot.number}"
         at = session.around.clock()
         self._stand({step: Hold(trace, RESTORE, until, at) for step, trace in held.items()})
@@ -183,7 +195,7 @@ class Holds:
         names = tuple(tuple(step.name for step in steps) for steps in (held, lost))
         return Restored(snapshot.number, *names, gone=len(snapshot.traces) - len(there), again=again)
 
-    def _has_values(self, step: Step, trace: Trace) -> bool:
+    def has_values(self, step: Step, trace: Trace) -> bool:
         """Whether all that a trace has made can stand again; of plain cells, what tasks have read can."""
         workspace, store = self._session.trunk.workspace, self._session.around.store
         return all(
@@ -197,7 +209,8 @@ class Holds:
 
     def _snapshot_of(self, run: str) -> Snapshot:
         session = self._session
-        found = session.around.store.history.snapshots(session.around.notebook)
+        taken = session.around.store.history.snapshots(session.around.notebook)
+        found = [snapshot for snapshot in taken if snapshot.number]  # and after no choice by hand
         chosen = self._chosen(found, run)
         if chosen is None:
             numbers = ", ".join(f"#{each.number}" for each in found[-5:])
@@ -276,4 +289,5 @@ class Holds:
         for step, hold in holds.items():
             self._session.work.hold(step, hold)
         self._session.work.stand()
+        self._session.snapshots.note_holds()
         self._session.refresh_badges()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import filterfalse
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -36,10 +36,11 @@ from nbflow.notebook.places import KERNEL, Cell, Places
 from nbflow.notebook.plain import PlainCells
 from nbflow.notebook.report import Report
 from nbflow.notebook.runners import Runners
+from nbflow.notebook.snapshots import Snapshots
 from nbflow.running.records import records_over
 from nbflow.states import Origin
 from nbflow.store.owners import this_owner
-from nbflow.types import Licence, Snapshot, Standing, Trace
+from nbflow.types import Licence, Standing, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -58,10 +59,6 @@ class Last(msgspec.Struct, frozen=True):
     attempt: int
     message: str = ""
     run: str = ""
-
-
-_SNAPSHOT_SECONDS: Final = 10.0
-"""How much time the snapshots of single cells keep between each other."""
 
 
 @dataclass
@@ -113,9 +110,8 @@ class Session:
         self.runners.serve(self.work.elsewhere)
         what = around.bodies, around.screen, around.routes, self.parameters, self.places.cells
         self.background = Background(self)
+        self.snapshots = Snapshots(self)
         self._executor = Executor(*what, self.functions.reading, self.runners.of)
-        self._number = 0
-        self._is_snapshot_due, self._snapshot_at = False, 0.0
         self._is_remembered = False
         self._not_users: set[str] = set()
         self._told: set[str] = set()
@@ -139,8 +135,7 @@ class Session:
         self.live.close()
         self.background.cancel()
         self.work.write_down()
-        if self._is_snapshot_due:
-            self._snapshot(self.around.clock(), at_once=True)
+        self.snapshots.close()
         self.around.store.close()
 
     # --- cells ---------------------------------------------------------------------------------
@@ -290,9 +285,10 @@ class Session:
         self._count_saved(action)
         self.functions.follow_all(action.executed)
         if action.executed or action.reused or action.refused:
-            self.note_run(number, started, at_once=own is None)
+            self.snapshots.note_run(number, started, at_once=own is None)
         else:
             self.records.numbers.give_back(number)
+            self.snapshots.note_holds()
         for text in self._new_notices():
             self.notices.append(text)
             self.around.screen.say(text)
@@ -308,23 +304,6 @@ class Session:
         for id in action.reused:
             trace = self.book.steps[id].bound_trace
             self.saved_seconds[id] = trace.seconds if trace is not None else 0.0
-
-    def note_run(self, number: int, at: float, *, at_once: bool = True) -> None:
-        """Note what is bound to what after a flow run that did something."""
-        self._number = number
-        self._snapshot(at, at_once=at_once)
-
-    def _snapshot(self, at: float, *, at_once: bool) -> None:
-        """Note what is bound to what; after single cells now and then, as it names every step."""
-        self._is_snapshot_due = True
-        if not at_once and at - self._snapshot_at < _SNAPSHOT_SECONDS:
-            return
-        self._is_snapshot_due, self._snapshot_at = False, at
-        traces = {step.id: step.bound_trace.id for step in self.book if step.bound_trace is not None}
-        holds = {step.id: step.hold.trace.id for step in self.book if step.hold is not None}
-        parameters = {name: self.parameters.now(name) for name in self.parameters.values}
-        snapshot = Snapshot(self._number, self.book.order, parameters, holds, traces, at)
-        self.around.store.history.snapshot(snapshot, self.around.notebook)
 
     def _new_notices(self) -> list[str]:
         new = [text for text in (*self.around.store.notices, *self.places.notices) if text not in self._told]
@@ -409,8 +388,10 @@ class Session:
             return
         self._is_remembered = True
         if self.places.remember(lambda body: bool(self.around.store.lists(body.static_key))):
+            self.snapshots.take_up_holds()
             self.work.remember()
             while self.functions.follow_all(self.book.order):
+                self.snapshots.take_up_holds()
                 self.work.remember()
 
     def _adopt_strangers(self) -> None:

@@ -174,6 +174,12 @@ class SqliteHistory:
         spare = self._spare.snapshots(notebook) if self._spare else ()
         return (*self._opened(notebook, (row[0] for row in rows)), *spare)
 
+    def last_snapshot(self, notebook: str) -> Snapshot | None:
+        """Return the newest snapshot of a notebook that is signed by this user, or None."""
+        spare = self._spare.last_snapshot(notebook) if self._spare else None
+        query = "SELECT sealed FROM snapshots WHERE notebook = ? ORDER BY rowid DESC LIMIT 1"
+        return spare or next(self._opened(notebook, (row[0] for row in self._rows(query, notebook))), None)
+
     def save_source(self, digest: str, text: str) -> None:
         """Keep a source text under its digest."""
         KNOWN.meet_source(text)  # it may be on disk before it has run

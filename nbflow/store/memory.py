@@ -146,6 +146,10 @@ class MemoryHistory:
         """Return the snapshots of a notebook, oldest first."""
         return tuple(self._snapshots.get(notebook, ()))
 
+    def last_snapshot(self, notebook: str) -> Snapshot | None:
+        """Return the newest snapshot of a notebook, or None."""
+        return next(reversed(self._snapshots.get(notebook, ())), None)
+
     def save_source(self, digest: str, text: str) -> None:
         """Keep a source text under its digest."""
         self._sources[digest] = text

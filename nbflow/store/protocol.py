@@ -203,6 +203,10 @@ class History(Protocol):
         """Return the snapshots of a notebook, oldest first."""
         ...
 
+    def last_snapshot(self, notebook: str) -> Snapshot | None:
+        """Return the newest snapshot of a notebook, or None."""
+        ...
+
     def save_source(self, digest: str, text: str) -> None:
         """Keep a source text under its digest."""
         ...

@@ -342,8 +342,8 @@ class Upkeep:
     def _held(self, stock: Stock) -> set[str]:
         """What the tasks of any notebook were held at by hand when that was last looked at."""
         notebooks = {run.notebook for run in self.history.runs(limit=_MOST_RUNS)}
-        last = (self.history.snapshots(notebook)[-1:] for notebook in notebooks)
-        held = {trace for snapshots in last for snapshot in snapshots for trace in snapshot.holds.values()}
+        last = filter(None, map(self.history.last_snapshot, notebooks))
+        held = {trace for snapshot in last for trace in snapshot.holds.values()}
         return {unit for each in stock.shelved if each.trace.id in held for unit in units_of(each.trace)}
 
     def _used(self) -> dict[str, float]:

@@ -353,6 +353,8 @@ class TestHistory:
         store.history.snapshot(second, "nb")
         assert store.history.snapshots("nb") == (first, second)
         assert store.history.snapshots("other") == ()
+        assert store.history.last_snapshot("nb") == second
+        assert store.history.last_snapshot("other") is None
 
     def test_sources_are_kept_by_digest(self, store: Store) -> None:
         """A text once kept does not change."""
