@@ -86,6 +86,31 @@ class TestOnce:
         assert sent(kernel) == ["30", "36"]
         assert verdicts(kernel)["after"] == "fresh"
 
+    def test_a_copy_of_the_notebook(self, kernel: Kernel) -> None:
+        """It has been sent for the same code and inputs, and says by whom."""
+        kernel.path = kernel.folder / "copy.ipynb"
+        kernel.restart()
+        shown = kernel.run_all()
+        assert sent(kernel) == ["30"]
+        assert re.search(r"sent \d+:\d+ by nb.ipynb, not repeated", shown[3].text)
+
+    @pytest.mark.parametrize(
+        ("option", "value"), [(" --persist no", "list(range(30_000))"), ("", "(x for x in [1])")]
+    )
+    def test_a_value_that_is_lost(self, kernel: Kernel, option: str, value: str) -> None:
+        """Nothing repeats it for that but force, and the name says so."""
+        kernel.run("send", f"{SEND.replace('--effect', '--effect' + option)}\ngot = {value}")
+        kernel.restart()
+        kernel.run_all()
+        assert sent(kernel) == ["30"] * 2
+        told = "only `%flow run send --force` makes it again, and repeats its effect"
+        assert told in kernel.execute("iter(got)").error
+        kernel.run("send")
+        assert sent(kernel) == ["30"] * 2
+        kernel.execute("%flow run send --force")
+        assert sent(kernel) == ["30"] * 3
+        assert kernel.execute("iter(got)").error == ""
+
     def test_force_by_name(self, kernel: Kernel) -> None:
         """Who says so means it."""
         kernel.execute("%flow run send --force")

@@ -429,7 +429,8 @@ class Workspace(Labels):
             held = self.labels[key].version if key in self.labels else None
             is_older = held and held.step == versions[key].step and not held.is_same(versions[key])
             if key not in self.names or is_older:
-                self.bind(key, Placeholder(key, gone(self.store.absence(versions[key].output.unit))))
+                reason = self.store.absence(versions[key].output.unit)
+                self.bind(key, Placeholder(key, gone(reason, self.remedy(versions[key].step))))
 
     def give_back_copied(self) -> None:
         """End an action that failed: names get back what was only taken away or copied for the body."""
@@ -484,8 +485,7 @@ class Workspace(Labels):
                 changed[key] = label.version
             elif self.labels.get(key) != label or not self._is_live(key, value):
                 self.bind(key, value, self._refined(value, label))
-        for versions in by_unit(changed):
-            # Members of one unit come back together, else they would no longer share memory.
+        for versions in by_unit(changed):  # members of one unit share memory, and come back together
             held = all(self.holds(key, version) for key, version in versions.items())
             if not held and not self.place(self._with_holders(versions), lazily=True):
                 self._say_gone(versions)

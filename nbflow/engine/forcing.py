@@ -51,6 +51,8 @@ def _runs_when_asked(work: Work, step: Step) -> bool:
     keeping = step.keeping
     if step.effect is Effect.ALWAYS or keeping.refreshes or not keeping.reuses:
         return True
+    if step.effect is Effect.ONCE:
+        return False  # it does not happen again for values that are lost
     if not keeping.stores:
         return not _is_at_hand(work, step)
     return (

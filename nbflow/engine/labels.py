@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from nbflow.engine.bind import first_of
 from nbflow.engine.generators import GENERATORS
 from nbflow.engine.origins import NONE, Known, is_same_class, name_of, seen_as
+from nbflow.engine.placeholder import REMEDY
 from nbflow.engine.slots import key_of, slot_of
 from nbflow.engine.standing import ABSENT
 from nbflow.exceptions import CacheError
@@ -23,7 +24,7 @@ from nbflow.store.digests import NO_CLASSES, Fingerprint, fingerprint, key_diges
 from nbflow.store.signing import hidden_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from contextvars import Context
 
     from nbflow.engine.bind import Version
@@ -121,6 +122,8 @@ class Labels:
         self._held: dict[tuple[str, tuple[str, ...], Classes], Held] = {}
         self._found: dict[int, frozenset[int]] = {}
         self.known = Known(names)
+        self.remedy: Callable[[str], str] = lambda step: REMEDY
+        """What makes the values of a step again that are nowhere, in words."""
         self.elsewhere: Context | None = None
         """What bodies over these names see of context variables, where they run elsewhere."""
 

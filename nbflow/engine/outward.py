@@ -15,6 +15,7 @@ from nbflow.engine.influence import reached
 from nbflow.engine.keeping import name_in
 from nbflow.engine.marks import BEGUN, Marks
 from nbflow.engine.observe import not_started
+from nbflow.engine.placeholder import REMEDY
 from nbflow.engine.record import CHANGES_PROCESS
 from nbflow.engine.slots import NAME, key_of
 from nbflow.engine.verify import begun_slot
@@ -156,6 +157,13 @@ def once_of_item(
     compared = (entry for entry in seen.entries.values() if name_in(entry.looked.slot) not in ignored)
     saw = (part for entry in compared for part in (*entry.looked.slot, entry.digest))
     return Once(marks, key_digest("item", one.static_key, *saw), now)
+
+
+def remedy(step: Step) -> str:
+    """What makes the values of a step again that are nowhere, in words."""
+    if step.effect is not Effect.ONCE:
+        return REMEDY
+    return f"only `%flow run {step.name} --force` makes it again, and repeats its effect"
 
 
 def is_known_to_write(step: Step) -> bool:

@@ -53,19 +53,24 @@ class Placeholder:
         return _refuse(self)
 
 
-def gone(reason: str) -> str:
+REMEDY: Final = "run the cell that makes it"
+"""What brings most values back that are nowhere."""
+
+
+def gone(reason: str, remedy: str = REMEDY) -> str:
     """What a name says whose value can neither be loaded nor was kept.
 
     Args:
         reason: Why the store does not have it.
+        remedy: What makes it again.
 
     Example:
         >>> gone("not stored")
         'its value is not stored; run the cell that makes it'
     """
     if reason in ("", UNSTORABLE):
-        return "it could not be stored, so that it went with its kernel; run the cell that makes it"
-    return f"its value is {reason}; run the cell that makes it"
+        return f"it could not be stored, so that it went with its kernel; {remedy}"
+    return f"its value is {reason}; {remedy}"
 
 
 def text_of(placeholder: Placeholder) -> str:

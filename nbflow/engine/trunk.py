@@ -11,6 +11,7 @@ from nbflow.engine.explain import Explainer
 from nbflow.engine.keeping import EXPIRY, ExpiryKind
 from nbflow.engine.marks import BEGUN, BegunKind
 from nbflow.engine.observe import Define, Observer
+from nbflow.engine.outward import remedy
 from nbflow.engine.plan import Work
 from nbflow.engine.slots import ContextKind, FolderKind, Kind, Outside
 from nbflow.engine.sweep import Sweep
@@ -106,6 +107,7 @@ def trunk_over(world: World, book: Book) -> Trunk:
     """
     files = world.files or Files(clock=world.clock)
     workspace = Workspace(world.names, world.store, is_shared=world.is_shared)
+    workspace.remedy = lambda step: remedy(book.steps[step])
     kinds: list[NamedKind] = [*files.kinds(), ModuleKind(files), PackageKind(), EnvironmentKind(world.key)]
     named = {
         **{kind.name: kind for kind in kinds},

@@ -29,11 +29,12 @@ def remarks(session: Session, step: Step) -> Iterator[str]:
 
 
 def not_repeated(session: Session, step: Step) -> str:
-    """When an effect happened that is not repeated; empty for all else."""
-    trace = step.bound_trace
+    """When an effect happened that is not repeated, and in which other notebook; empty for all else."""
+    trace, around = step.bound_trace, session.around
     if step.effect is not Effect.ONCE or trace is None:
         return ""
-    return f"sent {moment(trace.started + trace.seconds, session.around.clock())}, not repeated"
+    where = f" by {trace.notebook}" if trace.notebook not in ("", around.notebook) else ""
+    return f"sent {moment(trace.started + trace.seconds, around.clock())}{where}, not repeated"
 
 
 def _not_repeated(session: Session, step: Step) -> Iterator[str]:
