@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbflow.engine.keeping import Keeping
+import pytest
+
+from nbflow.engine.keeping import Compared, Keeping
 from nbflow.engine.marks import REFUTED
+from nbflow.store.memory import MemoryStore
+from nbflow.testing import Notebook
 from nbflow.types import Effect
 from tests.cells import change, opened
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from nbflow.testing import Notebook
 
 
 def two() -> tuple[Notebook, list[str]]:
@@ -51,6 +53,49 @@ class TestFound:
         """Its step runs each time."""
         notebook, (_, b) = two()
         notebook.let(b, keeping=Keeping(reuses=False))
+        assert notebook.work.find(notebook.step(b)) is None
+
+
+class TestNotCompared:
+    """What does not count does not count for a later kernel either."""
+
+    @pytest.mark.parametrize(
+        "compared",
+        [
+            Compared(without=frozenset({"k"})),
+            Compared(only=frozenset({"a"})),
+            Compared(only=frozenset(), outside=False),
+            Compared(of_parameters=True),
+        ],
+    )
+    def test_after_a_restart(self, compared: Compared) -> None:
+        """The result is found, and is as of what it was made from."""
+        store = MemoryStore()
+        notebook = Notebook(store=lambda names: store)
+        notebook.add("a = 1", plain=True)
+        k = notebook.add("k = 10", plain=True)
+        b = notebook.let(notebook.add("b = a + k"), keeping=Keeping(compared=compared))
+        notebook.run_all()
+        notebook.restart()
+        notebook.edit(k, "k = 20")
+        notebook.run_all()
+        assert notebook.names["b"] == 11
+        assert notebook.verdict(b).value == "as of"
+
+    def test_what_counts(self) -> None:
+        """It is run again where one of those inputs is another, and code always counts."""
+        notebook = Notebook()
+        a = notebook.add("a = 1", plain=True)
+        f = notebook.add("def f(): return 10", plain=True)
+        b = notebook.let(
+            notebook.add("b = a + f()"), keeping=Keeping(compared=Compared(only=frozenset({"a"})))
+        )
+        notebook.run_all()
+        change(notebook, f, "def f(): return 20")
+        assert notebook.work.find(notebook.step(b)) is None
+        change(notebook, f, "def f(): return 10")
+        assert notebook.work.find(notebook.step(b)) is not None
+        change(notebook, a, "a = 2")
         assert notebook.work.find(notebook.step(b)) is None
 
 

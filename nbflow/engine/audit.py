@@ -13,6 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.apart import Apart, changes, process_kept, with_classes
+from nbflow.engine.counted import loose_in
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.keeping import NOT_COMPARED
 from nbflow.engine.marks import REFUTED, VARIES
@@ -209,7 +210,8 @@ class Audit:
 
     def _keys(self, step: Step, trace: Trace) -> set[str]:
         """The keys that a result, and those of the items that it consists of, are found by."""
-        keys = {key_of_trace(trace, step.keeping.compared.without)}
+        sweep = self._trunk.sweep
+        keys = {key_of_trace(trace, loose_in(trace, step, sweep.view(step), sweep.book))}
         history = self._trunk.runs.history
         made_by = history.run(trace.run) if step.body.mapped else None
         if made_by is not None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nbflow.engine.bind import View
     from nbflow.engine.book import Book, Step
     from nbflow.engine.keeping import Compared
+    from nbflow.types import Trace
 
 _OUTSIDE: Final = frozenset({FILE, RANDOM, "absent", "listing", "environment", "context"})
 
@@ -25,6 +26,11 @@ def loose_slots(step: Step, slots: Iterable[Slot], view: View, book: Book) -> fr
     if compared is ALL or compared == ALL:
         return frozenset()
     return frozenset(slot for slot in slots if not _counts(slot, compared, view, book))
+
+
+def loose_in(trace: Trace, step: Step, view: View, book: Book) -> frozenset[Slot]:
+    """Those of what a trace of a step looked at that do not count."""
+    return loose_slots(step, (entry.looked.slot for entry in trace.entries), view, book)
 
 
 def _counts(slot: Slot, compared: Compared, view: View, book: Book) -> bool:

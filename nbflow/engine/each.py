@@ -370,11 +370,14 @@ class Each:
                 self.why_not_handed = f"{key} cannot be handed over"
             keeps = keeps and is_own and not output.classes
         if keeps and not finished.state.is_skipped() and not self.why_not_handed:
-            key = key_of_trace(trace, plan.ignored)
+            loose = [
+                entry.looked.slot for entry in trace.entries if name_in(entry.looked.slot) in plan.ignored
+            ]
+            key = key_of_trace(trace, loose)
             units = {output.unit: (values[key_of(output.slot)],) for output in bound(trace.outputs)}
             shown = {trace.captured: (observation.outcome.captured,)} if trace.captured else {}
             stored = {**units, **shown} if plan.step.keeping.stores else {}
-            choice = self._storing.choice(plan.step, trace, observation, plan.reach.effects)
+            choice = self._storing.choice(plan.step, trace, key, observation, plan.reach.effects)
             store.commit(key, trace, stored, self.home.names, choice)
             self._runs.keep(finished.run, key, trace)
         return Done(finished.state, trace, values, captured=observation.outcome.captured)

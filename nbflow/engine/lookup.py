@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from nbflow.engine.counted import loose_slots
 from nbflow.engine.gates import asked_about
 from nbflow.engine.influence import reached
-from nbflow.engine.keeping import NOT_COMPARED, is_ignored, is_reusable
+from nbflow.engine.keeping import NOT_COMPARED, is_reusable
 from nbflow.engine.record import CHANGES_PROCESS, action_key
 from nbflow.engine.verify import content, not_looked_at
 from nbflow.types import Effect
@@ -76,9 +77,10 @@ class Lookup:
         return (*slots, *step.parameter_slots, *asked)
 
     def _present(self, step: Step, looked: Iterable[Looked], view: View) -> list[str] | None:
-        digests: list[str] = []
+        looked, digests = tuple(looked), list[str]()
+        loose = loose_slots(step, (item.slot for item in looked), view, self._book)
         for item in looked:
-            digest = NOT_COMPARED if is_ignored(step, item.slot) else content(item, view, self._sweep.outside)
+            digest = NOT_COMPARED if item.slot in loose else content(item, view, self._sweep.outside)
             # What nobody can tell proves nothing, so that nothing is found by it.
             if digest is None:
                 return None

@@ -12,6 +12,7 @@ import msgspec
 
 from nbflow.engine.absence import SPENT, Absences
 from nbflow.engine.book import definition_body
+from nbflow.engine.counted import loose_in
 from nbflow.engine.docstrings import unseen_edits
 from nbflow.engine.each import Plan
 from nbflow.engine.forcing import has_gone
@@ -436,7 +437,9 @@ class Performer:
             self._sweep.look_around()
 
     def _commit(self, step: Step, trace: Trace, seen: Observation, effects: Collection[str]) -> None:
-        self._runs.keep(trace.run, self._storing.commit(step, trace, seen, effects), trace)
+        key = key_of_trace(trace, loose_in(trace, step, self._sweep.view(step), self._book))
+        self._storing.commit(step, trace, key, seen, effects)
+        self._runs.keep(trace.run, key, trace)
 
     def _forget_unseeded(self, trace: Trace, seeded: AbstractSet[str]) -> None:
         """A generator that nobody has seeded yet holds nothing that a cell could be said to read."""

@@ -17,7 +17,7 @@ from nbflow.engine.again import UNDECIDED, outside_entries
 from nbflow.engine.differences import PYTHON, PYTHON_VERSION, with_sharers
 from nbflow.engine.docstrings import texts_of
 from nbflow.engine.gates import SKIPPED
-from nbflow.engine.keeping import NOT_COMPARED, NOT_REUSED, name_in
+from nbflow.engine.keeping import NOT_COMPARED, NOT_REUSED
 from nbflow.engine.origins import NONE, seen_as, shown_as
 from nbflow.engine.quiet import QUIET
 from nbflow.engine.reimport import ALTERED
@@ -30,7 +30,7 @@ from nbflow.store.protocol import HAPPENS_ONCE, Given
 from nbflow.types import FILE, TASK_VALUE, UNBOUND, Effect, Entry, Looked, Output, Slot, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import Version, View
@@ -426,13 +426,13 @@ def action_key(static_key: str, looked: Iterable[Looked], digests: Iterable[str]
     return key_digest(static_key, *parts, "saw", *digests)
 
 
-def key_of_trace(trace: Trace, ignored: frozenset[str] = frozenset()) -> str:
+def key_of_trace(trace: Trace, loose: Collection[Slot] = ()) -> str:
     """The action key that a trace is kept under.
 
     Args:
         trace: The trace.
-        ignored: Names whose content does not count for its step.
+        loose: What does not count of what its step looked at.
     """
     looked = [entry.looked for entry in trace.entries]
-    seen = (NOT_COMPARED if name_in(each.looked.slot) in ignored else each.digest for each in trace.entries)
+    seen = (NOT_COMPARED if each.looked.slot in loose else each.digest for each in trace.entries)
     return action_key(trace.static_key, looked, seen)

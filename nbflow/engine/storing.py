@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from nbflow.engine.record import CHANGES_PROCESS, key_of_trace
+from nbflow.engine.record import CHANGES_PROCESS
 from nbflow.store.protocol import NON_DETERMINISTIC, Choice, Weight, always, differ
 from nbflow.triggers import manual_only
 from nbflow.types import FILE, Licence, Trace
@@ -72,16 +72,17 @@ class Storing:
         self._book = book
         self._workspace = workspace
 
-    def commit(self, step: Step, trace: Trace, seen: Observation, effects: Collection[str]) -> str:
-        """Keep what a step's body has made and shown; return the key that it is found by.
+    def commit(self, step: Step, trace: Trace, key: str, seen: Observation, effects: Collection[str]) -> None:
+        """Keep what a step's body has made and shown.
 
         Args:
             step: The step.
             trace: The trace of its run.
+            key: The action key that it is found by.
             seen: What was observed of it.
             effects: What its body visibly does outside.
         """
-        key, workspace = key_of_trace(trace, step.keeping.compared.without), self._workspace
+        workspace = self._workspace
         values = self._values(step, trace)
         on_screen = frozenset(
             unit for unit, parts in values.items() if self._is_on_screen(step, trace, unit, parts)
@@ -89,14 +90,14 @@ class Storing:
         stored = {unit: parts for unit, parts in values.items() if unit not in on_screen}
         if trace.captured and step.keeping.reuses:
             stored[trace.captured] = (seen.outcome.captured,)
-        choice = self.choice(step, trace, seen, effects, on_screen)
+        choice = self.choice(step, trace, key, seen, effects, on_screen)
         workspace.store.commit(key, trace, stored, workspace.names, choice)
-        return key
 
     def choice(
         self,
         step: Step,
         trace: Trace,
+        key: str,
         seen: Observation,
         effects: Collection[str],
         on_screen: frozenset[str] = frozenset(),
@@ -106,12 +107,13 @@ class Storing:
         Args:
             step: The step.
             trace: The trace of the run.
+            key: The action key that it is found by.
             seen: What was observed of it.
             effects: What its body visibly does outside.
             on_screen: The units that belong to the screen.
         """
         again = self._may_be_made_again(step, trace, seen, effects)
-        return Choice(partial(self._is_worth, step, trace) if again else always, on_screen)
+        return Choice(partial(self._is_worth, step, trace, key) if again else always, on_screen)
 
     def _values(self, step: Step, trace: Trace) -> Values:
         units = {output.unit: output.members for output in step.stored(trace) if output.members}
@@ -127,11 +129,11 @@ class Storing:
         writes = any(output.slot.kind == FILE for output in trace.outputs)
         return not (writes or effects or seen.drew or trace.unknowns or CHANGES_PROCESS in trace.flags)
 
-    def _is_worth(self, step: Step, trace: Trace, weight: Weight) -> bool:
+    def _is_worth(self, step: Step, trace: Trace, key: str, weight: Weight) -> bool:
         store = self._workspace.store
         if weight.unit == trace.captured:
             return True
-        earlier = store.find(key_of_trace(trace, step.keeping.compared.without))[:1]
+        earlier = store.find(key)[:1]
         if any(NON_DETERMINISTIC in other.flags or differ(other, trace) for other in earlier):
             return True
         is_read = self._is_read(step, trace, weight.unit)
