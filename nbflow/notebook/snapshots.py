@@ -47,7 +47,6 @@ class Snapshots:
         """Note it after a choice by hand, if that is one for later kernels, or ends one."""
         if self._are_holds_new():
             self._take(0, self._session.around.clock())
-            self._session.around.store.history.flush()  # no run follows with which it would be written
 
     def close(self) -> None:
         """Note what has not been noted yet."""
@@ -60,13 +59,15 @@ class Snapshots:
 
     def _take(self, number: int, at: float) -> None:
         session, holds = self._session, self._holds()
-        self._noted = self._chosen(holds)
+        is_new, self._noted = self._are_holds_new(), self._chosen(holds)
         if number:
             self._is_due, self._at = False, at
         traces = {step.id: step.bound_trace.id for step in session.book if step.bound_trace is not None}
         parameters = {name: session.parameters.now(name) for name in session.parameters.values}
         snapshot = Snapshot(number, session.book.order, parameters, holds, traces, at, self._noted)
         session.around.store.history.snapshot(snapshot, session.around.notebook)
+        if is_new:
+            session.around.store.history.flush()  # a kernel that is killed must not bring an ended hold back
 
     # --- holds ---------------------------------------------------------------------------------
 
