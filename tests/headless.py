@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from itertools import groupby
@@ -90,7 +91,7 @@ def _texts_of(outputs: list[dict[str, Any]]) -> Iterator[str]:
 
 def _text_of(output: dict[str, Any]) -> str:
     data = output.get("data", {})
-    is_ours = 'class="nbf' in "".join(data.get("text/html", ""))
+    is_ours = re.search(r'class="?nbf', "".join(data.get("text/html", ""))) is not None
     return "" if is_ours else "".join(data.get("text/plain", ""))
 
 

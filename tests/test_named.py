@@ -93,7 +93,7 @@ class TestNaming:
         """It is said which, and what could have been meant."""
         make = naming(read_options("load --run-name {yaer}"), {"year": 2013, "In": []})
         assert make is not None
-        with pytest.raises(OptionError, match="there is no 'yaer'; it has year"):
+        with pytest.raises(OptionError, match="there is no 'yaer'; did you mean 'year'"):
             make(Run("r1", "load", None))
 
     def test_otherwise_a_run_is_called_as_its_task(self) -> None:

@@ -21,7 +21,7 @@ CELLS = {
     "flow": "from nbflow import flow, task\n@task\ndef inc(x): return x + 1\n"
     "@flow\ndef etl(): return [inc(1), inc(2)]\nmade = etl()",
 }
-RECALL = "__import__('nbflow').session().live._inquiry.recall"
+RECALL = "__import__('nbflow').session().live._own._subject.recall"
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ class TestHistory:
     def test_an_unknown_run(self, ran: Kernel) -> None:
         """Is refused in one line."""
         asked = "{'ask': 'family', 'run': 'nobody'}"
-        shown = ran.execute(f"import nbflow; nbflow.session().live._inquiry.recall.answer({asked})")
+        shown = ran.execute(f"import nbflow; nbflow.session().live._own._subject.recall.answer({asked})")
         assert shown.error == "SessionError: there is no such run any more"
 
 

@@ -97,6 +97,7 @@ class Body:
         one: The body that runs for each element; None where it runs once.
         definition: The source of the function that the body of a task function calls; empty for all else.
         declared: What its header says of names and files.
+        called: Those of its callees that it calls themselves, rather than a method of theirs.
     """
 
     source: str
@@ -114,6 +115,7 @@ class Body:
     one: Body | None = None
     definition: str = ""
     declared: Declared = NOTHING
+    called: frozenset[str] = frozenset()
 
     @property
     def text(self) -> str:
@@ -177,7 +179,9 @@ def read_body(source: str, makers: frozenset[str] = frozenset()) -> Body:
         reads |= analysis.deferred_reads
     nodes = [node for statement in statements for node in ast.walk(statement)]
     writes_files, reseeds = any(map(_looks_like_writer, nodes)), any(map(_looks_like_seeding, nodes))
-    callees = frozenset(root_of(node.func) for node in nodes if isinstance(node, ast.Call))
+    functions = [node.func for node in nodes if isinstance(node, ast.Call)]
+    callees = frozenset(map(root_of, functions))
+    called = frozenset(root_of(each) for each in functions if not isinstance(each, ast.Attribute))
     computes = not analysis.paths and all(isinstance(node, _COMPUTES) for node in nodes)
     asks, only = asks_of(source, nodes)
     if only:
@@ -186,7 +190,7 @@ def read_body(source: str, makers: frozenset[str] = frozenset()) -> Body:
         analysis = replace(analysis, attributes={**analysis.attributes, **used})
     key = key_digest(FORMAT, _PYTHON, canonical(source, statements))  # this uses them up
     looks = tuple(sorted(reads)), writes_files, reseeds, callees, computes, asks, makers
-    return Body(source, analysis, key, *looks)
+    return Body(source, analysis, key, *looks, called=called)
 
 
 _PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"

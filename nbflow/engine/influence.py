@@ -236,24 +236,32 @@ class _Harm:
             for definition in self._candidates(name):
                 found |= definition.mutates | definition.writes | self._changed(definition.calls)
             found |= self._unanalysed(name)
-        found |= {name for name in self._called(names) if self._may_change_itself(name)}
+        found |= self._changed_by_calls(names)
         return found | self._changed(self._body.analysis.calls)
 
-    def _called(self, names: Iterable[str]) -> set[str]:
-        """Those of these names that something here calls."""
+    def _changed_by_calls(self, names: Iterable[str]) -> set[str]:
+        """Those of these names that a call may change: the defaults, closure or attributes of what they hold.
+
+        What a method does to a value is told by what it is called on.
+        """
         bodies = [self._body, *(body for name in names for body in self._writers(name))]
-        return {*names} & {callee for body in bodies for callee in body.callees}
+        called = frozenset[str]().union(*(body.called for body in bodies))
+        roots = called.union(*(body.callees for body in bodies))
+        return {name for name in roots.intersection(names) if self._may_change_itself(name, name in called)}
 
-    def _may_change_itself(self, name: str) -> bool:
-        """Whether calling the name may change what it holds: its defaults, closure or attributes.
+    def _may_change_itself(self, name: str, is_called: bool) -> bool:
+        """Whether the name holds what keeps something between calls.
 
-        A function or class that nothing computed is part of has none; what that does to itself by its
+        A function or class that nothing computed is part of does not; what that does to itself by its
         name is told by its definition.
         """
         version = self._view.bound(slot_of(name)).version
         if version is None or version.output.sort == "module":
             return False
-        return not all(name in body.analysis.constants for body in self._writers(name))
+        is_code = version.output.sort != "value"
+        return (is_code or is_called) and not all(
+            name in body.analysis.constants for body in self._writers(name)
+        )
 
     def may_draw(self) -> bool:
         """Whether some call leaves the code that is known here, so that it may draw or seed."""
