@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from nbflow.engine.drive import PlainHandler
-from nbflow.engine.effects import Ended, Outcome
+from nbflow.engine.effects import CancelRun, Ended, Outcome
 from nbflow.engine.ongoing import Later, when_all
 from nbflow.exceptions import WorkerError
 from nbflow.running.bodies import Bodies
@@ -218,7 +218,9 @@ class Performer(PlainHandler):
 
     def _outcome(self, report: TaskReport) -> Outcome:
         if report.ended is Ended.RAISED and isinstance(report.value, KeyboardInterrupt):
-            raise report.value
+            # What a body raises in a thread of its own is no Stop of the user's, and ends this run alone.
+            is_users = self._lane.runner.promises.hears_stop
+            raise report.value if is_users else CancelRun("its body was interrupted")
         if report.enforced is Enforced.ABANDONED:
             self._bodies.abandon(report.attempt)
         return report.outcome()

@@ -91,7 +91,9 @@ class LoopTaskRunner:
     """
 
     name: str = "loop"
-    promises: Promises = Promises(limit=Enforced.FIRM, shares_namespace=True, concurrent=True)
+    promises: Promises = Promises(
+        limit=Enforced.FIRM, shares_namespace=True, concurrent=True, hears_stop=True
+    )
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop

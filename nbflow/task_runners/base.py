@@ -38,6 +38,7 @@ class Promises:
             a runner takes a body that is a callable; the others take an `Entry`.
         concurrent: Whether it runs several bodies at a time.
         survives_crash: Whether a body that kills its process costs that task only.
+        hears_stop: Whether bodies run in the thread that drives the flow, which the user's Stop interrupts.
 
     Example:
         >>> Promises(limit=Enforced.HARD).hard_timeout
@@ -48,6 +49,7 @@ class Promises:
     shares_namespace: bool = False
     concurrent: bool = False
     survives_crash: bool = False
+    hears_stop: bool = False
 
     @property
     def takes_cells(self) -> bool:

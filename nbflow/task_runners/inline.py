@@ -58,7 +58,7 @@ class InlineTaskRunner:
     def promises(self) -> Promises:
         """What holds in this thread: only the main thread can be interrupted."""
         limit = Enforced.FIRM if _can_interrupt() else None
-        return Promises(limit=limit, shares_namespace=True)
+        return Promises(limit=limit, shares_namespace=True, hears_stop=True)
 
     def run(self, call: TaskCall) -> TaskReport:
         """Run the body now and report how it ended; nothing that it raises escapes.
