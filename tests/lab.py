@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -215,11 +215,10 @@ class Notebook:
 def running_lab(folder: Path, app: str = "jupyterlab") -> Iterator[Lab]:
     """An application on loopback over a folder, with its own settings, and a browser that reaches only it."""
     browser_path = find_browser()
-    port = _free_port()
     server = subprocess.Popen(
         [
             *(sys.executable, "-m", app, "--no-browser", "--allow-root", "--ip=127.0.0.1"),
-            *(f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"),
+            *("--port=0", f"--ServerApp.root_dir={folder}"),
             *("--IdentityProvider.token=", "--ServerApp.password=", "--expose-app-in-browser"),
         ],
         env=_environment(folder / ".jupyter"),
@@ -228,11 +227,11 @@ def running_lab(folder: Path, app: str = "jupyterlab") -> Iterator[Lab]:
     )
     try:
         with open(folder / "server.log", "w") as log:
-            _wait_until_it_runs(server, log)
+            address = _address_of(server, log)
             drain = subprocess.Popen(["cat"], stdin=server.stderr, stdout=log)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=browser_path, args=OFFLINE)
-            yield Lab(f"http://127.0.0.1:{port}", folder, browser, app)
+            yield Lab(address, folder, browser, app)
             browser.close()
     finally:
         server.terminate()
@@ -242,21 +241,16 @@ def running_lab(folder: Path, app: str = "jupyterlab") -> Iterator[Lab]:
     drain.wait()
 
 
-def _wait_until_it_runs(server: subprocess.Popen[str], log: Any) -> None:
+def _address_of(server: subprocess.Popen[str], log: Any) -> str:
+    """Wait until it runs; the system chose its port."""
     assert server.stderr is not None
     said: list[str] = []
     for line in server.stderr:
         log.write(line)
         said.append(line)
-        if "is running at" in line:
-            return
+        if address := re.search(r"http://127\.0\.0\.1:\d+", line):
+            return address[0]
     raise RuntimeError("the server did not start:\n" + "".join(said))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _environment(home: Path) -> dict[str, str]:
