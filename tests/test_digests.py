@@ -257,6 +257,12 @@ class TestEveryKind:
         assert first == fingerprint(value)
         assert first.digest == digest(value)
 
+    def test_looking_for_attributes_gives_an_exception_none(self):
+        """Python makes the mapping of them when it is first asked for."""
+        one, other = ValueError("a", 1), ValueError("a", 1)
+        assert vars(one) == {}
+        assert digest(one) == digest(other)
+
     @pytest.mark.parametrize("kind", sorted(MAKERS.keys() - SAME_OBJECT))
     def test_values_made_apart_share_no_memory(self, kind):
         """Equal values that were made one after the other share nothing."""

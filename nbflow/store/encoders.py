@@ -298,11 +298,13 @@ def _reduce(value: object) -> Any:
         raise NoDigest("a plain object() is nothing but its identity")
     special: Any = copyreg.dispatch_table.get(kind)
     try:
-        return special(value) if special is not None else value.__reduce_ex__(4)
+        reduced: Any = special(value) if special is not None else value.__reduce_ex__(4)
     except RecursionError:
         raise
     except Exception as error:
         raise NoDigest(f"{kind.__qualname__}: {error}") from error
+    # An exception has attributes, none at first, from the moment that somebody looks for them.
+    return reduced[:2] if isinstance(value, BaseException) and reduced[2:] == ({},) else reduced
 
 
 def _is_plain_object(kind: Any) -> bool:
