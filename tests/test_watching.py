@@ -782,6 +782,18 @@ class TestNoise:
             metadata.version("no-such-package")
         assert saw_nothing(watch)
 
+    def test_nor_does_the_library_that_looks_instead_once_it_is_imported(
+        self, here: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It puts itself before Python's own."""
+        monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+        importlib.import_module("importlib_metadata")
+        monkeypatch.syspath_prepend(str(here))
+        importlib.invalidate_caches()
+        with Files().watch() as watch, suppress(metadata.PackageNotFoundError):
+            metadata.version("no-such-package")
+        assert saw_nothing(watch)
+
     def test_a_changed_folder_is_noise(self, here: Path, files: Files) -> None:
         """Only if the body does not go back."""
         (here / "sub").mkdir()

@@ -24,6 +24,7 @@ _IMPORTERS: Final = (
     "_frozen_importlib",
     "_frozen_importlib_external",
     "importlib.metadata",
+    "importlib_metadata",  # which looks for all packages once some library has imported it
 )
 
 Arguments = tuple[object, ...]
