@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from nbflow.engine.slots import FolderKind
+from nbflow.engine.slots import WORKING_FOLDER, FolderKind
 from nbflow.store.events import FOLDER
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def _moved(watch: Watch, asked: Iterable[Entry], outside: Outside) -> Iterator[s
         slot = entry.looked.slot
         if slot.kind == "environment":
             is_own, is_shaken = slot.locator in watch.trail.touched, slot.locator in watch.trail.shaken
+        elif slot == WORKING_FOLDER:
+            is_own, is_shaken = FOLDER in watch.trail.touched, FOLDER in watch.trail.shaken
         elif slot.kind == "module":
             # Where it wrote a file or set the path for modules, it may have changed this one itself.
             is_own, is_shaken = bool(watch.written or watch.process_state), False

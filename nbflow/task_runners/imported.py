@@ -30,10 +30,10 @@ class Modules:
 
     Example:
         >>> modules = Modules()
+        >>> modules.are_as_imported()  # none was noted yet
+        True
         >>> with modules.noted():
         ...     import json
-        >>> modules.are_as_imported()
-        True
     """
 
     _files: dict[str, tuple[int, int] | None] = field(default_factory=dict[str, "tuple[int, int] | None"])
