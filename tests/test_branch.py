@@ -159,6 +159,7 @@ class TestBeside:
 
         branch, action = beside(notebook, edit)
         branch.take_over(action.executed)
+        branch.take_over_failures(action)
         failures = [notebook.step(cell).failure for cell in cells]
         assert failures[:2] == ["ZeroDivisionError: division by zero", ""]
         assert verdicts(notebook)[2:] == ["stale"] * 3

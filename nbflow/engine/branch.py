@@ -91,20 +91,7 @@ class Branch:
             The steps of the notebook that stand at it.
         """
         made = {id: trace for id in ids if (trace := self.book.steps[id].trace) is not None}
-        taken = self._trunk.work.take_over(made, self._give)
-        for step in self.book:
-            self._tell_failure(step)
-        return taken
-
-    def _tell_failure(self, copy: Step) -> None:
-        """Why its run gave nothing is so for the notebook, too, where nothing else came of the code."""
-        step = self._trunk.sweep.book.steps.get(copy.id)
-        if step is None or step.ran is None or copy.ran is None or step.trace is not None:
-            return
-        if copy.failure and step.ran.static_key == copy.ran.static_key:
-            told = copy.ended.message if copy.ended is not None else ""
-            step.failure, step.ended, step.ended_on = told or copy.failure, copy.ended, copy.ended_on
-            self._trunk.sweep.touch(step)
+        return self._trunk.work.take_over(made, self._give)
 
     def leave_behind(self, ids: Iterable[str]) -> dict[str, Trace]:
         """Let steps of the notebook that stand at nothing tell how what was made here differs from now.
@@ -135,7 +122,8 @@ class Branch:
         for step in filter(None, map(self._trunk.sweep.book.steps.get, ended)):
             if self._is_untouched(step):
                 copied = self.book.steps[step.id]
-                step.trace, step.failure, step.ended = copied.trace, copied.failure, copied.ended
+                step.trace, step.failure = copied.trace, copied.failure
+                step.ended, step.ended_on = copied.ended, copied.ended_on
                 self._trunk.sweep.touch(step)
 
     def _is_untouched(self, step: Step) -> bool:

@@ -54,15 +54,16 @@ from nbflow.triggers import BuiltIn, Gate, judge
 from nbflow.types import FILE, UNBOUND, Cause, Effect, Entry, Looked, Slot, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
     from nbflow.engine.apply import Workspace
-    from nbflow.engine.bind import Version
+    from nbflow.engine.bind import Version, View
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.effects import Call
     from nbflow.engine.enact import Executing, Finished, StepRuns
     from nbflow.engine.observe import Observation, Observer, Reached
+    from nbflow.engine.reimport import Imports
     from nbflow.engine.requests import Observing
     from nbflow.engine.sweep import Sweep
     from nbflow.states import State
@@ -163,7 +164,7 @@ class Performer:
         step, body = site.step, site.body
         upstream, states = self._upstream(site)
         asked = (*self.insight.asked(step, body, site.writers), *states)
-        imports = self._observer.imports(asked, site.view)
+        imports = self.imports(asked, site.view)
         seen = see_bound(body, with_imports(site.slots, imports), site.view, asked)
         seen = msgspec.structs.replace(seen, upstream=upstream)
         reach = self.insight.reached(step, body, site.slots, site.writers, seen)
@@ -183,6 +184,10 @@ class Performer:
             self.workspace.store.flush()  # its result is on disk before the mark says so
             once.ended(finished, step.trace)
         return finished
+
+    def imports(self, asked: Iterable[Entry], view: View) -> Imports:
+        """What a body at the view's place imports of the user's modules; these are the same for all."""
+        return self._observer.imports(asked, view)
 
     def attempt(self, site: Site, reach: Reached, call: Call) -> Observing:
         """Run a body once; each attempt starts from what is bound: a failed one may have changed that."""
@@ -249,7 +254,7 @@ class Performer:
         found = [label for key in keys if key not in GENERATORS and (label := labels.get(key)) is not None]
         writers = frozenset([label.version.step for label in found if label.version])
         asked = self.insight.asked(step, body, writers)
-        imports = self._observer.imports(asked, self._sweep.view(step)) if asked else NO_IMPORTS
+        imports = self.imports(asked, self._sweep.view(step)) if asked else NO_IMPORTS
         seen = see_live(body, with_imports(slots, imports), self.workspace, asked)
         reach = self.insight.reached(step, body, slots, writers, seen)
 

@@ -39,10 +39,10 @@ from nbflow.store.memory import MemoryStore, why_unstored
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
-    from nbflow.engine.bind import Version
+    from nbflow.engine.bind import Version, View
     from nbflow.engine.book import Step
     from nbflow.engine.each import Hands, Plan
     from nbflow.engine.effects import Call
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from nbflow.engine.observe import Observation, Reached
     from nbflow.engine.origins import Classes
     from nbflow.engine.record import Seen
+    from nbflow.engine.reimport import Imports
     from nbflow.engine.requests import Observing
     from nbflow.engine.sites import Site
     from nbflow.states import Origin
@@ -225,6 +226,10 @@ class Beside(Performer):
             return "it changes the state of the process"
         drawn = (output.slot for output in outputs_in_memory(trace) if output.slot.kind == RANDOM)
         return next((f"it draws from the global generator of {slot.locator}" for slot in drawn), "")
+
+    def imports(self, asked: Iterable[Entry], view: View) -> Imports:
+        """By the user's names: what it imports lies behind these, and its own hold only what it names."""
+        return self._main.imports(asked, view)
 
     def _unplaced(self) -> str:
         for versions in self.site.units:

@@ -155,7 +155,7 @@ VARIANTS: Mapping[str, Variant] = {
     ),
     "what a stale step may write is certain": Variant(
         ("fail",),
-        ((verify, "may_write", lambda *_: May(frozenset(), frozenset())),),
+        ((verify, "may_write", lambda *_, **__: May(frozenset(), frozenset())),),
     ),
     "an unchanged member of a unit is not written": Variant(
         ("alias",), ((Observer, "_outputs", _only_written),)
@@ -167,7 +167,7 @@ VARIANTS: Mapping[str, Variant] = {
         ("alias", "order"), ((Workspace, "place", _without_check),)
     ),
     "random states are no slots": Variant(
-        ("random",), ((Observer, "_drawn", _nothing_drawn), (perform, "SEEDED", ()), (sites, "SEEDED", ()))
+        ("random",), ((Observer, "_drawn", _nothing_drawn), (sites, "SEEDED", ()))
     ),
 }
 
