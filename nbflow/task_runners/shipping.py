@@ -147,7 +147,8 @@ def _of_exception(error: BaseException) -> Any:
     """An exception; the user's constructor, which may want other arguments than it keeps, is not called."""
     kind = type(error)
     if not isinstance(kind.__init__, FunctionType) or isinstance(kind.__reduce__, FunctionType):
-        return NotImplemented
+        # Asked itself: what dask loads has pickle make all exceptions without their values.
+        return error.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
     _, given, *state = cast("tuple[Any, ...]", error.__reduce__())
     return _raised_with, (kind, given), *state
 

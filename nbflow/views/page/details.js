@@ -113,6 +113,7 @@ class Details {
   }
 
   async act(message) {
+    this.isSaying = true;
     write(this.said, "asked …");
     put(this.element, "data-act", "asked");
     try {
@@ -122,6 +123,9 @@ class Details {
       write(this.said, error.message);
       put(this.element, "data-act", "failed");
     }
+    // The states of what it did may come behind its answer.
+    clearTimeout(this.saying);
+    this.saying = setTimeout(() => { this.isSaying = false; }, 8000);
   }
 
   // --- what is known -------------------------------------------------------------------------
@@ -257,7 +261,7 @@ class Details {
     if (!task) return this.element.hidden ? undefined : this.show();
     if (!whole && !tasks.has(task)) return;
     this.head();
-    if (this.store.standing(task).isOpen) return write(this.said, this.element.dataset.act === "asked" ? this.said.textContent : "");
+    if (this.store.standing(task).isOpen) return this.isSaying || write(this.said, "");
     clearTimeout(this.later);
     this.later = setTimeout(() => this.store.chosen.task === task && this.ask(), 150);
   }
