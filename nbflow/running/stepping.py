@@ -80,7 +80,7 @@ class Stepper:
     """The runner of one run that yields: it hands each attempt to whoever steps through it."""
 
     name: str = "stepper"
-    promises: Promises = Promises(limit=Enforced.FIRM, shares_namespace=True)
+    promises: Promises = Promises(limit=Enforced.FIRM, shares_namespace=True, hears_stop=True)
 
     def __init__(self) -> None:
         self.coming: Future[_Attempt | None] = Future()
