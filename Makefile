@@ -27,7 +27,7 @@ lab: $(VENV)/ready-demo,lab
 	$(BIN)/jupyter lab --ip=127.0.0.1 $(if $(ROOT),--allow-root) build/lab/flights.ipynb
 
 test: browser check
-	$(BIN)/python -m pytest -q -n auto --dist loadfile $(if $(CI),--randomly-seed=1)
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile $(if $(CI),--randomly-seed=1)
 
 check: $(VENV)/ready-test
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ ASKING = {
     "os": ("", "x = os.getcwd()"),
     "a path that is completed": ("", "x = os.path.abspath('q')"),
     "pathlib": ("from pathlib import Path", "x = str(Path('q').resolve())"),
+    "an imported name": ("from os import getcwd as here", "x = here()"),
     "a function of the notebook": ("def where():\n    return os.getcwd()", "x = where()"),
 }
 

@@ -229,9 +229,6 @@ _CHANGING: Final = frozenset(
     ]
 )
 
-_BY_FOLDER: Final = re.compile(r"\b(getcwdb?|cwd|abspath|realpath|relpath|resolve|absolute)\b")
-"""What asks for the working folder, or completes a path by it."""
-
 _REMOTE: Final = ("http://", "https://", "ftp://", "s3://", "gs://", "gcs://", "az://", "abfs://", "hdfs://")
 
 
@@ -262,16 +259,6 @@ def effect_of(path: str, origins: Mapping[str, str] | None = None) -> str:
     if category is None and len(parts) > 1 and parts[-1] in _WRITE_NATIVELY:
         category = "written"
     return f"{category}: {path}" if category else ""
-
-
-def asks_folder(source: str) -> bool:
-    """Whether running some code may ask for the working folder, which no event of Python's tells.
-
-    Example:
-        >>> asks_folder("here = os.getcwd()"), asks_folder("df.head()")
-        (True, False)
-    """
-    return _BY_FOLDER.search(source) is not None
 
 
 def effects_on_files(path: str, origins: Mapping[str, str] | None = None, mode: str | None = "") -> list[str]:

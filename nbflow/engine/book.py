@@ -98,6 +98,8 @@ class Body:
         definition: The source of the function that the body of a task function calls; empty for all else.
         declared: What its header says of names and files.
         called: Those of its callees that it calls themselves, rather than a method of theirs.
+        only_defines: Whether it consists of imports and definitions that call nothing.
+        asks_folder: Whether something in it looks like asking for the working folder, which no event tells.
     """
 
     source: str
@@ -116,6 +118,8 @@ class Body:
     definition: str = ""
     declared: Declared = NOTHING
     called: frozenset[str] = frozenset()
+    only_defines: bool = False
+    asks_folder: bool = False
 
     @property
     def text(self) -> str:
@@ -175,9 +179,11 @@ def read_body(source: str, makers: frozenset[str] = frozenset()) -> Body:
     statements = parse_cell(source)
     analysis = analyze(without_makers(source, makers)) if makers else analysis_of(source, statements)
     reads = analysis.reads | analysis.maybe_reads | analysis.builtins
-    if not has_only_definitions(statements, makers):
+    only_defines = has_only_definitions(statements, makers)
+    if not only_defines:
         reads |= analysis.deferred_reads
     nodes = [node for statement in statements for node in ast.walk(statement)]
+    asks_folder = any(map(_looks_like_asking_folder, nodes))
     writes_files, reseeds = any(map(_looks_like_writer, nodes)), any(map(_looks_like_seeding, nodes))
     functions = [node.func for node in nodes if isinstance(node, ast.Call)]
     callees = frozenset(map(root_of, functions))
@@ -190,7 +196,9 @@ def read_body(source: str, makers: frozenset[str] = frozenset()) -> Body:
         analysis = replace(analysis, attributes={**analysis.attributes, **used})
     key = key_digest(FORMAT, _PYTHON, canonical(source, statements))  # this uses them up
     looks = tuple(sorted(reads)), writes_files, reseeds, callees, computes, asks, makers
-    return Body(source, analysis, key, *looks, called=called)
+    return Body(
+        source, analysis, key, *looks, called=called, only_defines=only_defines, asks_folder=asks_folder
+    )
 
 
 _PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -209,6 +217,18 @@ def _looks_like_writer(node: ast.AST) -> bool:
         return name.lower().startswith(WRITERS)
     modes = [*node.args[1:2], *(keyword.value for keyword in node.keywords if keyword.arg == "mode")]
     return any(not isinstance(mode, ast.Constant) or set(str(mode.value)) & set("wax+") for mode in modes)
+
+
+def _looks_like_asking_folder(node: ast.AST) -> bool:
+    if isinstance(node, ast.alias):
+        return node.name in _OF_FOLDER
+    return (getattr(node, "attr", None) or getattr(node, "id", "")) in _OF_FOLDER
+
+
+_OF_FOLDER: Final = frozenset(
+    ("getcwd", "getcwdb", "cwd", "abspath", "realpath", "relpath", "resolve", "absolute")
+)
+"""What gives the working folder, or completes a path by it."""
 
 
 def _looks_like_seeding(node: ast.AST) -> bool:

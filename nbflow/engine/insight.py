@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from nbflow.analysis.effects import asks_folder
-from nbflow.analysis.magics import parse_cell
 from nbflow.engine.again import earlier_run
 from nbflow.engine.book import definition_body
 from nbflow.engine.observe import Reached
@@ -16,7 +14,6 @@ from nbflow.engine.outward import definitions_of, effects_of
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.record import outputs_in_memory
 from nbflow.engine.slots import NAME, UNKNOWN, WORKING_FOLDER, key_of, slot_of
-from nbflow.engine.texts import has_only_definitions
 from nbflow.types import NO_REACH, UNBOUND, Entry, Looked, Slot
 
 if TYPE_CHECKING:
@@ -167,8 +164,8 @@ def _asks(body: Body, later: tuple[Body, ...]) -> tuple[tuple[Slot, ...], tuple[
     variables = body.analysis.environment.union(*[ran.analysis.environment for ran in later])
     modules = _imports(body, later)
     # What it only defines does not run.
-    asks = asks_folder(body.text) and not has_only_definitions(parse_cell(body.source), body.makers)
-    folder = (WORKING_FOLDER,) if asks or any(asks_folder(ran.text) for ran in later) else ()
+    running = later if body.only_defines else (body, *later)
+    folder = (WORKING_FOLDER,) if any(ran.asks_folder for ran in running) else ()
     return (
         (*(Slot("environment", name) for name in sorted(variables)), *folder),
         tuple(Slot(kind, module) for module in modules for kind in ("module", "package")),

@@ -186,7 +186,7 @@ class Performer:
         return finished
 
     def imports(self, asked: Iterable[Entry], view: View) -> Imports:
-        """What a body at the view's place imports of the user's modules; these are the same for all."""
+        """What a body at the view's place imports of the user's modules."""
         return self._observer.imports(asked, view)
 
     def attempt(self, site: Site, reach: Reached, call: Call) -> Observing:

@@ -203,7 +203,7 @@ class Index:
         return [str(tag) for (tag,) in self._connection.execute(_TAGS)]
 
     def transact(self) -> AbstractContextManager[None]:
-        """Keep other writers out; for a few small reads and writes only."""
+        """Keep other writers out, who wait for it: for what takes a second at the most."""
         return self._cache.transact()
 
     def version(self) -> tuple[int, int] | None:
