@@ -209,6 +209,21 @@ class TestWhatIsNotTakenOver:
         cause = notebook.judgement(a).causes[0]
         assert (cause.subject, cause.before, cause.after) == ("LATE", "1", "2")
 
+    def test_a_result_that_is_void(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The notebook says what changed while its body ran."""
+        monkeypatch.setenv("XQ", "1")
+        notebook, (cell,) = notebook_of('a = stay() and __import__("os").environ["XQ"]')
+
+        def change() -> None:
+            threading.begun.acquire()  # type: ignore[attr-defined]
+            monkeypatch.setenv("XQ", "2")
+            threading.gate.set()  # type: ignore[attr-defined]
+
+        branch, action = beside(notebook, change)
+        branch.take_over(action.executed)
+        branch.take_over_failures(action)
+        assert notebook.step(cell).failure == "XQ changed while the body ran"
+
     def test_a_failure(self) -> None:
         """Has happened to the notebook's task, and to what hangs on it."""
         notebook, (a, b) = notebook_of("a = 1 / 0", "b = a")

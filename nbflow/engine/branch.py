@@ -113,13 +113,14 @@ class Branch:
         return left
 
     def take_over_failures(self, action: Action) -> None:
-        """Let steps of the notebook that are still what they were have failed as their copies did.
+        """Let steps of the notebook that are still what they were have failed, or been void, as their copies.
 
         Args:
             action: What was done here.
         """
-        ended = [id for id in (*action.errors, *action.refused) if id not in action.inline]
-        for step in filter(None, map(self._trunk.sweep.book.steps.get, ended)):
+        void = [id for id in action.executed if self.book.steps[id].failure]
+        ended = [id for id in (*action.errors, *action.refused, *void) if id not in action.inline]
+        for step in filter(None, map(self._trunk.sweep.book.steps.get, dict.fromkeys(ended))):
             if self._is_untouched(step):
                 copied = self.book.steps[step.id]
                 step.trace, step.failure = copied.trace, copied.failure
