@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.lab import Lab
+
 # How long an example takes depends on who else uses the machine.
 settings.register_profile("developer", deadline=None)
 # What lands must not hang on luck; searching with ever new examples is for developers.
@@ -28,6 +30,15 @@ def no_secrets_of_others() -> Iterator[None]:
     """What one test holds for a secret is none in the next."""
     yield
     KNOWN.forget()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One JupyterLab and one browser for all tests of a file."""
+    from tests.lab import running_lab  # few tests need it, and what it imports
+
+    with running_lab(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from axe_playwright_python.sync_playwright import Axe
 
 import nbflow
 from tests.headless import notebook_of
-from tests.lab import running_lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,13 +63,6 @@ def etl(year=2013):
 LOAD, DEFINED, GRAPH, CALLS, FREE = range(5)
 CELLS = ("%load_ext nbflow", DEFINE, "nbflow.view(graph)", "nbflow.view(etl)", "answer = 0")
 PICTURES = Path(nbflow.__file__).parents[1] / "build" / "views"
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """One server and one browser for all tests."""
-    with running_lab(tmp_path_factory.mktemp("lab")) as lab:
-        yield lab
 
 
 @pytest.fixture

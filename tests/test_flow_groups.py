@@ -10,7 +10,6 @@ from axe_playwright_python.sync_playwright import Axe
 
 import nbflow
 from tests.headless import notebook_of
-from tests.lab import running_lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,13 +32,6 @@ CELLS = (
 )
 TOTAL, FLOW, BAD = 4, 6, 7
 PICTURES = Path(nbflow.__file__).parents[1] / "build" / "views"
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """One server and one browser for all tests."""
-    with running_lab(tmp_path_factory.mktemp("lab")) as lab:
-        yield lab
 
 
 @pytest.fixture

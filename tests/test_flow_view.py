@@ -12,7 +12,6 @@ from axe_playwright_python.sync_playwright import Axe
 
 import nbflow
 from tests.headless import notebook_of
-from tests.lab import running_lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,13 +35,6 @@ CELLS = (
 TASKS = ("raw", "late", "slow", "total", "other")
 TABS = ("graph", "table", "timeline", "history")
 PICTURES = Path(nbflow.__file__).parents[1] / "build" / "views"
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """One server and one browser for all tests."""
-    with running_lab(tmp_path_factory.mktemp("lab")) as lab:
-        yield lab
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import pexpect
 import pytest
 
 from tests.headless import nbflow_run, notebook_of, parts_of, shown_in
-from tests.lab import running_lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,13 +133,6 @@ class TestTerminal:
                 assert f"{name}: fresh · {word}" in said[place]
             shown = values.partition("VALUES [")[2].partition(" END")[0]
             assert ast.literal_eval("[" + shown) == [[3, 20, 16, 45], [20, 16, 45], [20, 16, 45]]
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """One server and one browser for all tests."""
-    with running_lab(tmp_path_factory.mktemp("lab")) as lab:
-        yield lab
 
 
 @pytest.fixture
