@@ -263,7 +263,7 @@ def _says_what_is_kept(kind: type) -> bool:
     if not _is_local(kind):
         return False
     own = (base for base in kind.__mro__ if not _REDUCTIONS.isdisjoint(vars(base)))
-    return kind in copyreg.dispatch_table or any(map(_is_local, own))
+    return _registered(kind) is not None or any(map(_is_local, own))
 
 
 _REDUCTIONS: Final = frozenset({"__reduce_ex__", "__reduce__", "__getstate__"})
@@ -292,11 +292,19 @@ def _slots_of(value: object) -> Iterator[tuple[str, object]]:
                 yield name, member.__get__(value)
 
 
+def _registered(kind: type[Any]) -> Any:
+    """How somebody has said that a class is pickled; None where nobody has.
+
+    For exceptions a library that dask loads says so, and adds where they were raised.
+    """
+    return None if issubclass(kind, BaseException) else copyreg.dispatch_table.get(kind)
+
+
 def _reduce(value: object) -> Any:
     kind = type(value)
     if kind is object:
         raise NoDigest("a plain object() is nothing but its identity")
-    special: Any = copyreg.dispatch_table.get(kind)
+    special = _registered(kind)
     try:
         reduced: Any = special(value) if special is not None else value.__reduce_ex__(4)
     except RecursionError:
@@ -313,7 +321,7 @@ def _is_plain_object(kind: Any) -> bool:
         kind.__reduce_ex__ is object.__reduce_ex__
         and kind.__reduce__ is object.__reduce__
         and kind.__getstate__ is object.__getstate__
-        and kind not in copyreg.dispatch_table
+        and _registered(kind) is None
     )
 
 
