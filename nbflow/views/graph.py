@@ -42,7 +42,7 @@ _MARGIN: Final = 12
 _TEXT_AT: Final = 34
 _FOLD: Final = 22
 """Room for what opens a group."""
-_NARROWEST: Final = 152
+_NARROWEST: Final = 176
 _WIDEST: Final = 208
 _PAGE: Final = 1100
 _INK: Final = "#1b1f24"
