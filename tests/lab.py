@@ -35,6 +35,26 @@ OFFLINE = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 PLACES = {"jupyterlab": "lab/tree/{}?reset", "notebook": "notebooks/{}"}
+GATE = """\
+def make_gate():
+    import concurrent.futures, pathlib, threading, time
+
+    def wait(held=pathlib.Path("held")):
+        while held.exists():
+            time.sleep(0.01)
+
+    pool = concurrent.futures.ThreadPoolExecutor(1)
+    pool.submit(wait).result()
+    threading.main_thread().hold = lambda: pool.submit(wait).result()
+
+make_gate()
+del make_gate
+"""
+"""Begins a notebook whose bodies wait for the test; before nbflow is loaded, which must not see it."""
+
+HOLD = "import threading\nthreading.main_thread().hold()"
+"""What a body does that is to be seen while it runs."""
+
 IS_READY = """() => {
   const panel = window.jupyterapp?.shell.currentWidget;
   const session = panel?.sessionContext?.session;
@@ -154,6 +174,14 @@ class Notebook:
         self.page.evaluate(EDIT, [index, source])
         self._count += 1
         self.page.evaluate(PERFORM, ["notebook:run-cell", index, self._count])
+
+    def hold(self) -> None:
+        """From now on bodies that do `HOLD` wait there."""
+        self.path.with_name("held").touch()
+
+    def let_go(self) -> None:
+        """Let all bodies go on."""
+        self.path.with_name("held").unlink()
 
     def restart(self) -> None:
         """Choose *Restart Kernel…* and confirm."""

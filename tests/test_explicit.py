@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 import nbflow
 from tests.headless import notebook_of
+from tests.lab import GATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,8 @@ from nbflow.triggers import manual_only
 
 @task
 def read(year):
-    time.sleep(0.6)
+    time.sleep(0.1)
+    threading.main_thread().hold()
     return [year, year + 1, year + 2]
 
 @task(tags=["nightly"])
@@ -39,7 +41,8 @@ def scale(row, by):
 
 @task
 def clean(rows):
-    time.sleep(0.5)
+    time.sleep(0.1)
+    threading.main_thread().hold()
     return rows
 
 @task
@@ -61,7 +64,7 @@ def etl(year=2013):
     return total(parts, clean.submit(rows))
 """
 LOAD, DEFINED, GRAPH, CALLS, FREE = range(5)
-CELLS = ("%load_ext nbflow", DEFINE, "nbflow.view(graph)", "nbflow.view(etl)", "answer = 0")
+CELLS = (f"{GATE}%load_ext nbflow", DEFINE, "nbflow.view(graph)", "nbflow.view(etl)", "answer = 0")
 PICTURES = Path(nbflow.__file__).parents[1] / "build" / "views"
 
 
@@ -110,14 +113,18 @@ class TestGraph:
     @pytest.mark.parametrize("how", ["", "task_runner=ThreadPoolTaskRunner(2)"])
     def test_states_while_it_runs(self, notebook: Notebook, how: str) -> None:
         """Each task as it goes; those of the last run are not run once a new one begins."""
+        notebook.hold()
         notebook.start(FREE, f"state = graph.run({how})")
         box(notebook, "read", state="Running").wait_for()
         assert box(notebook, "total", look="not run").count() == 1
+        notebook.let_go()
         box(notebook, "publish", look="paused").wait_for()
         assert box(notebook, "scale", look="mapped").count() == 1
         graph_of(notebook).get_by_text("waits for a person").wait_for()
+        notebook.hold()
         notebook.start(FREE, f"state = graph.run(year=7, {how})")
         box(notebook, "publish", look="not run").wait_for()
+        notebook.let_go()
         box(notebook, "scale", look="failed").wait_for()
         assert "1 of 3 items failed" in str(box(notebook, "scale").get_attribute("aria-label"))
 
@@ -133,9 +140,12 @@ class TestGraph:
     @pytest.mark.parametrize("how", ["", "task_runner=ThreadPoolTaskRunner(2)"])
     def test_pause_and_go_on(self, notebook: Notebook, how: str) -> None:
         """What runs goes on, the next task waits until it may start, in threads as well."""
+        notebook.hold()
         notebook.start(FREE, f"state = graph.run({how})")
         box(notebook, "read", state="Running").wait_for()
         graph_of(notebook).locator("[data-do=pause]").click()
+        graph_of(notebook).locator("[data-do='go on']").wait_for()
+        notebook.let_go()
         box(notebook, "read", look="completed").wait_for()
         box(notebook, "clean", state="Pending").wait_for()
         graph_of(notebook).locator("[data-do='go on']").click()
@@ -144,9 +154,12 @@ class TestGraph:
     @pytest.mark.parametrize("how", ["", "task_runner=ThreadPoolTaskRunner(2)"])
     def test_stop(self, notebook: Notebook, how: str) -> None:
         """While it is paused, too: nothing of it is left behind."""
+        notebook.hold()
         notebook.start(FREE, f"state = graph.run({how})")
         box(notebook, "read", state="Running").wait_for()
         graph_of(notebook).locator("[data-do=pause]").click()
+        graph_of(notebook).locator("[data-do='go on']").wait_for()
+        notebook.let_go()
         box(notebook, "clean", state="Pending").wait_for()
         graph_of(notebook).locator("[data-do=stop]").click()
         graph_of(notebook).get_by_text("cancelled ·").wait_for()
@@ -154,19 +167,23 @@ class TestGraph:
 
     def test_stop_in_a_thread_of_the_user(self, notebook: Notebook) -> None:
         """A run that no cell waits for."""
+        notebook.hold()
         notebook.start(FREE, "thread = threading.Thread(target=graph.run)\nthread.start()")
         box(notebook, "read", state="Running").wait_for()
         graph_of(notebook).locator("[data-do=stop]").click()
+        graph_of(notebook).get_by_text("stopping").wait_for()
+        notebook.let_go()
         box(notebook, "read", look="cancelled").wait_for()
 
     def test_details_while_it_runs(self, notebook: Notebook) -> None:
         """The history answers at once: runs, tags, source; values are in the state."""
         notebook.run(FREE, "state = graph.run()")
+        notebook.hold()
         notebook.start(FREE, "state = graph.run()")
-        box(notebook, "clean", state="Running").wait_for()
+        box(notebook, "read", state="Running").wait_for()
         box(notebook, "scale").click()
         side = graph_of(notebook).locator(".side[data-known=scale]")
-        side.locator(".states li").nth(1).wait_for()
+        side.locator(".states li").first.wait_for()
         assert "nightly" in side.inner_text()
         side.locator("summary", has_text="Source").click()
         assert "no such row" in side.locator("pre.source").inner_text()
@@ -207,8 +224,10 @@ class TestFunction:
 
     def test_its_runs_as_they_begin(self, notebook: Notebook) -> None:
         """The timeline of what it calls, and the chain that nothing could have shortened."""
+        notebook.hold()
         notebook.start(FREE, "etl()")
         lane(notebook, "read").and_(notebook.page.locator("[data-state=Running]")).wait_for()
+        notebook.let_go()
         calls_of(notebook).locator(".lane[data-task=etl][data-state=Completed]").wait_for()
         calls_of(notebook).locator(".critical", has_text="read → clean → total").wait_for()
         assert lane(notebook, "clean").get_attribute("class") == "lane part critical"
@@ -216,9 +235,12 @@ class TestFunction:
 
     def test_pause_and_go_on(self, notebook: Notebook) -> None:
         """As for a graph."""
+        notebook.hold()
         notebook.start(FREE, "etl()")
         lane(notebook, "read").and_(notebook.page.locator("[data-state=Running]")).wait_for()
         calls_of(notebook).locator("[data-do=pause]").click()
+        calls_of(notebook).locator("[data-do='go on']").wait_for()
+        notebook.let_go()
         lane(notebook, "read").and_(notebook.page.locator("[data-state=Completed]")).wait_for()
         lane(notebook, "clean").and_(notebook.page.locator("[data-state=Pending]")).wait_for()
         calls_of(notebook).locator("[data-do='go on']").click()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.headless import notebook_of
+from tests.lab import GATE, HOLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
 CELLS = (
-    "%load_ext nbflow\nimport time",
+    f"{GATE}%load_ext nbflow",
     "LIMIT = 15",
-    "#@task late\nlate = [delay for delay in (3, 20, 16) if delay > LIMIT]\ntime.sleep(0.5)",
-    "#@task total\ntotal = sum(late)\ntime.sleep(0.1)",
+    f"#@task late\nlate = [delay for delay in (3, 20, 16) if delay > LIMIT]\n{HOLD}",
+    "#@task total\ntotal = sum(late)",
     "%flow",
     "answer = 0",
 )
@@ -59,9 +60,12 @@ class TestPause:
         """What runs goes on, the next task waits, and starts when it may."""
         notebook.run(LIMIT, "LIMIT = 18")
         notebook.task("late", look="stale").wait_for()
+        notebook.hold()
         notebook.start(FREE, "%flow run")
         notebook.task("late", state="Running").wait_for()
         press(notebook, "pause")
+        notebook.view.locator("[data-do='go on']").wait_for()
+        notebook.let_go()
         notebook.page.wait_for_selector(".nbf-flow[data-paused=total]")
         notebook.task("total", state="Pending").wait_for()
         assert "paused before total" in notebook.view.locator(".note").inner_text()
@@ -73,9 +77,12 @@ class TestPause:
         """What was finished stays."""
         notebook.run(LIMIT, "LIMIT = 18")
         notebook.task("late", look="stale").wait_for()
+        notebook.hold()
         notebook.start(FREE, "%flow run")
         notebook.task("late", state="Running").wait_for()
         press(notebook, "pause")
+        notebook.view.locator("[data-do='go on']").wait_for()
+        notebook.let_go()
         notebook.page.wait_for_selector(".nbf-flow[data-paused=total]")
         press(notebook, "stop")
         notebook.page.wait_for_selector(".nbf-flow:not([data-working])")

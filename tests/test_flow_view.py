@@ -12,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 import nbflow
 from tests.headless import notebook_of
+from tests.lab import GATE, HOLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,11 +23,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.process]
 
 LOAD, LIMIT, RAW, LATE, SLOW, SUM, OTHER, FLOW, FREE = range(9)
 CELLS = (
-    "%load_ext nbflow",
+    f"{GATE}%load_ext nbflow",
     "LIMIT = 15",
     "#@task raw --tags source\nraw = [3, 20, 16, 45]",
     "#@task late --description 'behind the limit'\nlate = [delay for delay in raw if delay > LIMIT]\nlate",
-    "#@task slow --retries 1\nimport time\nslow = len(late)\ntime.sleep(0.7)",
+    f"#@task slow --retries 1\nimport time\nslow = len(late)\ntime.sleep(0.2)\n{HOLD}",
     "#@task total\ntotal = sum(late) / slow",
     "#@task other\nother = 'apart'",
     "%flow",
@@ -56,6 +57,13 @@ def reach_of(notebook: Notebook, reach: str) -> set[str]:
     """The tasks that the graph marks as upstream or downstream."""
     found = notebook.view.locator(f"[data-reach={reach}]")
     return {str(found.nth(place).get_attribute("data-task")) for place in range(found.count())}
+
+
+def focused(notebook: Notebook) -> str | None:
+    """The task that has the keyboard."""
+    return notebook.page.evaluate(
+        "document.querySelector('.nbf-flow').shadowRoot.activeElement?.dataset.task"
+    )
 
 
 def edit(notebook: Notebook, limit: int) -> None:
@@ -102,15 +110,23 @@ class TestLive:
     def test_states_while_a_cell_runs(self, notebook: Notebook) -> None:
         """A task is seen running while its cell runs, and fresh afterwards."""
         edit(notebook, 18)
+        notebook.hold()
         notebook.start(FREE, "%flow run")
         notebook.task("slow", state="Running").wait_for()
+        notebook.let_go()
         assert notebook.view.locator("[data-do=stop]").is_visible()
         notebook.task("total", look="fresh").wait_for()
         assert "5 fresh" in notebook.view.locator(".chips").inner_text()
 
     def test_a_new_task_joins(self, notebook: Notebook) -> None:
         """The picture grows with the flow."""
-        notebook.run(FREE, "#@task extra\nextra = total + 1")
+        notebook.hold()
+        notebook.start(FREE, f"#@task extra\nextra = total + 1\n{HOLD}")
+        notebook.task("extra", state="Running").wait_for()
+        assert notebook.task("late", look="fresh").count() == 1
+        notebook.task("extra").click()
+        assert reach_of(notebook, "upstream") >= {"raw", "late", "slow", "total"}
+        notebook.let_go()
         notebook.task("extra", look="fresh").wait_for()
 
     def test_after_a_reload(self, notebook: Notebook) -> None:
@@ -201,6 +217,40 @@ class TestHands:
         assert selected(notebook) is None
         assert notebook.count_cells() == count
 
+    def test_the_keyboard_stays_where_it_is(self, notebook: Notebook) -> None:
+        """JupyterLab draws an output anew whose picture changes; a new task makes the whole graph anew."""
+        edit(notebook, 18)
+        notebook.hold()
+        notebook.start(FREE, "%flow run")
+        notebook.task("slow", state="Running").wait_for()
+        notebook.task("late").focus()
+        notebook.let_go()
+        notebook.task("total", look="fresh").wait_for()
+        notebook.cell(FLOW).locator("svg.nbf-g").first.wait_for(state="attached")
+        assert focused(notebook) == "late"
+        notebook.hold()
+        notebook.start(FREE, f"#@task extra\nextra = 1\n{HOLD}")
+        notebook.task("extra", state="Running").wait_for()
+        notebook.task("late").focus()
+        notebook.let_go()
+        notebook.task("extra", look="fresh").wait_for()
+        assert focused(notebook) == "late"
+
+    def test_a_button_that_is_being_pressed_stays(self, notebook: Notebook) -> None:
+        """What is told meanwhile takes no button from under the hand."""
+        notebook.hold()
+        notebook.start(OTHER, f"#@task other\nother = 1\n{HOLD}")
+        notebook.task("other", state="Running").wait_for()
+        notebook.task("other").click()
+        panel = notebook.view.locator(".side")
+        panel.locator("[data-do=force]").hover()
+        notebook.page.mouse.down()
+        panel.get_by_text("2 s").wait_for()
+        notebook.page.mouse.up()
+        panel.get_by_text("Stop ends it now").wait_for()
+        notebook.let_go()
+        notebook.page.wait_for_selector(".side[data-act=done]")
+
     def test_tabs_by_keys(self, notebook: Notebook) -> None:
         """As tabs are walked everywhere."""
         notebook.view.locator("#tab-graph").focus()
@@ -247,7 +297,7 @@ class TestHands:
         assert {lanes.nth(place).get_attribute("data-task") for place in range(lanes.count())} >= set(TASKS)
         assert notebook.view.locator("[data-task=slow] .bar").count() == 1
         notebook.run(SLOW)
-        notebook.view.locator("[data-task=slow] .told", has_text="reused, saved 0.7 s").wait_for()
+        notebook.view.locator("[data-task=slow] .told", has_text="reused, saved 0.").wait_for()
 
     def test_the_timeline_of_attempts(self, notebook: Notebook) -> None:
         """Each attempt and the wait between them."""
@@ -290,11 +340,13 @@ class TestControls:
 
     def test_details_while_a_cell_runs(self, notebook: Notebook) -> None:
         """What the history knows comes at once, the rest when the cell ends."""
-        notebook.start(FREE, "import time\ntime.sleep(1)")
+        notebook.hold()
+        notebook.start(FREE, HOLD)
         notebook.page.wait_for_selector(".nbf-flow[data-working]")
         notebook.task("late").click()
         notebook.page.wait_for_selector(".side[data-known='in part']")
         assert "Runs" in notebook.view.locator(".side").inner_text()
+        notebook.let_go()
         notebook.known("late").wait_for()
         assert "Outputs" in notebook.view.locator(".side").inner_text()
 

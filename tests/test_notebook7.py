@@ -12,7 +12,7 @@ import pytest
 
 import nbflow
 from tests.headless import notebook_of
-from tests.lab import running_lab
+from tests.lab import GATE, HOLD, running_lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
 CELLS = (
-    "%load_ext nbflow\nimport time",
+    f"{GATE}%load_ext nbflow",
     "LIMIT = 15",
-    "#@task late\nlate = [delay for delay in (3, 20, 16) if delay > LIMIT]\ntime.sleep(0.5)",
+    f"#@task late\nlate = [delay for delay in (3, 20, 16) if delay > LIMIT]\n{HOLD}",
     "#@task total\ntotal = sum(late)",
     "%flow",
     "answer = 0",
@@ -69,8 +69,10 @@ class TestNotebook7:
         notebook.run(LIMIT, "LIMIT = 18")
         notebook.task("late", look="stale").wait_for()
         assert "LIMIT changed: 15 → 18" in notebook.badge(LATE).text_content()
+        notebook.hold()
         notebook.start(FREE, "%flow run")
         notebook.task("late", state="Running").wait_for()
+        notebook.let_go()
         notebook.task("total", look="fresh").wait_for()
         PICTURES.mkdir(parents=True, exist_ok=True)
         notebook.page.screenshot(path=PICTURES / "notebook7.png", animations="disabled")
@@ -79,9 +81,12 @@ class TestNotebook7:
         """The page is heard although the kernel is busy."""
         notebook.run(LIMIT, "LIMIT = 18")
         notebook.task("late", look="stale").wait_for()
+        notebook.hold()
         notebook.start(FREE, "%flow run")
         notebook.task("late", state="Running").wait_for()
         notebook.view.locator("[data-do=pause]").click()
+        notebook.view.locator("[data-do='go on']").wait_for()
+        notebook.let_go()
         notebook.page.wait_for_selector(".nbf-flow[data-paused=total]")
         notebook.view.locator("[data-do='go on']").click()
         notebook.task("total", look="fresh").wait_for()

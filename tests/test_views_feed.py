@@ -64,6 +64,20 @@ class TestShowing:
         assert feed.message()["live"]["task_1"][1] == "Running"
         assert feed.whole()["live"]["task_1"][1] == "Running"
 
+    def test_a_task_that_joins_changes_nothing_else(self) -> None:
+        """The others stand as they were told last, also those that have ended."""
+        feed, _ = feed_of(2)
+        feed.note(event("task_0", "Running"))
+        feed.note(event("task_0", "Completed", 2.0))
+        feed.join(picture_of(flow_of(3)))
+        feed.note(event("task_2", "Running", 3.0))
+        told = feed.message()
+        assert (told["kind"], len(told["tasks"])) == ("whole", 3)
+        assert {name: values[1] for name, values in told["live"].items()} == {
+            "task_0": "Completed",
+            "task_2": "Running",
+        }
+
     def test_a_new_run_of_a_whole_flow(self) -> None:
         """What ran before is of no interest to it."""
         feed, _ = feed_of()

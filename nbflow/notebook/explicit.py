@@ -145,6 +145,9 @@ class ExplicitFlow:
         of = Ran(spec.name, spec.flow_run, spec.id, spec.parent, spec.role.value, spec.index)
         return event_of(_in_box(of, box), entered.transition)
 
+    def joins(self, entered: Entered, card: FlowCard) -> None:
+        """All tasks of a graph have their places; those that a function calls are told within its box."""
+
     def ends(self, entered: Entered) -> bool:
         """Whether a run of the flow is over, or waits for a person."""
         run = entered.spec.body

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,7 @@ from nbflow.secrets import HIDDEN, looks_secret
 from nbflow.types import UNBOUND, Trace
 from nbflow.views import Shown, show_flow
 from nbflow.views.answers import details_answer, page_answer
-from nbflow.views.cards import DetailsCard, DiffCard, HistoryCard, ValueCard, WhyCard
+from nbflow.views.cards import DetailsCard, DiffCard, Edge, HistoryCard, TaskCard, ValueCard, WhyCard
 from nbflow.views.feed import STEP, Event, Ran, event_of
 from nbflow.views.values import described, page_of
 
@@ -86,6 +87,19 @@ class Inquiry:
 
     def begins(self, entered: Entered) -> None:
         """Tasks run one by one: none of them makes all others look as if they had not run."""
+
+    def joins(self, entered: Entered, card: FlowCard) -> FlowCard | None:
+        """The flow with a task that starts for the first time; what it reads is what its text says."""
+        name = entered.spec.name
+        step = next((step for step in list(self._session.book.steps.values()) if step.name == name), None)
+        if step is None or step.plain:
+            return None
+        makers = {written: task.name for task in card.tasks for written in task.writes}
+        read: dict[str, list[str]] = {}
+        for wanted in sorted(makers.keys() & step.body.analysis.reads):
+            read.setdefault(makers[wanted], []).append(wanted)
+        edges = (Edge(source, name, tuple(names)) for source, names in read.items())
+        return replace(card, tasks=(*card.tasks, TaskCard(name, None)), edges=(*card.edges, *edges))
 
     def ends(self, entered: Entered) -> bool:
         """The session itself says when to look at the flow."""

@@ -129,6 +129,10 @@ class Subject(Protocol):
         """The flow as this state leaves it behind: a new run of it has begun; None where none has."""
         ...
 
+    def joins(self, entered: Entered, card: FlowCard) -> FlowCard | None:
+        """The flow with the run's task, of which nothing was shown yet; None where it has no place in it."""
+        ...
+
     def ends(self, entered: Entered) -> bool:
         """Whether this state ends a run after which the flow has to be looked at."""
         ...
@@ -217,6 +221,7 @@ class LiveFlow:
         self._asked: deque[Mapping[str, Any]] = deque()
         self._card: FlowCard | None = None
         self._saved: FlowCard | None = None
+        self._placed: set[str] = set()
         self._is_due = self._is_still_due = self._is_acting = False
         self._looked_at = self._cost = 0.0
         self._unsubscribe: Callable[[], object] = lambda: None
@@ -278,8 +283,7 @@ class LiveFlow:
         feed = Feed(time.monotonic)
         for event in self._subject.last_events():
             feed.note(event)
-        feed.show(picture_of(card))
-        self._card = card
+        feed.show(self._pictured(card))
         told = {"does": list(self._subject.does), "tab": self._subject.tab}
         feed.tell(**told, running=False, pauses=False, paused="")
         self._view = LiveView(self.key, feed, self._hear, self._gather)
@@ -317,6 +321,11 @@ class LiveFlow:
         left = self._subject.begins(entered)
         if left is not None:
             view.feed.begin(self._pictured(left))
+        card = self._card
+        if seen and card is not None and entered.spec.flow_run and entered.spec.name not in self._placed:
+            joined = self._subject.joins(entered, card)
+            if joined is not None:
+                view.feed.join(self._pictured(joined))
         event = self._subject.event(entered, seen)
         if event is not None:
             view.feed.note(event)
@@ -358,9 +367,8 @@ class LiveFlow:
 
     def _pictured(self, card: FlowCard) -> Picture:
         """A flow as the page draws it, everything where it was if nothing has been added."""
-        assert self._view is not None
-        self._card = card
-        return picture_of(card, at=self._view.feed.picture)
+        self._card, self._placed = card, {task.name for task in card.tasks}
+        return picture_of(card, at=self._view.feed.picture if self._view is not None else None)
 
     def _save_picture(self) -> None:
         """Bring the static view up to date, which is what a saved notebook keeps."""

@@ -185,6 +185,11 @@ class Feed:
                 self._events = []
                 self._begin_burst()
 
+    def join(self, picture: Picture) -> None:
+        """Replace the picture by one that has more tasks, and knows nothing better of the others."""
+        with self._lock:
+            self._picture, self._is_whole = picture, True
+
     def note(self, event: Event) -> None:
         """Take note that a task entered a state."""
         with self._lock:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _PARTS: Final = (
     "elements.js",
+    "saying.js",
     "words.js",
     "runs.js",
     "store.js",

@@ -3,7 +3,12 @@
 class Details {
   constructor(store) {
     this.store = store;
-    this.element = html("aside", { class: "side", "aria-label": "details of a task", tabindex: "-1" });
+    this.title = html("div", { class: "head" });
+    this.said = html("p", { class: "said", role: "status" });
+    this.busy = html("p", { class: "said", role: "status" });
+    this.facts = html("div", { class: "facts" });
+    this.element = html("aside", { class: "side", "aria-label": "details of a task", tabindex: "-1" }, this.title, this.said, this.busy, this.facts);
+    this.saying = new Saying(store, this.said, this.element);
     this.opened = new Set(["inputs", "outputs"]);
     this.known = null;
     this.show();
@@ -12,12 +17,9 @@ class Details {
   show() {
     const { task, run, part } = this.store.chosen;
     this.element.hidden = !task;
-    if (!task) return this.element.replaceChildren();
-    this.title = html("div", { class: "head" });
-    this.said = html("p", { class: "said", role: "status" });
-    this.busy = html("p", { class: "said", role: "status" });
-    this.facts = html("div", { class: "facts" });
-    this.element.replaceChildren(this.title, this.said, this.busy, this.facts);
+    if (!task) return;
+    for (const line of [this.said, this.busy]) write(line, "");
+    for (const told of ["data-known", "data-act"]) put(this.element, told, null);
     this.known = this.known?.task === task && this.known.run === run && this.known.part === part ? this.known : null;
     this.head();
     this.fill();
@@ -58,7 +60,7 @@ class Details {
     const [word, ...rest] = sub.split(" · ");
     const facts = [...(state ? rest : []), task.plain ? "plain cell" : "", task.run ? `result of run ${task.run}` : "",
       task.took && !state ? `took ${task.took}` : "", task.attempt ? `attempt ${task.attempt}` : "", task.size, age(task.made, this.store.now)];
-    this.title.replaceChildren(
+    renew(this.title,
       html("div", { class: "line" }, html("h3", {}, name),
         button("×", () => this.store.choose({ task: "", run: 0 }), { class: "close", "aria-label": "close details", title: "Close (Esc)" })),
       html("p", { class: "how" }, mark(look, state ? word : undefined), " ", html("span", { class: "muted" }, facts.filter(Boolean).join(" · "))),
@@ -72,7 +74,7 @@ class Details {
     const run = this.store.runOf(task, part);
     const facts = run ? [duration(spent(run, EXECUTES, this.store.now)), run.tries > 1 ? `${run.tries} attempts` : "", run.saved !== null ? `saved ${duration(run.saved)}` : "",
       run.children.length ? this.store.told(members(run)) : ""] : [];
-    this.title.replaceChildren(
+    renew(this.title,
       html("div", { class: "line" }, html("h3", {}, run?.task ?? "a run"),
         button("×", () => this.store.choose({ task: "", run: 0 }), { class: "close", "aria-label": "close details", title: "Close (Esc)" })),
       html("p", { class: "how" }, run ? mark(lookOfRun(run)) : "", " ", html("span", { class: "muted" }, facts.filter(Boolean).join(" · "))),
@@ -82,14 +84,16 @@ class Details {
   pastLine(run) {
     const name = this.store.chosen.task;
     if (!this.store.can("restore")) return html("div", { class: "past" }, html("b", {}, `run #${run}`), " ", button("Back to the present", () => this.store.choose({ run: 0 })));
-    const act = (label, what, line) => button(label, () => this.act({ do: what, task: name, number: run }), { "data-do": what, title: `%flow ${line} ${name} #${run}` });
+    const act = (label, what, line) => button(label, () => this.act(what, { number: this.store.chosen.run }), { "data-do": what, title: `%flow ${line} ${name} #${run}` });
     return html("div", { class: "past" }, html("b", {}, `run #${run}`), " ", act("Restore this run", "restore", "restore"), act("Pin", "pin run", "pin"),
-      button("Copy %flow open", () => this.copy(`%flow open ${name} '#${run}'`), { "data-do": "copy", title: "The line for a cell that gives code and inputs of this run" }),
+      button("Copy %flow open", () => this.copy(), { "data-do": "copy", title: "The line for a cell that gives code and inputs of this run" }),
       button("Back to the present", () => this.store.choose({ run: 0 })));
   }
 
   // A page cannot make cells: the line that does is handed over.
-  async copy(line) {
+  async copy() {
+    const { task, run } = this.store.chosen;
+    const line = `%flow open ${task} '#${run}'`;
     const isCopied = await navigator.clipboard?.writeText(line).then(() => true, () => false);
     write(this.said, `${isCopied ? "copied; paste it into a cell: " : "run in a cell: "}${line}`);
   }
@@ -98,7 +102,7 @@ class Details {
   actions(task) {
     if (task.plain) return html("p", { class: "muted" }, "You run plain cells yourself.");
     const { look } = this.store.standing(task.name);
-    const act = (label, what, title, css) => button(label, () => this.act({ do: what, task: task.name }), { title, "data-do": what, class: css });
+    const act = (label, what, title, css) => button(label, () => this.act(what), { title, "data-do": what, class: css });
     const { name } = task;
     const isBad = BAD.includes(look) && look !== "paused";
     const hasResult = Boolean(task.made);
@@ -112,20 +116,8 @@ class Details {
       task.hold === "restore" ? act("Back to latest", "latest", `%flow restore latest ${name}`) : "");
   }
 
-  async act(message) {
-    this.isSaying = true;
-    write(this.said, "asked …");
-    put(this.element, "data-act", "asked");
-    try {
-      write(this.said, await this.store.ask(message, () => write(this.said, "begins when the running cell ends; Stop ends it now")));
-      put(this.element, "data-act", "done");
-    } catch (error) {
-      write(this.said, error.message);
-      put(this.element, "data-act", "failed");
-    }
-    // The states of what it did may come behind its answer.
-    clearTimeout(this.saying);
-    this.saying = setTimeout(() => { this.isSaying = false; }, 8000);
+  act(what, more = {}) {
+    this.saying.ask({ do: what, task: this.store.chosen.task, ...more }, ASKED, `${LATER}; Stop ends it now`);
   }
 
   // --- what is known -------------------------------------------------------------------------
@@ -141,7 +133,7 @@ class Details {
       : task.why && !run ? html("p", {}, task.why) : "";
     const links = (names) => [...names].map((other) => button(other, () => this.store.choose({ task: other, run: 0 }), { class: "link" }));
     const [above, below] = [this.store.above.get(name) ?? [], this.store.below.get(name) ?? []];
-    this.facts.replaceChildren(...[
+    renew(this.facts, [
       task.error && !run ? [html("h4", {}, "Error"), html("pre", { class: "error" }, task.error)] : [],
       why ? [html("h4", {}, run ? "Why it ran" : "Why"), why] : [],
       run && known?.diff ? this.sides(known.diff) : [],
@@ -155,20 +147,20 @@ class Details {
       this.values("outputs", known?.outputs ?? []),
       this.section("shown", "What it showed", known?.shown?.length ? known.shown.map(([kind, content]) => this.output(kind, content)) : []),
       this.section("source", "Source", known?.source ? [html("pre", { class: "source" }, known.source)] : []),
-    ].flat(4).filter(Boolean));
+    ]);
   }
 
   fillPart(run) {
     const known = this.known;
     const own = known?.runs?.[0];
     const error = run && BAD.includes(lookOfRun(run)) ? run.message : "";
-    this.facts.replaceChildren(...[
+    renew(this.facts, [
       error ? [html("h4", {}, "Error"), html("pre", { class: "error" }, error)] : [],
       own ? this.past([own], true) : [],
       this.values("inputs", known?.inputs ?? []),
       this.values("outputs", known?.outputs ?? []),
       this.section("shown", "What it showed", known?.shown?.length ? known.shown.map(([kind, content]) => this.output(kind, content)) : []),
-    ].flat(4).filter(Boolean));
+    ]);
   }
 
   section(key, title, content) {
@@ -226,15 +218,15 @@ class Details {
 
   async page(key, name, start = 0) {
     const place = this.facts.querySelector(`[data-pages="${key}"]`);
-    place.replaceChildren(html("p", { class: "muted", role: "status" }, `asking for ${name} …`));
+    renew(place, html("p", { class: "muted", role: "status" }, `asking for ${name} …`));
     const { task, run, part } = this.store.chosen;
     try {
       const page = await this.store.ask({ ask: "value", task, number: run, run: part, name, start },
-        () => place.replaceChildren(html("p", { class: "muted", role: "status" }, "shown when the running cell ends")));
-      place.replaceChildren(...this.paged(key, name, page));
+        () => renew(place, html("p", { class: "muted", role: "status" }, "shown when the running cell ends")));
+      renew(place, this.paged(key, name, page));
       put(place, "data-shown", `${name} ${page.start}`);
     } catch (error) {
-      place.replaceChildren(html("p", { class: "muted", role: "status" }, error.message));
+      renew(place, html("p", { class: "muted", role: "status" }, error.message));
     }
   }
 
@@ -261,7 +253,7 @@ class Details {
     if (!task) return this.element.hidden ? undefined : this.show();
     if (!whole && !tasks.has(task)) return;
     this.head();
-    if (this.store.standing(task).isOpen) return this.isSaying || write(this.said, "");
+    if (this.store.standing(task).isOpen) return this.saying.isOn || write(this.said, "");
     clearTimeout(this.later);
     this.later = setTimeout(() => this.store.chosen.task === task && this.ask(), 150);
   }

@@ -25,6 +25,46 @@ function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// What an element stands for, whatever is said of it.
+function subjectOf({ localName, dataset }) {
+  const { key, part, fold, flip, task, run } = dataset;
+  return `${localName} ${[key, part, fold, flip, dataset.do, task, run].find((each) => each !== undefined) ?? ""}`;
+}
+
+// What has the keyboard keeps it while what it is part of is made anew or moved.
+function keepingFocus(element, make) {
+  const root = element.getRootNode();
+  const had = element.contains(root.activeElement ?? null) ? root.activeElement : null;
+  const isTwin = (each) => subjectOf(each) === subjectOf(had) && (subjectOf(had) !== `${had.localName} ` || each.textContent === had.textContent);
+  make();
+  if (!had || root.activeElement === had) return;
+  const twin = element.contains(had) ? had : [...element.querySelectorAll(had.localName)].find(isTwin);
+  (twin ?? element.closest("[tabindex]"))?.focus({ preventScroll: true });
+}
+
+// Only what differs takes the place of what stands there: a button that is being pressed stays the same element. What
+// a button does must therefore follow from what it looks like and from what is chosen.
+function renew(element, ...children) {
+  keepingFocus(element, () => patch(element, children.flat(4).filter((child) => child !== null && child !== undefined && child !== "")));
+}
+
+// Buttons and sections are not patched but replaced: they do what they were made for.
+function patch(element, children) {
+  for (const [place, made] of children.entries()) {
+    const child = made instanceof Node ? made : document.createTextNode(made);
+    const old = element.childNodes[place];
+    if (!old) element.append(child);
+    else if (old === child || old.isEqualNode(child)) continue;
+    else if (["button", "details", undefined].includes(old.localName) || !child.localName || subjectOf(old) !== subjectOf(child)) old.replaceWith(child);
+    else {
+      for (const { name } of [...old.attributes]) if (!child.hasAttribute(name)) old.removeAttribute(name);
+      for (const { name, value } of child.attributes) put(old, name, value);
+      patch(old, [...child.childNodes]);
+    }
+  }
+  while (element.childNodes.length > children.length) element.lastChild.remove();
+}
+
 const NEUTRAL = { hue: "#838b95", icon: "M9 3.4a5.6 5.6 0 1 0 .01 0", shape: "round", dash: "" };
 const lookOf = (name) => LOOKS.looks[name] ?? { ...NEUTRAL, word: name };
 

@@ -39,6 +39,10 @@ class Graph {
   // --- drawing -------------------------------------------------------------------------------
 
   build() {
+    keepingFocus(this.boxes, () => this.drawAll());
+  }
+
+  drawAll() {
     const { picture } = this.store;
     this.nodes.clear();
     for (const layer of [this.lines, this.labels, this.boxes]) layer.replaceChildren();

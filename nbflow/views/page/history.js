@@ -24,13 +24,13 @@ class History {
     const start = isMore ? this.runs.reduce((sum, run) => sum + run.lines.length, 0) : 0;
     const task = this.task;
     this.choices();
-    this.more.replaceChildren(this.runs.length ? "" : "asking …");
+    renew(this.more, this.runs.length ? "" : "asking …");
     try {
       const before = isMore ? this.runs : [];
       const take = (answer) => answer && task === this.task && this.take(before, answer);
       take(await this.store.ask({ ask: "history", task, start }, take));
     } catch (error) {
-      this.more.replaceChildren(error.message);
+      renew(this.more, error.message);
     }
   }
 
@@ -45,13 +45,13 @@ class History {
     const choice = (label, isScoped) => button(label, () => {
       this.store.choose({ scope: isScoped });
     }, { class: "choice", "aria-pressed": String(scope === isScoped) });
-    this.scope.replaceChildren(choice("whole flow", false), ...(task ? [choice(`only ${task}`, true)] : []));
+    renew(this.scope, choice("whole flow", false), task ? choice(`only ${task}`, true) : "");
   }
 
   show() {
-    this.body.replaceChildren(...this.runs.flatMap((run) => this.rows(run)));
+    renew(this.body, this.runs.flatMap((run) => this.rows(run)));
     const older = button("older runs", () => this.load(true));
-    this.more.replaceChildren(...(this.isMore ? [older] : this.runs.length ? [] : ["no runs yet"]));
+    renew(this.more, this.isMore ? older : this.runs.length ? "" : "no runs yet");
   }
 
   rows(run) {
@@ -78,7 +78,7 @@ class History {
     const look = () => this.store.choose({ task: line.task, run: line.number });
     const isOpen = this.open.has(line.id);
     const within = line.group ? button(line.group, () => this.flipWithin(line), { class: "flip muted", "data-flip": line.id, "aria-expanded": String(isOpen), "aria-label": `${line.group} of ${line.task}` }) : "";
-    const row = html("tr", { class: "sub", "data-line": line.task },
+    const row = html("tr", { class: "sub", "data-key": line.id, "data-line": line.task },
       html("td", {}), html("td", { colspan: "5" }, button(line.task, look, { class: "name", disabled: !this.store.tasks.has(line.task) }), " ", within, html("span", { class: "steps" }, steps.flat(2).slice(1))),
       html("td", { class: "why" }, line.saved ? `reused, saved ${line.saved}` : line.why));
     return isOpen ? [row, ...this.within(this.families.get(line.id), 1)] : [row];
@@ -97,20 +97,15 @@ class History {
 
   async flipWithin({ id }) {
     if (!this.open.delete(id)) this.open.add(id);
-    const show = () => {
-      this.show();
-      this.body.querySelector(`[data-flip="${CSS.escape(id)}"]`)?.focus();
-    };
-    show();
+    this.show();
     if (!this.open.has(id) || this.families.has(id)) return;
-    const take = (answer) => answer && (this.families.set(id, answer), show());
+    const take = (answer) => answer && (this.families.set(id, answer), this.show());
     take(await this.store.ask({ ask: "family", run: id }, take).catch(() => null));
   }
 
   flip(number) {
     if (!this.open.delete(number)) this.open.add(number);
     this.show();
-    this.body.querySelector(`[data-run="${number}"] button`)?.focus();
   }
 
   update({ whole, tasks }) {

@@ -28,7 +28,7 @@ class Members {
     y += Math.ceil(tiles.length / across) * MEMBER.tile;
     const more = left ? [this.more(left, (y += MEMBER.row) - MEMBER.row)] : [];
     const empty = all.length ? [] : [svg("text", { class: "sub", x: MEMBER.pad, y: (y += MEMBER.row) - 5 }, "asking …")];
-    this.group.replaceChildren(svg("path", { class: "rule", d: `M8 ${top}H${width - 8}` }), ...rows, ...squares, ...more, ...empty);
+    renew(this.group, svg("path", { class: "rule", d: `M8 ${top}H${width - 8}` }), rows, squares, more, empty);
     this.height = y + 6 - top;
     this.light();
   }

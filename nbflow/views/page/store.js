@@ -221,7 +221,8 @@ class Store {
   progress(task, since) {
     const passed = Math.max(0, this.now - since);
     const about = task.seconds > 1 ? ` of about ${duration(task.seconds)}` : "";
-    return passed < 1 && !about ? "" : `${passed < 1 ? "0 s" : duration(Math.floor(passed))}${about}`;
+    const counted = passed < 10 ? `${Math.floor(passed)} s` : duration(Math.floor(passed));
+    return passed < 1 && !about ? "" : counted + about;
   }
 
   // Its look alone, which costs less than all that is said of it.

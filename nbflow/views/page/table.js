@@ -40,7 +40,10 @@ class TaskTable {
 
   build() {
     this.longest = Math.max(...this.store.picture.tasks.map((task) => task.seconds ?? 0), 0);
-    this.rows.clear();
+    for (const [name, known] of this.rows) {
+      if (!this.store.tasks.has(name)) this.rows.delete(name);
+      else known.told = [], this.paint(name);
+    }
     this.order();
   }
 
@@ -64,11 +67,10 @@ class TaskTable {
       const isSorted = COLUMNS[place].name === sorted;
       put(head, "aria-sort", isSorted ? (turn > 0 ? "ascending" : "descending") : null);
     }
-    this.body.replaceChildren(...tasks.slice(0, this.most).flatMap((task) => [this.row(task.name), ...this.members(task.name)]));
+    renew(this.body, tasks.slice(0, this.most).flatMap((task) => [this.row(task.name), ...this.members(task.name)]));
     const rest = tasks.length - this.most;
     const nothing = this.store.isFiltered ? "nothing matches the filter" : "no tasks yet: begin a cell with #@task and run it";
-    if (!tasks.length) this.more.replaceChildren(nothing);
-    else this.more.replaceChildren(...(rest > 0 ? [button(`show ${rest.toLocaleString("en")} more`, () => this.showMore())] : []));
+    renew(this.more, !tasks.length ? nothing : rest > 0 ? button(`show ${rest.toLocaleString("en")} more`, () => this.showMore()) : "");
     this.hideBlank();
     this.light();
   }
@@ -164,7 +166,7 @@ class TaskTable {
   cell(known, place, text, make) {
     if (known.told[place] === text) return;
     known.told[place] = text;
-    known.cells[place].replaceChildren(...(text ? [make ? make(text) : text] : []));
+    renew(known.cells[place], text && make ? make(text) : text);
   }
 
   update({ whole, tasks }) {
@@ -190,16 +192,9 @@ class TaskTable {
     for (const row of this.body.querySelectorAll("[data-part]")) put(row, "aria-selected", row.dataset.part === part ? "true" : null);
   }
 
-  // Rows that are drawn anew lose the focus, and with it whoever goes by keys loses the place.
-  keepFocus(change) {
-    const had = this.body.getRootNode().activeElement?.closest?.(".flip")?.dataset.flip;
-    change();
-    if (had) this.body.querySelector(`[data-flip="${CSS.escape(had)}"]`)?.focus();
-  }
-
   chose(changes) {
     if ("open" in changes) for (const name of this.rows.keys()) this.paint(name);
-    if ("sort" in changes || "filter" in changes || "looks" in changes || "open" in changes) this.keepFocus(() => this.order());
+    if ("sort" in changes || "filter" in changes || "looks" in changes || "open" in changes) this.order();
     else if ("task" in changes) this.light();
   }
 

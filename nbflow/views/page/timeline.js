@@ -50,20 +50,17 @@ class Timeline {
     const lanes = this.lanes();
     if (!lanes.length) {
       const text = this.store.runs.roots.length ? "nothing matches the filter" : "nothing has run in this kernel yet; the history shows earlier runs";
-      this.element.replaceChildren(html("p", { class: "more" }, text));
-      return;
+      return renew(this.element, html("p", { class: "more" }, text));
     }
-    const had = this.element.getRootNode().activeElement?.closest?.(".lane [data-flip]")?.dataset.flip;
     const start = Math.min(...lanes.map((lane) => lane.stretches[0].start));
     const last = Math.max(...lanes.map((lane) => lane.stretches.at(-1).end ?? 0));
     const end = Math.max(this.store.isWorking ? this.store.now : last, start + 0.05);
     const at = (time) => (100 * (Math.min(time, end) - start)) / (end - start); // what waits for a person goes on for ever
     const path = this.criticalPath(lanes);
     const isOn = new Set(path.ids);
-    this.element.replaceChildren(this.head(lanes, start, end, path), this.axis(end - start),
+    renew(this.element, this.head(lanes, start, end, path), this.axis(end - start),
       html("ul", { class: "lanes" }, lanes.flatMap((lane) => this.group(lane, at, isOn))),
-      ...(this.store.isWorking ? [html("div", { class: "playhead", "aria-hidden": "true" }, html("i"))] : []));
-    if (had) this.element.querySelector(`[data-flip="${CSS.escape(had)}"]`)?.focus();
+      this.store.isWorking ? html("div", { class: "playhead", "aria-hidden": "true" }, html("i")) : "");
   }
 
   criticalPath(lanes) {

@@ -7,8 +7,6 @@ const TABS = [
   ["history", "History", History],
 ];
 
-const ASKED = "asked …";
-const LATER = "begins when the running cell ends";
 const UNHEARD = "this kernel does not hear the page while a cell runs: use the notebook's own Stop";
 
 class View {
@@ -18,11 +16,14 @@ class View {
     const shadow = this.shell.attachShadow({ mode: "open" });
     this.panes = new Map();
     this.details = new Details(store);
+    this.note = html("p", { class: "note", role: "status" });
+    this.saying = new Saying(store, this.note, this.shell, () => this.head());
     this.root = html("section", { class: "view", "aria-label": `flow of ${store.picture.title || "this notebook"}` },
-      html("style", {}, STYLE), this.bar(), (this.note = html("p", { class: "note", role: "status" })),
+      html("style", {}, STYLE), this.bar(), this.note,
       html("div", { class: "body" }, (this.main = html("div", { class: "main", role: "tabpanel", id: "pane" })), this.details.element));
     shadow.append(this.root);
     this.root.addEventListener("keydown", (event) => this.key(event));
+    this.root.addEventListener("focusout", (event) => this.noteFocus(event));
     store.followers.add(this);
     this.turn();
     this.update({ whole: true, tasks: new Set() });
@@ -33,6 +34,19 @@ class View {
     clearInterval(this.clock);
     this.store.followers.delete(this);
     this.shell.remove();
+  }
+
+  // An output that is drawn anew takes the keyboard from the view that stood in it: it gets it back with its new place.
+  noteFocus({ target, relatedTarget }) {
+    this.had = relatedTarget ? null : target;
+    queueMicrotask(() => { if (this.shell.isConnected) this.had = null; });
+  }
+
+  standIn(host) {
+    host.append(this.shell);
+    if (this.had && document.activeElement === document.body) this.had.focus({ preventScroll: true });
+    this.had = null;
+    if (this.store.chosen.tab === "graph") this.pane.place();
   }
 
   // --- the bar -------------------------------------------------------------------------------
@@ -91,11 +105,9 @@ class View {
     const chips = counts.map(([look, count]) => {
       const isOn = store.chosen.looks.has(look);
       return button(mark(look, `${count.toLocaleString("en")} ${lookOf(look).word}`), () => this.only(look),
-        { class: "chip", "aria-pressed": String(isOn), "data-look": look, title: `Show only what is ${lookOf(look).word}` });
+        { class: "chip", "aria-pressed": String(isOn), "data-key": look, "data-look": look, title: `Show only what is ${lookOf(look).word}` });
     });
-    const had = this.root.getRootNode().activeElement?.closest?.(".chip")?.dataset.look;
-    this.chips.replaceChildren(...chips);
-    chips.find((chip) => chip.dataset.look === had)?.focus();
+    renew(this.chips, chips);
   }
 
   buttons() {
@@ -121,7 +133,7 @@ class View {
     if (isWorking && this.note.textContent === ASKED) write(this.note, "");
     const notices = store.picture.notices.slice(-2).join(" · ");
     if (paused) write(this.note, `paused before ${paused}: Go on lets it start, Stop ends the run`);
-    else if (!this.isSaying) write(this.note, notices);
+    else if (!this.saying.isOn) write(this.note, notices);
   }
 
   only(look) {
@@ -130,23 +142,11 @@ class View {
     this.store.choose({ looks });
   }
 
-  async act(message) {
-    const isStop = ["stop", "pause", "go on"].includes(message.do);
-    this.isSaying = true;
-    write(this.note, !isStop ? ASKED : this.store.picture.hears ? "asked; heard at once" : UNHEARD);
-    put(this.shell, "data-act", "asked");
-    try {
-      write(this.note, await this.store.ask(message, () => isStop || write(this.note, LATER)));
-      put(this.shell, "data-act", "done");
-    } catch (error) {
-      write(this.note, error.message);
-      put(this.shell, "data-act", "failed");
-    }
-    clearTimeout(this.saying);
-    this.saying = setTimeout(() => {
-      this.isSaying = false;
-      this.head();
-    }, 8000);
+  // Stop, pause and go on are heard while a cell runs, where the kernel allows that at all.
+  act(message) {
+    if (!["stop", "pause", "go on"].includes(message.do)) return this.saying.ask(message, ASKED, LATER);
+    const first = this.store.picture.hears ? "asked; heard at once" : UNHEARD;
+    this.saying.ask(message, first, first);
   }
 
   // --- staying current -----------------------------------------------------------------------
@@ -222,8 +222,7 @@ class Places {
       const view = free ?? new View(this.store);
       if (!free) this.views.push(view);
       for (const child of host.children) child.style.display = "none";
-      host.append(view.shell);
-      if (view.store.chosen.tab === "graph") view.pane.place();
+      view.standIn(host);
     }
   }
 
