@@ -133,6 +133,24 @@ class TestOtherTabs:
         assert "bad[7]" in rows.first.inner_text()
         assert "ValueError: no seven" in rows.first.inner_text()
 
+    def test_table_by_keys(self, notebook: Notebook) -> None:
+        """What opens a row keeps the keyboard, and closes it."""
+        notebook.open_tab("table")
+        notebook.view.locator("[data-flip=bad]").focus()
+        rows = notebook.view.locator("tr.sub")
+        for count in (12, 0, 12):
+            notebook.page.keyboard.press("Enter")
+            assert rows.count() == count
+
+    def test_lanes_by_keys(self, notebook: Notebook) -> None:
+        """So does what opens a lane."""
+        notebook.open_tab("timeline")
+        notebook.view.locator("[data-flip=bad]").focus()
+        lanes = notebook.view.locator(".lane.part")
+        for count in (12, 0, 12):
+            notebook.page.keyboard.press("Enter")
+            assert lanes.count() == count
+
     def test_the_critical_path(self, notebook: Notebook) -> None:
         """Named and marked: the chain that took longest."""
         notebook.run(TOTAL, "#@task total\ntime.sleep(0.2)\ntotal = sum(squares)")

@@ -18,8 +18,9 @@ class Details {
     const { task, run, part } = this.store.chosen;
     this.element.hidden = !task;
     if (!task) return;
-    for (const line of [this.said, this.busy]) write(line, "");
-    for (const told of ["data-known", "data-act"]) put(this.element, told, null);
+    this.saying.forget();
+    write(this.busy, "");
+    put(this.element, "data-known", null);
     this.known = this.known?.task === task && this.known.run === run && this.known.part === part ? this.known : null;
     this.head();
     this.fill();

@@ -10,6 +10,14 @@ class Saying {
     Object.assign(this, { store, line, marked, after, isOn: false });
   }
 
+  // Nobody waits for what was asked any more, and the line is free.
+  forget() {
+    clearTimeout(this.timer);
+    Object.assign(this, { asked: null, isOn: false });
+    write(this.line, "");
+    put(this.marked, "data-act", null);
+  }
+
   // The states of what was done may come behind its answer: the line is kept from them for a while.
   async ask(message, first, waiting) {
     const mine = (this.asked = Symbol());
@@ -21,6 +29,7 @@ class Saying {
     } catch (error) {
       say(error.message, "failed");
     }
+    if (mine !== this.asked) return;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       this.isOn = false;

@@ -97,7 +97,6 @@ class TaskTable {
       const cells = COLUMNS.map((column) => html(column.name === "task" ? "th" : "td",
         { class: column.number ? "number" : column.name === "why" ? "why" : null, scope: column.name === "task" ? "row" : null }));
       const row = html("tr", { "data-task": name }, cells);
-      cells[0].append(button(name, () => {}, { class: "name" }));
       this.rows.set(name, { row, cells, told: [] });
       this.paint(name);
     }
@@ -159,8 +158,8 @@ class TaskTable {
     const told = words && `${words} ${isOpen}`;
     if (cell.dataset.group === told) return;
     cell.dataset.group = told;
-    for (const each of cell.querySelectorAll(".flip")) each.remove();
-    if (words) cell.append(" ", button(words, () => {}, { class: "flip muted", "data-flip": name, "aria-expanded": String(isOpen), "aria-label": `${words} of ${name}` }));
+    const flip = button(words, () => {}, { class: "flip muted", "data-flip": name, "aria-expanded": String(isOpen), "aria-label": `${words} of ${name}` });
+    renew(cell, button(name, () => {}, { class: "name" }), ...(words ? [" ", flip] : []));
   }
 
   cell(known, place, text, make) {
