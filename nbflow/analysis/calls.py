@@ -18,6 +18,7 @@ from nbflow.analysis.facts import (
     note_shown,
 )
 from nbflow.analysis.flow import HERE, Frame, visits
+from nbflow.analysis.formulas import note_formula
 from nbflow.analysis.functions import anonymous, enter, escape, find_functions, known_functions
 from nbflow.analysis.magics import parsed, visit_magic
 from nbflow.analysis.purity import (
@@ -54,6 +55,7 @@ def visit_call(frame: Frame, node: ast.Call) -> None:
     if isinstance(node.func, ast.Name) and name in _SPECIAL:
         _SPECIAL[name](frame, node)
     _note_outside(frame, node, name)
+    note_formula(frame, node, name)
     if functions:
         _call_functions(frame, node, functions, given)
     else:
@@ -302,6 +304,11 @@ def _see_names(frame: Frame, node: ast.Call) -> None:
         frame.cell.incomplete(f"{last_part(node.func)}() reaches every name")
 
 
+def _list_names(frame: Frame, node: ast.Call) -> None:
+    if not node.args:
+        frame.effects.add("names: dir")
+
+
 def _set_attribute(frame: Frame, node: ast.Call) -> None:
     if node.args and _is_module(frame, node.args[0]):
         frame.cell.incomplete(f"{last_part(node.func)} changes the module {dotted(node.args[0])}")
@@ -330,6 +337,7 @@ _SPECIAL: Final[Mapping[str, Callable[[Frame, ast.Call], None]]] = {
     "globals": _see_names,
     "locals": _see_names,
     "vars": _see_names,
+    "dir": _list_names,
     "setattr": _set_attribute,
     "delattr": _set_attribute,
     "__import__": _import_by_name,

@@ -15,6 +15,7 @@ _ALIASES: Final[Mapping[str, str]] = {
     "pa": "pyarrow",
     "pq": "pyarrow.parquet",
     "sp": "subprocess",
+    "ne": "numexpr",
 }
 
 _MODULES: Final[Mapping[str, str]] = {
@@ -248,7 +249,7 @@ def effect_of(path: str, origins: Mapping[str, str] | None = None) -> str:
         >>> effect_of("rq.post", {"rq": "requests"}), effect_of("df.head")
         ('network: rq.post', '')
     """
-    parts = _full(path, origins)
+    parts = parts_of(path, origins)
     if path in _BARE:
         return f"{_BARE[path]}: {path}"
     category = _CALLS.get(".".join(parts[-2:])) or (_ENDINGS.get(parts[-1]) if len(parts) > 1 else None)
@@ -277,7 +278,7 @@ def effects_on_files(path: str, origins: Mapping[str, str] | None = None, mode: 
         >>> effects_on_files("duckdb.sql.write_parquet"), effects_on_files("df.to_csv")
         (['written: duckdb.sql.write_parquet'], [])
     """
-    parts = _full(path, origins)
+    parts = parts_of(path, origins)
     if parts == ["h5py", "File"]:
         reads = [] if mode in ("w", "x", "w-") else [f"native: {path}"]
         return reads if mode in ("", "r") else [*reads, f"written: {path}"]
@@ -285,8 +286,17 @@ def effects_on_files(path: str, origins: Mapping[str, str] | None = None, mode: 
     return [f"written: {path}"] if writes else []
 
 
-def _full(path: str, origins: Mapping[str, str] | None) -> list[str]:
-    """The parts of a dotted text, with what its root stands for."""
+def parts_of(path: str, origins: Mapping[str, str] | None) -> list[str]:
+    """The parts of a dotted text, with what its root stands for.
+
+    Args:
+        path: The dotted text.
+        origins: What names at the root stand for, where imports tell.
+
+    Example:
+        >>> parts_of("pd.eval", None), parts_of("n.evaluate", {"n": "numexpr"})
+        (['pandas', 'eval'], ['numexpr', 'evaluate'])
+    """
     root, dot, rest = path.partition(".")
     return ((origins or {}).get(root, _ALIASES.get(root, root)) + dot + rest).split(".")
 

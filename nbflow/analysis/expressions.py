@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from typing import Final
 
 from nbflow.analysis.aliases import link_element, link_target, owners
 from nbflow.analysis.facts import note_environment, note_join, note_shown, note_text, pattern_of
@@ -75,6 +76,8 @@ def visit_attribute(frame: Frame, node: ast.Attribute) -> None:
 def load_attribute(frame: Frame, node: ast.Attribute) -> None:
     """Only a name's first attribute is told apart; a class may be called through any of its own."""
     note_shown(frame.cell, node.attr)
+    if node.attr in _SEE_NAMES:
+        frame.effects.add(f"names: {node.attr}")
     if isinstance(node.value, ast.Name):
         key = frame.load(node.value.id, node.attr)
         for function in known_functions(frame, key):
@@ -84,6 +87,12 @@ def load_attribute(frame: Frame, node: ast.Attribute) -> None:
         frame.visit(node.value)
     if not isinstance(node.ctx, ast.Load):
         frame.mutate(owners(frame, node.value))
+
+
+_SEE_NAMES: Final = frozenset(
+    ("__globals__", "f_globals", "f_locals", "__subclasses__", "user_ns", "user_global_ns")
+)
+"""Attributes through which code reads names, or finds values, that no analysis sees."""
 
 
 @visits(ast.Subscript)

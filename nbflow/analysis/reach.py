@@ -23,6 +23,7 @@ from pathlib import Path
 from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
+from nbflow.analysis.formulas import names_for
 from nbflow.analysis.names import TEXT_NAMES
 from nbflow.analysis.packages import owners_of_modules
 
@@ -131,7 +132,7 @@ class _Reader:
         rebinds = frozenset(s.argval for s in self.steps if s.opname in _REBINDS and s.argval in free)
         return CodeShape(
             content,
-            self._joined("loads", (chain[0] for chain in self._chains())),
+            self._joined("loads", [chain[0] for chain in self._chains()] + self._named()),
             self._joined("stores", (step.argval for step in self.steps if step.opname in _STORES)),
             self._joined("chains", self._chains()),
             self._joined("imports", self._imports()),
@@ -148,6 +149,10 @@ class _Reader:
         for constant in (step.argval for step in self.steps if step.opcode in _CONSTANT):
             parts = cast("tuple[object, ...]", constant) if isinstance(constant, tuple) else (constant,)
             yield from (part for part in parts if isinstance(part, str))
+
+    def _named(self) -> list[str]:
+        """The variables that stand in its texts, where it hands these to somebody who looks them up."""
+        return [name for text in self._texts() for name in names_for(text, self.code.co_names)]
 
     def _joined(self, what: str, own: Iterable[Any]) -> frozenset[Any]:
         return frozenset(own).union(*(getattr(inner, what) for inner in self.nested))
