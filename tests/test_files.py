@@ -252,7 +252,7 @@ class TestKinds:
 
     def test_all_show_short_texts(self, path: Path) -> None:
         """People see size and date, presence, and names."""
-        file, absent, listing = Files().kinds()
+        file, absent, listing, *_ = Files().kinds()
         assert [kind.name for kind in (file, absent, listing)] == ["file", "absent", "listing"]
         assert file.show(str(path)).startswith("4 B, changed 20")
         assert [file.show("/none"), absent.show("/none"), listing.show("/none/")] == ["not there"] * 3

@@ -14,6 +14,7 @@ import msgspec
 
 from nbflow.engine.slots import WORKING_FOLDER, is_kept_in_memory, key_of
 from nbflow.secrets import KNOWN
+from nbflow.store.asked import in_words
 from nbflow.store.paths import working_folder
 from nbflow.types import FILE, Entry, Looked, Slot
 
@@ -94,7 +95,7 @@ def outside_entries(
 
 
 def _file_entries(watch: Watch, folder: str, data: Mapping[str, str]) -> Iterator[Entry]:
-    if watch.read or watch.absent or watch.listings or watch.written:
+    if watch.read or watch.absent or watch.listings or watch.asked or watch.written:
         # The same relative path means another file elsewhere.
         yield Entry(Looked(WORKING_FOLDER), folder, watch.trail.folder or working_folder())
     for path, digest in {**data, **watch.read}.items():
@@ -105,3 +106,6 @@ def _file_entries(watch: Watch, folder: str, data: Mapping[str, str]) -> Iterato
             yield Entry(Looked(Slot("absent", path)), "absent", "not there")
     for pattern, digest in watch.listings.items():
         yield Entry(Looked(Slot("listing", pattern)), digest, watch.listed(pattern))
+    for (kind, path), said in watch.asked.items():
+        if KNOWN.masked(path) == path:
+            yield Entry(Looked(Slot(kind, path)), said, in_words(said))

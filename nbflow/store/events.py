@@ -8,6 +8,7 @@ from importlib.util import source_from_cache
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import unquote, urlsplit
 
+from nbflow.store.asked import EVENT, question_of
 from nbflow.store.paths import absolute, folder_locator, working_folder
 
 if TYPE_CHECKING:
@@ -144,6 +145,14 @@ def _matches_pattern(caller: FrameType) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def _asked_for(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
+    name, raw, folder = arguments
+    if isinstance(raw, (str, bytes, os.PathLike)) and folder is None:
+        question = question_of(str(name), caller, trail.contents)
+        if question:
+            trail.ask(question, path_of(cast("object", raw)) or "")
 
 
 def _globbed(trail: Trail, arguments: Arguments, _: FrameType) -> None:
@@ -359,6 +368,7 @@ FOLLOWED: Final[Mapping[str, Callable[[Trail, Arguments, FrameType], None]]] = {
     "import": _loaded_extension,
     "os.listdir": _listed,
     "os.scandir": _listed,
+    EVENT: _asked_for,
     "glob.glob/2": _globbed,
     "pathlib.Path.glob": _path_globbed,
     "pathlib.Path.rglob": _path_globbed_below,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import xxhash
 
+from nbflow.store.asked import PresenceKind, StatKind
 from nbflow.store.paths import (
     ABSENT,
     PRESENT,
@@ -187,8 +188,8 @@ class Files:
         return {each.name: each for each in self.kinds()}[kind].now(locator)
 
     def kinds(self) -> tuple[Kind, ...]:
-        """The kinds that share this object: `file`, `absent` and `listing`."""
-        return FileKind(self), AbsentKind(self), ListingKind(self)
+        """The kinds of the file system: `file`, `absent`, `listing`, `presence` and `stat`."""
+        return FileKind(self), AbsentKind(self), ListingKind(self), PresenceKind(), StatKind()
 
     def watch(
         self,

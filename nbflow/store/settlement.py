@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from nbflow.store.asked import ANSWERS
 from nbflow.store.paths import FileStat, real, working_folder
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Settlement:
         written: Path to the digest of the content that it left, `UNBOUND` for a removed file.
         absent: Paths that it looked for and did not find.
         listings: Folder (ends with a separator) or pattern to the digest of the names found.
+        asked: A kind and a path to what the system said of it.
         voided: Paths that somebody else changed while the body ran, and those `still_open`: the
             trace is void.
         still_open: Paths that it opened for writing and did not close; their content is not
@@ -41,6 +43,7 @@ class Settlement:
     written: Mapping[str, str] = field(default_factory=dict[str, str])
     absent: frozenset[str] = frozenset()
     listings: Mapping[str, str] = field(default_factory=dict[str, str])
+    asked: Mapping[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
     voided: tuple[str, ...] = ()
     still_open: tuple[str, ...] = ()
     own: frozenset[str] = frozenset()
@@ -78,6 +81,9 @@ def joined(one: Settlement, other: Settlement) -> Settlement:
         written=written,
         absent=one.absent | other.absent,
         listings={**other.listings, **one.listings},
+        asked={
+            place: said for place, said in {**other.asked, **one.asked}.items() if place[1] not in written
+        },
         voided=(*one.voided, *other.voided, *sorted(changed - written.keys())),
         still_open=(*one.still_open, *other.still_open),
         own=one.own | other.own | mixed | moved,
@@ -147,11 +153,13 @@ class _Settling:
             if path not in self.written and path not in passing:
                 self._settle_read(path, stat)
         listings = {locator: self._settle_listing(locator) for locator in self.trail.listings}
+        asked = self._settle_asked(self.trail.writes.keys() | self.written.keys())
         still_open = _open_for_writing(path for path in self.trail.writes if path in self.written)
         process_state = self._process_state()
         return Settlement(
             read=self.read,
             listings=listings,
+            asked=asked,
             written={path: digest for path, digest in self.written.items() if path not in still_open},
             absent=frozenset(self.absent),
             voided=(*self.voided, *still_open),
@@ -245,6 +253,16 @@ class _Settling:
             self.own.add(locator)
             return self.contents.listing(now)
         return self.contents.listing(seen)
+
+    def _settle_asked(self, own: Collection[str]) -> dict[tuple[str, str], str]:
+        """What was said of what the body did not make itself; of a folder that it made, what is now."""
+        asked = {place: said for place, said in self.trail.asked.items() if place[1] not in own}
+        for kind, path in asked:
+            now = ANSWERS[kind](path)
+            if now != asked[kind, path] and self.now(path) is not None and not self._is_folder(path):
+                self.own.add(path)
+            asked[kind, path] = now
+        return asked
 
     def _changed_names(self, locator: str, seen: Names, now: Names) -> set[str]:
         names = (seen or frozenset()) ^ (now or frozenset())

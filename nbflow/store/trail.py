@@ -12,6 +12,7 @@ from glob import has_magic
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
+from nbflow.store.asked import ANSWERS
 from nbflow.store.paths import absolute, given_path, given_paths, pattern_base
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Trail:
         handed: Path to its stat before it was named to a subprocess or a database.
         journals: Write-ahead log among `handed` to its database.
         listings: Locator to the names first seen.
+        asked: What was asked for, a kind and a path, to what was said first.
         imported: Source files of local modules that the import system opened.
         noise: Why the body was not quiet, in the order seen.
         outside: What it read that no digest covers.
@@ -112,6 +114,7 @@ class Trail:
         self.handed: dict[str, FileStat | None] = {}
         self.journals: dict[str, str] = {}
         self.listings: dict[str, Names] = {}
+        self.asked: dict[tuple[str, str], str] = {}
         self.imported: set[str] = set()
         self.noise: dict[str, None] = {}
         self.outside: dict[str, None] = {}
@@ -124,7 +127,7 @@ class Trail:
     def is_empty(self) -> bool:
         """Whether nothing was seen."""
         files = self.reads or self.writes or self.handed or self.listings or self.imported
-        rest = self.noise or self.outside or self.environment
+        rest = self.noise or self.outside or self.environment or self.asked
         return not files and not rest and self.folder is None
 
     def name(self, paths: Iterable[str]) -> None:
@@ -195,6 +198,15 @@ class Trail:
         """Note that a folder or pattern is about to be listed."""
         if locator not in self.listings and not self.ignores(locator):
             self.listings[locator] = self.contents.names(locator)
+
+    def ask(self, kind: str, path: str) -> None:
+        """Note that it is about to be asked what is at a path."""
+        if (kind, path) in self.asked or path in self.reads or self.ignores(path):
+            return
+        if len(self.asked) < MATCHES_LOOKED_AT:
+            self.asked[kind, path] = ANSWERS[kind](path)
+        else:
+            self.outside[f"only {MATCHES_LOOKED_AT:,} of the files that it asks about were followed"] = None
 
     def matches(self, pattern: str, *, declared: bool = False) -> tuple[str, ...]:
         """Note a pattern that a native reader may follow, and return what it matches, capped.

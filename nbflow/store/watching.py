@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from glob import has_magic
 from typing import TYPE_CHECKING, Final
 
+from nbflow.store.asked import tell_of_questions
 from nbflow.store.events import FOLLOWED, follow, set_by
 from nbflow.store.paths import (
     MEMBERS_LOOKED_AT,
@@ -126,6 +127,11 @@ class Watch:
     def listings(self) -> Mapping[str, str]:
         """Folder (ends with a separator) or pattern to the digest of the names found."""
         return self.settled.listings
+
+    @property
+    def asked(self) -> Mapping[tuple[str, str], str]:
+        """A kind and a path to what the system said of it."""
+        return self.settled.asked
 
     @property
     def voided(self) -> tuple[str, ...]:
@@ -356,6 +362,7 @@ def _install() -> None:
         if not _installed:
             _installed.append(True)
             sys.addaudithook(_hook)
+            tell_of_questions()
 
 
 def _hook(event: str, arguments: tuple[object, ...]) -> None:

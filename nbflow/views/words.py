@@ -420,6 +420,8 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "own file": _fixed("reads", "which it writes itself"),
     "absent": lambda cause: f"file {short_path(cause.subject)} appeared",
     "listing": _listing,
+    "presence": lambda cause: f"{short_path(cause.subject)}: {cause.before} → {cause.after}",
+    "stat": lambda cause: f"size, time or mode of {short_path(cause.subject)} changed",
     "folder": _fixed("the", "changed"),
     "environment": _environment,
     "package": _named("package"),

@@ -1,0 +1,165 @@
+"""What bodies ask the file system without opening anything: Python has no audit event for that.
+
+`os.stat`, `os.lstat` and `os.access` raise one once `tell_of_questions` was called. What a body learns
+from them is an input where its own code, or a local module, asks. Libraries ask all day: where they keep
+their settings, whether a source has changed. That is nobody's input.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import wraps
+from stat import S_ISDIR, S_ISREG
+from typing import TYPE_CHECKING, Any, Final
+
+from nbflow.store.paths import ABSENT, absolute
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from nbflow.store.trail import Contents
+
+EVENT: Final = "nbflow.asked"
+PRESENCE: Final = "presence"
+STAT: Final = "stat"
+
+_LAYERS: Final = ("os", "genericpath", "posixpath", "ntpath", "pathlib")
+"""Modules that ask for somebody else."""
+
+_ASK_PRESENCE: Final = frozenset(
+    [
+        *("access", "exists", "lexists", "isfile", "isdir", "islink", "ismount", "makedirs"),
+        *("is_file", "is_dir", "is_symlink", "is_mount", "mkdir", "touch", "unlink"),
+    ]
+)
+"""Functions that learn no more than whether something is there, and of which sort."""
+
+_COMPLETE_PATHS: Final = frozenset(("realpath", "resolve", "walk", "glob", "rglob", "expanduser"))
+"""Functions whose answer is another one: a path, or a listing."""
+
+_stat: Final = os.stat
+
+
+class PresenceKind:
+    """Whether something is at a path, and of which sort."""
+
+    name = PRESENCE
+
+    def now(self, locator: str) -> str:
+        """`absent`, `file`, `folder` or `other`."""
+        return presence_of(locator)
+
+    def show(self, locator: str) -> str:
+        """The same in words."""
+        return in_words(presence_of(locator))
+
+
+class StatKind:
+    """What `os.stat` says of a path."""
+
+    name = STAT
+
+    def now(self, locator: str) -> str:
+        """Mode, size and time of the last change in one text; `absent` where nothing is."""
+        return stat_of(locator)
+
+    def show(self, locator: str) -> str:
+        """The same in words."""
+        return in_words(stat_of(locator))
+
+
+def presence_of(path: str) -> str:
+    """Whether something is at a path: `absent`, `file`, `folder` or `other`.
+
+    Example:
+        >>> presence_of("/"), presence_of("/no/such/place")
+        ('folder', 'absent')
+    """
+    try:
+        mode = _stat(path).st_mode
+    except (OSError, ValueError):
+        return ABSENT
+    return "folder" if S_ISDIR(mode) else "file" if S_ISREG(mode) else "other"
+
+
+def stat_of(path: str) -> str:
+    """What `os.stat` says of a path: mode, size in bytes, last change in nanoseconds since the epoch.
+
+    Example:
+        >>> stat_of("/no/such/place")
+        'absent'
+    """
+    try:
+        found = _stat(path)
+    except (OSError, ValueError):
+        return ABSENT
+    return f"mode {found.st_mode:o}, {found.st_size} B, changed at {found.st_mtime_ns}"
+
+
+def in_words(said: str) -> str:
+    """What was said of a path, for people.
+
+    Example:
+        >>> in_words("folder"), in_words("absent")
+        ('folder', 'not there')
+    """
+    return "not there" if said == ABSENT else said
+
+
+ANSWERS: Final[dict[str, Callable[[str], str]]] = {PRESENCE: presence_of, STAT: stat_of}
+"""What each kind says of a path."""
+
+
+def question_of(name: str, caller: FrameType, contents: Contents) -> str:
+    """The kind of what is asked for, as the function tells that was called for it.
+
+    Args:
+        name: The function of `os` that asks the system.
+        caller: Its frame.
+        contents: The session's files, which know whose code is the user's own.
+
+    Returns:
+        `PRESENCE` or `STAT`; an empty text where a library asks for itself.
+    """
+    frame = caller.f_back
+    while frame is not None and _module_of(frame) in _LAYERS:
+        name, frame = frame.f_code.co_name, frame.f_back
+    if frame is None or name in _COMPLETE_PATHS or not _is_own(frame, contents):
+        return ""
+    return PRESENCE if name in _ASK_PRESENCE else STAT
+
+
+def _module_of(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+
+
+def _is_own(frame: FrameType, contents: Contents) -> bool:
+    """Whether code is the user's own: that of a cell, or of a local module."""
+    module = _module_of(frame)
+    if module in ("__main__", "nbflow"):
+        return module == "__main__"
+    return not contents.ignores(absolute(frame.f_code.co_filename))
+
+
+def tell_of_questions() -> None:
+    """Let the functions of `os` that ask for a path raise an audit event, for good."""
+    for name in ("stat", "lstat", "access"):
+        asks = getattr(os, name)
+        tells = _telling(asks)
+        setattr(os, name, tells)
+        for able in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
+            if asks in able:
+                able.add(tells)
+
+
+def _telling(asks: Callable[..., Any]) -> Callable[..., Any]:
+    name = asks.__name__
+
+    @wraps(asks)
+    def telling(path: Any, *args: Any, **options: Any) -> Any:
+        sys.audit(EVENT, name, path, options.get("dir_fd"))
+        return asks(path, *args, **options)
+
+    return telling
