@@ -3,6 +3,7 @@
 from nbflow.analysis.effects import changes_outside, effect_of, is_native, writes_natively, writes_outside
 from nbflow.analysis.reads import analyze
 from nbflow.analysis.result import EVERYTHING, PARAMETERS, Analysis, Call, Definition, Import
+from nbflow.analysis.seeding import may_set
 from nbflow.analysis.source import definition_source, normalise
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "definition_source",
     "effect_of",
     "is_native",
+    "may_set",
     "normalise",
     "writes_natively",
     "writes_outside",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from nbflow.analysis.seeding import seeding_effect
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -259,7 +261,7 @@ def effect_of(path: str, origins: Mapping[str, str] | None = None) -> str:
         category = "native"
     if category is None and len(parts) > 1 and parts[-1] in _WRITE_NATIVELY:
         category = "written"
-    return f"{category}: {path}" if category else ""
+    return f"{category}: {path}" if category else seeding_effect(parts, path)
 
 
 def effects_on_files(path: str, origins: Mapping[str, str] | None = None, mode: str | None = "") -> list[str]:

@@ -10,7 +10,7 @@ from nbflow.analysis.names import TEXT_NAMES
 from nbflow.analysis.result import EVERYTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from nbflow.analysis.flow import Cell
 
@@ -198,89 +198,6 @@ def _asks_environment(function: ast.expr) -> bool:
     return function.attr == "getenv" or (
         function.attr in ("get", "pop", "setdefault") and _is_environ(function.value)
     )
-
-
-# -- seeds ----------------------------------------------------------------------------------------
-
-_SEEDING: Final[Mapping[str, str]] = {
-    "random.seed": "random",
-    "numpy.random.seed": "numpy",
-    "np.random.seed": "numpy",
-    "torch.manual_seed": "torch",
-    "torch.random.manual_seed": "torch",
-}
-
-
-def seeds_of(statements: Iterable[ast.stmt]) -> frozenset[str]:
-    r"""Name the global generators that a cell seeds before anything in it could draw.
-
-    Example:
-        >>> seeds_of(ast.parse("import random\nSEED = 1\nrandom.seed(SEED)\nx = random.random()").body)
-        frozenset({'random'})
-    """
-    origins: dict[str, str] = {}
-    seeded: set[str] = set()
-    for statement in statements:
-        generator = _seeded_by(statement, origins)
-        if generator:
-            seeded.add(generator)
-        elif not _cannot_draw(statement):
-            break
-        _note_origins(statement, origins)
-    return frozenset(seeded)
-
-
-def _seeded_by(statement: ast.stmt, origins: Mapping[str, str]) -> str:
-    match statement:
-        case ast.Expr(value=ast.Call(func=function, args=[seed])) if _is_plain(seed):
-            root, dot, rest = dotted(function).partition(".")
-            full = origins.get(root, root) + dot + rest
-            return _SEEDING.get(full, "")
-        case _:
-            return ""
-
-
-def _is_plain(seed: ast.expr) -> bool:
-    """Say whether a seed is written down; None, and what is computed, may differ from run to run."""
-    if isinstance(seed, ast.Constant):
-        return seed.value is not None
-    return isinstance(seed, ast.Name | ast.UnaryOp) or (
-        isinstance(seed, ast.BinOp) and _is_plain(seed.left) and _is_plain(seed.right)
-    )
-
-
-def _cannot_draw(statement: ast.stmt) -> bool:
-    match statement:
-        case ast.Import() | ast.ImportFrom() | ast.Pass():
-            return True
-        case ast.FunctionDef() | ast.AsyncFunctionDef():
-            return not (statement.decorator_list or statement.args.defaults or statement.args.kw_defaults)
-        case ast.ClassDef(bases=[], keywords=[], decorator_list=[], body=body):
-            return all(_cannot_draw(part) for part in body)
-        case ast.Expr(value=value) | ast.Assign(targets=[ast.Name()], value=value):
-            return _is_written_down(value)
-        case ast.AnnAssign(target=ast.Name(), value=value):
-            return value is None or _is_written_down(value)
-        case _:
-            return False
-
-
-def _is_written_down(value: ast.expr) -> bool:
-    try:
-        ast.literal_eval(value)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return False
-    return True
-
-
-def _note_origins(statement: ast.stmt, origins: dict[str, str]) -> None:
-    if isinstance(statement, ast.Import):
-        for alias in statement.names:
-            name = alias.asname or alias.name.partition(".")[0]
-            origins[name] = alias.name if alias.asname else name
-    elif isinstance(statement, ast.ImportFrom):
-        for alias in statement.names:
-            origins[alias.asname or alias.name] = f"{statement.module}.{alias.name}"
 
 
 def dotted(node: ast.AST) -> str:

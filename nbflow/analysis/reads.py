@@ -9,13 +9,13 @@ from nbflow.analysis.aliases import related, spread
 from nbflow.analysis.calls import visit_call
 from nbflow.analysis.compounds import visit_branch
 from nbflow.analysis.constants import constants_of
-from nbflow.analysis.facts import seeds_of
 from nbflow.analysis.flow import GONE, OUTSIDE, Cell, Defined, Frame
 from nbflow.analysis.functions import changes_when_called, find_functions, still_loaded, summary_of
 from nbflow.analysis.magics import parse_cell
 from nbflow.analysis.names import BUILTINS, is_managed, of_the_user
 from nbflow.analysis.result import EVERYTHING, Analysis, Call, Definition
 from nbflow.analysis.scopes import Bindings, Scope, ScopeKind
+from nbflow.analysis.seeding import seeds_of
 from nbflow.analysis.statements import visit_assignment
 from nbflow.analysis.summaries import Pending, Summary
 

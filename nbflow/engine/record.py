@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from nbflow.analysis import changes_outside, is_native, writes_natively
+from nbflow.analysis import changes_outside, is_native, may_set, writes_natively
 from nbflow.engine.again import UNDECIDED, outside_entries
 from nbflow.engine.differences import PYTHON, PYTHON_VERSION, with_sharers
 from nbflow.engine.docstrings import texts_of
@@ -229,7 +229,7 @@ def left_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
 
 def _trace(maker: Maker, body: Body, seen: Seen, observation: Observation, watch: Watch) -> Trace:
     """What a body looked at and what it made of names."""
-    outputs = [output for output in observation.outputs if _is_slot_output(output, body, seen)]
+    outputs = [output for output in observation.outputs if _is_slot_output(output, body, seen, maker.effects)]
     written = {key_of(output.slot) for output in outputs if is_kept_in_memory(output.slot)}
     entries = [
         *_memory_entries(body, seen, written, observation.drew),
@@ -319,7 +319,7 @@ def captured_unit(captured: bytes) -> str:
     return value_digest(captured) if captured else ""
 
 
-def _is_slot_output(output: Output, body: Body, seen: Seen) -> bool:
+def _is_slot_output(output: Output, body: Body, seen: Seen, effects: Iterable[str]) -> bool:
     """Whether a slot that changed is an output; a generator that nobody ever seeded is no slot."""
     slot = output.slot
     if slot.locator.endswith(TASK_VALUE):
@@ -327,7 +327,8 @@ def _is_slot_output(output: Output, body: Body, seen: Seen) -> bool:
         return body.wiring is not None and slot.locator == body.wiring.key
     if slot.kind != RANDOM or slot.locator in body.analysis.seeds:
         return True
-    return slot in seen.entries and seen.entries[slot].digest != UNBOUND
+    is_seeded = slot in seen.entries and seen.entries[slot].digest != UNBOUND
+    return is_seeded or may_set(slot.locator, effects)
 
 
 def _memory_entries(body: Body, seen: Seen, written: set[str], drew: frozenset[str]) -> Iterator[Entry]:
