@@ -694,6 +694,10 @@ class TestFacts:
             ("%%bash -s $A\necho $B", {"A", "B"}),
             ("os.environ['A'] = '1'", set()),
             ("d.get('A'); d['B']; os.environ[name]", set()),
+            ("Path.home() / 'a'", {"HOME"}),
+            ("def f(): return os.path.expanduser('~/a')", {"HOME"}),
+            ("os.path.expandvars('$A/${B}/c')", {"A", "B"}),
+            ("datetime.fromtimestamp(0)", {"TZ"}),
         ],
     )
     def test_environment(self, source: str, names: set[str]) -> None:

@@ -166,9 +166,8 @@ class TestWhatCannotRunThere:
         """The body runs once more where that name is."""
         notebook = elsewhere()
         notebook.run(notebook.add("hidden = 3\ndef f(u): return u", plain=True))
-        task = notebook.add(
-            "x = type(f)(compile('f(1) + hidden', '', 'eval'), getattr(f, '__glob' + 'als__'))()"
-        )
+        held = "getattr(f, '__glob' + 'als__')"
+        task = notebook.add(f"x = type(f)(compile('f(1) + hidden', '', 'eval'), {held})()")
         assert notebook.run(task).inline == {task: "it reads hidden, which nobody saw"}
         assert values(notebook, "x") == [4]
 

@@ -170,7 +170,9 @@ def note_shown(cell: Cell, word: str) -> None:
 
 
 def note_environment(cell: Cell, node: ast.Subscript | ast.Compare | ast.Call) -> None:
-    """Keep the name of an environment variable that is asked for by a constant."""
+    """Keep the name of an environment variable that is asked for by a constant, or by what stands for it."""
+    if isinstance(node, ast.Call):
+        cell.environment.update(_asked_by_others(node))
     match node:
         case ast.Subscript(value=where, slice=ast.Constant(value=str(name)), ctx=ast.Load()):
             known = _is_environ(where)
@@ -182,6 +184,23 @@ def note_environment(cell: Cell, node: ast.Subscript | ast.Compare | ast.Call) -
             return
     if known:
         cell.environment.add(name)
+
+
+def _asked_by_others(node: ast.Call) -> Iterable[str]:
+    """The variables that functions of Python ask for: home, the time zone, those that a text names."""
+    parts = dotted(node.func).split(".")
+    if parts[-1] == "expandvars":
+        texts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+        return [name for text in texts if isinstance(text, str) for name in _FILLED_IN.findall(text)]
+    if parts[-2:] == ["Path", "home"] or parts[-1] == "expanduser":
+        return ("HOME",)
+    return ("TZ",) if parts[-1] in _IN_LOCAL_TIME else ()
+
+
+_FILLED_IN: Final = re.compile(r"\$\{?(\w+)")
+_IN_LOCAL_TIME: Final = frozenset(
+    ("fromtimestamp", "timestamp", "astimezone", "mktime", "localtime", "tzlocal")
+)
 
 
 def _is_environ(node: ast.expr) -> bool:

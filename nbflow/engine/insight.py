@@ -14,6 +14,7 @@ from nbflow.engine.outward import definitions_of, effects_of
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.record import outputs_in_memory
 from nbflow.engine.slots import NAME, UNKNOWN, WORKING_FOLDER, key_of, slot_of
+from nbflow.store.modules import is_missing
 from nbflow.types import NO_REACH, UNBOUND, Entry, Looked, Slot
 
 if TYPE_CHECKING:
@@ -128,8 +129,15 @@ class Insight:
             # What nobody can tell now compares with nothing later: such a result is never fresh.
             Entry(Looked(slot), digest or UNKNOWN, outside.show(slot))
             for slot, digest in known
-            if digest != UNBOUND or slot.kind in ("environment", "parameter")
+            if digest != UNBOUND or _counts_unbound(slot)
         )
+
+
+def _counts_unbound(slot: Slot) -> bool:
+    """Whether it counts that there is nothing: a variable may be set later, a module appear."""
+    if slot.kind in ("module", "package"):
+        return is_missing(slot.locator)
+    return slot.kind in ("environment", "parameter")
 
 
 class _Told(msgspec.Struct, frozen=True):

@@ -150,6 +150,18 @@ def _origin_of(name: str) -> str | None:
     return None if spec is None or not spec.has_location else spec.origin
 
 
+def is_missing(name: str) -> bool:
+    """Whether there is nothing of a module's name that could be imported now.
+
+    Example:
+        >>> is_missing("json.decoder"), is_missing("no_such_module.part")
+        (False, True)
+    """
+    top = name.partition(".")[0]
+    known = top in sys.modules or top in sys.stdlib_module_names
+    return bool(top) and not known and _spec_of(top) is None
+
+
 def _spec_of(top: str) -> ModuleSpec | None:
     try:
         return util.find_spec(top)
