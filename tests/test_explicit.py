@@ -27,9 +27,10 @@ from nbflow import Flow, Parameter, flow, task, unmapped
 from nbflow.task_runners import ThreadPoolTaskRunner
 from nbflow.triggers import manual_only
 
-@task
+@task(log_prints=True, persist_result=True)
 def read(year):
     time.sleep(0.1)
+    print("reading", year)
     threading.main_thread().hold()
     return [year, year + 1, year + 2]
 
@@ -176,7 +177,7 @@ class TestGraph:
         box(notebook, "read", look="cancelled").wait_for()
 
     def test_details_while_it_runs(self, notebook: Notebook) -> None:
-        """The history answers at once: runs, tags, source; values are in the state."""
+        """Answered at once: runs, tags, source, and values of what has ended."""
         notebook.run(FREE, "state = graph.run()")
         notebook.hold()
         notebook.start(FREE, "state = graph.run()")
@@ -187,6 +188,29 @@ class TestGraph:
         assert "nightly" in side.inner_text()
         side.locator("summary", has_text="Source").click()
         assert "no such row" in side.locator("pre.source").inner_text()
+
+    def test_values_and_log(self, notebook: Notebook) -> None:
+        """What a task was given and has made, its rows, its prints; of an item that failed, too."""
+        notebook.run(FREE, "state = graph.run()")
+        box(notebook, "read").click()
+        side = graph_of(notebook).locator(".side")
+        side.locator("[data-part=log]", has_text="INFO reading 2013").wait_for()
+        assert "2013" in side.locator("[data-part=inputs] [data-value=year]").inner_text()
+        side.locator("[data-part=outputs] [data-value=result] button").click()
+        side.locator("[data-shown='result 0']", has_text="2015").wait_for()
+
+    def test_values_after_a_restart(self, notebook: Notebook) -> None:
+        """From the store, where it has them, and else it is said."""
+        notebook.run(FREE, "state = graph.run()")
+        notebook.restart()
+        for index in (LOAD, DEFINED, GRAPH):
+            notebook.run(index)
+        box(notebook, "read", look="completed").click()
+        side = graph_of(notebook).locator(".side")
+        side.locator("[data-part=outputs] [data-value=result] button").click()
+        side.locator("[data-shown='result 0']", has_text="2015").wait_for()
+        box(notebook, "clean").click()
+        side.locator(".lost", has_text="not at hand any more").wait_for()
 
     def test_timeline_and_history(self, notebook: Notebook) -> None:
         """The chain of tasks that took longest; each run of the flow with all that ran in it."""

@@ -65,7 +65,6 @@ class Inquiry:
     mark: tuple[str, ...] = ()
     does = tuple(_LINES)
     tab = "graph"
-    knows_always = False
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -133,6 +132,10 @@ class Inquiry:
         return str(shown).partition("\n")[0]
 
     # --- what the page asks --------------------------------------------------------------------
+
+    def knows_now(self, asked: Answer) -> bool:
+        """Nothing: what the history answers is told with what the store has."""
+        return False
 
     def answer(self, asked: Mapping[str, Any]) -> Answer:
         """Answer a question, between two cells.

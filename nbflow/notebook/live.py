@@ -104,9 +104,8 @@ class Subject(Protocol):
         """What its page shows first."""
         ...
 
-    @property
-    def knows_always(self) -> bool:
-        """Whether all questions can be answered at any time, in any thread."""
+    def knows_now(self, asked: Mapping[str, Any]) -> bool:
+        """Whether a question can be answered at once, whatever runs and in any thread."""
         ...
 
     def pausing(self, tell: Callable[[str], object]) -> Pause:
@@ -388,7 +387,7 @@ class LiveFlow:
         """The page says something, perhaps while a cell runs and in another thread."""
         if content.get("do") in _AT_ONCE:
             self._reply(content, text=getattr(self, _AT_ONCE[content["do"]])())
-        elif "do" not in content and self._subject.knows_always:
+        elif "do" not in content and self._subject.knows_now(content):
             self._answer(content)
         elif self._link.is_here and self._is_idle:
             self._serve(content)
