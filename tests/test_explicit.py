@@ -40,7 +40,7 @@ def scale(row, by):
         raise ValueError("no such row")
     return row * by
 
-@task
+@task(cache_for=3600)
 def clean(rows):
     time.sleep(0.1)
     threading.main_thread().hold()
@@ -65,7 +65,7 @@ def etl(year=2013):
     return total(parts, clean.submit(rows))
 """
 LOAD, DEFINED, GRAPH, CALLS, FREE = range(5)
-CELLS = (f"{GATE}%load_ext nbflow", DEFINE, "nbflow.view(graph)", "nbflow.view(etl)", "answer = 0")
+CELLS = (f"{GATE}%load_ext nbflow", DEFINE, "graph", "nbflow.view(etl)", "answer = 0")
 PICTURES = Path(nbflow.__file__).parents[1] / "build" / "views"
 
 
@@ -281,6 +281,28 @@ class TestLook:
     """What it looks like."""
 
     @pytest.mark.parametrize("theme", ["light", "dark"])
+    def test_details(self, notebook: Notebook, theme: str) -> None:
+        """The same for the panel: of a task with rows and a log, of a reuse."""
+        notebook.run(FREE, "state = graph.run(year=7)\netl(); etl()")
+        calls_of(notebook).locator(".lane[data-task=etl][data-state=Completed]").wait_for()
+        box(notebook, "read").click()
+        side = graph_of(notebook).locator(".side")
+        side.locator("[data-part=outputs] [data-value=result] button").click()
+        side.locator("[data-shown='result 0']").wait_for()
+        self._keep(notebook, graph_of(notebook), f"flow-details-task-{theme}")
+        lane(notebook, "clean").locator("button").first.click()
+        side = calls_of(notebook).locator(".side")
+        side.locator("[data-part=inputs] [data-value=rows]").wait_for()
+        self._keep(notebook, calls_of(notebook), f"flow-details-run-{theme}")
+
+    @staticmethod
+    def _keep(notebook: Notebook, view: Any, name: str) -> None:
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        view.screenshot(path=PICTURES / f"{name}.png")
+        found = Axe().run(notebook.page, context=".nbf-flow").response["violations"]
+        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+
+    @pytest.mark.parametrize("theme", ["light", "dark"])
     def test_rules(self, notebook: Notebook, theme: str) -> None:
         """No rule of axe is broken; pictures of all tabs are kept for those who look at them."""
         notebook.run(FREE, "state = graph.run(year=7)\netl()")
@@ -289,8 +311,4 @@ class TestLook:
             for tab in ("graph", "table", "timeline", "history"):
                 view.locator(f"#tab-{tab}").click()
                 view.locator(".main :is(.node, tbody tr, .lane)").first.wait_for()
-                PICTURES.mkdir(parents=True, exist_ok=True)
-                view.screenshot(path=PICTURES / f"flow-{name}-{tab}-{theme}.png")
-                answer = Axe().run(notebook.page, context=".nbf-flow").response
-                found = answer["violations"]
-                assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+                self._keep(notebook, view, f"flow-{name}-{tab}-{theme}")

@@ -55,6 +55,7 @@ class Details {
 
   head() {
     const { task: name, run, part } = this.store.chosen;
+    put(this.element, "aria-label", `details of ${name} in ${this.store.picture.title || "this notebook"}`);
     if (part) return this.partHead(name, part);
     const task = this.store.tasks.get(name);
     const { look, sub, state } = this.store.standing(name);
