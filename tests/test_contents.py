@@ -55,6 +55,19 @@ def run_of(name):
 """
 
 
+TWICE = """
+with Flow("twice") as twice:
+    total(rows(rows(3)))
+
+def states(flow):
+    nbflow.session().live.show_flow(flow)
+    views = nbflow.session().live._others.values()
+    (subject,) = [view._subject for view in views if view._subject._flow is flow]
+    return {task.name: task.state for task in subject.card().tasks}
+"""
+EACH = {"rows": "Completed", "rows-2": "Failed", "total": "TriggerFailed"}
+
+
 @pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
     """A kernel in which the flows are defined and the graph has run."""
@@ -111,6 +124,21 @@ class TestThisProcess:
         assert told["runs"][0]["state"] == "Cached"
         assert told["runs"][0]["saved"] != ""
         assert told["inputs"][0]["preview"] == "3"
+
+
+class TestOneName:
+    """Tasks of one name in a graph."""
+
+    def test_each_is_as_it_was(self, kernel: Kernel) -> None:
+        """Also after a restart, with a history and values of its own."""
+        kernel.run("twice", TWICE)
+        kernel.execute("twice.run(); nbflow.session().around.store.history.flush()")
+        for _ in range(2):
+            assert kernel.ask("states(twice)") == EACH
+            assert [run["state"] for run in details(kernel, "twice", "rows-2")["runs"]] == ["Failed"]
+            assert "in range" in details(kernel, "twice", "rows")["source"]
+            kernel.restart()
+            kernel.run_all()
 
 
 class TestLater:

@@ -310,12 +310,19 @@ class GraphFlow(ExplicitFlow):
         return card_of(self._flow, self._flow.name, states, runs)
 
     def _latest(self) -> Mapping[Task, str]:
-        """The tasks and their runs in the last flow run; of an earlier kernel, if no two have one name."""
+        """The tasks and their runs in the last flow run, also of an earlier kernel."""
         if self._run and set(self._flow.latest.values()) & self._paths.keys():
             return self._flow.latest
-        by_name = {f"{task.name}()": task for task in self._flow.tasks}
-        alone = len(by_name) == len(self._flow.tasks)
-        return {by_name[each.step]: each.id for each in self._records() if alone and self._is_of_task(each)}
+        tasks = {f"{slug}()": task for task, slug in self._flow.slugs().items()}
+        records = (each for each in self._records() if self._is_of_task(each) and each.step in tasks)
+        return {tasks[each.step]: each.id for each in records}
+
+    def _task(self, slug: str) -> Task:
+        """The task of a box."""
+        found = next((task for task, each in self._flow.slugs().items() if each == slug), None)
+        if found is None:
+            raise SessionError(f"flow {self._flow.name!r} has no task {slug!r} any more")
+        return found
 
     def _is_of_task(self, record: RunRecord) -> bool:
         return record.parent == self._run and record.index < 0
@@ -331,26 +338,25 @@ class GraphFlow(ExplicitFlow):
         return next((self._slugs[task] for task, run in self._latest().items() if run == record.id), "")
 
     def _members_of(self, name: str) -> Iterator[list[Any]]:
-        run = self._latest().get(self._flow.task(name))
+        run = self._latest().get(self._task(name))
         for record in self._records():
             if run in (record.id, record.parent):
                 yield from (event.values(record.parent) for event in self._events(record))
 
     def _runs_of(self, name: str) -> Iterator[RunRecord]:
-        """Those of the task's name in runs of this flow: the history does not tell such tasks apart."""
+        """Those of the task in runs of this flow."""
         own = {run.id for run in self._flow_runs(_MOST_LAST)}
-        step = f"{self._flow.task(name).name}()"
-        found = self._history.runs(self._session.around.notebook, step, _MOST_LAST)
+        found = self._history.runs(self._session.around.notebook, f"{name}()", _MOST_LAST)
         return (run for run in found if run.index < 0 and run.parent in own)
 
     def _source_of(self, name: str) -> str:
-        return _source(self._flow.task(name).fn)
+        return _source(self._task(name).fn)
 
     def act(self, asked: Mapping[str, Any]) -> str:
         """Let a task run that waits for a person."""
         if asked.get("do") not in self.does:
             return super().act(asked)
-        state = self._flow.resume(str(asked.get("task", "")))
+        state = self._flow.resume(self._task(str(asked.get("task", ""))))
         return f"{self._flow.name}: {state.name.lower()}"
 
 

@@ -186,7 +186,7 @@ class Details {
       const states = runs.flatMap((each) => each.states.map((state) => html("li", {}, mark(state.look, state.name),
         html("span", { class: "muted" }, [state.since && ` +${state.since}`, state.message && ` ${state.message}`].filter(Boolean).join(" ")))));
       return [html("h4", {}, "States"), html("ol", { class: "states" }, states),
-        runs[0].saved ? html("p", { class: "muted" }, `the reuse saved ${runs[0].saved}`) : ""];
+        runs[0].saved && !this.store.chosen.part ? html("p", { class: "muted" }, `the reuse saved ${runs[0].saved}`) : ""];
     }
     const items = runs.map((each) => html("li", {},
       button(`#${each.number}`, () => this.store.choose({ run: each.number }), { class: "link", title: "Look at this run" }), " ",
