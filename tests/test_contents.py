@@ -126,6 +126,20 @@ class TestThisProcess:
         assert told["inputs"][0]["preview"] == "3"
 
 
+class TestWithinACell:
+    """Runs that the cell of a task has started."""
+
+    def test_one(self, kernel: Kernel) -> None:
+        """Is known as one of a flow's own view is."""
+        kernel.run("cell", "#@task cell\ntold = sums()")
+        of = {"task": "cell", "run": ast.literal_eval(kernel.value("run_of('total')"))}
+        ask = "nbflow.session().live._own._subject.answer({!r})"
+        told = kernel.ask(ask.format({"ask": "details", **of}))
+        assert [each["preview"] for each in (*told["inputs"], *told["outputs"])] == ["list of 3", "3"]
+        question = {"ask": "value", "side": "outputs", "name": "result", **of}
+        assert kernel.ask(ask.format(question))["text"] == "3"
+
+
 class TestOneName:
     """Tasks of one name in a graph."""
 
