@@ -209,7 +209,7 @@ class TestGraph:
         side = graph_of(notebook).locator(".side")
         side.locator("[data-part=outputs] [data-value=result] button").click()
         side.locator("[data-shown='result 0']", has_text="2015").wait_for()
-        box(notebook, "clean").click()
+        box(notebook, "total").click()
         side.locator(".lost", has_text="not at hand any more").wait_for()
 
     def test_timeline_and_history(self, notebook: Notebook) -> None:
