@@ -36,6 +36,7 @@ _SMALL: Final = 4_096
 _MOST_PARTS: Final = 64
 _ATOMS: Final = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _CONTAINERS: Final = frozenset({list, tuple, set, dict})
+_PLAIN: Final = _ATOMS | _CONTAINERS
 _Kept = TypeVar("_Kept")
 
 
@@ -111,7 +112,7 @@ class Remembered:
         _put(self._insides, run.id, Insides(inputs, result))
 
     def _glimpse(self, name: str, value: object) -> Glimpse:
-        if looks_secret(name) or hides(type(value)):
+        if looks_secret(name) or (type(value) not in _PLAIN and hides(type(value))):
             return Glimpse("", HIDDEN)
         return Glimpse(described(value), preview(value), self._way_to(value))
 
