@@ -65,6 +65,11 @@ def lines_of_users(error: BaseException) -> list[str]:
     return import_module("nbflow.notebook.tracebacks").lines_of(error)
 
 
+def lines_of_stop(stop: KeyboardInterrupt) -> list[str]:
+    """A Stop as IPython shows it, below the lines of the user that it ended, and none of ours."""
+    return import_module("nbflow.notebook.tracebacks").lines_of_stop(stop)
+
+
 class DefinitionError(NbflowError):
     """A task, flow or cell is wrong before anything ran."""
 

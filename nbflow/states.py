@@ -96,7 +96,7 @@ class Origin(Enum):
     AUDIT = "audit"
 
 
-class State(msgspec.Struct, ShowsItself, frozen=True, eq=False):
+class State(msgspec.Struct, ShowsItself, frozen=True, eq=False, weakref=True):
     """One state of one run.
 
     Two states are equal if type, name, message, result and details are; the time does not

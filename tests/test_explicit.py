@@ -27,9 +27,10 @@ from nbflow import Flow, Parameter, flow, task, unmapped
 from nbflow.task_runners import ThreadPoolTaskRunner
 from nbflow.triggers import manual_only
 
-@task
+@task(log_prints=True, persist_result=True)
 def read(year):
     time.sleep(0.1)
+    print("reading", year)
     threading.main_thread().hold()
     return [year, year + 1, year + 2]
 
@@ -39,7 +40,7 @@ def scale(row, by):
         raise ValueError("no such row")
     return row * by
 
-@task
+@task(cache_for=3600)
 def clean(rows):
     time.sleep(0.1)
     threading.main_thread().hold()
@@ -64,7 +65,7 @@ def etl(year=2013):
     return total(parts, clean.submit(rows))
 """
 LOAD, DEFINED, GRAPH, CALLS, FREE = range(5)
-CELLS = (f"{GATE}%load_ext nbflow", DEFINE, "nbflow.view(graph)", "nbflow.view(etl)", "answer = 0")
+CELLS = (f"{GATE}%load_ext nbflow", DEFINE, "graph", "nbflow.view(etl)", "answer = 0")
 PICTURES = Path(nbflow.__file__).parents[1] / "build" / "views"
 
 
@@ -176,7 +177,7 @@ class TestGraph:
         box(notebook, "read", look="cancelled").wait_for()
 
     def test_details_while_it_runs(self, notebook: Notebook) -> None:
-        """The history answers at once: runs, tags, source; values are in the state."""
+        """Answered at once: runs, tags, source, and values of what has ended."""
         notebook.run(FREE, "state = graph.run()")
         notebook.hold()
         notebook.start(FREE, "state = graph.run()")
@@ -187,6 +188,29 @@ class TestGraph:
         assert "nightly" in side.inner_text()
         side.locator("summary", has_text="Source").click()
         assert "no such row" in side.locator("pre.source").inner_text()
+
+    def test_values_and_log(self, notebook: Notebook) -> None:
+        """What a task was given and has made, its rows, its prints; of an item that failed, too."""
+        notebook.run(FREE, "state = graph.run()")
+        box(notebook, "read").click()
+        side = graph_of(notebook).locator(".side")
+        side.locator("[data-part=log]", has_text="INFO reading 2013").wait_for()
+        assert "2013" in side.locator("[data-part=inputs] [data-value=year]").inner_text()
+        side.locator("[data-part=outputs] [data-value=result] button").click()
+        side.locator("[data-shown='result 0']", has_text="2015").wait_for()
+
+    def test_values_after_a_restart(self, notebook: Notebook) -> None:
+        """From the store, where it has them, and else it is said."""
+        notebook.run(FREE, "state = graph.run()")
+        notebook.restart()
+        for index in (LOAD, DEFINED, GRAPH):
+            notebook.run(index)
+        box(notebook, "read", look="completed").click()
+        side = graph_of(notebook).locator(".side")
+        side.locator("[data-part=outputs] [data-value=result] button").click()
+        side.locator("[data-shown='result 0']", has_text="2015").wait_for()
+        box(notebook, "total").click()
+        side.locator(".lost", has_text="not at hand any more").wait_for()
 
     def test_timeline_and_history(self, notebook: Notebook) -> None:
         """The chain of tasks that took longest; each run of the flow with all that ran in it."""
@@ -257,6 +281,28 @@ class TestLook:
     """What it looks like."""
 
     @pytest.mark.parametrize("theme", ["light", "dark"])
+    def test_details(self, notebook: Notebook, theme: str) -> None:
+        """The same for the panel: of a task with rows and a log, of a reuse."""
+        notebook.run(FREE, "state = graph.run(year=7)\netl(); etl()")
+        calls_of(notebook).locator(".lane[data-task=etl][data-state=Completed]").wait_for()
+        box(notebook, "read").click()
+        side = graph_of(notebook).locator(".side")
+        side.locator("[data-part=outputs] [data-value=result] button").click()
+        side.locator("[data-shown='result 0']").wait_for()
+        self._keep(notebook, graph_of(notebook), f"flow-details-task-{theme}")
+        lane(notebook, "clean").locator("button").first.click()
+        side = calls_of(notebook).locator(".side")
+        side.locator("[data-part=inputs] [data-value=rows]").wait_for()
+        self._keep(notebook, calls_of(notebook), f"flow-details-run-{theme}")
+
+    @staticmethod
+    def _keep(notebook: Notebook, view: Any, name: str) -> None:
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        view.screenshot(path=PICTURES / f"{name}.png")
+        found = Axe().run(notebook.page, context=".nbf-flow").response["violations"]
+        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+
+    @pytest.mark.parametrize("theme", ["light", "dark"])
     def test_rules(self, notebook: Notebook, theme: str) -> None:
         """No rule of axe is broken; pictures of all tabs are kept for those who look at them."""
         notebook.run(FREE, "state = graph.run(year=7)\netl()")
@@ -265,8 +311,4 @@ class TestLook:
             for tab in ("graph", "table", "timeline", "history"):
                 view.locator(f"#tab-{tab}").click()
                 view.locator(".main :is(.node, tbody tr, .lane)").first.wait_for()
-                PICTURES.mkdir(parents=True, exist_ok=True)
-                view.screenshot(path=PICTURES / f"flow-{name}-{tab}-{theme}.png")
-                answer = Axe().run(notebook.page, context=".nbf-flow").response
-                found = answer["violations"]
-                assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+                self._keep(notebook, view, f"flow-{name}-{tab}-{theme}")

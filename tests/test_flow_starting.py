@@ -68,6 +68,19 @@ def failed() -> tuple[Flow, Any, Any]:
 class TestKeptInputs:
     """What failed goes on with what it had."""
 
+    def test_of_two_tasks_of_one_name(self) -> None:
+        """Each with its own."""
+        with Flow("twice") as flow:
+            first, second = send(load(2)), send(load(3))
+        broken.add("send")
+        flow.run()
+        broken.clear()
+        calls.clear()
+        state = flow.run(start_tasks=[second])
+        assert state.result[second].result == (3, ())
+        assert calls == ["send"]
+        assert flow.run(start_tasks=[first]).result[first].result == (1, ())
+
     def test_nothing_above_runs_again(self) -> None:
         """What is below follows."""
         flow, sent, told = failed()

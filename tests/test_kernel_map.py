@@ -70,6 +70,16 @@ class TestMap:
         assert kernel.value("size[0]") == "-1.0"
         assert "[1]" in kernel.execute("%flow history sizes").text
 
+    @pytest.mark.parametrize("key", ["7", "1999.5"])
+    def test_an_item_that_is_not_there(self, kernel: Kernel, key: str) -> None:
+        """One error below the line that has asked for it, in a plain cell and in a task."""
+        for source in (f"one = size[{key}]", f"#@task one\none = size[{key}]"):
+            shown = kernel.run("one", source)
+            assert "Error: " in shown.error
+            assert "one = size[" in shown.traceback
+            assert "map_result.py" not in shown.traceback
+            assert "During handling" not in shown.traceback
+
     def test_what_cannot_be_mapped_is_said_in_a_line(self, kernel: Kernel) -> None:
         """Both in the header and by the values."""
         assert "x=xs" in kernel.run("sizes", "#@task sizes --map year\nsize = year").error

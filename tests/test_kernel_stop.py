@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -83,6 +84,8 @@ def test_the_kernel_survives_and_all_runs_have_an_end(flows: Kernel, code: str, 
     shown = stopped(flows, code.format(runner=runner))
     assert shown.error.startswith("KeyboardInterrupt")
     assert "must not begin" not in shown.text
+    assert not {"/nbflow/", "threading.py"} & set(re.findall(r"/nbflow/|threading\.py", shown.traceback))
+    assert code.splitlines()[-1] in shown.traceback
     found = flows.ask("ends()")
     assert found.pop("quick") == "Completed"
     assert set(found.values()) == {"Cancelled"}

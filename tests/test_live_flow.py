@@ -83,6 +83,37 @@ class TestShowing:
         assert "1 fresh" in kernel.run("flow").bundles[-1]["text/plain"]
 
 
+class TestExplicitFlows:
+    """A flow as the last expression of a cell."""
+
+    @pytest.mark.parametrize("shown", ["flow", "nbflow.flow(len)", "display(flow)"])
+    def test_shows_itself_live(self, kernel: Kernel, shown: str) -> None:
+        """As `nbflow.view(flow)` does; a name that holds it and `print` know of no page."""
+        kernel.execute(FLOW)
+        assert MARK in html_of(kernel.run("sums", shown))
+        assert kernel.execute("print(flow)").stdout == "<Flow 'sums': 3 tasks>\n"
+        assert kernel.value("_ if isinstance(_, nbflow.Flow) else flow") == "<Flow 'sums': 3 tasks>"
+
+    def test_where_nobody_watches(self, kernel: Kernel) -> None:
+        """A picture."""
+        kernel.execute(FLOW)
+        kernel.asks = False
+        bundle = kernel.run("sums", "flow").bundles[-1]
+        assert MARK not in bundle["text/html"]
+        assert bundle["text/plain"] == "<Flow 'sums': 3 tasks>"
+
+    def test_in_a_task(self, kernel: Kernel) -> None:
+        """A picture as well: what a task shows is shown again when it is reused."""
+        kernel.run("sums", FLOW)
+        assert MARK not in html_of(kernel.run("drawn", "#@task drawn\ndisplay(flow)"))
+
+    def test_without_a_session(self, kernel: Kernel) -> None:
+        """As if there never was one."""
+        kernel.execute(FLOW)
+        kernel.execute("%unload_ext nbflow")
+        assert MARK not in html_of(kernel.execute("flow"))
+
+
 class TestStates:
     """What the page is told of runs."""
 

@@ -29,6 +29,18 @@ class TestReading:
         with pytest.raises(TypeError, match="position"):
             MapResult([5, 6], elements).of(elements[0])
 
+    def test_what_is_not_there(self) -> None:
+        """It is said what there is, and how else it may have been meant."""
+        result = MapResult([5, 6], [7, "a"])
+        with pytest.raises(IndexError, match=r"no item 7: this has items 0 to 1; \.of\(7\) is the value"):
+            result[7]
+        with pytest.raises(IndexError, match=r"no item -3: this has items 0 to 1$"):
+            result[-3]
+        with pytest.raises(IndexError, match="no items"):
+            MapResult([], [])[0]
+        with pytest.raises(KeyError, match="the body was not run for 'b'"):
+            result["b"]
+
     def test_a_failed_item_raises_its_error(self) -> None:
         """The others can be read, and it can be shown."""
         result = MapResult([5, Unread(ValueError("no"))], [1, 2])

@@ -53,14 +53,17 @@ class MapResult(Sequence[Any]):
             KeyError: If the body was not run for it.
             TypeError: If elements are not hashable, or not distinct, so that only positions tell them apart.
         """
-        return _read(self._items[self._places()[element]])
+        place = self._places().get(element)
+        if place is None:
+            raise _below_users(KeyError(f"the body was not run for {element!r}; see .elements"))
+        return _read(self._items[place])
 
     def _places(self) -> dict[Any, int]:
         if not all(isinstance(element, Hashable) for element in self._elements):
-            raise TypeError("these elements are not hashable; take items by their position")
+            raise _below_users(TypeError("these elements are not hashable; take items by their position"))
         places = {element: place for place, element in enumerate(self._elements)}
         if len(places) < len(self._elements):
-            raise TypeError("these elements are not distinct; take items by their position")
+            raise _below_users(TypeError("these elements are not distinct; take items by their position"))
         return places
 
     @overload
@@ -68,10 +71,23 @@ class MapResult(Sequence[Any]):
     @overload
     def __getitem__(self, key: Any) -> Any: ...
     def __getitem__(self, key: Any) -> Any:
-        """The value at a position, those of a slice, or the value for an element that is no number."""
+        """The value at a position, those of a slice, or the value for an element that is no number.
+
+        Raises:
+            IndexError: If there is no such position.
+            KeyError: If the body was not run for such an element.
+        """
         if isinstance(key, slice):
             return [_read(item) for item in self._items[key]]
-        return _read(self._items[key]) if isinstance(key, int) else self.of(key)
+        return _read(self._at(key)) if isinstance(key, int) else self.of(key)
+
+    def _at(self, place: int) -> Any:
+        count = len(self._items)
+        if not -count <= place < count:
+            which = f"items 0 to {count - 1}" if count else "no items"
+            other = f"; .of({place}) is the value for that element" if place in self._elements else ""
+            raise _below_users(IndexError(f"there is no item {place}: this has {which}{other}"))
+        return self._items[place]
 
     def __iter__(self) -> Iterator[Any]:
         for item in self._items:
@@ -98,14 +114,19 @@ def _read(item: Any) -> Any:
     return item
 
 
+def _below_users(error: BaseException) -> BaseException:
+    """An error that is shown below the line of the user that has led to it."""
+    error._render_traceback_ = partial(lines_of_users, error)  # type: ignore[attr-defined]
+    return error
+
+
 def _anew(error: BaseException) -> BaseException:
     """A copy of an error, for one reader: what it tells of its way to him is none of the value's.
 
     One that cannot be copied is raised itself.
     """
     try:
-        raised = copy(error)
-        raised._render_traceback_ = partial(lines_of_users, raised)  # type: ignore[attr-defined]
+        raised = _below_users(copy(error))
     except Exception:  # noqa: BLE001 - it is the user's class
         return error.with_traceback(None)
     raised.__cause__, raised.__suppress_context__ = error.__cause__, error.__suppress_context__

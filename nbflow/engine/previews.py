@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from nbflow.secrets import HIDDEN, KNOWN, looks_secret
@@ -43,7 +44,7 @@ def _text(value: Any, limit: int) -> str:
 
 def _container(kind: type, value: Any, limit: int) -> str:
     """What a container holds, where that is little; else how much."""
-    parts: Iterable[Any] = (*value, *value.values()) if kind is dict else value
+    parts: Iterable[Any] = chain(value, value.values()) if kind is dict else value
     if len(value) <= _MOST_ITEMS and all(type(item) in _ATOMS and _is_short(item) for item in parts):
         text = _mapping(value) if kind is dict else _members(value) if kind in _SETS else repr(value)
         if len(text) <= limit:

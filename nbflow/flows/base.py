@@ -13,7 +13,7 @@ from nbflow.running.calls import run_of
 from nbflow.running.earlier import PastRun, past_runs
 from nbflow.running.hooks import OPTION_OF, Hooked
 from nbflow.running.scope import Scope, present_scope
-from nbflow.showing import ShowsItself
+from nbflow.showing import ShowsItselfLive
 from nbflow.states import Role
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ _SHARED: Final = frozenset(
 """The options of tasks that make sense for flows."""
 
 
-class BaseFlow(Hooked, ShowsItself):
+class BaseFlow(Hooked, ShowsItselfLive):
     """A template of flow runs.
 
     Args:

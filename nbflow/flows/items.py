@@ -131,7 +131,7 @@ class ItemsPerformer(Performer):
     def _run_of(self, place: int) -> Run:
         """A run of an item, which is found again by the identifier of the whole and its place."""
         run = run_of(self._run.of, self._scope, Role.ITEM, place)
-        run.id, run.parent = f"{self._run.id}.{place}", self._run
+        run.id, run.parent, run.slug = f"{self._run.id}.{place}", self._run, self._run.slug
         return run
 
 

@@ -23,8 +23,7 @@ def kept_inputs(
 ) -> dict[Task, Mapping[str, Any]]:
     """The arguments of tasks that did not complete in the last run of their flow, where they were kept.
 
-    A mapped task, one whose upstream was given a state, and one of several tasks of one name are left out:
-    what they need runs again.
+    A mapped task, and one whose upstream was given a state, are left out: what they need runs again.
 
     Args:
         structure: The tasks of the flow.
@@ -47,7 +46,7 @@ def kept_inputs(
 
 def _kept(structure: Structure, task: Task, flow_run: str, records: Records) -> Mapping[str, Any] | None:
     """All arguments of a task that come from others, as its only run in a flow run had them."""
-    candidates = records.history.runs(records.notebook, f"{task.name}()", _MOST_COPIES)
+    candidates = records.history.runs(records.notebook, f"{structure.slugs()[task]}()", _MOST_COPIES)
     runs = [run for run in candidates if run.parent == flow_run]
     if len(runs) != 1:
         return None

@@ -79,6 +79,7 @@ class Walk:
     def __init__(self, structure: Structure, scope: Scope, plan: Plan) -> None:
         self.runs = dict(plan.staying)
         self._structure = structure
+        self._slugs = structure.slugs()
         self._scope = scope
         self._plan = plan
         self._mailbox = Mailbox(place_given_up)
@@ -152,6 +153,7 @@ class Walk:
             inputs = self._filled(task, inputs)
         performer, how = self._manner(task, inputs)
         run = run_of(task, self._scope)
+        run.slug = self._slugs[task]
         if where is not None:
             run.id = where.run or run.id
             how = {**how, "started_by_name": True, **where.how()}

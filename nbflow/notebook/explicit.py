@@ -1,6 +1,7 @@
 """Explicit flows as their live views need them: a graph with its tasks, or a function with what it calls.
 
-All that a page asks is answered by the history, so that it is known while a flow runs as well.
+What a page asks is answered by the history and from what this process remembers, while a flow runs as well;
+only values that nobody holds any more are read from the store, between two cells.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from nbflow.exceptions import SessionError
 from nbflow.flows.gallery import show
 from nbflow.flows.graph import Flow
 from nbflow.flows.picture import card_of
+from nbflow.notebook.contents import Contents
 from nbflow.notebook.pausing import FlowPausing
-from nbflow.notebook.recall import Recall
+from nbflow.notebook.recall import Recall, saved_by
 from nbflow.running.family import card_of_path
 from nbflow.running.runs import Run
 from nbflow.running.steering import STEERING
 from nbflow.states import TERMINAL, Role, StateType, state_of
 from nbflow.views import FlowCard, HistoryCard, Shown, TaskCard, show_flow
-from nbflow.views.answers import details_answer, history_answer
+from nbflow.views.answers import details_answer, history_answer, page_answer
 from nbflow.views.cards import DetailsCard
 from nbflow.views.feed import STEP, Event, Ran, event_of
 from nbflow.views.groups import counts_of, is_bad
@@ -66,11 +68,10 @@ class ExplicitFlow:
 
     does: Sequence[str] = ()
     tab = "graph"
-    knows_always = True
 
     def __init__(self, session: Session, flow: Any) -> None:
         self._session = session
-        self._recall = Recall(session)
+        self._recall, self._contents = Recall(session), Contents(session)
         self._history = session.around.store.history
         self._flow = flow
         self._run: str = ""
@@ -143,7 +144,7 @@ class ExplicitFlow:
         if run is top or run.parent is top:
             self._paths.setdefault(run.id, []).append(entered.transition)
         of = Ran(spec.name, spec.flow_run, spec.id, spec.parent, spec.role.value, spec.index)
-        return event_of(_in_box(of, box), entered.transition)
+        return event_of(_in_box(of, box), entered.transition, saved_by([entered.transition]))
 
     def joins(self, entered: Entered, card: FlowCard) -> None:
         """All tasks of a graph have their places; those that a function calls are told within its box."""
@@ -191,18 +192,26 @@ class ExplicitFlow:
         index = record.index if record.index >= 0 else None
         of = Ran(record.name, record.number, record.id, record.parent, record.role, index)
         of = _in_box(of, box)
-        return (event_of(of, entry) for entry in self._history.transitions(record.id))
+        path = self._history.transitions(record.id)
+        return (event_of(of, entry, saved_by([entry])) for entry in path)
 
     def _recorded_box(self, record: RunRecord) -> str:
         raise NotImplementedError
 
     # --- what the page asks --------------------------------------------------------------------
 
+    def knows_now(self, asked: Mapping[str, Any]) -> bool:
+        """Whether the store is not needed for an answer."""
+        if asked.get("ask") != "value":
+            return True
+        run = self._asked_run(asked)
+        return run is None or self._contents.is_at_hand(run, asked.get("side", ""), asked.get("name", ""))
+
     def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Answer a question from the history.
+        """Answer a question.
 
         Raises:
-            SessionError: If there is no such task or run.
+            SessionError: If there is no such task or run, or its value cannot be had.
         """
         what, name = asked.get("ask"), str(asked.get("task", ""))
         if what == "family":
@@ -214,11 +223,21 @@ class ExplicitFlow:
         if what == "details":
             number, run = int(asked.get("number") or 0), str(asked.get("run") or "")
             return details_answer(self._details(name, number, run))
-        raise SessionError("values of this flow are in the state of its run: state.result[task].result")
+        run, side, named = self._asked_run(asked), str(asked.get("side", "")), str(asked.get("name", ""))
+        if run is None:
+            raise SessionError(f"there is no such run of {name} any more")
+        return page_answer(self._contents.page(run, side, named, int(asked.get("start", 0))))
 
-    def answer_in_part(self, asked: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The same: nothing has to be waited for."""
-        return self.answer(asked)
+    def answer_in_part(self, asked: Mapping[str, Any]) -> None:
+        """Nothing: what has to wait is a value."""
+
+    def _asked_run(self, asked: Mapping[str, Any]) -> RunRecord | None:
+        """The run whose value is asked for: by default the newest of a box."""
+        id, number = str(asked.get("run") or ""), int(asked.get("number") or 0)
+        if id:
+            return self._history.run(id)
+        runs = self._runs_of(str(asked.get("task", "")))
+        return next((run for run in runs if number in (0, run.number)), None)
 
     def _members_of(self, name: str) -> Iterator[list[Any]]:
         """What the runs within a box went through."""
@@ -244,7 +263,12 @@ class ExplicitFlow:
             raise SessionError(f"{name} has no such run any more")
         lines = tuple(self._recall.line(run, is_idle=False) for run in chosen)
         title, source = (found.name, "") if found else (name, self._source_of(name))
-        return DetailsCard(title, source=source, runs=HistoryCard(lines, now=self._session.around.clock()))
+        past = HistoryCard(lines, now=self._session.around.clock())
+        if not chosen:
+            return DetailsCard(title, source=source, runs=past)
+        (inputs, outputs), log = self._contents.values(chosen[0]), self._contents.log(chosen[0])
+        lost = self._contents.lost(chosen[0])
+        return DetailsCard(title, None, inputs, outputs, source, past, log=log, lost=lost)
 
     def _source_of(self, name: str) -> str:
         """The code behind a box, as it is now."""
@@ -286,12 +310,19 @@ class GraphFlow(ExplicitFlow):
         return card_of(self._flow, self._flow.name, states, runs)
 
     def _latest(self) -> Mapping[Task, str]:
-        """The tasks and their runs in the last flow run; of an earlier kernel, if no two have one name."""
+        """The tasks and their runs in the last flow run, also of an earlier kernel."""
         if self._run and set(self._flow.latest.values()) & self._paths.keys():
             return self._flow.latest
-        by_name = {f"{task.name}()": task for task in self._flow.tasks}
-        alone = len(by_name) == len(self._flow.tasks)
-        return {by_name[each.step]: each.id for each in self._records() if alone and self._is_of_task(each)}
+        tasks = {f"{slug}()": task for task, slug in self._flow.slugs().items()}
+        records = (each for each in self._records() if self._is_of_task(each) and each.step in tasks)
+        return {tasks[each.step]: each.id for each in records}
+
+    def _task(self, slug: str) -> Task:
+        """The task of a box."""
+        found = next((task for task, each in self._flow.slugs().items() if each == slug), None)
+        if found is None:
+            raise SessionError(f"flow {self._flow.name!r} has no task {slug!r} any more")
+        return found
 
     def _is_of_task(self, record: RunRecord) -> bool:
         return record.parent == self._run and record.index < 0
@@ -307,26 +338,25 @@ class GraphFlow(ExplicitFlow):
         return next((self._slugs[task] for task, run in self._latest().items() if run == record.id), "")
 
     def _members_of(self, name: str) -> Iterator[list[Any]]:
-        run = self._latest().get(self._flow.task(name))
+        run = self._latest().get(self._task(name))
         for record in self._records():
             if run in (record.id, record.parent):
                 yield from (event.values(record.parent) for event in self._events(record))
 
     def _runs_of(self, name: str) -> Iterator[RunRecord]:
-        """Those of the task's name in runs of this flow: the history does not tell such tasks apart."""
+        """Those of the task in runs of this flow."""
         own = {run.id for run in self._flow_runs(_MOST_LAST)}
-        step = f"{self._flow.task(name).name}()"
-        found = self._history.runs(self._session.around.notebook, step, _MOST_LAST)
+        found = self._history.runs(self._session.around.notebook, f"{name}()", _MOST_LAST)
         return (run for run in found if run.index < 0 and run.parent in own)
 
     def _source_of(self, name: str) -> str:
-        return _source(self._flow.task(name).fn)
+        return _source(self._task(name).fn)
 
     def act(self, asked: Mapping[str, Any]) -> str:
         """Let a task run that waits for a person."""
         if asked.get("do") not in self.does:
             return super().act(asked)
-        state = self._flow.resume(str(asked.get("task", "")))
+        state = self._flow.resume(self._task(str(asked.get("task", ""))))
         return f"{self._flow.name}: {state.name.lower()}"
 
 

@@ -49,6 +49,7 @@ class Attached:
     @cached_property
     def session(self) -> PythonSession:
         """The session, made when it is first needed: loading the extension costs next to nothing."""
+        from nbflow.showing import attach_page
         from nbflow.tasks import attach_reader
 
         made: PythonSession = importlib.import_module("nbflow.notebook.opening").open_session(self._shell)
@@ -56,6 +57,7 @@ class Attached:
         atexit.register(made.close)
         self._undo.callback(atexit.unregister, made.close)
         self._undo.callback(attach_reader(made.functions.reading))
+        self._undo.callback(attach_page(made.live.display))
         records = importlib.import_module("nbflow.running.records")
         self._undo.enter_context(records.using(made.records))
         return made

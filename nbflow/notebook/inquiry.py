@@ -13,6 +13,7 @@ from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory
 from nbflow.exceptions import CacheError, NbflowError, SessionError
 from nbflow.notebook import commands
+from nbflow.notebook.contents import Contents
 from nbflow.notebook.outputs import Display, Stream, decode
 from nbflow.notebook.pausing import Pausing
 from nbflow.notebook.recall import FROM_HISTORY, Recall
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Step
     from nbflow.engine.drive import Entered
     from nbflow.notebook.session import Session
+    from nbflow.store.protocol import RunRecord
     from nbflow.types import Entry, Output
     from nbflow.views import FlowCard
 
@@ -65,11 +67,10 @@ class Inquiry:
     mark: tuple[str, ...] = ()
     does = tuple(_LINES)
     tab = "graph"
-    knows_always = False
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.recall = Recall(session)
+        self.recall, self._contents = Recall(session), Contents(session)
 
     # --- what the page shows -------------------------------------------------------------------
 
@@ -134,6 +135,10 @@ class Inquiry:
 
     # --- what the page asks --------------------------------------------------------------------
 
+    def knows_now(self, asked: Answer) -> bool:
+        """Nothing: what the history answers is told with what the store has."""
+        return False
+
     def answer(self, asked: Mapping[str, Any]) -> Answer:
         """Answer a question, between two cells.
 
@@ -151,8 +156,11 @@ class Inquiry:
             return details_answer(self._one(step, str(asked["run"])))
         if what == "details":
             return details_answer(self._run(step, number) if number else self._task(step))
-        trace = self._trace(step, number, str(asked.get("run") or ""))
-        return page_answer(self._page(trace, str(asked.get("name", "")), int(asked.get("start", 0))))
+        name, start = str(asked.get("name", "")), int(asked.get("start", 0))
+        record = self._session.around.store.history.run(str(asked.get("run") or ""))
+        if record is not None and not record.trace:
+            return page_answer(self._contents.page(record, str(asked.get("side", "")), name, start))
+        return page_answer(self._page(self._trace(step, number, record), name, start))
 
     def answer_in_part(self, asked: Mapping[str, Any]) -> Answer | None:
         """Answer while a cell runs, in any thread, from the history alone; None where that says nothing."""
@@ -205,8 +213,11 @@ class Inquiry:
             raise SessionError(f"there is no such run of {step.name} any more")
         line, trace = self.recall.line(record), self.recall.made(record)
         runs = HistoryCard((line,), now=session.around.clock())
-        shown = self._shown(trace)
-        return DetailsCard(record.name, None, self._inputs(trace), self._outputs(trace), "", runs, shown)
+        log = self._contents.log(record)
+        if trace is None:
+            return DetailsCard(record.name, None, *self._contents.values(record), "", runs, log=log)
+        seen, made = self._inputs(trace), self._outputs(trace)
+        return DetailsCard(record.name, None, seen, made, "", runs, self._shown(trace), log=log)
 
     def _inputs(self, trace: Trace | None) -> tuple[ValueCard, ...]:
         entries = trace.entries if trace is not None else ()
@@ -272,8 +283,7 @@ class Inquiry:
         members = output.members or (output.slot.locator,)
         return values[members.index(output.slot.locator)] if len(values) == len(members) else values[0]
 
-    def _trace(self, step: Step, number: int, run: str = "") -> Trace | None:
-        record = self._session.around.store.history.run(run) if run else None
+    def _trace(self, step: Step, number: int, record: RunRecord | None) -> Trace | None:
         if record is not None:
             return self.recall.made(record)
         if not number:

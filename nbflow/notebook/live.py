@@ -12,7 +12,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from nbflow.exceptions import NbflowError
 from nbflow.notebook.inquiry import Inquiry
@@ -104,9 +104,8 @@ class Subject(Protocol):
         """What its page shows first."""
         ...
 
-    @property
-    def knows_always(self) -> bool:
-        """Whether all questions can be answered at any time, in any thread."""
+    def knows_now(self, asked: Mapping[str, Any]) -> bool:
+        """Whether a question can be answered at once, whatever runs and in any thread."""
         ...
 
     def pausing(self, tell: Callable[[str], object]) -> Pause:
@@ -194,6 +193,21 @@ class LiveViews:
         subject = importlib.import_module("nbflow.notebook.explicit").subject_of(self._session, flow)
         made = LiveFlow(self._session, subject)
         return self._others.setdefault(made.key, made).show(is_live=self.is_possible)
+
+    def display(self, flow: object) -> bool:
+        """Show an explicit flow live, if a cell of the user's asks for it where that is possible.
+
+        Returns:
+            Whether it was shown.
+        """
+        if self._session.running is not None or not (self._session.around.link.is_here and self.is_possible):
+            return False
+        try:
+            shown = self.show_flow(cast("BaseFlow", flow))
+        except Exception:  # noqa: BLE001 - what cannot be shown live says so as it stands
+            return False
+        cast("LiveShown", shown).display()
+        return True
 
     def follow(self) -> None:
         """Something changed: look at the session's flow when no cell runs."""
@@ -388,7 +402,7 @@ class LiveFlow:
         """The page says something, perhaps while a cell runs and in another thread."""
         if content.get("do") in _AT_ONCE:
             self._reply(content, text=getattr(self, _AT_ONCE[content["do"]])())
-        elif "do" not in content and self._subject.knows_always:
+        elif "do" not in content and self._subject.knows_now(content):
             self._answer(content)
         elif self._link.is_here and self._is_idle:
             self._serve(content)

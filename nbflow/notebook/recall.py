@@ -14,7 +14,7 @@ from nbflow.views.groups import counts_of, group_words
 from nbflow.views.spans import seconds_running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from nbflow.engine.book import Step
     from nbflow.notebook.session import Session
@@ -149,7 +149,7 @@ class Recall:
             max((state.attempt for state in states), default=1),
             run.causes,
             states,
-            trace.seconds if trace is not None and is_reuse else None,
+            trace.seconds if trace is not None and is_reuse else saved_by(states[-1:]),
             id=run.id,
             group=self._group(run, states),
         )
@@ -164,3 +164,8 @@ class Recall:
     def made(self, run: RunRecord) -> Trace | None:
         """The result that a run ended with."""
         return self._session.around.store.trace(run.trace) if run.trace else None
+
+
+def saved_by(path: Sequence[Transition]) -> float | None:
+    """How many seconds the run took whose result was reused, where the states of a run tell that."""
+    return next((state_of(entry).details.get("saved") for entry in path if entry.name == "Cached"), None)

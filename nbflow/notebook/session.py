@@ -34,6 +34,7 @@ from nbflow.notebook.parameters import Given
 from nbflow.notebook.past import Past
 from nbflow.notebook.places import KERNEL, Cell, Places
 from nbflow.notebook.plain import PlainCells
+from nbflow.notebook.remembered import Remembered
 from nbflow.notebook.report import Report
 from nbflow.notebook.runners import Runners
 from nbflow.notebook.snapshots import Snapshots
@@ -116,6 +117,7 @@ class Session:
         self._not_users: set[str] = set()
         self._told: set[str] = set()
         self.trunk.runs.journal.subscribe(self._note_state)
+        self.remembered = Remembered(self.trunk.runs.journal)
         self.records = records_over(self.trunk.runs.journal, around.store, notebook=around.notebook)
         self._make_kernel_step()
 
@@ -133,6 +135,7 @@ class Session:
     def close(self) -> None:
         """End the session: what is in memory stays valid."""
         self.live.close()
+        self.remembered.close()
         self.background.cancel()
         self.work.write_down()
         self.snapshots.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import sysconfig
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +18,7 @@ from nbflow.exceptions import InternalError
 from nbflow.notebook.cells import run_code
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _NOT_THE_USERS: Final = (
     *(f"{Path(module.__file__ or '').parent}/" for module in (nbflow, IPython, contextlib)),
@@ -24,6 +26,7 @@ _NOT_THE_USERS: Final = (
     "<string>",
 )
 """Where what lies between a user's line and a message of ours comes from: nbflow, IPython, Python itself."""
+_LIBRARIES: Final = tuple({f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib", "purelib")})
 
 
 def lines_of(error: BaseException) -> list[str]:
@@ -47,11 +50,8 @@ def has_users_lines(error: BaseException) -> bool:
 
 def _only_users(trace: TracebackType | None) -> TracebackType | None:
     """A traceback without the frames that are not the user's; None where no frame is."""
-    users: TracebackType | None = None
-    for part in reversed(list(_parts(trace))):
-        if not part.tb_frame.f_code.co_filename.startswith(_NOT_THE_USERS):
-            users = TracebackType(users, part.tb_frame, part.tb_lasti, part.tb_lineno)
-    return users
+    files = ((part, part.tb_frame.f_code.co_filename) for part in _parts(trace))
+    return _built(part for part, file in files if not file.startswith(_NOT_THE_USERS))
 
 
 def _parts(trace: TracebackType | None) -> Iterator[TracebackType]:
@@ -78,12 +78,31 @@ def render_only_users_part(error: BaseException) -> None:
 
 def render_stop(stop: KeyboardInterrupt) -> None:
     """Let IPython show a Stop that ended a command of ours below the lines of the user that it ended."""
+    stop._render_traceback_ = partial(lines_of_stop, stop)  # type: ignore[attr-defined]
 
-    def render() -> list[str]:
-        del stop._render_traceback_  # type: ignore[attr-defined]
-        return _shown(stop, _only_users(stop.__traceback__) or stop.__traceback__)
 
-    stop._render_traceback_ = render  # type: ignore[attr-defined]
+def lines_of_stop(stop: KeyboardInterrupt) -> list[str]:
+    """A Stop below the lines of the user that it ended; a library in which we waited is not shown."""
+    trace = stop.__traceback__
+    return _shown(stop, _built(_called_by_users(trace)) or trace)
+
+
+def _called_by_users(trace: TracebackType | None) -> Iterator[TracebackType]:
+    """The parts of a traceback that are the user's, and those of libraries that he has called himself."""
+    is_ours = False
+    for part in _parts(trace):
+        file = part.tb_frame.f_code.co_filename
+        is_ours = file.startswith(_NOT_THE_USERS) or (is_ours and file.startswith(_LIBRARIES))
+        if not is_ours:
+            yield part
+
+
+def _built(parts: Iterable[TracebackType]) -> TracebackType | None:
+    """A traceback of these parts; None of none."""
+    made: TracebackType | None = None
+    for part in reversed(list(parts)):
+        made = TracebackType(made, part.tb_frame, part.tb_lasti, part.tb_lineno)
+    return made
 
 
 def users_part(trace: TracebackType | None) -> TracebackType | None:

@@ -72,7 +72,7 @@ class Caching:
     """Looks up and keeps the result of one run.
 
     The state of a reuse says in its details from which run it is (`cached_from`), when it ends (`expires`, in
-    seconds since the epoch) and what was not compared (`as_of`).
+    seconds since the epoch), what was not compared (`as_of`) and how many seconds that run took (`saved`).
 
     Args:
         run: The run.
@@ -92,7 +92,7 @@ class Caching:
 
     def key(self, arguments: Mapping[str, Any]) -> str | None:
         """Under what the result is found; None: it is not cached. See `nbflow.running.keys`."""
-        scope = self._scope
+        scope, self._run.parameters = self._scope, arguments
         self._call = key_of_call(self._run, self._rules, arguments, scope.parameters, scope.records.notebook)
         self._started = self._now()
         if self._call is not None and self._rules.validator is not None:
@@ -201,6 +201,7 @@ class Caching:
         until = f"expires {_clock(expires, now)}" if expires is not None else ""
         message = "; ".join(text for text in (_label(trace, now), unequal, until) if text)
         details = {"version": unit, "cached_from": trace.run, "expires": expires, "as_of": unequal}
+        details["saved"] = trace.seconds
         return Hit(value, message, {name: value for name, value in details.items() if value})
 
     def _is_undone(self, trace: Trace) -> bool:

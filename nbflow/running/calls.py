@@ -146,7 +146,7 @@ def _record(run: Run, scope: Scope) -> RunRecord:
         scope.records.notebook,
         run.parent.id if run.parent else "",
         run.role.value,
-        f"{run.of.name}()",  # no cell has such an identifier
+        f"{run.slug or run.of.name}()",  # no cell has such an identifier
         run.name,
         -1 if run.index is None else run.index,
         Origin.NAMED.value,

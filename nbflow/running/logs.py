@@ -50,13 +50,15 @@ class _WhereNobodyElse(logging.Handler):
 _NBFLOW: Final = logging.getLogger("nbflow")
 _FLOW_RUNS: Final = logging.getLogger("nbflow.flow_runs")
 _TASK_RUNS: Final = logging.getLogger("nbflow.task_runs")
+RUN_LOGGERS: Final = (_FLOW_RUNS, _TASK_RUNS)
+"""The loggers of all runs; their records bear `run_id`."""
 
 
 def _attach() -> None:
     handler = _WhereNobodyElse()
     handler.setFormatter(_Lines())
     _NBFLOW.addHandler(handler)
-    for logger in (_FLOW_RUNS, _TASK_RUNS):
+    for logger in RUN_LOGGERS:
         logger.setLevel(logger.level or logging.INFO)
 
 
@@ -71,7 +73,7 @@ def log_as_set(settings: Origins) -> None:
     if "log_level" not in settings.origins:
         return
     _NBFLOW.setLevel(settings.settings.log_level)
-    for logger in (_FLOW_RUNS, _TASK_RUNS):
+    for logger in RUN_LOGGERS:
         logger.setLevel(min(_NBFLOW.level, logging.INFO))
 
 

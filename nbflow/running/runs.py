@@ -104,6 +104,7 @@ class Run(ShowsItself):
         history: Who keeps its states; None: nobody.
         failures: How many runs that belong to this flow run have failed or crashed.
         failed: The names of the first of them.
+        slug: What tells its task from others of that name in a graph; empty outside of one.
         within: The context variables of whoever started it, by which hosts know where outputs belong.
 
     Example:
@@ -126,6 +127,7 @@ class Run(ShowsItself):
     history: Keeper | None = None
     failures: int = 0
     failed: tuple[str, ...] = ()
+    slug: str = ""
     within: Context = field(default_factory=copy_context)
 
     @property

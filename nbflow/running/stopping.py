@@ -11,9 +11,11 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.timers import TIMERS
+from nbflow.exceptions import lines_of_stop
 from nbflow.task_runners.inline import may_interrupt
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ _STOP: Final = _Stop()
 
 @contextmanager
 def stop_in_order() -> Generator[None]:
-    """Let Stop wait for the right moment; where somebody else handles it, do nothing.
+    """Let Stop wait for the right moment, and be shown below the user's lines; else do nothing.
 
     Example:
         >>> with stop_in_order():
@@ -61,6 +63,9 @@ def stop_in_order() -> Generator[None]:
     signal.signal(signal.SIGINT, _STOP)
     try:
         yield
+    except KeyboardInterrupt as stop:
+        stop._render_traceback_ = partial(lines_of_stop, stop)  # type: ignore[attr-defined]
+        raise
     finally:
         _STOP.pressed = None
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -36,6 +36,8 @@ def details_answer(details: DetailsCard) -> dict[str, Any]:
         "runs": [_run(line, details.runs.now) for line in details.runs.lines],
         "shown": [list(each) for each in details.shown],
         "diff": _diff(details.diff) if details.diff is not None else None,
+        "log": list(details.log),
+        "lost": details.lost,
     }
 
 

@@ -396,6 +396,8 @@ class DetailsCard:
         runs: Its runs, newest first.
         shown: What it showed: mime type and content of each output.
         diff: Of an earlier run, how it differs from the present; None where nobody can tell.
+        log: The lines that it has logged.
+        lost: Why nothing of it can be shown.
     """
 
     name: str
@@ -406,3 +408,5 @@ class DetailsCard:
     runs: HistoryCard = HistoryCard(())
     shown: tuple[tuple[str, str], ...] = ()
     diff: DiffCard | None = None
+    log: tuple[str, ...] = ()
+    lost: str = ""

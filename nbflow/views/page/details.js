@@ -9,7 +9,7 @@ class Details {
     this.facts = html("div", { class: "facts" });
     this.element = html("aside", { class: "side", "aria-label": "details of a task", tabindex: "-1" }, this.title, this.said, this.busy, this.facts);
     this.saying = new Saying(store, this.said, this.element);
-    this.opened = new Set(["inputs", "outputs"]);
+    this.opened = new Set(["inputs", "outputs", "log"]);
     this.known = null;
     this.show();
   }
@@ -55,6 +55,7 @@ class Details {
 
   head() {
     const { task: name, run, part } = this.store.chosen;
+    put(this.element, "aria-label", `details of ${name} in ${this.store.picture.title || "this notebook"}`);
     if (part) return this.partHead(name, part);
     const task = this.store.tasks.get(name);
     const { look, sub, state } = this.store.standing(name);
@@ -144,9 +145,7 @@ class Details {
       !run && above.length ? html("p", { class: "ties" }, html("span", { class: "muted" }, "needs "), links(new Set(above))) : [],
       !run && below.length ? html("p", { class: "ties" }, html("span", { class: "muted" }, "feeds "), links(new Set(below))) : [],
       this.past(known?.runs ?? [], run),
-      this.values("inputs", known?.inputs ?? []),
-      this.values("outputs", known?.outputs ?? []),
-      this.section("shown", "What it showed", known?.shown?.length ? known.shown.map(([kind, content]) => this.output(kind, content)) : []),
+      this.insides(known),
       this.section("source", "Source", known?.source ? [html("pre", { class: "source" }, known.source)] : []),
     ]);
   }
@@ -158,10 +157,19 @@ class Details {
     renew(this.facts, [
       error ? [html("h4", {}, "Error"), html("pre", { class: "error" }, error)] : [],
       own ? this.past([own], true) : [],
+      this.insides(known),
+    ]);
+  }
+
+  // What a run was given, has made, has shown and has logged.
+  insides(known) {
+    return [
       this.values("inputs", known?.inputs ?? []),
       this.values("outputs", known?.outputs ?? []),
       this.section("shown", "What it showed", known?.shown?.length ? known.shown.map(([kind, content]) => this.output(kind, content)) : []),
-    ]);
+      this.section("log", "Log", known?.log?.length ? [html("pre", { class: "source" }, known.log.join("\n"))] : []),
+      known?.lost ? html("p", { class: "muted lost" }, known.lost) : [],
+    ];
   }
 
   section(key, title, content) {
@@ -177,7 +185,8 @@ class Details {
     if (run) {
       const states = runs.flatMap((each) => each.states.map((state) => html("li", {}, mark(state.look, state.name),
         html("span", { class: "muted" }, [state.since && ` +${state.since}`, state.message && ` ${state.message}`].filter(Boolean).join(" ")))));
-      return [html("h4", {}, "States"), html("ol", { class: "states" }, states)];
+      return [html("h4", {}, "States"), html("ol", { class: "states" }, states),
+        runs[0].saved && !this.store.chosen.part ? html("p", { class: "muted" }, `the reuse saved ${runs[0].saved}`) : ""];
     }
     const items = runs.map((each) => html("li", {},
       button(`#${each.number}`, () => this.store.choose({ run: each.number }), { class: "link", title: "Look at this run" }), " ",
@@ -222,7 +231,7 @@ class Details {
     renew(place, html("p", { class: "muted", role: "status" }, `asking for ${name} …`));
     const { task, run, part } = this.store.chosen;
     try {
-      const page = await this.store.ask({ ask: "value", task, number: run, run: part, name, start },
+      const page = await this.store.ask({ ask: "value", task, number: run, run: part, side: key, name, start },
         () => renew(place, html("p", { class: "muted", role: "status" }, "shown when the running cell ends")));
       renew(place, this.paged(key, name, page));
       put(place, "data-shown", `${name} ${page.start}`);
