@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import pickle
 
 import pytest
@@ -70,6 +71,24 @@ class TestErrors:
             lengths.add(len(raised.traceback))
         assert digest(result) == before
         assert len(lengths) == 1
+
+    def test_copies_that_share_their_attributes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As libraries have it that send exceptions with their tracebacks."""
+
+        def shared(error: ValueError) -> object:
+            return sharing, (error.__dict__,)
+
+        def sharing(attributes: dict[str, object]) -> ValueError:
+            made = ValueError("no")
+            made.__dict__ = attributes
+            return made
+
+        monkeypatch.setitem(copyreg.dispatch_table, ValueError, shared)
+        result = MapResult([Unread(ValueError("no"))], [1])
+        before = digest(result)
+        with pytest.raises(ValueError, match="no"):
+            result[0]
+        assert digest(result) == before
 
     def test_it_is_as_the_item_raised_it(self) -> None:
         """With what it carries and where it came from."""

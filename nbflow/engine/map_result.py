@@ -126,7 +126,9 @@ def _anew(error: BaseException) -> BaseException:
     One that cannot be copied is raised itself.
     """
     try:
-        raised = _below_users(copy(error))
+        raised = copy(error)
+        raised.__dict__ = dict(raised.__dict__)  # as libraries let exceptions be copied, both may share theirs
+        _below_users(raised)
     except Exception:  # noqa: BLE001 - it is the user's class
         return error.with_traceback(None)
     raised.__cause__, raised.__suppress_context__ = error.__cause__, error.__suppress_context__
