@@ -127,7 +127,7 @@ def _anew(error: BaseException) -> BaseException:
     """
     try:
         raised = copy(error)
-        raised.__dict__ = dict(raised.__dict__)  # as libraries let exceptions be copied, both may share theirs
+        raised.__dict__ = dict(raised.__dict__)  # some libraries let copies share theirs
         _below_users(raised)
     except Exception:  # noqa: BLE001 - it is the user's class
         return error.with_traceback(None)
