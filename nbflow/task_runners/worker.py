@@ -144,6 +144,7 @@ def _answer(job: bytes, told: Answers, modules: Modules) -> None:
     if not modules.are_as_imported():
         told.tell(OUTDATED)
         return
+    parcel.body.load()
     told.tell(BEGUN)
     if surroundings is not None:
         surroundings.enter()
