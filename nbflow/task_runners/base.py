@@ -60,6 +60,11 @@ class Promises:
         return self.concurrent and (self.shares_namespace or self.observes)
 
     @property
+    def runs_beside(self) -> bool:
+        """Whether it runs several bodies of live objects at a time, as a run in the background needs it."""
+        return self.concurrent and self.shares_namespace
+
+    @property
     def hard_timeout(self) -> bool:
         """Whether a body is killed at its limit, whatever it does."""
         return self.limit is Enforced.HARD
