@@ -105,6 +105,24 @@ class TestWhatIsSent:
         notebook, why = played(cells, runner)
         assert (notebook.names["x"], notebook.names["v"], len(why)) == (5, {"a": 3}, 3)
 
+    def test_modules_that_no_name_holds(self, tmp_path: Path, runner: ProcessPoolTaskRunner) -> None:
+        """What was done to one counts; so does what it read when it was imported."""
+        (tmp_path / "nbflow_own.py").write_text(
+            "from pathlib import Path\nX = len(Path('data.txt').read_text())\n"
+        )
+        (tmp_path / "data.txt").write_text("abc")
+        sys.path.insert(0, str(tmp_path))
+        done = ("import nbflow_own\nnbflow_own.X = 5\ndel nbflow_own", True)
+        notebook, why = played([done, ("from nbflow_own import X as x", False)], runner)
+        assert (notebook.names["x"], len(why)) == (5, 1)
+        notebook, why = played(
+            [("import nbflow_own", True), ("import nbflow_own\ny = nbflow_own.X", False)], runner
+        )
+        (_, step) = notebook.book
+        assert (notebook.verdict(step.id).value, notebook.names["y"], why) == ("fresh", 3, [])
+        (tmp_path / "data.txt").write_text("changed")
+        assert notebook.verdict(step.id).value == "stale"
+
     @pytest.mark.parametrize(
         ("before", "body", "why"),
         [

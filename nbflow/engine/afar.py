@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -41,7 +42,8 @@ def performed(
     """
     names["__name__"] = job.module
     workspace = Workspace(names, MemoryStore(names))
-    why = rebuilt(job.things, names, define) or _misfit(job, workspace)
+    with files.watch():  # what modules read that are imported here belongs to who uses them
+        why = rebuilt(job.things, names, define) or _misfit(job, workspace)
     if why:
         return refused(job.attempt, why)
     observer = Observer(workspace, files, time.time, define)
@@ -64,7 +66,15 @@ def _misfit(job: Job, workspace: Workspace) -> str:
         if now.digest != digest:
             return f"{key} is another thing in a worker"
         workspace.label(key, Label(now.digest, now.memory, None, now.classes))
-    return ""
+    odd = (name for name, digest in job.modules.items() if _digest(name, workspace) != digest)
+    return next((f"the module {name} is another one in a worker" for name in odd), "")
+
+
+def _digest(module: str, workspace: Workspace) -> str:
+    try:
+        return workspace.look_at(import_module(module)).digest
+    except Exception:  # noqa: BLE001 - modules are user code
+        return ""
 
 
 def _back(job: Job, seen: Observation, observer: Observer, workspace: Workspace) -> Back:

@@ -7,6 +7,7 @@ the body saw of them is seen there, and told here.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,6 +67,7 @@ class Job(msgspec.Struct, frozen=True):
         module: What the notebook's names are called as a module.
         things: What stands under the names.
         digests: What those of them have to be there that are versions.
+        modules: What the modules have to be there that it imports and that are loaded here.
     """
 
     step: str
@@ -75,6 +77,7 @@ class Job(msgspec.Struct, frozen=True):
     module: str
     things: tuple[Thing, ...]
     digests: dict[str, str]
+    modules: dict[str, str]
 
 
 class Back(msgspec.Struct, frozen=True):
@@ -145,7 +148,14 @@ def job_of(execution: Execution) -> Job:
         str(workspace.names.get("__name__", "__main__")),
         tuple(things_of(keys, values, workspace, workspace.sources)),
         {key: workspace.labels[key].digest for key in keys if key in workspace.labels},
+        dict(_loaded(body, workspace)),
     )
+
+
+def _loaded(body: Body, workspace: Workspace) -> Iterator[tuple[str, str]]:
+    """The modules that a body imports and that are loaded, with their content as it is now."""
+    for name in {item.module for item in body.analysis.imports} & sys.modules.keys():
+        yield name, workspace.look_at(sys.modules[name]).digest
 
 
 def things_of(

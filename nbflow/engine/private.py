@@ -239,7 +239,7 @@ class Beside(Performer):
 
         Who made such a name may have changed its module, which shows there as another content.
         """
-        known = {key for versions in site.units for key in versions}
+        known = {key for versions in site.units for key in versions} | site.body.analysis.writes
         slots = (slot for slot in self._imported(site).names if key_of(slot) not in known)
         found = {key_of(slot): site.view.bound(slot).version for slot in slots}
         made = {key: version for key, version in found.items() if version is not None}
