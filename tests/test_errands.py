@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +130,11 @@ class TestWhatIsSent:
             ("import threading\nlock = threading.Lock()", "held = lock.locked()", "lock cannot be"),
             ("import random\nrandom.seed(1)", "r = random.random()", "draws from a global random generator"),
             (
+                "import random\ndef f():\n    random.seed(5)\n    return 1",
+                "s = f()",
+                "may set a global random state",
+            ),
+            (
                 "import os\nkey = 'NBFLOW_TRY'",
                 "os.environ[key] = 'a'\ns = 1",
                 "changes the state of the process",
@@ -149,6 +155,44 @@ class TestWhatIsSent:
 
 class TestWhatIsSeen:
     """Entries of a body that ran in a worker."""
+
+    def test_draws_from_what_the_worker_had_not_loaded(self) -> None:
+        """The generator was seeded here, and no body before has loaded its module there."""
+        pytest.importorskip("numpy")
+        cells = [("import numpy as np\nnp.random.seed(3)", True), ("x = np.random.rand()", False)]
+        with ProcessPoolTaskRunner(1) as fresh:
+            notebook, why = played(cells, fresh)
+        expected, _ = played(cells, None)
+        assert why == ["it draws from a global random generator"]
+        assert notebook.names["x"] == expected.names["x"]
+
+    def test_the_time_zone(self, runner: ProcessPoolTaskRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A worker that has run bodies in one zone runs the next in another."""
+        cells = [("import time", True), ("hour = time.strftime('%H', time.localtime(0))", False)]
+        for zone, hour in (("UTC+1", "23"), ("UTC-9", "09")):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            notebook, why = played(cells, runner)
+            assert (notebook.names["hour"], why) == (hour, [])
+        monkeypatch.undo()
+        time.tzset()
+
+    def test_a_folder_that_is_gone(self, tmp_path: Path, runner: ProcessPoolTaskRunner) -> None:
+        """No worker can work there; the body runs here."""
+        (tmp_path / "gone").mkdir()
+        os.chdir(tmp_path / "gone")
+        (tmp_path / "gone").rmdir()
+        notebook, why = played([("xs = [1]", True), ("n = max(xs)", False)], runner)
+        assert (notebook.names["n"], len(why), "cannot be sent" in why[0]) == (1, 1, True)
+
+    def test_context_variables_end_with_the_body(self, runner: ProcessPoolTaskRunner) -> None:
+        """What one sets there is not the next one's."""
+        cells = [("import decimal", True)]
+        for number in range(3):
+            body = f"p{number} = decimal.getcontext().prec\n_ = setattr(decimal.getcontext(), 'prec', 3)"
+            cells.append((body, False))
+        notebook, _ = played(cells, runner)
+        assert [notebook.names[f"p{number}"] for number in range(3)] == [28, 28, 28]
 
     def test_a_limit_and_a_crash(self, runner: ProcessPoolTaskRunner) -> None:
         """The process is killed; the next body has another."""

@@ -33,17 +33,25 @@ BODIES = {
     "file": "text = Path('in.txt').read_text()",
     "missing": "try:\n    missing = open('missing.txt').read()\nexcept OSError:\n    missing = ''",
     "listed": "listed = sorted(os.listdir('data'))",
+    "presence": "presence = Path('maybe.txt').exists()",
+    "stat": "stat = os.stat('grows.log').st_size",
+    "variable_home": "variable_home = str(Path('~').expanduser())",
+    "lacking": "try:\n    import lacking_own as lacking\nexcept ImportError:\n    lacking = None",
     "variable": "variable = os.environ.get('NBFLOW_TRY', '')",
     "context": "when = nbflow.context.get('year', 0)",
     "module": "import own\nmodule = own.value()",
-    "within": "relative = len(open('in.txt').read())",
+    "within": "within = len(open('other.txt').read())",
     "classes": "point = Point(raw[0])",
 }
 CHANGES = {
     "file": "_ = Path('in.txt').write_text('changed')",
     "missing": "_ = Path('missing.txt').write_text('now there')",
     "listed": "_ = Path('data/new.txt').write_text('')",
+    "presence": "_ = Path('maybe.txt').write_text('now there')",
+    "stat": "_ = Path('grows.log').write_text('longer')",
+    "lacking": "_ = Path('lacking_own.py').write_text('')",
     "variable": "os.environ['NBFLOW_TRY'] = 'other'",
+    "variable_home": "os.environ['HOME'] = '/nowhere'",
     "module": "_ = Path('own.py').write_text('def value(): return 22222')",
 }
 
@@ -52,6 +60,8 @@ CHANGES = {
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
     """A kernel in which the helpers have run."""
     (tmp_path / "in.txt").write_text("content")
+    (tmp_path / "other.txt").write_text("content")
+    (tmp_path / "grows.log").write_text("")
     (tmp_path / "data").mkdir()
     (tmp_path / "own.py").write_text("def value(): return 1")
     with Kernel(tmp_path) as kernel:
@@ -165,6 +175,12 @@ class TestNeverStale:
         for task, change in CHANGES.items():
             kernel.execute(change)
             assert verdict(kernel, task) == "stale", task
+        asks = "nbflow.session().flow['context'].is_stale"
+        kernel.execute(f"before = {asks}\nwith nbflow.context(year=7):\n    inside = {asks}")
+        assert kernel.value("before, inside") == "(False, True)"
+        assert verdict(kernel, "within") == "fresh"
+        kernel.execute("os.chdir('data')")
+        assert verdict(kernel, "within") == "stale"
         kernel.run("helpers", HELPERS.replace("[3, 20", "[4, 20"))
         assert (verdict(kernel, "names"), verdict(kernel, "classes")) == ("stale", "stale")
 

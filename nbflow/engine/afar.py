@@ -13,11 +13,12 @@ from nbflow.engine.baggage import Back, made_by, rebuilt, things_of
 from nbflow.engine.book import Step
 from nbflow.engine.drive import answered
 from nbflow.engine.effects import Call, Ended, Outcome, RunSpec
+from nbflow.engine.generators import GENERATORS
 from nbflow.engine.labels import Label
 from nbflow.engine.observe import Observer
 from nbflow.engine.requests import Execution
 from nbflow.engine.slots import NAME
-from nbflow.exceptions import SessionError
+from nbflow.exceptions import SessionError, text_of
 from nbflow.store.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def performed(
     names["__name__"] = job.module
     workspace = Workspace(names, MemoryStore(names))
     with files.watch():  # what modules read that are imported here belongs to who uses them
-        why = rebuilt(job.things, names, define) or _misfit(job, workspace)
+        why = _unloaded(job) or rebuilt(job.things, names, define) or _misfit(job, workspace)
     if why:
         return refused(job.attempt, why)
     observer = Observer(workspace, files, time.time, define)
@@ -57,6 +58,16 @@ def performed(
 def refused(attempt: str, why: str) -> Outcome:
     """The outcome of a body that has to run on the user's names."""
     return Outcome(attempt, Ended.CANCELLED, why, away=Back(why))
+
+
+def _unloaded(job: Job) -> str:
+    """Load the random generators: who draws from one that its own body loads would not be seen."""
+    for name in sorted(GENERATORS[key].module for key in job.generators):
+        try:
+            import_module(name)
+        except Exception as error:  # noqa: BLE001 - modules are user code
+            return f"{name} cannot be loaded in a worker: {text_of(error)}"
+    return ""
 
 
 def _misfit(job: Job, workspace: Workspace) -> str:

@@ -15,6 +15,7 @@ import msgspec
 
 from nbflow.engine.book import Body, definition_body
 from nbflow.engine.closed import Closed, closed_file, closed_of
+from nbflow.engine.generators import GENERATORS, loaded_generators
 from nbflow.engine.reached import Reached  # noqa: TC001 - records are made by these annotations
 from nbflow.engine.slots import NAME, InContext, key_of
 from nbflow.exceptions import CacheError, SessionError, text_of
@@ -68,6 +69,7 @@ class Job(msgspec.Struct, frozen=True):
         things: What stands under the names.
         digests: What those of them have to be there that are versions.
         modules: What the modules have to be there that it imports and that are loaded here.
+        generators: The global random generators that have to be looked at.
     """
 
     step: str
@@ -78,6 +80,7 @@ class Job(msgspec.Struct, frozen=True):
     things: tuple[Thing, ...]
     digests: dict[str, str]
     modules: dict[str, str]
+    generators: frozenset[str] = frozenset()
 
 
 class Back(msgspec.Struct, frozen=True):
@@ -149,6 +152,7 @@ def job_of(execution: Execution) -> Job:
         tuple(things_of(keys, values, workspace, workspace.sources)),
         {key: workspace.labels[key].digest for key in keys if key in workspace.labels},
         dict(_loaded(body, workspace)),
+        looks.reached.keys & GENERATORS.keys() | set(loaded_generators()),
     )
 
 

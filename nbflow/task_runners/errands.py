@@ -6,6 +6,7 @@ folder, variables, search path and the user's own modules are for each of them a
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,7 @@ class Errand:
     def done(
         self, names: dict[str, Any], define: Define, run: Callable[[dict[str, Any]], Outcome]
     ) -> Outcome:
-        """Run the body in this worker.
+        """Run the body in this worker; what it sets in context variables ends with it.
 
         Args:
             names: New names, in which only what a shell gives stands.
@@ -65,7 +66,7 @@ class Errand:
         files = _files(self.ignored)
         purge_modules(files)
         with enter(self.context):
-            outcome = performed(self.job, names, files, define, run)
+            outcome = copy_context().run(performed, self.job, names, files, define, run)
         error: object = outcome.value
         return replace(outcome, value=sendable(error)) if isinstance(error, BaseException) else outcome
 
@@ -89,9 +90,9 @@ def sent(execution: Execution, path: str, code: object) -> TaskCall:
     """
     call, looks = execution.call, execution.looks
     ignored = looks.ignored if looks is not None else ()
-    errand = Errand(job_of(execution), code, ignored, Surroundings.present(), snapshot())
+    job = job_of(execution)
     try:
-        payload = packed(errand)
+        payload = packed(Errand(job, code, ignored, Surroundings.present(), snapshot()))
     except Exception as error:
         raise SessionError(f"it cannot be sent: {text_of(error)}") from error
     return TaskCall(call.attempt, execution.step.name, Entry(path, payload), call.timeout)
