@@ -244,7 +244,13 @@ class WorkerError(RunError):
 
 
 class WorkerTraceback(RunError):
-    """Where in a worker an exception was raised: its cause, as a text."""
+    """Where in a worker an exception was raised: its cause, as a text.
+
+    Attributes:
+        frames: File, line and function of each frame, outermost first; none where it came after another.
+    """
+
+    frames: tuple[tuple[str, int, str], ...] = ()
 
     def __str__(self) -> str:
         return f"in a worker process:\n{super().__str__()}"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbflow.context import context
 from nbflow.engine.abreast import MOST
+from nbflow.engine.afar import refused
 from nbflow.engine.audit import Audit
 from nbflow.engine.book import Body, Book, Step, mapped_body, read_body
 from nbflow.engine.drive import answered, calls_user_code
@@ -26,6 +27,7 @@ from nbflow.engine.requests import answering
 from nbflow.engine.slots import Kind, slot_of
 from nbflow.engine.trunk import Overrides, World, trunk_over
 from nbflow.engine.wiring import follow, makers_in, rewire, run_wired
+from nbflow.exceptions import SessionError
 from nbflow.flows.function import flow
 from nbflow.notebook.auditing import perform_apart
 from nbflow.running.records import records_over, using
@@ -33,6 +35,7 @@ from nbflow.states import Origin
 from nbflow.store.memory import MemoryStore
 from nbflow.store.watching import watched_here
 from nbflow.task_runners.base import TaskCall, TaskReport
+from nbflow.task_runners.errands import outcome_of, received, sent
 from nbflow.task_runners.inline import InlineTaskRunner
 from nbflow.tasks import Task, attach_reader, task
 from nbflow.types import Cause, Hold, Licence, Standing, Verdict
@@ -111,6 +114,10 @@ def _execute(code: CodeType, names: dict[str, object]) -> None:
     exec(code, names)
 
 
+def _define(source: str, names: dict[str, Any]) -> None:
+    _execute(compile(source, "<definition>", "exec", dont_inherit=True), names)
+
+
 @dataclass
 class Notebook:
     """Cells over one dict, on the real book, engine and store.
@@ -157,7 +164,7 @@ class Notebook:
             self.names,
             self.store(self.names),
             self.clock,
-            self._define,
+            _define,
             self.parameters,
             self.kinds,
             is_shared=self.is_shared,
@@ -172,16 +179,14 @@ class Notebook:
         self.explainer = trunk.explainer
         self.records = records_over(trunk.runs.journal, self.workspace.store, self._timers())
         self.work.elsewhere.says = (lambda step: True) if self.runner is not None else None
+        is_apart = self.runner is not None and not self.runner.promises.shares_namespace
+        self.work.elsewhere.is_apart = lambda step: is_apart
         most = getattr(self.runner, "max_workers", None) or MOST
         self.work.elsewhere.room = lambda step: ("", most)
         self.reading = Reading(self.work, self._bring, lambda step: self.verdict(step.id).value)
 
     def _timers(self) -> FakeTimers:
         return FakeTimers(self.clock if isinstance(self.clock, FakeClock) else None)
-
-    @staticmethod
-    def _define(source: str, names: dict[str, Any]) -> None:
-        _execute(compile(source, "<definition>", "exec", dont_inherit=True), names)
 
     def _execute(self, step: Step, body: Body, names: dict[str, Any]) -> None:
         self.log.append(step.id)
@@ -198,8 +203,24 @@ class Notebook:
         body = partial(self._execute_read, execution)
         task = TaskCall(call.attempt, call.spec.name, body, call.timeout)
         if execution.context is not None and self.runner is not None:
+            if not self.runner.promises.shares_namespace:
+                return execution.context.run(self._send, self.runner, execution)
             return Later(execution.context.run(self.runner.submit, task), TaskReport.outcome)
         return InlineTaskRunner().run(task).outcome()
+
+    def _send(self, runner: Runner, execution: Execution) -> Outcome | Future[Outcome]:
+        """Have a body run in another process."""
+        name = execution.step.name
+        try:
+            with context(shown(execution.call)):
+                task = sent(execution, f"{__name__}:{perform_sent.__name__}", name)
+        except SessionError as error:
+            return refused(execution.call.attempt, str(error))
+        return Later(runner.submit(task), partial(self._sent_back, execution))
+
+    def _sent_back(self, execution: Execution, report: TaskReport) -> Outcome:
+        self.log.append(execution.step.id)
+        return outcome_of(report)
 
     def _execute_read(self, execution: Execution) -> None:
         """Execute a body whose reads of task functions are answered."""
@@ -381,6 +402,18 @@ class Notebook:
         bound = self.sweep.end().bound(slot_of(name))
         fresh = bound.version is not None and not bound.doubts
         return fresh and bound.version is not None and self.workspace.holds(name, bound.version)
+
+
+def perform_sent(payload: bytes) -> Outcome:
+    """Run, in a worker, the body of a cell that was sent there."""
+    errand = received(payload)
+    job = errand.job
+
+    def run(names: dict[str, Any]) -> Outcome:
+        body = partial(_execute, code_of(job.body.source, errand.code), names)
+        return InlineTaskRunner().run(TaskCall(job.attempt, job.step, body)).outcome()
+
+    return errand.done({}, _define, run)
 
 
 def executed(actions: Iterable[Action]) -> list[str]:

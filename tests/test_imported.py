@@ -52,3 +52,14 @@ class TestModules:
         with modules.noted():
             importlib.import_module(module.stem)
         assert not modules.are_as_imported()
+
+    @pytest.mark.parametrize("before", [True, False])
+    def test_an_installation(self, tmp_path: Path, *, before: bool) -> None:
+        """Packages that were there are what they were; one that comes may replace what is loaded."""
+        if before:
+            (tmp_path / "package").mkdir()
+        modules = Modules((str(tmp_path),))
+        if not before:
+            (tmp_path / "package").mkdir()
+            os.utime(tmp_path, (1_000_000_000, 1_000_000_000))
+        assert modules.are_as_imported() is before

@@ -148,7 +148,7 @@ class TestItsEnd:
         assert "goes on in the background" in kernel.execute("%flow run --background").error
         kernel.execute("%flow cancel")
         for name in ("inline", "process"):
-            told = f"--runner {name} runs task cells inline, which --background never does"
+            told = f"--background runs task cells in threads; leave out --runner {name}"
             assert told in kernel.execute(f"%flow run --background --runner {name}").error
         assert "leave out --plain" in kernel.execute("%flow run --background --plain").error
 

@@ -236,6 +236,14 @@ class TestData:
         assert "nbm_a" in purge_changed_modules(files)
         assert module_digest("nbm_a", files) == loaded
 
+    def test_another_module_of_the_name_has_read_nothing(self, data: Path, files: Files) -> None:
+        """Somebody took the reader away and imported another: what the first one read no longer counts."""
+        del sys.modules["nbm_a"]
+        write(data.parent / "nbm_a.py", "VALUE = 3")
+        assert value("nbm_a") == 3
+        note_loaded(files)
+        assert module_data("nbm_a", files) == {}
+
     def test_a_missed_file_counts_when_it_appears(self, here: Path, files: Files) -> None:
         """A module that falls back to a default would not do so again."""
         write(

@@ -124,6 +124,7 @@ class Outcome(msgspec.Struct, frozen=True):
         enforced: For TIMED_OUT, how firmly: `hard`, `firm`, `soft` or `abandoned`.
         versions: Name to version of the inputs that the body had.
         captured: What it showed, as whoever ran it has encoded it; opaque here.
+        away: What another process tells of it, see `nbflow.engine.baggage.Back`; None: it ran in this one.
     """
 
     attempt: str
@@ -132,6 +133,7 @@ class Outcome(msgspec.Struct, frozen=True):
     enforced: str = ""
     versions: Mapping[str, str] = msgspec.field(default_factory=lambda: _NOTHING)
     captured: bytes = b""
+    away: Any = None
 
     @property
     def has_returned(self) -> bool:

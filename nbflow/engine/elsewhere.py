@@ -44,6 +44,8 @@ class Elsewhere:
         """Whether the body of a step is to run elsewhere; None: none is."""
         self.refuses: Callable[[Step], str] = lambda step: ""
         """Why who runs bodies elsewhere does not take that of a step; empty: it does."""
+        self.is_apart: Callable[[Step], bool] = lambda step: False
+        """Whether the body of a step runs in another process, where nothing is shared with others."""
         self.room: Callable[[Step], tuple[Hashable, int]] = lambda step: ("", MOST)
         """Who has places for the body of a step, and how many."""
         self.abreast = Abreast(performer.workspace.seeded, errors, lambda step: self.room(step))
@@ -85,7 +87,7 @@ class Elsewhere:
         other = self.abreast.twin(step) or self._waits_for_files(step)
         if other is not None:
             return other.id
-        beside = Beside(self._performer, site)
+        beside = Beside(self._performer, site, is_apart=self.is_apart(step))
         why = self._here.get(step.id, "") or self.refuses(step) or beside.hindrance()
         if why:
             action.inline[step.id] = why

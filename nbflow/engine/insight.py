@@ -9,9 +9,9 @@ import msgspec
 
 from nbflow.engine.again import earlier_run
 from nbflow.engine.book import definition_body
-from nbflow.engine.observe import Reached
 from nbflow.engine.outward import definitions_of, effects_of
 from nbflow.engine.placeholder import is_placeholder
+from nbflow.engine.reached import Reached
 from nbflow.engine.record import outputs_in_memory
 from nbflow.engine.slots import NAME, UNKNOWN, WORKING_FOLDER, key_of, slot_of
 from nbflow.store.modules import is_missing

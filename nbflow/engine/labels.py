@@ -122,6 +122,8 @@ class Labels:
         self._held: dict[tuple[str, tuple[str, ...], Classes], Held] = {}
         self._found: dict[int, frozenset[int]] = {}
         self.known = Known(names)
+        self.sources: dict[str, str] = {}
+        """The definitions that have made classes and modules again here, by name."""
         self.remedy: Callable[[str], str] = lambda step: REMEDY
         """What makes the values of a step again that are nowhere, in words."""
         self.elsewhere: Context | None = None

@@ -7,12 +7,11 @@ are watched. What was seen becomes a trace in `record.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from os import PathLike
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec.structs import replace
@@ -21,12 +20,14 @@ from nbflow.analysis import is_native, writes_natively
 from nbflow.analysis.names import is_managed
 from nbflow.context import IDENTITIES, watched_by
 from nbflow.engine.again import outside_entries
+from nbflow.engine.baggage import brought
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.generators import GENERATORS, loaded_generators
 from nbflow.engine.labels import Label
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.previews import preview
 from nbflow.engine.reimport import imports_of, load_anew
+from nbflow.engine.requests import Looks
 from nbflow.engine.slots import FolderKind, in_context, is_kept_in_memory, slot_of
 from nbflow.engine.standing import ABSENT, Standing
 from nbflow.exceptions import CacheError, text_of
@@ -40,13 +41,14 @@ from nbflow.store.watching import Native
 from nbflow.types import UNBOUND, Output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from nbflow.engine.again import Earlier
     from nbflow.engine.apply import Workspace
+    from nbflow.engine.baggage import Back, Define
     from nbflow.engine.bind import Version, View
     from nbflow.engine.book import Body, Step
     from nbflow.engine.effects import Call
+    from nbflow.engine.reached import Reached
     from nbflow.engine.reimport import Imports
     from nbflow.engine.requests import Execution, Observing, Working
     from nbflow.engine.slots import InContext
@@ -105,7 +107,8 @@ class Observation(msgspec.Struct, frozen=True):
         if self.error is not None:
             return text_of(self.error)
         if not self.has_returned:
-            return self.outcome.ended.value
+            told: object = self.outcome.value if self.outcome.ended is Ended.CRASHED else ""
+            return str(told or self.outcome.ended.value)
         if self.fault:
             return self.fault
         voided = ", ".join(self.watch.voided) if self.watch is not None else ""
@@ -128,34 +131,7 @@ def not_started(call: Call, error: BaseException) -> Observation:
     return Observation(Outcome(call.attempt, Ended.RAISED, error), frozenset(), (), None, 0.0, 0.0)
 
 
-Define = Callable[[str, dict[str, Any]], object]
-"""Executes imports and definitions, given as plain source, over names."""
-
 _MAY_NAME_FILES: Final = (str, PathLike, list, tuple, dict)
-
-
-class Reached(msgspec.Struct, frozen=True):
-    """What a body reaches: what has to be looked at to see what it did.
-
-    Args:
-        inputs: Keys whose objects it may change in place.
-        keys: Keys that it may bind or delete, and the inputs.
-        uncertain: Those of them that it may bind or not, and does not read.
-        earlier: Its last run, if that saw the same names.
-        complete: Whether the analysis of it and of what it calls saw everything.
-        reseeds: Whether it may set a random state, so that comparing states proves nothing.
-        effects: What it, or code that it may call, visibly does outside.
-        paths: Strings in it, and in code that it may call, that may be meant as paths.
-    """
-
-    inputs: tuple[str, ...]
-    keys: frozenset[str]
-    uncertain: frozenset[str] = frozenset()
-    earlier: Earlier | None = None
-    complete: bool = True
-    reseeds: bool = False
-    effects: frozenset[str] = frozenset()
-    paths: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -235,13 +211,17 @@ class Observer:
         then = Standing(before if only_computes else names)
         hidden = reached.uncertain & before.keys() if hide and reached.complete else frozenset[str]()
         self._workspace.hide(hidden)
+        if execution.context is not None:
+            looks = Looks(reached, {key: before[key] for key in hidden}, self._files.ignored)
+            execution = replace(execution, looks=looks)
         for key in reached.inputs if hide else ():
             self._workspace.empty_cache(key)
         seen = yield from (
             self._timed(execution) if only_computes else self._watched(execution, before, reached)
         )
+        back = self._brought(seen)
         bound = self._workspace.unhide({key: before[key] for key in hidden}) if hidden else set[str]()
-        seen.data = self._loaded(body) if body.analysis.imports else {}
+        seen.data = back.data if back else self._loaded(body) if body.analysis.imports else {}
         shown = (reached.uncertain & before.keys()) - hidden
         same = frozenset(key for key in shown if names.get(key, ABSENT) is before[key])
         again = reached.earlier.bound_if(seen.outside) if reached.earlier and same else None
@@ -253,6 +233,19 @@ class Observer:
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not become one of the task
             self._forget(reached.keys & self._workspace.labels.keys())
             return seen.observation(fault=f"nbflow could not observe it: {type(fault).__name__}: {fault}")
+
+    def _brought(self, seen: _Watched) -> Back | None:
+        """Let stand, and be seen, what another process tells of a body; None where it ran in this one."""
+        back: Back | None = seen.outcome.away
+        if back is None:
+            return None
+        back = brought(back, self._workspace, self._define)
+        seen.outcome = replace(seen.outcome, away=back)
+        if back.told is not None and seen.watch is not self.no_watch:
+            seen.watch.hear(back.told)
+            seen.context, seen.folder = back.context, back.folder
+        seen.started, seen.seconds = back.started, back.seconds
+        return back
 
     def _forget(self, keys: Iterable[str]) -> None:
         """Nobody knows what these keys hold; but a generator without a label is one that nobody seeded."""
@@ -276,13 +269,15 @@ class Observer:
         bound: set[str],
     ) -> Observation:
         changed = self._changed(bound, before, reached)
-        drew = self._drawn(reseeds=reached.reseeds) if seen.watch is not self.no_watch else set[str]()
+        away = seen.outcome.away
+        untouched = seen.watch is self.no_watch or away is not None
+        drew = set[str]() if untouched else self._drawn(reseeds=reached.reseeds)
         returned = seen.outcome.has_returned
         named = body.analysis.writes | body.analysis.deletes if returned else frozenset[str]()
         assigned = {key for key in named if not is_managed(key)}
         self._workspace.ensure(assigned)  # one may have been given the very object that a stranger left there
         outputs = self._outputs(changed | drew | assigned)
-        return seen.observation(frozenset(changed), outputs, frozenset(drew))
+        return seen.observation(frozenset(changed), outputs, away.drew if away else frozenset(drew))
 
     def _named(self, keys: Iterable[str]) -> dict[str, object]:
         names = self._workspace.names
@@ -395,6 +390,7 @@ class Observer:
         same = now.digest == version.output.digest
         self._workspace.label(key, Label(now.digest, now.memory, version if same else None, now.classes))
         self._workspace.made(key, version.step)
+        self._workspace.sources[key] = body.source
         self._workspace.known.meet(now.classes)
         return same
 

@@ -62,7 +62,8 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.effects import Call
     from nbflow.engine.enact import Executing, Finished, StepRuns
-    from nbflow.engine.observe import Observation, Observer, Reached
+    from nbflow.engine.observe import Observation, Observer
+    from nbflow.engine.reached import Reached
     from nbflow.engine.reimport import Imports
     from nbflow.engine.requests import Observing
     from nbflow.engine.sweep import Sweep

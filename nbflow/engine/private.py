@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from nbflow.engine.apart import with_classes
 from nbflow.engine.apply import Workspace
+from nbflow.engine.baggage import OF_THE_SHELL
 from nbflow.engine.bind import by_unit, first_of
 from nbflow.engine.generators import GENERATORS
 from nbflow.engine.insight import ANY_NAME
@@ -47,19 +48,15 @@ if TYPE_CHECKING:
     from nbflow.engine.each import Hands, Plan
     from nbflow.engine.effects import Call
     from nbflow.engine.items import Items
-    from nbflow.engine.observe import Observation, Reached
+    from nbflow.engine.observe import Observation
     from nbflow.engine.origins import Classes
+    from nbflow.engine.reached import Reached
     from nbflow.engine.record import Seen
     from nbflow.engine.reimport import Imports
     from nbflow.engine.requests import Observing
     from nbflow.engine.sites import Site
     from nbflow.states import Origin
     from nbflow.types import Entry, Output, Trace
-
-_OF_THE_SHELL: Final = (
-    "__name__", "__doc__", "__builtin__", "__builtins__", "get_ipython", "open", "exit", "quit",
-)  # fmt: skip
-"""Names that nobody makes and code finds all the same."""
 
 _DRAW: Final = frozenset({"matplotlib.pyplot", "pylab", "seaborn"})
 """Modules that draw on figures which belong to the whole process."""
@@ -75,7 +72,7 @@ class OwnWorkspace(Workspace):
     """
 
     def __init__(self, lender: Workspace) -> None:
-        names = {key: lender.names[key] for key in _OF_THE_SHELL if key in lender.names}
+        names = {key: lender.names[key] for key in OF_THE_SHELL if key in lender.names}
         super().__init__(names, lender.store)
 
     def bind(self, key: str, value: object, label: Label | None = None) -> None:
@@ -177,10 +174,11 @@ class Beside(Performer):
     Args:
         main: Executes steps on the user's names.
         site: The body at its place.
+        is_apart: Whether it runs in another process, where nothing is shared with others.
     """
 
-    def __init__(self, main: Performer, site: Site) -> None:
-        self._main = main
+    def __init__(self, main: Performer, site: Site, *, is_apart: bool = False) -> None:
+        self._main, self._is_apart = main, is_apart
         self._open()
         self.site = site
         self.why_inline = ""
@@ -203,7 +201,7 @@ class Beside(Performer):
         if why:
             return why
         self._main.store_plain_inputs(site)
-        self.site = with_classes(site)
+        self.site = with_classes(self._with_modules(site) if self._is_apart else site)
         return self._seen_to_need(site) if self.put_back(self.site) else self._unplaced()
 
     def _seen_to_need(self, site: Site) -> str:
@@ -218,8 +216,10 @@ class Beside(Performer):
             return "it calls IPython"
         if reach.reseeds or site.body.analysis.seeds:
             return "it may set a global random state"
+        if self._is_apart and self._imported(site).altered:
+            return "a module that it imports was changed in place"
         draws = next((name for name in _modules(self.private.names) if name in _DRAW), "")
-        if draws:
+        if draws and not self._is_apart:
             return f"it draws with {draws}, which all share"
         trace = site.step.trace
         if trace is not None and CHANGES_PROCESS in trace.flags:
@@ -230,6 +230,20 @@ class Beside(Performer):
     def imports(self, asked: Iterable[Entry], view: View) -> Imports:
         """By the user's names: what it imports lies behind these, and its own hold only what it names."""
         return self._main.imports(asked, view)
+
+    def _imported(self, site: Site) -> Imports:
+        return self.imports(self.insight.asked(site.step, site.body, site.writers), site.view)
+
+    def _with_modules(self, site: Site) -> Site:
+        """With the names of the modules that it imports: another process loads these by itself.
+
+        Who made such a name may have changed its module, which shows there as another content.
+        """
+        known = {key for versions in site.units for key in versions} | site.body.analysis.writes
+        slots = (slot for slot in self._imported(site).names if key_of(slot) not in known)
+        found = {key_of(slot): site.view.bound(slot).version for slot in slots}
+        made = {key: version for key, version in found.items() if version is not None}
+        return replace(site, units=(*site.units, *by_unit(made)))
 
     def _unplaced(self) -> str:
         for versions in self.site.units:
@@ -289,7 +303,7 @@ class Beside(Performer):
         """Names in which all stands that a body reads but the elements, of which each item has its own."""
         lists = lists_of(self._asked_for)
         slots = tuple(slot for slot in self._asked_for.slots if slot.locator not in lists)
-        place = Beside(self._main, replace(self._asked_for, slots=slots))
+        place = Beside(self._main, replace(self._asked_for, slots=slots), is_apart=self._is_apart)
         units = tuple(versions for versions in self.site.units if not versions.keys() <= lists)
         put_back = partial(place.put_back, replace(self.site, units=units))
         return dataclasses.replace(plan, put_back=put_back), place.hands, place._doubt_of_item
@@ -304,7 +318,9 @@ class Beside(Performer):
 
     def _doubt(self, observation: Observation) -> str:
         """Why what was seen may be another thing than on the user's names."""
-        error = observation.error
+        error, away = observation.error, observation.outcome.away
+        if away is not None and (why := away.doubt(observation.outputs)):
+            return why
         if isinstance(error, NameError) and self._is_hidden(error.name or ""):
             return f"it reads {error.name}, which nobody saw"
         if isinstance(error, PicklingError):

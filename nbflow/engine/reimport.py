@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from nbflow.engine.apply import Workspace
+    from nbflow.engine.baggage import Define
     from nbflow.engine.bind import Version, View
-    from nbflow.engine.observe import Define
     from nbflow.store.files import Files
     from nbflow.types import Entry, Slot
 

@@ -6,7 +6,7 @@ awaits them, and one that lets others run them and waits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,8 +22,23 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Body, Step
     from nbflow.engine.effects import Call
     from nbflow.engine.observe import Observation
+    from nbflow.engine.reached import Reached
 
 Result = TypeVar("Result")
+
+
+class Looks(msgspec.Struct, frozen=True):
+    """How a body is looked at, for who does so in another process.
+
+    Args:
+        reached: What has to be looked at.
+        hidden: What stands under names that are taken away while it runs.
+        ignored: Files and folders that are nobody's inputs.
+    """
+
+    reached: Reached
+    hidden: Mapping[str, object]
+    ignored: tuple[str, ...]
 
 
 class Execution(msgspec.Struct, frozen=True):
@@ -38,6 +53,7 @@ class Execution(msgspec.Struct, frozen=True):
         call: The engine's call, with attempt and limit.
         workspace: The names that it runs over.
         context: Where it runs elsewhere, the context variables that it is to see; None: it runs here.
+        looks: How it is looked at.
     """
 
     step: Step
@@ -45,6 +61,7 @@ class Execution(msgspec.Struct, frozen=True):
     call: Call
     workspace: Workspace
     context: Context | None = None
+    looks: Looks | None = None
 
 
 class Alone(msgspec.Struct, frozen=True):

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nbflow.engine.apply import Workspace
+from nbflow.engine.baggage import Define  # noqa: TC001 - records are made by these annotations
 from nbflow.engine.enact import StepRuns
 from nbflow.engine.explain import Explainer
 from nbflow.engine.keeping import EXPIRY, ExpiryKind
 from nbflow.engine.marks import BEGUN, BegunKind
-from nbflow.engine.observe import Define, Observer
+from nbflow.engine.observe import Observer
 from nbflow.engine.outward import remedy
 from nbflow.engine.plan import Work
 from nbflow.engine.slots import ContextKind, FolderKind, Kind, Outside

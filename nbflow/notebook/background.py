@@ -143,8 +143,8 @@ class Background:
 
     def _check(self, runner: str) -> None:
         with self._session.runners.asked(runner):
-            if runner and not self._session.runners.usual.promises.takes_cells:
-                raise OptionError(f"--runner {runner} runs task cells inline, which --background never does")
+            if runner and not self._session.runners.usual.promises.runs_beside:
+                raise OptionError(f"--background runs task cells in threads; leave out --runner {runner}")
 
     def _begin(self, targets: Sequence[Step], names: Sequence[str], *, force: bool, runner: str) -> _Going:
         session, number = self._session, self._session.records.numbers.take()
@@ -169,7 +169,7 @@ class Background:
     def _runner(self, asked: str, step: Step) -> Runner:
         with self._session.runners.asked(asked):
             found = self._session.runners.of(step)
-        return found if found.promises.takes_cells else as_runner("thread")
+        return found if found.promises.runs_beside else as_runner("thread")
 
     # --- going on --------------------------------------------------------------------------------
 

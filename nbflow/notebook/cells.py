@@ -227,7 +227,7 @@ class Bodies:
 
     def run(self, source: str, where: Where, names: dict[str, Any]) -> None:
         """Execute a body over names to its end; what it raises, it raises."""
-        for code in self._codes(source, where):
+        for code in self.codes(source, where):
             run_code(code, names)
 
     async def run_within(
@@ -248,7 +248,7 @@ class Bodies:
             raise
 
     async def _run_waiting(self, source: str, where: Where, names: dict[str, Any]) -> None:
-        for code in self._codes(source, where):
+        for code in self.codes(source, where):
             awaitable = run_code(code, names)
             if code.co_flags & CO_COROUTINE:
                 await cast("Awaitable[object]", awaitable)
@@ -258,7 +258,8 @@ class Bodies:
         """Execute imports and definitions over names, showing nothing."""
         run_code(compile(source, "<definitions>", "exec", dont_inherit=True), names)
 
-    def _codes(self, source: str, where: Where) -> tuple[CodeType, ...]:
+    def codes(self, source: str, where: Where) -> tuple[CodeType, ...]:
+        """The code of a body: runs of statements that show nothing, and statements that show their value."""
         key = (source, where)
         if key not in self._compiled:
             while len(self._compiled) >= _MOST_COMPILED:

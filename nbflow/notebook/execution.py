@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager, nullcontext
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -115,16 +116,32 @@ class Executor:
                 outcome = Outcome(call.attempt, Ended.RAISED, error)
         return replace(outcome, captured=encode(capture.recorder.items))
 
-    def _elsewhere(self, execution: Execution) -> Future[Outcome]:
+    def _elsewhere(self, execution: Execution) -> Future[Outcome] | Outcome:
         """Have a body run by its step's runner; what it shows after its report is nobody's."""
-        step, call = execution.step, execution.call
+        step, call, runner = execution.step, execution.call, self.runner(execution.step)
+        around = execution.context or copy_context()
+        if not runner.promises.shares_namespace:
+            return around.run(self._afar, execution, runner)
         captures: list[Capture] = []
         waits = does_wait(execution.body.source)
         body = partial(self._run_there_waiting if waits else self._run_there, execution, captures)
         task = TaskCall(call.attempt, step.name, body, call.timeout, awaits=waits)
-        submit, context = self.runner(step).submit, execution.context
-        report = context.run(submit, task) if context is not None else submit(task)
-        return Later(report, partial(_outcome, captures))
+        return Later(around.run(runner.submit, task), partial(_outcome, captures))
+
+    def _afar(self, execution: Execution, runner: Runner) -> Future[Outcome] | Outcome:
+        """Have a body run in another process; it is refused where it cannot be sent there."""
+        # What they need takes a while to be loaded.
+        from nbflow.engine.afar import refused
+        from nbflow.notebook.sending import outcome_there, send
+
+        step, source = execution.step, execution.body.source
+        try:
+            code = self.bodies.codes(source, self._where(step))
+            awaits, shows = does_wait(source), step is self.own
+            task = send(execution, code, self.screen, awaits=awaits, shows=shows)
+        except SessionError as error:
+            return refused(execution.call.attempt, str(error))
+        return Later(runner.submit(task), outcome_there)
 
     def _run_there(self, execution: Execution, captures: list[Capture]) -> None:
         watched_here()

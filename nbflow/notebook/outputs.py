@@ -192,6 +192,15 @@ class Screen:
         """Whether a display can be changed later, as in every Jupyter host; a terminal cannot."""
         return hasattr(self._shell, "kernel")
 
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The mime types that values are shown in."""
+        return tuple(self._shell.display_formatter.active_types)
+
+    def clear(self, *, wait: bool) -> None:
+        """Clear what is shown below the cell that runs."""
+        self._shell.display_pub.clear_output(wait)
+
     def flush_figures(self) -> None:
         """Let figures of a body be shown now: IPython would show them after the cell."""
         backend = sys.modules.get("matplotlib_inline.backend_inline")

@@ -73,6 +73,7 @@ class Runners:
     def serve(self, elsewhere: Elsewhere) -> None:
         """Say of the bodies of a flow whether they run elsewhere, and where there is room for them."""
         elsewhere.says, elsewhere.refuses = self.is_elsewhere, self.refusal
+        elsewhere.is_apart = lambda step: not self.of(step).promises.shares_namespace
         elsewhere.room = lambda step: room_of(self.of(step))
 
     def is_elsewhere(self, step: Step) -> bool:
@@ -80,10 +81,9 @@ class Runners:
         return self.of(step).promises.concurrent
 
     def refusal(self, step: Step) -> str:
-        """Why the runner of a step does not take its body, which lives on live objects; empty: it does."""
+        """Why the runner of a step does not take its body; empty: it does."""
         runner = self.of(step)
-        takes = runner.promises.shares_namespace
-        return "" if takes else f"the runner {runner.name} takes tasks of flows only"
+        return "" if runner.promises.takes_cells else f"the runner {runner.name} takes tasks of flows only"
 
     def named(self, name: str) -> Runner:
         """The runner that a name stands for, among ours or in the notebook.

@@ -81,7 +81,8 @@ class Files:
     """
 
     def __init__(self, ignore: Iterable[str] = (), clock: Callable[[], float] = time.time) -> None:
-        self._ignored = Ignored(ignore)
+        self.ignored = tuple(ignore)
+        self._ignored = Ignored(self.ignored)
         self._clock = clock
         self._memory: dict[str, Known] = {}
 

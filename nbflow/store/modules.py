@@ -267,6 +267,12 @@ def purge_module(module: ModuleType, files: Files) -> list[str]:
     return _purge({name for name, known in _present() if known.module is module})
 
 
+def purge_modules(files: Files) -> list[str]:
+    """Forget all local modules, so that each is imported anew; as above."""
+    note_loaded(files)
+    return _purge({name for name, _ in _present()})
+
+
 def _purge(changed: set[str]) -> list[str]:
     purged = _with_dependents(changed)
     for name in purged:

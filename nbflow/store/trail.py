@@ -8,8 +8,10 @@ add up to is decided after the body, in `settlement.py`.
 from __future__ import annotations
 
 import os
+import sys
 from glob import has_magic
 from itertools import islice
+from types import ModuleType
 from typing import TYPE_CHECKING, Final, Protocol
 
 from nbflow.store.asked import ANSWERS
@@ -27,7 +29,7 @@ Names = frozenset[str] | None
 """What a listing lists; `None` for a folder that is not there."""
 
 
-_data: dict[str, tuple[object, dict[str, str]]] = {}
+_data: dict[str, tuple[Mapping[str, object], dict[str, str]]] = {}
 """Local module to its namespace, and the files that it read while it was imported.
 
 One for the process, as `sys.modules` is: a module is imported once, whoever watches.
@@ -72,7 +74,21 @@ class Contents(Protocol):
 
 def data_of_module(module: str) -> Mapping[str, str]:
     """The files that a local module read while a watch saw it imported, with their digests then."""
-    return _data[module][1] if module in _data else {}
+    known = _data.get(module)
+    return known[1] if known is not None and not _is_another(sys.modules.get(module), known[0]) else {}
+
+
+def _is_another(loaded: object, namespace: Mapping[str, object]) -> bool:
+    """Whether a module was imported once more since: somebody had taken it out of `sys.modules`.
+
+    One that has put something else in its own place there counts as itself.
+    """
+    if not isinstance(loaded, ModuleType):
+        return False
+    # Asking a lazy module in the usual way would load it.
+    names: Mapping[str, object] = ModuleType.__getattribute__(loaded, "__dict__")
+    spec = names.get("__spec__")
+    return spec is not None and spec is not namespace.get("__spec__")
 
 
 def forget_data(module: str) -> None:
@@ -153,7 +169,7 @@ class Trail:
         if stat is not None and path not in self.writes and self._is_young(stat):
             self.early[path] = self.contents.known(path)
 
-    def read_by_module(self, module: str, namespace: object, path: str) -> None:
+    def read_by_module(self, module: str, namespace: Mapping[str, object], path: str) -> None:
         """Note that a local module, which is being imported, is about to read a file."""
         if self.contents.ignores(path):
             return

@@ -27,7 +27,7 @@ from nbflow.store.paths import (
     shown_names,
     shown_stat,
 )
-from nbflow.store.settlement import NOTHING, UNKNOWN, Before, settle
+from nbflow.store.settlement import NOTHING, UNKNOWN, Before, Settlement, settle
 from nbflow.store.trail import Trail
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from nbflow.store.paths import FileStat
-    from nbflow.store.trail import Contents
+    from nbflow.store.trail import Contents, Names
 
 _open: dict[int, Watch] = {}
 _held: ContextVar[tuple[Watch, ...] | None] = ContextVar("nbflow_watches", default=None)
@@ -59,6 +59,29 @@ class Native:
 
 
 NOT_NATIVE: Final = Native()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a watch has seen in another process.
+
+    Args:
+        settled: What it adds up to.
+        is_nothing: Whether the body touched nothing outside.
+        reads: The files that Python opened for reading.
+        writes: The files that Python opened for writing.
+        listings: What folders and patterns listed.
+        folder: The working folder before it was changed; None where it was not.
+        touched: The environment variables that the body set, and the working folder.
+    """
+
+    settled: Settlement
+    is_nothing: bool
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    listings: Mapping[str, Names]
+    folder: str | None
+    touched: frozenset[str]
 
 
 class Watch:
@@ -196,6 +219,21 @@ class Watch:
     def saw_nothing(self) -> bool:
         """Whether the body touched nothing outside."""
         return self.settled is NOTHING
+
+    def told(self) -> Told:
+        """What was seen, for the process where the body belongs."""
+        trail = self.trail
+        files = tuple(trail.reads), tuple(trail.writes), dict(trail.listings)
+        return Told(self.settled, self.saw_nothing, *files, trail.folder, frozenset(trail.touched))
+
+    def hear(self, told: Told) -> None:
+        """See what was seen where the body ran, instead of what happened here meanwhile."""
+        self.settled = NOTHING if told.is_nothing else told.settled
+        trail, shaken = Trail(self.trail.contents), self.trail.shaken
+        trail.reads, trail.writes = dict.fromkeys(told.reads), dict.fromkeys(told.writes)
+        trail.listings, trail.folder = dict(told.listings), told.folder
+        trail.touched, trail.shaken = set(told.touched), shaken
+        self.trail = trail
 
     def claims(self, thread: int) -> bool:
         """Whether a thread is the body's own or one that it started, as far as Python tells."""

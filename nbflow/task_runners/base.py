@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -38,6 +39,7 @@ class Promises:
             a runner takes a body that is a callable; the others take an `Entry`.
         concurrent: Whether it runs several bodies at a time.
         survives_crash: Whether a body that kills its process costs that task only.
+        observes: Whether what a body of a notebook does in its workers is seen there, as it is here.
         hears_stop: Whether bodies run in the thread that drives the flow, which the user's Stop interrupts.
 
     Example:
@@ -50,10 +52,16 @@ class Promises:
     concurrent: bool = False
     survives_crash: bool = False
     hears_stop: bool = False
+    observes: bool = False
 
     @property
     def takes_cells(self) -> bool:
-        """Whether it runs several bodies of live objects at a time, as task cells are."""
+        """Whether it runs several bodies of task cells at a time."""
+        return self.concurrent and (self.shares_namespace or self.observes)
+
+    @property
+    def runs_beside(self) -> bool:
+        """Whether it runs several bodies of live objects at a time, as a run in the background needs it."""
         return self.concurrent and self.shares_namespace
 
     @property
@@ -77,6 +85,11 @@ class Entry:
 
     path: str
     payload: bytes = b""
+
+    def load(self) -> None:
+        """Import what has the callable, which is no part of its time; a fault is told where it is called."""
+        with suppress(Exception):
+            importlib.import_module(self.path.partition(":")[0])
 
     def __call__(self) -> Any:
         """Import the callable and call it."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Told = list[tuple[str, Any]]
 
-_MODULES: Final = Modules()
+_MODULES: Final = Modules(packages=())
 _OUTDATED: Final = (
     "a module has changed since its worker imported it; restart the workers or close the runner"
 )

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from nbflow.store.paths import PACKAGE_FOLDERS
+
 if TYPE_CHECKING:
     from collections.abc import Generator
     from types import ModuleType
@@ -21,12 +23,19 @@ _INSTALLED: Final = (
     *(sysconfig.get_path(each) for each in ("stdlib", "platstdlib", "purelib", "platlib")),
     str(Path(__file__).parents[1]),
 )
-"""Where modules are that nobody edits while a notebook is open."""
+"""Where modules are that nobody edits while a notebook is open; a package may be installed, though."""
+
+
+def _package_folders() -> tuple[str, ...]:
+    return tuple(entry for entry in sys.path if entry.endswith(PACKAGE_FOLDERS))
 
 
 @dataclass(slots=True)
 class Modules:
     """The modules that bodies have imported in this process.
+
+    Args:
+        packages: The folders of installed packages, which change where one is installed or removed.
 
     Example:
         >>> modules = Modules()
@@ -36,8 +45,13 @@ class Modules:
         ...     import json
     """
 
+    packages: tuple[str, ...] = field(default_factory=_package_folders)
     _files: dict[str, tuple[int, int] | None] = field(default_factory=dict[str, "tuple[int, int] | None"])
     _seen: int = 0
+    _installed: tuple[tuple[int, int] | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._installed = tuple(map(_stat, self.packages))
 
     @contextmanager
     def noted(self) -> Generator[None]:
@@ -59,8 +73,9 @@ class Modules:
             self._files[path] = stat if is_settled else None
 
     def are_as_imported(self) -> bool:
-        """Whether all of their files are what they were."""
-        return all(stat is not None and stat == _stat(path) for path, stat in self._files.items())
+        """Whether all of their files are what they were, and so is what is installed."""
+        same = self._installed == tuple(map(_stat, self.packages))
+        return same and all(stat is not None and stat == _stat(path) for path, stat in self._files.items())
 
 
 def _file_of(module: ModuleType) -> str:

@@ -58,7 +58,7 @@ def performed(parcel: Parcel) -> bytes:
     """Run the body in this process; the report as bytes, which says so where its value cannot leave."""
     call = TaskCall(parcel.attempt, parcel.name, parcel.body, awaits=parcel.awaits)
     report = _INLINE.run(call)
-    value = _sendable(report.value) if report.ended is Ended.RAISED else report.value
+    value = sendable(report.value) if report.ended is Ended.RAISED else report.value
     try:
         return sealed(replace(report, value=value), parcel)
     except Exception as error:  # noqa: BLE001 - pickling is user code
@@ -76,8 +76,8 @@ def sealed(report: TaskReport, parcel: Parcel) -> bytes:
     return packed(report, parcel.home)
 
 
-def _sendable(error: BaseException) -> object:
-    """An exception that can be made again elsewhere; where it was raised is its cause."""
+def sendable(error: BaseException) -> object:
+    """An exception that can be made again elsewhere, once it was sent; where it was raised is its cause."""
     if isinstance(error, Signal):
         return error
     trail = trail_of(error)
@@ -100,11 +100,14 @@ class _Raised:
     trail: Trail
 
     def __reduce__(self) -> Any:
-        return _raised, (self.error, self.trail)
+        return _raised, (self.error, self.trail, getattr(self.error, "name", None))
 
 
-def _raised(error: BaseException, trail: Trail) -> BaseException:
-    error.__cause__ = WorkerTraceback(str(trail).rstrip())
+def _raised(error: BaseException, trail: Trail, name: str | None) -> BaseException:
+    if isinstance(error, NameError):
+        error.name = name  # which pickle leaves behind
+    cause = error.__cause__ = WorkerTraceback(str(trail).rstrip())
+    cause.frames = trail.frames if trail.before is None else ()
     return error
 
 

@@ -73,7 +73,7 @@ class ProcessPoolTaskRunner:
     """
 
     name: str = "process"
-    promises: Promises = Promises(limit=Enforced.HARD, concurrent=True, survives_crash=True)
+    promises: Promises = Promises(limit=Enforced.HARD, concurrent=True, survives_crash=True, observes=True)
 
     def __init__(self, max_workers: int | None = None) -> None:
         if max_workers is not None and max_workers < 1:

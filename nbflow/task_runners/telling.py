@@ -83,6 +83,25 @@ def tell_always(teller: Teller) -> None:
     _OTHERWISE.teller = teller
 
 
+def handles_logs() -> bool:
+    """Whether somebody has asked to handle what is logged; else Python prints what is a warning or worse."""
+    return any(not isinstance(each, _Handler) for each in logging.getLogger().handlers)
+
+
+@contextmanager
+def logging_here() -> Generator[None]:
+    """For a block, let what is logged be handled in this process rather than told."""
+    root = logging.getLogger()
+    ours = [each for each in root.handlers if isinstance(each, _Handler)]
+    for each in ours:
+        root.removeHandler(each)
+    try:
+        yield
+    finally:
+        for each in ours:
+            root.addHandler(each)
+
+
 def _install() -> None:
     if _OTHERWISE.is_installed:
         return

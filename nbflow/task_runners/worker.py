@@ -11,6 +11,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from io import FileIO
 from queue import SimpleQueue
@@ -60,6 +61,8 @@ class Surroundings:
         for name in os.environ.keys() - self.environment.keys():
             del os.environ[name]
         os.environ.update(self.environment)
+        if hasattr(time, "tzset"):
+            time.tzset()
         set_levels(self.levels)
 
 
@@ -144,6 +147,7 @@ def _answer(job: bytes, told: Answers, modules: Modules) -> None:
     if not modules.are_as_imported():
         told.tell(OUTDATED)
         return
+    parcel.body.load()
     told.tell(BEGUN)
     if surroundings is not None:
         surroundings.enter()

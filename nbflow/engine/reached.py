@@ -1,0 +1,31 @@
+"""What a body reaches in the names, as far as its text and its last run tell."""
+
+from __future__ import annotations
+
+import msgspec
+
+from nbflow.engine.again import Earlier  # noqa: TC001 - records are made by these annotations
+
+
+class Reached(msgspec.Struct, frozen=True):
+    """What a body reaches: what has to be looked at to see what it did.
+
+    Args:
+        inputs: Keys whose objects it may change in place.
+        keys: Keys that it may bind or delete, and the inputs.
+        uncertain: Those of them that it may bind or not, and does not read.
+        earlier: Its last run, if that saw the same names.
+        complete: Whether the analysis of it and of what it calls saw everything.
+        reseeds: Whether it may set a random state, so that comparing states proves nothing.
+        effects: What it, or code that it may call, visibly does outside.
+        paths: Strings in it, and in code that it may call, that may be meant as paths.
+    """
+
+    inputs: tuple[str, ...]
+    keys: frozenset[str]
+    uncertain: frozenset[str] = frozenset()
+    earlier: Earlier | None = None
+    complete: bool = True
+    reseeds: bool = False
+    effects: frozenset[str] = frozenset()
+    paths: frozenset[str] = frozenset()
