@@ -50,7 +50,7 @@ def make_gate():
 make_gate()
 del make_gate
 """
-"""Begins a notebook whose bodies wait for the test; nbflow is not loaded yet, and `posix` tells it nothing."""
+"""Begins a notebook whose bodies wait for the test: nbflow is not loaded yet, and `posix` tells nobody."""
 
 HOLD = "import threading\nthreading.main_thread().hold()"
 """What a body does that is to be seen while it runs."""
