@@ -208,7 +208,7 @@ class TaskOptions:
         flag="--run-name",
     )
     runner: Any = _option(
-        "where its body runs: inline, thread, or a runner of the notebook",
+        "where its body runs: inline, thread, process, or a runner of the notebook",
         "NAME",
         read_runner,
         take=as_runner,
