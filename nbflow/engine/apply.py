@@ -122,7 +122,7 @@ class Workspace(Labels):
             self._saved[key] = (value, self.labels.get(key))
 
     def hide(self, keys: Iterable[str]) -> None:
-        """Take names away for as long as a body runs; `unhide` puts those back that it did not bind."""
+        """Take names away, as a body elsewhere did; or while one runs, `unhide` then puts the others back."""
         for key in keys:
             del self.names[key]
 

@@ -241,6 +241,5 @@ def brought(back: Back, workspace: Workspace, define: Define) -> Back:
     if back.why:
         return back
     why = rebuilt(back.things, workspace.names, define)
-    for key in back.gone:
-        workspace.names.pop(key, None)
+    workspace.hide(workspace.names.keys() & back.gone)
     return msgspec.structs.replace(back, why=why)
