@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +16,6 @@ from tests.kernels import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.lab import Lab
 
@@ -30,6 +31,23 @@ def no_secrets_of_others() -> Iterator[None]:
     """What one test holds for a secret is none in the next."""
     yield
     KNOWN.forget()
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Iterator[None]:
+    """A folder to work in; path of imports, environment and modules of games are put back after it."""
+    folder, path, bytecode = Path.cwd(), list(sys.path), sys.dont_write_bytecode
+    environment = dict(os.environ)
+    sys.dont_write_bytecode = True
+    os.chdir(tmp_path)
+    yield
+    os.chdir(folder)
+    sys.path[:] = path
+    sys.dont_write_bytecode = bytecode
+    os.environ.clear()
+    os.environ.update(environment)
+    for name in ("library", "nbflow_own"):
+        sys.modules.pop(name, None)
 
 
 @pytest.fixture(scope="module")

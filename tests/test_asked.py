@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
-from nbflow.store.asked import PresenceKind, StatKind
+from nbflow.store.asked import PRESENCE, STAT, AskedKind
 from nbflow.store.files import Files
 from nbflow.testing import Notebook
 
@@ -137,6 +138,7 @@ class TestFunctions:
         assert not os.access(folder / "none", os.R_OK)
         assert os.stat in os.supports_dir_fd
         assert os.stat.__name__ == "stat"
+        assert pickle.loads(pickle.dumps(os.stat)) is os.stat
         shutil.rmtree(folder)
         assert not folder.exists()
 
@@ -146,7 +148,7 @@ class TestKinds:
 
     def test_they_tell_what_is_there(self, folder: Path) -> None:
         """Of nothing, of a file and of a folder."""
-        presence, stat = PresenceKind(), StatKind()
+        presence, stat = AskedKind(PRESENCE), AskedKind(STAT)
         paths = (str(folder / "none"), str(folder / "a.log"), str(folder))
         assert [presence.now(path) for path in paths] == ["absent", "file", "folder"]
         assert [presence.show(path) for path in paths] == ["not there", "file", "folder"]

@@ -18,7 +18,7 @@ from tests.law.twins import moments
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("outside")]
 
 
 @pytest.fixture(scope="module")
@@ -26,20 +26,6 @@ def runner() -> Iterator[ProcessPoolTaskRunner]:
     """Two workers."""
     with ProcessPoolTaskRunner(2) as runner:
         yield runner
-
-
-@pytest.fixture(autouse=True)
-def outside(tmp_path: Path) -> Iterator[None]:
-    """Games change the working folder, the path of imports and loaded modules."""
-    folder, path, bytecode = Path.cwd(), list(sys.path), sys.dont_write_bytecode
-    sys.dont_write_bytecode = True
-    os.chdir(tmp_path)
-    yield
-    os.chdir(folder)
-    sys.path[:] = path
-    sys.dont_write_bytecode = bytecode
-    for name in ("library", "nbflow_own"):
-        sys.modules.pop(name, None)
 
 
 def played(

@@ -133,23 +133,14 @@ class TestOtherTabs:
         assert "bad[7]" in rows.first.inner_text()
         assert "ValueError: no seven" in rows.first.inner_text()
 
-    def test_table_by_keys(self, notebook: Notebook) -> None:
-        """What opens a row keeps the keyboard, and closes it."""
-        notebook.open_tab("table")
+    @pytest.mark.parametrize(("tab", "part"), [("table", "tr.sub"), ("timeline", ".lane.part")])
+    def test_by_keys(self, notebook: Notebook, tab: str, part: str) -> None:
+        """What opens a row or a lane keeps the keyboard, and closes it."""
+        notebook.open_tab(tab)
         notebook.view.locator("[data-flip=bad]").focus()
-        rows = notebook.view.locator("tr.sub")
         for count in (12, 0, 12):
             notebook.page.keyboard.press("Enter")
-            assert rows.count() == count
-
-    def test_lanes_by_keys(self, notebook: Notebook) -> None:
-        """So does what opens a lane."""
-        notebook.open_tab("timeline")
-        notebook.view.locator("[data-flip=bad]").focus()
-        lanes = notebook.view.locator(".lane.part")
-        for count in (12, 0, 12):
-            notebook.page.keyboard.press("Enter")
-            assert lanes.count() == count
+            assert notebook.view.locator(part).count() == count
 
     def test_the_critical_path(self, notebook: Notebook) -> None:
         """Named and marked: the chain that took longest."""

@@ -34,6 +34,12 @@ CELLS = (
     "answer = 0",
 )
 TASKS = ("raw", "late", "slow", "total", "other")
+DRAW_ANEW = """index => {
+  const { outputs } = window.jupyterapp.shell.currentWidget.content.widgets[index].model;
+  const before = document.querySelector('.nbf-host');
+  outputs.set(0, outputs.get(0).toJSON());
+  if (before.isConnected) throw new Error('nothing was drawn anew');
+}"""
 TABS = ("graph", "table", "timeline", "history")
 PICTURES = Path(nbflow.__file__).parents[1] / "build" / "views"
 
@@ -250,6 +256,15 @@ class TestHands:
         panel.get_by_text("Stop ends it now").wait_for()
         notebook.let_go()
         notebook.page.wait_for_selector(".side[data-act=done]")
+
+    def test_an_output_that_is_drawn_anew_while_a_button_is_pressed(self, notebook: Notebook) -> None:
+        """The browser sees no click then; the view does."""
+        notebook.view.locator("#tab-table").hover()
+        notebook.page.mouse.down()
+        notebook.page.evaluate(DRAW_ANEW, FLOW)
+        notebook.view.wait_for()
+        notebook.page.mouse.up()
+        notebook.page.wait_for_selector(".nbf-flow[data-tab=table]")
 
     def test_tabs_by_keys(self, notebook: Notebook) -> None:
         """As tabs are walked everywhere."""

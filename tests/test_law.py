@@ -6,10 +6,8 @@ the games must catch.
 
 from __future__ import annotations
 
-import os
 import sys
 from functools import partial
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -27,26 +25,15 @@ from tests.law.nightly import MIXES
 from tests.law.planted import CAUGHT, KEEPS_TRACE, VARIANTS, is_caught, planted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from nbflow.engine.action import Action
     from nbflow.store.protocol import Commit
 
+pytestmark = pytest.mark.usefixtures("outside")
+
 GAMES = 12
 """Games a mix in each run of the tests; the nightly range has a hundred times as many."""
-
-
-@pytest.fixture(autouse=True)
-def outside(tmp_path: Path) -> Iterator[None]:
-    """Games change the working folder, the path of imports and loaded modules."""
-    folder, path, bytecode = Path.cwd(), list(sys.path), sys.dont_write_bytecode
-    sys.dont_write_bytecode = True
-    os.chdir(tmp_path)
-    yield
-    os.chdir(folder)
-    sys.path[:] = path
-    sys.dont_write_bytecode = bytecode
-    sys.modules.pop("library", None)
 
 
 KEEPINGS = (

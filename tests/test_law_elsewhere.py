@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,20 +14,9 @@ from tests.law.nightly import MIXES
 from tests.law.twins import moments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
-
-@pytest.fixture(autouse=True)
-def outside(tmp_path: Path) -> Iterator[None]:
-    """Games change the working folder, the path of imports and loaded modules."""
-    folder, path, bytecode = Path.cwd(), list(sys.path), sys.dont_write_bytecode
-    sys.dont_write_bytecode = True
-    os.chdir(tmp_path)
-    yield
-    os.chdir(folder)
-    sys.path[:] = path
-    sys.dont_write_bytecode = bytecode
-    sys.modules.pop("library", None)
+pytestmark = pytest.mark.usefixtures("outside")
 
 
 def elsewhere() -> Notebook:

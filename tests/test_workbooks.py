@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,30 +11,17 @@ from tests.law.game import Tally
 from tests.law.workbooks import Workbook, elsewhere, here, play_workbook
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
     from nbflow.testing import Notebook
+
+pytestmark = pytest.mark.usefixtures("outside")
 
 GAMES = 20
 """Notebooks a place where bodies run; many more are played by hand."""
 UNSEEN = ("exec(", "globals()", "os.environ", "time.time()")
 """What no analysis sees through, what belongs to the whole process, and what the world tells."""
-
-
-@pytest.fixture(autouse=True)
-def outside(tmp_path: Path) -> Iterator[None]:
-    """Games change the working folder, the path of imports, the environment and loaded modules."""
-    folder, path, bytecode = Path.cwd(), list(sys.path), sys.dont_write_bytecode
-    environment = dict(os.environ)
-    sys.dont_write_bytecode = True
-    os.chdir(tmp_path)
-    yield
-    os.chdir(folder)
-    sys.path[:] = path
-    sys.dont_write_bytecode = bytecode
-    os.environ.clear()
-    os.environ.update(environment)
-    sys.modules.pop("library", None)
 
 
 @pytest.mark.filterwarnings("ignore")

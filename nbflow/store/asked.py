@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from functools import wraps
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any, Final
@@ -42,32 +43,23 @@ _COMPLETE_PATHS: Final = frozenset(("realpath", "resolve", "walk", "glob", "rglo
 _stat: Final = os.stat
 
 
-class PresenceKind:
-    """Whether something is at a path, and of which sort."""
+@dataclass(frozen=True, slots=True)
+class AskedKind:
+    """What the system says of a path.
 
-    name = PRESENCE
+    Args:
+        name: `PRESENCE` or `STAT`.
+    """
+
+    name: str
 
     def now(self, locator: str) -> str:
-        """`absent`, `file`, `folder` or `other`."""
-        return presence_of(locator)
+        """What it says, `absent` where nothing is."""
+        return ANSWERS[self.name](locator)
 
     def show(self, locator: str) -> str:
         """The same in words."""
-        return in_words(presence_of(locator))
-
-
-class StatKind:
-    """What `os.stat` says of a path."""
-
-    name = STAT
-
-    def now(self, locator: str) -> str:
-        """Mode, size and time of the last change in one text; `absent` where nothing is."""
-        return stat_of(locator)
-
-    def show(self, locator: str) -> str:
-        """The same in words."""
-        return in_words(stat_of(locator))
+        return in_words(self.now(locator))
 
 
 def presence_of(path: str) -> str:
@@ -162,4 +154,5 @@ def _telling(asks: Callable[..., Any]) -> Callable[..., Any]:
         sys.audit(EVENT, name, path, options.get("dir_fd"))
         return asks(path, *args, **options)
 
+    telling.__module__ = "os"  # where it is found when somebody sends it to another process
     return telling

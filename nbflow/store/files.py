@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import xxhash
 
-from nbflow.store.asked import PresenceKind, StatKind
+from nbflow.store.asked import ANSWERS, AskedKind
 from nbflow.store.paths import (
     ABSENT,
     PRESENT,
@@ -190,7 +190,7 @@ class Files:
 
     def kinds(self) -> tuple[Kind, ...]:
         """The kinds of the file system: `file`, `absent`, `listing`, `presence` and `stat`."""
-        return FileKind(self), AbsentKind(self), ListingKind(self), PresenceKind(), StatKind()
+        return FileKind(self), AbsentKind(self), ListingKind(self), *map(AskedKind, ANSWERS)
 
     def watch(
         self,

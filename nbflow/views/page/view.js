@@ -24,6 +24,8 @@ class View {
     shadow.append(this.root);
     this.root.addEventListener("keydown", (event) => this.key(event));
     this.root.addEventListener("focusout", (event) => this.noteFocus(event));
+    this.root.addEventListener("pointerdown", ({ target }) => (this.press = { on: target, isBroken: false }));
+    this.root.addEventListener("pointerup", (event) => this.endPress(event));
     store.followers.add(this);
     this.turn();
     this.update({ whole: true, tasks: new Set() });
@@ -42,8 +44,16 @@ class View {
     queueMicrotask(() => { if (this.shell.isConnected) this.had = null; });
   }
 
+  // Where that comes between press and release, the browser sees no click.
+  endPress({ target, clientX, clientY }) {
+    const { press } = this;
+    this.press = null;
+    if (press?.isBroken && press.on === target) target.dispatchEvent(new MouseEvent("click", { bubbles: true, clientX, clientY }));
+  }
+
   standIn(host) {
     host.append(this.shell);
+    if (this.press) this.press.isBroken = true;
     if (this.had && document.activeElement === document.body) this.had.focus({ preventScroll: true });
     this.had = null;
     if (this.store.chosen.tab === "graph") this.pane.place();
