@@ -294,16 +294,17 @@ class TestHands:
 
     def test_looking_into_a_value(self, notebook: Notebook) -> None:
         """Rows are asked for when somebody looks, twenty at a time."""
-        notebook.run(FREE, "#@task many\nmany = list(range(1000, 1050))")
+        notebook.run(FREE, "#@task many\nmany = list(range(1000, 1080))")
         notebook.task("many").click()
         notebook.known("many").wait_for()
         panel = notebook.view.locator(".side")
         panel.locator("[data-value=many] button").click()
         panel.locator("[data-shown='many 0']").wait_for()
         assert "1019" in panel.locator("[data-pages=outputs]").inner_text()
-        panel.get_by_role("button", name="later rows").click()
-        panel.locator("[data-shown='many 20']").wait_for()
-        assert "1020" in panel.locator("[data-pages=outputs]").inner_text()
+        for turn, start in (("later", 20), ("later", 40), ("later", 60), ("earlier", 40)):
+            panel.get_by_role("button", name=f"{turn} rows").click()
+            panel.locator(f"[data-shown='many {start}']").wait_for()
+            assert str(1000 + start) in panel.locator("[data-pages=outputs]").inner_text()
 
     def test_the_timeline_of_what_ran_before(self, notebook: Notebook) -> None:
         """Also of what ran before the view was shown: what each task took, and what reuse saved."""

@@ -243,7 +243,7 @@ class Details {
   paged(key, name, page) {
     const end = page.start + page.rows.length;
     const range = page.rows.length ? ` · rows ${page.start + 1} to ${end} of ${page.count.toLocaleString("en")}` : "";
-    const turn = (label, start, isPossible) => button(label, () => this.page(key, name, start), { disabled: !isPossible, "aria-label": `${label === "‹" ? "earlier" : "later"} rows` });
+    const turn = (label, start, isPossible) => button(label, () => this.page(key, name, start), { disabled: !isPossible, "data-key": `${name} ${start}`, "aria-label": `${label === "‹" ? "earlier" : "later"} rows` });
     const head = html("div", { class: "line" }, html("span", {}, html("b", {}, name), " ", html("span", { class: "muted" }, page.about + range)),
       page.count > page.rows.length ? html("span", { class: "turns" }, turn("‹", Math.max(0, page.start - 20), page.start > 0), turn("›", end, end < page.count)) : "");
     if (!page.rows.length) return [head, html("pre", { class: "source" }, page.text)];

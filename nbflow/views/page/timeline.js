@@ -118,9 +118,10 @@ class Timeline {
     const steps = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21600];
     const room = Math.max((this.element.clientWidth || 700) - 400, 100);
     const step = steps.find((each) => seconds / each <= Math.min(room / 70, 8)) ?? 86400;
+    const word = (time) => (step < 0.1 && time < 1 ? `${Math.round(time * 1000)} ms` : duration(time));
     const ticks = [];
     for (let time = 0; time <= seconds * 1.0001; time += step) {
-      ticks.push(html("span", { class: "tick", style: `left:${(100 * time) / seconds}%` }, html("b", {}, time ? duration(time) : "0")));
+      ticks.push(html("span", { class: "tick", style: `left:${(100 * time) / seconds}%` }, html("b", {}, time ? word(time) : "0")));
     }
     return html("div", { class: "axis", "aria-hidden": "true" }, html("div", { class: "track" }, ticks));
   }
