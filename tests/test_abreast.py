@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nbflow.engine.action import Action
+    from nbflow.engine.drive import Entered
 
 PATIENCE = 20
 
@@ -196,6 +197,27 @@ def go_on():
         assert values(notebook, "x", "y") == [x, x]
         assert verdicts(notebook)[1:] == ["fresh"] * 3
         assert [*action.inline] == cells[1:2]
+
+    def test_what_is_below_it_runs_though_it_was_held_up(
+        self, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It stood below what saw too little while the writer, of which nobody knew, was not done yet."""
+        monkeypatch.chdir(tmp_path)
+        written, known = threading.Event(), threading.Event()
+        monkeypatch.setattr(threading, "done", (written, known), raising=False)
+        writes = "emit()\nthreading.done[0].set()\nthreading.done[1].wait(20)\na = 1"
+        looks = "look()\nx = path().exists()\ngo_on()"
+        notebook, cells = stale(writes, looks, "y = x", setup=self.SETUP)
+
+        def follow(entered: Entered) -> None:
+            if entered.spec.name == notebook.step(cells[1]).name and entered.state.is_final():
+                written.wait(PATIENCE)
+                known.set()
+
+        notebook.records.journal.subscribe(follow)
+        notebook.flow()
+        assert verdicts(notebook)[1:] == ["fresh"] * 3
+        assert values(notebook, "x", "y") == [True, True]
 
     def test_what_is_below_a_known_writer_waits_for_it(self, tmp_path: Any) -> None:
         """Nothing tells all that a body looks for; and a writer waits for those above it."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import subprocess
+import sys
+from subprocess import PIPE
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,6 +39,15 @@ def asking(source: str) -> tuple[Notebook, str]:
     notebook.run_all()
     assert (notebook.verdict(task).value, notebook.log.count(task)) == ("fresh", 1)
     return notebook, task
+
+
+def told(process: subprocess.Popen[bytes]) -> None:
+    """Let another process do what it is to do, and wait until it is done."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    process.stdout.readline()
 
 
 class TestQuestions:
@@ -91,6 +103,24 @@ class TestQuestions:
         notebook.run_all()
         (folder / "c.log").touch()
         assert notebook.verdict(task).value == "stale"
+
+
+class TestSomebodyElse:
+    """What others make while a body runs."""
+
+    def test_a_file_that_appears_after_the_question(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The body was told that it is not there, so that its result is not up to date."""
+        other = "input(); open('c.log', 'x').close(); print()"
+        with subprocess.Popen([sys.executable, "-c", other], stdin=PIPE, stdout=PIPE, cwd=folder) as process:
+            monkeypatch.setattr(shutil, "meanwhile", lambda: told(process), raising=False)
+            notebook = Notebook()
+            notebook.add("import os, shutil\nname = 'c'", plain=True)
+            task = notebook.add("found = os.path.exists(name + chr(46) + 'log')\nshutil.meanwhile()")
+            notebook.run_all()
+        cause = notebook.judgement(task).causes[0]
+        assert (cause.category, cause.before, cause.after) == ("presence", "not there", "file")
 
 
 class TestOwnDoing:

@@ -281,13 +281,16 @@ class Work(Bringing):
     def _bring_each(self, steps: Iterable[Step], *, named: bool = False) -> Working[set[str]]:
         """Bring these up to date in order; return those that are by it."""
         bring, is_over = partial(self.bring, named=named), lambda: self.action.stop is not None
+        steps = list(steps)
         done = yield from self._abreast.each(steps, bring, is_over)
         early = self.elsewhere.too_early() if not is_over() else []
         if early:
             self._forced |= {step.id for step in early}
             early += [self.book.steps[id] for id in self.action.refused]
             done |= yield from self._abreast.each(self._taken_back(early), bring, is_over)
-            below = self._taken_back([step for step in self.sweep.pending() if step.id in done])
+            held_up = {step.id for step in steps} - self._executed
+            below = [step for step in self.sweep.pending() if step.id in done | held_up]
+            below = self._taken_back(below)
             done |= yield from self._abreast.each(below, bring, is_over)
         return done
 

@@ -255,13 +255,11 @@ class _Settling:
         return self.contents.listing(seen)
 
     def _settle_asked(self, own: Collection[str]) -> dict[tuple[str, str], str]:
-        """What was said of what the body did not make itself; of a folder that it made, what is now."""
+        """What was said first of what the body did not make itself; of a folder that is there now, that."""
         asked = {place: said for place, said in self.trail.asked.items() if place[1] not in own}
         for kind, path in asked:
-            now = ANSWERS[kind](path)
-            if now != asked[kind, path] and self.now(path) is not None and not self._is_folder(path):
-                self.own.add(path)
-            asked[kind, path] = now
+            if self._is_folder(path):
+                asked[kind, path] = ANSWERS[kind](path)
         return asked
 
     def _changed_names(self, locator: str, seen: Names, now: Names) -> set[str]:
