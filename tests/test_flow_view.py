@@ -119,8 +119,8 @@ class TestLive:
         notebook.hold()
         notebook.start(FREE, "%flow run")
         notebook.task("slow", state="Running").wait_for()
-        notebook.let_go()
         assert notebook.view.locator("[data-do=stop]").is_visible()
+        notebook.let_go()
         notebook.task("total", look="fresh").wait_for()
         assert "5 fresh" in notebook.view.locator(".chips").inner_text()
 
