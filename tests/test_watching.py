@@ -24,6 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,9 @@ from hypothesis import strategies as st
 from nbflow.store.files import Files
 from nbflow.store.watching import Watch, unwatched
 from nbflow.types import UNBOUND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture
@@ -461,6 +465,29 @@ class TestOwnFiles:
             Path("b.csv").write_text("1")
         assert watch.listings == {f"{here}/": files.now("listing", f"{here}/")}
         assert watch.own == {f"{here}/"}
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda: os.makedirs("out/b"),
+            lambda: os.symlink("/", "out"),
+            lambda: subprocess.run(["mkdir", "out"], check=True),
+            lambda: (os.mkdir("tmp"), os.rename("tmp", "out")),
+            lambda: os.rmdir("empty"),
+        ],
+    )
+    def test_folders_that_the_body_makes_are_its_own_doing(
+        self, here: Path, files: Files, change: Callable[[], object]
+    ) -> None:
+        """Else a task would be stale right after its run, also by a pattern that leads through them."""
+        (here / "empty").mkdir()
+        with files.watch() as watch:
+            os.listdir(".")
+            change()
+        assert (watch.own, watch.listings[f"{here}/"]) == ({f"{here}/"}, files.now("listing", f"{here}/"))
+        with files.watch(["o*/b"]) as watch:
+            os.makedirs("out2/b")
+        assert watch.own == {f"{here}/o*/b"}
 
 
 class TestVoid:

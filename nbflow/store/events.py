@@ -188,7 +188,8 @@ def _moved(trail: Trail, arguments: Arguments, _: FrameType) -> None:
 
 def _moved_folder(trail: Trail, source: str, target: str) -> None:
     """A folder that was filled under another name is published: its files are written there."""
-    trail.noise[f"folder moved: {source}"] = None
+    trail.change_folder(source, "moved")
+    trail.folders.add(target)
     for path in [path for path in trail.writes if path.startswith(os.path.join(source, ""))]:
         trail.write(target + path[len(source) :])
 
@@ -200,10 +201,20 @@ def _made_link(trail: Trail, arguments: Arguments, _: FrameType) -> None:
 
 
 def _removed(trail: Trail, arguments: Arguments, _: FrameType) -> None:
-    name, folder = arguments
+    trail.write(_path_below(*arguments) or "")
+
+
+def _path_below(name: object, folder: object) -> str | None:
+    """The absolute path that is named within an open folder; -1: the working folder."""
     if folder != -1:
         name = os.path.join(_folder_of(folder), os.fsdecode(cast("str | bytes", name)))
-    trail.write(path_of(name) or "")
+    return path_of(name)
+
+
+def _removed_folder(trail: Trail, arguments: Arguments, _: FrameType) -> None:
+    path = _path_below(*arguments)
+    if path is not None:
+        trail.change_folder(path, "removed")
 
 
 def _truncated(trail: Trail, arguments: Arguments, _: FrameType) -> None:
@@ -214,8 +225,8 @@ def _truncated(trail: Trail, arguments: Arguments, _: FrameType) -> None:
 
 def _made_folder(trail: Trail, arguments: Arguments, _: FrameType) -> None:
     path = path_of(arguments[0])
-    if path is not None and not os.path.isdir(path) and not trail.contents.ignores(path):
-        trail.noise[f"folder made: {path}"] = None
+    if path is not None and not os.path.isdir(path):
+        trail.change_folder(path, "made")
 
 
 def _touched(trail: Trail, arguments: Arguments, _: FrameType) -> None:
@@ -226,8 +237,8 @@ def _touched(trail: Trail, arguments: Arguments, _: FrameType) -> None:
 
 def _removed_tree(trail: Trail, arguments: Arguments, _: FrameType) -> None:
     path = path_of(arguments[0])
-    if path is not None and not trail.contents.ignores(path):
-        trail.noise[f"folder removed: {path}"] = None
+    if path is not None:
+        trail.change_folder(path, "removed")
 
 
 def _started(trail: Trail, arguments: Arguments, _: FrameType) -> None:
@@ -376,6 +387,7 @@ FOLLOWED: Final[Mapping[str, Callable[[Trail, Arguments, FrameType], None]]] = {
     "os.link": _made_link,
     "os.symlink": _made_link,
     "os.remove": _removed,
+    "os.rmdir": _removed_folder,
     "os.truncate": _truncated,
     "os.mkdir": _made_folder,
     "os.chmod": _touched,

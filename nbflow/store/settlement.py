@@ -145,6 +145,7 @@ class _Settling:
         self.absent: set[str] = set()
         self.voided: dict[str, None] = {}
         self.own: set[str] = set()
+        self.made: set[str] = set()
 
     def settle(self, writers: Collection[str]) -> Settlement:
         passing = self._passing()
@@ -208,6 +209,7 @@ class _Settling:
         return self.contents.known(path).digest != before.digest
 
     def _add_written(self, path: str) -> None:
+        self.made.add(path)
         if not self._is_folder(path):
             self.written[path] = self.contents.known(path).digest
 
@@ -249,10 +251,17 @@ class _Settling:
     def _settle_listing(self, locator: str) -> str:
         """The listing as first seen, or as it is now where only the body itself changed it."""
         seen, now = self.trail.listings[locator], self.contents.names(locator)
-        if seen != now and self._changed_names(locator, seen, now) <= self.written.keys():
+        if seen != now and all(map(self._is_own_doing, self._changed_names(locator, seen, now))):
             self.own.add(locator)
             return self.contents.listing(now)
         return self.contents.listing(seen)
+
+    def _is_own_doing(self, path: str) -> bool:
+        """Whether the body made, moved or removed what is at a path, or wrote below it."""
+        if path in self.trail.writes or path in self.trail.folders or path in self.made:
+            return True
+        below = os.path.join(path, "")
+        return any(each.startswith(below) for each in (*self.written, *self.trail.folders))
 
     def _settle_asked(self, own: Collection[str]) -> dict[tuple[str, str], str]:
         """What was said first of what the body did not make itself; of a folder that is there now, that."""

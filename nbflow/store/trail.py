@@ -110,6 +110,7 @@ class Trail:
         handed: Path to its stat before it was named to a subprocess or a database.
         journals: Write-ahead log among `handed` to its database.
         listings: Locator to the names first seen.
+        folders: Those that it made, moved or removed.
         asked: What was asked for, a kind and a path, to what was said first.
         imported: Source files of local modules that the import system opened.
         noise: Why the body was not quiet, in the order seen.
@@ -130,6 +131,7 @@ class Trail:
         self.handed: dict[str, FileStat | None] = {}
         self.journals: dict[str, str] = {}
         self.listings: dict[str, Names] = {}
+        self.folders: set[str] = set()
         self.asked: dict[tuple[str, str], str] = {}
         self.imported: set[str] = set()
         self.noise: dict[str, None] = {}
@@ -209,6 +211,12 @@ class Trail:
             self.journals[path] = database
             self.handed[path] = self.contents.stat(path)
             self.early[path] = self.contents.known(path)
+
+    def change_folder(self, path: str, what: str) -> None:
+        """Note that a folder is about to be made, moved or removed, and in which words to say so."""
+        if not self.contents.ignores(path):
+            self.folders.add(path)
+            self.noise[f"folder {what}: {path}"] = None
 
     def look_in(self, locator: str) -> None:
         """Note that a folder or pattern is about to be listed."""
