@@ -149,6 +149,28 @@ class TestInputs:
         found = kept_of(run_of(records, "spoil").id, records)
         assert (found.versions, found.inputs) == ({"given": version}, {"given": [1, 2]})
 
+    def test_what_another_run_has_stored_after_reopening(self, tmp_path: Path) -> None:
+        """A later kernel finds it by its digest alone, and where that result is cleared away."""
+
+        @task(cache_policy=DEFAULT)
+        def rows() -> list[int]:
+            return [1, 2]
+
+        records = reopened(tmp_path)
+        with using(records):
+            with Flow("once") as graph:
+                fails(rows())
+            graph.run()
+            left_by(records, fails, [1, 2])
+        runs = [run.id for run in records.history.runs() if run.name == "fails"]
+        records.store.close()  # type: ignore[union-attr]
+        for is_cleared in (False, True):
+            records = reopened(tmp_path)
+            for run in runs:
+                assert kept_of(run, records).inputs == {"x": [1, 2]}, is_cleared
+            records.store.upkeep().clear("rows")  # type: ignore[union-attr]
+            records.store.close()  # type: ignore[union-attr]
+
     def test_what_the_body_has_changed(self, records: Records) -> None:
         """Is not what it started from: where that is known to differ, nothing is kept."""
 

@@ -84,7 +84,8 @@ class TestFailed:
         assert kernel.ask("flags") == [False]
 
     def test_after_a_restart(self, kernel: Opening) -> None:
-        """Nothing runs, not even what makes its inputs."""
+        """Nothing runs, not even what makes its inputs, nor what made them and was edited since."""
+        kernel.run("raw", "#@task raw\nraw = [0]")
         kernel.restart()
         kernel.run("load")
         shown = kernel.open("flags")

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbflow.store.index import Index, PickleFreeDisk, RefusedError, Row
+from nbflow.store.packed import Packed
 from nbflow.store.protocol import MOST_LISTS, MOST_TRACES
 from nbflow.store.signing import DAMAGED, FORGED, OTHER_KEY, Signer
-from nbflow.store.traces import Packed, Result, Traces
+from nbflow.store.traces import Result, Traces
 from nbflow.types import Entry, Looked, Output, Slot, Trace
 
 if TYPE_CHECKING:

@@ -371,10 +371,11 @@ class TestEvict:
         store.put(unit_of(3), large(3))
         other = open_at(store.home)
         other._scratch.declare(frozenset({unit_of(4)}))
-        commit(store, 4)
-        commit(store, 5)
+        for number in (4, 5, 6):
+            commit(store, number)
+        store.put(unit_of(6), large(6))  # what a result has is a kept input as well
         store.upkeep().evict(0, frozenset({unit_of(5)}), grace=0.0)
-        assert units(store) == set(map(unit_of, (2, 3, 4, 5)))
+        assert units(store) == set(map(unit_of, (2, 3, 4, 5, 6)))
         commit(store, 1)
         upkeep = store.upkeep()
         upkeep.clock = lambda: next(iter(upkeep.blobs.files())).written

@@ -21,7 +21,7 @@ from nbflow.engine.slots import NAME, InContext, key_of
 from nbflow.exceptions import CacheError, SessionError, text_of
 from nbflow.store.formats import Formats
 from nbflow.store.memory import code_digest
-from nbflow.store.traces import Packed, pack, unpacked_regions
+from nbflow.store.packed import Packed, pack, unpacked_regions
 from nbflow.store.watching import Told  # noqa: TC001
 from nbflow.types import Output, Slot  # noqa: TC001
 

@@ -354,10 +354,9 @@ class Performer:
                 store.put(version.output.unit, tuple(self.workspace.get(key) for key in members))
 
     def _is_live_and_whole(self, versions: Mapping[str, Version]) -> bool:
-        """Whether the names hold the whole unit, not stored yet."""
-        output = next(iter(versions.values())).output
-        held = self.workspace.holds_together(versions)
-        return held and len(versions) == len(output.members) and not self.workspace.store.has(output.unit)
+        """Whether the names hold the whole unit."""
+        members = next(iter(versions.values())).output.members
+        return self.workspace.holds_together(versions) and len(versions) == len(members)
 
     # --- the run and its trace ---------------------------------------------------------------
 

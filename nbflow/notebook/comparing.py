@@ -253,7 +253,7 @@ class _Comparison:
         if label is not None and label.digest == part.digest and not is_placeholder(value):
             return value
         given = part.given
-        if given is None or not self._store.has(given.unit) or not self._is_cheap(given.unit):
+        if given is None or not self._is_cheap(given.unit):
             return None
         try:
             return self._store.load(given.unit)[given.place]

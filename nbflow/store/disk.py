@@ -20,7 +20,8 @@ from nbflow.store.folder import prepare
 from nbflow.store.formats import Formats, Namespace, Payload
 from nbflow.store.history import SqliteHistory
 from nbflow.store.index import FAULTS, Index, is_damage
-from nbflow.store.memory import SMALL, MemoryStore, code_digest
+from nbflow.store.memory import MemoryStore, code_digest
+from nbflow.store.packed import Packed, pack, small_of, unpacked_regions
 from nbflow.store.protocol import (
     COSTLY,
     EVERYTHING,
@@ -36,9 +37,9 @@ from nbflow.store.protocol import (
     Weight,
 )
 from nbflow.store.room import Room
-from nbflow.store.scratch import Scratch
+from nbflow.store.scratch import Scratch, no_checkpoint
 from nbflow.store.signing import DAMAGED, FORGED, OTHER_KEY, Signer, user_key
-from nbflow.store.traces import Packed, Result, Traces, pack, unpacked_regions
+from nbflow.store.traces import Result, Traces
 from nbflow.store.upkeep import Upkeep
 from nbflow.store.walks import is_plain
 
@@ -50,10 +51,6 @@ if TYPE_CHECKING:
 
 _SPARE_BUDGET: Final = 2**28
 _MOST_WAITING: Final = 256
-
-
-def _no_checkpoint(name: str) -> None:
-    """Do nothing."""
 
 
 class DiskStore:
@@ -79,7 +76,7 @@ class DiskStore:
         namespace: Namespace | None = None,
         key: bytes | None = None,
         clock: Callable[[], float] = time.time,
-        checkpoint: Callable[[str], None] = _no_checkpoint,
+        checkpoint: Callable[[str], None] = no_checkpoint,
         patience: float = 0.0,
     ) -> None:
         self.home: Final = home
@@ -150,7 +147,7 @@ class DiskStore:
         """Keep a trace and the values of units; never raises for a fault of the store."""
         told, formats = len(self.notices), self._formats.over(over)
         payloads, unstorable = self._encode(units, formats)
-        small = _small(payloads)
+        small = small_of(payloads)
         left_out = {
             unit: NOT_WORTH
             for unit, payload in payloads.items()
@@ -193,7 +190,7 @@ class DiskStore:
 
     def put(self, unit: str, values: tuple[object, ...]) -> str:
         """Keep the members of one unit; return why not, or an empty string."""
-        return "" if self.has(unit) else self._put(unit, values)
+        return "" if self._is_kept(unit) and self.has(unit) else self._put(unit, values)
 
     def replace(self, unit: str, values: tuple[object, ...]) -> str:
         """Keep what a name stands for from now on; return why not, or an empty string."""
@@ -221,18 +218,28 @@ class DiskStore:
         payloads, unstored = self._encode({unit: values}, self._formats)
         if unstored:
             return unstored[unit]
-        small = _small(payloads)
+        small = small_of(payloads)
+        large = frozenset({unit} - small.keys())
         try:
-            with self._scratch.announced(frozenset(payloads.keys() - small.keys())):
-                if not small:
-                    self._blobs.write(unit, payloads[unit])
-                    self.room.grow(payloads[unit].size)
+            with self._scratch.announced(large):
+                unstored = self._write(
+                    payloads, large, lambda _: self._encode({unit: values}, self._formats)[0]
+                )
                 self._checkpoint("input")
-                self._traces.keep(unit, pack(payloads[unit]) if small else None)
+                if not unstored:
+                    self._traces.keep(unit, pack(payloads[unit]) if small else None)
         except FAULTS as error:
             self._fault(error)
             return self._spare.put(unit, values)
-        return ""
+        return self._spare.put(unit, values) if unstored else ""
+
+    def _is_kept(self, unit: str) -> bool:
+        """Whether it is kept for its own sake: what only a result has goes with that."""
+        try:
+            return self._spare.has(unit) or self._traces.is_kept(unit)
+        except FAULTS as error:
+            self._fault(error)
+            return False
 
     def has(self, unit: str) -> bool:
         """Whether `load` may succeed, by what is known without loading."""
@@ -265,16 +272,18 @@ class DiskStore:
             Missing: If they cannot be had, with the reason.
         """
         packed, formats = self._value(unit), self._formats.over(over)
-        if packed is not None:
-            return formats.decode(packed, unpacked_regions(packed))
-        if self._spare.has(unit):
+        if packed is None and self._spare.has(unit):
             return self._spare.load(unit, over)
         try:
-            opened = self._blobs.open(unit)
+            opened = self._blobs.open(unit) if packed is None else None
         except Missing as missing:
-            self._tell_refused(missing.reason)
-            raise Missing(self._why_not(unit, missing.reason)) from None
-        return formats.decode(opened, opened.regions)
+            packed, opened = self._sought(unit), None
+            if packed is None:
+                self._tell_refused(missing.reason)
+                raise Missing(self._why_not(unit, missing.reason)) from None
+        if opened is not None:
+            return formats.decode(opened, opened.regions)
+        return formats.decode(packed, unpacked_regions(packed))
 
     def verify(self, unit: str) -> str:
         """Compare a stored unit with its digest, once per file; return what is wrong, or ``""``."""
@@ -299,7 +308,7 @@ class DiskStore:
 
     def upkeep(self) -> Upkeep:
         """Return what looks after the files; it may be used in another thread than the store."""
-        blobs = Blobs(self.home, self._signer, self._scratch, _no_checkpoint)
+        blobs = Blobs(self.home, self._signer, self._scratch, no_checkpoint)
         index, signer, traces = self._index, self._signer, self._traces
         return Upkeep(
             self.home, index, signer, blobs, self._scratch, self.history, self._clock, traces.outdate
@@ -369,6 +378,13 @@ class DiskStore:
     def _value(self, unit: str) -> Packed | None:
         try:
             return self._traces.value(unit)
+        except FAULTS as error:
+            self._fault(error)
+            return None
+
+    def _sought(self, unit: str) -> Packed | None:
+        try:
+            return self._traces.sought(unit)
         except FAULTS as error:
             self._fault(error)
             return None
@@ -460,18 +476,6 @@ def _as_store_error(home: Path) -> Generator[None]:
             f"nothing is stored in {home}: {_words(error)}; results are kept in memory only",
             reason=_words(error),
         ) from error
-
-
-def _small(payloads: Mapping[str, Payload]) -> dict[str, Payload]:
-    """Return the payloads that together are small, the smallest first."""
-    small: dict[str, Payload] = {}
-    total = 0
-    for size, unit in sorted((payload.size, unit) for unit, payload in payloads.items()):
-        total += size
-        if total >= SMALL:
-            break
-        small[unit] = payloads[unit]
-    return small
 
 
 def _words(error: Exception) -> str:

@@ -54,6 +54,7 @@ _TAGGED: Final = (
 _ROWS_FROM: Final = (
     "SELECT rowid, key, mode, filename, value FROM Cache WHERE raw = 1 AND rowid > ? ORDER BY rowid LIMIT ?"
 )
+_HOLDING: Final = "SELECT key FROM Cache WHERE raw = 1 AND substr(key, 1, ?) = ? AND instr(value, ?)"
 _TAGS: Final = "SELECT DISTINCT tag FROM Cache WHERE tag IS NOT NULL"
 _KEEP_TAGS: Final = (
     "UPDATE Cache SET tag = NULL WHERE tag = ? AND rowid NOT IN"
@@ -201,6 +202,11 @@ class Index:
     def tags(self) -> list[str]:
         """Return the tags that rows bear."""
         return [str(tag) for (tag,) in self._connection.execute(_TAGS)]
+
+    def holding(self, prefix: str, text: str) -> list[str]:
+        """Return the keys that begin so whose bytes hold a text; the database is read as a whole for it."""
+        asked = (len(prefix), prefix, _value(text.encode()))
+        return [str(key) for (key,) in self._connection.execute(_HOLDING, asked)]
 
     def transact(self) -> AbstractContextManager[None]:
         """Keep other writers out, who wait for it: for what takes a second at the most."""

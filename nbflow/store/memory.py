@@ -12,6 +12,7 @@ from nbflow.exceptions import StorageError
 from nbflow.store.digests import fingerprint
 from nbflow.store.formats import Formats, Namespace, Payload
 from nbflow.store.owners import this_owner
+from nbflow.store.packed import SMALL, Packed, pack, unpacked_regions
 from nbflow.store.protocol import (
     COSTLY,
     EVERYTHING,
@@ -31,7 +32,6 @@ from nbflow.store.protocol import (
     input_list,
     with_list,
 )
-from nbflow.store.traces import Packed, pack, unpacked_regions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from nbflow.types import Snapshot, Trace
 
 BUDGET: Final = 2**30
-SMALL: Final = 32 * 1024
-"""Values of less than this many bytes together lie in the record of their result, and are always stored."""
 
 
 def code_digest(value: object, namespace: Namespace) -> str:

@@ -23,6 +23,14 @@ _FORGOTTEN: Final = 7 * 86400.0
 _NEEDED: Final = "needed"
 
 
+def no_checkpoint(name: str) -> None:
+    """Do nothing at a point at which a crash is possible; tests have something happen there.
+
+    Args:
+        name: What the point is called.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Leftovers:
     """What a sweep found.

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from nbflow.store.columns import Span  # noqa: TC001 - msgspec reads the annotations
 from nbflow.store.index import Row
+from nbflow.store.packed import Packed  # noqa: TC001 - msgspec reads the annotations
 from nbflow.store.protocol import (
     MOST_LISTS,
     MOST_TRACES,
@@ -27,6 +27,7 @@ from nbflow.store.protocol import (
     input_list,
     with_list,
 )
+from nbflow.store.scratch import no_checkpoint
 from nbflow.store.signing import Signer, UnverifiedError
 from nbflow.types import Trace
 
@@ -49,15 +50,6 @@ _MOST_VALUES: Final = 2048
 """How many small values stay in memory once their record was read; at most 64 MB."""
 
 T = TypeVar("T")
-
-
-class Packed(msgspec.Struct, array_like=True, frozen=True):
-    """A small payload with its buffers, as it lies in a record."""
-
-    pickled: bytes
-    spans: tuple[Span, ...]
-    regions: tuple[bytes, ...]
-    packages: dict[str, str]
 
 
 class _Record(msgspec.Struct, array_like=True, frozen=True):
@@ -119,21 +111,6 @@ class _Decoders:
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
-def _no_checkpoint(name: str) -> None:
-    """Do nothing."""
-
-
-def pack(payload: Payload) -> Packed:
-    """Return a payload with a copy of its buffers."""
-    regions = tuple(bytes(region) for region in payload.regions)
-    return Packed(payload.pickled, payload.spans, regions, dict(payload.packages))
-
-
-def unpacked_regions(packed: Packed) -> list[memoryview]:
-    """Return private, writable copies of a small payload's buffers."""
-    return [memoryview(bytearray(region)) for region in packed.regions]
-
-
 class Traces:
     """Traces, input lists and small values over an index.
 
@@ -162,6 +139,8 @@ class Traces:
         self._expected: dict[str, None] = {}
         self._ahead: set[str] = set()
         self._unstorable: set[str] = set()
+        self._kept: set[str] = set()
+        self._nowhere: set[str] = set()
         self._is_outdated = False
         self.reasons: Final[dict[str, str]] = {}
 
@@ -201,7 +180,7 @@ class Traces:
         self._unstorable.update(result.unstorable)
         return len(self._waiting)
 
-    def flush(self, checkpoint: Callable[[str], None] = _no_checkpoint) -> None:
+    def flush(self, checkpoint: Callable[[str], None] = no_checkpoint) -> None:
         """Write what waits, in one transaction. Where that fails, everything still waits."""
         if not self._waiting:
             return
@@ -269,13 +248,22 @@ class Traces:
         self._index.set(row, self._seal(row, _Kept(value)))
         if value is not None:
             self._rows[unit] = row
+        self._kept.add(unit)
         self._seen = self._index.version()
+
+    def is_kept(self, unit: str) -> bool:
+        """Whether a unit is kept for its own sake, whatever results have it as well."""
+        self._notice_others()
+        if unit not in self._kept and self._index.present([_UNIT + unit]):
+            self._kept.add(unit)
+        return unit in self._kept
 
     def drop(self, unit: str) -> None:
         """Keep a unit no longer for its own sake."""
         self._notice_others()
         self._index.remove(_UNIT + unit)
         self._rows.pop(unit, None)
+        self._kept.discard(unit)
         self._seen = self._index.version()
 
     def knows(self, unit: str) -> bool:
@@ -298,6 +286,18 @@ class Traces:
                 return record.values[unit]
         kept = self._read(_UNIT + unit, _Decoders.kept)
         return kept.value if kept is not None else None
+
+    def sought(self, unit: str) -> Packed | None:
+        """Return the small value of a unit from whatever record has it: all are looked through."""
+        self._notice_others()
+        if unit not in self._nowhere:
+            for row in self._index.holding(_TRACE, unit):
+                record = self._read(row, _Decoders.record) if row.count(":") == 1 else None
+                if record is not None:
+                    self._note(row, record)
+            if unit not in self._values:
+                self._nowhere.add(unit)
+        return self._values.get(unit)
 
     def shelved(self) -> Iterator[Shelved]:
         """Yield every record of a trace that can be verified."""
@@ -481,6 +481,8 @@ class Traces:
         self._found.clear()
         self._values.clear()
         self._ahead.clear()
+        self._kept.clear()
+        self._nowhere.clear()
         self._seen = self._index.version()
 
 
