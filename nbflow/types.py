@@ -248,16 +248,18 @@ class Chosen(msgspec.Struct, frozen=True):
     """How a result was chosen by hand that a later kernel holds as well, see `Hold`.
 
     Args:
-        reason: `pin` or `accept`.
+        reason: `pin`, `accept`, `restore` or `only`.
         until: What ends it, in words.
         at: When it was chosen, seconds since the epoch.
         entries: What the step would have seen then; None: it counts whatever changes.
+        told: What else there is to say of it.
     """
 
     reason: str
     until: str = ""
     at: float = 0.0
     entries: tuple[Entry, ...] | None = None
+    told: str = ""
 
 
 class Cause(msgspec.Struct, frozen=True):

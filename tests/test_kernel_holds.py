@@ -214,6 +214,21 @@ class TestRestoreOfTheFlow:
         assert kernel.execute("%flow checkout -1").error == ""
         assert kernel.ask("(features, total)") == ([20, 16], 36)
 
+    def test_a_new_kernel_stands_there_still(self, kernel: Kernel) -> None:
+        """Until cells are run, or `latest` returns."""
+        kernel.execute("%flow run --force")
+        edit_late(kernel, 18)
+        kernel.execute("%flow checkout -1")
+        kernel.restart()
+        kernel.run("load")
+        assert verdicts(kernel)["features"] == "as of"
+        assert kernel.ask("(features, total)") == ([20, 16], 36)
+        kernel.execute("%flow restore latest")
+        assert kernel.ask("(LATE, features, total)") == (18, [20], 20)
+        kernel.restart()
+        kernel.run("load")
+        assert "restore" not in kernel.execute("%flow why features").text
+
     def test_a_run_that_is_not_known(self, kernel: Kernel) -> None:
         """The message names those that are."""
         assert "nothing is kept of run #99" in kernel.execute("%flow restore '#99'").error
@@ -253,7 +268,7 @@ class TestOnly:
     """A task runs from what is above as it is, and stands there."""
 
     def test_from_what_is_stale(self, kernel: Kernel) -> None:
-        """Nothing above runs; the badge says from which run; all below is as of it."""
+        """Nothing above runs; the badge says from which run, in a later kernel too; all below is as of it."""
         number = re.findall(r"#(\d+)", kernel.execute("%flow history features").text)[0]
         kernel.run("late", "LATE = 18")
         shown = kernel.execute("%flow run total --only --force")
@@ -262,6 +277,10 @@ class TestOnly:
         assert verdicts(kernel) == {"raw": "fresh", "features": "stale", "total": "as of"}
         assert f"from features of run {number} (stale)" in kernel.execute("%flow status").text
         kernel.execute("%flow run")
+        assert kernel.ask("(features, total)") == ([20], 36)
+        kernel.restart()
+        kernel.run("load")
+        assert f"from features of run {number} (stale)" in kernel.execute("%flow status").text
         assert kernel.ask("(features, total)") == ([20], 36)
 
     @pytest.mark.parametrize("command", ["%flow restore latest", "%flow run total --force"])

@@ -168,11 +168,21 @@ class Work(Bringing):
         for step in tuple(self.book):
             # To judge all of them as stale first would take as long again.
             ran, view = step.ran, self.sweep.view_above(step)
-            trace = self._lookup.found(step, ran, view) if ran is not None and step.trace is None else None
+            if ran is None or step.trace is not None or step.failure:
+                continue
+            trace = self._lookup.found(step, ran, view)
             if trace is not None:
                 self._bind(step, trace)
         self._settle_flow()
         return self._finish()
+
+    def remember_anew(self) -> None:
+        """Find the traces of remembered steps again, which were found while others were held."""
+        for step in self.book:
+            if step.standing is Standing.REMEMBERED and step.hold is None:
+                step.trace = None
+                self.sweep.touch(step)
+        self.remember()
 
     def adopt(self, step: Step, keys: Collection[str]) -> None:
         """Take names that nobody is known to have made as what this step has made."""

@@ -253,7 +253,10 @@ class Holds:
         steps = [session.places.named(name).step for name in names] or list(session.book)
         self._end([step for step in steps if step.hold is not None and step.hold.reason != PIN])
         if not names:
+            session.snapshots.end_waiting()
+            session.work.remember_anew()
             self._put_back_opened()
+        session.snapshots.note_holds()
 
     def _put_back_opened(self) -> None:
         """Names that hold still what an opened run started from hold what they held before."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from nbflow.notebook.holds import PIN
-from nbflow.types import ACCEPT, Chosen, Hold, Snapshot, Standing
+from nbflow.notebook.holds import PIN, RESTORE
+from nbflow.types import ACCEPT, ONLY, Chosen, Hold, Snapshot, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 _SECONDS: Final = 10.0
 """How much time the snapshots of single cells keep between each other."""
 
-_LASTING: Final = (PIN, ACCEPT)
-"""Why holds were made that a later kernel has as well."""
+_LASTING: Final = {
+    PIN: "was pinned to",
+    ACCEPT: "was accepted with",
+    RESTORE: "was restored to",
+    ONLY: "was run from older results and stood at",
+}
+"""Why holds were made that a later kernel has as well, and how that is said."""
 
 
 class Snapshots:
@@ -96,6 +101,12 @@ class Snapshots:
             del self._earlier[id]
         return self._earlier
 
+    def end_waiting(self) -> None:
+        """End the holds of earlier kernels that nobody has taken up, but pins."""
+        waiting = self._waiting()
+        for id in [id for id in waiting if self._noted[id].reason != PIN]:
+            del waiting[id]
+
     def take_up_holds(self) -> None:
         """Hold the steps that are remembered as earlier kernels held them, and say what cannot be held."""
         steps, waiting = self._session.book.steps, self._waiting()
@@ -108,10 +119,11 @@ class Snapshots:
         session = self._session
         trace = session.around.store.trace(id)
         if trace is not None and session.holds.has_values(step, trace):
-            session.work.hold(step, Hold(trace, how.reason, how.until, how.at, how.entries))
+            session.work.hold(step, Hold(trace, how.reason, how.until, how.at, how.entries, how.told))
             return
-        did = "pinned to" if how.reason == PIN else "accepted with"
-        text = f"{step.name} was {did} a result that is not stored any more: it is held no longer"
+        text = (
+            f"{step.name} {_LASTING[how.reason]} a result that is not stored any more: it is held no longer"
+        )
         session.notices.append(text)
         session.around.screen.say(text)
 
@@ -120,4 +132,4 @@ def _chosen_of(step: Step) -> Chosen | None:
     hold = step.hold
     if hold is None or hold.reason not in _LASTING:
         return None
-    return Chosen(hold.reason, hold.until, hold.at, hold.entries)
+    return Chosen(hold.reason, hold.until, hold.at, hold.entries, hold.told)
