@@ -141,19 +141,24 @@ class TestVerify:
         for number in (1, 2):
             store.history.begin(RunRecord(f"run{number}", number, "nb"))
             store.history.snapshot(Snapshot(number, (), {}, {}, {}), "nb")
+            store.history.save_source(f"d{number}", "x = 1")
         store.history.flush()
         with sqlite3.connect(store.home / "history.db") as database:
+            ((text,),) = database.execute("SELECT text FROM sources WHERE digest = 'd2'")
+            database.execute("UPDATE sources SET text = ? WHERE digest = 'd2'", (text[:-1] + b"7",))
             database.execute("UPDATE runs SET causes = '[{' WHERE id = 'run1'")
             database.execute("INSERT INTO paths (run, transitions) VALUES ('run2', 'no list')")
             database.execute("UPDATE snapshots SET sealed = substr(sealed, 2) WHERE number = 2")
         database.close()
+        assert [store.history.source(f"d{number}") for number in (1, 2)] == ["x = 1", None]
         found = store.upkeep().verify()
         assert found.damaged == (
             "history: causes of run run1: damaged",
             "history: states of run run2: damaged",
             "history: snapshot 2: damaged",
+            "history: source d2: damaged",
         )
-        assert len(list((store.home / "quarantine").glob("history-*"))) == 3
+        assert len(list((store.home / "quarantine").glob("history-*"))) == 4
         assert [each.number for each in store.history.snapshots("nb")] == [1]
         assert store.upkeep().verify().damaged == ()
         assert {run.id for run in store.history.runs()} == {"run1", "run2"}

@@ -22,8 +22,8 @@ from nbflow.store.batches import FULL, Batch, path_of, path_row, run_of
 from nbflow.store.index import is_damage
 from nbflow.store.memory import MemoryHistory
 from nbflow.store.owners import is_gone
-from nbflow.store.rotten import Rotten, rotten_rows
-from nbflow.store.signing import DAMAGED, Signer, UnverifiedError
+from nbflow.store.rotten import Rotten, rotten_rows, sealed_rows, sign, snapshot_name, source_name
+from nbflow.store.signing import Signer, UnverifiedError
 from nbflow.store.soon import Soon
 from nbflow.types import Snapshot
 
@@ -45,7 +45,7 @@ CREATE INDEX IF NOT EXISTS runs_unfinished ON runs (state)
     WHERE state IN ('PENDING', 'RUNNING', 'CANCELLING');
 CREATE TABLE IF NOT EXISTS snapshots (notebook TEXT, number INTEGER, sealed BLOB);
 CREATE INDEX IF NOT EXISTS snapshots_of_notebook ON snapshots (notebook);
-CREATE TABLE IF NOT EXISTS sources (digest TEXT PRIMARY KEY, text TEXT);
+CREATE TABLE IF NOT EXISTS sources (digest TEXT PRIMARY KEY, text BLOB);
 CREATE TABLE IF NOT EXISTS filed (trace TEXT PRIMARY KEY, key TEXT) WITHOUT ROWID;
 """
 _ADD_RUN: Final = """
@@ -61,7 +61,10 @@ _NEW_STATE: Final = "UPDATE runs SET state = ? WHERE id = ?"
 _ADD_PATH: Final = "INSERT INTO paths (run, transitions) VALUES (?, ?)"
 _PATHS: Final = "SELECT seq, transitions FROM paths WHERE run = ? ORDER BY seq"
 _ADD_SNAPSHOT: Final = "INSERT INTO snapshots VALUES (?, ?, ?)"
-_ADD_SOURCE: Final = "INSERT OR IGNORE INTO sources VALUES (?, ?)"
+_ADD_SOURCE: Final = """
+INSERT INTO sources VALUES (?, ?) ON CONFLICT (digest) DO UPDATE SET text = excluded.text
+    WHERE typeof(text) = 'text'
+"""
 _ADD_KEY: Final = "INSERT OR REPLACE INTO filed VALUES (?, ?)"
 _RUN_COLUMNS: Final = (
     "id, number, notebook, parent, role, step, name, position, origin, key, trace, owner, causes, "
@@ -187,10 +190,12 @@ class SqliteHistory:
             self._taker().save_source(digest, text)
 
     def source(self, digest: str) -> str | None:
-        """Return the source text with that digest, or None."""
-        rows = self._rows("SELECT text FROM sources WHERE digest = ?", digest)
+        """Return the source text with that digest, or None; what an earlier nbflow wrote is not signed."""
         spare = self._spare.source(digest) if self._spare else None
-        return next((row[0] for row in rows), spare)
+        for (sealed,) in self._rows("SELECT text FROM sources WHERE digest = ?", digest):
+            with suppress(UnverifiedError, UnicodeDecodeError, TypeError):
+                return self._signer.open(source_name(digest), sealed).decode()
+        return spare
 
     def file_trace(self, trace: str, key: str) -> None:
         """Note the action key that a trace is kept under."""
@@ -216,18 +221,15 @@ class SqliteHistory:
         self._soon.ask()
 
     def trust(self) -> None:
-        """Sign every snapshot that is not damaged, whoever signed it."""
+        """Sign every snapshot and every source that is not damaged, whoever signed it."""
         self.flush()
         with self._lock, self._guarded():
-            database = self._connect()
-            rows = database.execute("SELECT rowid, notebook, sealed FROM snapshots").fetchall()
-            for row, notebook, sealed in rows:
+            for row in list(sealed_rows(self._connect())):
                 with suppress(UnverifiedError):
-                    signed = self._signer.trust(_bound(notebook), sealed)
-                    database.execute("UPDATE snapshots SET sealed = ? WHERE rowid = ?", (signed, row))
+                    sign(self._connect(), row, self._signer.trust(row.name, row.sealed))
 
     def verify(self) -> tuple[int, list[Rotten]]:
-        """Read every row, and compare the snapshots with their signatures; what is damaged is taken out.
+        """Read every row, and compare what is signed with its signature; what is damaged is taken out.
 
         Returns:
             How many runs and snapshots there are, and what is not as it was written.
@@ -238,14 +240,12 @@ class SqliteHistory:
         counts = [self._rows(f"SELECT count(*) FROM {table}") for table in ("runs", "snapshots")]
         return sum(rows[0][0] for rows in counts if rows), found
 
-    def _refusal(self, notebook: str, sealed: bytes) -> str:
-        """Why a snapshot is not used; empty if it is."""
+    def _refusal(self, name: str, sealed: bytes) -> str:
+        """Why what is signed as that is not used; empty if it is."""
         try:
-            _SNAPSHOT.decode(self._signer.open(_bound(notebook), sealed))
+            self._signer.open(name, sealed)
         except UnverifiedError as error:
             return error.reason
-        except msgspec.MsgspecError:
-            return DAMAGED
         return ""
 
     def close(self) -> None:
@@ -275,14 +275,18 @@ class SqliteHistory:
             database.executemany(_NEW_STATE, batch.new_states())
             database.executemany(_ADD_PATH, batch.path_rows())
             database.executemany(_ADD_SNAPSHOT, map(self._snapshot_row, batch.snapshots))
-            database.executemany(_ADD_SOURCE, batch.masked_sources())
+            database.executemany(_ADD_SOURCE, map(self._source_row, batch.masked_sources()))
             database.executemany(_ADD_KEY, batch.keys.items())
         self._batch = Batch()
 
     def _snapshot_row(self, taken: tuple[str, Snapshot]) -> tuple[object, ...]:
         notebook, snapshot = taken
-        sealed = self._signer.seal(_bound(notebook), msgspec.msgpack.encode(snapshot))
+        sealed = self._signer.seal(snapshot_name(notebook), msgspec.msgpack.encode(snapshot))
         return notebook, snapshot.number, sealed
+
+    def _source_row(self, source: tuple[str, str]) -> tuple[str, bytes]:
+        digest, text = source
+        return digest, self._signer.seal(source_name(digest), text.encode(errors="replace"))
 
     def _rows(self, query: str, *values: object) -> list[Any]:
         """What a query finds, with all that was added so far."""
@@ -300,7 +304,7 @@ class SqliteHistory:
     def _opened(self, notebook: str, sealed: Iterable[bytes]) -> Iterator[Snapshot]:
         for one in sealed:
             with suppress(UnverifiedError, msgspec.MsgspecError):
-                yield _SNAPSHOT.decode(self._signer.open(_bound(notebook), one))
+                yield _SNAPSHOT.decode(self._signer.open(snapshot_name(notebook), one))
 
     @contextmanager
     def _guarded(self) -> Generator[None]:
@@ -412,7 +416,3 @@ def _crashed(run: str, path: list[Transition], at: float) -> Transition:
     attempt, loop = (path[-1].attempt, path[-1].loop) if path else (1, 1)
     message = "the kernel that ran this has ended"
     return Transition(run, attempt, loop, at, StateType.CRASHED.value, "Crashed", message)
-
-
-def _bound(notebook: str) -> str:
-    return f"snapshot:{notebook}"

@@ -29,14 +29,58 @@ class Rotten(NamedTuple):
     content: bytes
 
 
+class Sealed(NamedTuple):
+    """A row that is signed.
+
+    Attributes:
+        table: Where it stands.
+        number: Of the row.
+        what: It, in words.
+        name: What it is signed as.
+        sealed: Signature and content; anything else where the disk has changed it.
+    """
+
+    table: str
+    number: int
+    what: str
+    name: str
+    sealed: bytes
+
+
+def snapshot_name(notebook: str) -> str:
+    """What the snapshots of a notebook are signed as."""
+    return f"snapshot:{notebook}"
+
+
+def source_name(digest: str) -> str:
+    """What the source text with that digest is signed as."""
+    return f"source:{digest}"
+
+
+def sealed_rows(database: sqlite3.Connection) -> Iterator[Sealed]:
+    """Yield the rows that are signed; source texts of an earlier nbflow are not."""
+    query = "SELECT rowid, notebook, number, sealed FROM snapshots"
+    for row, notebook, number, sealed in database.execute(query):
+        yield Sealed("snapshots", row, f"snapshot {_named(number)}", snapshot_name(notebook), sealed)
+    query = "SELECT rowid, digest, text FROM sources WHERE typeof(text) != 'text'"
+    for row, digest, sealed in database.execute(query):
+        yield Sealed("sources", row, f"source {_named(digest)[:8]}", source_name(digest), sealed)
+
+
+def sign(database: sqlite3.Connection, row: Sealed, sealed: bytes) -> None:
+    """Put what is signed anew into its row."""
+    column = "sealed" if row.table == "snapshots" else "text"
+    database.execute(f"UPDATE {row.table} SET {column} = ? WHERE rowid = ?", (sealed, row.number))
+
+
 def rotten_rows(database: sqlite3.Connection, refusal: Callable[[str, bytes], str]) -> list[Rotten]:
     """Find every row that is not as it was written, and take what is damaged out.
 
     Args:
         database: The history's.
-        refusal: Why the snapshot of a notebook, as it is sealed, is not used; empty if it is.
+        refusal: Why what is signed as that is not used; empty if it is.
     """
-    return [*_runs(database), *_paths(database), *_snapshots(database, refusal)]
+    return [*_runs(database), *_paths(database), *_signed(database, refusal)]
 
 
 def _runs(database: sqlite3.Connection) -> Iterator[Rotten]:
@@ -54,14 +98,13 @@ def _paths(database: sqlite3.Connection) -> Iterator[Rotten]:
             yield Rotten(f"states of run {_named(run)}", DAMAGED, _bytes(text))
 
 
-def _snapshots(database: sqlite3.Connection, refusal: Callable[[str, bytes], str]) -> Iterator[Rotten]:
-    query = "SELECT rowid, notebook, number, sealed FROM snapshots"
-    for row, notebook, number, sealed in database.execute(query).fetchall():
-        why = refusal(notebook, sealed) if isinstance(sealed, bytes) else DAMAGED
+def _signed(database: sqlite3.Connection, refusal: Callable[[str, bytes], str]) -> Iterator[Rotten]:
+    for row in list(sealed_rows(database)):
+        why = refusal(row.name, row.sealed) if isinstance(row.sealed, bytes) else DAMAGED
         if why and why != OTHER_KEY:
-            database.execute("DELETE FROM snapshots WHERE rowid = ?", (row,))
+            database.execute(f"DELETE FROM {row.table} WHERE rowid = ?", (row.number,))
         if why:
-            yield Rotten(f"snapshot {_named(number)}", why, _bytes(sealed))
+            yield Rotten(row.what, why, _bytes(row.sealed))
 
 
 def _named(told: object) -> str:
