@@ -279,19 +279,20 @@ class TestRetried:
 class TestIgnored:
     """What the header of an effect says not to compare."""
 
-    def test_one_that_may_have_happened(self) -> None:
-        """It stays in doubt, whatever that holds now."""
+    @pytest.mark.parametrize("compared", [Compared(without=frozenset({"at"})), Compared(only=frozenset("x"))])
+    def test_one_that_may_have_happened(self, compared: Compared) -> None:
+        """It stays in doubt, whatever that holds now; what it does count is told from it."""
         notebook = Notebook(store=kept())
         cells = [notebook.add("x, at = 1, 9", plain=True), notebook.add(f"{SEND}, at", name="send")]
-        notebook.let(
-            cells[1], effect=Effect.ONCE, keeping=Keeping(compared=Compared(without=frozenset({"at"})))
-        )
+        notebook.let(cells[1], effect=Effect.ONCE, keeping=Keeping(compared=compared))
         notebook.run(cells[0])
         die_in(notebook, cells[1])
         change(notebook, cells[0], "x, at = 1, 10")
         notebook.run(cells[1])
         assert SENT == ["by the dead kernel"]
         assert notebook.judgement(cells[1]).causes[0].category == "unsure"
+        change(notebook, cells[0], "x, at = 2, 10")
+        assert notebook.judgement(cells[1]).causes[0].category == "effect"
 
 
 class TestAlways:

@@ -252,7 +252,7 @@ class Bringing:
 
     def _may_have_happened(self, step: Step) -> bool:
         view, outside = self.sweep.view(step), self.sweep.outside
-        return step.ran is not None and is_unsure(step, step.ran, view, outside)
+        return step.ran is not None and is_unsure(step, step.ran, view, outside, self.book)
 
     def _reuse(self, step: Step, trace: Trace) -> None:
         self._bind(step, trace)

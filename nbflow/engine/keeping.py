@@ -103,12 +103,6 @@ def name_in(slot: Slot) -> str:
     return slot.locator.partition(".")[0] if slot.kind == NAME else ""
 
 
-def is_ignored(step: Step, slot: Slot) -> bool:
-    """Whether the header of a step says that a name does not count."""
-    without = step.keeping.compared.without
-    return bool(without) and name_in(slot) in without
-
-
 KEPT: Final = Keeping()
 """Reused at any age, and stored."""
 

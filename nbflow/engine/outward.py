@@ -178,10 +178,10 @@ def has_changed_outside(step: Step) -> bool:
     return written or (trace is not None and CHANGES_PROCESS in trace.flags)
 
 
-def is_unsure(step: Step, body: Body, view: View, outside: Outside) -> bool:
+def is_unsure(step: Step, body: Body, view: View, outside: Outside, book: Book) -> bool:
     """Whether a step is an effect that may have happened already, on what it would see now."""
     if step.effect is not Effect.ONCE or body.one is not None:
         return False  # of a mapped one each item is marked for itself
-    slot = begun_slot(step, body, view, outside)
+    slot = begun_slot(step, body, view, outside, book)
     outside.look((slot,))
     return outside.digest(slot) == BEGUN

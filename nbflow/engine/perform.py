@@ -177,7 +177,7 @@ class Performer:
         doing = _Doing(partial(self.attempt, site, reach), effects)
         if step.effect is not Effect.ONCE:
             return (yield from self._run(step, body, seen, doing, origin))
-        begun = begun_slot(step, body, site.view, self._sweep.outside)
+        begun = begun_slot(step, body, site.view, self._sweep.outside, self._book)
         once = Once(self.workspace.marks, begun.locator, self._runs.now)
         doing = msgspec.structs.replace(doing, attempt=once.attempt(doing.attempt))
         finished = yield from self._run(step, body, seen, doing, origin)

@@ -24,7 +24,7 @@ from nbflow.engine.gates import (
     saw_end_of,
 )
 from nbflow.engine.influence import is_code, lasting, may_write, reached
-from nbflow.engine.keeping import asks_again, expiry_of, has_expired, is_ignored, world_of
+from nbflow.engine.keeping import asks_again, expiry_of, has_expired, world_of
 from nbflow.engine.marks import BEGUN, REFUTED
 from nbflow.engine.origins import seen_as, version_of
 from nbflow.engine.quiet import may_start_plain
@@ -157,9 +157,11 @@ def first_difference(entries: Iterable[Entry], view: View, outside: Outside) -> 
     return (Answer.UNKNOWN, unknown) if unknown else (Answer.SAME, None)
 
 
-def begun_slot(step: Step, body: Body, view: View, outside: Outside) -> Slot:
+def begun_slot(step: Step, body: Body, view: View, outside: Outside, book: Book) -> Slot:
     """The slot that tells whether an effect was begun, and may have happened, on what it would see now."""
-    slots = [slot for slot in reached(body, view) if not is_ignored(step, slot)]
+    seen = reached(body, view)
+    loose = loose_slots(step, seen, view, book)
+    slots = [slot for slot in seen if slot not in loose]
     digests = (content(Looked(slot), view, outside) or UNBOUND for slot in slots)
     return Slot(BEGUN, key_digest(body.static_key, *(part for slot in slots for part in slot), *digests))
 
@@ -416,7 +418,7 @@ class Judge:
 
     def _effect(self, step: Step, body: Body) -> Cause:
         """Why an effect waits for its name, and perhaps for more than that."""
-        slot = begun_slot(step, body, self._view, self._outside)
+        slot = begun_slot(step, body, self._view, self._outside, self._book)
         if step.effect is Effect.ONCE and body.one is None:
             self._view.looked.add(slot)
             if self._outside.digest(slot) == slot.kind:

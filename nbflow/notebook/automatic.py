@@ -106,7 +106,7 @@ class Automatic:
     def _looks_at(self, step: Step) -> str:
         """What a step's body finds at its place, as far as its code tells."""
         sweep = self._session.trunk.sweep
-        return begun_slot(step, step.ran or step.body, sweep.view(step), sweep.outside).locator
+        return begun_slot(step, step.ran or step.body, sweep.view(step), sweep.outside, sweep.book).locator
 
     def _leave_out_restless(self, action: Action) -> None:
         """Say which tasks are stale again although they have just run: their cells alone run them now."""
