@@ -332,7 +332,10 @@ def _mapped_frame(buffer: memoryview) -> Any:
         arrow: Any = importlib.import_module("pyarrow")
     except ImportError:
         return None
-    table = importlib.import_module("pyarrow.ipc").open_file(arrow.py_buffer(buffer)).read_all()
+    try:
+        table = importlib.import_module("pyarrow.ipc").open_file(arrow.py_buffer(buffer)).read_all()
+    except NotImplementedError:
+        return None
     return cast("Any", importlib.import_module("polars")).from_arrow(table, rechunk=False)
 
 

@@ -226,8 +226,10 @@ def _polars_series(walk: Walk, value: Any) -> bytes:
 def _polars_column(walk: Walk, column: Any) -> bytes:
     head = (text(column.name), text(repr(column.dtype)))
     kind = str(column.dtype)
-    if kind == "Object":
-        return walk.group(b"F", *head, walk.sequence(b"l", column.to_list()))
+    if kind == "Object" or "Int128" in kind:  # what Arrow has no type for
+        values = column.to_list()
+        walk.kept.append(values)
+        return walk.group(b"F", *head, walk.sequence(b"l", values))
     polars = sys.modules["polars"]
     if kind.startswith(("Categorical", "Enum")):  # their numbers differ between processes
         column = column.cast(polars.String)
