@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from nbflow.exceptions import StorageError, StoreError
 from nbflow.secrets import KNOWN
-from nbflow.store.blobs import Blobs
+from nbflow.store.blobs import Blobs, Opened
 from nbflow.store.budget import SIZE_LIMIT
 from nbflow.store.folder import prepare
 from nbflow.store.formats import Formats, Namespace, Payload
@@ -271,19 +271,25 @@ class DiskStore:
         Raises:
             Missing: If they cannot be had, with the reason.
         """
-        packed, formats = self._value(unit), self._formats.over(over)
-        if packed is None and self._spare.has(unit):
+        if self._spare.has(unit):
             return self._spare.load(unit, over)
-        try:
-            opened = self._blobs.open(unit) if packed is None else None
-        except Missing as missing:
-            packed, opened = self._sought(unit), None
-            if packed is None:
-                self._tell_refused(missing.reason)
-                raise Missing(self._why_not(unit, missing.reason)) from None
-        if opened is not None:
-            return formats.decode(opened, opened.regions)
-        return formats.decode(packed, unpacked_regions(packed))
+        found, regions = self._found(unit)
+        return self._formats.over(over).decode(found, regions)
+
+    def _found(self, unit: str) -> tuple[Packed | Opened, list[memoryview]]:
+        """Where a value lies, and its buffers; what a record has that nobody has read is looked for last."""
+        packed = self._value(unit)
+        if packed is None:
+            try:
+                opened = self._blobs.open(unit)
+            except Missing as missing:
+                packed = self._sought(unit)
+                if packed is None:
+                    self._tell_refused(missing.reason)
+                    raise Missing(self._why_not(unit, missing.reason)) from None
+            else:
+                return opened, opened.regions
+        return packed, unpacked_regions(packed)
 
     def verify(self, unit: str) -> str:
         """Compare a stored unit with its digest, once per file; return what is wrong, or ``""``."""

@@ -225,8 +225,9 @@ class SqliteHistory:
         self.flush()
         with self._lock, self._guarded():
             for row in list(sealed_rows(self._connect())):
-                with suppress(UnverifiedError):
-                    sign(self._connect(), row, self._signer.trust(row.name, row.sealed))
+                if isinstance(row.sealed, bytes):
+                    with suppress(UnverifiedError):
+                        sign(self._connect(), row, self._signer.trust(row.name, row.sealed))
 
     def verify(self) -> tuple[int, list[Rotten]]:
         """Read every row, and compare what is signed with its signature; what is damaged is taken out.

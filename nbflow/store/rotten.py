@@ -44,7 +44,7 @@ class Sealed(NamedTuple):
     number: int
     what: str
     name: str
-    sealed: bytes
+    sealed: object
 
 
 def snapshot_name(notebook: str) -> str:
