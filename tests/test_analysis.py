@@ -10,6 +10,7 @@ import pytest
 
 from nbflow.analysis import PARAMETERS, Call, Definition, Import, analyze, changes_outside, effect_of
 from nbflow.exceptions import CellSyntaxError
+from nbflow.testing import Notebook
 
 NAMES = ("reads", "maybe_reads", "deferred_reads", "writes", "maybe_writes", "deletes", "mutates")
 LETTERS = dict(zip("R?DWwXM", NAMES, strict=True))
@@ -693,7 +694,7 @@ class TestFacts:
             ("files = !ls $A", {"A"}),
             ("%%bash -s $A\necho $B", {"A", "B"}),
             ("os.environ['A'] = '1'", set()),
-            ("d.get('A'); d['B']; os.environ[name]", set()),
+            ("d.get('A'); d['B']; os.environ.update(d); del os.environ[name]", set()),
             ("Path.home() / 'a'", {"HOME"}),
             ("def f(): return os.path.expanduser('~/a')", {"HOME"}),
             ("os.path.expandvars('$A/${B}/c')", {"A", "B"}),
@@ -703,6 +704,30 @@ class TestFacts:
     def test_environment(self, source: str, names: set[str]) -> None:
         """Environment variables are known where their name is a constant."""
         assert analyze(source).environment == names
+        assert not any(effect.startswith("environment") for effect in analyze(source).effects)
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "dict(os.environ)",
+            "from os import environ\nenv = {**environ, 'A': '1'}",
+            "subprocess.run(a, env=os.environ)",
+            "for name in os.environ: print(name)",
+            "a = os.environ.get(name)",
+            "a = os.environb[b'A']",
+            "a = os.getenv(name)",
+            "a = name in os.environ",
+            "a = os.path.expandvars(name)",
+        ],
+    )
+    def test_the_environment_as_a_whole(self, source: str) -> None:
+        """Where no constant names a variable, any may be read; who calls such a function reads it, too."""
+        assert any(effect.startswith("environment: ") for effect in analyze(source).effects)
+        notebook = Notebook()
+        notebook.add("import os\ndef read(): return os.environ.copy()", plain=True)
+        task = notebook.add("n = len(read())")
+        notebook.run_all()
+        assert notebook.verdict(task).value == "as of"
 
     @pytest.mark.parametrize(
         ("source", "seeds"),

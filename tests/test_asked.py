@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nbflow.store.asked import PRESENCE, STAT, AskedKind
+from nbflow.store.asked import ANSWERS, PRESENCE, STAT, AskedKind
 from nbflow.store.files import Files
 from nbflow.testing import Notebook
 
@@ -60,7 +60,6 @@ class TestQuestions:
             "found = os.path.isfile(name + chr(46) + log)",
             "found = Path(name + chr(46) + log).exists()",
             "found = os.access(name + chr(46) + log, os.R_OK)",
-            "found = [each for each in ['a', name] if os.path.lexists(each + chr(46) + log)]",
         ],
     )
     def test_what_was_missed_appears(self, folder: Path, source: str) -> None:
@@ -88,6 +87,27 @@ class TestQuestions:
         assert notebook.verdict(task).value == "stale"
         notebook.flow()
         assert notebook.names["newest"] == "a.log"
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "found = os.path.realpath(name + chr(46) + log)",
+            "found = str(Path(name + chr(46) + log).resolve())",
+            "found = os.path.islink(name + chr(46) + log)",
+            "found = [each for each in ['a', name] if os.path.lexists(each + chr(46) + log)]",
+            "found = os.readlink(name + chr(46) + log) if os.path.islink(name + chr(46) + log) else ''",
+        ],
+    )
+    def test_a_link_leads_elsewhere(self, folder: Path, source: str) -> None:
+        """Whether it is one counts, and where it leads, not only what is there."""
+        notebook, task = asking(source)
+        (folder / "c.log").symlink_to("a.log")
+        cause = notebook.judgement(task).causes[0]
+        assert (cause.category, cause.before, cause.after) == ("target", "not there", "link to a.log")
+        notebook.flow()
+        (folder / "c.log").unlink()
+        (folder / "c.log").symlink_to("b.log")
+        assert notebook.verdict(task).value == "stale"
 
     def test_times_that_nobody_asks_for_do_not_count(self, folder: Path) -> None:
         """Whether a file is there stays the same when it is touched."""
@@ -150,7 +170,7 @@ class TestOwnDoing:
         notebook.run_all()
         trace = notebook.step(task).trace
         assert trace is not None
-        assert not [entry for entry in trace.entries if entry.looked.slot.kind in ("presence", "stat")]
+        assert not [entry for entry in trace.entries if entry.looked.slot.kind in ANSWERS]
 
 
 class TestFunctions:

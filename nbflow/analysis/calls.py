@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis.aliases import PART, hold, keys_in, last_part, owners, sources
 from nbflow.analysis.effects import TIMING, effect_of, effects_on_files, is_native, is_remote, writes_natively
+from nbflow.analysis.environment import note_environment, note_whole_environment
 from nbflow.analysis.expressions import load_attribute, visit_defaults, visit_rounds
 from nbflow.analysis.facts import (
     JOINS,
     NO_PATHS,
     dotted,
-    note_environment,
     note_join,
     note_place,
     note_shown,
@@ -48,6 +48,7 @@ def visit_call(frame: Frame, node: ast.Call) -> None:
     """The callee is evaluated first, then the arguments; then the call happens."""
     if visit_magic(frame, node):
         return
+    note_environment(frame, node)
     functions = _visit_callee(frame, node.func)
     name = last_part(node.func)
     given = _given(frame, node)
@@ -123,6 +124,7 @@ def _visit_passed(frame: Frame, node: ast.Lambda | ast.Name, given: set[str], *,
         functions: Sequence[Function] = [anonymous(frame.cell, node, frame.scope)]
     else:
         functions = known_functions(frame, frame.load(node.id))
+        note_whole_environment(frame, node)
     for function in functions:
         escape(frame, function, given, now=now)
 
@@ -238,7 +240,6 @@ def _note_call(frame: Frame, node: ast.Call, given: set[str]) -> None:
 
 
 def _note_outside(frame: Frame, node: ast.Call, name: str) -> None:
-    note_environment(frame.cell, node)
     if name in JOINS:
         note_join(frame.cell, node)
     path = dotted(node.func)

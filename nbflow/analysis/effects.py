@@ -92,6 +92,7 @@ _CALLS: Final[Mapping[str, str]] = {
     "os.chdir": "process",
     "os.putenv": "process",
     "importlib.import_module": "names",
+    "util.find_spec": "names",
 }
 """Calls by their last two parts."""
 

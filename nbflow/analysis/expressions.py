@@ -6,7 +6,8 @@ import ast
 from typing import Final
 
 from nbflow.analysis.aliases import link_element, link_target, owners
-from nbflow.analysis.facts import note_environment, note_join, note_shown, note_text, pattern_of
+from nbflow.analysis.environment import note_environment, note_whole_environment
+from nbflow.analysis.facts import note_join, note_shown, note_text, pattern_of
 from nbflow.analysis.flow import Frame, visits
 from nbflow.analysis.functions import absorb, anonymous, escape, known_functions
 from nbflow.analysis.scopes import Bindings, Scope, ScopeKind
@@ -55,6 +56,7 @@ def visit_name(frame: Frame, node: ast.Name) -> None:
         key = frame.load(node.id)
         frame.show(node.id)
         note_shown(frame.cell, node.id)
+        note_whole_environment(frame, node)
         if "." not in key:
             for function in known_functions(frame, key):
                 escape(frame, function)
@@ -76,6 +78,7 @@ def visit_attribute(frame: Frame, node: ast.Attribute) -> None:
 def load_attribute(frame: Frame, node: ast.Attribute) -> None:
     """Only a name's first attribute is told apart; a class may be called through any of its own."""
     note_shown(frame.cell, node.attr)
+    note_whole_environment(frame, node)
     if node.attr in _SEE_NAMES:
         frame.effects.add(f"names: {node.attr}")
     if isinstance(node.value, ast.Name):
@@ -101,7 +104,7 @@ def visit_subscript(frame: Frame, node: ast.Subscript) -> None:
     name = _named_global(node)
     if name is not None:
         _visit_named_global(frame, node, name)
-    note_environment(frame.cell, node)
+    note_environment(frame, node)
     frame.visit(node.value)
     frame.visit(node.slice)
     if not isinstance(node.ctx, ast.Load):
@@ -148,7 +151,7 @@ def visit_choice(frame: Frame, node: ast.BoolOp) -> None:
 @visits(ast.Compare)
 def visit_comparison(frame: Frame, node: ast.Compare) -> None:
     """A chain stops at the first comparison that fails."""
-    note_environment(frame.cell, node)
+    note_environment(frame, node)
     frame.visit(node.left)
     frame.visit(node.comparators[0])
     if len(node.comparators) > 1:

@@ -1,4 +1,4 @@
-"""What single expressions tell besides names: texts that may be paths, environment variables, seeds."""
+"""What single expressions tell besides names: texts that may be paths, seeds."""
 
 from __future__ import annotations
 
@@ -164,59 +164,6 @@ def note_shown(cell: Cell, word: str) -> None:
     """Keep that a cell looks at docstrings, annotations or signatures, as this name or text says."""
     if word in TEXT_NAMES:
         cell.shown.add(EVERYTHING)
-
-
-# -- environment ----------------------------------------------------------------------------------
-
-
-def note_environment(cell: Cell, node: ast.Subscript | ast.Compare | ast.Call) -> None:
-    """Keep the name of an environment variable that is asked for by a constant, or by what stands for it."""
-    if isinstance(node, ast.Call):
-        cell.environment.update(_asked_by_others(node))
-    match node:
-        case ast.Subscript(value=where, slice=ast.Constant(value=str(name)), ctx=ast.Load()):
-            known = _is_environ(where)
-        case ast.Compare(left=ast.Constant(value=str(name)), comparators=[where]):
-            known = _is_environ(where)
-        case ast.Call(func=function, args=[ast.Constant(value=str(name)), *_]):
-            known = _asks_environment(function)
-        case _:
-            return
-    if known:
-        cell.environment.add(name)
-
-
-def _asked_by_others(node: ast.Call) -> Iterable[str]:
-    """The variables that functions of Python ask for: home, the time zone, those that a text names."""
-    parts = dotted(node.func).split(".")
-    if parts[-1] == "expandvars":
-        texts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
-        return [name for text in texts if isinstance(text, str) for name in _FILLED_IN.findall(text)]
-    if parts[-2:] == ["Path", "home"] or parts[-1] == "expanduser":
-        return ("HOME",)
-    return ("TZ",) if parts[-1] in _IN_LOCAL_TIME else ()
-
-
-_FILLED_IN: Final = re.compile(r"\$\{?(\w+)")
-_IN_LOCAL_TIME: Final = frozenset(
-    ("fromtimestamp", "timestamp", "astimezone", "mktime", "localtime", "tzlocal")
-)
-
-
-def _is_environ(node: ast.expr) -> bool:
-    return (isinstance(node, ast.Attribute) and node.attr == "environ") or (
-        isinstance(node, ast.Name) and node.id == "environ"
-    )
-
-
-def _asks_environment(function: ast.expr) -> bool:
-    if isinstance(function, ast.Name):
-        return function.id == "getenv"
-    if not isinstance(function, ast.Attribute):
-        return False
-    return function.attr == "getenv" or (
-        function.attr in ("get", "pop", "setdefault") and _is_environ(function.value)
-    )
 
 
 def dotted(node: ast.AST) -> str:

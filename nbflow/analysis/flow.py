@@ -96,6 +96,7 @@ class Cell:
     paths: set[str] = field(default_factory=set[str])
     shown: set[str] = field(default_factory=set[str])
     environment: set[str] = field(default_factory=set[str])
+    named: set[ast.AST] = field(default_factory=set[ast.AST])
     notes: dict[str, None] = field(default_factory=dict[str, None])
     complete: bool = True
     walrus: bool = False

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from nbflow.engine.keeping import Compared
     from nbflow.types import Trace
 
-_OUTSIDE: Final = frozenset({FILE, RANDOM, "absent", "listing", "presence", "stat", "environment", "context"})
+_OUTSIDE: Final = frozenset(
+    {FILE, RANDOM, "absent", "listing", "presence", "stat", "target", "environment", "context"}
+)
 
 
 def loose_slots(step: Step, slots: Iterable[Slot], view: View, book: Book) -> frozenset[Slot]:

@@ -364,7 +364,7 @@ def _unfollowed(maker: Maker, watch: Watch) -> Iterator[str]:
         yield f"writes a file that nobody saw ({', '.join(writers)})"
 
 
-_UNSEEN: Final = ("network", "database", "clock", "names", ALTERED)
+_UNSEEN: Final = ("network", "database", "clock", "environment", "names", ALTERED)
 """How the effects begin that read what nbflow cannot see; such a result is *as of*."""
 
 

@@ -1,8 +1,8 @@
 """What bodies ask the file system without opening anything: Python has no audit event for that.
 
-`os.stat`, `os.lstat` and `os.access` raise one once `tell_of_questions` was called. What a body learns
-from them is an input where its own code, or a local module, asks. Libraries ask all day: where they keep
-their settings, whether a source has changed. That is nobody's input.
+`os.stat`, `os.lstat`, `os.access` and `os.readlink` raise one once `tell_of_questions` was called. What a
+body learns from them is an input where its own code, or a local module, asks. Libraries ask all day: where
+they keep their settings, whether a source has changed. That is nobody's input.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sys
 from dataclasses import dataclass
 from functools import wraps
-from stat import S_ISDIR, S_ISREG
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.store.paths import ABSENT, absolute
@@ -25,22 +25,28 @@ if TYPE_CHECKING:
 EVENT: Final = "nbflow.asked"
 PRESENCE: Final = "presence"
 STAT: Final = "stat"
+TARGET: Final = "target"
 
 _LAYERS: Final = ("os", "genericpath", "posixpath", "ntpath", "pathlib")
 """Modules that ask for somebody else."""
 
 _ASK_PRESENCE: Final = frozenset(
     [
-        *("access", "exists", "lexists", "isfile", "isdir", "islink", "ismount", "makedirs"),
-        *("is_file", "is_dir", "is_symlink", "is_mount", "mkdir", "touch", "unlink"),
+        *("access", "exists", "isfile", "isdir", "ismount", "makedirs"),
+        *("is_file", "is_dir", "is_mount", "mkdir", "touch", "unlink"),
     ]
 )
 """Functions that learn no more than whether something is there, and of which sort."""
 
-_COMPLETE_PATHS: Final = frozenset(("realpath", "resolve", "walk", "glob", "rglob", "expanduser"))
-"""Functions whose answer is another one: a path, or a listing."""
+_ASK_TARGET: Final = frozenset(("islink", "is_symlink", "lexists", "readlink", "realpath", "resolve"))
+"""Functions that learn whether there are links, and where they lead."""
+
+_COMPLETE_PATHS: Final = frozenset(("walk", "glob", "rglob", "expanduser"))
+"""Functions whose answer is another one: a listing, or the home folder."""
 
 _stat: Final = os.stat
+_lstat: Final = os.lstat
+_readlink: Final = os.readlink
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class AskedKind:
     """What the system says of a path.
 
     Args:
-        name: `PRESENCE` or `STAT`.
+        name: `PRESENCE`, `STAT` or `TARGET`.
     """
 
     name: str
@@ -90,6 +96,19 @@ def stat_of(path: str) -> str:
     return f"mode {found.st_mode:o}, {found.st_size} B, changed at {found.st_mtime_ns}"
 
 
+def target_of(path: str) -> str:
+    """Where the link at a path leads; of what is none whether it is a file, a folder, or not there.
+
+    Example:
+        >>> target_of("/"), target_of("/no/such/place")
+        ('folder', 'absent')
+    """
+    try:
+        return f"link to {_readlink(path)}" if S_ISLNK(_lstat(path).st_mode) else presence_of(path)
+    except (OSError, ValueError):
+        return ABSENT
+
+
 def in_words(said: str) -> str:
     """What was said of a path, for people.
 
@@ -100,7 +119,11 @@ def in_words(said: str) -> str:
     return "not there" if said == ABSENT else said
 
 
-ANSWERS: Final[dict[str, Callable[[str], str]]] = {PRESENCE: presence_of, STAT: stat_of}
+ANSWERS: Final[dict[str, Callable[[str], str]]] = {
+    PRESENCE: presence_of,
+    STAT: stat_of,
+    TARGET: target_of,
+}
 """What each kind says of a path."""
 
 
@@ -113,14 +136,14 @@ def question_of(name: str, caller: FrameType, contents: Contents) -> str:
         contents: The session's files, which know whose code is the user's own.
 
     Returns:
-        `PRESENCE` or `STAT`; an empty text where a library asks for itself.
+        `PRESENCE`, `STAT` or `TARGET`; an empty text where a library asks for itself.
     """
     frame = caller.f_back
     while frame is not None and _module_of(frame) in _LAYERS:
         name, frame = frame.f_code.co_name, frame.f_back
     if frame is None or name in _COMPLETE_PATHS or not _is_own(frame, contents):
         return ""
-    return PRESENCE if name in _ASK_PRESENCE else STAT
+    return TARGET if name in _ASK_TARGET else PRESENCE if name in _ASK_PRESENCE else STAT
 
 
 def _module_of(frame: FrameType) -> str:
@@ -137,7 +160,7 @@ def _is_own(frame: FrameType, contents: Contents) -> bool:
 
 def tell_of_questions() -> None:
     """Let the functions of `os` that ask for a path raise an audit event, for good."""
-    for name in ("stat", "lstat", "access"):
+    for name in ("stat", "lstat", "access", "readlink"):
         asks = getattr(os, name)
         tells = _telling(asks)
         setattr(os, name, tells)

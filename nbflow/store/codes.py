@@ -247,6 +247,8 @@ def _globals(walk: Walk, function: FunctionType, shape: CodeShape) -> Iterator[b
         walk.writes |= shape.stores
         walk.shows_texts |= shape.shows_text
         return
+    if vars(sys.modules.get(str(scope.get("__name__")), builtins)) is not scope:
+        walk.memory.add(id(scope))  # a dict of somebody's own, which may be changed as such
     reached: dict[str, object] = {}
     for name, *attributes in sorted(shape.chains):
         if name in scope or not hasattr(builtins, name):

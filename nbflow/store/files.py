@@ -189,7 +189,7 @@ class Files:
         return {each.name: each for each in self.kinds()}[kind].now(locator)
 
     def kinds(self) -> tuple[Kind, ...]:
-        """The kinds of the file system: `file`, `absent`, `listing`, `presence` and `stat`."""
+        """The kinds of the file system: `file`, `absent`, `listing`, `presence`, `stat`, `target`."""
         return FileKind(self), AbsentKind(self), ListingKind(self), *map(AskedKind, ANSWERS)
 
     def watch(

@@ -349,6 +349,7 @@ _PARTS: Final = {
     "network": "the network",
     "database": "a database",
     "clock": "the clock",
+    "environment": "environment variables that no name tells",
     "names": "names that cannot be seen",
     "altered": "a module that was changed after its import",
 }
@@ -422,6 +423,7 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "listing": _listing,
     "presence": lambda cause: f"{short_path(cause.subject)}: {cause.before} → {cause.after}",
     "stat": lambda cause: f"size, time or mode of {short_path(cause.subject)} changed",
+    "target": lambda cause: f"{short_path(cause.subject)}: {cause.before} → {cause.after}",
     "folder": _fixed("the", "changed"),
     "environment": _environment,
     "package": _named("package"),

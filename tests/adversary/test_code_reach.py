@@ -154,3 +154,30 @@ class TestModules:
         assert notebook.verdict(cells[2]).value != "fresh"
         notebook.run_all()
         assert notebook.names["y"] == 2
+
+
+class TestForeignNames:
+    """Functions over a dict that is no namespace of the notebook."""
+
+    @pytest.mark.parametrize(
+        "made",
+        [
+            "import types\ndef g(): return k\nf = types.FunctionType(g.__code__, d)",
+            "exec('def h(): return k\\ndef f(): return h()', d)\nf = d['f']",
+        ],
+    )
+    def test_a_change_of_the_dict(self, made: str) -> None:
+        """It is a change of the function, made anew or in place."""
+        notebook = Notebook()
+        cells = [notebook.add(source, plain=True) for source in (f"d = {{'k': 1}}\n{made}", "d['k'] = 1")]
+        task = notebook.add("y = f()")
+        notebook.run_all()
+        for cell, source, expected in ((1, "d['k'] = 5", 5), (0, f"d = {{'k': 2}}\n{made}", 2)):
+            notebook.edit(cells[cell], source)
+            if not cell:
+                notebook.edit(cells[1], "d['k'] = d['k']")
+            for each in cells:
+                notebook.run(each)
+            assert notebook.verdict(task).value == "stale", source
+            notebook.flow()
+            assert notebook.names["y"] == expected
