@@ -620,7 +620,7 @@ class TestDefinitions:
 
     def test_imports_carry_nothing(self) -> None:
         """An import reads no names."""
-        assert analyze("import os").definitions == {"os": Definition("os", "import")}
+        assert analyze("import os").definitions == {"os": Definition("os", "import", origin="os")}
 
 
 class TestFacts:
@@ -705,6 +705,26 @@ class TestFacts:
         """Environment variables are known where their name is a constant."""
         assert analyze(source).environment == names
         assert not any(effect.startswith("environment") for effect in analyze(source).effects)
+
+    @pytest.mark.parametrize(
+        ("source", "asks"),
+        [
+            ("pd.Timestamp('now')", True),
+            ("pd.to_datetime('Today', utc=True)", True),
+            ("np.datetime64('now')", True),
+            ("time.strftime('%Y')", True),
+            ("from time import strftime as f\nf('%Y')", True),
+            ("now = datetime.now", True),
+            ("from time import time\ng(time)", True),
+            ("field(default_factory=datetime.now)", True),
+            ("pd.Timestamp('2020')", False),
+            ("time.strftime('%Y', moment)", False),
+            ("from time import time\nx = 'now'", False),
+        ],
+    )
+    def test_the_clock(self, source: str, asks: bool) -> None:
+        """It is asked by words, for want of an argument, and by whoever is handed one of its functions."""
+        assert any(effect.startswith("clock: ") for effect in analyze(source).effects) == asks
 
     @pytest.mark.parametrize(
         "source",

@@ -276,6 +276,27 @@ class TestRetried:
         assert len(SENT) == 2
 
 
+class TestNamesOfOtherCells:
+    """What a name stands for is known from the cell that imports it."""
+
+    def test_a_clock(self) -> None:
+        """Whoever calls it, or a helper that does, is as of then."""
+        notebook = Notebook()
+        notebook.add("from time import time, sleep\ndef since(t): return time() - t", plain=True)
+        tasks = [notebook.add(source) for source in ("a = time() > 0", "b = since(0) > 0", "sleep(0)\nc = 1")]
+        notebook.run_all()
+        assert [notebook.verdict(task).value for task in tasks] == ["as of", "as of", "fresh"]
+
+    def test_a_mail(self) -> None:
+        """It is an effect also where its module is named in another cell."""
+        notebook = Notebook()
+        notebook.add("from smtplib import SMTP", plain=True)
+        task = notebook.add("host = ''\nif host: SMTP(host)")
+        notebook.run_all()
+        step = notebook.step(task)
+        assert outward_calls(step, notebook.sweep.view(step), notebook.book) == ["SMTP"]
+
+
 class TestIgnored:
     """What the header of an effect says not to compare."""
 

@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis.aliases import PART, hold, keys_in, last_part, owners, sources
+from nbflow.analysis.clock import asked_by_call, note_clock
 from nbflow.analysis.effects import TIMING, effect_of, effects_on_files, is_native, is_remote, writes_natively
 from nbflow.analysis.environment import note_environment, note_whole_environment
 from nbflow.analysis.expressions import load_attribute, visit_defaults, visit_rounds
@@ -125,6 +126,7 @@ def _visit_passed(frame: Frame, node: ast.Lambda | ast.Name, given: set[str], *,
     else:
         functions = known_functions(frame, frame.load(node.id))
         note_whole_environment(frame, node)
+        note_clock(frame, node)
     for function in functions:
         escape(frame, function, given, now=now)
 
@@ -243,7 +245,8 @@ def _note_outside(frame: Frame, node: ast.Call, name: str) -> None:
     if name in JOINS:
         note_join(frame.cell, node)
     path = dotted(node.func)
-    effect = "" if _names_a_module(node, name) else effect_of(path, frame.cell.origins)
+    known = "" if _names_a_module(node, name) else effect_of(path, frame.cell.origins)
+    effect = known or asked_by_call(frame, node)
     on_files = effects_on_files(path, frame.cell.origins, _mode_of(node))
     if is_native(effect) or writes_natively(effect):
         effect, on_files = "", [effect]

@@ -6,6 +6,7 @@ import ast
 from typing import Final
 
 from nbflow.analysis.aliases import link_element, link_target, owners
+from nbflow.analysis.clock import note_clock
 from nbflow.analysis.environment import note_environment, note_whole_environment
 from nbflow.analysis.facts import note_join, note_shown, note_text, pattern_of
 from nbflow.analysis.flow import Frame, visits
@@ -57,6 +58,7 @@ def visit_name(frame: Frame, node: ast.Name) -> None:
         frame.show(node.id)
         note_shown(frame.cell, node.id)
         note_whole_environment(frame, node)
+        note_clock(frame, node)
         if "." not in key:
             for function in known_functions(frame, key):
                 escape(frame, function)
@@ -79,6 +81,7 @@ def load_attribute(frame: Frame, node: ast.Attribute) -> None:
     """Only a name's first attribute is told apart; a class may be called through any of its own."""
     note_shown(frame.cell, node.attr)
     note_whole_environment(frame, node)
+    note_clock(frame, node)
     if node.attr in _SEE_NAMES:
         frame.effects.add(f"names: {node.attr}")
     if isinstance(node.value, ast.Name):

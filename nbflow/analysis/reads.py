@@ -171,6 +171,7 @@ class _Answer:
             calls=tuple(dict.fromkeys(Call(c.callee, c.path, self._arguments(c)) for c in whole.calls)),
             conditional=known.conditional,
             effects=frozenset(whole.effects),
+            origin=self.cell.origins.get(name, "") if known.kind == "import" else "",
         )
 
     def _arguments(self, call: Pending) -> frozenset[str]:

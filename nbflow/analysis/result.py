@@ -66,6 +66,7 @@ class Definition:
         calls: Its calls that are not known to be pure.
         conditional: Whether the binding stands in a branch, loop or `try`.
         effects: What it visibly reads or writes outside.
+        origin: Of an import, the dotted name of what it binds.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Definition:
     calls: tuple[Call, ...] = ()
     conditional: bool = False
     effects: frozenset[str] = frozenset()
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

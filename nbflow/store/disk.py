@@ -44,7 +44,7 @@ from nbflow.store.upkeep import Upkeep
 from nbflow.store.walks import is_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from nbflow.types import Trace
@@ -276,7 +276,7 @@ class DiskStore:
         found, regions = self._found(unit)
         return self._formats.over(over).decode(found, regions)
 
-    def _found(self, unit: str) -> tuple[Packed | Opened, list[memoryview]]:
+    def _found(self, unit: str) -> tuple[Packed | Opened, Sequence[memoryview]]:
         """Where a value lies, and its buffers; what a record has that nobody has read is looked for last."""
         packed = self._value(unit)
         if packed is None:
