@@ -196,7 +196,7 @@ class TestFull:
         """An index that cannot be read is an index without entries."""
         store = kernels.open()
         store.commit("key", trace_of("t", SMALL), {SMALL: (1,)})
-        for name in ("lists", "find", "value"):
+        for name in ("lists", "find", "value", "sought"):
             monkeypatch.setattr(traces.Traces, name, no_space)
         assert (store.find("key"), store.lists("static")) == ((), ())
         with pytest.raises(Missing):
