@@ -128,11 +128,15 @@ class TestQuestions:
 class TestSomebodyElse:
     """What others make while a body runs."""
 
-    def test_a_file_that_appears_after_the_question(
-        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(
+        ("made", "act"),
+        [("file", "open('c.log', 'x').close()"), ("folder", "__import__('os').mkdir('c.log')")],
+    )
+    def test_what_appears_after_the_question(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, made: str, act: str
     ) -> None:
         """The body was told that it is not there, so that its result is not up to date."""
-        other = "input(); open('c.log', 'x').close(); print()"
+        other = f"input(); {act}; print()"
         with subprocess.Popen([sys.executable, "-c", other], stdin=PIPE, stdout=PIPE, cwd=folder) as process:
             monkeypatch.setattr(shutil, "meanwhile", lambda: told(process), raising=False)
             notebook = Notebook()
@@ -140,7 +144,7 @@ class TestSomebodyElse:
             task = notebook.add("found = os.path.exists(name + chr(46) + 'log')\nshutil.meanwhile()")
             notebook.run_all()
         cause = notebook.judgement(task).causes[0]
-        assert (cause.category, cause.before, cause.after) == ("presence", "not there", "file")
+        assert (cause.category, cause.before, cause.after) == ("presence", "not there", made)
 
 
 class TestOwnDoing:

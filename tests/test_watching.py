@@ -488,6 +488,10 @@ class TestOwnFiles:
         with files.watch(["o*/b"]) as watch:
             os.makedirs("out2/b")
         assert watch.own == {f"{here}/o*/b"}
+        with files.watch(["*t3/b"]) as watch:
+            os.makedirs("out3/b")
+            assert glob.glob("*t3/b")
+        assert (watch.own, set(watch.listings)) == (set(), {f"{here}/*t3/b"})
 
 
 class TestVoid:

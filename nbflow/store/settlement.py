@@ -261,13 +261,14 @@ class _Settling:
         if path in self.trail.writes or path in self.trail.folders or path in self.made:
             return True
         below = os.path.join(path, "")
-        return any(each.startswith(below) for each in (*self.written, *self.trail.folders))
+        changed = (*self.written, *self.trail.writes, *self.trail.folders)
+        return any(each.startswith(below) for each in changed)
 
     def _settle_asked(self, own: Collection[str]) -> dict[tuple[str, str], str]:
-        """What was said first of what the body did not make itself; of a folder that is there now, that."""
+        """What was said first of what the body did not make itself; of a folder that it did, what is now."""
         asked = {place: said for place, said in self.trail.asked.items() if place[1] not in own}
         for kind, path in asked:
-            if self._is_folder(path):
+            if self._is_folder(path) and self._is_own_doing(path):
                 asked[kind, path] = ANSWERS[kind](path)
         return asked
 

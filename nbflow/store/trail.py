@@ -110,6 +110,7 @@ class Trail:
         handed: Path to its stat before it was named to a subprocess or a database.
         journals: Write-ahead log among `handed` to its database.
         listings: Locator to the names first seen.
+        guessed: Patterns among them that it names, and may list or not.
         folders: Those that it made, moved or removed.
         asked: What was asked for, a kind and a path, to what was said first.
         imported: Source files of local modules that the import system opened.
@@ -131,7 +132,7 @@ class Trail:
         self.handed: dict[str, FileStat | None] = {}
         self.journals: dict[str, str] = {}
         self.listings: dict[str, Names] = {}
-        self.folders: set[str] = set()
+        self.guessed, self.folders = set[str](), set[str]()
         self.asked: dict[tuple[str, str], str] = {}
         self.imported: set[str] = set()
         self.noise: dict[str, None] = {}
@@ -219,8 +220,9 @@ class Trail:
             self.noise[f"folder {what}: {path}"] = None
 
     def look_in(self, locator: str) -> None:
-        """Note that a folder or pattern is about to be listed."""
-        if locator not in self.listings and not self.ignores(locator):
+        """Note that a folder or pattern is about to be listed; who does so in sight did not before."""
+        if locator in self.guessed or (locator not in self.listings and not self.ignores(locator)):
+            self.guessed.discard(locator)
             self.listings[locator] = self.contents.names(locator)
 
     def ask(self, kind: str, path: str) -> None:

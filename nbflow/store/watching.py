@@ -283,6 +283,7 @@ class Watch:
             return
         for each in self._expand(self._reads, listed=True):
             self.trail.read(each)
+        declared = set(self.trail.listings)
         named = tuple(given_paths(filter(looks_like_path, self._constants)))
         given = tuple(given_paths(self._inputs))
         self.trail.name((*named, *given))
@@ -294,6 +295,8 @@ class Watch:
             writers={path: self.trail.contents.stat(path) for path in self._expand(self._writes)},
             search_path=tuple(sys.path),
         )
+        if not self.native.reads:
+            self.trail.guessed = self.trail.listings.keys() - declared
         if self.native.reads and self.native.writes:
             self.trail.grown.update(path for path, stat in self._before.writers.items() if stat is not None)
         self._patterns = tuple(filter(_is_pattern, given))
