@@ -246,7 +246,7 @@ def _note_outside(frame: Frame, node: ast.Call, name: str) -> None:
         note_join(frame.cell, node)
     path = dotted(node.func)
     known = "" if _names_a_module(node, name) else effect_of(path, frame.cell.origins)
-    effect = known or asked_by_call(frame, node)
+    effect = known or asked_by_call(frame, node, path)
     on_files = effects_on_files(path, frame.cell.origins, _mode_of(node))
     if is_native(effect) or writes_natively(effect):
         effect, on_files = "", [effect]

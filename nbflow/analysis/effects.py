@@ -101,6 +101,10 @@ _CALLS: Final[Mapping[str, str]] = {
 }
 """Calls by their last two parts."""
 
+CLOCKS: Final = frozenset(call.rpartition(".")[2] for call, kind in _CALLS.items() if kind == "clock")
+"""What functions that tell the time are called, without where they are."""
+
+
 _BARE: Final[Mapping[str, str]] = {"input": "input", "__import__": "names", "import_module": "names"}
 """Calls by the whole of their text."""
 
