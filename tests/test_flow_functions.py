@@ -193,6 +193,14 @@ class TestOptions:
         with pytest.raises(OptionError, match="unknown option of a flow 'trigger'"):
             flow(trigger=print)(double.fn)
 
+    def test_they_are_attributes(self) -> None:
+        """By their own names and by Prefect's, as those of tasks are; nothing else is."""
+        told = flow(version="2", retries=3, timeout_seconds=4, flow_run_name="x")(double.fn)
+        assert (told.version, told.retries, told.timeout_seconds) == ("2", 3, 4.0)
+        assert (told.flow_run_name, told.validate_parameters) == ("x", True)
+        with pytest.raises(AttributeError, match="no attribute 'trigger'"):
+            _ = told.trigger
+
     def test_none_and_empty_lists_clear(self) -> None:
         """Also options of which Prefect cannot let go."""
 

@@ -73,6 +73,14 @@ class BaseFlow(Hooked, ShowsItselfLive):
     def __init__(self, name: str, **given: Any) -> None:
         self.settings, self.options = _taken(given, FlowSettings(), TaskOptions(name=name))
 
+    def __getattr__(self, name: str) -> Any:
+        # What was said of it, by our names and by Prefect's, are attributes as well.
+        own = OTHER_NAMES.get(name, name)
+        for said, known in (("settings", _OWN), ("options", _SHARED)):
+            if own in known and said in vars(self):
+                return getattr(vars(self)[said], own)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+
     @property
     def name(self) -> str:
         """What people call it."""
