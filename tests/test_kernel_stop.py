@@ -90,3 +90,45 @@ def test_the_kernel_survives_and_all_runs_have_an_end(flows: Kernel, code: str, 
     assert found.pop("quick") == "Completed"
     assert set(found.values()) == {"Cancelled"}
     assert flows.ask("quick()") == 7
+
+
+AWAITED = """
+import asyncio
+
+@task
+async def naps():
+    print("begun", flush=True)
+    await asyncio.sleep(600)
+
+@flow
+async def awaiting():
+    await naps()
+
+@flow
+async def waiting():
+    naps.submit().result()
+
+@flow
+async def blocking():
+    rests(quick())
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("flow", ["awaiting", "waiting", "blocking"])
+def test_an_awaited_flow(flows: Kernel, flow: str) -> None:
+    """It hears Stop although its loop sleeps, or is blocked by what waits or works."""
+    flows.execute(AWAITED)
+    assert stopped(flows, f"await {flow}()").error.startswith("CancelledError")
+    found = flows.ask("ends()")
+    found.pop("quick", "")
+    assert (len(found), set(found.values())) == (2, {"Cancelled"})
+
+
+@pytest.mark.process
+def test_a_task_that_awaits(flows: Kernel) -> None:
+    """Its cell says what every stopped cell says."""
+    flows.execute("%load_ext nbflow\nimport asyncio")
+    shown = stopped(flows, "#@task long\nprint('begun', flush=True)\nawait asyncio.sleep(600)")
+    assert shown.error.startswith("KeyboardInterrupt")
+    assert flows.ask("quick()") == 7

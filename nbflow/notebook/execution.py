@@ -23,6 +23,7 @@ from nbflow.notebook.cells import LimitReachedError, Where, does_wait, run_code
 from nbflow.notebook.outputs import encode
 from nbflow.running.logs import prints_of
 from nbflow.running.runs import Run
+from nbflow.running.stopping import stop_is_heard
 from nbflow.store.watching import watched_here
 from nbflow.task_runners.base import TaskCall
 from nbflow.task_runners.inline import InlineTaskRunner
@@ -104,7 +105,7 @@ class Executor:
 
     async def _awaited(self, execution: Execution) -> Outcome:
         step, call = execution.step, execution.call
-        with self._captured(step) as capture:
+        with self._captured(step) as capture, stop_is_heard():
             try:
                 await self._run_waiting(execution, call.timeout)
                 outcome = Outcome(call.attempt, Ended.RETURNED)

@@ -24,7 +24,7 @@ from nbflow.running.runs import Run
 from nbflow.running.scope import INLINE, Lane, Scope, present_scope
 from nbflow.running.steering import STEERING
 from nbflow.running.stepping import stepped, stepped_async
-from nbflow.running.stopping import stop_in_order
+from nbflow.running.stopping import stop_in_order, stop_is_heard
 from nbflow.running.tags import with_present
 from nbflow.states import Origin, Role, State
 from nbflow.store.protocol import RunRecord
@@ -217,6 +217,13 @@ def _run_in_thread(scope: Scope, of: Runnable, inputs: Inputs, how: Mapping[str,
 
 
 async def _awaited(scope: Scope, of: Runnable, inputs: Inputs, returns_state: bool) -> Any:
+    if scope.run is not None:
+        return await _awaited_in_loop(scope, of, inputs, returns_state)
+    with stop_is_heard():
+        return await _awaited_in_loop(scope, of, inputs, returns_state)
+
+
+async def _awaited_in_loop(scope: Scope, of: Runnable, inputs: Inputs, returns_state: bool) -> Any:
     loop = asyncio.get_running_loop()
     future, ongoing = begin(of, inputs, scope, Lane(LoopTaskRunner(loop), go_on_in(loop)))
     scope.note_open(future)

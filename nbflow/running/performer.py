@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from asyncio import CancelledError
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -217,7 +218,7 @@ class Performer(PlainHandler):
             _log.warning(warning)
 
     def _outcome(self, report: TaskReport) -> Outcome:
-        if report.ended is Ended.RAISED and isinstance(report.value, KeyboardInterrupt):
+        if report.ended is Ended.RAISED and isinstance(report.value, (KeyboardInterrupt, CancelledError)):
             # What a body raises in a thread of its own is no Stop of the user's, and ends this run alone.
             is_users = self._lane.runner.promises.hears_stop
             raise report.value if is_users else CancelRun("its body was interrupted")

@@ -3,23 +3,28 @@
 An interrupt is raised wherever the main thread happens to be. Raised in the middle of moving a run on, it
 would leave that run without an end. So while runs are under way, Stop is raised only where the innermost
 code of nbflow is one that calls the user's or waits (`calls_user_code`), and a moment later elsewhere.
+
+In an event loop it is another's to decide what Stop does: a kernel has the loop cancel the cell. But a loop
+that has nothing to do looks at that when something wakes it, and one in which a body blocks never does.
 """
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 import time
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.timers import TIMERS
 from nbflow.exceptions import lines_of_stop
 from nbflow.task_runners.inline import may_interrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable, Generator
     from types import FrameType
 
 _NOT_NOW: Final = 0.01
@@ -69,6 +74,51 @@ def stop_in_order() -> Generator[None]:
     finally:
         _STOP.pressed = None
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class _Waking:
+    """Another's answer to Stop, heard at once.
+
+    Args:
+        answer: That answer.
+        loop: The loop by which it cancels what runs.
+    """
+
+    users = 0
+
+    def __init__(self, answer: Callable[[int, FrameType | None], object], loop: AbstractEventLoop) -> None:
+        self.answer = answer
+        self._loop = loop
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self._loop.call_soon_threadsafe(lambda: None)  # wakes it
+        self.answer(number, frame)
+        if may_interrupt(frame):
+            # As what is awaited ends. An interrupt would end the loop itself, and a kernel with it.
+            raise asyncio.CancelledError
+
+
+@contextmanager
+def stop_is_heard() -> Generator[None]:
+    """Let whoever answers Stop in the running event loop be heard while that waits, or a body blocks it."""
+    answer: Any = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not _is_others(answer):
+        yield
+        return
+    waking = answer if isinstance(answer, _Waking) else _Waking(answer, asyncio.get_running_loop())
+    waking.users += 1
+    signal.signal(signal.SIGINT, waking)
+    try:
+        yield
+    finally:
+        waking.users -= 1
+        if not waking.users and signal.getsignal(signal.SIGINT) is waking:
+            signal.signal(signal.SIGINT, waking.answer)
+
+
+def _is_others(answer: object) -> bool:
+    """Whether Stop is answered by code of somebody else."""
+    return callable(answer) and answer is not signal.default_int_handler and answer is not _STOP
 
 
 def _can_handle() -> bool:
