@@ -725,6 +725,23 @@ class TestMemory:
         assert not fingerprint(names["c"], names).memory & fingerprint(names["d"], names).memory
 
 
+    def test_a_thread_does_not_lead_to_all_names(self, monkeypatch):
+        """Its hook for errors is one of the shell, which holds whatever there is."""
+        traitlets = pytest.importorskip("traitlets.config")
+
+        class Shell(traitlets.SingletonConfigurable):
+            def hook(self, *error):
+                pass
+
+        shell, own = Shell(), []
+        shell.names = names = [own]
+        monkeypatch.setattr(sys, "excepthook", shell.hook)
+        with pytest.raises(NoDigestError) as found:
+            fingerprint([threading.Thread(target=print, args=(own,))])
+        assert id(own) in found.value.memory
+        assert not {id(shell), id(names)} & found.value.memory
+
+
 class TestLateAttributes:
     """What can get attributes later is memory before it has any."""
 

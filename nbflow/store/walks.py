@@ -16,6 +16,7 @@ import weakref
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from itertools import chain
 from marshal import dumps
 from types import ModuleType
@@ -332,7 +333,7 @@ class Gathering(Walk):
     def gather(self, values: Iterable[object]) -> None:
         """Walk over all that these values lead to."""
         for value in values:
-            self.token(value)
+            self._put(value)
         while self._waiting or self.pending:
             value, encode = self.pending.pop() if self.pending else (self._waiting.pop(), Walk.token)
             try:
@@ -342,11 +343,16 @@ class Gathering(Walk):
 
     def token(self, value: object) -> bytes:
         """Put a part in the queue."""
+        # Every thread leads to the shell, by the hook that tells of errors, and the shell to all names.
+        if not _is_of_shell(type(value)):
+            self._put(value)
+        return b"?"
+
+    def _put(self, value: object) -> None:
         if type(value) not in PLAIN and id(value) not in self._seen:
             self._seen.add(id(value))
             self.kept.append(value)
             self._waiting.append(value)
-        return b"?"
 
     def unordered(self, tag: bytes, values: Collection[Any]) -> bytes:
         """Put the elements in the queue; their order is no matter."""
@@ -375,6 +381,13 @@ class Gathering(Walk):
 
     def _is_namespace(self, part: object) -> bool:
         return part is self.namespace or (type(part) is dict and "__builtins__" in part)
+
+
+@lru_cache(maxsize=4096)
+def _is_of_shell(kind: type[object]) -> bool:
+    """Whether values of this type are what a notebook runs in: a shell, its kernel, or that one's program."""
+    bases = ((base.__module__, base.__name__) for base in kind.__mro__)
+    return ("traitlets.config.configurable", "SingletonConfigurable") in bases
 
 
 def lasting(walk: Walk, again: Callable[[], Walk]) -> frozenset[int]:
