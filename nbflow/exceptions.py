@@ -247,10 +247,12 @@ class WorkerTraceback(RunError):
     """Where in a worker an exception was raised: its cause, as a text.
 
     Attributes:
-        frames: File, line and function of each frame, outermost first; none where it came after another.
+        frames: File, line and function of each frame, outermost first.
+        before: The same, as a text, of the exception that it came after; empty where there is none.
     """
 
     frames: tuple[tuple[str, int, str], ...] = ()
+    before: str = ""
 
     def __str__(self) -> str:
         return f"in a worker process:\n{super().__str__()}"

@@ -724,7 +724,6 @@ class TestMemory:
         )
         assert not fingerprint(names["c"], names).memory & fingerprint(names["d"], names).memory
 
-
     def test_a_thread_does_not_lead_to_all_names(self, monkeypatch):
         """Its hook for errors is one of the shell, which holds whatever there is."""
         traitlets = pytest.importorskip("traitlets.config")

@@ -110,6 +110,11 @@ class TestACell:
         plain = re.sub(r"\x1b\[[0-9;]*m", "", shown.traceback).replace("In [", "In[")
         assert shown.error == "ZeroDivisionError: division by zero"
         assert ("line 3" in plain, "bad = x / 0" in plain, "nbflow" in plain) == (True, True, False)
+        for way in ("raise ValueError('outer') from error", "raise nbflow.engine.signals.FAIL('told')"):
+            body = f"try:\n    1 / 0\nexcept ArithmeticError as error:\n    {way}"
+            shown = kernel.run("after", f"#@task after --runner process\n{body}")
+            plain = re.sub(r"\x1b\[[0-9;]*m", "", shown.traceback)
+            assert ("line 5" in plain, "1 / 0" in plain, "session.py" in plain) == (True, True, False)
         shown = kernel.run("slow", "#@task slow --runner process --timeout 0.5\nimport time\ntime.sleep(60)")
         assert "'slow' reached its limit of 0.5 s" in shown.error
         shown = kernel.run("crash", "#@task crash --runner process\ncrash = os._exit(3)")
@@ -137,6 +142,13 @@ class TestACell:
             shown = kernel.run("told", cell)
             assert shown.texts[:3] == ["a\n", "WARNING:root:b\n", "c\n"]
             assert "ran inline" not in shown.text
+
+    def test_warnings_and_helpers_have_their_lines(self, kernel: Kernel) -> None:
+        """A warning shows the line that it is about, and a helper its source."""
+        body = "import inspect, warnings\nwarnings.warn('careful')\nwarned = inspect.getsource(late)"
+        shown = kernel.run("warned", f"#@task warned --runner process\n{body}")
+        assert "UserWarning: careful\n  warnings.warn('careful')\n" in shown.text
+        assert kernel.value("warned").startswith("'def late(rows):")
 
     def test_it_runs_inline_where_it_has_to(self, kernel: Kernel) -> None:
         """With the reason; its result is that of a run on the user's names."""

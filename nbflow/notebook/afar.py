@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import linecache
 import marshal
 import sys
 from contextlib import nullcontext
@@ -74,6 +75,7 @@ def _run(shell: Any, job: Job, code: Code, names: dict[str, Any]) -> Outcome:
     """Execute the code over names, and note what it shows."""
     shell.display_formatter.active_types = list(code.formats)
     _draw_as(code.style)
+    linecache.cache.update({file: (0, None, lines, file) for file, lines in code.sources.items()})
     with Routes(shell).captured(shows=False) as capture:
         capture.recorder = _Live() if code.shows else capture.recorder
         call = TaskCall(job.attempt, job.step, partial(_execute, code, names))

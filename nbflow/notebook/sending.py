@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import linecache
 import marshal
 import sys
 from dataclasses import dataclass, field
 from functools import partial
-from types import TracebackType
+from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.context import context
@@ -48,6 +49,7 @@ class Code:
         formats: The mime types that values are shown in.
         logs: Whether the kernel handles what is logged.
         style: The settings of matplotlib.
+        sources: The lines of the cells that it and its helpers are from, by file.
     """
 
     parts: tuple[bytes, ...]
@@ -56,6 +58,7 @@ class Code:
     formats: tuple[str, ...]
     logs: bool = False
     style: dict[str, Any] = field(default_factory=dict[str, Any])
+    sources: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
 
 def send(
@@ -77,18 +80,20 @@ def send(
     if shows:
         hear(SHOWN, partial(_show, screen))
         hear(SWITCHED, _flush)
-    parts = tuple(map(marshal.dumps, code))
+    codes = list(code)
+    parts, sources = tuple(map(marshal.dumps, codes)), _sources(codes, execution.workspace.names.values())
+    told = Code(parts, awaits, shows, screen.formats, handles_logs(), _style(), sources)
     with context(shown(execution.call)):
-        return sent(execution, _RUNS, Code(parts, awaits, shows, screen.formats, handles_logs(), _style()))
+        return sent(execution, _RUNS, told)
 
 
 def outcome_there(report: TaskReport) -> Outcome:
     """How a body has ended; what it raised, it raised in the lines of its cell."""
     outcome = outcome_of(report)
     error: object = outcome.value
-    if isinstance(error, BaseException) and isinstance(error.__cause__, WorkerTraceback):
-        frames, error.__traceback__ = error.__cause__.frames, trace_at(error.__cause__.frames)
-        error.__cause__ = None if frames else error.__cause__
+    if isinstance(error, BaseException) and isinstance(told := error.__cause__, WorkerTraceback):
+        error.__traceback__ = trace_at(told.frames)
+        error.__cause__ = WorkerTraceback(told.before) if told.before else None
     return outcome
 
 
@@ -134,6 +139,13 @@ def _style() -> dict[str, Any]:
     library = sys.modules.get("matplotlib")
     known: Any = getattr(library, "rcParams", {})
     return {key: known[key] for key in known if not key.startswith(_OF_THE_PROCESS)}
+
+
+def _sources(codes: Iterable[CodeType], values: Iterable[object]) -> dict[str, list[str]]:
+    """The lines of the cells that code is from: warnings and `inspect.getsource` show them."""
+    helpers = (value.__code__ for value in values if isinstance(value, FunctionType))
+    files = {code.co_filename for code in (*codes, *helpers)} & linecache.cache.keys()
+    return {file: linecache.getlines(file) for file in files}
 
 
 def _flush(name: str) -> None:

@@ -21,7 +21,7 @@ from nbflow.exceptions import SessionError, text_of
 from nbflow.store.files import Files
 from nbflow.store.modules import purge_modules
 from nbflow.task_runners.base import Entry, TaskCall
-from nbflow.task_runners.parcels import sendable
+from nbflow.task_runners.parcels import with_place
 from nbflow.task_runners.shipping import packed, unpacked
 from nbflow.task_runners.worker import Surroundings
 
@@ -68,7 +68,7 @@ class Errand:
         with enter(self.context):
             outcome = copy_context().run(performed, self.job, names, files, define, run)
         error: object = outcome.value
-        return replace(outcome, value=sendable(error)) if isinstance(error, BaseException) else outcome
+        return replace(outcome, value=with_place(error)) if isinstance(error, BaseException) else outcome
 
 
 @lru_cache(maxsize=4)

@@ -78,10 +78,14 @@ def sealed(report: TaskReport, parcel: Parcel) -> bytes:
 
 def sendable(error: BaseException) -> object:
     """An exception that can be made again elsewhere, once it was sent; where it was raised is its cause."""
-    if isinstance(error, Signal):
-        return error
+    return error if isinstance(error, Signal) else with_place(error)
+
+
+def with_place(error: BaseException) -> object:
+    """The same, also where it is a signal, of which only who shows its lines wants to know the place."""
     trail = trail_of(error)
-    return _Raised(error if _can_be_sent(error) else WorkerError(text_of(error)), trail)
+    is_fit = isinstance(error, Signal) or _can_be_sent(error)
+    return _Raised(error if is_fit else WorkerError(text_of(error)), trail)
 
 
 def _can_be_sent(error: BaseException) -> bool:
@@ -107,7 +111,7 @@ def _raised(error: BaseException, trail: Trail, name: str | None) -> BaseExcepti
     if isinstance(error, NameError):
         error.name = name  # which pickle leaves behind
     cause = error.__cause__ = WorkerTraceback(str(trail).rstrip())
-    cause.frames = trail.frames if trail.before is None else ()
+    cause.frames, cause.before = trail.frames, str(trail.before or "").rstrip()
     return error
 
 
