@@ -43,7 +43,42 @@ class TestBoundAgain:
         notebook.run(notebook.add("c = 2 + 2", at=0))
         notebook.run(cell)
         assert outputs(notebook, cell) == {"d"}
-        assert notebook.verdict(cell) is Verdict.AS_OF
+        assert notebook.verdict(cell) is Verdict.STALE
+
+    def test_another_condition(self) -> None:
+        """Before a reader runs the flow runs the cell once more, with the name taken away: that tells."""
+        notebook = Notebook()
+        limit = notebook.add("a = 4", plain=True)
+        cell = notebook.add("if a > 3: c = 5\nelse: d = 3", plain=True)
+        reader = notebook.add("e = c * 2")
+        notebook.run_all()
+        notebook.edit(limit, "a = 6")
+        for each in (limit, cell):
+            notebook.run(each)
+        assert outputs(notebook, cell) == {"c"}
+        assert notebook.verdict(cell) is Verdict.STALE
+        action = notebook.run(reader)
+        assert (action.executed, action.errors, notebook.names["e"]) == ([cell], {}, 10)
+        assert notebook.verdict(reader) is Verdict.FRESH
+        notebook.edit(limit, "a = 2")
+        for each in (limit, cell):
+            notebook.run(each)
+        assert "'c' is not defined" in str(notebook.run(reader).errors[reader])
+        assert outputs(notebook, cell) == {"d"}
+
+    def test_another_condition_of_a_cell_that_only_its_user_runs(self, tmp_path: Path) -> None:
+        """What it made before stands there: its reader has it, and nobody says that this is proven."""
+        notebook = Notebook()
+        limit = notebook.add("a = 4", plain=True)
+        path = str(tmp_path / "F.txt")
+        cell = notebook.add(f"if a > 3: c = 5\nopen({path!r}, 'w').close()", plain=True)
+        reader = notebook.add("e = c * 2")
+        notebook.run_all()
+        notebook.edit(limit, "a = 6")
+        for each in (limit, cell, reader):
+            assert notebook.run(each).errors == {}
+        assert notebook.names["e"] == 10
+        assert [notebook.verdict(each) for each in (cell, reader)] == [Verdict.AS_OF] * 2
 
     def test_the_same_file(self, tmp_path: Path) -> None:
         """A file that did not change leaves it decided."""

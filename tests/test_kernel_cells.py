@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -76,6 +78,44 @@ class TestPlainCells:
         job.verdicts()
         assert job.kernel.value("LATE") == "99"
 
+    def test_plain_cells_that_open_files(self, kernel: Kernel, tmp_path: Path) -> None:
+        """IPython puts a function of its own in the place of `open`: it is nobody's input."""
+        cells = {"ext": "%load_ext nbflow", "put": 'with open("a.txt", "w") as file:\n    file.write("7")'}
+        cells |= {
+            "get": 'with open("a.txt") as file:\n    n = int(file.read())',
+            "twice": "%%task twice\ntwice = 2 * n",
+        }
+        job = Job(kernel, tmp_path, cells)
+        assert job.run_all() == ["put", "get", "twice"]
+        assert job.stale() == {}
+        job.run(put=job.edit("put", "7", "8"))
+        assert job.flow() == ["get", "twice"]
+        assert job.stale() == {}
+
+    def test_names_of_startup_files(self, kernel: Kernel, tmp_path: Path) -> None:
+        """IPython hides them from `%who`; they are the user's all the same."""
+        cells = {"ext": "", "base": "b = step + 1", "twice": "%%task twice\ntwice = 2 * step"}
+        job = Job(kernel, tmp_path, cells)
+        kernel.execute("get_ipython().push({'step': 4}, interactive=False)")
+        job.run(ext="%load_ext nbflow")
+        assert job.run("base", "twice") == ["base", "twice"]
+        assert kernel.value("b, twice") == "(5, 8)"
+        assert "'base': 'fresh', 'twice': 'fresh'" in str(json.loads(kernel.probe("standing()"))["verdicts"])
+
+    def test_a_script_run_again(self, kernel: Kernel, tmp_path: Path) -> None:
+        """What it bound it binds again, also to the very objects that were there."""
+        (tmp_path / "script.py").write_text("factor = 5\n")
+        job = Job(kernel, tmp_path, {"ext": "%load_ext nbflow", "script": "%run script.py"})
+        job.run_all()
+        job.run(times="%%task times\ntimes = factor * 2")
+        assert job.run("script", "times") == ["script"]
+        assert not job.shown.error
+        assert "'times': 'fresh'" in str(json.loads(kernel.probe("standing()"))["verdicts"])
+        (tmp_path / "script.py").write_text("factor = 5\nother = [1]\n")
+        job.run("script", "times")
+        assert not job.shown.error
+        assert kernel.value("times") == "10"
+
     def test_a_plain_cell_run_many_times_on_its_own_leavings(self, job: Job) -> None:
         """As in Jupyter it piles up; what it made is called fresh by nobody but for the first time."""
         job.kernel.insert("pile", "clean['n'] = clean.get('n', 0) + 1", before="mean")
@@ -112,6 +152,21 @@ class TestMutation:
         assert job.run(grow=text) == ["grow"]
         assert job.kernel.value("int(clean.n.max())") == "5"
         job.verdicts()
+
+    def test_a_class_of_a_module_that_nobody_can_put_back(self, kernel: Kernel, tmp_path: Path) -> None:
+        """The flow says which cell has to run first, and not that all is up to date."""
+        text = "class Bar:\n    seen = []\n    def __init__(self): Bar.seen.append(1)\n"
+        (tmp_path / "bars.py").write_text(text)
+        cells = {"ext": "%load_ext nbflow", "base": "from bars import Bar\nn = 5"}
+        job = Job(kernel, tmp_path, cells | {"made": "%%task made\nbar = Bar()\nmade = n"})
+        job.run_all()
+        job.run(base=job.edit("base", "5", "6"))
+        assert job.flow() == ["made"]
+        assert job.run(made=job.edit("made", "made = n", "made = n + 1")) == []
+        assert "run cell" in job.shown.error
+        assert job.flow() == []
+        assert "up to date" not in job.shown.text
+        assert re.search(r"made +not run +.*run cell \[\d+\] again first", job.shown.text)
 
     def test_two_names_on_one_array(self, kernel: Kernel, tmp_path: Path) -> None:
         """A change through one is a change of the other, for whoever reads it."""

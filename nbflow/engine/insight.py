@@ -45,13 +45,15 @@ class Insight:
         self._workspace = workspace
 
     def live_reach(self, slot: Slot) -> Reach | None:
-        """What the code inside a name's live object may touch; None where it holds nothing."""
+        """What the code inside a name's live object may touch; None where it holds nothing of the user's."""
         key = key_of(slot)
         if key not in self._workspace.names:
             return None
         label = self._workspace.labels.get(key)
         if label is not None and label.version is not None:
             return label.version.output.reach
+        if key in self._workspace.of_shell:
+            return None
         return NO_REACH if is_placeholder(self._workspace.names[key]) else self._workspace.look(key).reach
 
     def reached(

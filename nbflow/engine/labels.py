@@ -24,7 +24,7 @@ from nbflow.store.digests import NO_CLASSES, Fingerprint, fingerprint, key_diges
 from nbflow.store.signing import hidden_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from contextvars import Context
 
     from nbflow.engine.bind import Version
@@ -126,6 +126,8 @@ class Labels:
         """The definitions that have made classes and modules again here, by name."""
         self.remedy: Callable[[str], str] = lambda step: REMEDY
         """What makes the values of a step again that are nowhere, in words."""
+        self.of_shell: Collection[str] = ()
+        """Names that are the shell's own as long as nobody gives them a value."""
         self.elsewhere: Context | None = None
         """What bodies over these names see of context variables, where they run elsewhere."""
 

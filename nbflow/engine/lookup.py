@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from nbflow.engine.again import UNDECIDED
 from nbflow.engine.counted import loose_slots
 from nbflow.engine.gates import asked_about
 from nbflow.engine.influence import reached
@@ -89,7 +90,7 @@ class Lookup:
 
     def _is_taken(self, step: Step, trace: Trace) -> bool:
         """Whether a result that fits stands for a run: what an effect has done outside does in any case."""
-        if self._sweep.outside.is_refuted(trace.id):
+        if self._sweep.outside.is_refuted(trace.id) or (step.plain and UNDECIDED in trace.flags):
             return False
         if step.effect is Effect.ONCE:
             return True

@@ -225,7 +225,7 @@ class Observer:
         shown = (reached.uncertain & before.keys()) - hidden
         same = frozenset(key for key in shown if names.get(key, ABSENT) is before[key])
         again = reached.earlier.bound_if(seen.outside) if reached.earlier and same else None
-        bound |= same & (again or frozenset())
+        bound |= same & (self._own(same) if again is None else again)
         seen.undecided = same if again is None else frozenset()
         try:
             bound |= self._rebound(then, before, self._named(reached.keys) if only_computes else names)
@@ -233,6 +233,12 @@ class Observer:
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not become one of the task
             self._forget(reached.keys & self._workspace.labels.keys())
             return seen.observation(fault=f"nbflow could not observe it: {type(fault).__name__}: {fault}")
+
+    def _own(self, keys: Iterable[str]) -> frozenset[str]:
+        """The keys that hold what the step itself made when it last ran: taken as made again."""
+        labels = ((key, self._workspace.labels.get(key)) for key in keys)
+        made = ((key, label.version) for key, label in labels if label is not None)
+        return frozenset(key for key, version in made if version is not None and version.step == self._step)
 
     def _brought(self, seen: _Watched) -> Back | None:
         """Let stand, and be seen, what another process tells of a body; None where it ran in this one."""
@@ -300,7 +306,7 @@ class Observer:
         self, execution: Execution, before: Mapping[str, object], reached: Reached
     ) -> Working[_Watched]:
         self._states = {key: self._workspace.states.of(key) for key in loaded_generators()}
-        loaded = (value for value in before.values() if not is_placeholder(value))
+        loaded = (value for key, value in before.items() if not (is_managed(key) or is_placeholder(value)))
         inputs: list[object] = [value for value in loaded if isinstance(value, _MAY_NAME_FILES)]
         asked: dict[str, InContext] = {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from nbflow.engine.again import UNDECIDED
 from nbflow.types import Standing
 
 if TYPE_CHECKING:
@@ -24,3 +25,8 @@ def may_start_plain(step: Step) -> bool:
         and step.trace is not None
         and QUIET in step.trace.flags
     )
+
+
+def would_decide(step: Step) -> bool:
+    """Whether catch-up can find out which names a plain cell binds, which IPython's run of it left open."""
+    return may_start_plain(step) and step.trace is not None and UNDECIDED in step.trace.flags

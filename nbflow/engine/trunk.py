@@ -25,7 +25,7 @@ from nbflow.store.signing import hidden_digest
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from nbflow.engine.book import Book
     from nbflow.store.files import Kind as NamedKind
@@ -69,6 +69,7 @@ class World:
         sleep: Waits until a time, seconds since the epoch; None: a run that has to wait parks.
         files: The files of the session, by default watched with nothing ignored.
         is_shared: Whether others may bind names between two actions, as in a kernel.
+        of_shell: Names that are the shell's own as long as nobody gives them a value.
         since: From when on what bodies read of the outside world is taken for its answer; 0.0: always.
     """
 
@@ -83,6 +84,7 @@ class World:
     sleep: Callable[[float], object] | None = None
     files: Files | None = None
     is_shared: bool = False
+    of_shell: Collection[str] = ()
     since: float = 0.0
 
 
@@ -108,6 +110,7 @@ def trunk_over(world: World, book: Book) -> Trunk:
     """
     files = world.files or Files(clock=world.clock)
     workspace = Workspace(world.names, world.store, is_shared=world.is_shared)
+    workspace.of_shell = world.of_shell
     workspace.remedy = lambda step: remedy(book.steps[step])
     kinds: list[NamedKind] = [*files.kinds(), ModuleKind(files), PackageKind(), EnvironmentKind(world.key)]
     named = {

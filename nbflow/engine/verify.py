@@ -27,7 +27,7 @@ from nbflow.engine.influence import is_code, lasting, may_write, reached
 from nbflow.engine.keeping import asks_again, expiry_of, has_expired, world_of
 from nbflow.engine.marks import BEGUN, REFUTED
 from nbflow.engine.origins import seen_as, version_of
-from nbflow.engine.quiet import may_start_plain
+from nbflow.engine.quiet import may_start_plain, would_decide
 from nbflow.engine.reimport import ALTERED
 from nbflow.engine.slots import STATE, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
@@ -253,6 +253,8 @@ class Judge:
         causes += self._not_compared(trace, slots, loose)
         if step.plain and step.standing is Standing.REMEMBERED:
             causes.append(Cause("unverified", step.name, after="not run in this kernel"))
+        if causes and would_decide(step):
+            return Verdict.STALE, causes
         return (Verdict.AS_OF if causes else Verdict.FRESH), causes
 
     def _expired(self, step: Step, trace: Trace) -> list[Cause]:

@@ -6,8 +6,9 @@ import os
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from nbflow.analysis.names import is_managed
 from nbflow.notebook.capturing import Routes
 from nbflow.notebook.cells import Bodies
 from nbflow.notebook.from_python import PythonSession
@@ -22,6 +23,9 @@ from nbflow.store.disk import DiskStore, open_store
 from nbflow.store.files import Files
 from nbflow.store.upkeep import units_of
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 def open_session(shell: Any) -> PythonSession:
     """A session over a shell's namespace, with the store beside its notebook."""
@@ -35,7 +39,7 @@ def open_session(shell: Any) -> PythonSession:
     ignored = [str(home), *([str(path)] if path else [])]
     around = Surroundings(
         names=names,
-        hidden=frozenset(shell.user_ns_hidden),
+        hidden=_names_of_shell(shell.user_ns_hidden),
         store=store,
         files=Files(ignored),
         bodies=Bodies(shell),
@@ -57,6 +61,16 @@ def open_session(shell: Any) -> PythonSession:
     if isinstance(store, DiskStore):
         store.room.needed = partial(_needed, session)
     return session
+
+
+def _names_of_shell(hidden: Mapping[str, Any]) -> frozenset[str]:
+    """The names that IPython keeps for itself; it hides those of the user's startup files, too."""
+    return frozenset(name for name, value in hidden.items() if is_managed(name) or _is_of_ipython(value))
+
+
+def _is_of_ipython(value: object) -> bool:
+    """Whether a function is IPython's, as the `open` is that it puts in the place of Python's."""
+    return str(getattr(value, "__globals__", {}).get("__name__")).startswith("IPython.")
 
 
 def _needed(session: PythonSession) -> frozenset[str]:

@@ -234,8 +234,10 @@ class Report:
                 continue
             if judgement.verdict is Verdict.WAITS:
                 yield ActionLine(step.name, "waits", judgement.causes)
-            elif judgement.verdict is Verdict.STALE and action.errors:
-                yield ActionLine(step.name, "not run", judgement.causes)
+            elif judgement.verdict is Verdict.STALE and (action.errors or action.spent):
+                maker = self._session.book.steps.get(action.spent.get(step.id, ""))
+                note = self.waiting_words((), maker) if maker is not None else ""
+                yield ActionLine(step.name, "not run", judgement.causes, note=note)
 
     def _newest_run(self, step: Step) -> RunRecord:
         """The last run of a step, by whoever wanted it."""

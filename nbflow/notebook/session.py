@@ -93,6 +93,7 @@ class Session:
             sleep=around.sleep,
             files=around.files,
             is_shared=True,
+            of_shell=around.hidden,
             since=around.clock() if around.is_headless else 0.0,
         )
         self.trunk = trunk_over(world, self.book)

@@ -961,6 +961,16 @@ class TestWriters:
         assert notebook.verdict(cell).value == "as of"
         assert ("outside", f"reads {here / 'f.h5'}, which it writes itself") in causes(notebook, cell)
 
+    def test_files_whose_names_are_computed(self, here: Path) -> None:
+        """What the text of a path may mean is no question of what is there, where nobody lists it."""
+        for folder in ("out", "more"):
+            (here / folder).mkdir()
+        put = "for _k in 'ab':\n    with open(f'out/{_k}.txt', 'w') as _s: _s.write(_k)"
+        lists = put.replace("out", "more") + "\nimport glob\nx = glob.glob('more/*.txt')"
+        notebook, (_, second) = opened(put, lists)
+        assert verdicts(notebook) == ["fresh", "as of"]
+        assert ("outside", f"reads {here / 'more/*.txt'}, which it writes itself") in causes(notebook, second)
+
     def test_what_duckdb_writes(self, here: Path) -> None:
         """It asks a database, so that it is as of; its file is passed on."""
         writer = "import duckdb\nduckdb.sql('select {v} as k').write_parquet('f.parquet')"
