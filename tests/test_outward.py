@@ -18,7 +18,7 @@ from nbflow.store.disk import DiskStore
 from nbflow.store.memory import MemoryStore
 from nbflow.testing import Notebook
 from nbflow.triggers import manual_only
-from nbflow.types import Effect
+from nbflow.types import Effect, Verdict
 from tests.cells import change, kept, root_cause, verdicts
 
 if TYPE_CHECKING:
@@ -68,6 +68,27 @@ def die_in(notebook: Notebook, cell: str, *, after: bool = True) -> None:
         SENT.append("by the dead kernel")
     work.close()
     notebook.restart()
+
+
+@pytest.mark.parametrize(
+    ("source", "verdict"),
+    [
+        ("b = sorted(vars(o).items())", Verdict.FRESH),
+        ("b = [*map(vars, [o])]", Verdict.FRESH),
+        ("b = len(vars())", Verdict.AS_OF),
+        ("b = len(vars(*[]))", Verdict.AS_OF),
+        ("v = vars\nb = len(v())", Verdict.AS_OF),
+        ("b = (lambda each: each())(vars)", Verdict.AS_OF),
+        ("b = [len(vars()) for _ in 'a']", Verdict.AS_OF),
+    ],
+)
+def test_vars_of_a_value(source: str, verdict: Verdict) -> None:
+    """It gives the value's attributes; without a value it gives names that no analysis sees."""
+    notebook = Notebook()
+    notebook.run(notebook.add("class A: pass\no = A()\no.x = 1", plain=True))
+    cell = notebook.add(source)
+    assert notebook.run(cell).errors == {}
+    assert notebook.verdict(cell) is verdict
 
 
 class TestOnce:

@@ -308,6 +308,13 @@ def _see_names(frame: Frame, node: ast.Call) -> None:
         frame.cell.incomplete(f"{last_part(node.func)}() reaches every name")
 
 
+def _see_own(frame: Frame, node: ast.Call) -> None:
+    """What `vars` gives of a value is that value's; without one it sees names."""
+    _see_names(frame, node)
+    if not node.args or isinstance(node.args[0], ast.Starred):
+        frame.effects.add("names: vars")
+
+
 def _list_names(frame: Frame, node: ast.Call) -> None:
     if not node.args:
         frame.effects.add("names: dir")
@@ -340,7 +347,7 @@ _SPECIAL: Final[Mapping[str, Callable[[Frame, ast.Call], None]]] = {
     "eval": _execute,
     "globals": _see_names,
     "locals": _see_names,
-    "vars": _see_names,
+    "vars": _see_own,
     "dir": _list_names,
     "setattr": _set_attribute,
     "delattr": _set_attribute,

@@ -284,6 +284,8 @@ class Frame:
     def show(self, name: str, attribute: str = "") -> None:
         """Record that a name or attribute is held by somebody who may look at what documents it."""
         key = self.scope.key(name)
+        if key == "vars":
+            self.effects.add("names: vars")  # and who may call it without a value
         self.cell.shown.add(f"{key}.{attribute}" if attribute else key)
 
     def store(self, name: str) -> str:

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from nbflow.engine.slots import Outside
     from nbflow.types import Trace
 
-_READ_ANY_NAME: Final = frozenset({"globals", "locals", "vars", "eval", "exec"})
-"""Builtins through which code reads names that no analysis sees."""
+_READ_ANY_NAME: Final = frozenset({"globals", "locals", "eval", "exec"})
+"""Builtins through which code reads names that no analysis sees; so does `vars` where it is given nothing."""
 
 
 def definitions_of(bodies: Collection[Body], keys: Collection[str]) -> list[Definition]:

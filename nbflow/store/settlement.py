@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from nbflow.store.asked import ANSWERS
-from nbflow.store.paths import FileStat, real, working_folder
+from nbflow.store.paths import FileStat, folder_locator, real, working_folder
 
 if TYPE_CHECKING:
     from nbflow.store.trail import Contents, Names, Trail
@@ -153,7 +153,9 @@ class _Settling:
         for path, stat in {**self.before.given, **self.trail.handed, **self.trail.reads}.items():
             if path not in self.written and path not in passing:
                 self._settle_read(path, stat)
-        listings = {locator: self._settle_listing(locator) for locator in self.trail.listings}
+        passed = {*filter(self._is_passing_folder, map(folder_locator, self.trail.folders))}
+        kept = (locator for locator in self.trail.listings if locator not in passed)
+        listings = {locator: self._settle_listing(locator) for locator in kept}
         asked = self._settle_asked(self.trail.writes.keys() | self.written.keys())
         still_open = _open_for_writing(path for path in self.trail.writes if path in self.written)
         process_state = self._process_state()
@@ -180,6 +182,10 @@ class _Settling:
     def _passing(self) -> set[str]:
         """Temporary files: made and removed by the body, they leave nothing and depend on nothing."""
         return {path for path, stat in self.trail.writes.items() if stat is None and self.now(path) is None}
+
+    def _is_passing_folder(self, locator: str) -> bool:
+        """The same of a folder that the body made."""
+        return self.contents.names(locator) is None
 
     def _find_written(self, opened: Iterable[str], writers: Collection[str]) -> None:
         for path in opened:
@@ -252,7 +258,7 @@ class _Settling:
         """The listing as first seen, or as it is now where only the body itself changed it."""
         seen, now = self.trail.listings[locator], self.contents.names(locator)
         if seen != now and all(map(self._is_own_doing, self._changed_names(locator, seen, now))):
-            if locator not in self.trail.guessed:
+            if locator not in self.trail.unread:
                 self.own.add(locator)
             return self.contents.listing(now)
         return self.contents.listing(seen)

@@ -321,7 +321,7 @@ class Watch:
             paths += self.trail.matches(pattern)
         if not self.native.reads:
             # The text of a path that is computed: it is as likely one that the body is going to write.
-            self.trail.guessed.update(patterns)
+            self.trail.unread.update(patterns)
         stats = {path: contents.stat(path) for path in paths if not self.trail.ignores(path)}
         if is_cut(self._inputs):
             note = f"only the first {MEMBERS_LOOKED_AT:,} paths of a long input were followed"

@@ -971,6 +971,16 @@ class TestWriters:
         assert verdicts(notebook) == ["fresh", "as of"]
         assert ("outside", f"reads {here / 'more/*.txt'}, which it writes itself") in causes(notebook, second)
 
+    def test_a_folder_that_is_gone_again(self, here: Path) -> None:
+        """Whoever makes a temporary folder, and removes it, depends on nothing in it."""
+        source = (
+            "import pathlib, tempfile\nwith tempfile.TemporaryDirectory(dir='.') as _d:\n"
+            "    _p = pathlib.Path(_d) / 'sub'\n    _p.mkdir()\n    _n = (_p / 'f.txt').write_text('a')\n"
+            "    x = [each.read_text() for each in _p.iterdir()]"
+        )
+        notebook, _ = opened(source)
+        assert (verdicts(notebook), notebook.flow().executed) == (["fresh"], [])
+
     def test_what_duckdb_writes(self, here: Path) -> None:
         """It asks a database, so that it is as of; its file is passed on."""
         writer = "import duckdb\nduckdb.sql('select {v} as k').write_parquet('f.parquet')"
