@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nbflow.testing import Notebook
 from tests.cells import values, verdicts
 from tests.test_branch import beside, gate, notebook_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from nbflow.testing import Notebook
 
 __all__ = ["gate"]
 
@@ -108,6 +107,25 @@ class TestBesideACell:
 
         branch, action = beside(notebook, meanwhile)
         assert [step.id for step in branch.take_over(action.executed)] == cells
+
+
+@pytest.mark.usefixtures("outside")
+class TestItsOwnModule:
+    """A body that sets where modules are looked for, and imports one from there, saw what is there."""
+
+    def test_a_plain_cell(self, folder: Path) -> None:
+        """It is as of the state that it changed, and waits only once the module's file is another."""
+        (folder / "below" / "nbflow_own.py").write_text("K = 1\n")
+        notebook = Notebook()
+        path = f"import sys\nsys.path.append({str(folder / 'below')!r})\nimport nbflow_own"
+        cells = [notebook.add(path, plain=True), notebook.add("a = nbflow_own.K")]
+        notebook.run_all()
+        assert [notebook.verdict(cell).value for cell in cells] == ["as of", "fresh"]
+        (folder / "below" / "nbflow_own.py").write_text("K = 2\n")
+        assert [notebook.verdict(cell).value for cell in cells] == ["waits", "waits"]
+        for cell in cells:
+            notebook.run(cell)
+        assert (notebook.names["a"], notebook.verdict(cells[1]).value) == (2, "fresh")
 
 
 class TestItsOwn:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from nbflow.engine.slots import WORKING_FOLDER, FolderKind
 from nbflow.store.events import FOLDER
+from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from nbflow.engine.observe import Observation
     from nbflow.engine.slots import Outside
     from nbflow.store.watching import Watch
-    from nbflow.types import Entry
+    from nbflow.types import Entry, Slot
 
 
 def sure(finished: Finished, asked: Iterable[Entry], outside: Outside) -> Finished:
@@ -38,6 +39,19 @@ def sure(finished: Finished, asked: Iterable[Entry], outside: Outside) -> Finish
     moved = ", ".join(dict.fromkeys((*_moved(watch, asked, outside), *_folder(watch, observation))))
     fault = f"{moved} changed while the body ran"
     return replace(finished, observation=replace(observation, fault=fault)) if moved else finished
+
+
+def found_late(asked: Iterable[Entry], watch: Watch) -> list[Slot]:
+    """The modules that a body could not find before it set itself where they are looked for.
+
+    Args:
+        asked: What there was outside before it ran.
+        watch: What was seen of it.
+    """
+    if not watch.process_state:
+        return []
+    slots = (entry.looked.slot for entry in asked if entry.digest == UNBOUND)
+    return [slot for slot in slots if slot.kind == "module"]
 
 
 def _moved(watch: Watch, asked: Iterable[Entry], outside: Outside) -> Iterator[str]:

@@ -23,7 +23,7 @@ from nbflow.engine.insight import Insight
 from nbflow.engine.items import Items
 from nbflow.engine.keeping import forced_cause, gone_cause
 from nbflow.engine.labels import Label, is_local_module, next_copy
-from nbflow.engine.meanwhile import sure
+from nbflow.engine.meanwhile import found_late, sure
 from nbflow.engine.observe import not_started
 from nbflow.engine.origins import version_of
 from nbflow.engine.outward import Once
@@ -399,7 +399,7 @@ class Performer:
                 self._take(step, step.left, seen)
                 self._forget_unseeded(step.left, seeded)
             return finished
-        trace = doing.joined(make_trace(maker, body, seen, observation))
+        trace = doing.joined(make_trace(maker, body, self._with_found(seen, observation), observation))
         if finished.state.is_skipped():
             trace = skipped_trace(trace)
         elif is_own_plain:
@@ -415,6 +415,18 @@ class Performer:
         if observation.touched_outside:
             self._sweep.look_around()
         return finished
+
+    def _with_found(self, seen: Seen, observation: Observation) -> Seen:
+        """What a body saw, with the modules that were there only after it had begun."""
+        late = found_late(seen.asked, observation.watch) if observation.watch is not None else ()
+        if not late:
+            return seen
+        self._sweep.look_outside(late)
+        outside = self._sweep.outside
+        now = (Entry(Looked(slot), outside.digest(slot) or UNBOUND, outside.show(slot)) for slot in late)
+        found = {entry.looked: entry for entry in now}
+        asked = tuple(found.get(entry.looked, entry) for entry in seen.asked)
+        return msgspec.structs.replace(seen, asked=asked)
 
     def write_down(self) -> None:
         """Store the traces of plain cells that the user ran."""
