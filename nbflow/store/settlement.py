@@ -258,7 +258,7 @@ class _Settling:
         """The listing as first seen, or as it is now where only the body itself changed it."""
         seen, now = self.trail.listings[locator], self.contents.names(locator)
         if seen != now and all(map(self._is_own_doing, self._changed_names(locator, seen, now))):
-            if locator not in self.trail.unread:
+            if locator not in self.trail.guessed:
                 self.own.add(locator)
             return self.contents.listing(now)
         return self.contents.listing(seen)

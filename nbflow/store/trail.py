@@ -111,7 +111,6 @@ class Trail:
         journals: Write-ahead log among `handed` to its database.
         listings: Locator to the names first seen.
         guessed: Patterns among them that it names, and may list or not.
-        unread: Patterns among those whose readers are all seen, should there be some.
         folders: Those that it made, moved or removed.
         asked: What was asked for, a kind and a path, to what was said first.
         imported: Source files of local modules that the import system opened.
@@ -133,7 +132,7 @@ class Trail:
         self.handed: dict[str, FileStat | None] = {}
         self.journals: dict[str, str] = {}
         self.listings: dict[str, Names] = {}
-        self.guessed, self.unread, self.folders = set[str](), set[str](), set[str]()
+        self.guessed, self.folders = set[str](), set[str]()
         self.asked: dict[tuple[str, str], str] = {}
         self.imported: set[str] = set()
         self.noise: dict[str, None] = {}
@@ -222,7 +221,6 @@ class Trail:
 
     def look_in(self, locator: str) -> None:
         """Note that a folder or pattern is about to be listed; who does so in sight did not before."""
-        self.unread.discard(locator)
         if locator in self.guessed or (locator not in self.listings and not self.ignores(locator)):
             self.guessed.discard(locator)
             self.listings[locator] = self.contents.names(locator)

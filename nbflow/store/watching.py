@@ -316,12 +316,8 @@ class Watch:
         below = [os.path.join(folder, "**") for folder in folders if not self.trail.ignores(folder)]
         # What only names files to be written is no question of what is there.
         asks = self.native.reads or not self.native.writes
-        patterns = tuple(filter(has_magic, map(absolute, named))) if asks else ()
-        for pattern in (*patterns, *below):
+        for pattern in (*(filter(has_magic, map(absolute, named)) if asks else ()), *below):
             paths += self.trail.matches(pattern)
-        if not self.native.reads:
-            # The text of a path that is computed: it is as likely one that the body is going to write.
-            self.trail.unread.update(patterns)
         stats = {path: contents.stat(path) for path in paths if not self.trail.ignores(path)}
         if is_cut(self._inputs):
             note = f"only the first {MEMBERS_LOOKED_AT:,} paths of a long input were followed"
