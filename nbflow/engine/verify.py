@@ -253,9 +253,7 @@ class Judge:
         causes += self._not_compared(trace, slots, loose)
         if step.plain and step.standing is Standing.REMEMBERED:
             causes.append(Cause("unverified", step.name, after="not run in this kernel"))
-        if causes and would_decide(step):
-            return Verdict.STALE, causes
-        return (Verdict.AS_OF if causes else Verdict.FRESH), causes
+        return ((Verdict.STALE if would_decide(step) else Verdict.AS_OF) if causes else Verdict.FRESH), causes
 
     def _expired(self, step: Step, trace: Trace) -> list[Cause]:
         slot = expiry_of(step, trace)
