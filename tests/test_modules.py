@@ -6,6 +6,7 @@ import importlib
 import py_compile
 import sys
 import time
+from importlib.util import spec_from_file_location
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,7 @@ from nbflow.store.modules import (
     note_loaded,
     purge_changed_modules,
 )
+from nbflow.testing import Notebook
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
@@ -257,3 +259,45 @@ class TestData:
         assert module_data("nbm_a", files) == {str(here / "nbm_a.py.txt"): UNBOUND}
         write(here / "nbm_a.py.txt", "1")
         assert purge_changed_modules(files) == ["nbm_a"]
+
+
+class TestEditableInstalls:
+    """Packages that are installed by a reference to the folder of their sources."""
+
+    @pytest.mark.parametrize("by", ["path", "finder"])
+    def test_an_edit_counts(self, here: Path, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
+        """Although their metadata lie among the installed packages, with a version that stays the same."""
+        info = here / "site-packages" / "nbm_e-1.0.dist-info"
+        source = here / "src" / "nbm_e" / "__init__.py"
+        for path, text in (
+            (info / "METADATA", "Metadata-Version: 2.1\nName: nbm_e\nVersion: 1.0\n"),
+            (info / "top_level.txt", "nbm_e\n"),
+            (source, "def f(): return 1\n"),
+        ):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        monkeypatch.syspath_prepend(str(info.parent))
+        if by == "path":
+            monkeypatch.syspath_prepend(str(source.parent.parent))
+        else:
+
+            class Finder:
+                """As build tools install one."""
+
+                @staticmethod
+                def find_spec(name: str, path: object = None, target: object = None) -> object:
+                    """Lead the name to the folder of its sources."""
+                    at = spec_from_file_location(
+                        name, source, submodule_search_locations=[str(source.parent)]
+                    )
+                    return at if name == "nbm_e" else None
+
+            monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+        notebook = Notebook()
+        task = notebook.add("import nbm_e\ny = nbm_e.f()")
+        notebook.run(task)
+        source.write_text("def f(): return 22\n")
+        notebook.sweep.look_outside()
+        assert notebook.verdict(task).value == "stale"
+        notebook.flow()
+        assert notebook.names["y"] == 22
