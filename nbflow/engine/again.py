@@ -71,7 +71,13 @@ def _digests_now(seen: Seen) -> dict[Slot, set[str]]:
     now = {slot: {entry.digest} for slot, entry in seen.entries.items()}
     for slot, (unit, _) in seen.units.items():
         now[slot].add(unit)
-    for entry in (*seen.asked, *seen.texts, *(part for parts in seen.parts.values() for part in parts)):
+    settings = seen.settings.entries.values()
+    for entry in (
+        *seen.asked,
+        *seen.texts,
+        *settings,
+        *(part for parts in seen.parts.values() for part in parts),
+    ):
         now.setdefault(entry.looked.slot, set()).add(entry.digest)
     return now
 

@@ -13,7 +13,8 @@ import msgspec
 from msgspec.structs import replace
 
 from nbflow.engine.bind import first_of
-from nbflow.engine.generators import GENERATORS
+from nbflow.engine.generators import STATEFUL, States, loaded_settings
+from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES
 from nbflow.engine.origins import NONE, Known, is_same_class, name_of, seen_as
 from nbflow.engine.placeholder import REMEDY
 from nbflow.engine.slots import key_of, slot_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from nbflow.engine.bind import Version
+    from nbflow.engine.libraries import Changed
     from nbflow.engine.origins import Classes
     from nbflow.types import Output, Slot
 
@@ -122,6 +124,9 @@ class Labels:
         self._held: dict[tuple[str, tuple[str, ...], Classes], Held] = {}
         self._found: dict[int, frozenset[int]] = {}
         self.known = Known(names)
+        self.states = States()
+        self._ambient: dict[str, Changed] = {}
+        self._stood: dict[str, object] = {}
         self.sources: dict[str, str] = {}
         """The definitions that have made classes and modules again here, by name."""
         self.remedy: Callable[[str], str] = lambda step: REMEDY
@@ -185,6 +190,8 @@ class Labels:
         if label is None:
             return
         self.labels[key] = label
+        if key in LIBRARIES:
+            self._stood[key] = self.states.of(key, anew=True)
         for token in label.memory:
             self._sharers.setdefault(token, set()).add(key)
         if self._left is not None:
@@ -270,8 +277,8 @@ class Labels:
             value.cache_clear()
 
     def seeded(self) -> list[str]:
-        """The global random generators whose states have a label."""
-        return [key for key in GENERATORS if key in self.labels]
+        """The global random generators, and the libraries, whose states have a label."""
+        return [key for key in STATEFUL if key in self.labels]
 
     def disown(self, step: str) -> None:
         """What a step has made that is no more is nobody's now."""
@@ -292,7 +299,40 @@ class Labels:
     def holds(self, key: str, version: Version) -> bool:
         """Whether the key holds that very version, by version and not by equal digest."""
         label = self.labels.get(key)
-        return label is not None and version.is_same(label.version)
+        return label is not None and version.is_same(label.version) and self._is_as_it_stood(key)
+
+    def _is_as_it_stood(self, key: str) -> bool:
+        """Whether nobody has changed what a label stands for; names are told by other means."""
+        return key not in LIBRARIES or self.states.of(key, anew=True) == self._stood.get(key)
+
+    def set_by(self, step: str) -> set[str]:
+        """The keys of the settings that stand as a step has made them."""
+        versions = {key: self.labels[key].version for key in self.labels.keys() & LIBRARIES.keys()}
+        return {key for key, version in versions.items() if version is not None and version.step == step}
+
+    def set_besides(self, slots: Iterable[Slot]) -> set[str]:
+        """The keys of the settings that some step has made and that are none of these slots."""
+        made = self.labels.keys() & LIBRARIES.keys()
+        return made.difference(map(key_of, slots)) if made else made
+
+    def ambient(self, key: str) -> Changed:
+        """How a library is set where no step has set it."""
+        return self._ambient.get(key, AS_IT_STARTS)
+
+    def unset(self, key: str) -> None:
+        """Let a library be set as if no step had set it; names are none of its business."""
+        if key in LIBRARIES:
+            self.states.restore(key, self.ambient(key))
+
+    def look_at_states_anew(self) -> None:
+        """What strangers have set since the last action: where no step has, that is what bodies find."""
+        self.states.forget()
+        for key in loaded_settings():
+            if key not in self.labels:
+                self._ambient[key] = cast("Changed", self.states.of(key))
+            elif self.states.of(key) != self._stood[key]:
+                now = self.look_at(self.states.of(key))
+                self.label(key, Label(now.digest, now.memory))
 
     def holds_together(self, versions: Mapping[str, Version]) -> bool:
         """Whether the keys hold these versions of one unit, all of them of one copy."""

@@ -1,6 +1,6 @@
 """The kinds of slots: what they have in common, and what those without a writer hold now.
 
-A slot that steps write (a name, a random state, a written file) is bound by flow order, see
+A slot that steps write (a name, a random state, settings, a written file) is bound by flow order, see
 `bind.py`. Every other slot belongs to the world outside the notebook: its kind is asked for
 the present content, once for each look at the flow.
 """
@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from nbflow.context import MISSING, context
+from nbflow.engine.libraries import key_of_settings, locator_of_settings
 from nbflow.engine.marks import REFUTED
 from nbflow.engine.previews import preview
 from nbflow.exceptions import DigestError
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 NAME: Final = "name"
 RANDOM: Final = "random"
+SETTINGS: Final = "settings"
+"""What a library is set to, see `libraries.py`."""
 STATE: Final = "upstream state"
 """How a task above ended: a task gives it to those below, as it gives the names that it writes."""
 UNKNOWN: Final = "unknown"
@@ -47,23 +50,28 @@ class Kind(Protocol):
 
 @cache
 def slot_of(key: str) -> Slot:
-    """The slot of a workspace key: a variable's name, or `<generator>` for a random state.
+    """The slot of a workspace key: a variable's name, `<generator>`, or `<library settings>`.
 
     Example:
         >>> slot_of("df"), slot_of("<numpy>")
         (Slot(kind='name', locator='df'), Slot(kind='random', locator='numpy'))
     """
-    return Slot(RANDOM, key[1:-1]) if key.startswith("<") else Slot(NAME, key)
+    if not key.startswith("<"):
+        return Slot(NAME, key)
+    library = locator_of_settings(key)
+    return Slot(SETTINGS, library) if library else Slot(RANDOM, key[1:-1])
 
 
 def key_of(slot: Slot) -> str:
-    """The workspace key of a name or of a random state; the inverse of `slot_of`."""
+    """The workspace key of a name, a random state or settings; the inverse of `slot_of`."""
+    if slot.kind == SETTINGS:
+        return key_of_settings(slot.locator)
     return f"<{slot.locator}>" if slot.kind == RANDOM else slot.locator
 
 
 def is_kept_in_memory(slot: Slot) -> bool:
     """Whether the slot's content is an object of the workspace rather than a file."""
-    return slot.kind in (NAME, RANDOM)
+    return slot.kind in (NAME, RANDOM, SETTINGS)
 
 
 @lru_cache(maxsize=64)
