@@ -129,6 +129,15 @@ class TestReaders:
         assert values(notebook, "look") == [(True, 10.0)]
         assert causes(notebook, cells[3]) == [("settings", "numpy")]
 
+    def test_what_strangers_set_before_anybody_has_looked(self) -> None:
+        """What a cell has set is there for the first task below all the same."""
+        notebook, _ = opened(IMPORTS, GRID.format(True), plain=(0, 1))
+        mpl.rcParams["axes.grid"] = False
+        look = notebook.add(LOOK.format("look"))
+        notebook.run(look)
+        assert values(notebook, "look") == [(True, 10.0)]
+        assert verdicts(notebook) == ["fresh"] * 3
+
 
 class TestWriters:
     """A task that sets libraries itself."""

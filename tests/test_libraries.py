@@ -5,7 +5,7 @@ from __future__ import annotations
 import decimal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -13,12 +13,14 @@ import pandas as pd
 import pytest
 import sklearn
 
-from nbflow.engine.generators import current_state, restore_state
+from nbflow.engine.generators import States, current_state, restore_state
 from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, first_other, set_in, told
 from nbflow.store.digests import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from nbflow.engine.libraries import Changed
 
 pytestmark = pytest.mark.usefixtures("as_libraries_start")
 
@@ -87,14 +89,16 @@ class TestStates:
         assert digest(state(library)) == digest(after)
 
     @pytest.mark.parametrize(("library", "change", "text"), CASES)
-    def test_its_mark_moves_with_it(self, library: str, change: Callable[[], object], text: str) -> None:
-        """So that nobody has to compare all settings where nothing was set."""
-        known = LIBRARIES[f"<{library} settings>"]
-        module = sys.modules[known.module]
-        before = known.mark(module)
-        assert known.mark(module) == before
+    def test_a_second_look(self, library: str, change: Callable[[], object], text: str) -> None:
+        """Sees every change, and makes no state anew where there is none."""
+        states = States()
+        before = states.settings()
+        assert states.settings(anew=True) is before
         change()
-        assert known.mark(module) != before
+        assert states.settings() is before
+        after = states.settings(anew=True)
+        assert {key for key in after if after[key] != before[key]} == {f"<{library} settings>"}
+        assert told(cast("Changed", after[f"<{library} settings>"])).startswith(text)
 
     def test_computing_changes_none(self) -> None:
         """What has happened to numbers is no setting."""

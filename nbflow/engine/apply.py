@@ -58,7 +58,7 @@ class Workspace(Labels):
         self.lost: set[str] = set()
 
     def __contains__(self, key: str) -> bool:
-        return key in self.names or key in loaded_states()
+        return key in self.names or (key in STATEFUL and key in loaded_states())
 
     def get(self, key: str) -> object:
         """The live object of a key, loaded if it is not yet.
@@ -401,7 +401,7 @@ class Workspace(Labels):
 
     def begin(self) -> None:
         """Start an action: what keys hold from here on can be given back by `settle`."""
-        self.look_at_states_anew()
+        self.states.forget()
         self.take_from_others()
         self._taken.clear()
         self._spent.clear()

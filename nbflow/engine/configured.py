@@ -2,62 +2,67 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import cache, partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from nbflow.engine.generators import load_settings
-from nbflow.engine.libraries import LIBRARIES, key_of_settings, told
+from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, key_of_settings, told
 from nbflow.engine.slots import slot_of
+from nbflow.store.digests import digest
 from nbflow.types import Entry, Looked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import View
+    from nbflow.engine.labels import Label
 
 
 class Settings(msgspec.Struct, frozen=True):
     """How libraries are set where a body runs.
 
     Args:
-        entries: An entry for the settings of each library, by workspace key.
+        made: An entry for each library that some step has set, by workspace key.
         used: The keys of those that the body may look at.
+        others: Gives the entry of any other library.
     """
 
-    entries: Mapping[str, Entry]
-    used: frozenset[str] = frozenset()
+    made: Mapping[str, Entry]
+    used: frozenset[str]
+    others: Callable[[str], Entry]
 
     def looked_at(self, changed: AbstractSet[str], *, shows: bool) -> Iterator[Entry]:
         """The entries that count: what only decides how values look does where the body has shown something.
 
         Args:
-            changed: The keys of the settings that the body has changed: what it leaves hangs on the others.
+            changed: The keys of what the body has changed: what it leaves hangs on the other settings there.
             shows: Whether it has shown something.
         """
-        for key, entry in self.entries.items():
-            if key in changed or (key in self.used and (shows or not LIBRARIES[key].shown)):
-                yield entry
+        counted = {key for key in self.used if shows or not LIBRARIES[key].shown}
+        for key in sorted(counted.union(changed & LIBRARIES.keys())):
+            yield self.entry(key)
 
-
-NO_SETTINGS: Final = Settings({})
+    def entry(self, key: str) -> Entry:
+        """How one library is set."""
+        return self.made.get(key) or self.others(key)
 
 
 def settings_at(view: View, workspace: Workspace, used: frozenset[str]) -> Settings:
     """How libraries are set at a place in flow order."""
-    versions = {key: view.bound(slot_of(key)).version for key in LIBRARIES}
-    entries = {
+    bound = ((key, view.bound(slot_of(key)).version) for key in LIBRARIES)
+    made = {
         key: Entry(Looked(slot_of(key)), version.output.digest, version.output.preview, version.step)
+        for key, version in bound
         if version is not None
-        else _ambient(key, workspace)
-        for key, version in versions.items()
     }
-    return Settings(entries, used)
+    return Settings(made, used, partial(_ambient, workspace))
 
 
-def put_settings_back(keys: Iterable[str], view: View, workspace: Workspace) -> None:
+def put_settings_back(keys: Collection[str], view: View, workspace: Workspace) -> None:
     """Let libraries be set as they are at a place in flow order."""
     for key in keys:
         version = view.bound(slot_of(key)).version
@@ -68,21 +73,30 @@ def put_settings_back(keys: Iterable[str], view: View, workspace: Workspace) -> 
 
 def live_settings(workspace: Workspace, used: frozenset[str]) -> Settings:
     """How libraries are set at this moment."""
-    return Settings({key: _live(key, workspace) for key in LIBRARIES}, used)
+    labelled = ((key, workspace.labels[key]) for key in workspace.labels.keys() & LIBRARIES.keys())
+    made = {key: _live(key, label) for key, label in labelled}
+    return Settings(made, used, partial(_ambient, workspace))
 
 
-def _live(key: str, workspace: Workspace) -> Entry:
-    label = workspace.labels.get(key)
-    if label is None:
-        return _ambient(key, workspace)
+def _live(key: str, label: Label) -> Entry:
     version = label.version
     text, step = (version.output.preview, version.step) if version is not None else ("", "")
     return Entry(Looked(slot_of(key)), label.digest, text, step)
 
 
-def _ambient(key: str, workspace: Workspace) -> Entry:
+def _ambient(workspace: Workspace, key: str) -> Entry:
     state = workspace.ambient(key)
-    return Entry(Looked(slot_of(key)), workspace.look_at(state).digest, told(state))
+    return (
+        Entry(Looked(slot_of(key)), workspace.look_at(state).digest, told(state))
+        if state
+        else _untouched(key)
+    )
+
+
+@cache
+def _untouched(key: str) -> Entry:
+    """The entry of a library that is as it starts."""
+    return Entry(Looked(slot_of(key)), digest(AS_IT_STARTS))
 
 
 class SettingsKind:
@@ -99,8 +113,8 @@ class SettingsKind:
 
     def now(self, locator: str) -> str:
         """The digest of what is set otherwise than the library starts."""
-        return self._workspace.look_at(self._workspace.ambient(key_of_settings(locator))).digest
+        return _ambient(self._workspace, key_of_settings(locator)).digest
 
     def show(self, locator: str) -> str:
         """That as a text."""
-        return told(self._workspace.ambient(key_of_settings(locator)))
+        return _ambient(self._workspace, key_of_settings(locator)).preview

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, Library
+from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, MARKS, Library
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from nbflow.engine.libraries import Changed
 
@@ -78,16 +78,19 @@ _later: dict[str, Changed] = {}
 
 def loaded_states() -> list[str]:
     """The keys of what holds state and is loaded, or waits to be put back once it is."""
-    loaded = (key for key, holder in STATEFUL.items() if holder.module in sys.modules)
-    return [key for key in loaded if key in GENERATORS or _is_known(key)] + [*_waiting()]
+    return [*_loaded_generators(), *_loaded_settings()]
 
 
-def loaded_settings() -> list[str]:
-    """The keys of the settings whose library is loaded."""
-    return [key for key in loaded_states() if key in LIBRARIES]
+def _loaded_generators() -> list[str]:
+    return [key for key, generator in GENERATORS.items() if generator.module in sys.modules]
 
 
-def _waiting() -> Iterable[str]:
+def _loaded_settings() -> list[str]:
+    waiting = _waiting()
+    return [key for key in LIBRARIES if key in waiting or _is_known(key)]
+
+
+def _waiting() -> Collection[str]:
     """The keys of the settings that wait for their library; those that need not any more are put back."""
     for key in [key for key in _later if LIBRARIES[key].module in sys.modules]:
         LIBRARIES[key].set(sys.modules[LIBRARIES[key].module], _later.pop(key))
@@ -95,15 +98,24 @@ def _waiting() -> Iterable[str]:
 
 
 def _is_known(key: str) -> bool:
-    """Whether a library of this version tells its settings; one that is just being imported does not yet."""
-    module = sys.modules[LIBRARIES[key].module]
-    if _known.get(key) is not module:
+    """Whether a library is loaded and tells its settings; one that is just being imported does not yet."""
+    module = sys.modules.get(LIBRARIES[key].module)
+    if module is not None and _known.get(key) is not module:
         try:
             LIBRARIES[key].get(module)
         except Exception:  # noqa: BLE001 - libraries are not ours
             return False
         _known[key] = module
-    return True
+    return module is not None
+
+
+def _marks() -> list[object]:
+    """What is equal only where the settings of all libraries are."""
+    modules = [(sys.modules.get(name), quick) for name, quick in MARKS.items()]
+    try:
+        return [module and quick(module) for module, quick in modules]
+    except Exception:  # noqa: BLE001 - libraries are not ours
+        return [object()]
 
 
 def load_settings(keys: Iterable[str]) -> None:
@@ -155,9 +167,29 @@ class States:
     def __init__(self) -> None:
         self._known: dict[str, object] = {}
         self._marked: dict[str, tuple[object, object]] = {}
+        self._settings: dict[str, object] = {}
+        self._marks: list[object] = []
+        self._has_looked = False
+
+    def loaded(self, *, anew: bool = False) -> dict[str, object]:
+        """The states of all that is loaded, by key; `anew` where something has run since."""
+        generators = {key: self.of(key, anew=anew) for key in _loaded_generators()}
+        return {**generators, **self.settings(anew=anew)}
+
+    def settings(self, *, anew: bool = False) -> Mapping[str, object]:
+        """The settings of the libraries that are loaded, by key."""
+        if anew or not self._has_looked:
+            self._has_looked = True
+            waiting, marks = _waiting(), _marks()
+            if waiting or marks != self._marks:
+                self._settings = {key: current_state(key) for key in _loaded_settings()}
+                self._marks = marks if marks == _marks() else []  # another thread may have set some meanwhile
+        return self._settings
 
     def of(self, key: str, *, anew: bool = False) -> object:
         """A state; `anew` where something has run since."""
+        if key in LIBRARIES:
+            return self.settings(anew=anew).get(key, AS_IT_STARTS)
         if anew or key not in self._known:
             self._known[key] = self._now(key)
         return self._known[key]
@@ -174,19 +206,20 @@ class States:
     def restore(self, key: str, state: object) -> None:
         """Put a state back."""
         self._known.pop(key, None)
+        self._has_looked = False
         restore_state(key, state)
 
     def forget(self) -> None:
         """Start anew: anything may have run."""
         self._known.clear()
+        self._has_looked = False
 
 
 def _mark(key: str) -> object:
-    """The mark of a present state; None where it has none."""
-    holder = STATEFUL[key]
-    module = sys.modules.get(holder.module)
+    """The mark of a generator's present state; None where it has none."""
+    generator = GENERATORS[key]
     # Elsewhere an identity is no address.
-    return holder.mark(module) if module is not None and sys.implementation.name == "cpython" else None
+    return generator.mark(sys.modules[generator.module]) if sys.implementation.name == "cpython" else None
 
 
 def _random_mark(module: Any) -> object:

@@ -84,14 +84,15 @@ class Insight:
             complete=told.complete,
             reseeds=body.reseeds or any(self._may_seed(ran, keys) for ran in others),
             effects=told.effects,
-            settings=seen.settings.used,
+            settings=seen.settings.used if seen.settings is not None else frozenset(),
             paths=self._paths(body, slots),
         )
 
     def uses(self, body: Body, slots: tuple[Slot, ...], writers: Collection[str]) -> frozenset[str]:
         """The keys of the settings of libraries that a body may look at."""
-        others = tuple(self.others(body, writers))
-        keys = tuple([key_of(slot) for slot in slots])
+        if not (slots or body.analysis.imports):
+            return frozenset()
+        others, keys = tuple(self.others(body, writers)), tuple([key_of(slot) for slot in slots])
         names = self._workspace.names
         values = [value for key in keys if not is_placeholder(value := names.get(key))]
         imported = [slot.locator for slot in _asks(body, others)[1]]

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from nbflow.engine.bind import first_of
-from nbflow.engine.generators import STATEFUL, States, loaded_settings
+from nbflow.engine.generators import STATEFUL, States
 from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES
 from nbflow.engine.origins import NONE, Known, is_same_class, name_of, seen_as
 from nbflow.engine.placeholder import REMEDY
@@ -127,6 +127,7 @@ class Labels:
         self.states = States()
         self._ambient: dict[str, Changed] = {}
         self._stood: dict[str, object] = {}
+        self._taken_settings: Mapping[str, object] = {}
         self.sources: dict[str, str] = {}
         """The definitions that have made classes and modules again here, by name."""
         self.remedy: Callable[[str], str] = lambda step: REMEDY
@@ -305,6 +306,13 @@ class Labels:
         """Whether nobody has changed what a label stands for; names are told by other means."""
         return key not in LIBRARIES or self.states.of(key, anew=True) == self._stood.get(key)
 
+    def _keep_settings(self, key: str) -> None:
+        """Keep what a label stands for, since strangers have set something else."""
+        label = self.labels[key]
+        if label.version is not None:
+            held = self._held.setdefault(label.version.content, Held(label.copy))
+            held.values[key], held.labels[key] = self._stood[key], label
+
     def set_by(self, step: str) -> set[str]:
         """The keys of the settings that stand as a step has made them."""
         versions = {key: self.labels[key].version for key in self.labels.keys() & LIBRARIES.keys()}
@@ -324,14 +332,18 @@ class Labels:
         if key in LIBRARIES:
             self.states.restore(key, self.ambient(key))
 
-    def look_at_states_anew(self) -> None:
+    def take_settings_from_others(self) -> None:
         """What strangers have set since the last action: where no step has, that is what bodies find."""
-        self.states.forget()
-        for key in loaded_settings():
+        settings = self.states.settings()
+        if settings is self._taken_settings:
+            return
+        self._taken_settings = settings
+        for key, state in settings.items():
             if key not in self.labels:
-                self._ambient[key] = cast("Changed", self.states.of(key))
-            elif self.states.of(key) != self._stood[key]:
-                now = self.look_at(self.states.of(key))
+                self._ambient[key] = cast("Changed", state)
+            elif state != self._stood[key]:
+                self._keep_settings(key)
+                now = self.look_at(state)
                 self.label(key, Label(now.digest, now.memory))
 
     def holds_together(self, versions: Mapping[str, Version]) -> bool:

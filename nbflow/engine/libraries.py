@@ -14,6 +14,8 @@ from functools import cache, lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from nbflow.engine.changes import Tables
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -38,7 +40,6 @@ class Library:
         shown: Whether they only decide how values look.
         of_thread: Whether each thread has its own.
         leave_out: Settings that hosts change by themselves.
-        swift: Gives what is quick to have, and equal only where all of them are.
     """
 
     module: str
@@ -49,7 +50,6 @@ class Library:
     shown: bool = False
     of_thread: bool = False
     leave_out: frozenset[str] = frozenset()
-    swift: Callable[[Any], object] | None = None
 
     def get(self, module: Any) -> Changed:
         """What is set otherwise than at the start, as an immutable value."""
@@ -67,10 +67,6 @@ class Library:
             for name in sorted(wanted):
                 if (name, wanted[name]) not in now:
                     self.put(module, name, wanted[name])
-
-    def mark(self, module: Any) -> object:
-        """What is equal only where the settings are."""
-        return self.swift(module) if self.swift is not None else self.get(module)
 
 
 def _is_same(one: object, other: object) -> bool:
@@ -96,6 +92,33 @@ def _table(parameters: Any) -> dict[str, object]:
     return dict(dict[str, object].items(cast("dict[str, object]", parameters)))
 
 
+class _Parameters:
+    """What tells quickly whether the parameters of matplotlib have changed, lists among them in place.
+
+    Args:
+        parameters: They.
+    """
+
+    def __init__(self, parameters: dict[str, object]) -> None:
+        self._tables = Tables([parameters])
+        self._mark: object = None
+        self._lists: list[list[object]] = []
+
+    def mark(self) -> object:
+        """What is equal only where they are."""
+        mark = self._tables.mark()
+        if mark != self._mark:
+            values = dict[str, object].values(self._tables.tables[0])
+            lists = cast("list[list[object]]", [value for value in values if type(value) is list])
+            self._mark, self._lists = mark, lists
+        return mark, list(map(tuple, self._lists))
+
+
+@lru_cache(maxsize=1)
+def _parameters_of(module: Any) -> _Parameters:
+    return _Parameters(module.rcParams)
+
+
 @lru_cache(maxsize=4)
 def _start_of_matplotlib(module: Any) -> Mapping[str, object]:
     """As of the first look: its own copy has the same lists, which code may change in place."""
@@ -106,28 +129,45 @@ def _put_in_matplotlib(module: Any, name: str, value: object) -> None:
     module.rcParams[name] = value
 
 
-def _values_of_matplotlib(module: Any) -> object:
-    values = tuple(dict[str, object].values(cast("dict[str, object]", module.rcParams)))
-    return values, [tuple(cast("list[object]", value)) for value in values if type(value) is list]
+class _Lists:
+    """The lists among some values, which code may change in place: looking for them takes a while."""
+
+    def __init__(self) -> None:
+        self._values: tuple[object, ...] = ()
+        self._lists: list[list[object]] = []
+
+    def copied(self, values: tuple[object, ...]) -> list[tuple[object, ...]]:
+        """What they hold."""
+        if values != self._values:
+            lists = cast("list[list[object]]", [value for value in values if type(value) is list])
+            self._values, self._lists = values, lists
+        return list(map(tuple, self._lists))
 
 
-def _options(module: Any, *, display: bool) -> list[tuple[str, dict[str, object], str]]:
-    """Each option of pandas with the table that holds it and its name there."""
-    return _leaves(module, len(module._registered_options), display)
+_lists: Final = _Lists()
 
 
-@lru_cache(maxsize=4)
-def _leaves(module: Any, count: int, display: bool) -> list[tuple[str, dict[str, object], str]]:
-    every = _walked(module._global_config, "")
-    return [leaf for leaf in every if leaf[0].startswith(("display.", "styler.")) is display]
+def _options(module: Any, *, display: bool) -> Iterator[tuple[str, object]]:
+    """The options of pandas by name: those that decide how tables look, or all others."""
+    for path, table in _tables(module, len(module._registered_options))[0]:
+        for key, value in table.items():
+            name = f"{path}{key}"
+            if not isinstance(value, dict) and name.startswith(("display.", "styler.")) is display:
+                yield name, value
 
 
-def _walked(table: dict[str, Any], above: str) -> Iterator[tuple[str, dict[str, object], str]]:
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _walked(cast("dict[str, Any]", value), f"{above}{key}.")
-        else:
-            yield f"{above}{key}", table, key
+@lru_cache(maxsize=1)
+def _tables(module: Any, count: int) -> tuple[list[tuple[str, dict[str, object]]], Tables]:
+    """The tables that hold them and what their names begin with, as long as none is registered."""
+    found: list[tuple[str, dict[str, object]]] = [("", module._global_config)]
+    for path, table in found:
+        inner = [key for key, value in table.items() if isinstance(value, dict)]
+        found += [(f"{path}{key}.", cast("dict[str, object]", table[key])) for key in inner]
+    return found, Tables([table for _, table in found])
+
+
+def _mark_of_pandas(module: Any) -> object:
+    return _tables(module, len(module._registered_options))[1].mark()
 
 
 def _start_of_pandas(module: Any) -> Mapping[str, object]:
@@ -159,6 +199,12 @@ def _of_decimal(module: Any) -> Mapping[str, object]:
     return _of_context(module.getcontext())
 
 
+def _mark_of_decimal(module: Any) -> object:
+    context = module.getcontext()
+    ways = (context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp)
+    return ways, repr(context.traps)
+
+
 def _start_of_decimal(module: Any) -> Mapping[str, object]:
     return _of_context(module.DefaultContext)
 
@@ -183,24 +229,21 @@ LIBRARIES: Final[Mapping[str, Library]] = {
             r"|\bset_(theme|style|context|palette)\b|\bsns\.(set|reset_\w+)\("
         ),
         leave_out=frozenset({"backend", "backend_fallback", "interactive", "savefig.directory"}),
-        swift=_values_of_matplotlib,
     ),
     "<pandas settings>": Library(
         "pandas._config.config",
-        lambda module: {name: table[key] for name, table, key in _options(module, display=False)},
+        lambda module: dict(_options(module, display=False)),
         _start_of_pandas,
         _put_in_pandas,
         re.compile(r"\b(re)?set_option\b|\boptions\.(?!display\b|styler\b)\w+\."),
-        swift=lambda module: [table[key] for _, table, key in _options(module, display=False)],
     ),
     "<pandas display settings>": Library(
         "pandas._config.config",
-        lambda module: {name: table[key] for name, table, key in _options(module, display=True)},
+        lambda module: dict(_options(module, display=True)),
         _start_of_pandas,
         _put_in_pandas,
         re.compile(r"\b(re)?set_option\b|\boptions\.(display|styler)\b|\bset_eng_float_format\b"),
         shown=True,
-        swift=lambda module: [table[key] for _, table, key in _options(module, display=True)],
     ),
     "<numpy settings>": Library(
         "numpy",
@@ -234,6 +277,15 @@ LIBRARIES: Final[Mapping[str, Library]] = {
     ),
 }
 """Workspace key to settings."""
+
+MARKS: Final[Mapping[str, Callable[[Any], object]]] = {
+    "matplotlib": lambda module: _parameters_of(module).mark(),
+    "pandas._config.config": _mark_of_pandas,
+    "numpy": lambda module: (module.geterr(), module.get_printoptions()),
+    "decimal": _mark_of_decimal,
+    "sklearn._config": lambda module: module.get_config(),
+}
+"""Module to what is quick to have of it, and equal only where all its settings are."""
 
 
 def key_of_settings(locator: str) -> str:

@@ -22,7 +22,7 @@ from nbflow.context import IDENTITIES, watched_by
 from nbflow.engine.again import outside_entries
 from nbflow.engine.baggage import brought
 from nbflow.engine.effects import Ended, Outcome
-from nbflow.engine.generators import STATEFUL, load_settings, loaded_states
+from nbflow.engine.generators import STATEFUL, load_settings
 from nbflow.engine.labels import Label
 from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, told
 from nbflow.engine.placeholder import is_placeholder
@@ -301,7 +301,7 @@ class Observer:
         self, execution: Execution, before: Mapping[str, object], reached: Reached
     ) -> Working[_Watched]:
         load_settings(reached.settings)
-        self._states = {key: self._workspace.states.of(key) for key in loaded_states()}
+        self._states = self._workspace.states.loaded()
         loaded = (value for value in before.values() if not is_placeholder(value))
         inputs: list[object] = [value for value in loaded if isinstance(value, _MAY_NAME_FILES)]
         asked: dict[str, InContext] = {}
@@ -410,8 +410,7 @@ class Observer:
     def _drawn(self, *, reseeds: bool) -> set[str]:
         """What holds another state now; a generator loaded by the body itself counts from its load."""
         drawn: set[str] = set()
-        for key in loaded_states():
-            state = self._workspace.states.of(key, anew=True)
+        for key, state in self._workspace.states.loaded(anew=True).items():
             before = self._states.setdefault(key, AS_IT_STARTS if key in LIBRARIES else state)
             if before != state or (reseeds and key not in LIBRARIES):
                 drawn.add(key)

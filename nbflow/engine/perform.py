@@ -251,7 +251,9 @@ class Performer:
     def execute_plain(self, step: Step, origin: Origin) -> Executing:
         """Run a plain cell on the names as they are."""
         body, labels = step.body, self.workspace.labels
-        self._put_settings_back(step)
+        if not body.only_computes:
+            self.workspace.take_settings_from_others()
+            self._put_settings_back(step)
         seeded = [slot_of(key) for key in STATEFUL if key in labels]
         slots = (*reached_through(body, self.insight.live_reach), *seeded)
         keys = tuple(map(key_of, slots))
@@ -279,6 +281,8 @@ class Performer:
 
     def _put_settings_back(self, step: Step) -> None:
         """Before a plain cell that sets libraries they are as above it, else it would set nothing anew."""
+        if not self.workspace.labels.keys() & LIBRARIES.keys():
+            return  # nothing but what the notebook has found
         made = {key_of(output.slot) for output in outputs_in_memory(step.given)} & LIBRARIES.keys()
         made |= self.workspace.set_by(step.id)
         if keys := made | set_in(step.body.source):
