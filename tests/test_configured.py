@@ -91,6 +91,7 @@ class TestReaders:
         """What it has set is set no more where a task runs, and one moved up counts there."""
         notebook, cells = opened(IMPORTS, GRID.format(True), LOOK.format("look"), plain=(0, 1))
         notebook.delete(cells[1])
+        notebook.workspace.disown(cells[1])
         assert causes(notebook, cells[2]) == [("settings", "matplotlib")]
         notebook.flow()
         assert values(notebook, "look") == [(False, 10.0)]

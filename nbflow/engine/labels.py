@@ -285,7 +285,8 @@ class Labels:
         """What a step has made that is no more is nobody's now."""
         for key, label in tuple(self.labels.items()):
             if label.version is not None and label.version.step == step:
-                self.label(key, None)
+                # A library stays as it was set until a body runs that is to find it otherwise.
+                self.label(key, replace(label, version=None) if key in LIBRARIES else None)
 
     def versioned(self) -> set[str]:
         """The keys that hold a version which some step made."""
