@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,8 +52,9 @@ class TestSettings:
         kernel.set(style=CELLS["style"].replace("'ggplot'", "'bmh'"))
         kernel.run("style")
         told = kernel.execute("%flow why figure").text
-        assert "matplotlib's setting axes.axisbelow (and " in told
-        assert "(style)" in told or "clean" not in told
+        assert re.search(
+            r"matplotlib's setting axes\.axisbelow \(and \d+ more\) is another: True → line \(cell", told
+        )
         assert ran(kernel) == ["figure"]
         assert ran(kernel) == []
         kernel.restart()

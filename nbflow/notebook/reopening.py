@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.bind import Version, by_unit
 from nbflow.engine.book import value_key
-from nbflow.engine.generators import STATEFUL
+from nbflow.engine.generators import GENERATORS, STATEFUL
+from nbflow.engine.libraries import LIBRARIES
 from nbflow.engine.placeholder import Placeholder, is_placeholder
 from nbflow.engine.rows import rows_of
 from nbflow.engine.slots import slot_of
@@ -198,7 +199,8 @@ def _missing_words(session: Session, missing: Mapping[str, str]) -> Iterator[str
     names = session.around.names
     code = [key for key in missing if _is_definition(names.get(key))]
     gone = [f"{key} ({missing[key]})" for key in missing if key not in (*code, *STATEFUL)]
-    states = [key.strip("<>") for key in missing if key in STATEFUL]
+    states = [key.strip("<>") for key in missing if key in GENERATORS]
+    settings = [slot_of(key).locator for key in missing if key in LIBRARIES]
     if gone:
         told = listed(gone, _MOST_NAMES)
         yield f"not to be had: {told}; run the cell that makes it, or `%flow open` its task"
@@ -206,6 +208,8 @@ def _missing_words(session: Session, missing: Mapping[str, str]) -> Iterator[str
         yield f"as they are now: {listed(code, _MOST_NAMES)}"
     if states:
         yield f"the random state of then is not stored: {listed(states)}"
+    if settings:
+        yield f"the settings of then are not stored: {listed(settings)}"
 
 
 # --- the cell ------------------------------------------------------------------------------------
