@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nbflow.engine.generators import load_settings
-from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, key_of_settings, told
-from nbflow.engine.slots import slot_of
+from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, told
+from nbflow.engine.slots import SETTINGS, key_of, slot_of
 from nbflow.store.digests import digest
-from nbflow.types import Entry, Looked
+from nbflow.types import Entry, Looked, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -113,8 +113,8 @@ class SettingsKind:
 
     def now(self, locator: str) -> str:
         """The digest of what is set otherwise than the library starts."""
-        return _ambient(self._workspace, key_of_settings(locator)).digest
+        return _ambient(self._workspace, key_of(Slot(SETTINGS, locator))).digest
 
     def show(self, locator: str) -> str:
         """That as a text."""
-        return _ambient(self._workspace, key_of_settings(locator)).preview
+        return _ambient(self._workspace, key_of(Slot(SETTINGS, locator))).preview

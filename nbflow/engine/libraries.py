@@ -15,6 +15,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from nbflow.engine.changes import Tables
+from nbflow.engine.slots import SETTINGS, key_of
+from nbflow.types import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,8 +25,6 @@ Changed = tuple[tuple[str, object], ...]
 """The settings that are not as their library starts, by name, sorted."""
 
 AS_IT_STARTS: Final[Changed] = ()
-
-_END: Final = " settings>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Library:
         now: Gives all of them.
         start: Gives them as the library starts.
         put: Sets one of them.
-        spoken: Finds in a source what sets them.
+        spoken: What a source looks like that sets them, as a regular expression.
         shown: Whether they only decide how values look.
         of_thread: Whether each thread has its own.
         leave_out: Settings that hosts change by themselves.
@@ -46,7 +46,7 @@ class Library:
     now: Callable[[Any], Mapping[str, object]]
     start: Callable[[Any], Mapping[str, object]]
     put: Callable[[Any, str, object], object]
-    spoken: re.Pattern[str]
+    spoken: str
     shown: bool = False
     of_thread: bool = False
     leave_out: frozenset[str] = frozenset()
@@ -224,9 +224,9 @@ LIBRARIES: Final[Mapping[str, Library]] = {
         lambda module: _table(module.rcParams),
         _start_of_matplotlib,
         _put_in_matplotlib,
-        re.compile(
-            r"rcParams(?!\s*\[[^\]]+\](?!\s*=[^=])|\.get\b|\.copy\b)|\brcdefaults\b|\brc_file|\.rc\(|\bstyle\.use\b|\bxkcd\b"
-            r"|\bset_(theme|style|context|palette)\b|\bsns\.(set|reset_\w+)\("
+        (
+            r"rcParams(?!\s*\[[^\]]+\](?!\s*=[^=])|\.get\b|\.copy\b)"
+            r"|\brcdefaults\b|\brc_file|\.rc\(|\bstyle\.use\b|\bxkcd\b|\bset_(theme|style|context|palette)\b|\bsns\.(set|reset_\w+)\("
         ),
         leave_out=frozenset({"backend", "backend_fallback", "interactive", "savefig.directory"}),
     ),
@@ -235,14 +235,14 @@ LIBRARIES: Final[Mapping[str, Library]] = {
         lambda module: dict(_options(module, display=False)),
         _start_of_pandas,
         _put_in_pandas,
-        re.compile(r"\b(re)?set_option\b|\boptions\.(?!display\b|styler\b)\w+\."),
+        r"\b(re)?set_option\b|\boptions\.(?!display\b|styler\b)\w+\.",
     ),
     "<pandas display settings>": Library(
         "pandas._config.config",
         lambda module: dict(_options(module, display=True)),
         _start_of_pandas,
         _put_in_pandas,
-        re.compile(r"\b(re)?set_option\b|\boptions\.(display|styler)\b|\bset_eng_float_format\b"),
+        r"\b(re)?set_option\b|\boptions\.(display|styler)\b|\bset_eng_float_format\b",
         shown=True,
     ),
     "<numpy settings>": Library(
@@ -250,14 +250,14 @@ LIBRARIES: Final[Mapping[str, Library]] = {
         lambda module: module.geterr(),
         lambda module: _ERRORS,
         lambda module, name, value: module.seterr(**{name: value}),
-        re.compile(r"\bseterr\b"),
+        r"\bseterr\b",
     ),
     "<numpy print settings>": Library(
         "numpy",
         lambda module: module.get_printoptions(),
         lambda module: _PRINT_OPTIONS,
         lambda module, name, value: module.set_printoptions(**{name: value}),
-        re.compile(r"\bset_printoptions\b"),
+        r"\bset_printoptions\b",
         shown=True,
     ),
     "<decimal settings>": Library(
@@ -265,14 +265,14 @@ LIBRARIES: Final[Mapping[str, Library]] = {
         _of_decimal,
         _start_of_decimal,
         _put_in_decimal,
-        re.compile(r"\bsetcontext\b|\bgetcontext\(\)(\.\w+\s*(=[^=]|\[)|\s*$)", re.MULTILINE),
+        r"(?m)\bsetcontext\b|\bgetcontext\(\)(\.\w+\s*(=[^=]|\[)|\s*$)",
     ),
     "<sklearn settings>": Library(
         "sklearn._config",
         lambda module: module.get_config(),
         lambda module: module._global_config,
         lambda module, name, value: module.set_config(**{name: value}),
-        re.compile(r"\bset_config\b"),
+        r"\bset_config\b",
         of_thread=True,
     ),
 }
@@ -286,26 +286,6 @@ MARKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "sklearn._config": lambda module: module.get_config(),
 }
 """Module to what is quick to have of it, and equal only where all its settings are."""
-
-
-def key_of_settings(locator: str) -> str:
-    """The workspace key of settings.
-
-    Example:
-        >>> key_of_settings("pandas display")
-        '<pandas display settings>'
-    """
-    return f"<{locator}{_END}"
-
-
-def locator_of_settings(key: str) -> str:
-    """What settings are called; the inverse of `key_of_settings`, empty for all other keys.
-
-    Example:
-        >>> locator_of_settings("<pandas display settings>"), locator_of_settings("<numpy>")
-        ('pandas display', '')
-    """
-    return key[1 : -len(_END)] if key.endswith(_END) else ""
 
 
 # --- texts -----------------------------------------------------------------------------------
@@ -323,7 +303,7 @@ def set_in(source: str) -> frozenset[str]:
         >>> sorted(set_in("plt.rcParams['axes.grid'] = True"))
         ['<matplotlib settings>']
     """
-    return frozenset(key for key, library in LIBRARIES.items() if library.spoken.search(source))
+    return frozenset(key for key, library in LIBRARIES.items() if re.search(library.spoken, source))
 
 
 def told(changed: Changed) -> str:
@@ -372,7 +352,7 @@ def _read(text: str) -> dict[str, str]:
 
 def _start(locator: str, name: str) -> str:
     """A setting as its library starts."""
-    library = LIBRARIES.get(key_of_settings(locator))
+    library = LIBRARIES.get(key_of(Slot(SETTINGS, locator)))
     module = sys.modules.get(library.module) if library is not None else None
     start = library.start(module) if library is not None and module is not None else _NOTHING
     return _text(_frozen(start[name])) if name in start else "as it starts"

@@ -12,7 +12,6 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from nbflow.context import MISSING, context
-from nbflow.engine.libraries import key_of_settings, locator_of_settings
 from nbflow.engine.marks import REFUTED
 from nbflow.engine.previews import preview
 from nbflow.exceptions import DigestError
@@ -30,6 +29,7 @@ NAME: Final = "name"
 RANDOM: Final = "random"
 SETTINGS: Final = "settings"
 """What a library is set to, see `libraries.py`."""
+_SETTINGS_END: Final = " settings>"
 STATE: Final = "upstream state"
 """How a task above ended: a task gives it to those below, as it gives the names that it writes."""
 UNKNOWN: Final = "unknown"
@@ -58,14 +58,15 @@ def slot_of(key: str) -> Slot:
     """
     if not key.startswith("<"):
         return Slot(NAME, key)
-    library = locator_of_settings(key)
-    return Slot(SETTINGS, library) if library else Slot(RANDOM, key[1:-1])
+    if key.endswith(_SETTINGS_END):
+        return Slot(SETTINGS, key[1 : -len(_SETTINGS_END)])
+    return Slot(RANDOM, key[1:-1])
 
 
 def key_of(slot: Slot) -> str:
     """The workspace key of a name, a random state or settings; the inverse of `slot_of`."""
     if slot.kind == SETTINGS:
-        return key_of_settings(slot.locator)
+        return f"<{slot.locator}{_SETTINGS_END}"
     return f"<{slot.locator}>" if slot.kind == RANDOM else slot.locator
 
 

@@ -8,13 +8,13 @@ from functools import cache
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from nbflow.engine.libraries import LIBRARIES, key_of_settings
+from nbflow.engine.libraries import LIBRARIES
 from nbflow.store.requirements import distributions_behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_MATPLOTLIB: Final = key_of_settings("matplotlib")
+_MATPLOTLIB: Final = "<matplotlib settings>"
 _DRAWS: Final = re.compile(
     r"\.(plot|\w+_plot|boxplot|plot_\w+|hist|bar|draw\w*|imshow|\w*gradient)\b|Display\b"
 )
