@@ -333,7 +333,7 @@ def first_other(locator: str, before: str, after: str) -> tuple[str, str, str, i
     """The first setting that differs between two texts of `told`: its name, both texts of it, and how many.
 
     Example:
-        >>> first_other("numpy", "", "divide: raise")
+        >>> first_other("numpy", "divide: warn", "divide: raise")
         ('divide', 'warn', 'raise', 1)
     """
     then, now = _read(before), _read(after)
