@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbflow.engine.generators import GENERATORS, States, current_state, loaded_generators, restore_state
+from nbflow.engine.generators import STATEFUL, States, current_state, loaded_states, restore_state
 from nbflow.store.digests import digest
 
 if TYPE_CHECKING:
@@ -66,15 +66,16 @@ class TestStates:
     def test_looking_imports_nothing(self) -> None:
         """A generator counts once its module is loaded; one that is not cannot be put back."""
         code = (
-            "import sys\nfrom nbflow.engine.generators import loaded_generators, restore_state\n"
-            "restore_state('<numpy>', None)\nprint(loaded_generators(), 'numpy' in sys.modules)"
+            "import sys\nfrom nbflow.engine.generators import loaded_states, restore_state\n"
+            "restore_state('<numpy>', None)\n"
+            "print([key for key in loaded_states() if 'settings' not in key], 'numpy' in sys.modules)"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.strip() in ("[] False", "['<random>'] False")
 
     def test_the_loaded_ones(self) -> None:
         """Are among the known ones."""
-        assert {"<random>", "<numpy>"} <= set(loaded_generators()) <= set(GENERATORS)
+        assert {"<random>", "<numpy>"} <= set(loaded_states()) <= set(STATEFUL)
 
 
 class TestLookingAgain:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nbflow.engine.book import read_body
-from nbflow.engine.generators import GENERATORS, Generator
+from nbflow.engine.generators import GENERATORS, STATEFUL, Generator
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.retries import Retries
 from nbflow.store.memory import MemoryStore
@@ -856,7 +856,7 @@ class TestRandomness:
         """As NumPy's does in the first cell of a new kernel; it counts from its load."""
         (folder / "late_random.py").write_text("STATE = 0")
         late = Generator("late_random", lambda module: module.STATE, lambda module, state: None)
-        monkeypatch.setitem(GENERATORS, "<late>", late)
+        monkeypatch.setitem(STATEFUL, "<late>", late)
         monkeypatch.syspath_prepend(folder)
         monkeypatch.setitem(sys.modules, "late_random", None)
         monkeypatch.delitem(sys.modules, "late_random")

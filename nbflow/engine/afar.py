@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from nbflow.engine.apply import Workspace
-from nbflow.engine.baggage import Back, made_by, rebuilt, things_of
+from nbflow.engine.baggage import Back, let_settings_be, made_by, rebuilt, things_of
 from nbflow.engine.book import Step
 from nbflow.engine.drive import answered
 from nbflow.engine.effects import Call, Ended, Outcome, RunSpec
@@ -44,7 +44,12 @@ def performed(
     names["__name__"] = job.module
     workspace = Workspace(names, MemoryStore(names))
     with files.watch():  # what modules read that are imported here belongs to who uses them
-        why = _unloaded(job) or rebuilt(job.things, names, define) or _misfit(job, workspace)
+        why = (
+            _unloaded(job)
+            or rebuilt(job.things, names, define)
+            or let_settings_be(job.settings, names)
+            or _misfit(job, workspace)
+        )
     if why:
         return refused(job.attempt, why)
     observer = Observer(workspace, files, time.time, define)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from nbflow.engine.libraries import LIBRARIES
 from nbflow.engine.slots import WORKING_FOLDER, is_kept_in_memory, key_of
 from nbflow.secrets import KNOWN
 from nbflow.store.asked import in_words
@@ -71,7 +72,13 @@ def _digests_now(seen: Seen) -> dict[Slot, set[str]]:
     now = {slot: {entry.digest} for slot, entry in seen.entries.items()}
     for slot, (unit, _) in seen.units.items():
         now[slot].add(unit)
-    for entry in (*seen.asked, *seen.texts, *(part for parts in seen.parts.values() for part in parts)):
+    settings = map(seen.settings.entry, LIBRARIES) if seen.settings is not None else ()
+    for entry in (
+        *seen.asked,
+        *seen.texts,
+        *settings,
+        *(part for parts in seen.parts.values() for part in parts),
+    ):
         now.setdefault(entry.looked.slot, set()).add(entry.digest)
     return now
 

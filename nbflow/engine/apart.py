@@ -21,7 +21,7 @@ from nbflow.engine.bind import first_of
 from nbflow.engine.book import Book
 from nbflow.engine.drive import calls_user_code
 from nbflow.engine.enact import StepRuns
-from nbflow.engine.generators import current_state, loaded_generators, restore_state
+from nbflow.engine.generators import current_state, loaded_states, restore_state
 from nbflow.engine.observe import Observer
 from nbflow.engine.origins import is_same_class, name_of
 from nbflow.engine.perform import Performer, site_of
@@ -305,7 +305,7 @@ def changes(trace: Trace, site: Site) -> Mapping[Slot, str]:
 @contextmanager
 def process_kept() -> Generator[None]:
     """Leave what belongs to the whole process as it was: random states, folder, environment, search path."""
-    states = {key: current_state(key) for key in loaded_generators()}
+    states = {key: current_state(key) for key in loaded_states()}
     folder, variables, path = os.getcwd(), dict(os.environ), list(sys.path)
     try:
         yield

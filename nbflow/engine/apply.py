@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from msgspec.structs import replace
 
 from nbflow.engine.bind import by_unit, first_of
-from nbflow.engine.generators import GENERATORS, States, current_state, loaded_generators
+from nbflow.engine.generators import STATEFUL, current_state, loaded_states
 from nbflow.engine.labels import NO_MEMORY, Held, Label, Labels, is_local_module, next_copy, private_memory
 from nbflow.engine.marks import Marks
 from nbflow.engine.placeholder import Placeholder, gone, is_placeholder, text_of
@@ -55,11 +55,10 @@ class Workspace(Labels):
         self.keeps_much = False
         """Whether an object was kept since the last `prune` that may be large, or one of many."""
         self._made: dict[tuple[str, str, str], tuple[object, Mapping[int, type]]] = {}
-        self.states = States()
         self.lost: set[str] = set()
 
     def __contains__(self, key: str) -> bool:
-        return key in self.names or key in loaded_generators()
+        return key in self.names or (key in STATEFUL and key in loaded_states())
 
     def get(self, key: str) -> object:
         """The live object of a key, loaded if it is not yet.
@@ -76,7 +75,7 @@ class Workspace(Labels):
 
     def _standing(self, key: str) -> object:
         """What stands under a key, be it loaded or not."""
-        return current_state(key) if key in GENERATORS else self.names[key]
+        return current_state(key) if key in STATEFUL else self.names[key]
 
     def realise(self, keys: Iterable[str]) -> bool:
         """Load the values of these keys for which placeholders stand; False where one cannot be had."""
@@ -198,6 +197,7 @@ class Workspace(Labels):
         self.leave(key)
         self._taken.add(key)
         self.names.pop(key, None)
+        self.unset(key)
         self.label(key, None)
 
     def leave(self, key: str) -> None:
@@ -208,7 +208,7 @@ class Workspace(Labels):
     def bind(self, key: str, value: object, label: Label | None = None) -> None:
         """Let a key hold a value; without a label no version stands for it."""
         self.leave(key)
-        if key in GENERATORS:
+        if key in STATEFUL:
             self.states.restore(key, value)
         else:
             self.names[key] = value
@@ -425,7 +425,7 @@ class Workspace(Labels):
 
     def _say_gone(self, versions: Mapping[str, Version]) -> None:
         """Names whose value was lost say so when they are used; nor may an older result pass for it."""
-        for key in versions.keys() - GENERATORS.keys():
+        for key in versions.keys() - STATEFUL.keys():
             held = self.labels[key].version if key in self.labels else None
             is_older = held and held.step == versions[key].step and not held.is_same(versions[key])
             if key not in self.names or is_older:
@@ -479,7 +479,7 @@ class Workspace(Labels):
         for key, (value, label) in saved.items():
             if value is _MISSING or label is None:
                 self.unbind(key)
-                if value is not _MISSING and key not in GENERATORS:
+                if value is not _MISSING and key not in STATEFUL:
                     self.names[key] = value  # nobody knows what it is; taking it away would lose it
             elif self._is_spent(label):
                 changed[key] = label.version
@@ -497,4 +497,4 @@ class Workspace(Labels):
         return replace(label, memory=self.look_at(value).memory)
 
     def _is_live(self, key: str, value: object) -> bool:
-        return key in GENERATORS or self.names.get(key, _MISSING) is value
+        return key in STATEFUL or self.names.get(key, _MISSING) is value

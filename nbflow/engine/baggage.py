@@ -15,9 +15,15 @@ import msgspec
 
 from nbflow.engine.book import Body, definition_body
 from nbflow.engine.closed import Closed, closed_file, closed_of
-from nbflow.engine.generators import GENERATORS, loaded_generators
+from nbflow.engine.generators import (
+    GENERATORS,
+    current_state,
+    load_settings,
+    loaded_states,
+    restore_state,
+)
 from nbflow.engine.reached import Reached  # noqa: TC001 - records are made by these annotations
-from nbflow.engine.slots import NAME, InContext, key_of
+from nbflow.engine.slots import NAME, InContext, key_of, slot_of
 from nbflow.exceptions import CacheError, SessionError, text_of
 from nbflow.store.formats import Formats
 from nbflow.store.memory import code_digest
@@ -70,6 +76,7 @@ class Job(msgspec.Struct, frozen=True):
         digests: What those of them have to be there that are versions.
         modules: What the modules have to be there that it imports and that are loaded here.
         generators: The global random generators that have to be looked at.
+        settings: How the libraries are set whose settings the body may look at, by workspace key.
     """
 
     step: str
@@ -81,6 +88,7 @@ class Job(msgspec.Struct, frozen=True):
     digests: dict[str, str]
     modules: dict[str, str]
     generators: frozenset[str] = frozenset()
+    settings: dict[str, Packed] = {}
 
 
 class Back(msgspec.Struct, frozen=True):
@@ -152,8 +160,31 @@ def job_of(execution: Execution) -> Job:
         tuple(things_of(keys, values, workspace, workspace.sources)),
         {key: workspace.labels[key].digest for key in keys if key in workspace.labels},
         dict(_loaded(body, workspace)),
-        looks.reached.keys & GENERATORS.keys() | set(loaded_generators()),
+        (looks.reached.keys | set(loaded_states())) & GENERATORS.keys(),
+        dict(_settings(looks.reached.settings, workspace)),
     )
+
+
+def _settings(keys: Iterable[str], workspace: Workspace) -> Iterator[tuple[str, Packed]]:
+    formats = Formats(workspace.names, code_digest)
+    for key in keys:
+        try:
+            yield key, pack(formats.encode((current_state(key),)))
+        except CacheError as error:
+            raise SessionError(f"settings of {slot_of(key).locator} cannot be sent: {error}") from error
+
+
+def let_settings_be(settings: Mapping[str, Packed], names: dict[str, Any]) -> str:
+    """Set libraries as they are in another process; why one cannot be, or an empty string."""
+    formats = Formats(names, code_digest)
+    try:
+        for key, packed in settings.items():
+            (state,) = formats.decode(packed, unpacked_regions(packed))
+            restore_state(key, state)
+            load_settings([key] if state else [])
+    except Exception as error:  # noqa: BLE001 - libraries, and what makes values again, are user code
+        return f"libraries cannot be set in a worker as they are here: {text_of(error)}"
+    return ""
 
 
 def _loaded(body: Body, workspace: Workspace) -> Iterator[tuple[str, str]]:

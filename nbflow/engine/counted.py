@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.influence import is_code
 from nbflow.engine.keeping import ALL, name_in
-from nbflow.engine.slots import NAME, RANDOM
+from nbflow.engine.slots import NAME, RANDOM, SETTINGS
 from nbflow.types import FILE, Slot
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nbflow.types import Trace
 
 _OUTSIDE: Final = frozenset(
-    {FILE, RANDOM, "absent", "listing", "presence", "stat", "target", "environment", "context"}
+    {FILE, RANDOM, SETTINGS, "absent", "listing", "presence", "stat", "target", "environment", "context"}
 )
 
 

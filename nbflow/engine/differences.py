@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.docstrings import DOCSTRING, name_behind
+from nbflow.engine.libraries import first_other
 from nbflow.engine.origins import shown_as
-from nbflow.engine.slots import NAME, RANDOM, STATE
+from nbflow.engine.slots import NAME, RANDOM, SETTINGS, STATE
 from nbflow.types import FILE, TASK_CODE, TASK_VALUE, UNBOUND, Cause, Slot
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ PYTHON: Final = "python"
 """The package that Python itself is among those of a trace."""
 PYTHON_VERSION: Final = "{}.{}".format(*sys.version_info)
 
-_MADE_BY_STEPS: Final = (NAME, RANDOM, FILE, STATE)
+_MADE_BY_STEPS: Final = (NAME, RANDOM, SETTINGS, FILE, STATE)
 _CODE: Final = ("function", "class", "module")
 _UNTOLD: Final = (RANDOM,)
 
@@ -58,10 +59,20 @@ class Differences:
             is_code = False  # it was a value before
         if is_code or slot.kind in _UNTOLD:
             return Cause("code" if is_code else category, subject, origin=self._maker(version, slot))
+        if slot.kind == SETTINGS:
+            return self._setting(entry, version)
         after = self._now(slot, version, whole_unit=entry.looked.whole_unit)
         moved = self._moved(entry, subject, version, after)
         before = f"{entry.preview} as it had left it" if self._left_by_itself(entry, after) else entry.preview
         return moved or Cause(category, subject, before, after, self._maker(version, slot))
+
+    def _setting(self, entry: Entry, version: Version | None) -> Cause:
+        """The first setting of a library that is another one now."""
+        slot = entry.looked.slot
+        now = version.output.preview if version is not None else self.outside.show(slot)
+        name, before, after, others = first_other(slot.locator, entry.preview, now)
+        part = f"{name} and {others - 1} more" if others > 1 else name
+        return Cause(SETTINGS, slot.locator, before, after, self._maker(version, slot), part)
 
     def other_inputs(self, slots: Iterable[Slot]) -> Iterator[Cause]:
         """A body that reaches other names than its trace saw cannot be judged by that trace."""

@@ -21,7 +21,7 @@ from nbflow.engine.outward import Once, once_of_item
 from nbflow.engine.previews import preview
 from nbflow.engine.record import CHANGES_PROCESS, Maker, action_key, key_of_trace, make_trace
 from nbflow.engine.requests import Execution
-from nbflow.engine.slots import NAME, RANDOM, context_digest, key_of, slot_of
+from nbflow.engine.slots import NAME, RANDOM, SETTINGS, context_digest, key_of, slot_of
 from nbflow.engine.verify import content, not_looked_at
 from nbflow.exceptions import CacheError, DefinitionError, SessionError, StorageError
 from nbflow.states import Failed
@@ -339,6 +339,8 @@ class Each:
                 continue
             value, digest = before.get(key, (None, ""))
             is_same = key in before and names.get(key) is value
+            if output.slot.kind == SETTINGS:
+                continue  # they are put back before the next item, and when all have ended
             if output.slot.kind == RANDOM:
                 shared += ["the global random state"] * self._is_seeded(output.slot)
             elif is_same and key not in assigned and output.digest != digest:

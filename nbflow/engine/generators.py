@@ -1,6 +1,7 @@
-"""The global random generators as slots: their states can be looked at and put back.
+"""What holds state in the process and is a slot: its state can be looked at and put back.
 
-A generator counts only once its module is loaded; looking never imports anything.
+The global random generators count only once their module is loaded, and so do the settings of
+libraries; looking never imports anything.
 """
 
 from __future__ import annotations
@@ -8,10 +9,15 @@ from __future__ import annotations
 import ctypes
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, MARKS, Library
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from nbflow.engine.libraries import Changed
 
 
 def _no_mark(module: Any) -> object:
@@ -60,14 +66,67 @@ GENERATORS: Final = {
 }
 """Workspace key to generator."""
 
+STATEFUL: Final[Mapping[str, Generator | Library]] = {**GENERATORS, **LIBRARIES}
+"""Workspace key to what holds state: the generators, and the settings of libraries."""
 
-def loaded_generators() -> list[str]:
-    """The keys of the generators whose module is loaded."""
+_known: dict[str, object] = {}
+"""The modules that have told settings, by workspace key."""
+
+_later: dict[str, Changed] = {}
+"""The settings of libraries that are not loaded yet."""
+
+
+def loaded_states() -> list[str]:
+    """The keys of what holds state and is loaded, or waits to be put back once it is."""
+    return [*_loaded_generators(), *_loaded_settings()]
+
+
+def _loaded_generators() -> list[str]:
     return [key for key, generator in GENERATORS.items() if generator.module in sys.modules]
 
 
+def _loaded_settings() -> list[str]:
+    waiting = _waiting()
+    return [key for key in LIBRARIES if key in waiting or _is_known(key)]
+
+
+def _waiting() -> Collection[str]:
+    """The keys of the settings that wait for their library; those that need not any more are put back."""
+    for key in [key for key in _later if LIBRARIES[key].module in sys.modules]:
+        LIBRARIES[key].set(sys.modules[LIBRARIES[key].module], _later.pop(key))
+    return _later
+
+
+def _is_known(key: str) -> bool:
+    """Whether a library is loaded and tells its settings; one that is just being imported does not yet."""
+    module = sys.modules.get(LIBRARIES[key].module)
+    if module is not None and _known.get(key) is not module:
+        try:
+            LIBRARIES[key].get(module)
+        except Exception:  # noqa: BLE001 - libraries are not ours
+            return False
+        _known[key] = module
+    return module is not None
+
+
+def _marks() -> list[object]:
+    """What is equal only where the settings of all libraries are."""
+    modules = [(sys.modules.get(name), quick) for name, quick in MARKS.items()]
+    try:
+        return [module and quick(module) for module, quick in modules]
+    except Exception:  # noqa: BLE001 - libraries are not ours
+        return [object()]
+
+
+def load_settings(keys: Iterable[str]) -> None:
+    """Load those of these libraries whose settings wait for them: a body is about to use them."""
+    for key in [key for key in keys if key in _later]:
+        import_module(LIBRARIES[key].module)
+    _waiting()
+
+
 def current_state(key: str) -> object:
-    """The state of a generator as an immutable value.
+    """The state of a generator, or the settings of a library, as an immutable value.
 
     Example:
         >>> import random
@@ -77,19 +136,23 @@ def current_state(key: str) -> object:
         >>> random.random() == first
         True
     """
-    generator = GENERATORS[key]
-    return generator.get(sys.modules[generator.module])
+    holder = STATEFUL[key]
+    if key in LIBRARIES and holder.module not in sys.modules:
+        return _later.get(key, AS_IT_STARTS)
+    return holder.get(sys.modules[holder.module])
 
 
 def restore_state(key: str, state: object) -> None:
-    """Put a generator back to a state that `current_state` returned."""
-    generator = GENERATORS[key]
-    if generator.module in sys.modules:
-        generator.set(sys.modules[generator.module], state)
+    """Put back a state that `current_state` returned."""
+    holder = STATEFUL[key]
+    if holder.module in sys.modules:
+        holder.set(sys.modules[holder.module], cast("Any", state))
+    elif key in LIBRARIES:
+        _later[key] = cast("Changed", state)
 
 
 class States:
-    """The states of the generators as they were last looked at in one action: looking takes a while.
+    """The states as they were last looked at in one action: looking takes a while.
 
     Whoever draws between two bodies of one action, a hook perhaps, is taken for the latter of them.
 
@@ -104,9 +167,29 @@ class States:
     def __init__(self) -> None:
         self._known: dict[str, object] = {}
         self._marked: dict[str, tuple[object, object]] = {}
+        self._settings: dict[str, object] = {}
+        self._marks: list[object] = []
+        self._has_looked = False
+
+    def loaded(self, *, anew: bool = False) -> dict[str, object]:
+        """The states of all that is loaded, by key; `anew` where something has run since."""
+        generators = {key: self.of(key, anew=anew) for key in _loaded_generators()}
+        return {**generators, **self.settings(anew=anew)}
+
+    def settings(self, *, anew: bool = False) -> Mapping[str, object]:
+        """The settings of the libraries that are loaded, by key."""
+        if anew or not self._has_looked:
+            self._has_looked = True
+            waiting, marks = _waiting(), _marks()
+            if waiting or marks != self._marks:
+                self._settings = {key: current_state(key) for key in _loaded_settings()}
+                self._marks = marks if marks == _marks() else []  # another thread may have set some meanwhile
+        return self._settings
 
     def of(self, key: str, *, anew: bool = False) -> object:
-        """The state of a generator; `anew` where something has run since."""
+        """A state; `anew` where something has run since."""
+        if key in LIBRARIES:
+            return self.settings(anew=anew).get(key, AS_IT_STARTS)
         if anew or key not in self._known:
             self._known[key] = self._now(key)
         return self._known[key]
@@ -121,13 +204,15 @@ class States:
         return state
 
     def restore(self, key: str, state: object) -> None:
-        """Put a generator back."""
+        """Put a state back."""
         self._known.pop(key, None)
+        self._has_looked = False
         restore_state(key, state)
 
     def forget(self) -> None:
         """Start anew: anything may have run."""
         self._known.clear()
+        self._has_looked = False
 
 
 def _mark(key: str) -> object:
@@ -185,7 +270,7 @@ class Kept:
 
     def note(self) -> None:
         """Take the present states for those to put back."""
-        self._states = {key: current_state(key) for key in loaded_generators()}
+        self._states = {key: current_state(key) for key in loaded_states()}
 
     def put_back(self, keys: Iterable[str]) -> None:
         """Put these generators back to what was noted; then nothing is noted any more."""

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nbflow.engine.generators import GENERATORS
-from nbflow.engine.slots import RANDOM, STATE, is_kept_in_memory, slot_of
+from nbflow.engine.libraries import set_in
+from nbflow.engine.slots import RANDOM, SETTINGS, STATE, is_kept_in_memory, slot_of
 from nbflow.store.paths import absolute
 from nbflow.types import FILE, FLOW_CODE, NO_REACH, TASK_VALUE, Reach, Slot
 
@@ -134,7 +135,7 @@ def _of_task(name: str, body: Body, reach: Reach, value: str) -> frozenset[str]:
 
 
 def lasting(step: Step, body: Body) -> list[Slot]:
-    """Slots that its names do not tell the step to read: files, random states, tasks to wait for.
+    """Slots that its names do not tell the step to read: files, random states, settings, tasks to wait for.
 
     Those of its last run, and the files that its constants name.
     """
@@ -144,7 +145,10 @@ def lasting(step: Step, body: Body) -> list[Slot]:
         return []
     named = [Slot(FILE, absolute(path)) for path in paths]
     named += [Slot(STATE, name) for name in step.after]
-    return named + [entry.looked.slot for entry in entries if entry.looked.slot.kind in (FILE, RANDOM)]
+    return named + [entry.looked.slot for entry in entries if entry.looked.slot.kind in _LASTING]
+
+
+_LASTING: Final = (FILE, RANDOM, SETTINGS)
 
 
 class May(msgspec.Struct, frozen=True):
@@ -188,6 +192,7 @@ def may_write(
     binds = {slot_of(name) for name in analysis.writes | analysis.maybe_writes | analysis.deletes}
     changes = {slot_of(name) for name in analysis.mutates}
     binds |= {slot_of(f"<{generator}>") for generator in analysis.seeds}
+    binds |= set(map(slot_of, set_in(body.source)))
     if known is None and (body.callees or analysis.definitions or reached_slots):
         harm = _Harm(body, view, book)
         changes |= {slot_of(name) for name in harm.names(reached_slots)}

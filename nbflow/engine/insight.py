@@ -14,6 +14,7 @@ from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.reached import Reached
 from nbflow.engine.record import outputs_in_memory
 from nbflow.engine.slots import NAME, UNKNOWN, WORKING_FOLDER, key_of, slot_of
+from nbflow.engine.uses import draws_by, used_settings
 from nbflow.store.modules import is_missing
 from nbflow.types import NO_REACH, UNBOUND, Entry, Looked, Slot
 
@@ -85,8 +86,19 @@ class Insight:
             complete=told.complete,
             reseeds=body.reseeds or any(self._may_seed(ran, keys) for ran in others),
             effects=told.effects,
+            settings=seen.settings.used if seen.settings is not None else frozenset(),
             paths=self._paths(body, slots),
         )
+
+    def uses(self, body: Body, slots: tuple[Slot, ...], writers: Collection[str]) -> frozenset[str]:
+        """The keys of the settings of libraries that a body may look at."""
+        if not (slots or body.analysis.imports):
+            return frozenset()
+        others, keys = tuple(self.others(body, writers)), tuple([key_of(slot) for slot in slots])
+        names = self._workspace.names
+        values = [value for key in keys if not is_placeholder(value := names.get(key))]
+        imported = [slot.locator for slot in _asks(body, others)[1]]
+        return used_settings(values, imported, draws=_told(body, others, keys).draws)
 
     def _may_seed(self, ran: Body, keys: Iterable[str]) -> bool:
         """Whether code that a body has made, and not only computed or imported, may set a random state."""
@@ -150,12 +162,14 @@ class _Told(msgspec.Struct, frozen=True):
         may_bind: Those that it may bind or not.
         complete: Whether the analysis saw everything.
         effects: What it visibly does outside.
+        draws: Whether it speaks as code does that has a library draw.
     """
 
     names: frozenset[str]
     may_bind: frozenset[str]
     complete: bool
     effects: frozenset[str]
+    draws: bool
 
 
 @lru_cache(maxsize=20_000)
@@ -165,7 +179,8 @@ def _told(body: Body, others: tuple[Body, ...], keys: tuple[str, ...]) -> _Told:
     may_bind = analysis.maybe_writes.union(*[definition.writes for definition in called])
     names = may_bind | analysis.writes | analysis.deletes
     complete = all(ran.analysis.complete for ran in (body, *others))
-    return _Told(names, may_bind, complete, effects_of(body, called))
+    draws = draws_by([body.source, *(call.path for definition in called for call in definition.calls)])
+    return _Told(names, may_bind, complete, effects_of(body, called), draws)
 
 
 @lru_cache(maxsize=20_000)

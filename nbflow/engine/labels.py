@@ -13,7 +13,8 @@ import msgspec
 from msgspec.structs import replace
 
 from nbflow.engine.bind import first_of
-from nbflow.engine.generators import GENERATORS
+from nbflow.engine.generators import STATEFUL, States
+from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES
 from nbflow.engine.origins import NONE, Known, is_same_class, name_of, seen_as
 from nbflow.engine.placeholder import REMEDY
 from nbflow.engine.slots import key_of, slot_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from nbflow.engine.bind import Version
+    from nbflow.engine.libraries import Changed
     from nbflow.engine.origins import Classes
     from nbflow.types import Output, Slot
 
@@ -122,6 +124,10 @@ class Labels:
         self._held: dict[tuple[str, tuple[str, ...], Classes], Held] = {}
         self._found: dict[int, frozenset[int]] = {}
         self.known = Known(names)
+        self.states = States()
+        self._ambient: dict[str, Changed] = {}
+        self._stood: dict[str, object] = {}
+        self._taken_settings: Mapping[str, object] = {}
         self.sources: dict[str, str] = {}
         """The definitions that have made classes and modules again here, by name."""
         self.remedy: Callable[[str], str] = lambda step: REMEDY
@@ -187,6 +193,8 @@ class Labels:
         if label is None:
             return
         self.labels[key] = label
+        if key in LIBRARIES:
+            self._stood[key] = self.states.of(key, anew=True)
         for token in label.memory:
             self._sharers.setdefault(token, set()).add(key)
         if self._left is not None:
@@ -272,18 +280,24 @@ class Labels:
             value.cache_clear()
 
     def seeded(self) -> list[str]:
-        """The global random generators whose states have a label."""
-        return [key for key in GENERATORS if key in self.labels]
+        """The global random generators, and the libraries, whose states have a label."""
+        return [key for key in STATEFUL if key in self.labels]
 
     def disown(self, step: str) -> None:
         """What a step has made that is no more is nobody's now."""
         for key, label in tuple(self.labels.items()):
             if label.version is not None and label.version.step == step:
-                self.label(key, None)
+                # A library stays as it was set until a body runs that is to find it otherwise.
+                self.label(key, replace(label, version=None) if key in LIBRARIES else None)
 
     def versioned(self) -> set[str]:
         """The keys that hold a version which some step made."""
         return {key for key, label in self.labels.items() if label.version is not None}
+
+    def made_by(self, step: str, keys: Iterable[str]) -> frozenset[str]:
+        """Those of these keys that hold what a step made when it last ran."""
+        made = {key: label.version for key in keys if (label := self.labels.get(key)) is not None}
+        return frozenset(key for key, version in made.items() if version is not None and version.step == step)
 
     def units(self) -> frozenset[str]:
         """The units that names stand for, or objects that are kept for steps that read them."""
@@ -294,7 +308,51 @@ class Labels:
     def holds(self, key: str, version: Version) -> bool:
         """Whether the key holds that very version, by version and not by equal digest."""
         label = self.labels.get(key)
-        return label is not None and version.is_same(label.version)
+        return label is not None and version.is_same(label.version) and self._is_as_it_stood(key)
+
+    def _is_as_it_stood(self, key: str) -> bool:
+        """Whether nobody has changed what a label stands for; names are told by other means."""
+        return key not in LIBRARIES or self.states.of(key, anew=True) == self._stood.get(key)
+
+    def _keep_settings(self, key: str) -> None:
+        """Keep what a label stands for, since strangers have set something else."""
+        label = self.labels[key]
+        if label.version is not None:
+            held = self._held.setdefault(label.version.content, Held(label.copy))
+            held.values[key], held.labels[key] = self._stood[key], label
+
+    def set_by(self, step: str) -> set[str]:
+        """The keys of the settings that stand as a step has made them."""
+        versions = {key: self.labels[key].version for key in self.labels.keys() & LIBRARIES.keys()}
+        return {key for key, version in versions.items() if version is not None and version.step == step}
+
+    def set_besides(self, slots: Iterable[Slot]) -> set[str]:
+        """The keys of the settings that some step has made and that are none of these slots."""
+        made = self.labels.keys() & LIBRARIES.keys()
+        return made.difference(map(key_of, slots)) if made else made
+
+    def ambient(self, key: str) -> Changed:
+        """How a library is set where no step has set it."""
+        return self._ambient.get(key, AS_IT_STARTS)
+
+    def unset(self, key: str) -> None:
+        """Let a library be set as if no step had set it; names are none of its business."""
+        if key in LIBRARIES:
+            self.states.restore(key, self.ambient(key))
+
+    def take_settings_from_others(self) -> None:
+        """What strangers have set since the last action: where no step has, that is what bodies find."""
+        settings = self.states.settings()
+        if settings is self._taken_settings:
+            return
+        self._taken_settings = settings
+        for key, state in settings.items():
+            if key not in self.labels:
+                self._ambient[key] = cast("Changed", state)
+            elif state != self._stood[key]:
+                self._keep_settings(key)
+                now = self.look_at(state)
+                self.label(key, Label(now.digest, now.memory))
 
     def holds_together(self, versions: Mapping[str, Version]) -> bool:
         """Whether the keys hold these versions of one unit, all of them of one copy."""

@@ -12,16 +12,17 @@ from msgspec.structs import replace
 
 from nbflow.engine.slots import WORKING_FOLDER, FolderKind
 from nbflow.store.events import FOLDER
-from nbflow.types import UNBOUND
+from nbflow.types import UNBOUND, Entry, Looked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from nbflow.engine.enact import Finished
     from nbflow.engine.observe import Observation
+    from nbflow.engine.record import Seen
     from nbflow.engine.slots import Outside
+    from nbflow.engine.sweep import Sweep
     from nbflow.store.watching import Watch
-    from nbflow.types import Entry, Slot
 
 
 def sure(finished: Finished, asked: Iterable[Entry], outside: Outside) -> Finished:
@@ -41,17 +42,23 @@ def sure(finished: Finished, asked: Iterable[Entry], outside: Outside) -> Finish
     return replace(finished, observation=replace(observation, fault=fault)) if moved else finished
 
 
-def found_late(asked: Iterable[Entry], watch: Watch) -> list[Slot]:
-    """The modules that a body could not find before it set itself where they are looked for.
+def with_found(seen: Seen, observation: Observation, sweep: Sweep) -> Seen:
+    """What a body saw, with the modules that could be found only once it had set where they are looked for.
 
     Args:
-        asked: What there was outside before it ran.
-        watch: What was seen of it.
+        seen: What there was before it ran.
+        observation: What it did.
+        sweep: The judgements, which look at these modules again.
     """
-    if not watch.process_state:
-        return []
-    slots = (entry.looked.slot for entry in asked if entry.digest == UNBOUND)
-    return [slot for slot in slots if slot.kind == "module"]
+    if observation.watch is None or not observation.watch.process_state:
+        return seen
+    slots = (entry.looked.slot for entry in seen.asked if entry.digest == UNBOUND)
+    late = [slot for slot in slots if slot.kind == "module"]
+    sweep.look_outside(late)
+    outside = sweep.outside
+    now = (Entry(Looked(slot), outside.digest(slot) or UNBOUND, outside.show(slot)) for slot in late)
+    found = {entry.looked: entry for entry in now}
+    return replace(seen, asked=tuple(found.get(entry.looked, entry) for entry in seen.asked))
 
 
 def _moved(watch: Watch, asked: Iterable[Entry], outside: Outside) -> Iterator[str]:

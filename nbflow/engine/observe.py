@@ -11,7 +11,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from os import PathLike
 from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec.structs import replace
@@ -22,13 +22,14 @@ from nbflow.context import IDENTITIES, watched_by
 from nbflow.engine.again import outside_entries
 from nbflow.engine.baggage import brought
 from nbflow.engine.effects import Ended, Outcome
-from nbflow.engine.generators import GENERATORS, loaded_generators
+from nbflow.engine.generators import STATEFUL, load_settings
 from nbflow.engine.labels import Label
+from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, told
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.previews import preview
 from nbflow.engine.reimport import imports_of, load_anew
 from nbflow.engine.requests import Looks
-from nbflow.engine.slots import FolderKind, in_context, is_kept_in_memory, slot_of
+from nbflow.engine.slots import SETTINGS, FolderKind, in_context, is_kept_in_memory, slot_of
 from nbflow.engine.standing import ABSENT, Standing
 from nbflow.exceptions import CacheError, text_of
 from nbflow.secrets import HIDDEN, KNOWN, looks_secret
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from nbflow.engine.slots import InContext
     from nbflow.store.files import Files
     from nbflow.store.watching import Watch
-    from nbflow.types import Entry
+    from nbflow.types import Entry, Slot
 
 
 class Observation(msgspec.Struct, frozen=True):
@@ -225,7 +226,7 @@ class Observer:
         shown = (reached.uncertain & before.keys()) - hidden
         same = frozenset(key for key in shown if names.get(key, ABSENT) is before[key])
         again = reached.earlier.bound_if(seen.outside) if reached.earlier and same else None
-        bound |= same & (self._own(same) if again is None else again)
+        bound |= same & (self._workspace.made_by(self._step, same) if again is None else again)
         seen.undecided = same if again is None else frozenset()
         try:
             bound |= self._rebound(then, before, self._named(reached.keys) if only_computes else names)
@@ -233,12 +234,6 @@ class Observer:
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not become one of the task
             self._forget(reached.keys & self._workspace.labels.keys())
             return seen.observation(fault=f"nbflow could not observe it: {type(fault).__name__}: {fault}")
-
-    def _own(self, keys: Iterable[str]) -> frozenset[str]:
-        """The keys that hold what the step itself made when it last ran: taken as made again."""
-        labels = ((key, self._workspace.labels.get(key)) for key in keys)
-        made = ((key, label.version) for key, label in labels if label is not None)
-        return frozenset(key for key, version in made if version is not None and version.step == self._step)
 
     def _brought(self, seen: _Watched) -> Back | None:
         """Let stand, and be seen, what another process tells of a body; None where it ran in this one."""
@@ -256,7 +251,7 @@ class Observer:
     def _forget(self, keys: Iterable[str]) -> None:
         """Nobody knows what these keys hold; but a generator without a label is one that nobody seeded."""
         for key in keys:
-            now = self._workspace.look(key) if key in GENERATORS else None
+            now = self._workspace.look(key) if key in STATEFUL else None
             self._workspace.label(key, Label(now.digest) if now is not None else None)
 
     def _loaded(self, body: Body) -> dict[str, str]:
@@ -305,7 +300,8 @@ class Observer:
     def _watched(
         self, execution: Execution, before: Mapping[str, object], reached: Reached
     ) -> Working[_Watched]:
-        self._states = {key: self._workspace.states.of(key) for key in loaded_generators()}
+        load_settings(reached.settings)
+        self._states = self._workspace.states.loaded()
         loaded = (value for key, value in before.items() if not (is_managed(key) or is_placeholder(value)))
         inputs: list[object] = [value for value in loaded if isinstance(value, _MAY_NAME_FILES)]
         asked: dict[str, InContext] = {}
@@ -412,12 +408,11 @@ class Observer:
         return imports_of(asked, view, self._workspace, self._files)
 
     def _drawn(self, *, reseeds: bool) -> set[str]:
-        """The generators whose state moved; one loaded by the body itself counts from its load."""
+        """What holds another state now; a generator loaded by the body itself counts from its load."""
         drawn: set[str] = set()
-        for key in loaded_generators():
-            state = self._workspace.states.of(key, anew=True)
-            before = self._states.setdefault(key, state)
-            if reseeds or before != state:
+        for key, state in self._workspace.states.loaded(anew=True).items():
+            before = self._states.setdefault(key, AS_IT_STARTS if key in LIBRARIES else state)
+            if before != state or (reseeds and key not in LIBRARIES):
                 drawn.add(key)
                 self._workspace.note(key, before)
                 self._relabel(key)
@@ -478,13 +473,17 @@ class Observer:
         value = self._workspace.get(key)
         now = self._look(key)
         KNOWN.meet_named({key: value})
-        text = preview(value) if is_kept_in_memory(slot) and not looks_secret(key) else HIDDEN
+        text = _preview(slot, value) if is_kept_in_memory(slot) and not looks_secret(key) else HIDDEN
         return Output(slot, now.digest, unit or now.digest, members, now.reach, _sort(value), text, classes)
 
 
 def _with_context(execution: Execution) -> Execution:
     """Who runs a body elsewhere sees there what is watched here."""
     return execution if execution.context is None else replace(execution, context=copy_context())
+
+
+def _preview(slot: Slot, value: Any) -> str:
+    return told(value) if slot.kind == SETTINGS else preview(value)
 
 
 def _sort(value: object) -> str:

@@ -12,18 +12,20 @@ import msgspec
 
 from nbflow.engine.absence import SPENT, Absences
 from nbflow.engine.book import definition_body
+from nbflow.engine.configured import Settings, live_settings, put_settings_back, settings_at
 from nbflow.engine.counted import loose_in
 from nbflow.engine.docstrings import unseen_edits
 from nbflow.engine.each import Plan
 from nbflow.engine.forcing import has_gone
 from nbflow.engine.gates import asked_about, upstream_of
-from nbflow.engine.generators import GENERATORS
+from nbflow.engine.generators import STATEFUL
 from nbflow.engine.influence import lasting, reached_through
 from nbflow.engine.insight import Insight
 from nbflow.engine.items import Items
 from nbflow.engine.keeping import forced_cause, gone_cause
 from nbflow.engine.labels import Label, is_local_module, next_copy
-from nbflow.engine.meanwhile import found_late, sure
+from nbflow.engine.libraries import LIBRARIES, set_in
+from nbflow.engine.meanwhile import sure, with_found
 from nbflow.engine.observe import not_started
 from nbflow.engine.origins import version_of
 from nbflow.engine.outward import Once
@@ -167,7 +169,7 @@ class Performer:
         asked = (*self.insight.asked(step, body, site.writers), *states)
         imports = self.imports(asked, site.view)
         seen = see_bound(body, with_imports(site.slots, imports), site.view, asked)
-        seen = msgspec.structs.replace(seen, upstream=upstream)
+        seen = msgspec.structs.replace(seen, upstream=upstream, settings=self._settings(site))
         reach = self.insight.reached(step, body, site.slots, site.writers, seen)
         effects = reach.effects | imports.altered
         if body.one is not None:
@@ -216,6 +218,7 @@ class Performer:
         names, lists = frozenset(name for name, _ in site.body.mapped), lists_of(site)
         slots = tuple(slot for slot in site.slots if slot.locator not in names | lists)
         seen, anew = see_bound(one, slots, site.view, asked), anew or step.id in self.forced
+        seen = msgspec.structs.replace(seen, settings=self._settings(site))
         reach = self.insight.reached(step, one, site.slots, site.writers, seen)
         reach = msgspec.structs.replace(
             reach,
@@ -248,15 +251,20 @@ class Performer:
     def execute_plain(self, step: Step, origin: Origin) -> Executing:
         """Run a plain cell on the names as they are."""
         body, labels = step.body, self.workspace.labels
-        seeded = [slot_of(key) for key in GENERATORS if key in labels]
+        if not body.only_computes:
+            self.workspace.take_settings_from_others()
+            self._put_settings_back(step)
+        seeded = [slot_of(key) for key in STATEFUL if key in labels]
         slots = (*reached_through(body, self.insight.live_reach), *seeded)
         keys = tuple(map(key_of, slots))
         self.workspace.ensure(keys)
-        found = [label for key in keys if key not in GENERATORS and (label := labels.get(key)) is not None]
+        found = [label for key in keys if key not in STATEFUL and (label := labels.get(key)) is not None]
         writers = frozenset([label.version.step for label in found if label.version])
         asked = self.insight.asked(step, body, writers)
         imports = self.imports(asked, self._sweep.view(step)) if asked else NO_IMPORTS
         seen = see_live(body, with_imports(slots, imports), self.workspace, asked)
+        used = self.insight.uses(body, slots, writers)
+        seen = msgspec.structs.replace(seen, settings=live_settings(self.workspace, used))
         reach = self.insight.reached(step, body, slots, writers, seen)
 
         def attempt(call: Call) -> Observing:
@@ -265,6 +273,20 @@ class Performer:
         return (
             yield from self._run(step, body, seen, _Doing(attempt, reach.effects | imports.altered), origin)
         )
+
+    def _settings(self, site: Site) -> Settings:
+        """How libraries are set at a body's place."""
+        used = self.insight.uses(site.body, site.slots, site.writers)
+        return settings_at(site.view, self.workspace, used)
+
+    def _put_settings_back(self, step: Step) -> None:
+        """Before a plain cell that sets libraries they are as above it, else it would set nothing anew."""
+        if not self.workspace.labels.keys() & LIBRARIES.keys():
+            return  # nothing but what the notebook has found
+        made = {key_of(output.slot) for output in outputs_in_memory(step.given)} & LIBRARIES.keys()
+        made |= self.workspace.set_by(step.id)
+        if keys := made | set_in(step.body.source):
+            put_settings_back(keys, self._sweep.view(step), self.workspace)
 
     def adopt(self, step: Step, keys: Collection[str]) -> None:
         """Take names that nobody is known to have made as what a step has made.
@@ -282,7 +304,7 @@ class Performer:
 
     def put_back(self, site: Site) -> bool:
         """Put every input of a body in place; False where one turns out to be lost."""
-        for key in site.unbound:
+        for key in (*site.unbound, *self.workspace.set_besides(site.slots)):
             self.workspace.unbind(key)
         if not site.units:
             return True
@@ -381,7 +403,7 @@ class Performer:
     def _run(self, step: Step, body: Body, seen: Seen, doing: _Doing, origin: Origin) -> Executing:
         is_own_plain = step.plain and origin is Origin.CELL  # which must cost nothing noticeable
         causes = () if is_own_plain else self._causes(step)
-        seeded = self.workspace.labels.keys() & GENERATORS.keys()
+        seeded = self.workspace.labels.keys() & STATEFUL.keys()
         finished = sure(
             (yield from self._runs.execute(step, doing.attempt, origin, causes, seen)),
             seen.asked,
@@ -399,7 +421,7 @@ class Performer:
                 self._take(step, step.left, seen)
                 self._forget_unseeded(step.left, seeded)
             return finished
-        trace = doing.joined(make_trace(maker, body, self._with_found(seen, observation), observation))
+        trace = doing.joined(make_trace(maker, body, with_found(seen, observation, self._sweep), observation))
         if finished.state.is_skipped():
             trace = skipped_trace(trace)
         elif is_own_plain:
@@ -415,18 +437,6 @@ class Performer:
         if observation.touched_outside:
             self._sweep.look_around()
         return finished
-
-    def _with_found(self, seen: Seen, observation: Observation) -> Seen:
-        """What a body saw, with the modules that were there only after it had begun."""
-        late = found_late(seen.asked, observation.watch) if observation.watch is not None else ()
-        if not late:
-            return seen
-        self._sweep.look_outside(late)
-        outside = self._sweep.outside
-        now = (Entry(Looked(slot), outside.digest(slot) or UNBOUND, outside.show(slot)) for slot in late)
-        found = {entry.looked: entry for entry in now}
-        asked = tuple(found.get(entry.looked, entry) for entry in seen.asked)
-        return msgspec.structs.replace(seen, asked=asked)
 
     def write_down(self) -> None:
         """Store the traces of plain cells that the user ran."""
@@ -460,7 +470,7 @@ class Performer:
 
     def _forget_unseeded(self, trace: Trace, seeded: AbstractSet[str]) -> None:
         """A generator that nobody has seeded yet holds nothing that a cell could be said to read."""
-        new = (self.workspace.labels.keys() & GENERATORS.keys()) - seeded
+        new = (self.workspace.labels.keys() & STATEFUL.keys()) - seeded
         made = {key_of(output.slot) for output in outputs_in_memory(trace)} if new else new
         for key in new - made:
             self.workspace.label(key, None)

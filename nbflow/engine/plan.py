@@ -371,6 +371,7 @@ class Work(Bringing):
     def _begin(self, origin: Origin, forced: Iterable[Step] = ()) -> None:
         self.write_down()
         self._reset(origin, forced)
+        self.workspace.take_settings_from_others()
         self.sweep.look_outside()
 
     def _reset(self, origin: Origin, forced: Iterable[Step] = ()) -> None:

@@ -22,9 +22,10 @@ from nbflow.engine.apart import with_classes
 from nbflow.engine.apply import Workspace
 from nbflow.engine.baggage import OF_THE_SHELL
 from nbflow.engine.bind import by_unit, first_of
-from nbflow.engine.generators import GENERATORS
+from nbflow.engine.generators import STATEFUL
 from nbflow.engine.insight import ANY_NAME
 from nbflow.engine.labels import Label, is_local_module, next_copy, private_memory
+from nbflow.engine.libraries import LIBRARIES, set_in
 from nbflow.engine.origins import name_of
 from nbflow.engine.outward import is_effect
 from nbflow.engine.perform import Performer
@@ -32,7 +33,7 @@ from nbflow.engine.record import CHANGES_PROCESS, NOTHING_SEEN, outputs_in_memor
 from nbflow.engine.requests import Alone
 from nbflow.engine.side_by_side import EachApart, ItemsAbreast
 from nbflow.engine.sites import lists_of
-from nbflow.engine.slots import RANDOM, key_of, slot_of
+from nbflow.engine.slots import RANDOM, SETTINGS, key_of, slot_of
 from nbflow.exceptions import CacheError
 from nbflow.states import Cancelled
 from nbflow.store.digests import holds_code
@@ -74,6 +75,7 @@ class OwnWorkspace(Workspace):
     def __init__(self, lender: Workspace) -> None:
         names = {key: lender.names[key] for key in OF_THE_SHELL if key in lender.names}
         super().__init__(names, lender.store)
+        self._ambient = lender._ambient
 
     def bind(self, key: str, value: object, label: Label | None = None) -> None:
         """Let a key hold a value. The state of a global generator is everybody's: it stays as it is."""
@@ -224,8 +226,24 @@ class Beside(Performer):
         trace = site.step.trace
         if trace is not None and CHANGES_PROCESS in trace.flags:
             return "it changes the state of the process"
+        if others := self._other_settings(site):
+            return others
         drawn = (output.slot for output in outputs_in_memory(trace) if output.slot.kind == RANDOM)
         return next((f"it draws from the global generator of {slot.locator}" for slot in drawn), "")
+
+    def _other_settings(self, site: Site) -> str:
+        """Why the settings of the process are not those that the body is to see, or to leave."""
+        if spoken := sorted(set_in(site.body.source)):
+            return f"it may change settings of {slot_of(spoken[0]).locator}"
+        user = self._main.workspace
+        bound = {key_of(slot) for slot in site.slots if slot.kind == SETTINGS}
+        for key in sorted(bound | user.set_besides(site.slots)):
+            slot = slot_of(key)
+            version = site.view.bound(slot).version
+            is_there = user.holds(key, version) if version else key not in user.labels
+            if not is_there or (version and not self._is_apart and LIBRARIES[key].of_thread):
+                return f"settings of {slot.locator} are others at its place"
+        return ""
 
     def imports(self, asked: Iterable[Entry], view: View) -> Imports:
         """By the user's names: what it imports lies behind these, and its own hold only what it names."""
@@ -272,7 +290,7 @@ class Beside(Performer):
         """Why the body has to run on the user's names after all, which is noted; empty where it need not."""
         self.why_inline = why or self._doubt(observation)
         if self.why_inline:
-            self._seeded = self._main.workspace.labels.keys() & GENERATORS.keys()
+            self._seeded = self._main.workspace.labels.keys() & STATEFUL.keys()
             if not (for_now or _is_voided(observation)):
                 self._main.bound_to_names[self._asked_for.body.static_key] = self.why_inline
         return self.why_inline
@@ -328,6 +346,8 @@ class Beside(Performer):
         seeded = {key_of(slot) for slot in self._asked_for.slots if slot.kind == RANDOM}
         if observation.drew & seeded:
             return "it draws from a global random generator"
+        if changed := sorted(observation.drew & LIBRARIES.keys()):
+            return f"it changes settings of {slot_of(changed[0]).locator}"
         if _is_voided(observation):
             return "a file that it looks at changed while it ran"
         return self._misfit(observation) if observation.is_whole else ""
@@ -341,7 +361,7 @@ class Beside(Performer):
         """Why something that it made cannot be handed over."""
         units: dict[str, tuple[str, ...]] = {}
         for output in observation.outputs:
-            if output.digest == UNBOUND or output.slot.kind == RANDOM:
+            if output.digest == UNBOUND or output.slot.kind in (RANDOM, SETTINGS):
                 continue
             why = self._why_kept_here(output)
             if why:

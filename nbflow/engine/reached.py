@@ -18,6 +18,7 @@ class Reached(msgspec.Struct, frozen=True):
         complete: Whether the analysis of it and of what it calls saw everything.
         reseeds: Whether it may set a random state, so that comparing states proves nothing.
         effects: What it, or code that it may call, visibly does outside.
+        settings: The keys of the settings of libraries that it may look at.
         paths: Strings in it, and in code that it may call, that may be meant as paths.
     """
 
@@ -28,4 +29,5 @@ class Reached(msgspec.Struct, frozen=True):
     complete: bool = True
     reseeds: bool = False
     effects: frozenset[str] = frozenset()
+    settings: frozenset[str] = frozenset()
     paths: frozenset[str] = frozenset()

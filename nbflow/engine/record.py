@@ -14,6 +14,7 @@ import msgspec
 
 from nbflow.analysis import changes_outside, is_native, may_set, writes_natively
 from nbflow.engine.again import UNDECIDED, outside_entries
+from nbflow.engine.configured import Settings  # noqa: TC001 - records are made by these annotations
 from nbflow.engine.differences import PYTHON, PYTHON_VERSION, with_sharers
 from nbflow.engine.docstrings import texts_of
 from nbflow.engine.gates import SKIPPED
@@ -21,7 +22,7 @@ from nbflow.engine.keeping import NOT_COMPARED, NOT_REUSED
 from nbflow.engine.origins import NONE, seen_as, shown_as
 from nbflow.engine.quiet import QUIET
 from nbflow.engine.reimport import ALTERED
-from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory, key_of, slot_of
+from nbflow.engine.slots import NAME, RANDOM, SETTINGS, is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import unit_key, version_key
 from nbflow.exceptions import InternalError
 from nbflow.store.digests import digest as value_digest
@@ -72,6 +73,7 @@ class Seen(msgspec.Struct, frozen=True):
         classes: The notebook's classes inside what each slot holds, where there are some.
         upstream: What its trigger is given.
         inputs: For each name that it reaches, where the store has its value, or would have it.
+        settings: How libraries are set; None where nobody has looked.
     """
 
     entries: Mapping[Slot, Entry]
@@ -82,6 +84,7 @@ class Seen(msgspec.Struct, frozen=True):
     classes: Mapping[Slot, Classes] = msgspec.field(default_factory=dict[Slot, "Classes"])
     upstream: Mapping[Edge, State] = msgspec.field(default_factory=dict["Edge", "State"])
     inputs: Mapping[str, Given] = msgspec.field(default_factory=dict[str, Given])
+    settings: Settings | None = None
 
     def classes_of(self, slot: Slot) -> Classes:
         """The notebook's classes inside what a slot holds."""
@@ -233,6 +236,7 @@ def _trace(maker: Maker, body: Body, seen: Seen, observation: Observation, watch
     written = {key_of(output.slot) for output in outputs if is_kept_in_memory(output.slot)}
     entries = [
         *_memory_entries(body, seen, written, observation.drew),
+        *_settings_entries(body, seen, observation),
         *seen.texts,
         *seen.asked,
         *outside_entries(watch, observation.context, observation.folder, observation.data),
@@ -253,9 +257,13 @@ def _trace(maker: Maker, body: Body, seen: Seen, observation: Observation, watch
 
 def looked_at(body: Body, seen: Seen, observation: Observation) -> tuple[Entry, ...]:
     """What a body that ended without a result had looked at."""
-    names, watch = _memory_entries(body, seen, set(), frozenset()), observation.watch
+    names = (
+        *_memory_entries(body, seen, set(), frozenset()),
+        *_settings_entries(body, seen, observation),
+    )
+    watch = observation.watch
     if watch is None:
-        return tuple(names)
+        return names
     return (*names, *outside_entries(watch, observation.context, observation.folder, observation.data))
 
 
@@ -333,6 +341,8 @@ def _is_slot_output(output: Output, body: Body, seen: Seen, effects: Iterable[st
 
 def _memory_entries(body: Body, seen: Seen, written: set[str], drew: frozenset[str]) -> Iterator[Entry]:
     for slot, entry in seen.entries.items():
+        if slot.kind == SETTINGS:
+            continue
         if slot.kind == RANDOM and (key_of(slot) not in drew or slot.locator in body.analysis.seeds):
             continue
         unit, keys = seen.units.get(slot, ("", frozenset[str]()))
@@ -341,6 +351,12 @@ def _memory_entries(body: Body, seen: Seen, written: set[str], drew: frozenset[s
             yield Entry(Looked(slot, whole_unit=True), unit, text, entry.origin)
         else:
             yield from seen.parts.get(slot, (entry,))
+
+
+def _settings_entries(body: Body, seen: Seen, observation: Observation) -> Iterable[Entry]:
+    # What items of a mapped task show is none of its own outputs.
+    shows = bool(observation.outcome.captured or body.mapped)
+    return seen.settings.looked_at(observation.drew, shows=shows) if seen.settings is not None else ()
 
 
 def _unknowns(maker: Maker, observation: Observation, watch: Watch) -> tuple[str, ...]:

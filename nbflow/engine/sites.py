@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from nbflow.engine.bind import by_unit
 from nbflow.engine.generators import GENERATORS
 from nbflow.engine.influence import reached
+from nbflow.engine.libraries import LIBRARIES
 from nbflow.engine.slots import NAME, key_of, slot_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 SEEDED: Final = tuple(slot_of(key) for key in GENERATORS)
 """The slots of the global random generators."""
+SET: Final = tuple(slot_of(key) for key in LIBRARIES)
+"""The slots of the settings of libraries."""
 
 
 class Site(msgspec.Struct, frozen=True):
@@ -29,7 +32,7 @@ class Site(msgspec.Struct, frozen=True):
         step: The step.
         body: Its body.
         view: The bindings at its place.
-        slots: What it reaches in memory, seeded random states included.
+        slots: What it reaches in memory, seeded random states and settings that some step makes included.
         unbound: Keys that hold nothing there.
         units: The units that it reads, each as key to version.
         writers: The steps that made the names it reaches.
@@ -49,7 +52,7 @@ def site_of(step: Step, body: Body, view: View) -> Site:
     seeded = [slot for slot in view.given(SEEDED) if view.bound(slot).version is not None]
     # A builtin is meant, so a leftover of that name must not stand in its way.
     unbound: list[str] = []
-    slots = (*reached(body, view, unbound.append), *seeded)
+    slots = (*reached(body, view, unbound.append), *seeded, *view.given(SET))
     units: dict[tuple[object, ...], dict[str, Version]] = {}
     writers: set[str] = set()
     for slot in slots:

@@ -1,6 +1,6 @@
 """The kinds of slots: what they have in common, and what those without a writer hold now.
 
-A slot that steps write (a name, a random state, a written file) is bound by flow order, see
+A slot that steps write (a name, a random state, settings, a written file) is bound by flow order, see
 `bind.py`. Every other slot belongs to the world outside the notebook: its kind is asked for
 the present content, once for each look at the flow.
 """
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 NAME: Final = "name"
 RANDOM: Final = "random"
+SETTINGS: Final = "settings"
+"""What a library is set to, see `libraries.py`."""
+_SETTINGS_END: Final = " settings>"
 STATE: Final = "upstream state"
 """How a task above ended: a task gives it to those below, as it gives the names that it writes."""
 UNKNOWN: Final = "unknown"
@@ -47,23 +50,29 @@ class Kind(Protocol):
 
 @cache
 def slot_of(key: str) -> Slot:
-    """The slot of a workspace key: a variable's name, or `<generator>` for a random state.
+    """The slot of a workspace key: a variable's name, `<generator>`, or `<library settings>`.
 
     Example:
         >>> slot_of("df"), slot_of("<numpy>")
         (Slot(kind='name', locator='df'), Slot(kind='random', locator='numpy'))
     """
-    return Slot(RANDOM, key[1:-1]) if key.startswith("<") else Slot(NAME, key)
+    if not key.startswith("<"):
+        return Slot(NAME, key)
+    if key.endswith(_SETTINGS_END):
+        return Slot(SETTINGS, key[1 : -len(_SETTINGS_END)])
+    return Slot(RANDOM, key[1:-1])
 
 
 def key_of(slot: Slot) -> str:
-    """The workspace key of a name or of a random state; the inverse of `slot_of`."""
+    """The workspace key of a name, a random state or settings; the inverse of `slot_of`."""
+    if slot.kind == SETTINGS:
+        return f"<{slot.locator}{_SETTINGS_END}"
     return f"<{slot.locator}>" if slot.kind == RANDOM else slot.locator
 
 
 def is_kept_in_memory(slot: Slot) -> bool:
     """Whether the slot's content is an object of the workspace rather than a file."""
-    return slot.kind in (NAME, RANDOM)
+    return slot.kind in (NAME, RANDOM, SETTINGS)
 
 
 @lru_cache(maxsize=64)

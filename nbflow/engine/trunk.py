@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nbflow.engine.apply import Workspace
 from nbflow.engine.baggage import Define  # noqa: TC001 - records are made by these annotations
+from nbflow.engine.configured import SettingsKind
 from nbflow.engine.enact import StepRuns
 from nbflow.engine.explain import Explainer
 from nbflow.engine.keeping import EXPIRY, ExpiryKind
@@ -14,7 +15,7 @@ from nbflow.engine.marks import BEGUN, BegunKind
 from nbflow.engine.observe import Observer
 from nbflow.engine.outward import remedy
 from nbflow.engine.plan import Work
-from nbflow.engine.slots import ContextKind, FolderKind, Kind, Outside
+from nbflow.engine.slots import SETTINGS, ContextKind, FolderKind, Kind, Outside
 from nbflow.engine.sweep import Sweep
 from nbflow.secrets import HIDDEN, KNOWN, looks_secret
 from nbflow.store.digests import digest
@@ -120,6 +121,7 @@ def trunk_over(world: World, book: Book) -> Trunk:
         "folder": FolderKind(),
         EXPIRY: ExpiryKind(world.clock),
         BEGUN: BegunKind(workspace.marks),
+        SETTINGS: SettingsKind(workspace),
         **world.kinds,
     }
     sweep = Sweep(book, Outside(named, world.since, workspace.marks))

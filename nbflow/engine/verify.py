@@ -29,7 +29,7 @@ from nbflow.engine.marks import BEGUN, REFUTED
 from nbflow.engine.origins import seen_as, version_of
 from nbflow.engine.quiet import may_start_plain, would_decide
 from nbflow.engine.reimport import ALTERED
-from nbflow.engine.slots import STATE, Outside, is_kept_in_memory, slot_of
+from nbflow.engine.slots import SETTINGS, STATE, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
 from nbflow.types import (
     FILE,
@@ -107,7 +107,7 @@ def content(looked: Looked, view: View, outside: Outside) -> str | None:
     name, _, attribute = slot.locator.partition(".")
     version = view.bound(Slot(slot.kind, name) if attribute else slot).version
     if version is None:
-        return UNBOUND
+        return outside.digest(slot) if slot.kind == SETTINGS else UNBOUND
     if attribute:
         return version.output.reach.parts.get(attribute, UNBOUND)
     return unit_key(version, view) if looked.whole_unit else version_key(version, view)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.arguments import as_runner
 from nbflow.engine.branch import Branch
+from nbflow.engine.generators import GENERATORS
 from nbflow.engine.marks import REFUTED
 from nbflow.engine.preview import preview
 from nbflow.engine.reading import Reading
@@ -277,7 +278,7 @@ class Background:
         What cells drew meanwhile, and the states that are not what the last cell left, stand for nothing.
         """
         workspace, sweep = self._session.trunk.workspace, self._session.trunk.sweep
-        seeded = workspace.seeded()
+        seeded = [key for key in workspace.seeded() if key in GENERATORS]
         for key in seeded:
             label = workspace.labels[key]
             if label.version is not None and workspace.look(key).digest != label.digest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from nbflow.engine.slots import NAME, RANDOM
+from nbflow.engine.slots import NAME, RANDOM, SETTINGS
 from nbflow.types import FILE, TASK_CODE, TASK_VALUE, Trace
 from nbflow.views.words import counted, listed, short_path
 
@@ -50,7 +50,7 @@ def reads_of(trace: Trace | None) -> Iterator[str]:
 
 
 def writes_of(trace: Trace | None) -> Iterator[str]:
-    """What was made, in words: names and files; random states are none."""
+    """What was made, in words: names and files; random states and settings are none."""
     for output in trace.outputs if trace is not None else ():
-        if output.slot.kind != RANDOM:
+        if output.slot.kind not in (RANDOM, SETTINGS):
             yield output.slot.locator

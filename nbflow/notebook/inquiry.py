@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.placeholder import is_placeholder
-from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory
+from nbflow.engine.slots import NAME, RANDOM, SETTINGS
 from nbflow.exceptions import CacheError, NbflowError, SessionError
 from nbflow.notebook import commands
 from nbflow.notebook.contents import Contents
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nbflow.engine.drive import Entered
     from nbflow.notebook.session import Session
     from nbflow.store.protocol import RunRecord
-    from nbflow.types import Entry, Output
+    from nbflow.types import Entry, Output, Slot
     from nbflow.views import FlowCard
 
 _OF_ONE: Final = 8
@@ -221,19 +221,20 @@ class Inquiry:
 
     def _inputs(self, trace: Trace | None) -> tuple[ValueCard, ...]:
         entries = trace.entries if trace is not None else ()
-        cards = [self._input(entry) for entry in entries if entry.looked.slot.kind != RANDOM]
+        cards = [self._input(entry) for entry in entries if _is_told(entry.looked.slot, entry.preview)]
         return tuple(cards[:_MOST_VALUES])
 
     def _input(self, entry: Entry) -> ValueCard:
         slot = entry.looked.slot
         value = self._live(slot.locator, entry.digest) if slot.kind == NAME else None
-        kind = "name" if is_kept_in_memory(slot) else slot.kind
-        return ValueCard(slot.locator, kind, entry.preview, described(value) if value is not None else "")
+        return ValueCard(
+            slot.locator, slot.kind, entry.preview, described(value) if value is not None else ""
+        )
 
     def _outputs(self, trace: Trace | None) -> tuple[ValueCard, ...]:
         outputs = trace.outputs if trace is not None else ()
         sizes = dict(self._session.around.store.sizes())
-        cards = [self._output(output, sizes) for output in outputs if output.slot.kind != RANDOM]
+        cards = [self._output(output, sizes) for output in outputs if _is_told(output.slot, output.preview)]
         return tuple(cards[:_MOST_VALUES])
 
     def _output(self, output: Output, sizes: Mapping[str, int]) -> ValueCard:
@@ -242,8 +243,9 @@ class Inquiry:
         is_value = output.slot.kind == NAME and output.sort == "value" and output.digest != UNBOUND
         paged = is_value and not looks_secret(name) and (value is not None or store.has(output.unit))
         about = described(value) if value is not None and paged else ""
-        kind = "name" if is_kept_in_memory(output.slot) else output.slot.kind
-        return ValueCard(name, kind, output.preview, about, sizes.get(output.unit), can_be_paged=paged)
+        return ValueCard(
+            name, output.slot.kind, output.preview, about, sizes.get(output.unit), can_be_paged=paged
+        )
 
     def _live(self, key: str, digest: str) -> object | None:
         """The object under a name, where it is what a run saw or made."""
@@ -311,3 +313,8 @@ def _line_of(content: Mapping[str, Any]) -> str:
     """
     task = shlex.quote(str(content.get("task", "")))
     return _LINES[str(content["do"])].format(task=task, run=f"#{content.get('number', 0)}").strip()
+
+
+def _is_told(slot: Slot, preview: str) -> bool:
+    """Whether people are told of a slot: neither of random states nor of libraries as they start."""
+    return slot.kind != RANDOM and (slot.kind != SETTINGS or bool(preview))

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.bind import Version, by_unit
 from nbflow.engine.book import value_key
-from nbflow.engine.generators import GENERATORS
+from nbflow.engine.generators import GENERATORS, STATEFUL
+from nbflow.engine.libraries import LIBRARIES
 from nbflow.engine.placeholder import Placeholder, is_placeholder
 from nbflow.engine.rows import rows_of
 from nbflow.engine.slots import slot_of
@@ -81,7 +82,7 @@ def reopen(session: Session, name: str, run: str = "") -> Shown:
 
 
 def _told(session: Session, opened: _Opened, function: _Function | None, missing: Mapping[str, str]) -> str:
-    known = (*missing, *GENERATORS, function.name if function is not None else "")
+    known = (*missing, *STATEFUL, function.name if function is not None else "")
     given = [_free_name(session, key) for key in opened.inputs if key not in known]
     given += [name for name, _ in _mapped(session, opened.subject)]
     told = f"{opened.title}: its code is in a new cell"
@@ -150,7 +151,7 @@ def _load(session: Session, key: str, given: Given) -> str:
     try:
         workspace.bind(name, session.around.store.load(given.unit)[given.place])
     except Missing as error:
-        if key not in GENERATORS and not _is_definition(session.around.names.get(name)):
+        if key not in STATEFUL and not _is_definition(session.around.names.get(name)):
             workspace.bind(name, Placeholder(name, f"{error.reason}; nothing else is what the run got"))
         return error.reason
     return ""
@@ -197,8 +198,9 @@ def _missing_words(session: Session, missing: Mapping[str, str]) -> Iterator[str
     """One line for values that cannot be had, one for code that may be another than then."""
     names = session.around.names
     code = [key for key in missing if _is_definition(names.get(key))]
-    gone = [f"{key} ({missing[key]})" for key in missing if key not in (*code, *GENERATORS)]
+    gone = [f"{key} ({missing[key]})" for key in missing if key not in (*code, *STATEFUL)]
     states = [key.strip("<>") for key in missing if key in GENERATORS]
+    settings = [slot_of(key).locator for key in missing if key in LIBRARIES]
     if gone:
         told = listed(gone, _MOST_NAMES)
         yield f"not to be had: {told}; run the cell that makes it, or `%flow open` its task"
@@ -206,6 +208,8 @@ def _missing_words(session: Session, missing: Mapping[str, str]) -> Iterator[str
         yield f"as they are now: {listed(code, _MOST_NAMES)}"
     if states:
         yield f"the random state of then is not stored: {listed(states)}"
+    if settings:
+        yield f"the settings of then are not stored: {listed(settings)}"
 
 
 # --- the cell ------------------------------------------------------------------------------------

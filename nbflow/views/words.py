@@ -304,6 +304,12 @@ def _environment(cause: Cause) -> str:
     return f"environment variable {cause.subject} {'is not set' if cause.after == 'not set' else 'changed'}"
 
 
+def _settings(cause: Cause) -> str:
+    name, _, others = cause.part.partition(" and ")
+    setting = f"setting {name} (and {others})" if others else f"setting {name}"
+    return f"{cause.subject}'s {setting} is another: {cause.before} → {cause.after}{_by(cause)}"
+
+
 def _code(cause: Cause) -> str:
     """What was edited, with the line where that is known."""
     if not cause.part:
@@ -426,6 +432,7 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "target": lambda cause: f"{short_path(cause.subject)}: {cause.before} → {cause.after}",
     "folder": _fixed("the", "changed"),
     "environment": _environment,
+    "settings": _settings,
     "package": _named("package"),
     "python": _named(""),
     "module": _module,

@@ -1,0 +1,358 @@
+"""Settings of libraries as slots: what the notebook has set otherwise than a library starts.
+
+A library that is not loaded yet stands as it starts. Looking never imports anything: what is put back
+before a library is there is kept for it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from nbflow.engine.changes import Tables
+from nbflow.engine.slots import SETTINGS, key_of
+from nbflow.types import Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+Changed = tuple[tuple[str, object], ...]
+"""The settings that are not as their library starts, by name, sorted."""
+
+AS_IT_STARTS: Final[Changed] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """How to get and set a group of settings of one library.
+
+    Args:
+        module: The module that keeps them.
+        now: Gives all of them.
+        start: Gives them as the library starts.
+        put: Sets one of them.
+        spoken: What a source looks like that sets them, as a regular expression.
+        shown: Whether they only decide how values look.
+        of_thread: Whether each thread has its own.
+        leave_out: Settings that hosts change by themselves.
+    """
+
+    module: str
+    now: Callable[[Any], Mapping[str, object]]
+    start: Callable[[Any], Mapping[str, object]]
+    put: Callable[[Any, str, object], object]
+    spoken: str
+    shown: bool = False
+    of_thread: bool = False
+    leave_out: frozenset[str] = frozenset()
+
+    def get(self, module: Any) -> Changed:
+        """What is set otherwise than at the start, as an immutable value."""
+        start = self.start(module)
+        now = ((name, _frozen(value)) for name, value in self.now(module).items())
+        changed = (item for item in now if not _is_same(item[1], _frozen(start.get(item[0]))))
+        return tuple(sorted((item for item in changed if item[0] not in self.leave_out), key=itemgetter(0)))
+
+    def set(self, module: Any, state: Changed) -> None:
+        """Let all settings be as `get` gave them."""
+        now, start = self.get(module), self.start(module)
+        wanted = {name: start.get(name) for name, _ in now} | dict(state)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # who set them has been told already that they will go
+            for name in sorted(wanted):
+                if (name, wanted[name]) not in now:
+                    self.put(module, name, wanted[name])
+
+
+def _is_same(one: object, other: object) -> bool:
+    try:
+        return one is other or bool(one == other)
+    except (TypeError, ValueError):
+        return False
+
+
+def _frozen(value: object) -> object:
+    """A setting as a value that nobody can change in place."""
+    if isinstance(value, list):
+        return tuple(map(_frozen, cast("list[object]", value)))
+    # Its text is a setting, too.
+    return repr(value) if type(value).__name__ == "Cycler" else value
+
+
+# --- the libraries ---------------------------------------------------------------------------
+
+
+def _table(parameters: Any) -> dict[str, object]:
+    """The parameters of matplotlib as a plain table: its own methods take their time."""
+    return dict(dict[str, object].items(cast("dict[str, object]", parameters)))
+
+
+class _Parameters:
+    """What tells quickly whether the parameters of matplotlib have changed, lists among them in place.
+
+    Args:
+        parameters: They.
+    """
+
+    def __init__(self, parameters: dict[str, object]) -> None:
+        self._tables = Tables([parameters])
+        self._mark: object = None
+        self._lists: list[list[object]] = []
+
+    def mark(self) -> object:
+        """What is equal only where they are."""
+        mark = self._tables.mark()
+        if mark != self._mark:
+            values = dict[str, object].values(self._tables.tables[0])
+            lists = cast("list[list[object]]", [value for value in values if type(value) is list])
+            self._mark, self._lists = mark, lists
+        return mark, list(map(tuple, self._lists))
+
+
+@lru_cache(maxsize=1)
+def _parameters_of(module: Any) -> _Parameters:
+    return _Parameters(module.rcParams)
+
+
+@lru_cache(maxsize=4)
+def _start_of_matplotlib(module: Any) -> Mapping[str, object]:
+    """As of the first look: its own copy has the same lists, which code may change in place."""
+    return {name: _frozen(value) for name, value in _table(module.rcParamsOrig).items()}
+
+
+def _put_in_matplotlib(module: Any, name: str, value: object) -> None:
+    module.rcParams[name] = value
+
+
+class _Lists:
+    """The lists among some values, which code may change in place: looking for them takes a while."""
+
+    def __init__(self) -> None:
+        self._values: tuple[object, ...] = ()
+        self._lists: list[list[object]] = []
+
+    def copied(self, values: tuple[object, ...]) -> list[tuple[object, ...]]:
+        """What they hold."""
+        if values != self._values:
+            lists = cast("list[list[object]]", [value for value in values if type(value) is list])
+            self._values, self._lists = values, lists
+        return list(map(tuple, self._lists))
+
+
+_lists: Final = _Lists()
+
+
+def _options(module: Any, *, display: bool) -> Iterator[tuple[str, object]]:
+    """The options of pandas by name: those that decide how tables look, or all others."""
+    for path, table in _tables(module, len(module._registered_options))[0]:
+        for key, value in table.items():
+            name = f"{path}{key}"
+            if not isinstance(value, dict) and name.startswith(("display.", "styler.")) is display:
+                yield name, value
+
+
+@lru_cache(maxsize=1)
+def _tables(module: Any, count: int) -> tuple[list[tuple[str, dict[str, object]]], Tables]:
+    """The tables that hold them and what their names begin with, as long as none is registered."""
+    found: list[tuple[str, dict[str, object]]] = [("", module._global_config)]
+    for path, table in found:
+        inner = [key for key, value in table.items() if isinstance(value, dict)]
+        found += [(f"{path}{key}.", cast("dict[str, object]", table[key])) for key in inner]
+    return found, Tables([table for _, table in found])
+
+
+def _mark_of_pandas(module: Any) -> object:
+    return _tables(module, len(module._registered_options))[1].mark()
+
+
+def _start_of_pandas(module: Any) -> Mapping[str, object]:
+    return {name: option.defval for name, option in module._registered_options.items()}
+
+
+def _put_in_pandas(module: Any, name: str, value: object) -> None:
+    module.set_option(name, value)
+
+
+_PRINT_OPTIONS: Final[Mapping[str, object]] = {
+    "edgeitems": 3, "threshold": 1000, "floatmode": "maxprec", "precision": 8, "suppress": False,
+    "linewidth": 75, "nanstr": "nan", "infstr": "inf", "sign": "-", "formatter": None, "legacy": False,
+    "override_repr": None,
+}  # fmt: skip
+_ERRORS: Final[Mapping[str, object]] = {
+    "divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn",
+}  # fmt: skip
+_ARITHMETIC: Final = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
+
+
+def _of_context(context: Any) -> Mapping[str, object]:
+    """The settings of decimal numbers; what has happened in computing is none."""
+    traps = (signal.__name__ for signal, is_on in context.traps.items() if is_on)
+    return {**{name: getattr(context, name) for name in _ARITHMETIC}, "traps": tuple(sorted(traps))}
+
+
+def _of_decimal(module: Any) -> Mapping[str, object]:
+    return _of_context(module.getcontext())
+
+
+def _mark_of_decimal(module: Any) -> object:
+    context = module.getcontext()
+    ways = (context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp)
+    return ways, repr(context.traps)
+
+
+def _start_of_decimal(module: Any) -> Mapping[str, object]:
+    return _of_context(module.DefaultContext)
+
+
+def _put_in_decimal(module: Any, name: str, value: Any) -> None:
+    context = module.getcontext()
+    if name != "traps":
+        setattr(context, name, value)
+        return
+    for signal in context.traps:
+        context.traps[signal] = signal.__name__ in value
+
+
+LIBRARIES: Final[Mapping[str, Library]] = {
+    "<matplotlib settings>": Library(
+        "matplotlib",
+        lambda module: _table(module.rcParams),
+        _start_of_matplotlib,
+        _put_in_matplotlib,
+        (
+            r"rcParams(?!\s*\[[^\]]+\](?!\s*=[^=])|\.get\b|\.copy\b)"
+            r"|\brcdefaults\b|\brc_file|\.rc\(|\bstyle\.use\b|\bxkcd\b|\bset_(theme|style|context|palette)\b|\bsns\.(set|reset_\w+)\("
+        ),
+        leave_out=frozenset({"backend", "backend_fallback", "interactive", "savefig.directory"}),
+    ),
+    "<pandas settings>": Library(
+        "pandas._config.config",
+        lambda module: dict(_options(module, display=False)),
+        _start_of_pandas,
+        _put_in_pandas,
+        r"\b(re)?set_option\b|\boptions\.(?!display\b|styler\b)\w+\.",
+    ),
+    "<pandas display settings>": Library(
+        "pandas._config.config",
+        lambda module: dict(_options(module, display=True)),
+        _start_of_pandas,
+        _put_in_pandas,
+        r"\b(re)?set_option\b|\boptions\.(display|styler)\b|\bset_eng_float_format\b",
+        shown=True,
+    ),
+    "<numpy settings>": Library(
+        "numpy",
+        lambda module: module.geterr(),
+        lambda module: _ERRORS,
+        lambda module, name, value: module.seterr(**{name: value}),
+        r"\bseterr\b",
+    ),
+    "<numpy print settings>": Library(
+        "numpy",
+        lambda module: module.get_printoptions(),
+        lambda module: _PRINT_OPTIONS,
+        lambda module, name, value: module.set_printoptions(**{name: value}),
+        r"\bset_printoptions\b",
+        shown=True,
+    ),
+    "<decimal settings>": Library(
+        "decimal",
+        _of_decimal,
+        _start_of_decimal,
+        _put_in_decimal,
+        r"(?m)\bsetcontext\b|\bgetcontext\(\)(\.\w+\s*(=[^=]|\[)|\s*$)",
+    ),
+    "<sklearn settings>": Library(
+        "sklearn._config",
+        lambda module: module.get_config(),
+        lambda module: module._global_config,
+        lambda module, name, value: module.set_config(**{name: value}),
+        r"\bset_config\b",
+        of_thread=True,
+    ),
+}
+"""Workspace key to settings."""
+
+MARKS: Final[Mapping[str, Callable[[Any], object]]] = {
+    "matplotlib": lambda module: _parameters_of(module).mark(),
+    "pandas._config.config": _mark_of_pandas,
+    "numpy": lambda module: (module.geterr(), module.get_printoptions()),
+    "decimal": _mark_of_decimal,
+    "sklearn._config": lambda module: module.get_config(),
+}
+"""Module to what is quick to have of it, and equal only where all its settings are."""
+
+
+# --- texts -----------------------------------------------------------------------------------
+
+_BETWEEN: Final = "; "
+_LONG: Final = 80
+_NOTHING: Final[Mapping[str, object]] = {}
+
+
+@cache
+def set_in(source: str) -> frozenset[str]:
+    """The keys of the settings that a source speaks of setting.
+
+    Example:
+        >>> sorted(set_in("plt.rcParams['axes.grid'] = True"))
+        ['<matplotlib settings>']
+    """
+    return frozenset(key for key, library in LIBRARIES.items() if re.search(library.spoken, source))
+
+
+def told(changed: Changed) -> str:
+    """Changed settings as a text.
+
+    Example:
+        >>> told((("axes.grid", True), ("font.size", 12.0)))
+        'axes.grid: True; font.size: 12.0'
+    """
+    return _BETWEEN.join(f"{name}: {_text(value)}" for name, value in changed)
+
+
+def _text(value: object) -> str:
+    text = " ".join((value if isinstance(value, str) and value else _named(value)).split())
+    text = text.replace(_BETWEEN, ", ")
+    return text if len(text) <= _LONG else f"{text[:_LONG]}…"
+
+
+def _named(value: object) -> str:
+    """Code by its name: where it lies in memory tells nobody anything."""
+    name = getattr(value, "__qualname__", "") if callable(value) else ""
+    owner = getattr(value, "__self__", None)
+    return f"{owner!r}.{name.rpartition('.')[2]}" if name and isinstance(owner, str) else name or repr(value)
+
+
+def first_other(locator: str, before: str, after: str) -> tuple[str, str, str, int]:
+    """The first setting that differs between two texts of `told`: its name, both texts of it, and how many.
+
+    Example:
+        >>> first_other("numpy", "divide: warn", "divide: raise")
+        ('divide', 'warn', 'raise', 1)
+    """
+    then, now = _read(before), _read(after)
+    names = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+    if not names:
+        return "", before, after, 0
+    name = names[0]
+    start = _start(locator, name) if not (name in then and name in now) else ""
+    return name, then.get(name, start), now.get(name, start), len(names)
+
+
+def _read(text: str) -> dict[str, str]:
+    pairs = (part.partition(": ") for part in text.split(_BETWEEN) if part)
+    return {name: value for name, _, value in pairs}
+
+
+def _start(locator: str, name: str) -> str:
+    """A setting as its library starts."""
+    library = LIBRARIES.get(key_of(Slot(SETTINGS, locator)))
+    module = sys.modules.get(library.module) if library is not None else None
+    start = library.start(module) if library is not None and module is not None else _NOTHING
+    return _text(_frozen(start[name])) if name in start else "as it starts"

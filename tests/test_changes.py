@@ -1,0 +1,45 @@
+"""Whether values in tables were replaced."""
+
+from __future__ import annotations
+
+from collections import UserDict
+from typing import Any, Final
+
+import pytest
+
+from nbflow.engine import changes
+from nbflow.engine.changes import Tables
+
+
+class Own(dict[str, Any]):
+    """A table of a class of its own."""
+
+
+CHANGES: Final = [
+    lambda table: table.update(a=2),
+    lambda table: table.update(a=True),
+    lambda table: table.pop("a"),
+    lambda table: table.setdefault("new", 1),
+    lambda table: table.clear(),
+]
+
+
+class TestTables:
+    """Every change is told, and nothing else is."""
+
+    @pytest.mark.parametrize("counted", [True, False])
+    @pytest.mark.parametrize("kind", [dict, Own])
+    @pytest.mark.parametrize("change", CHANGES)
+    def test_a_change(
+        self, change: Any, kind: type[dict[str, Any]], *, counted: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """By the count of changes, and by the values where this Python counts none."""
+        monkeypatch.setattr(changes, "_is_counted", lambda: counted and changes._moves({"a": 1}))
+        table, other = kind(a=1, b=2), kind(a=1)
+        tables = Tables([other, table])
+        before = tables.mark()
+        assert "a" in table
+        assert sorted(UserDict(table).items()) == [("a", 1), ("b", 2)]
+        assert tables.mark() == before
+        change(table)
+        assert tables.mark() != before or (not counted and table == {"a": 1, "b": 2})

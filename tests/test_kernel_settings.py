@@ -1,0 +1,84 @@
+"""Settings of libraries in a real kernel: the styles of figures, and how tables look."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kernels import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.process
+
+CELLS = {
+    "load": "%load_ext nbflow",
+    "imports": "import numpy as np\nimport pandas as pd\nimport matplotlib.pyplot as plt",
+    "style": "plt.style.use('ggplot')\npd.set_option('display.max_rows', 8)\nnp.seterr(under='warn')",
+    "frame": "#@task frame\nframe = pd.DataFrame({'x': range(30)})",
+    "rows": "#@task rows\nrows = len(frame)",
+    "table": "#@task table\nframe",
+    "figure": "#@task figure\nframe.plot()\nprint(plt.rcParams['axes.grid'])",
+}
+TASKS = ("frame", "rows", "table", "figure")
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    """A kernel in which the cells above ran."""
+    with Kernel(tmp_path) as kernel:
+        kernel.set(**CELLS)
+        assert ran(kernel) == list(TASKS)
+        yield kernel
+
+
+def ran(kernel: Kernel) -> list[str]:
+    """Run all cells; which tasks ran."""
+    shown = dict(zip(kernel.cells, kernel.run_all(), strict=True))
+    assert [each.error for each in shown.values()] == [""] * len(shown)
+    return [task for task in TASKS if "reused" not in shown[task].text]
+
+
+class TestSettings:
+    """A cell that sets libraries is edited, and all cells are run."""
+
+    def test_a_figure(self, kernel: Kernel) -> None:
+        """Another style draws it anew, and nothing else; also after a restart, and by undoing the edit."""
+        assert ran(kernel) == []
+        kernel.set(style=CELLS["style"].replace("'ggplot'", "'bmh'"))
+        kernel.run("style")
+        told = kernel.execute("%flow why figure").text
+        assert re.search(
+            r"matplotlib's setting axes\.axisbelow \(and \d+ more\) is another: True → line \(cell", told
+        )
+        assert ran(kernel) == ["figure"]
+        assert ran(kernel) == []
+        kernel.restart()
+        assert ran(kernel) == []
+        kernel.set(style=CELLS["style"])
+        assert ran(kernel) == []
+
+    def test_a_table(self, kernel: Kernel) -> None:
+        """How tables look counts for what has shown one."""
+        kernel.set(style=CELLS["style"].replace("8", "4"))
+        kernel.run("style")
+        assert (
+            "pandas display's setting display.max_rows is another: 8 → 4"
+            in kernel.execute("%flow why table").text
+        )
+        assert ran(kernel) == ["table", "figure"]
+        assert ran(kernel) == []
+
+    def test_one_that_a_task_makes(self, kernel: Kernel) -> None:
+        """It is there for those below also where the task is reused in a new kernel."""
+        kernel.set(style="#@task style\nplt.rcParams['axes.grid'] = True", figure=f"{CELLS['figure']}\n1")
+        assert kernel.run_all()[-1].stdout == "True\n"
+        kernel.restart()
+        kernel.set(figure=CELLS["figure"] + "\n2")
+        shown = dict(zip(kernel.cells, kernel.run_all(), strict=True))
+        assert "reused" in shown["style"].text
+        assert shown["figure"].stdout == "True\n"

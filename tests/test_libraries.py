@@ -1,0 +1,168 @@
+"""Settings of libraries: looked at, put back, and told in words."""
+
+from __future__ import annotations
+
+import decimal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+
+from nbflow.engine.generators import States, current_state, restore_state
+from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, first_other, set_in, told
+from nbflow.store.digests import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from nbflow.engine.libraries import Changed
+
+pytestmark = pytest.mark.usefixtures("as_libraries_start")
+
+CASES: Final[list[tuple[str, Callable[[], object], str]]] = [
+    ("matplotlib", lambda: mpl.rcParams.update({"axes.grid": True}), "axes.grid: True"),
+    (
+        "matplotlib",
+        lambda: mpl.rcParams["font.family"].append("serif"),
+        "font.family: ('sans-serif', 'serif')",
+    ),
+    (
+        "matplotlib",
+        lambda: mpl.rcParams.update({"axes.prop_cycle": "cycler('color', 'rg')"}),
+        "axes.prop_cycle: ",
+    ),
+    ("pandas", lambda: pd.set_option("mode.sim_interactive", True), "mode.sim_interactive: True"),
+    ("pandas display", lambda: pd.set_option("display.max_rows", 7), "display.max_rows: 7"),
+    (
+        "pandas display",
+        lambda: pd.set_option("display.float_format", "{:.2f}".format),
+        "display.float_format: '{:.2f}'.format",
+    ),
+    ("numpy", lambda: np.seterr(divide="raise"), "divide: raise"),
+    ("numpy print", lambda: np.set_printoptions(precision=3), "precision: 3"),
+    ("decimal", lambda: setattr(decimal.getcontext(), "prec", 50), "prec: 50"),
+    (
+        "decimal",
+        lambda: decimal.getcontext().traps.update({decimal.Inexact: True}),
+        "traps: ('DivisionByZero', 'Inexact', 'InvalidOperation', 'Overflow')",
+    ),
+    ("sklearn", lambda: sklearn.set_config(transform_output="pandas"), "transform_output: pandas"),
+]
+
+
+def state(library: str) -> Any:
+    """How a library is set now."""
+    return current_state(f"<{library} settings>")
+
+
+@pytest.fixture
+def as_libraries_start() -> Iterator[None]:
+    """Libraries as they start, before and afterwards."""
+    mpl.use("agg")
+    yield
+    for key in LIBRARIES:
+        restore_state(key, AS_IT_STARTS)
+
+
+class TestStates:
+    """How a library is set, as a value."""
+
+    @pytest.mark.parametrize(("library", "change", "text"), CASES)
+    def test_what_is_set_is_seen_and_put_back(
+        self, library: str, change: Callable[[], object], text: str
+    ) -> None:
+        """Only in the library that was set; the value does not change with it."""
+        assert state(library) == AS_IT_STARTS
+        change()
+        after = state(library)
+        assert told(after).startswith(text)
+        assert [key for key in LIBRARIES if current_state(key)] == [f"<{library} settings>"]
+        restore_state(f"<{library} settings>", AS_IT_STARTS)
+        assert state(library) == AS_IT_STARTS
+        restore_state(f"<{library} settings>", after)
+        assert state(library) == after
+        assert digest(state(library)) == digest(after)
+
+    @pytest.mark.parametrize(("library", "change", "text"), CASES)
+    def test_a_second_look(self, library: str, change: Callable[[], object], text: str) -> None:
+        """Sees every change, and makes no state anew where there is none."""
+        states = States()
+        before = states.settings()
+        assert states.settings(anew=True) is before
+        change()
+        assert states.settings() is before
+        after = states.settings(anew=True)
+        assert {key for key in after if after[key] != before[key]} == {f"<{library} settings>"}
+        assert told(cast("Changed", after[f"<{library} settings>"])).startswith(text)
+
+    def test_computing_changes_none(self) -> None:
+        """What has happened to numbers is no setting."""
+        decimal.Decimal(1) / decimal.Decimal(3)
+        assert state("decimal") == AS_IT_STARTS
+
+    def test_hosts_change_some(self) -> None:
+        """Where figures are drawn is not up to the notebook."""
+        mpl.rcParams["interactive"] = not mpl.rcParams["interactive"]
+        assert state("matplotlib") == AS_IT_STARTS
+
+    def test_a_library_that_is_not_loaded(self) -> None:
+        """Is not loaded by looking, and is set once it is there."""
+        code = (
+            "import sys\nfrom nbflow.engine.generators import *\n"
+            "key = '<matplotlib settings>'\nprint(current_state(key))\n"
+            "restore_state(key, (('axes.grid', True),))\n"
+            "print(current_state(key), 'matplotlib' in sys.modules)\n"
+            "load_settings([key])\nimport matplotlib\nprint(matplotlib.rcParams['axes.grid'])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines() == ["()", "(('axes.grid', True),) False", "True"]
+
+
+class TestTexts:
+    """What a source says of settings, and what users are told."""
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "plt.rcParams['axes.grid'] = True",
+            "rc = plt.rcParams\nrc['axes.grid'] = True",
+            "sns.set_theme()",
+            "pd.options.display.max_rows = 3",
+            "pd.set_option('mode.sim_interactive', True)",
+            "np.seterr(all='raise')",
+            "decimal.getcontext().prec = 5",
+            "context = getcontext()\ncontext.prec = 5",
+        ],
+    )
+    def test_a_source_that_sets(self, source: str) -> None:
+        """Is found by how it speaks."""
+        assert set_in(source)
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "with plt.rc_context({'axes.grid': True}), plt.style.context('bmh'): pass",
+            "with pd.option_context('display.max_rows', 3), np.errstate(all='raise'): pass",
+            "grid = plt.rcParams['axes.grid']",
+            "prec = decimal.getcontext().prec",
+        ],
+    )
+    def test_a_source_that_does_not(self, source: str) -> None:
+        """What ends with its block sets nothing, and neither does looking."""
+        assert not set_in(source)
+
+    def test_the_first_difference(self) -> None:
+        """With the value that the library starts with, where one side has set none."""
+        assert first_other("matplotlib", "", "axes.grid: True; font.size: 12") == (
+            "axes.grid",
+            "False",
+            "True",
+            2,
+        )
+        assert first_other("numpy", "divide: raise", "divide: ignore") == ("divide", "raise", "ignore", 1)
+        assert first_other("nobody", "", "size: 1") == ("size", "as it starts", "1", 1)
