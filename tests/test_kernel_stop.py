@@ -126,9 +126,10 @@ def test_an_awaited_flow(flows: Kernel, flow: str) -> None:
 
 
 @pytest.mark.process
-def test_a_task_that_awaits(flows: Kernel) -> None:
+@pytest.mark.parametrize("rest", ["await asyncio.sleep(600)"])
+def test_a_task_that_awaits(flows: Kernel, rest: str) -> None:
     """Its cell says what every stopped cell says."""
     flows.execute("%load_ext nbflow\nimport asyncio")
-    shown = stopped(flows, "#@task long\nprint('begun', flush=True)\nawait asyncio.sleep(600)")
+    shown = stopped(flows, f"#@task long_{len(rest)}\nprint('begun', flush=True)\n{rest}")
     assert shown.error.startswith("KeyboardInterrupt")
     assert flows.ask("quick()") == 7

@@ -70,6 +70,40 @@ class TestSeeds:
         assert (notebook.verdict(task).value, notebook.log.count(task)) == ("fresh", 1)
 
 
+class TestFailures:
+    """Below a body that failed, only what may hang on its draws is without a state to draw from."""
+
+    @pytest.mark.parametrize(
+        ("fails", "runs"), [("bad = math.sqrt(-1)", True), ("bad = random.random() / 0", False)]
+    )
+    def test_one_that_has_not_drawn_holds_nobody_up(self, fails: str, *, runs: bool) -> None:
+        """A task that calls a library runs and is fresh; another seed is seen below as ever."""
+        notebook = Notebook()
+        seed = notebook.add("import math, random\nrandom.seed(1)", plain=True)
+        bad, drawn = notebook.add(fails), notebook.add("drawn = random.random()")
+        for cell in (seed, bad, drawn):
+            notebook.run(cell)
+        assert (notebook.verdict(drawn).value, "drawn" in notebook.names) == (
+            ("fresh", True) if runs else ("stale", False)
+        )
+        before = notebook.names.get("drawn")
+        notebook.edit(seed, "import math, random\nrandom.seed(2)")
+        notebook.run(seed)
+        assert notebook.verdict(drawn).value == "stale"
+        notebook.flow()
+        assert (notebook.names.get("drawn") != before) is runs
+
+    def test_one_that_reads_the_outside_may_yet_draw(self) -> None:
+        """It may get further the next time."""
+        notebook = Notebook()
+        seed = notebook.add("import time, random, math\nrandom.seed(1)", plain=True)
+        bad = notebook.add("bad = math.sqrt(-time.time())")
+        drawn = notebook.add("drawn = random.random()")
+        for cell in (seed, bad, drawn):
+            notebook.run(cell)
+        assert notebook.verdict(drawn).value == "stale"
+
+
 class TestEffects:
     """What the text tells."""
 

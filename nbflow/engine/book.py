@@ -258,6 +258,7 @@ class Step:
         failure: Why its last run failed, in one line; empty if it did not.
         ended: The state that its last run ended in, or waits in, where that left it without a result.
         ended_on: What its body had looked at when it ended so; None where it did not start.
+        left_random_alone: Whether that run was seen to move no random state, and would move none on the same.
         parameters: Names that it sets as flow parameters, which can be overridden.
         retries: When a failed body is tried again.
         timeout: The limit for each attempt in seconds; None: no limit.
@@ -288,6 +289,7 @@ class Step:
     failure: str = ""
     ended: State | None = None
     ended_on: tuple[Entry, ...] | None = None
+    left_random_alone: bool = False
     parameters: frozenset[str] = frozenset()
     retries: Retries = NO_RETRIES
     timeout: float | None = None

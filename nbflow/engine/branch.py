@@ -125,6 +125,7 @@ class Branch:
                 copied = self.book.steps[step.id]
                 step.trace, step.failure = copied.trace, copied.failure
                 step.ended, step.ended_on = copied.ended, copied.ended_on
+                step.left_random_alone = copied.left_random_alone
                 self._trunk.sweep.touch(step)
 
     def _is_untouched(self, step: Step) -> bool:

@@ -162,6 +162,10 @@ class May(msgspec.Struct, frozen=True):
     bind: frozenset[Slot]
     change: frozenset[Slot]
 
+    def without_draws(self) -> May:
+        """The same of a body that is known to leave random states alone."""
+        return May(self.bind.difference(_GENERATORS), self.change)
+
 
 _GENERATORS: Final = tuple(slot_of(key) for key in GENERATORS)
 

@@ -35,6 +35,7 @@ from nbflow.engine.record import (
     Seen,
     adopted_trace,
     key_of_trace,
+    leaves_random_alone,
     left_trace,
     looked_at,
     make_trace,
@@ -414,9 +415,7 @@ class Performer:
         maker = Maker(step, finished.run, self._runs.notebook, effects)
         if not finished.state.is_completed() or observation is None or not observation.is_whole:
             self._fail(step, finished)
-            step.ended_on = looked_at(body, seen, observation) if observation is not None else None
-            if step.plain and observation is not None:
-                step.left = left_trace(maker, body, seen, observation)
+            _note_end(maker, body, seen, observation)
             if step.left is not None:
                 self._take(step, step.left, seen)
                 self._forget_unseeded(step.left, seeded)
@@ -489,3 +488,13 @@ class Performer:
             else:
                 label = self.workspace.labels[key]
                 self.workspace.label(key, Label(output.digest, label.memory, version, label.classes, copy))
+
+
+def _note_end(maker: Maker, body: Body, seen: Seen, observation: Observation | None) -> None:
+    """Note what is known of a body that ended without a result: of a plain cell also what it left."""
+    step = maker.step
+    left = left_trace(maker, body, seen, observation) if observation is not None else None
+    step.ended_on = looked_at(body, seen, observation) if observation is not None else None
+    step.left_random_alone = leaves_random_alone(left, body)
+    if step.plain and observation is not None:
+        step.left = left

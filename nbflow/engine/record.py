@@ -230,6 +230,13 @@ def left_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
     return msgspec.structs.replace(trace, unknowns=(*trace.unknowns, observation.failure))
 
 
+def leaves_random_alone(left: Trace | None, body: Body) -> bool:
+    """Whether a body that failed would move no random state if it failed on the same once more."""
+    if left is None or left.unknowns or body.mapped:
+        return False
+    return not any(output.slot.kind == RANDOM for output in left.outputs)
+
+
 def _trace(maker: Maker, body: Body, seen: Seen, observation: Observation, watch: Watch) -> Trace:
     """What a body looked at and what it made of names."""
     outputs = [output for output in observation.outputs if _is_slot_output(output, body, seen, maker.effects)]

@@ -370,11 +370,10 @@ class Judge:
             return Verdict.AS_OF, str(above.ended.name if above.ended else "").lower(), above
         return doubt.verdict, doubt.verdict.value, above
 
-    def _is_outlived(self, step: Step) -> bool:
-        """Whether the body of a step that ended without a result would see something else now."""
-        if step.ended is None or not step.ended_on:
-            return False
-        return first_difference(step.ended_on, self._view, self._outside)[0] is Answer.DIFFERENT
+    def _sees(self, step: Step, what: Answer) -> bool:
+        """Whether the body of a step that ended without a result would see what it saw, or other things."""
+        seen = step.ended_on if step.ended is not None else None
+        return bool(seen) and first_difference(seen or (), self._view, self._outside)[0] is what
 
     def _fails_alike(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> bool:
         """Whether a plain cell that failed would see the same once more, and so do what it was seen to do."""
@@ -438,6 +437,8 @@ class Judge:
         if doubts:
             known = step.left if self._fails_alike(step, body, slots) else None
             may = may_write(step, body, slots, self._view, self._book, known=known)
+            if step.left_random_alone and self._sees(step, Answer.SAME):
+                may = may.without_draws()
             # What nobody has asked for does not run, so that it changes nothing until somebody does.
             changed = set[Slot]() if step.idle else may.change | self._kin.of(may.change, self._view)
             for slot in may.bind | changed:
@@ -446,8 +447,7 @@ class Judge:
                 # It may write this or not: what was bound above still is, with one more doubt.
                 gives[slot] = Bound(bound.version, bound.doubts + doubts, kin, bound.written)
         if self._book.tells_states and not step.plain:
-            slot, bound = given_state(step, verdict, doubts, is_outlived=self._is_outlived(step))
-            gives[slot] = bound
+            gives |= [given_state(step, verdict, doubts, is_outlived=self._sees(step, Answer.DIFFERENT))]
         # Without a result nobody knows what these hold: an older version would be a guess.
         if trace is None:
             for name in analysis.writes | analysis.maybe_writes | analysis.deletes | analysis.mutates:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from nbflow.task_runners.base import Runner, TaskReport
 
 calls_user_code(run_code)
+_TURNS: Final = 10
+"""How often a loop goes round, at most, before what Stop has asked of it is done."""
 
 
 @dataclass
@@ -112,7 +114,8 @@ class Executor:
             except LimitReachedError:
                 outcome = Outcome(call.attempt, Ended.TIMED_OUT, enforced="firm")
             except asyncio.CancelledError as error:
-                outcome = Outcome(call.attempt, Ended.RAISED, KeyboardInterrupt() if is_stopped() else error)
+                is_users = is_stopped() or await _is_about_to_be_stopped()
+                outcome = Outcome(call.attempt, Ended.RAISED, KeyboardInterrupt() if is_users else error)
             except BaseException as error:  # noqa: BLE001 - whatever a body raises is its outcome
                 outcome = Outcome(call.attempt, Ended.RAISED, error)
         return replace(outcome, captured=encode(capture.recorder.items))
@@ -240,6 +243,14 @@ def _prints_of(call: Call) -> AbstractContextManager[None]:
     """Where the prints of a body go: to the log of its run, if its task says so."""
     run = call.spec.body
     return prints_of(run) if isinstance(run, Run) else nullcontext()
+
+
+async def _is_about_to_be_stopped() -> bool:
+    """The same where Stop has ended the body itself, and the loop is still to cancel the cell."""
+    with suppress(asyncio.CancelledError):
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+    return is_stopped()
 
 
 def is_stopped() -> bool:
