@@ -1,4 +1,4 @@
-"""What a live view shows of a run of an explicit flow beside its states: values, page by page, and its log.
+"""What a live view shows of a run beside its states: what it has said, and the values of explicit flows.
 
 Values are those that this process still knows; else the ones that the store has, read between two cells.
 """
@@ -6,13 +6,14 @@ Values are those that this process still knows; else the ones that the store has
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nbflow.exceptions import CacheError, SessionError
 from nbflow.notebook.remembered import GONE
 from nbflow.running.caching import STORE_LOCK
 from nbflow.secrets import HIDDEN, looks_secret
 from nbflow.states import TERMINAL, state_of
+from nbflow.store.protocol import LOG, TRACEBACK
 from nbflow.views.cards import ValueCard
 from nbflow.views.values import page_of
 
@@ -31,13 +32,25 @@ _MOST: Final = 60
 _MOST_RUNS: Final = 2_000
 _STORED: Final = "in the store"
 _LOST: Final = (
-    "its values and its log are not at hand any more: of runs of an earlier kernel, results are kept that "
+    "its values are not at hand any more: of runs of an earlier kernel, results are kept that "
     "have persist_result=True, and the inputs of what failed"
 )
 
 
+class Said(NamedTuple):
+    """What a run has said.
+
+    Attributes:
+        log: The lines that it has logged; of one that failed, also what it has printed.
+        traceback: Where it has failed; empty where it has not.
+    """
+
+    log: tuple[str, ...] = ()
+    traceback: str = ""
+
+
 class Contents:
-    """What runs of explicit flows were given, have made and have logged.
+    """What runs were given, have made and have said.
 
     Args:
         session: The session of the notebook.
@@ -57,15 +70,18 @@ class Contents:
             made = [_stored_card(RESULT, made[0] if made else None)]
         return tuple(inputs[:_MOST]), tuple(made)
 
-    def log(self, run: RunRecord) -> tuple[str, ...]:
-        """The lines that a run has logged in this process."""
-        return self._session.remembered.lines(run.id)
+    def said(self, run: RunRecord | None) -> Said:
+        """What a run has said, also in an earlier kernel."""
+        if run is None:
+            return Said()
+        history = self._session.around.store.history
+        return Said(tuple(history.text(run.id, LOG).splitlines()), history.text(run.id, TRACEBACK))
 
     def lost(self, run: RunRecord) -> str:
         """Why nothing of a run can be shown; empty where something can, or where there is nothing."""
         path = self._session.around.store.history.transitions(run.id)
         ran = any(each.name == "Running" for each in path) and path[-1].type in _FINAL
-        return _LOST if ran and not any((*self.values(run), self.log(run))) else ""
+        return _LOST if ran and not any(self.values(run)) else ""
 
     def is_at_hand(self, run: RunRecord, side: str, name: str) -> bool:
         """Whether a value is to be had without the store, at any time and in any thread."""

@@ -179,9 +179,9 @@ class Inquiry:
         session, trace = self._session, step.bound_trace
         runs = HistoryCard(tuple(self.recall.lines(step, _OF_ONE)), now=session.around.clock())
         why, source = session.report.why_card(step), (step.ran or step.body).source
-        return DetailsCard(
-            step.name, why, self._inputs(trace), self._outputs(trace), source, runs, self._shown(trace)
-        )
+        seen, made, shown = self._inputs(trace), self._outputs(trace), self._shown(trace)
+        said = self._contents.said(next(iter(self.recall.runs(step, 1)), None))
+        return DetailsCard(step.name, why, seen, made, source, runs, shown, **said._asdict())
 
     def _run(self, step: Step, number: int) -> DetailsCard:
         """One run of a task, as it was recorded."""
@@ -194,7 +194,8 @@ class Inquiry:
         runs = HistoryCard((line,), now=session.around.clock())
         source = session.around.store.history.source(session.past_runs.made_by(found).source) or ""
         seen, made, diff = self._inputs(trace), self._outputs(trace), self._diff(step, number)
-        return DetailsCard(step.name, why, seen, made, source, runs, self._shown(trace), diff)
+        said = self._contents.said(found)._asdict()
+        return DetailsCard(step.name, why, seen, made, source, runs, self._shown(trace), diff, **said)
 
     def _diff(self, step: Step, number: int) -> DiffCard | None:
         """How an earlier run differs from the present."""
@@ -213,11 +214,11 @@ class Inquiry:
             raise SessionError(f"there is no such run of {step.name} any more")
         line, trace = self.recall.line(record), self.recall.made(record)
         runs = HistoryCard((line,), now=session.around.clock())
-        log = self._contents.log(record)
+        said = self._contents.said(record)._asdict()
         if trace is None:
-            return DetailsCard(record.name, None, *self._contents.values(record), "", runs, log=log)
+            return DetailsCard(record.name, None, *self._contents.values(record), "", runs, **said)
         seen, made = self._inputs(trace), self._outputs(trace)
-        return DetailsCard(record.name, None, seen, made, "", runs, self._shown(trace), log=log)
+        return DetailsCard(record.name, None, seen, made, "", runs, self._shown(trace), **said)
 
     def _inputs(self, trace: Trace | None) -> tuple[ValueCard, ...]:
         entries = trace.entries if trace is not None else ()

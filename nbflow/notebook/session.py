@@ -113,12 +113,12 @@ class Session:
         what = around.bodies, around.screen, around.routes, self.parameters, self.places.cells
         self.background = Background(self)
         self.snapshots = Snapshots(self)
-        self._executor = Executor(*what, self.functions.reading, self.runners.of)
+        self.remembered = Remembered(self.trunk.runs.journal, around.store.history)
+        self._executor = Executor(*what, self.functions.reading, self.remembered.heard, self.runners.of)
         self._is_remembered = False
         self._not_users: set[str] = set()
         self._told: set[str] = set()
         self.trunk.runs.journal.subscribe(self._note_state)
-        self.remembered = Remembered(self.trunk.runs.journal)
         self.records = records_over(self.trunk.runs.journal, around.store, notebook=around.notebook)
         self._make_kernel_step()
 

@@ -397,6 +397,7 @@ class DetailsCard:
         shown: What it showed: mime type and content of each output.
         diff: Of an earlier run, how it differs from the present; None where nobody can tell.
         log: The lines that it has logged.
+        traceback: Where it has failed.
         lost: Why nothing of it can be shown.
     """
 
@@ -409,4 +410,5 @@ class DetailsCard:
     shown: tuple[tuple[str, str], ...] = ()
     diff: DiffCard | None = None
     log: tuple[str, ...] = ()
+    traceback: str = ""
     lost: str = ""

@@ -9,7 +9,7 @@ class Details {
     this.facts = html("div", { class: "facts" });
     this.element = html("aside", { class: "side", "aria-label": "details of a task", tabindex: "-1" }, this.title, this.said, this.busy, this.facts);
     this.saying = new Saying(store, this.said, this.element);
-    this.opened = new Set(["inputs", "outputs", "log"]);
+    this.opened = new Set(["traceback", "inputs", "outputs", "log"]);
     this.known = null;
     this.show();
   }
@@ -136,7 +136,7 @@ class Details {
     const links = (names) => [...names].map((other) => button(other, () => this.store.choose({ task: other, run: 0 }), { class: "link" }));
     const [above, below] = [this.store.above.get(name) ?? [], this.store.below.get(name) ?? []];
     renew(this.facts, [
-      task.error && !run ? [html("h4", {}, "Error"), html("pre", { class: "error" }, task.error)] : [],
+      task.error && !run ? this.failure(task.error) : run && known?.traceback ? this.failure(known.runs[0].states.at(-1).message) : [],
       why ? [html("h4", {}, run ? "Why it ran" : "Why"), why] : [],
       run && known?.diff ? this.sides(known.diff) : [],
       (known?.diffs ?? []).map(([subject, lines]) => [html("h4", {}, subject === name ? "Code, last run and now" : subject), this.diff(lines)]),
@@ -146,7 +146,7 @@ class Details {
       !run && below.length ? html("p", { class: "ties" }, html("span", { class: "muted" }, "feeds "), links(new Set(below))) : [],
       this.past(known?.runs ?? [], run),
       this.insides(known),
-      this.section("source", "Source", known?.source ? [html("pre", { class: "source" }, known.source)] : []),
+      this.section("source", "Source", known?.source ? [passage(known.source)] : []),
     ]);
   }
 
@@ -155,10 +155,17 @@ class Details {
     const own = known?.runs?.[0];
     const error = run && BAD.includes(lookOfRun(run)) ? run.message : "";
     renew(this.facts, [
-      error ? [html("h4", {}, "Error"), html("pre", { class: "error" }, error)] : [],
+      error ? this.failure(error) : [],
       own ? this.past([own], true) : [],
       this.insides(known),
     ]);
+  }
+
+  // What a run has failed with, and where.
+  failure(error) {
+    const where = this.known?.traceback;
+    return [html("h4", {}, "Error"), html("pre", { class: "error" }, error),
+      this.section("traceback", "Traceback", where ? [passage(where)] : [])];
   }
 
   // What a run was given, has made, has shown and has logged.
@@ -167,7 +174,7 @@ class Details {
       this.values("inputs", known?.inputs ?? []),
       this.values("outputs", known?.outputs ?? []),
       this.section("shown", "What it showed", known?.shown?.length ? known.shown.map(([kind, content]) => this.output(kind, content)) : []),
-      this.section("log", "Log", known?.log?.length ? [html("pre", { class: "source" }, known.log.join("\n"))] : []),
+      this.section("log", "Log", known?.log?.length ? [passage(known.log.join("\n"))] : []),
       known?.lost ? html("p", { class: "muted lost" }, known.lost) : [],
     ];
   }
@@ -191,7 +198,8 @@ class Details {
     const items = runs.map((each) => html("li", {},
       button(`#${each.number}`, () => this.store.choose({ run: each.number }), { class: "link", title: "Look at this run" }), " ",
       mark(each.look, each.state), html("span", { class: "muted" }, " ",
-        [each.when, each.took || (each.saved && `saved ${each.saved}`), each.attempts > 1 && `${each.attempts} attempts`, each.why].filter(Boolean).join(" · "))));
+        [each.when, each.took || (each.saved && `saved ${each.saved}`), each.attempts > 1 && `${each.attempts} attempts`, each.why].filter(Boolean).join(" · ")),
+      each === runs[0] ? html("div", { class: "steps" }, pathOf(each.states)) : ""));
     return [html("h4", {}, "Runs"), html("ol", { class: "states" }, items)];
   }
 
@@ -246,12 +254,12 @@ class Details {
     const turn = (label, start, isPossible) => button(label, () => this.page(key, name, start), { disabled: !isPossible, "data-key": `${name} ${start}`, "aria-label": `${label === "‹" ? "earlier" : "later"} rows` });
     const head = html("div", { class: "line" }, html("span", {}, html("b", {}, name), " ", html("span", { class: "muted" }, page.about + range)),
       page.count > page.rows.length ? html("span", { class: "turns" }, turn("‹", Math.max(0, page.start - 20), page.start > 0), turn("›", end, end < page.count)) : "");
-    if (!page.rows.length) return [head, html("pre", { class: "source" }, page.text)];
+    if (!page.rows.length) return [head, passage(page.text)];
     return [head, table(`rows of ${name}`, page.columns, page.rows.map((row) => html("tr", {}, row.map((cell, place) => html(place ? "td" : "th", place ? {} : { scope: "row" }, cell)))))];
   }
 
   output(kind, content) {
-    if (kind === "text/plain") return html("pre", { class: "source" }, content);
+    if (kind === "text/plain") return passage(content);
     const address = kind === "image/svg+xml" ? `data:${kind};utf8,${encodeURIComponent(content)}` : `data:${kind};base64,${content}`;
     return html("img", { src: address, alt: "a picture that the run showed" });
   }
@@ -263,7 +271,9 @@ class Details {
     if (!task) return this.element.hidden ? undefined : this.show();
     if (!whole && !tasks.has(task)) return;
     this.head();
-    if (this.store.standing(task).isOpen) return this.saying.isOn || write(this.said, "");
+    const isOpen = this.store.standing(task).isOpen;
+    if (isOpen && !this.saying.isOn) write(this.said, "");
+    if (isOpen && this.store.can("run task")) return; // a cell runs, and what there is to know comes when it ends
     clearTimeout(this.later);
     this.later = setTimeout(() => this.store.chosen.task === task && this.ask(), 150);
   }

@@ -73,13 +73,11 @@ class History {
   }
 
   line(line) {
-    const steps = line.states.map((state) => [html("span", { class: "arrow" }, "→"), mark(state.look, state.name),
-      state.since ? html("span", { class: "muted" }, ` +${state.since}`) : "", state.message ? html("span", { class: "muted" }, ` ${state.message}`) : ""]);
     const look = () => this.store.choose({ task: line.task, run: line.number });
     const isOpen = this.open.has(line.id);
     const within = line.group ? button(line.group, () => this.flipWithin(line), { class: "flip muted", "data-flip": line.id, "aria-expanded": String(isOpen), "aria-label": `${line.group} of ${line.task}` }) : "";
     const row = html("tr", { class: "sub", "data-key": line.id, "data-line": line.task },
-      html("td", {}), html("td", { colspan: "5" }, button(line.task, look, { class: "name", disabled: !this.store.tasks.has(line.task) }), " ", within, html("span", { class: "steps" }, steps.flat(2).slice(1))),
+      html("td", {}), html("td", { colspan: "5" }, button(line.task, look, { class: "name", disabled: !this.store.tasks.has(line.task) }), " ", within, html("span", { class: "steps" }, pathOf(line.states))),
       html("td", { class: "why" }, line.saved ? `reused, saved ${line.saved}` : line.why));
     return isOpen ? [row, ...this.within(this.families.get(line.id), 1)] : [row];
   }
