@@ -239,7 +239,7 @@ class TestGraph:
         static.get_by_text("paused", exact=True).first.wait_for(state="attached")
         notebook.save()
         (output,) = json.loads(notebook.path.read_text())["cells"][GRAPH]["outputs"]
-        assert {"text/html", "image/svg+xml", "text/plain"} == set(output["data"])
+        assert {"text/html", "image/svg+xml", "application/pdf", "text/plain"} == set(output["data"])
         assert "paused" in "".join(output["data"]["image/svg+xml"])
 
 

@@ -8,6 +8,7 @@
     sides.py    two runs side by side
     graph.py    the picture of a flow
     dot.py      the same for graphviz
+    pdf.py      the same for documents
     layout.py   where the boxes of the picture stand
     grid.py     tables as HTML and as aligned text
     markup.py   pieces of HTML, escaping, style

@@ -21,6 +21,7 @@ from nbflow.views.markup import (
     placed,
     with_shared_icons,
 )
+from nbflow.views.pdf import picture_bundle
 from nbflow.views.sides import diff_html, diff_summary, diff_text
 from nbflow.views.story import history_grid, history_text, why_html, why_text
 from nbflow.views.table import (
@@ -94,7 +95,8 @@ class Shown:
 
     def bundle(self) -> dict[str, str]:
         """Every form there is, by mime type."""
-        bundle = {"text/html": self.html, "image/svg+xml": self.svg, "text/plain": self.text}
+        picture = picture_bundle(self.svg) if self.svg else {}
+        bundle = {"text/html": self.html, **picture, "text/plain": self.text}
         return {kind: content for kind, content in bundle.items() if content}
 
 
