@@ -153,7 +153,9 @@ class TestTaskCells:
         assert 'File "Cell In[' in told["traceback"]
         assert told["traceback"].endswith("late = 1 / 0\nZeroDivisionError: division by zero")
         number = told["runs"][0]["number"]
-        kernel.run("late", "#@task late\nlate = 1")
+        shown = kernel.run("late", "#@task late\nlate = 1")
+        badges = "".join(each["text/html"] for each in (*shown.bundles, *shown.updates.values()))
+        assert f"#{number} failed" in badges
         assert kernel.ask(self.ASK.format({}))["traceback"] == ""
         kernel.restart()
         kernel.run_all()

@@ -48,6 +48,7 @@ class TaskCard:
             alone.
         items: Of a mapped task, how many items ended in each state.
         hold: Why it stands at a result that somebody has chosen: `pin`, `accept`, `restore`; else empty.
+        runs: Its newest runs, where they are told, newest first.
 
     Example:
         >>> from nbflow.types import Verdict
@@ -75,6 +76,7 @@ class TaskCard:
     is_registered: bool = False
     items: tuple[tuple[str, int], ...] = ()
     hold: str = ""
+    runs: tuple[RunLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
