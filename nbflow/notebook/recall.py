@@ -133,13 +133,6 @@ class Recall:
                 return runs
             limit *= 10
 
-    def recent(self, step: Step, most: int) -> tuple[RunLine, ...]:
-        """The newest runs of a step that belong to flow runs, newest first, from the history alone."""
-        around = self._session.around
-        found = around.store.history.runs(around.notebook, step.id, 2 * most)
-        runs = [run for run in found if run.number and not run.parent][:most]
-        return tuple(self.line(run, is_idle=False) for run in runs)
-
     def line(self, run: RunRecord, *, is_idle: bool = True) -> RunLine:
         """A run as a line of the history."""
         states = self._session.around.store.history.transitions(run.id)

@@ -12,10 +12,9 @@ from nbflow.exceptions import text_of
 from nbflow.notebook.compared import compared_names, compared_words, reads_of, writes_of
 from nbflow.notebook.edges import edges_of
 from nbflow.notebook.parameters import as_default, defaults_of
-from nbflow.notebook.recall import Recall
 from nbflow.notebook.remarks import not_repeated, remarks
 from nbflow.secrets import HIDDEN, looks_secret
-from nbflow.states import TERMINAL, TYPES, state_of
+from nbflow.states import state_of
 from nbflow.store.protocol import RunRecord
 from nbflow.types import Cause, Effect, Trace, Verdict
 from nbflow.views import (
@@ -47,14 +46,13 @@ if TYPE_CHECKING:
     from nbflow.engine.action import Action
     from nbflow.engine.book import Step
     from nbflow.notebook.places import Cell
-    from nbflow.notebook.session import Last, Session
+    from nbflow.notebook.session import Session
     from nbflow.states import State
-    from nbflow.views.cards import DeedWord, RunLine
+    from nbflow.views.cards import DeedWord
 
 _UPSTREAM: Final = "upstream"
 _NEVER_RAN: Final = "never ran"
 _MOST_LOOSE: Final = 5
-_MOST_RECENT: Final = 5
 _MEANWHILE: Final = "kept in the history, as meanwhile"
 _NOT_HANDED: Final = "what it made can be neither stored nor handed over; `%flow run` runs it here"
 _NONE: Final[Mapping[str, Trace]] = {}
@@ -74,7 +72,6 @@ class Report:
         self._sizes: dict[str, int] = {}
         self._runs: dict[str, RunRecord] = {}
         self._items: dict[str, tuple[tuple[str, int], ...]] = {}
-        self._recents: dict[str, tuple[Last | None, tuple[RunLine, ...]]] = {}
 
     # --- views ---------------------------------------------------------------------------------
 
@@ -114,16 +111,7 @@ class Report:
         self._badges[cell.step.id] = self._badge_key(cell)
         static = self._session.around.settings.settings.badge == "static"
         card = self.card(cell.step, cell)
-        return show_badge(card if static else replace(card, runs=self._recent(cell.step)), static=static)
-
-    def _recent(self, step: Step) -> tuple[RunLine, ...]:
-        """The newest runs of a step, asked of the history once after each."""
-        last = self._session.lasts.get(step.id)
-        known, lines = self._recents.get(step.id, (None, ()))
-        if last is not None and last != known and TYPES.get(last.state) in TERMINAL:
-            lines = Recall(self._session).recent(step, _MOST_RECENT)
-            self._recents[step.id] = last, lines
-        return lines
+        return show_badge(replace(card, runs=self._session.recent.of(cell.step.id)), static=static)
 
     def with_other_badges(self, cells: Iterable[Cell]) -> list[Cell]:
         """The cells among these whose badge would say something else than it last did."""

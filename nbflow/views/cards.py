@@ -48,7 +48,7 @@ class TaskCard:
             alone.
         items: Of a mapped task, how many items ended in each state.
         hold: Why it stands at a result that somebody has chosen: `pin`, `accept`, `restore`; else empty.
-        runs: Its newest runs, where they are told, newest first.
+        runs: Its last runs, where they are told, newest first.
 
     Example:
         >>> from nbflow.types import Verdict

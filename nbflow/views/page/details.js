@@ -199,7 +199,7 @@ class Details {
       button(`#${each.number}`, () => this.store.choose({ run: each.number }), { class: "link", title: "Look at this run" }), " ",
       mark(each.look, each.state), html("span", { class: "muted" }, " ",
         [each.when, each.took || (each.saved && `saved ${each.saved}`), each.attempts > 1 && `${each.attempts} attempts`, each.why].filter(Boolean).join(" · ")),
-      each === runs[0] ? html("div", { class: "steps" }, pathOf(each.states)) : ""));
+      each === runs[0] ? html("div", { class: "steps" }, pathOf(each.states, true)) : ""));
     return [html("h4", {}, "Runs"), html("ol", { class: "states" }, items)];
   }
 

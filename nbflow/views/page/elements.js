@@ -78,10 +78,10 @@ function mark(name, text) {
   return html("span", { class: "mark", style: `--hue:${look.hue}` }, icon(look), " ", text ?? look.word);
 }
 
-// The states that a run went through, with the time that each came after the first.
-function pathOf(states) {
+// The states that a run went through, with the time that each came after the first, and what they say.
+function pathOf(states, isBrief = false) {
   return states.map(({ look, name, since, message }, place) => [place ? html("span", { class: "arrow" }, "→") : "", mark(look, name),
-    since ? html("span", { class: "muted" }, ` +${since}`) : "", message ? html("span", { class: "muted" }, ` ${message}`) : ""]);
+    since ? html("span", { class: "muted" }, ` +${since}`) : "", message && !isBrief ? html("span", { class: "muted" }, ` ${message}`) : ""]);
 }
 
 // A text that may be too large for its place.

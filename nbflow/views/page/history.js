@@ -57,12 +57,12 @@ class History {
   rows(run) {
     const isOpen = this.open.has(run.number);
     const flip = button(html("span", {}, `#${run.number}`), () => this.flip(run.number), { class: "flip", "aria-expanded": String(isOpen) });
-    const failed = run.lines.filter((line) => ["failed", "timed out", "crashed", "cancelled", "trigger failed"].includes(line.look));
+    const failed = run.lines.filter((line) => BAD.includes(line.look));
     const ran = run.ran.length ? this.names(run.ran) : html("span", { class: "muted" }, "–");
     const row = html("tr", { "data-run": run.number },
       html("th", { scope: "row" }, flip), html("td", {}, run.when),
-      html("td", {}, failed.length ? mark(failed[0].look, this.names(run.ran)) : ran),
-      html("td", { class: "number" }, run.took), html("td", {}, this.names(run.reused)),
+      html("td", { class: "names", title: run.ran.join(", ") }, failed.length ? mark(failed[0].look, this.names(run.ran)) : ran),
+      html("td", { class: "number" }, run.took), html("td", { class: "names", title: run.reused.join(", ") }, this.names(run.reused)),
       html("td", { class: "number" }, run.saved), html("td", { class: "why" }, run.why));
     return isOpen ? [row, ...run.lines.flatMap((line) => this.line(line))] : [row];
   }
