@@ -147,11 +147,12 @@ class TestTaskCells:
 
     def test_what_a_failed_one_has_said(self, kernel: Kernel) -> None:
         """What it has printed and where it failed, in its cell; also after the next run and a restart."""
-        kernel.run("late", "#@task late\nprint('dividing')\nlate = 1 / 0")
+        kernel.run("many", "#@task many\nmany = [[number] for number in range(200)]")
+        kernel.run("late", "#@task late\nprint('dividing')\nlate = len(many) / 0")
         told = kernel.ask(self.ASK.format({}))
         assert told["log"] == ["dividing"]
         assert 'File "Cell In[' in told["traceback"]
-        assert told["traceback"].endswith("late = 1 / 0\nZeroDivisionError: division by zero")
+        assert told["traceback"].endswith("late = len(many) / 0\nZeroDivisionError: division by zero")
         number = told["runs"][0]["number"]
         shown = kernel.run("late", "#@task late\nlate = 1")
         badges = "".join(each["text/html"] for each in (*shown.bundles, *shown.updates.values()))
@@ -159,7 +160,10 @@ class TestTaskCells:
         assert kernel.ask(self.ASK.format({}))["traceback"] == ""
         kernel.restart()
         kernel.run_all()
+        question = {"ask": "value", "number": number, "side": "inputs", "name": "many", "start": 120}
+        assert kernel.ask(self.ASK.format(question))["rows"][0] == ["120", "[120]"]
         told = kernel.ask(self.ASK.format({"number": number}))
+        assert [each["name"] for each in told["inputs"]] == ["many"]
         assert (told["log"], told["traceback"].splitlines()[-1]) == (
             ["dividing"],
             "ZeroDivisionError: division by zero",

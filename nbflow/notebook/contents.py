@@ -13,7 +13,7 @@ from nbflow.notebook.remembered import GONE
 from nbflow.running.caching import STORE_LOCK
 from nbflow.secrets import HIDDEN, looks_secret
 from nbflow.states import TERMINAL, state_of
-from nbflow.store.protocol import LOG, TRACEBACK
+from nbflow.store.protocol import LOG, TRACEBACK, Given
 from nbflow.views.cards import ValueCard
 from nbflow.views.values import page_of
 
@@ -63,7 +63,7 @@ class Contents:
         """What a run was given, and what it has made."""
         known, kept = self._session.remembered.insides(run.id), self._kept(run)
         inputs = [_card(name, value) for name, value in known.inputs.items()] or [
-            _stored_card(name) for name in kept.get(INPUTS, {})
+            _stored_card(name) for name in self._given(run) or kept.get(INPUTS, {})
         ]
         made = [_card(RESULT, known.result)] if known.result is not None else []
         if not (made and made[0].can_be_paged) and RESULT in kept and not looks_secret(_task_of(run)):
@@ -110,19 +110,29 @@ class Contents:
         return found.reach() if found is not None else GONE
 
     def _loaded(self, run: RunRecord, side: str, name: str) -> object:
-        kept = self._kept(run)
-        version = kept.get(INPUTS, {}).get(name) if side == INPUTS else kept.get(RESULT)
-        if not version:
+        found, store = self._stored(run, side, name), self._session.around.store
+        if found is None:
             raise SessionError(f"{name} of {run.name} is held by nobody any more and was not stored")
-        store = self._session.around.store
         try:
             with STORE_LOCK:
                 # Small values lie in the records of the results that they are of.
                 for each in self._runs_beside(run) if side == INPUTS else (run,):
                     store.trace(each.trace)
-                return store.load(version)[0]
+                return store.load(found.unit)[found.place]
         except CacheError as error:
             raise SessionError(f"{name} of {run.name} is not stored: {error}") from None
+
+    def _stored(self, run: RunRecord, side: str, name: str) -> Given | None:
+        """Where the store has a value, as far as the history tells."""
+        kept = self._kept(run)
+        version = kept.get(INPUTS, {}).get(name) if side == INPUTS else kept.get(RESULT)
+        own = run.inputs.get(name) if side == INPUTS else None
+        return own or (Given(version) if version else None)
+
+    def _given(self, run: RunRecord) -> dict[str, str]:
+        """Under which units the store has what the body of a cell got, by name."""
+        store, units = self._session.around.store, {key: each.unit for key, each in run.inputs.items()}
+        return {key: unit for key, unit in units.items() if key.isidentifier() and store.has(unit)}
 
     def _runs_beside(self, run: RunRecord) -> Iterator[RunRecord]:
         """The runs of the same flow run whose results were stored."""

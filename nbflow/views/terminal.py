@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from nbflow.views.looks import Look
 
-_CODES: Final = dict(zip(HUES, (32, 36, 34, 33, 33, 31, 35, 36, 90), strict=True))
+_CODES: Final[dict[str, int]] = dict(zip(HUES, (32, 36, 34, 33, 33, 31, 35, 36, 90), strict=True))
 _QUIET: Final = (StateType.SCHEDULED, StateType.PENDING)
 _GOOD: Final = ("Completed", "Mapped")
 """What the last run of most tasks is: beside a verdict it steps back."""
