@@ -11,6 +11,7 @@ class Details {
     this.saying = new Saying(store, this.said, this.element);
     this.opened = new Set(["traceback", "inputs", "outputs", "log"]);
     this.known = null;
+    this.looked = new Map(); // by side: which value is looked into, and the place that shows it
     this.show();
   }
 
@@ -21,7 +22,9 @@ class Details {
     this.saying.forget();
     write(this.busy, "");
     put(this.element, "data-known", null);
-    this.known = this.known?.task === task && this.known.run === run && this.known.part === part ? this.known : null;
+    const isSame = this.known?.task === task && this.known.run === run && this.known.part === part;
+    if (!isSame) this.looked.clear();
+    this.known = isSame ? this.known : null;
     this.head();
     this.fill();
     this.ask();
@@ -49,6 +52,7 @@ class Details {
     this.known = { ...answer, ...of };
     this.fill();
     put(this.element, "data-known", what);
+    for (const [key, { name, start }] of this.looked) if (name) this.page(key, name, start, true); // it may be another one now
   }
 
   // --- the head ------------------------------------------------------------------------------
@@ -231,20 +235,32 @@ class Details {
       html("td", {}, value.shape.includes(",") ? value.shape : value.preview || value.shape),
       html("td", { class: "muted" }, value.kind === "name" ? value.size : value.kind)));
     const list = html("table", { class: "values" }, html("caption", { class: "unseen" }, key), html("tbody", {}, rows));
-    return this.section(key, `${key[0].toUpperCase()}${key.slice(1)} (${values.length})`, [list, html("div", { class: "pages", "data-pages": key })]);
+    return this.section(key, `${key[0].toUpperCase()}${key.slice(1)} (${values.length})`, [list, this.lookedAt(key).place]);
   }
 
-  async page(key, name, start = 0) {
-    const place = this.facts.querySelector(`[data-pages="${key}"]`);
-    renew(place, html("p", { class: "muted", role: "status" }, `asking for ${name} …`));
+  // The place of a side stays the same while what stands around it is told anew.
+  lookedAt(key) {
+    if (!this.looked.has(key)) this.looked.set(key, { name: "", start: 0, place: html("div", { class: "pages", "data-pages": key }) });
+    return this.looked.get(key);
+  }
+
+  async page(key, name, start = 0, isQuiet = false) {
+    const { place } = Object.assign(this.lookedAt(key), { name, start });
+    if (!isQuiet) renew(place, html("p", { class: "muted", role: "status" }, `asking for ${name} …`));
     const { task, run, part } = this.store.chosen;
+    const isWanted = () => {
+      const now = this.looked.get(key);
+      return now?.place === place && now.name === name && now.start === start;
+    };
+    const say = (text) => isWanted() && renew(place, html("p", { class: "muted", role: "status" }, text));
     try {
       const page = await this.store.ask({ ask: "value", task, number: run, run: part, side: key, name, start },
-        () => renew(place, html("p", { class: "muted", role: "status" }, "shown when the running cell ends")));
+        () => isQuiet || say("shown when the running cell ends"));
+      if (!isWanted()) return; // meanwhile another one is looked into
       renew(place, this.paged(key, name, page));
       put(place, "data-shown", `${name} ${page.start}`);
     } catch (error) {
-      renew(place, html("p", { class: "muted", role: "status" }, error.message));
+      say(error.message);
     }
   }
 
