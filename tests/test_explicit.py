@@ -190,7 +190,7 @@ class TestGraph:
         assert "no such row" in side.locator("pre.source").inner_text()
 
     def test_values_and_log(self, notebook: Notebook) -> None:
-        """What a task was given and has made, its rows, its prints; those of the next run once it has ended."""
+        """What a task was given and has made, its rows, its prints; those of its next run, too."""
         notebook.run(FREE, "state = graph.run()")
         box(notebook, "read").click()
         side = graph_of(notebook).locator(".side")
