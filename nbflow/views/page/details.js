@@ -136,7 +136,7 @@ class Details {
     const causes = known ? known.causes : [];
     const why = causes.length ? html("ul", { class: "causes" }, causes.map(([text, detail]) =>
       html("li", {}, text, detail ? html("span", { class: "muted" }, ` (${detail})`) : "")))
-      : task.why && !run ? html("p", {}, task.why) : "";
+      : task.why && task.why !== task.error && !run ? html("p", {}, task.why) : "";
     const links = (names) => [...names].map((other) => button(other, () => this.store.choose({ task: other, run: 0 }), { class: "link" }));
     const [above, below] = [this.store.above.get(name) ?? [], this.store.below.get(name) ?? []];
     renew(this.facts, [

@@ -265,7 +265,7 @@ class Graph {
   }
 
   size() {
-    this.canvas.style.minHeight = `${Math.round(Math.min(Math.max(this.extent[1] + MARGIN + BELOW, 200), TALLEST))}px`;
+    this.canvas.style.minHeight = `${Math.round(Math.min(Math.max(this.extent[1] + MARGIN + BELOW, this.tools.hidden ? 64 : 200), TALLEST))}px`;
   }
 
   // The first time words have their size, unless there are so many tasks that only the map makes sense.
