@@ -31,6 +31,9 @@ class ShowsItself:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return bundle_of(self)
 
+    def __rich__(self) -> object:
+        return import_module("nbflow.flows.gallery").show(self)
+
 
 class ShowsItselfLive(ShowsItself):
     """What a notebook shows as a page that follows it, where one is possible, and else as it stands."""

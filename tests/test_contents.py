@@ -140,6 +140,36 @@ class TestWithinACell:
         assert kernel.ask(ask.format(question))["text"] == "3"
 
 
+class TestTaskCells:
+    """Runs of task cells."""
+
+    ASK = "nbflow.session().live._own._subject.answer({{'ask': 'details', 'task': 'late', **{}}})"
+
+    def test_what_a_failed_one_has_said(self, kernel: Kernel) -> None:
+        """What it has printed and where it failed, in its cell; also after the next run and a restart."""
+        kernel.run("many", "#@task many\nmany = [[number] for number in range(200)]")
+        kernel.run("late", "#@task late\nprint('dividing')\nlate = len(many) / 0")
+        told = kernel.ask(self.ASK.format({}))
+        assert told["log"] == ["dividing"]
+        assert 'File "Cell In[' in told["traceback"]
+        assert told["traceback"].endswith("late = len(many) / 0\nZeroDivisionError: division by zero")
+        number = told["runs"][0]["number"]
+        shown = kernel.run("late", "#@task late\nlate = 1")
+        badges = "".join(each["text/html"] for each in (*shown.bundles, *shown.updates.values()))
+        assert f"#{number} failed" in badges
+        assert kernel.ask(self.ASK.format({}))["traceback"] == ""
+        kernel.restart()
+        kernel.run_all()
+        question = {"ask": "value", "number": number, "side": "inputs", "name": "many", "start": 120}
+        assert kernel.ask(self.ASK.format(question))["rows"][0] == ["120", "[120]"]
+        told = kernel.ask(self.ASK.format({"number": number}))
+        assert [each["name"] for each in told["inputs"]] == ["many"]
+        assert (told["log"], told["traceback"].splitlines()[-1]) == (
+            ["dividing"],
+            "ZeroDivisionError: division by zero",
+        )
+
+
 class TestOneName:
     """Tasks of one name in a graph."""
 
@@ -168,7 +198,7 @@ class TestLater:
         assert page["rows"] == [["99", "[99]"]]
 
     def test_after_a_restart(self, kernel: Kernel) -> None:
-        """Results that were kept, inputs of what failed; of all else it is said that they are not at hand."""
+        """Results that were kept, inputs of what failed, and what was said; all else is not at hand."""
         kernel.execute("store = nbflow.session().around.store; store.flush(); store.history.flush()")
         kernel.restart()
         kernel.run_all()
@@ -177,3 +207,5 @@ class TestLater:
         page = asked(kernel, "graph", ask="value", task="broken", side="inputs", name="rows")[1]
         assert page["count"] == 100
         assert "persist_result" in details(kernel, "graph", "total")["lost"]
+        assert details(kernel, "graph", "rows")["log"][0].endswith("INFO making 100")
+        assert 'raise ValueError("no such row")' in details(kernel, "graph", "broken")["traceback"]

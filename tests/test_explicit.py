@@ -190,7 +190,7 @@ class TestGraph:
         assert "no such row" in side.locator("pre.source").inner_text()
 
     def test_values_and_log(self, notebook: Notebook) -> None:
-        """What a task was given and has made, its rows, its prints; of an item that failed, too."""
+        """What a task was given and has made, its rows, its prints; those of its next run, too."""
         notebook.run(FREE, "state = graph.run()")
         box(notebook, "read").click()
         side = graph_of(notebook).locator(".side")
@@ -198,6 +198,8 @@ class TestGraph:
         assert "2013" in side.locator("[data-part=inputs] [data-value=year]").inner_text()
         side.locator("[data-part=outputs] [data-value=result] button").click()
         side.locator("[data-shown='result 0']", has_text="2015").wait_for()
+        notebook.run(FREE, "state = graph.run(year=7)")
+        side.locator("[data-shown='result 0']", has_text="9").wait_for()
 
     def test_values_after_a_restart(self, notebook: Notebook) -> None:
         """From the store, where it has them, and else it is said."""
@@ -239,7 +241,7 @@ class TestGraph:
         static.get_by_text("paused", exact=True).first.wait_for(state="attached")
         notebook.save()
         (output,) = json.loads(notebook.path.read_text())["cells"][GRAPH]["outputs"]
-        assert {"text/html", "image/svg+xml", "text/plain"} == set(output["data"])
+        assert {"text/html", "image/svg+xml", "application/pdf", "text/plain"} == set(output["data"])
         assert "paused" in "".join(output["data"]["image/svg+xml"])
 
 

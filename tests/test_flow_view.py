@@ -159,7 +159,7 @@ class TestLive:
         notebook.cell(FLOW).locator("svg.nbf-g text", has_text="stale").first.wait_for(state="attached")
         notebook.save()
         (output,) = saved_outputs(notebook.path)
-        assert set(output["data"]) == {"text/html", "image/svg+xml", "text/plain"}
+        assert set(output["data"]) == {"text/html", "image/svg+xml", "application/pdf", "text/plain"}
         assert "3 stale" in "".join(output["data"]["text/plain"])
         copy = notebook_of(notebook.path.with_name("copy.ipynb"), *CELLS)
         copy.write_text(notebook.path.read_text())

@@ -15,7 +15,7 @@ from nbflow.states import Transition
 from nbflow.store.batches import ENDED_AT_ONCE, FULL
 from nbflow.store.history import SqliteHistory
 from nbflow.store.owners import is_gone, this_owner
-from nbflow.store.protocol import Given, RunRecord
+from nbflow.store.protocol import LOG, MOST_TEXT, MOST_TEXTS, TRACEBACK, Given, RunRecord
 from nbflow.store.signing import Signer
 from nbflow.store.soon import Soon
 from nbflow.types import Snapshot
@@ -275,6 +275,46 @@ class TestSnapshots:
         assert [snapshot.number for snapshot in history.snapshots("nb")] == [1]
 
 
+class TestTexts:
+    """What runs have said."""
+
+    def test_the_lines_there_are_when_they_are_written(self, notebook: Notebook) -> None:
+        """Also after more have come, and in the next kernel."""
+        history, lines = notebook.history(), ["one"]
+        history.keep_text("r", LOG, lines)
+        assert history.text("r", LOG) == "one"
+        lines.append("two")
+        history.keep_text("r", LOG, lines)
+        history.close()
+        assert notebook.history().text("r", LOG) == "one\ntwo"
+        assert notebook.rows("SELECT count(*) FROM texts") == [(1,)]
+
+    def test_of_a_long_one_the_end(self, notebook: Notebook) -> None:
+        """From the beginning of a line on."""
+        history = notebook.history()
+        history.keep_text("r", TRACEBACK, [f"line {number}" for number in range(10_000)])
+        found = history.text("r", TRACEBACK)
+        assert len(found) <= MOST_TEXT + 2
+        assert found.startswith("…\nline ")
+        assert found.endswith("line 9999")
+
+    def test_those_of_the_newest_runs(self, notebook: Notebook) -> None:
+        """What has been said takes no more room than that, whatever runs."""
+        history = notebook.history()
+        for number in range(MOST_TEXTS + 600):
+            history.keep_text(f"r{number}", LOG, ["said"])
+        history.flush()
+        assert notebook.rows("SELECT count(*), min(run) FROM texts WHERE run = 'r600'") == [(1, "r600")]
+        assert notebook.rows("SELECT count(*) FROM texts") == [(MOST_TEXTS,)]
+
+    def test_without_secrets(self, notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+        """They are masked in all that is written."""
+        monkeypatch.setenv("API_TOKEN", "hunter2-hunter2")
+        history = notebook.history()
+        history.keep_text("r", LOG, ["logged in with hunter2-hunter2"])
+        assert history.text("r", LOG) == "logged in with •••"
+
+
 class TestKernels:
     """Several kernels over one history."""
 
@@ -372,6 +412,7 @@ class TestFaults:
         history.snapshot(Snapshot(4, (), {}, {}, {}), "nb")
         history.save_source("d", "text")
         history.file_trace("t", "k")
+        history.keep_text("r", LOG, ["said"])
         history.flush()
         assert [found.name for found in history.transitions("r")] == ["Running", "Completed"]
         assert [run.id for run in history.runs("nb")] == ["r2", "r"]

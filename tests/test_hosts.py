@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -93,12 +94,15 @@ class Terminal:
             dimensions=(200, 160),
         )
         self._number = 0
+        self.has_colours = False
         self._wait()
 
     def _wait(self) -> str:
         self._number += 1
         self._child.expect(rf"In \[[^\d]*{self._number}[^\d]*\]:")
-        return str(self._child.before)
+        shown = str(self._child.before)
+        self.has_colours |= "\x1b[32mfresh\x1b[0m" in shown
+        return re.sub(r"\x1b\[\d*m", "", shown)
 
     def run(self, cell: str) -> str:
         """Paste a cell, run it, and return what the terminal shows until the next prompt."""
@@ -129,6 +133,7 @@ class TestTerminal:
             assert "[20, 16, 45]" in said[LATE]
             assert SHOWN["c5"] in said[SHARE]
             assert "3 fresh" in said[FLOW]
+            assert terminal.has_colours
             for place, name in zip(TASKS, ("raw", "late", "table"), strict=True):
                 assert f"{name}: fresh · {word}" in said[place]
             shown = values.partition("VALUES [")[2].partition(" END")[0]

@@ -45,7 +45,7 @@ class TestShowing:
     def test_a_picture_whose_place_a_page_takes(self, kernel: Kernel) -> None:
         """Displayed is what is saved: no widget, but a mark by which the page finds it."""
         bundle = kernel.run("flow", "%flow").bundles[-1]
-        assert set(bundle) == {"text/html", "image/svg+xml", "text/plain"}
+        assert set(bundle) == {"text/html", "image/svg+xml", "application/pdf", "text/plain"}
         assert MARK in bundle["text/html"]
         assert "1 fresh" in bundle["text/plain"]
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import nbflow
 from nbflow import Flow, flow, get_run_logger, task
 from nbflow.notebook.remembered import GONE, Remembered
+from nbflow.store.protocol import LOG, TRACEBACK
 from tests.graphs import in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from nbflow.running.records import Records
 
 
 class Model:
@@ -40,12 +45,25 @@ def login(password: str) -> str:
 
 
 @pytest.fixture
-def remembered() -> Iterator[Remembered]:
-    """Listens to all runs of the test."""
+def records() -> Iterator[Records]:
+    """Where all runs of the test are kept."""
     with in_memory() as records:
-        made = Remembered(records.journal)
-        yield made
-        made.close()
+        yield records
+
+
+@pytest.fixture
+def remembered(records: Records) -> Iterator[Remembered]:
+    """Listens to all runs of the test."""
+    assert records.store is not None
+    made = Remembered(records.journal, records.store.history)
+    yield made
+    made.close()
+
+
+def text(records: Records, run: str, kind: str = LOG) -> str:
+    """What is kept of a run."""
+    assert records.store is not None
+    return records.store.history.text(run, kind)
 
 
 def build(value: Any) -> Flow:
@@ -104,6 +122,29 @@ class TestValues:
         items = next(iter(built.run().result.values())).map_states
         assert [remembered.insides(item.run).inputs["value"].text for item in items] == ["3", "4"]
 
+    def test_while_it_runs(self, remembered: Remembered) -> None:
+        """What it was given is known as soon as its body has it."""
+        seen: list[str] = []
+
+        @task
+        def looks(number: int, parts: list[int]) -> None:
+            given = remembered.insides(nbflow.context.task_run_id).inputs
+            seen.extend(each.text for each in given.values())
+
+        with Flow("looks") as built:
+            looks(7, [1, 2])
+        built.run()
+        assert seen == ["7", "[1, 2]"]
+
+    def test_as_they_were(self, remembered: Remembered) -> None:
+        """What is changed later is shown as it was when the run ended."""
+        numbers = [1]
+        with Flow("changed") as built:
+            same(numbers)
+        built.run()
+        numbers.append(2)
+        assert remembered.insides(*built.latest.values()).inputs["value"].text == "[1]"
+
     def test_what_failed_has_made_nothing(self, remembered: Remembered) -> None:
         """What it was given is known."""
         with Flow("fails") as built:
@@ -132,27 +173,50 @@ class TestValues:
     def test_an_unknown_run(self, remembered: Remembered) -> None:
         """Nothing is known of it."""
         assert remembered.insides("nobody").result is None
-        assert remembered.lines("nobody") == ()
 
 
-class TestLines:
-    """What runs have logged."""
+@pytest.mark.usefixtures("remembered")
+class TestTexts:
+    """What runs have said."""
 
-    def test_prints(self, remembered: Remembered) -> None:
+    def test_prints(self, records: Records) -> None:
         """With `log_prints`, and with Prefect 1's name for it."""
         with Flow("prints") as built:
             made, logged = many(2), login("x")
         built.run()
-        assert [line.partition(" ")[2] for line in remembered.lines(built.latest[made])][:1] == [
-            "INFO making 2"
-        ]
-        assert remembered.lines(built.latest[logged])[0].endswith("WARNING logged in")
+        assert text(records, built.latest[made]).endswith("INFO making 2")
+        assert text(records, built.latest[logged]).endswith("WARNING logged in")
 
-    def test_closed(self, remembered: Remembered) -> None:
+    def test_of_very_many_lines_the_last_ones(self, records: Records) -> None:
+        """However many a body logs."""
+
+        @task(log_prints=True)
+        def talks() -> None:
+            for number in range(3_000):
+                print("line", number)
+
+        with Flow("talks") as built:
+            talks()
+        built.run()
+        lines = text(records, *built.latest.values()).splitlines()
+        assert (len(lines), lines[-1].partition(" ")[2]) == (500, "INFO line 2999")
+
+    def test_where_it_failed(self, records: Records) -> None:
+        """The lines of the user and the cause, and no line of ours."""
+        with Flow("fails") as built:
+            many(None)
+        built.run()
+        told = text(records, *built.latest.values(), TRACEBACK)
+        assert told.startswith("Traceback (most recent call last):")
+        assert told.endswith("TypeError: 'NoneType' object cannot be interpreted as an integer")
+        assert "return [[number] for number in range(count)]" in told
+        assert f"{Path(nbflow.__file__).parent}" not in told
+
+    def test_closed(self, remembered: Remembered, records: Records) -> None:
         """Nothing is heard any more, and no handler is left behind."""
         remembered.close()
         with Flow("unheard") as built:
             many(2)
         built.run()
-        assert remembered.lines(*built.latest.values()) == ()
+        assert text(records, *built.latest.values()) == ""
         assert remembered.insides(*built.latest.values()).result is None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nbflow.states import TYPES
 from nbflow.types import Cause, Verdict
 from nbflow.views.badge import badge_html, badge_text
-from nbflow.views.cards import TaskCard
+from nbflow.views.cards import RunLine, TaskCard
 
 LATE = Cause("input", "LATE", "15", "18", "cell 2")
 FILE = Cause("file", "a.csv", "", "63 MB, changed 2025-11-04 14:02:11")
@@ -140,6 +140,17 @@ class TestHtml:
         assert all(
             text in html for text in ("file a.csv changed", "clean, LATE", "X, y", "63 MB", "also ran cell 7")
         )
+
+    def test_it_opens_to_earlier_runs(self) -> None:
+        """The newest first; one alone is the result, and a badge that shall stay as it is tells of none."""
+        failed = RunLine(4, "features", "Failed", started=1.7e9, seconds=0.2, attempts=3)
+        card = replace(CARD, runs=(RunLine(12, "features", "Cached", saved=8.0), failed))
+        told = badge_html(card)
+        assert told.index("#12 cached") < told.index("#4 failed")
+        assert "saved 8.0 s" in told
+        assert "0.2 s · 3 attempts" in told
+        assert "#12" not in badge_html(replace(CARD, runs=card.runs[:1]))
+        assert "#12" not in badge_html(card, static=True)
 
     def test_without_more_to_say_it_does_not_open(self) -> None:
         """A line that opens to nothing would disappoint."""

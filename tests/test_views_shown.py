@@ -36,6 +36,7 @@ from nbflow.views import (
     show_status,
     show_why,
 )
+from nbflow.views.pdf import picture_bundle
 from tests.views_cards import NOW, Reader, flow_of
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class TestForms:
         shown = show_flow(flow_of(5))
         assert shown._repr_mimebundle_() == {
             "text/html": shown.html,
-            "image/svg+xml": shown.svg,
+            **picture_bundle(shown.svg),
             "text/plain": shown.text,
         }
         assert set(show_status(flow_of(5))._repr_mimebundle_()) == {"text/html", "text/plain"}

@@ -160,6 +160,7 @@ class Background:
             Overrides(),
             {id: copy(cell) for id, cell in session.places.cells.items()},
             reading,
+            session.remembered.heard,
             partial(self._runner, runner),
         )
         branch.work.elsewhere.room = lambda step: room_of(self._runner(runner, step))

@@ -1,4 +1,4 @@
-"""What a live view shows of a run of an explicit flow beside its states: values, page by page, and its log.
+"""What a live view shows of a run beside its states: what it has said, and the values of explicit flows.
 
 Values are those that this process still knows; else the ones that the store has, read between two cells.
 """
@@ -6,13 +6,14 @@ Values are those that this process still knows; else the ones that the store has
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nbflow.exceptions import CacheError, SessionError
 from nbflow.notebook.remembered import GONE
 from nbflow.running.caching import STORE_LOCK
 from nbflow.secrets import HIDDEN, looks_secret
 from nbflow.states import TERMINAL, state_of
+from nbflow.store.protocol import LOG, TRACEBACK, Given
 from nbflow.views.cards import ValueCard
 from nbflow.views.values import page_of
 
@@ -31,13 +32,25 @@ _MOST: Final = 60
 _MOST_RUNS: Final = 2_000
 _STORED: Final = "in the store"
 _LOST: Final = (
-    "its values and its log are not at hand any more: of runs of an earlier kernel, results are kept that "
+    "its values are not at hand any more: of runs of an earlier kernel, results are kept that "
     "have persist_result=True, and the inputs of what failed"
 )
 
 
+class Said(NamedTuple):
+    """What a run has said.
+
+    Attributes:
+        log: The lines that it has logged; of one that failed, also what it has printed.
+        traceback: Where it has failed; empty where it has not.
+    """
+
+    log: tuple[str, ...] = ()
+    traceback: str = ""
+
+
 class Contents:
-    """What runs of explicit flows were given, have made and have logged.
+    """What runs were given, have made and have said.
 
     Args:
         session: The session of the notebook.
@@ -50,22 +63,25 @@ class Contents:
         """What a run was given, and what it has made."""
         known, kept = self._session.remembered.insides(run.id), self._kept(run)
         inputs = [_card(name, value) for name, value in known.inputs.items()] or [
-            _stored_card(name) for name in kept.get(INPUTS, {})
+            _stored_card(name) for name in self._given(run) or kept.get(INPUTS, {})
         ]
         made = [_card(RESULT, known.result)] if known.result is not None else []
         if not (made and made[0].can_be_paged) and RESULT in kept and not looks_secret(_task_of(run)):
             made = [_stored_card(RESULT, made[0] if made else None)]
         return tuple(inputs[:_MOST]), tuple(made)
 
-    def log(self, run: RunRecord) -> tuple[str, ...]:
-        """The lines that a run has logged in this process."""
-        return self._session.remembered.lines(run.id)
+    def said(self, run: RunRecord | None) -> Said:
+        """What a run has said, also in an earlier kernel."""
+        if run is None:
+            return Said()
+        history = self._session.around.store.history
+        return Said(tuple(history.text(run.id, LOG).splitlines()), history.text(run.id, TRACEBACK))
 
     def lost(self, run: RunRecord) -> str:
         """Why nothing of a run can be shown; empty where something can, or where there is nothing."""
         path = self._session.around.store.history.transitions(run.id)
         ran = any(each.name == "Running" for each in path) and path[-1].type in _FINAL
-        return _LOST if ran and not any((*self.values(run), self.log(run))) else ""
+        return _LOST if ran and not any(self.values(run)) else ""
 
     def is_at_hand(self, run: RunRecord, side: str, name: str) -> bool:
         """Whether a value is to be had without the store, at any time and in any thread."""
@@ -94,19 +110,29 @@ class Contents:
         return found.reach() if found is not None else GONE
 
     def _loaded(self, run: RunRecord, side: str, name: str) -> object:
-        kept = self._kept(run)
-        version = kept.get(INPUTS, {}).get(name) if side == INPUTS else kept.get(RESULT)
-        if not version:
+        found, store = self._stored(run, side, name), self._session.around.store
+        if found is None:
             raise SessionError(f"{name} of {run.name} is held by nobody any more and was not stored")
-        store = self._session.around.store
         try:
             with STORE_LOCK:
                 # Small values lie in the records of the results that they are of.
                 for each in self._runs_beside(run) if side == INPUTS else (run,):
                     store.trace(each.trace)
-                return store.load(version)[0]
+                return store.load(found.unit)[found.place]
         except CacheError as error:
             raise SessionError(f"{name} of {run.name} is not stored: {error}") from None
+
+    def _stored(self, run: RunRecord, side: str, name: str) -> Given | None:
+        """Where the store has a value, as far as the history tells."""
+        kept = self._kept(run)
+        version = kept.get(INPUTS, {}).get(name) if side == INPUTS else kept.get(RESULT)
+        own = run.inputs.get(name) if side == INPUTS else None
+        return own or (Given(version) if version else None)
+
+    def _given(self, run: RunRecord) -> dict[str, str]:
+        """Under which units the store has what the body of a cell got, by name."""
+        store, units = self._session.around.store, {key: each.unit for key, each in run.inputs.items()}
+        return {key: unit for key, unit in units.items() if key.isidentifier() and store.has(unit)}
 
     def _runs_beside(self, run: RunRecord) -> Iterator[RunRecord]:
         """The runs of the same flow run whose results were stored."""

@@ -20,7 +20,7 @@ from nbflow.engine.requests import Execution, Waiting
 from nbflow.engine.wiring import run_wired
 from nbflow.exceptions import SessionError
 from nbflow.notebook.cells import LimitReachedError, Where, does_wait, run_code
-from nbflow.notebook.outputs import encode
+from nbflow.notebook.outputs import encode, printed
 from nbflow.running.logs import prints_of
 from nbflow.running.runs import Run
 from nbflow.running.stopping import stop_is_heard
@@ -29,7 +29,7 @@ from nbflow.task_runners.base import TaskCall
 from nbflow.task_runners.inline import InlineTaskRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
     from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
@@ -60,6 +60,7 @@ class Executor:
         parameters: Values given from outside.
         cells: The cells of the steps.
         reading: Answers reads of task functions.
+        heard: Told what a run has said, a line each.
         runner: Gives the runner of a step whose body runs elsewhere.
         own: The step whose own cell the user runs: only that one shows what it does.
         running: The step whose body runs now.
@@ -73,6 +74,7 @@ class Executor:
     parameters: Overrides
     cells: Mapping[str, Cell]
     reading: Reading
+    heard: Callable[[str, Iterable[str]], object]
     runner: Callable[[Step], Runner]
     own: Step | None = None
     running: Step | None = None
@@ -93,7 +95,7 @@ class Executor:
         with self._captured(step) as capture, self.screen.interruptible():
             body = TaskCall(call.attempt, step.name, lambda: self._run(execution), call.timeout)
             outcome = InlineTaskRunner().run(body).outcome()
-        return replace(outcome, captured=encode(capture.recorder.items))
+        return self._ended(execution, replace(outcome, captured=encode(capture.recorder.items)))
 
     async def answer_waiting(self, request: Request) -> object:
         """The same where a body may await something."""
@@ -118,7 +120,13 @@ class Executor:
                 outcome = Outcome(call.attempt, Ended.RAISED, KeyboardInterrupt() if is_users else error)
             except BaseException as error:  # noqa: BLE001 - whatever a body raises is its outcome
                 outcome = Outcome(call.attempt, Ended.RAISED, error)
-        return replace(outcome, captured=encode(capture.recorder.items))
+        return self._ended(execution, replace(outcome, captured=encode(capture.recorder.items)))
+
+    def _ended(self, execution: Execution, outcome: Outcome) -> Outcome:
+        """What a body has printed is kept by its result; of one that made none, by its run."""
+        if outcome.ended is not Ended.RETURNED and (lines := printed(outcome.captured)):
+            self.heard(execution.call.spec.id, lines)
+        return outcome
 
     def _elsewhere(self, execution: Execution) -> Future[Outcome] | Outcome:
         """Have a body run by its step's runner; what it shows after its report is nobody's."""
@@ -130,7 +138,8 @@ class Executor:
         waits = does_wait(execution.body.source)
         body = partial(self._run_there_waiting if waits else self._run_there, execution, captures)
         task = TaskCall(call.attempt, step.name, body, call.timeout, awaits=waits)
-        return Later(around.run(runner.submit, task), partial(_outcome, captures))
+        future = around.run(runner.submit, task)
+        return Later(future, lambda report: self._ended(execution, _outcome(captures, report)))
 
     def _afar(self, execution: Execution, runner: Runner) -> Future[Outcome] | Outcome:
         """Have a body run in another process; it is refused where it cannot be sent there."""
@@ -145,7 +154,7 @@ class Executor:
             task = send(execution, code, self.screen, awaits=awaits, shows=shows)
         except SessionError as error:
             return refused(execution.call.attempt, str(error))
-        return Later(runner.submit(task), outcome_there)
+        return Later(runner.submit(task), lambda report: self._ended(execution, outcome_there(report)))
 
     def _run_there(self, execution: Execution, captures: list[Capture]) -> None:
         watched_here()

@@ -266,9 +266,9 @@ class ExplicitFlow:
         past = HistoryCard(lines, now=self._session.around.clock())
         if not chosen:
             return DetailsCard(title, source=source, runs=past)
-        (inputs, outputs), log = self._contents.values(chosen[0]), self._contents.log(chosen[0])
+        (inputs, outputs), said = self._contents.values(chosen[0]), self._contents.said(chosen[0])
         lost = self._contents.lost(chosen[0])
-        return DetailsCard(title, None, inputs, outputs, source, past, log=log, lost=lost)
+        return DetailsCard(title, None, inputs, outputs, source, past, **said._asdict(), lost=lost)
 
     def _source_of(self, name: str) -> str:
         """The code behind a box, as it is now."""

@@ -157,10 +157,12 @@ class Inquiry:
         if what == "details":
             return details_answer(self._run(step, number) if number else self._task(step))
         name, start = str(asked.get("name", "")), int(asked.get("start", 0))
-        record = self._session.around.store.history.run(str(asked.get("run") or ""))
+        record = self._session.around.store.history.run(str(asked.get("run") or "")) or self._asked(
+            step, number
+        )
         if record is not None and not record.trace:
             return page_answer(self._contents.page(record, str(asked.get("side", "")), name, start))
-        return page_answer(self._page(self._trace(step, number, record), name, start))
+        return page_answer(self._page(self.recall.made(record) if record else step.bound_trace, name, start))
 
     def answer_in_part(self, asked: Mapping[str, Any]) -> Answer | None:
         """Answer while a cell runs, in any thread, from the history alone; None where that says nothing."""
@@ -179,22 +181,27 @@ class Inquiry:
         session, trace = self._session, step.bound_trace
         runs = HistoryCard(tuple(self.recall.lines(step, _OF_ONE)), now=session.around.clock())
         why, source = session.report.why_card(step), (step.ran or step.body).source
-        return DetailsCard(
-            step.name, why, self._inputs(trace), self._outputs(trace), source, runs, self._shown(trace)
-        )
+        last = next(iter(self.recall.runs(step, 1)), None)
+        seen = self._inputs(trace) if trace or not last else self._contents.values(last)[0]
+        made, shown, said = self._outputs(trace), self._shown(trace), self._contents.said(last)
+        return DetailsCard(step.name, why, seen, made, source, runs, shown, **said._asdict())
 
     def _run(self, step: Step, number: int) -> DetailsCard:
         """One run of a task, as it was recorded."""
         session = self._session
-        found = next((run for run in self.recall.runs(step) if run.number == number), None)
+        found = self._numbered(step, number)
         if found is None:
             raise SessionError(f"{step.name} has no run {number} any more")
         line, trace = self.recall.line(found), self.recall.made(found)
         why = WhyCard(session.report.card(step, None), line.causes)
         runs = HistoryCard((line,), now=session.around.clock())
         source = session.around.store.history.source(session.past_runs.made_by(found).source) or ""
-        seen, made, diff = self._inputs(trace), self._outputs(trace), self._diff(step, number)
-        return DetailsCard(step.name, why, seen, made, source, runs, self._shown(trace), diff)
+        seen, made = (
+            self._contents.values(found) if trace is None else (self._inputs(trace), self._outputs(trace))
+        )
+        diff = self._diff(step, number)
+        said = self._contents.said(found)._asdict()
+        return DetailsCard(step.name, why, seen, made, source, runs, self._shown(trace), diff, **said)
 
     def _diff(self, step: Step, number: int) -> DiffCard | None:
         """How an earlier run differs from the present."""
@@ -213,11 +220,11 @@ class Inquiry:
             raise SessionError(f"there is no such run of {step.name} any more")
         line, trace = self.recall.line(record), self.recall.made(record)
         runs = HistoryCard((line,), now=session.around.clock())
-        log = self._contents.log(record)
+        said = self._contents.said(record)._asdict()
         if trace is None:
-            return DetailsCard(record.name, None, *self._contents.values(record), "", runs, log=log)
+            return DetailsCard(record.name, None, *self._contents.values(record), "", runs, **said)
         seen, made = self._inputs(trace), self._outputs(trace)
-        return DetailsCard(record.name, None, seen, made, "", runs, self._shown(trace), log=log)
+        return DetailsCard(record.name, None, seen, made, "", runs, self._shown(trace), **said)
 
     def _inputs(self, trace: Trace | None) -> tuple[ValueCard, ...]:
         entries = trace.entries if trace is not None else ()
@@ -285,13 +292,16 @@ class Inquiry:
         members = output.members or (output.slot.locator,)
         return values[members.index(output.slot.locator)] if len(values) == len(members) else values[0]
 
-    def _trace(self, step: Step, number: int, record: RunRecord | None) -> Trace | None:
-        if record is not None:
-            return self.recall.made(record)
-        if not number:
-            return step.bound_trace
-        made = (self.recall.made(run) for run in self.recall.runs(step) if run.number == number)
-        return next(filter(None, made), None)
+    def _asked(self, step: Step, number: int) -> RunRecord | None:
+        """The run of that number; without one, the last of a step that has no result."""
+        if number:
+            return self._numbered(step, number)
+        return None if step.bound_trace else next(iter(self.recall.runs(step, 1)), None)
+
+    def _numbered(self, step: Step, number: int) -> RunRecord | None:
+        """The run of a step in a flow run; one that made something, if there are several."""
+        runs = [run for run in self.recall.runs(step) if run.number == number]
+        return next((run for run in runs if run.trace), runs[0] if runs else None)
 
 
 def _shown_as(item: object) -> tuple[str, str] | None:

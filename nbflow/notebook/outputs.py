@@ -95,6 +95,17 @@ def decode(content: bytes) -> list[Item]:
     return _decoder.decode(content) if content else []
 
 
+def printed(content: bytes) -> list[str]:
+    """The lines that were printed, of what `encode` was given.
+
+    Example:
+        >>> printed(encode([Stream("stdout", "rows: 5"), Stream("stderr", "careful")]))
+        ['rows: 5']
+    """
+    texts = (each.text for each in decode(content) if isinstance(each, Stream) and each.name == "stdout")
+    return "".join(texts).splitlines()
+
+
 class Recorder:
     """Takes note of what is shown, in order.
 

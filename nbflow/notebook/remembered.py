@@ -1,11 +1,13 @@
-"""What runs of explicit flows were given, have made and have logged, as far as this process knows it still.
+"""What runs of explicit flows were given and have made, as far as this process knows it still; what runs say.
 
-Kept are words, lines and small values. A large value is shown as long as somebody else holds it, or the state
-whose result it is: nothing stays in memory because it might be looked at.
+Kept are words and small values. A large value is shown as long as somebody else holds it, or the state whose
+result it is: nothing stays in memory because it might be looked at. What runs log, and where they fail, is
+told to the history.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 from collections import deque
@@ -16,7 +18,8 @@ from weakref import WeakValueDictionary, ref
 from nbflow.engine.previews import preview
 from nbflow.running.logs import RUN_LOGGERS
 from nbflow.running.runs import Run
-from nbflow.secrets import HIDDEN, KNOWN, hides, looks_secret
+from nbflow.secrets import HIDDEN, hides, looks_secret
+from nbflow.store.protocol import LOG, TRACEBACK
 from nbflow.views.values import described
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.drive import Entered, Journal
     from nbflow.states import State
+    from nbflow.store.protocol import History
 
 GONE: Final = object()
 """What a value is that nobody holds any more."""
@@ -37,7 +41,7 @@ _MOST_PARTS: Final = 64
 _ATOMS: Final = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _CONTAINERS: Final = frozenset({list, tuple, set, dict})
 _PLAIN: Final = _ATOMS | _CONTAINERS
-_Kept = TypeVar("_Kept")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +73,21 @@ class Insides:
 
 
 class Remembered:
-    """Listens to the runs of explicit flows.
+    """Listens to runs.
 
     Args:
         journal: Where their states are entered.
+        history: Where texts of runs are kept.
     """
 
-    def __init__(self, journal: Journal) -> None:
-        self._insides: dict[str, Insides] = {}
+    def __init__(self, journal: Journal, history: History) -> None:
+        self._history = history
+        self._begun: dict[str, Run] = {}
+        self._insides: dict[str, _Kept] = {}
         self._lines: dict[str, deque[str]] = {}
         self._makers: WeakValueDictionary[int, State] = WeakValueDictionary()
         self._unsubscribe = journal.subscribe(self._note)
-        self._handler = _Listener(self._hear)
+        self._handler = _Listener(self.heard)
         for logger in RUN_LOGGERS:
             logger.addHandler(self._handler)
 
@@ -92,24 +99,50 @@ class Remembered:
 
     def insides(self, run: str) -> Insides:
         """What a run was given and has made, as far as that is known."""
-        return self._insides.get(run, _UNKNOWN)
+        kept, begun = self._insides.get(run), self._begun.get(run)
+        if kept is None and begun is not None:
+            kept = _Kept(begun.of.name, {name: self._seen(name, of) for name, of in begun.parameters.items()})
+        return kept.insides(self._glimpse) if kept is not None else _UNKNOWN
 
-    def lines(self, run: str) -> tuple[str, ...]:
-        """What a run has logged, oldest first: of very many lines, the last ones."""
-        return tuple(self._lines.get(run, ()))
+    def heard(self, run: str, lines: Iterable[str]) -> None:
+        """Note lines that a run has said."""
+        known = self._lines.get(run)
+        if known is None:
+            known = _put(self._lines, run, deque[str](maxlen=_MOST_LINES))
+        known.extend(lines)
+        self._history.keep_text(run, LOG, known)
+        self._history.flush_soon()
 
     # --- listening -----------------------------------------------------------------------------
 
     def _note(self, entered: Entered) -> None:
         run, state = entered.spec.body, entered.state
-        if not isinstance(run, Run) or not state.is_final():
+        if state.is_failed() and isinstance(state.result, BaseException):
+            self._note_failure(entered.spec.id, state.result)
+        if not isinstance(run, Run):
             return
-        inputs = {name: self._glimpse(name, value) for name, value in run.parameters.items()}
-        result = None
+        if not (state.is_final() or state.is_paused()):
+            _put(self._begun, run.id, run)
+            return
+        self._begun.pop(run.id, None)
+        inputs = {name: self._seen(name, value) for name, value in run.parameters.items()}
+        kept = _Kept(run.of.name, inputs)
         if state.is_completed() and not state.is_skipped():
             self._makers[id(state.result)] = state
-            result = self._glimpse(run.of.name, state.result)
-        _put(self._insides, run.id, Insides(inputs, result))
+            kept = _Kept(run.of.name, inputs, (self._seen(run.of.name, state.result),))
+        _put(self._insides, run.id, kept)
+
+    def _note_failure(self, run: str, error: BaseException) -> None:
+        """Where it was raised, in words; what was raised nowhere has no such place."""
+        if error.__traceback__ is not None or error.__cause__ is not None:
+            # What few runs need is imported with the first of them.
+            trace = importlib.import_module("nbflow.notebook.tracebacks").text_of_trace(error)
+            self._history.keep_text(run, TRACEBACK, trace.splitlines())
+
+    def _seen(self, name: str, value: object) -> object:
+        """A value in words as it is now; what never changes is put into words when somebody looks."""
+        is_lasting = type(value) in _ATOMS and sys.getsizeof(value) <= _SMALL and not looks_secret(name)
+        return value if is_lasting else self._glimpse(name, value)
 
     def _glimpse(self, name: str, value: object) -> Glimpse:
         if looks_secret(name) or (type(value) not in _PLAIN and hides(type(value))):
@@ -127,17 +160,35 @@ class Remembered:
             return _result_of(ref(made)) if made is not None and made.result is value else lambda: GONE
         return lambda: GONE if (found := held()) is None else found
 
-    def _hear(self, run: str, line: str) -> None:
-        lines = self._lines.get(run)
-        if lines is None:
-            lines = _put(self._lines, run, deque[str](maxlen=_MOST_LINES))
-        lines.append(KNOWN.masked(line))
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is kept of a run: glimpses, and values that are small and never change.
+
+    Args:
+        name: What made the result.
+        inputs: Parameter to argument.
+        made: The result; none where there is none.
+    """
+
+    name: str
+    inputs: Mapping[str, object]
+    made: tuple[object, ...] = ()
+
+    def insides(self, glimpse: Callable[[str, object], Glimpse]) -> Insides:
+        """The same with all values in words."""
+
+        def seen(name: str, value: object) -> Glimpse:
+            return value if isinstance(value, Glimpse) else glimpse(name, value)
+
+        inputs = {name: seen(name, value) for name, value in self.inputs.items()}
+        return Insides(inputs, seen(self.name, self.made[0]) if self.made else None)
 
 
 class _Listener(logging.Handler):
     """Hears what runs log, whoever else shows it."""
 
-    def __init__(self, heard: Callable[[str, str], object]) -> None:
+    def __init__(self, heard: Callable[[str, Iterable[str]], object]) -> None:
         super().__init__()
         self._heard = heard
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
@@ -146,7 +197,7 @@ class _Listener(logging.Handler):
         """Pass on one line."""
         run = getattr(record, "run_id", "")
         if run:
-            self._heard(run, self.format(record))
+            self._heard(run, self.format(record).splitlines())
 
 
 _UNKNOWN: Final = Insides()
@@ -172,7 +223,7 @@ def _parts(value: object) -> Iterable[object]:
     return (*found, *found.values()) if type(value) is dict else found
 
 
-def _put(kept: dict[str, _Kept], run: str, what: _Kept) -> _Kept:
+def _put(kept: dict[str, _T], run: str, what: _T) -> _T:
     """Keep what belongs to a run; what belongs to the oldest ones goes."""
     kept[run] = what
     if len(kept) > _MOST_RUNS:

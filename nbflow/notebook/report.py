@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.forcing import forced
@@ -109,7 +110,8 @@ class Report:
         """The line below a task's cell."""
         self._badges[cell.step.id] = self._badge_key(cell)
         static = self._session.around.settings.settings.badge == "static"
-        return show_badge(self.card(cell.step, cell), static=static)
+        card = self.card(cell.step, cell)
+        return show_badge(replace(card, runs=self._session.recent.of(cell.step.id)), static=static)
 
     def with_other_badges(self, cells: Iterable[Cell]) -> list[Cell]:
         """The cells among these whose badge would say something else than it last did."""

@@ -34,6 +34,7 @@ from nbflow.notebook.parameters import Given
 from nbflow.notebook.past import Past
 from nbflow.notebook.places import KERNEL, Cell, Places
 from nbflow.notebook.plain import PlainCells
+from nbflow.notebook.recent import Recent
 from nbflow.notebook.remembered import Remembered
 from nbflow.notebook.report import Report
 from nbflow.notebook.runners import Runners
@@ -113,12 +114,13 @@ class Session:
         what = around.bodies, around.screen, around.routes, self.parameters, self.places.cells
         self.background = Background(self)
         self.snapshots = Snapshots(self)
-        self._executor = Executor(*what, self.functions.reading, self.runners.of)
+        self.remembered = Remembered(self.trunk.runs.journal, around.store.history)
+        self.recent = Recent()
+        self._executor = Executor(*what, self.functions.reading, self.remembered.heard, self.runners.of)
         self._is_remembered = False
         self._not_users: set[str] = set()
         self._told: set[str] = set()
         self.trunk.runs.journal.subscribe(self._note_state)
-        self.remembered = Remembered(self.trunk.runs.journal)
         self.records = records_over(self.trunk.runs.journal, around.store, notebook=around.notebook)
         self._make_kernel_step()
 
@@ -382,6 +384,7 @@ class Session:
             return  # it belongs to a flow of its own
         number, attempt = spec.flow_run, transition.attempt
         self.lasts[step] = Last(entered.state.name, number, attempt, entered.state.message, spec.id)
+        self.recent.note(step, entered)
         self.trunk.sweep.news.add(step)
 
     # --- earlier kernels -----------------------------------------------------------------------

@@ -7,6 +7,7 @@ import sys
 import sysconfig
 from functools import partial
 from pathlib import Path
+from traceback import FrameSummary, StackSummary, TracebackException
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,6 +42,35 @@ def lines_of(error: BaseException) -> list[str]:
     if cause is not None and cause.__traceback__ is not None and _only_users(cause.__traceback__) is None:
         error.__cause__ = None  # the message has its text; one without frames tells of another process
     return _shown(error, _only_users(trace) or trace)
+
+
+def text_of_trace(error: BaseException) -> str:
+    """Where an exception was raised, and what led to it, as Python says it; without lines of ours.
+
+    Example:
+        >>> try:
+        ...     1 / 0
+        ... except ZeroDivisionError as error:
+        ...     print(text_of_trace(error).splitlines()[-1])
+        ZeroDivisionError: division by zero
+    """
+    told = TracebackException(type(error), error, users_part(error.__traceback__), compact=True)
+    each: TracebackException | None = told
+    while each is not None:
+        users = [frame for frame in each.stack if not frame.filename.startswith(_NOT_THE_USERS)]
+        each.stack = StackSummary.from_list([_named(frame) for frame in users or each.stack])
+        each = each.__cause__ or each.__context__
+    return "".join(told.format())
+
+
+def _named(frame: FrameSummary) -> FrameSummary:
+    """A frame that says which cell it is of, where it is of one."""
+    label = getattr(getattr(get_ipython(), "compile", None), "format_code_name", _no_label)(frame.filename)
+    return FrameSummary(" ".join(label or (frame.filename,)), frame.lineno, frame.name, line=frame.line)
+
+
+def _no_label(_filename: str) -> None:
+    """No cell has code outside of IPython."""
 
 
 def has_users_lines(error: BaseException) -> bool:

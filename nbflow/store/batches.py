@@ -15,11 +15,11 @@ import msgspec
 from nbflow.secrets import KNOWN
 from nbflow.states import Transition
 from nbflow.store.owners import this_owner
-from nbflow.store.protocol import Given, RunRecord
+from nbflow.store.protocol import MOST_TEXT, Given, RunRecord
 from nbflow.types import Cause
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from nbflow.store.memory import MemoryHistory
     from nbflow.types import Snapshot
@@ -53,7 +53,7 @@ class Batch:
         ([('r', '', '{}')], [])
     """
 
-    __slots__ = ("_ended", "_runs", "_states", "keys", "paths", "size", "snapshots", "sources")
+    __slots__ = ("_ended", "_runs", "_states", "keys", "paths", "size", "snapshots", "sources", "texts")
 
     def __init__(self) -> None:
         self.size = 0
@@ -61,6 +61,7 @@ class Batch:
         self.snapshots: list[tuple[str, Snapshot]] = []
         self.sources: dict[str, str] = {}
         self.keys: dict[str, str] = {}
+        self.texts: dict[tuple[str, str], Collection[str]] = {}
         self._runs: defaultdict[str, list[RunRecord]] = defaultdict(list)
         self._states: dict[str, str] = {}
         self._ended = 0
@@ -96,6 +97,11 @@ class Batch:
         self.size += 1
         self.sources[digest] = text
 
+    def keep_text(self, run: str, kind: str, lines: Collection[str]) -> None:
+        """Add a text of a run, which may still grow."""
+        self.size += (run, kind) not in self.texts
+        self.texts[run, kind] = lines
+
     def file_trace(self, trace: str, key: str) -> None:
         """Add the action key of a trace."""
         self.size += 1
@@ -119,6 +125,10 @@ class Batch:
         """The rows of the source texts, without the secrets that stand in them."""
         return [(digest, KNOWN.masked(text)) for digest, text in self.sources.items()]
 
+    def text_rows(self) -> list[tuple[str, str, str]]:
+        """The rows of the texts of runs, without the secrets that stand in them."""
+        return [(run, kind, KNOWN.masked(end_of(lines))) for (run, kind), lines in self.texts.items()]
+
     def tell(self, memory: MemoryHistory) -> None:
         """Tell another history all of it, in the order of each run."""
         for record in (record for records in self._runs.values() for record in records):
@@ -129,8 +139,26 @@ class Batch:
             memory.snapshot(snapshot, notebook)
         for digest, text in self.sources.items():
             memory.save_source(digest, text)
+        for (run, kind), lines in self.texts.items():
+            memory.keep_text(run, kind, lines)
         for trace, key in self.keys.items():
             memory.file_trace(trace, key)
+
+
+def end_of(lines: Collection[str]) -> str:
+    """The end of a text that may be long, from the beginning of a line on.
+
+    Example:
+        >>> end_of(["begins", "goes on"]).splitlines()
+        ['begins', 'goes on']
+        >>> [line[:4] for line in end_of(["x" * 15_000, "y" * 15_000]).splitlines()]
+        ['…', 'yyyy']
+    """
+    text = "\n".join(tuple(lines))
+    if len(text) <= MOST_TEXT:
+        return text
+    end = text[-MOST_TEXT:]
+    return "…\n" + (end.partition("\n")[2] or end)
 
 
 def _run_row(records: list[RunRecord], state: str) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""The history of runs in SQLite: added to, in batches, and never changed.
+"""The history of runs in SQLite: added to, in batches, and never changed; old texts of runs go.
 
 What is added waits in a `Batch` until enough has ended, or until `flush`. A run that a dead kernel left
 Pending, Running or Cancelling becomes Crashed when its history is next opened. A database that
@@ -22,13 +22,14 @@ from nbflow.store.batches import FULL, Batch, path_of, path_row, run_of
 from nbflow.store.index import is_damage
 from nbflow.store.memory import MemoryHistory
 from nbflow.store.owners import is_gone
+from nbflow.store.protocol import MOST_TEXTS
 from nbflow.store.rotten import Rotten, rotten_rows, sealed_rows, sign, snapshot_name, source_name
 from nbflow.store.signing import Signer, UnverifiedError
 from nbflow.store.soon import Soon
 from nbflow.types import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator
     from pathlib import Path
 
     from nbflow.store.protocol import RunRecord
@@ -46,6 +47,8 @@ CREATE INDEX IF NOT EXISTS runs_unfinished ON runs (state)
 CREATE TABLE IF NOT EXISTS snapshots (notebook TEXT, number INTEGER, sealed BLOB);
 CREATE INDEX IF NOT EXISTS snapshots_of_notebook ON snapshots (notebook);
 CREATE TABLE IF NOT EXISTS sources (digest TEXT PRIMARY KEY, text BLOB);
+CREATE TABLE IF NOT EXISTS texts (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT, kind TEXT, text TEXT, UNIQUE (run, kind));
 CREATE TABLE IF NOT EXISTS filed (trace TEXT PRIMARY KEY, key TEXT) WITHOUT ROWID;
 """
 _ADD_RUN: Final = """
@@ -65,6 +68,8 @@ _ADD_SOURCE: Final = """
 INSERT INTO sources VALUES (?, ?) ON CONFLICT (digest) DO UPDATE SET text = excluded.text
     WHERE typeof(text) = 'text'
 """
+_ADD_TEXT: Final = "INSERT OR REPLACE INTO texts (run, kind, text) VALUES (?, ?, ?)"
+_DROP_TEXTS: Final = "DELETE FROM texts WHERE seq <= (SELECT max(seq) FROM texts) - ?"
 _ADD_KEY: Final = "INSERT OR REPLACE INTO filed VALUES (?, ?)"
 _RUN_COLUMNS: Final = (
     "id, number, notebook, parent, role, step, name, position, origin, key, trace, owner, causes, "
@@ -197,6 +202,17 @@ class SqliteHistory:
                 return self._signer.open(source_name(digest), sealed).decode()
         return spare
 
+    def keep_text(self, run: str, kind: str, lines: Collection[str]) -> None:
+        """Keep a text of a run: the lines that are there when it is written."""
+        with self._lock:
+            self._taker().keep_text(run, kind, lines)
+
+    def text(self, run: str, kind: str) -> str:
+        """Return the text of a run that is kept as that, or an empty string."""
+        rows = self._rows("SELECT text FROM texts WHERE run = ? AND kind = ?", run, kind)
+        spare = self._spare.text(run, kind) if self._spare else ""
+        return spare or next((row[0] for row in rows), "")
+
     def file_trace(self, trace: str, key: str) -> None:
         """Note the action key that a trace is kept under."""
         with self._lock:
@@ -278,6 +294,9 @@ class SqliteHistory:
             database.executemany(_ADD_SNAPSHOT, map(self._snapshot_row, batch.snapshots))
             database.executemany(_ADD_SOURCE, map(self._source_row, batch.masked_sources()))
             database.executemany(_ADD_KEY, batch.keys.items())
+            if batch.texts:
+                database.executemany(_ADD_TEXT, batch.text_rows())
+                database.execute(_DROP_TEXTS, (MOST_TEXTS,))
         self._batch = Batch()
 
     def _snapshot_row(self, taken: tuple[str, Snapshot]) -> tuple[object, ...]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from msgspec.structs import replace
 
 from nbflow.exceptions import StorageError
+from nbflow.secrets import KNOWN
+from nbflow.store.batches import end_of
 from nbflow.store.digests import fingerprint
 from nbflow.store.formats import Formats, Namespace, Payload
 from nbflow.store.owners import this_owner
@@ -16,6 +18,7 @@ from nbflow.store.packed import SMALL, Packed, pack, unpacked_regions
 from nbflow.store.protocol import (
     COSTLY,
     EVERYTHING,
+    MOST_TEXTS,
     MOST_TRACES,
     NON_DETERMINISTIC,
     NOT_STORED,
@@ -34,7 +37,7 @@ from nbflow.store.protocol import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from nbflow.states import Transition
     from nbflow.types import Snapshot, Trace
@@ -96,6 +99,7 @@ class MemoryHistory:
         self._snapshots: dict[str, list[Snapshot]] = {}
         self._sources: dict[str, str] = {}
         self._keys: dict[str, str] = {}
+        self._texts: dict[tuple[str, str], Collection[str]] = {}
         self._lock = threading.Lock()
 
     def begin(self, record: RunRecord) -> None:
@@ -155,6 +159,17 @@ class MemoryHistory:
     def source(self, digest: str) -> str | None:
         """Return the source text with that digest, or None."""
         return self._sources.get(digest)
+
+    def keep_text(self, run: str, kind: str, lines: Collection[str]) -> None:
+        """Keep a text of a run."""
+        with self._lock:
+            self._texts[run, kind] = lines
+            if len(self._texts) > MOST_TEXTS:
+                del self._texts[next(iter(self._texts))]
+
+    def text(self, run: str, kind: str) -> str:
+        """Return the text of a run that is kept as that, or an empty string."""
+        return KNOWN.masked(end_of(self._texts.get((run, kind), ())))
 
     def file_trace(self, trace: str, key: str) -> None:
         """Note the action key that a trace is kept under."""

@@ -16,7 +16,7 @@ from nbflow.exceptions import CacheError
 from nbflow.types import Cause, Looked, Snapshot, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from nbflow.states import Transition
 
@@ -45,6 +45,15 @@ UNSTORABLE: Final = "it cannot be stored"
 """Why a value cannot be had that no store can keep."""
 NOT_WORTH: Final = "computing it takes less time than storing and loading it"
 """Why a commit left a value out."""
+
+LOG: Final = "log"
+"""The kind of text that a run has logged."""
+TRACEBACK: Final = "traceback"
+"""The kind of text that says where in the user's code a run has failed."""
+MOST_TEXT: Final = 20_000
+"""How many characters of a text of a run are kept."""
+MOST_TEXTS: Final = 5_000
+"""Of how many texts of runs a history keeps at least the newest ones."""
 
 NO_UNITS: Final[frozenset[str]] = frozenset()
 
@@ -213,6 +222,22 @@ class History(Protocol):
 
     def source(self, digest: str) -> str | None:
         """Return the source text with that digest, or None."""
+        ...
+
+    def keep_text(self, run: str, kind: str, lines: Collection[str]) -> None:
+        """Keep a text of a run: the lines that are there when it is written.
+
+        Of a long text the end is kept, and texts of the newest runs only.
+
+        Args:
+            run: The run.
+            kind: `LOG` or `TRACEBACK`; each replaces what was kept as that.
+            lines: The lines of text.
+        """
+        ...
+
+    def text(self, run: str, kind: str) -> str:
+        """Return the text of a run that is kept as that, or an empty string."""
         ...
 
     def file_trace(self, trace: str, key: str) -> None:

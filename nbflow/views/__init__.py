@@ -8,6 +8,8 @@
     sides.py    two runs side by side
     graph.py    the picture of a flow
     dot.py      the same for graphviz
+    pdf.py      the same for documents
+    terminal.py texts in colours, as wide as the terminal
     layout.py   where the boxes of the picture stand
     grid.py     tables as HTML and as aligned text
     markup.py   pieces of HTML, escaping, style
@@ -22,7 +24,7 @@
     contrast.py how two values differ, in words
     page/       the page itself
 
-Nothing here reads a clock or a session, and no file but the page.
+Nothing here reads a clock or a session, and no file but the page; `terminal` looks at the terminal.
 """
 
 from nbflow.views.cards import (

@@ -37,6 +37,7 @@ def details_answer(details: DetailsCard) -> dict[str, Any]:
         "shown": [list(each) for each in details.shown],
         "diff": _diff(details.diff) if details.diff is not None else None,
         "log": list(details.log),
+        "traceback": details.traceback,
         "lost": details.lost,
     }
 

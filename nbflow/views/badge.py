@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from nbflow.states import TYPES, StateType
 from nbflow.types import Verdict
 from nbflow.views import markup
-from nbflow.views.looks import REUSED, VERDICTS, look_of
+from nbflow.views.looks import REUSED, VERDICTS, look_of, look_of_state
 from nbflow.views.words import (
     cause_detail,
     cause_words,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from nbflow.types import Cause
-    from nbflow.views.cards import TaskCard
+    from nbflow.views.cards import RunLine, TaskCard
     from nbflow.views.looks import Look
 
 _MOST_CAUSES: Final = 2
@@ -152,6 +152,7 @@ def _details(card: TaskCard, *, static: bool) -> Iterator[tuple[str, str]]:
     yield "writes", markup.escaped(listed(card.writes, 12), 600)
     if not static:
         yield "result", markup.escaped(_result(card))
+        yield "runs", "<br>".join(map(_run, card.runs)) if len(card.runs) > 1 else ""
     yield "notes", "<br>".join(markup.escaped(note) for note in _notes(card, static=static))
     yield "about", markup.escaped(card.description, 400)
     yield "tags", markup.escaped(listed(card.tags, 12))
@@ -160,6 +161,14 @@ def _details(card: TaskCard, *, static: bool) -> Iterator[tuple[str, str]]:
 def _cause(cause: Cause, *, static: bool) -> str:
     detail = "" if static else cause_detail(cause)
     return markup.escaped(cause_words(cause), 300) + (f" {markup.muted(f'({detail})')}" if detail else "")
+
+
+def _run(line: RunLine) -> str:
+    saved = f"saved {duration(line.saved)}" if line.saved is not None else ""
+    took = saved or duration(line.seconds)
+    attempts = f"{line.attempts} attempts" if line.attempts > 1 else ""
+    told = " · ".join(part for part in (moment(line.started), took, attempts) if part)
+    return f"#{line.number} {markup.escaped(look_of_state(line.state).word)} {markup.muted(told)}"
 
 
 def _result(card: TaskCard) -> str:

@@ -48,6 +48,7 @@ class TaskCard:
             alone.
         items: Of a mapped task, how many items ended in each state.
         hold: Why it stands at a result that somebody has chosen: `pin`, `accept`, `restore`; else empty.
+        runs: Its last runs, where they are told, newest first.
 
     Example:
         >>> from nbflow.types import Verdict
@@ -75,6 +76,7 @@ class TaskCard:
     is_registered: bool = False
     items: tuple[tuple[str, int], ...] = ()
     hold: str = ""
+    runs: tuple[RunLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +399,7 @@ class DetailsCard:
         shown: What it showed: mime type and content of each output.
         diff: Of an earlier run, how it differs from the present; None where nobody can tell.
         log: The lines that it has logged.
+        traceback: Where it has failed.
         lost: Why nothing of it can be shown.
     """
 
@@ -409,4 +412,5 @@ class DetailsCard:
     shown: tuple[tuple[str, str], ...] = ()
     diff: DiffCard | None = None
     log: tuple[str, ...] = ()
+    traceback: str = ""
     lost: str = ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.exceptions import NbflowError
 from nbflow.views.graph import draw
 from nbflow.views.looks import look_of, mixed
+from nbflow.views.pdf import picture_bundle
 from nbflow.views.words import duration, listed, one_line
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _digraph_class(graphviz: Any, flow: FlowCard) -> Any:
             try:
                 return graphviz.Digraph._repr_mimebundle_(self, *args, **options)
             except graphviz.ExecutableNotFound:
-                return {"image/svg+xml": draw(flow).alone, "text/plain": str(self)}
+                return {**picture_bundle(draw(flow).alone), "text/plain": str(self)}
 
     return FlowDigraph
 

@@ -44,7 +44,10 @@ _FOLD: Final = 22
 """Room for what opens a group."""
 _NARROWEST: Final = 176
 _WIDEST: Final = 208
-_PAGE: Final = 1100
+_PAGE: Final = 960
+"""How wide an output usually is."""
+
+_GAP: Final = Measures().gap
 _INK: Final = "#1b1f24"
 _PAPER: Final = "#ffffff"
 _GROUND: Final = "var(--jp-layout-color0,var(--vscode-editor-background,transparent))"
@@ -207,7 +210,7 @@ class _Drawing(_Sheet):
         needed = max((*titles, *(_pixels(text, 11) for text in self.subtitles), 0)) + _TEXT_AT + 12
         needed += _FOLD * any(task.items for task in flow.tasks)
         width = min(max(2 * math.ceil(needed / 2), _NARROWEST), _WIDEST)
-        most = max(_PAGE // width, math.ceil(0.9 * math.sqrt(len(flow.tasks))))
+        most = max(int((_PAGE + _GAP) // (width + _GAP)), math.ceil(0.9 * math.sqrt(len(flow.tasks))))
         super().__init__(flow, Measures(width=width, most=most))
 
     def plot(self) -> Plot:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from nbflow.views.badge import badge_html, badge_text
 from nbflow.views.graph import GRAPH_STYLE, MOST_WITH_NAMES, draw
@@ -21,6 +22,7 @@ from nbflow.views.markup import (
     placed,
     with_shared_icons,
 )
+from nbflow.views.pdf import picture_bundle
 from nbflow.views.sides import diff_html, diff_summary, diff_text
 from nbflow.views.story import history_grid, history_text, why_html, why_text
 from nbflow.views.table import (
@@ -38,11 +40,12 @@ from nbflow.views.table import (
     status_grid,
     tasks_summary,
 )
+from nbflow.views.terminal import coloured, fitted, for_terminal
 from nbflow.views.tree import TREE_STYLE, tree_html, tree_text
 from nbflow.views.words import counted, duration, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from nbflow.views.cards import (
         ActionCard,
@@ -89,12 +92,17 @@ class Shown:
     def _repr_html_(self) -> str:
         return self.html
 
+    def __rich_console__(self, _console: object, options: Any) -> Iterator[object]:
+        # Who calls this has it installed.
+        yield import_module("rich.text").Text.from_ansi(coloured(fitted(self.text, options.max_width)))
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return self.bundle()
 
     def bundle(self) -> dict[str, str]:
         """Every form there is, by mime type."""
-        bundle = {"text/html": self.html, "image/svg+xml": self.svg, "text/plain": self.text}
+        picture = picture_bundle(self.svg) if self.svg else {}
+        bundle = {"text/html": self.html, **picture, "text/plain": for_terminal(self.text)}
         return {kind: content for kind, content in bundle.items() if content}
 
 

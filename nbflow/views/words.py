@@ -237,7 +237,9 @@ def short_cause(cause: Cause) -> str:
         return f"needs {one_line(cause.origin or cause.subject, 40)}"
     if cause.category == "unverified":
         return one_line(cause.after.rpartition(": ")[2], 40)
-    if cause.category in ("manual", "plain cell", "effect"):
+    if cause.category == "manual":
+        return "only you start it"
+    if cause.category in ("plain cell", "effect"):
         return one_line(cause.after, 40) or "only by hand"
     if cause.category == "unsure":
         return "may have happened"

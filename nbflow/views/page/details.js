@@ -9,8 +9,9 @@ class Details {
     this.facts = html("div", { class: "facts" });
     this.element = html("aside", { class: "side", "aria-label": "details of a task", tabindex: "-1" }, this.title, this.said, this.busy, this.facts);
     this.saying = new Saying(store, this.said, this.element);
-    this.opened = new Set(["inputs", "outputs", "log"]);
+    this.opened = new Set(["traceback", "inputs", "outputs", "log"]);
     this.known = null;
+    this.looked = new Map(); // by side: which value is looked into, and the place that shows it
     this.show();
   }
 
@@ -21,7 +22,9 @@ class Details {
     this.saying.forget();
     write(this.busy, "");
     put(this.element, "data-known", null);
-    this.known = this.known?.task === task && this.known.run === run && this.known.part === part ? this.known : null;
+    const isSame = this.known?.task === task && this.known.run === run && this.known.part === part;
+    if (!isSame) this.looked.clear();
+    this.known = isSame ? this.known : null;
     this.head();
     this.fill();
     this.ask();
@@ -49,6 +52,7 @@ class Details {
     this.known = { ...answer, ...of };
     this.fill();
     put(this.element, "data-known", what);
+    for (const [key, { name, start }] of this.looked) if (name) this.page(key, name, start, true); // it may be another one now
   }
 
   // --- the head ------------------------------------------------------------------------------
@@ -132,11 +136,11 @@ class Details {
     const causes = known ? known.causes : [];
     const why = causes.length ? html("ul", { class: "causes" }, causes.map(([text, detail]) =>
       html("li", {}, text, detail ? html("span", { class: "muted" }, ` (${detail})`) : "")))
-      : task.why && !run ? html("p", {}, task.why) : "";
+      : task.why && task.why !== task.error && !run ? html("p", {}, task.why) : "";
     const links = (names) => [...names].map((other) => button(other, () => this.store.choose({ task: other, run: 0 }), { class: "link" }));
     const [above, below] = [this.store.above.get(name) ?? [], this.store.below.get(name) ?? []];
     renew(this.facts, [
-      task.error && !run ? [html("h4", {}, "Error"), html("pre", { class: "error" }, task.error)] : [],
+      task.error && !run ? this.failure(task.error) : run && known?.traceback ? this.failure(known.runs[0].states.at(-1).message) : [],
       why ? [html("h4", {}, run ? "Why it ran" : "Why"), why] : [],
       run && known?.diff ? this.sides(known.diff) : [],
       (known?.diffs ?? []).map(([subject, lines]) => [html("h4", {}, subject === name ? "Code, last run and now" : subject), this.diff(lines)]),
@@ -146,7 +150,7 @@ class Details {
       !run && below.length ? html("p", { class: "ties" }, html("span", { class: "muted" }, "feeds "), links(new Set(below))) : [],
       this.past(known?.runs ?? [], run),
       this.insides(known),
-      this.section("source", "Source", known?.source ? [html("pre", { class: "source" }, known.source)] : []),
+      this.section("source", "Source", known?.source ? [passage(known.source)] : []),
     ]);
   }
 
@@ -155,10 +159,17 @@ class Details {
     const own = known?.runs?.[0];
     const error = run && BAD.includes(lookOfRun(run)) ? run.message : "";
     renew(this.facts, [
-      error ? [html("h4", {}, "Error"), html("pre", { class: "error" }, error)] : [],
+      error ? this.failure(error) : [],
       own ? this.past([own], true) : [],
       this.insides(known),
     ]);
+  }
+
+  // What a run has failed with, and where.
+  failure(error) {
+    const where = this.known?.traceback;
+    return [html("h4", {}, "Error"), html("pre", { class: "error" }, error),
+      this.section("traceback", "Traceback", where ? [passage(where)] : [])];
   }
 
   // What a run was given, has made, has shown and has logged.
@@ -167,7 +178,7 @@ class Details {
       this.values("inputs", known?.inputs ?? []),
       this.values("outputs", known?.outputs ?? []),
       this.section("shown", "What it showed", known?.shown?.length ? known.shown.map(([kind, content]) => this.output(kind, content)) : []),
-      this.section("log", "Log", known?.log?.length ? [html("pre", { class: "source" }, known.log.join("\n"))] : []),
+      this.section("log", "Log", known?.log?.length ? [passage(known.log.join("\n"))] : []),
       known?.lost ? html("p", { class: "muted lost" }, known.lost) : [],
     ];
   }
@@ -191,7 +202,8 @@ class Details {
     const items = runs.map((each) => html("li", {},
       button(`#${each.number}`, () => this.store.choose({ run: each.number }), { class: "link", title: "Look at this run" }), " ",
       mark(each.look, each.state), html("span", { class: "muted" }, " ",
-        [each.when, each.took || (each.saved && `saved ${each.saved}`), each.attempts > 1 && `${each.attempts} attempts`, each.why].filter(Boolean).join(" · "))));
+        [each.when, each.took || (each.saved && `saved ${each.saved}`), each.attempts > 1 && `${each.attempts} attempts`, each.why].filter(Boolean).join(" · ")),
+      each === runs[0] ? html("div", { class: "steps" }, pathOf(each.states, true)) : ""));
     return [html("h4", {}, "Runs"), html("ol", { class: "states" }, items)];
   }
 
@@ -223,20 +235,32 @@ class Details {
       html("td", {}, value.shape.includes(",") ? value.shape : value.preview || value.shape),
       html("td", { class: "muted" }, value.kind === "name" ? value.size : value.kind)));
     const list = html("table", { class: "values" }, html("caption", { class: "unseen" }, key), html("tbody", {}, rows));
-    return this.section(key, `${key[0].toUpperCase()}${key.slice(1)} (${values.length})`, [list, html("div", { class: "pages", "data-pages": key })]);
+    return this.section(key, `${key[0].toUpperCase()}${key.slice(1)} (${values.length})`, [list, this.lookedAt(key).place]);
   }
 
-  async page(key, name, start = 0) {
-    const place = this.facts.querySelector(`[data-pages="${key}"]`);
-    renew(place, html("p", { class: "muted", role: "status" }, `asking for ${name} …`));
+  // The place of a side stays the same while what stands around it is told anew.
+  lookedAt(key) {
+    if (!this.looked.has(key)) this.looked.set(key, { name: "", start: 0, place: html("div", { class: "pages", "data-pages": key }) });
+    return this.looked.get(key);
+  }
+
+  async page(key, name, start = 0, isQuiet = false) {
+    const { place } = Object.assign(this.lookedAt(key), { name, start });
+    if (!isQuiet) renew(place, html("p", { class: "muted", role: "status" }, `asking for ${name} …`));
     const { task, run, part } = this.store.chosen;
+    const isWanted = () => {
+      const now = this.looked.get(key);
+      return now?.place === place && now.name === name && now.start === start;
+    };
+    const say = (text) => isWanted() && renew(place, html("p", { class: "muted", role: "status" }, text));
     try {
       const page = await this.store.ask({ ask: "value", task, number: run, run: part, side: key, name, start },
-        () => renew(place, html("p", { class: "muted", role: "status" }, "shown when the running cell ends")));
+        () => isQuiet || say("shown when the running cell ends"));
+      if (!isWanted()) return; // meanwhile another one is looked into
       renew(place, this.paged(key, name, page));
       put(place, "data-shown", `${name} ${page.start}`);
     } catch (error) {
-      renew(place, html("p", { class: "muted", role: "status" }, error.message));
+      say(error.message);
     }
   }
 
@@ -246,12 +270,12 @@ class Details {
     const turn = (label, start, isPossible) => button(label, () => this.page(key, name, start), { disabled: !isPossible, "data-key": `${name} ${start}`, "aria-label": `${label === "‹" ? "earlier" : "later"} rows` });
     const head = html("div", { class: "line" }, html("span", {}, html("b", {}, name), " ", html("span", { class: "muted" }, page.about + range)),
       page.count > page.rows.length ? html("span", { class: "turns" }, turn("‹", Math.max(0, page.start - 20), page.start > 0), turn("›", end, end < page.count)) : "");
-    if (!page.rows.length) return [head, html("pre", { class: "source" }, page.text)];
+    if (!page.rows.length) return [head, passage(page.text)];
     return [head, table(`rows of ${name}`, page.columns, page.rows.map((row) => html("tr", {}, row.map((cell, place) => html(place ? "td" : "th", place ? {} : { scope: "row" }, cell)))))];
   }
 
   output(kind, content) {
-    if (kind === "text/plain") return html("pre", { class: "source" }, content);
+    if (kind === "text/plain") return passage(content);
     const address = kind === "image/svg+xml" ? `data:${kind};utf8,${encodeURIComponent(content)}` : `data:${kind};base64,${content}`;
     return html("img", { src: address, alt: "a picture that the run showed" });
   }
@@ -263,7 +287,9 @@ class Details {
     if (!task) return this.element.hidden ? undefined : this.show();
     if (!whole && !tasks.has(task)) return;
     this.head();
-    if (this.store.standing(task).isOpen) return this.saying.isOn || write(this.said, "");
+    const isOpen = this.store.standing(task).isOpen;
+    if (isOpen && !this.saying.isOn) write(this.said, "");
+    if (isOpen && this.store.can("run task")) return; // a cell runs, and what there is to know comes when it ends
     clearTimeout(this.later);
     this.later = setTimeout(() => this.store.chosen.task === task && this.ask(), 150);
   }

@@ -78,6 +78,15 @@ function mark(name, text) {
   return html("span", { class: "mark", style: `--hue:${look.hue}` }, icon(look), " ", text ?? look.word);
 }
 
+// The states that a run went through, with the time that each came after the first, and what they say.
+function pathOf(states, isBrief = false) {
+  return states.map(({ look, name, since, message }, place) => [place ? html("span", { class: "arrow" }, "→") : "", mark(look, name),
+    since ? html("span", { class: "muted" }, ` +${since}`) : "", message && !isBrief ? html("span", { class: "muted" }, ` ${message}`) : ""]);
+}
+
+// A text that may be too large for its place.
+const passage = (text) => html("pre", { class: "source", tabindex: "0" }, text);
+
 function button(label, act, attributes = {}) {
   return html("button", { type: "button", onclick: act, ...attributes }, label);
 }

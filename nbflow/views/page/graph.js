@@ -9,7 +9,7 @@ const MANY = 150;
 const LOTS = 1200; // of more tasks only those are elements that are seen; the kernel sends no lines of them
 const SEEN = 400;
 const TALLEST = 640;
-const BELOW = 48; // the tools stand there
+const BELOW = 58; // the tools stand there
 
 class Graph {
   constructor(store) {
@@ -27,11 +27,12 @@ class Graph {
     this.scale = html("span", { class: "scale" });
     this.ground = html("canvas", { class: "ground", "aria-hidden": "true" });
     this.map = new Minimap(this);
-    const tools = html("div", { class: "zoom", role: "group", "aria-label": "zoom" },
+    this.empty = html("p", { class: "more" }, store.invitation);
+    this.tools = html("div", { class: "zoom", role: "group", "aria-label": "zoom" },
       button("−", () => this.zoomBy(1 / 1.25), { "aria-label": "zoom out" }), this.scale,
       button("+", () => this.zoomBy(1.25), { "aria-label": "zoom in" }),
       button("Fit", () => this.fit(), { title: "Fit the whole graph (f)" }));
-    this.element = html("div", { class: "stage" }, this.ground, this.canvas, this.map.element, tools);
+    this.element = html("div", { class: "stage" }, this.ground, this.canvas, this.map.element, this.tools, this.empty);
     this.listen();
     this.build();
   }
@@ -46,6 +47,8 @@ class Graph {
     const { picture } = this.store;
     this.nodes.clear();
     for (const layer of [this.lines, this.labels, this.boxes]) layer.replaceChildren();
+    this.empty.hidden = picture.tasks.length > 0;
+    this.tools.hidden = !this.empty.hidden;
     this.isVast = picture.tasks.length > LOTS;
     this.ground.hidden = !this.isVast;
     const isMany = picture.tasks.length > MANY;
@@ -262,7 +265,7 @@ class Graph {
   }
 
   size() {
-    this.canvas.style.minHeight = `${Math.round(Math.min(Math.max(this.extent[1] + MARGIN + BELOW, 200), TALLEST))}px`;
+    this.canvas.style.minHeight = `${Math.round(Math.min(Math.max(this.extent[1] + MARGIN + BELOW, this.tools.hidden ? 64 : 200), TALLEST))}px`;
   }
 
   // The first time words have their size, unless there are so many tasks that only the map makes sense.
@@ -274,7 +277,14 @@ class Graph {
     this.isPlaced = true;
     if (this.store.zoom) this.look(this.store.zoom);
     else if (this.store.picture.tasks.length > MANY) this.fit();
-    else this.look({ x: width <= room ? (width - room) / 2 : -MARGIN, y: -MARGIN, k: 1 });
+    else this.look({ x: width <= room ? (width - room) / 2 : this.head(width, room), y: -MARGIN, k: 1 });
+  }
+
+  // Of a wide graph its left side is seen first, unless it begins elsewhere.
+  head(width, room) {
+    const first = Math.min(...[...this.nodes.values()].filter(({ y }) => y === 0).map(({ x }) => x));
+    const isSeen = first + this.store.picture.box[0] <= room;
+    return isSeen ? -MARGIN : Math.min(first + (this.store.picture.box[0] - room) / 2, width - room + MARGIN);
   }
 
   look(view) {
@@ -348,6 +358,7 @@ class Graph {
     this.move({ x: x + at.x / k - at.x / next, y: y + at.y / k - at.y / next, k: next });
   }
 
+  // No further than it takes to see the whole box.
   reveal(name) {
     const node = this.nodes.get(name);
     if (!node || !this.view) return;
@@ -355,9 +366,9 @@ class Graph {
     const [width, height] = this.store.picture.box;
     const { width: across, height: down } = this.room;
     const { x, y, k } = this.view;
-    const [left, top] = [(node.x - x) * k, (node.y - y) * k];
-    if (left >= 0 && top >= 0 && left + width * k <= across && top + height * k <= down) return;
-    this.look({ x: node.x + width / 2 - across / k / 2, y: node.y + height / 2 - down / k / 2, k });
+    const into = (seen, start, end, room) => Math.min(Math.max(seen, end + MARGIN - room / k), start - MARGIN);
+    const seen = { x: into(x, node.x, node.x + width, across), y: into(y, node.y, node.y + height, down), k };
+    if (seen.x !== x || seen.y !== y) this.look(seen);
   }
 
   // --- hands ---------------------------------------------------------------------------------

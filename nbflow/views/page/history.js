@@ -57,12 +57,12 @@ class History {
   rows(run) {
     const isOpen = this.open.has(run.number);
     const flip = button(html("span", {}, `#${run.number}`), () => this.flip(run.number), { class: "flip", "aria-expanded": String(isOpen) });
-    const failed = run.lines.filter((line) => ["failed", "timed out", "crashed", "cancelled", "trigger failed"].includes(line.look));
+    const failed = run.lines.filter((line) => BAD.includes(line.look));
     const ran = run.ran.length ? this.names(run.ran) : html("span", { class: "muted" }, "–");
     const row = html("tr", { "data-run": run.number },
       html("th", { scope: "row" }, flip), html("td", {}, run.when),
-      html("td", {}, failed.length ? mark(failed[0].look, this.names(run.ran)) : ran),
-      html("td", { class: "number" }, run.took), html("td", {}, this.names(run.reused)),
+      html("td", { class: "names", title: run.ran.join(", ") }, failed.length ? mark(failed[0].look, this.names(run.ran)) : ran),
+      html("td", { class: "number" }, run.took), html("td", { class: "names", title: run.reused.join(", ") }, this.names(run.reused)),
       html("td", { class: "number" }, run.saved), html("td", { class: "why" }, run.why));
     return isOpen ? [row, ...run.lines.flatMap((line) => this.line(line))] : [row];
   }
@@ -73,13 +73,11 @@ class History {
   }
 
   line(line) {
-    const steps = line.states.map((state) => [html("span", { class: "arrow" }, "→"), mark(state.look, state.name),
-      state.since ? html("span", { class: "muted" }, ` +${state.since}`) : "", state.message ? html("span", { class: "muted" }, ` ${state.message}`) : ""]);
     const look = () => this.store.choose({ task: line.task, run: line.number });
     const isOpen = this.open.has(line.id);
     const within = line.group ? button(line.group, () => this.flipWithin(line), { class: "flip muted", "data-flip": line.id, "aria-expanded": String(isOpen), "aria-label": `${line.group} of ${line.task}` }) : "";
     const row = html("tr", { class: "sub", "data-key": line.id, "data-line": line.task },
-      html("td", {}), html("td", { colspan: "5" }, button(line.task, look, { class: "name", disabled: !this.store.tasks.has(line.task) }), " ", within, html("span", { class: "steps" }, steps.flat(2).slice(1))),
+      html("td", {}), html("td", { colspan: "5" }, button(line.task, look, { class: "name", disabled: !this.store.tasks.has(line.task) }), " ", within, html("span", { class: "steps" }, pathOf(line.states))),
       html("td", { class: "why" }, line.saved ? `reused, saved ${line.saved}` : line.why));
     return isOpen ? [row, ...this.within(this.families.get(line.id), 1)] : [row];
   }

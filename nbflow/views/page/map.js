@@ -67,13 +67,13 @@ class Minimap {
     for (const end of ["pointerup", "pointercancel"]) this.element.addEventListener(end, () => (this.isHeld = false));
   }
 
-  // Shown while a good part of the graph is out of sight; drawn once a frame.
+  // Shown while a part of the graph is out of sight, which nobody would look for otherwise; drawn once a frame.
   follow() {
     const { graph } = this;
     const { width, height } = graph.room;
     const [across, down] = graph.extent;
     const { k } = graph.view;
-    this.element.hidden = !width || (across * k <= width * 1.3 && down * k <= height * 1.3);
+    this.element.hidden = !width || (across * k <= width && down * k <= height);
     if (!this.element.hidden) this.frame ??= requestAnimationFrame(() => this.draw());
   }
 

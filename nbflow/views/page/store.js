@@ -256,6 +256,11 @@ class Store {
     return [...found].sort(([one], [other]) => last.indexOf(one) - last.indexOf(other));
   }
 
+  // What is said where there are no tasks.
+  get invitation() {
+    return this.can("run") ? "no tasks yet: begin a cell with #@task and run it" : "no tasks yet";
+  }
+
   stale() {
     return this.picture.tasks.filter((task) => !task.plain && task.verdict === "stale");
   }

@@ -69,7 +69,7 @@ class TaskTable {
     }
     renew(this.body, tasks.slice(0, this.most).flatMap((task) => [this.row(task.name), ...this.members(task.name)]));
     const rest = tasks.length - this.most;
-    const nothing = this.store.isFiltered ? "nothing matches the filter" : "no tasks yet: begin a cell with #@task and run it";
+    const nothing = this.store.isFiltered ? "nothing matches the filter" : this.store.invitation;
     renew(this.more, !tasks.length ? nothing : rest > 0 ? button(`show ${rest.toLocaleString("en")} more`, () => this.showMore()) : "");
     this.hideBlank();
     this.light();
@@ -159,7 +159,7 @@ class TaskTable {
     if (cell.dataset.group === told) return;
     cell.dataset.group = told;
     const flip = button(words, () => {}, { class: "flip muted", "data-flip": name, "aria-expanded": String(isOpen), "aria-label": `${words} of ${name}` });
-    renew(cell, button(name, () => {}, { class: "name" }), ...(words ? [" ", flip] : []));
+    renew(cell, button(name, () => {}, { class: "name", title: name }), ...(words ? [" ", flip] : []));
   }
 
   cell(known, place, text, make) {
