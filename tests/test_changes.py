@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import UserDict
 from typing import Any, Final
 
+import numpy as np
 import pytest
 
 from nbflow.engine import changes
@@ -43,3 +44,16 @@ class TestTables:
         assert tables.mark() == before
         change(table)
         assert tables.mark() != before or (not counted and table == {"a": 1, "b": 2})
+
+    @pytest.mark.parametrize("counted", [True, False])
+    def test_values_that_are_compared_by_element(
+        self, *, counted: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An equal array is another value."""
+        monkeypatch.setattr(changes, "_is_counted", lambda: counted and changes._moves({"a": 1}))
+        table: dict[str, Any] = {"color": np.arange(3)}
+        tables = Tables([table])
+        before = tables.mark()
+        assert tables.mark() == before
+        table["color"] = np.arange(3)
+        assert tables.mark() != before

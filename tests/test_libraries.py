@@ -36,6 +36,28 @@ CASES: Final[list[tuple[str, Callable[[], object], str]]] = [
         lambda: mpl.rcParams.update({"axes.prop_cycle": "cycler('color', 'rg')"}),
         "axes.prop_cycle: ",
     ),
+    (
+        "matplotlib",
+        lambda: mpl.rcParams.update(
+            {"axes.prop_cycle": mpl.rcsetup.cycler(color=mpl.colormaps["gray"]([0.0, 1.0]))}
+        ),
+        "axes.prop_cycle: (('color', ((0.0, 0.0, 0.0, 1.0), (1.0, 1.0, 1.0, 1.0))),)",
+    ),
+    (
+        "matplotlib",
+        lambda: mpl.rcParams.update(
+            {
+                "axes.prop_cycle": mpl.rcsetup.cycler(color=["r", "g"])
+                + mpl.rcsetup.cycler(linewidth=np.arange(2.0))
+            }
+        ),
+        "axes.prop_cycle: (('color', ('r', 'g')), ('linewidth', (0.0, 1.0)))",
+    ),
+    (
+        "matplotlib",
+        lambda: mpl.rcParams.update({"axes.titlecolor": np.array([1.0, 0.0, 0.0])}),
+        "axes.titlecolor: (1.0, 0.0, 0.0)",
+    ),
     ("pandas", lambda: pd.set_option("mode.sim_interactive", True), "mode.sim_interactive: True"),
     ("pandas display", lambda: pd.set_option("display.max_rows", 7), "display.max_rows: 7"),
     (
@@ -45,6 +67,11 @@ CASES: Final[list[tuple[str, Callable[[], object], str]]] = [
     ),
     ("numpy", lambda: np.seterr(divide="raise"), "divide: raise"),
     ("numpy print", lambda: np.set_printoptions(precision=3), "precision: 3"),
+    (
+        "numpy print",
+        lambda: np.set_printoptions(precision=3, formatter={"float": "{:.1f}".format}, legacy="1.21"),
+        "formatter: ",
+    ),
     ("decimal", lambda: setattr(decimal.getcontext(), "prec", 50), "prec: 50"),
     (
         "decimal",
@@ -131,12 +158,17 @@ class TestTexts:
         [
             "plt.rcParams['axes.grid'] = True",
             "rc = plt.rcParams\nrc['axes.grid'] = True",
+            "plt.rcParams['font.size'] *= 2",
+            "plt.rcParams[names['size']] = 20",
+            "rc('font', size=20)",
             "sns.set_theme()",
             "pd.options.display.max_rows = 3",
             "pd.set_option('mode.sim_interactive', True)",
             "np.seterr(all='raise')",
             "decimal.getcontext().prec = 5",
+            "decimal.getcontext().prec += 5",
             "context = getcontext()\ncontext.prec = 5",
+            "context = getcontext(); context.prec = 5",
         ],
     )
     def test_a_source_that_sets(self, source: str) -> None:
@@ -149,6 +181,7 @@ class TestTexts:
             "with plt.rc_context({'axes.grid': True}), plt.style.context('bmh'): pass",
             "with pd.option_context('display.max_rows', 3), np.errstate(all='raise'): pass",
             "grid = plt.rcParams['axes.grid']",
+            "size = plt.rcParams[names['size']] == 20",
             "prec = decimal.getcontext().prec",
         ],
     )

@@ -12,7 +12,8 @@ class Tables:
     """Some tables of which is asked again and again whether something in them was replaced.
 
     Where Python counts the changes of a table in the table's own memory, that count is read; elsewhere
-    all values are compared. What is changed in place inside a value is not told.
+    it is asked of all values whether they are the same objects, since equal ones may not even be compared.
+    What is changed in place inside a value is not told.
 
     Args:
         tables: The tables.
@@ -36,7 +37,8 @@ class Tables:
         """What is equal only where nothing was replaced."""
         if self._counts:
             return [count.value for count in self._counts]
-        return [tuple(dict[str, Any].values(table)) for table in self.tables]
+        values = [list(dict[str, Any].values(table)) for table in self.tables]
+        return [tuple(map(id, each)) for each in values], values
 
 
 def _count_of(table: dict[str, Any]) -> ctypes.c_uint64:

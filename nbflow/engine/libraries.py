@@ -77,11 +77,13 @@ def _is_same(one: object, other: object) -> bool:
 
 
 def _frozen(value: object) -> object:
-    """A setting as a value that nobody can change in place."""
-    if isinstance(value, list):
-        return tuple(map(_frozen, cast("list[object]", value)))
-    # Its text is a setting, too.
-    return repr(value) if type(value).__name__ == "Cycler" else value
+    """A setting as a value that nobody can change in place, and that compares as plain values do."""
+    kind = type(value)
+    if kind.__name__ == "Cycler":
+        return _frozen(sorted(cast("Any", value).by_key().items()))
+    if kind.__module__ == "numpy" and hasattr(value, "tolist"):
+        return _frozen(cast("Any", value).tolist())
+    return tuple(map(_frozen, cast("list[object]", value))) if isinstance(value, (list, tuple)) else value
 
 
 # --- the libraries ---------------------------------------------------------------------------
@@ -125,8 +127,8 @@ def _start_of_matplotlib(module: Any) -> Mapping[str, object]:
     return {name: _frozen(value) for name, value in _table(module.rcParamsOrig).items()}
 
 
-def _put_in_matplotlib(module: Any, name: str, value: object) -> None:
-    module.rcParams[name] = value
+def _put_in_matplotlib(module: Any, name: str, value: Any) -> None:
+    module.rcParams[name] = module.cycler(**dict(value)) if name == "axes.prop_cycle" else value
 
 
 class _Lists:
@@ -225,8 +227,8 @@ LIBRARIES: Final[Mapping[str, Library]] = {
         _start_of_matplotlib,
         _put_in_matplotlib,
         (
-            r"rcParams(?!\s*\[[^\]]+\](?!\s*=[^=])|\.get\b|\.copy\b)"
-            r"|\brcdefaults\b|\brc_file|\.rc\(|\bstyle\.use\b|\bxkcd\b|\bset_(theme|style|context|palette)\b|\bsns\.(set|reset_\w+)\("
+            r"rcParams(?!\s*\[[^\]]+\]+(?!\]|\s*[-+*/%|&]{0,2}=[^=])|\.get\b|\.copy\b)"
+            r"|\brcdefaults\b|\brc_file|\brc\(|\bstyle\.use\b|\bxkcd\b|\bset_(theme|style|context|palette)\b|\bsns\.(set|reset_\w+)\("
         ),
         leave_out=frozenset({"backend", "backend_fallback", "interactive", "savefig.directory"}),
     ),
@@ -256,7 +258,8 @@ LIBRARIES: Final[Mapping[str, Library]] = {
         "numpy",
         lambda module: module.get_printoptions(),
         lambda module: _PRINT_OPTIONS,
-        lambda module, name, value: module.set_printoptions(**{name: value}),
+        # What is not said of formatters starts anew.
+        lambda module, name, value: module.set_printoptions(**{**module.get_printoptions(), name: value}),
         r"\bset_printoptions\b",
         shown=True,
     ),
@@ -265,7 +268,7 @@ LIBRARIES: Final[Mapping[str, Library]] = {
         _of_decimal,
         _start_of_decimal,
         _put_in_decimal,
-        r"(?m)\bsetcontext\b|\bgetcontext\(\)(\.\w+\s*(=[^=]|\[)|\s*$)",
+        r"(?m)\bsetcontext\b|\bgetcontext\(\)(\.\w+\s*([-+*/%]{0,2}=[^=]|\[)|\s*(;|$))",
     ),
     "<sklearn settings>": Library(
         "sklearn._config",
