@@ -149,6 +149,21 @@ class TestStates:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines() == ["()", "(('axes.grid', True),) False", "True"]
 
+    def test_a_library_that_is_just_being_imported(self) -> None:
+        """By another thread, perhaps: it is asked for nothing, and set once it is there."""
+        code = (
+            "import sys, types\nfrom nbflow.engine.generators import *\n"
+            "key = '<matplotlib settings>'\nrestore_state(key, (('axes.grid', True),))\n"
+            "sys.modules['matplotlib'] = types.ModuleType('matplotlib')\n"
+            "print(States().settings(anew=True)[key])\nrestore_state(key, (('font.size', 5.0),))\n"
+            "del sys.modules['matplotlib']\nimport matplotlib\nprint(States().settings(anew=True)[key])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.stdout.splitlines() == [
+            "(('axes.grid', True),)",
+            "(('font.size', 5.0),)",
+        ]
+
 
 class TestTexts:
     """What a source says of settings, and what users are told."""

@@ -92,7 +92,7 @@ def _loaded_settings() -> list[str]:
 
 def _waiting() -> Collection[str]:
     """The keys of the settings that wait for their library; those that need not any more are put back."""
-    for key in [key for key in _later if LIBRARIES[key].module in sys.modules]:
+    for key in [key for key in _later if _is_known(key)]:
         LIBRARIES[key].set(sys.modules[LIBRARIES[key].module], _later.pop(key))
     return _later
 
@@ -137,7 +137,7 @@ def current_state(key: str) -> object:
         True
     """
     holder = STATEFUL[key]
-    if key in LIBRARIES and holder.module not in sys.modules:
+    if key in LIBRARIES and not _is_known(key):
         return _later.get(key, AS_IT_STARTS)
     return holder.get(sys.modules[holder.module])
 
@@ -145,10 +145,10 @@ def current_state(key: str) -> object:
 def restore_state(key: str, state: object) -> None:
     """Put back a state that `current_state` returned."""
     holder = STATEFUL[key]
-    if holder.module in sys.modules:
-        holder.set(sys.modules[holder.module], cast("Any", state))
-    elif key in LIBRARIES:
+    if key in LIBRARIES and not _is_known(key):
         _later[key] = cast("Changed", state)
+    elif holder.module in sys.modules:
+        holder.set(sys.modules[holder.module], cast("Any", state))
 
 
 class States:
