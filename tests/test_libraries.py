@@ -164,6 +164,17 @@ class TestStates:
             "(('font.size', 5.0),)",
         ]
 
+    def test_a_library_that_is_loaded_anew(self) -> None:
+        """With other tables of its parameters: these are looked at from then on."""
+        code = (
+            "import importlib, matplotlib\nfrom nbflow.engine.generators import *\n"
+            "states, key = States(), '<matplotlib settings>'\nstates.settings(anew=True)\n"
+            "importlib.reload(matplotlib)\nprint(states.settings(anew=True)[key])\n"
+            "matplotlib.rcParams['font.size'] = 5\nprint(states.settings(anew=True)[key])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines() == ["()", "(('font.size', 5.0),)"]
+
 
 class TestTexts:
     """What a source says of settings, and what users are told."""

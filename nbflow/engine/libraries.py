@@ -116,8 +116,13 @@ class _Parameters:
         return mark, list(map(tuple, self._lists))
 
 
+def _mark_of_matplotlib(module: Any) -> object:
+    return _parameters_of(module, id(module.rcParams)).mark()
+
+
 @lru_cache(maxsize=1)
-def _parameters_of(module: Any) -> _Parameters:
+def _parameters_of(module: Any, table: int) -> _Parameters:
+    """What tells of its parameters, as long as it is not loaded anew, with another table of them."""
     return _Parameters(module.rcParams)
 
 
@@ -129,24 +134,6 @@ def _start_of_matplotlib(module: Any) -> Mapping[str, object]:
 
 def _put_in_matplotlib(module: Any, name: str, value: Any) -> None:
     module.rcParams[name] = module.cycler(**dict(value)) if name == "axes.prop_cycle" else value
-
-
-class _Lists:
-    """The lists among some values, which code may change in place: looking for them takes a while."""
-
-    def __init__(self) -> None:
-        self._values: tuple[object, ...] = ()
-        self._lists: list[list[object]] = []
-
-    def copied(self, values: tuple[object, ...]) -> list[tuple[object, ...]]:
-        """What they hold."""
-        if values != self._values:
-            lists = cast("list[list[object]]", [value for value in values if type(value) is list])
-            self._values, self._lists = values, lists
-        return list(map(tuple, self._lists))
-
-
-_lists: Final = _Lists()
 
 
 def _options(module: Any, *, display: bool) -> Iterator[tuple[str, object]]:
@@ -282,7 +269,7 @@ LIBRARIES: Final[Mapping[str, Library]] = {
 """Workspace key to settings."""
 
 MARKS: Final[Mapping[str, Callable[[Any], object]]] = {
-    "matplotlib": lambda module: _parameters_of(module).mark(),
+    "matplotlib": _mark_of_matplotlib,
     "pandas._config.config": _mark_of_pandas,
     "numpy": lambda module: (module.geterr(), module.get_printoptions()),
     "decimal": _mark_of_decimal,
