@@ -399,4 +399,16 @@ def text_of(error: BaseException) -> str:
         said = str(error)
     except Exception:  # noqa: BLE001 - the text of an exception is user code
         return kind
-    return f"{kind}: {said}" if said else kind
+    return f"{kind}: {writable(said)}" if said else kind
+
+
+def writable(text: str) -> str:
+    r"""A text as it can be kept: by their escapes where surrogates stand for bytes that are no text.
+
+    Python names files so whose names are none.
+
+    Example:
+        >>> print(writable("caf\udce9.csv"))
+        caf\udce9.csv
+    """
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

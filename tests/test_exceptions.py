@@ -121,7 +121,12 @@ class TestText:
 
     @pytest.mark.parametrize(
         ("error", "text"),
-        [(ValueError("no: "), "ValueError: no: "), (KeyError(), "KeyError"), (Mute(), "Mute")],
+        [
+            (ValueError("no: "), "ValueError: no: "),
+            (KeyError(), "KeyError"),
+            (Mute(), "Mute"),
+            (OSError("\udce9"), "OSError: \\udce9"),
+        ],
     )
     def test_its_type_and_what_it_says(self, error: Exception, text: str) -> None:
         """Whatever its own code does."""

@@ -18,7 +18,7 @@ from nbflow.store.owners import is_gone, this_owner
 from nbflow.store.protocol import LOG, MOST_TEXT, MOST_TEXTS, TRACEBACK, Given, RunRecord
 from nbflow.store.signing import Signer
 from nbflow.store.soon import Soon
-from nbflow.types import Snapshot
+from nbflow.types import Cause, Snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -313,6 +313,18 @@ class TestTexts:
         history = notebook.history()
         history.keep_text("r", LOG, ["logged in with hunter2-hunter2"])
         assert history.text("r", LOG) == "logged in with •••"
+
+    def test_names_of_files_that_are_none(self, notebook: Notebook) -> None:
+        """In what runs have said, why they ran and how they ended: they do not keep the rest from disk."""
+        history = notebook.history()
+        history.keep_text("r", LOG, ["read caf\udce9.csv"])
+        history.begin(RunRecord("r", notebook="nb", causes=(Cause("file", "caf\udce9.csv"),)))
+        history.append(Transition("r", 1, 1, 5.0, "FAILED", "Failed", "no caf\udce9.csv"))
+        history.close()
+        again = notebook.history()
+        assert again.text("r", LOG) == "read caf\\udce9.csv"
+        assert [cause.subject for run in again.runs() for cause in run.causes] == ["caf\\udce9.csv"]
+        assert [each.message for each in again.transitions("r")] == ["no caf\\udce9.csv"]
 
 
 class TestKernels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -263,3 +263,29 @@ class TestGone:
             kernel.restart()
             kernel.run_all()
             assert kernel.execute("steps = [7]").error == ""
+
+
+class TestNames:
+    """Files whose names are no text."""
+
+    CELLS: ClassVar = {
+        "load": "%load_ext nbflow",
+        "make": "import os\nos.makedirs('data', exist_ok=True)\nopen(b'data/caf\\xe9', 'w').close()",
+        "lists": "#@task lists\nnames = os.listdir('data')\nprint(names[0])",
+        "reads": "#@task reads\ntext = open(os.path.join('data', names[0])).read()",
+        "other": "#@task other\nx = 1",
+        "fails": "#@task fails\nopen(os.path.join('none', names[0]))",
+    }
+
+    def test_they_keep_no_task_from_its_end(self, kernel: Kernel) -> None:
+        """Nor any other; printed, listed, read and named in an error they are as others."""
+        kernel.set(**self.CELLS)
+        for word in ("ran in", "reused"):
+            shown = {id: kernel.run(id) for id in self.CELLS}
+            assert [id for id in self.CELLS if shown[id].error] == ["fails"]
+            assert shown["fails"].error.startswith("FileNotFoundError")
+            assert all(word in shown[id].text for id in ("lists", "reads", "other"))
+            kernel.restart()
+        (kernel.folder / "data" / "more").touch()
+        kernel.run("load"), kernel.run("make")
+        assert "ran in" in kernel.run("lists").text

@@ -17,6 +17,7 @@ from uuid import uuid4
 import msgspec
 from msgspec.structs import replace
 
+from nbflow.exceptions import writable
 from nbflow.secrets import KNOWN
 
 if TYPE_CHECKING:
@@ -76,15 +77,15 @@ def encode(items: list[Item]) -> bytes:
 
 
 def _masked(item: Item) -> Item:
-    """An output without secrets."""
+    """An output without secrets, as it can be kept."""
     if isinstance(item, Stream):
-        return Stream(item.name, KNOWN.masked(item.text))
+        return Stream(item.name, _masked_content(item.text))
     return replace(item, data=_masked_content(item.data)) if isinstance(item, Display) else item
 
 
 def _masked_content(content: Any) -> Any:
     if isinstance(content, str):
-        return KNOWN.masked(content)
+        return KNOWN.masked(writable(content))
     if type(content) is dict:
         return {key: _masked_content(value) for key, value in cast("dict[Any, Any]", content).items()}
     return [_masked_content(each) for each in content] if type(content) is list else content  # type: ignore[arg-type]

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
+from nbflow.exceptions import writable
 from nbflow.secrets import KNOWN
 from nbflow.states import Transition
+from nbflow.store.escapes import with_texts
 from nbflow.store.owners import this_owner
 from nbflow.store.protocol import MOST_TEXT, Given, RunRecord
 from nbflow.types import Cause
@@ -38,7 +40,7 @@ _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _CAUSES: Final = msgspec.json.Decoder(tuple[Cause, ...])
 _INPUTS: Final = msgspec.json.Decoder(dict[str, Given])
 _PATH: Final = msgspec.json.Decoder(list[tuple[int, int, float, str, str, str, dict[str, str]]])
-_encode: Final = msgspec.json.Encoder().encode
+_encoder: Final = msgspec.json.Encoder()
 
 
 class Batch:
@@ -127,7 +129,9 @@ class Batch:
 
     def text_rows(self) -> list[tuple[str, str, str]]:
         """The rows of the texts of runs, without the secrets that stand in them."""
-        return [(run, kind, KNOWN.masked(end_of(lines))) for (run, kind), lines in self.texts.items()]
+        return [
+            (run, kind, KNOWN.masked(writable(end_of(lines)))) for (run, kind), lines in self.texts.items()
+        ]
 
     def tell(self, memory: MemoryHistory) -> None:
         """Tell another history all of it, in the order of each run."""
@@ -171,7 +175,7 @@ def _run_row(records: list[RunRecord], state: str) -> tuple[object, ...]:
         source, inputs = record.source or source, record.inputs or inputs
     one = (first.id, first.number, first.notebook, first.parent, first.role, first.step, KNOWN.masked(name))
     owner = first.owner or this_owner()
-    told = KNOWN.masked(_encode(causes).decode()), state, source, _encode(inputs).decode()
+    told = KNOWN.masked(_told(causes)), state, source, _told(inputs)
     return (*one, first.index, first.origin, key, trace, owner, *told)
 
 
@@ -180,6 +184,13 @@ def run_of(row: tuple[Any, ...]) -> RunRecord:
     *told, causes, source, inputs = row
     known = _decoded(_INPUTS, inputs, {})
     return RunRecord(*told, causes=_decoded(_CAUSES, causes, ()), source=source, inputs=known)
+
+
+def _told(content: object) -> str:
+    try:
+        return _encoder.encode(content).decode()
+    except UnicodeEncodeError:
+        return _encoder.encode(with_texts(content, writable)).decode()
 
 
 def is_readable(column: str, text: str | bytes) -> bool:
@@ -212,7 +223,7 @@ def path_row(run: str, path: list[Transition]) -> tuple[str, str]:
         (step.attempt, step.loop, step.at, step.type, step.name, step.message, dict(step.details))
         for step in path
     ]
-    return run, KNOWN.masked(_encode(steps).decode())
+    return run, KNOWN.masked(_told(steps))
 
 
 def path_of(run: str, seq: int, text: str) -> list[Transition]:

@@ -19,6 +19,7 @@ import msgspec
 from nbflow.secrets import KNOWN
 from nbflow.states import StateType, Transition
 from nbflow.store.batches import FULL, Batch, path_of, path_row, run_of
+from nbflow.store.escapes import decoded, encoded
 from nbflow.store.index import is_damage
 from nbflow.store.memory import MemoryHistory
 from nbflow.store.owners import is_gone
@@ -301,7 +302,7 @@ class SqliteHistory:
 
     def _snapshot_row(self, taken: tuple[str, Snapshot]) -> tuple[object, ...]:
         notebook, snapshot = taken
-        sealed = self._signer.seal(snapshot_name(notebook), msgspec.msgpack.encode(snapshot))
+        sealed = self._signer.seal(snapshot_name(notebook), encoded(snapshot))
         return notebook, snapshot.number, sealed
 
     def _source_row(self, source: tuple[str, str]) -> tuple[str, bytes]:
@@ -324,7 +325,7 @@ class SqliteHistory:
     def _opened(self, notebook: str, sealed: Iterable[bytes]) -> Iterator[Snapshot]:
         for one in sealed:
             with suppress(UnverifiedError, msgspec.MsgspecError):
-                yield _SNAPSHOT.decode(self._signer.open(snapshot_name(notebook), one))
+                yield decoded(self._signer.open(snapshot_name(notebook), one), _SNAPSHOT)
 
     @contextmanager
     def _guarded(self) -> Generator[None]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from nbflow.store.escapes import decoded, encoded
 from nbflow.store.index import Row
 from nbflow.store.packed import Packed  # noqa: TC001 - msgspec reads the annotations
 from nbflow.store.protocol import (
@@ -106,9 +107,6 @@ class _Decoders:
     trace: Final = msgspec.msgpack.Decoder(Trace)
     kept: Final = msgspec.msgpack.Decoder(_Kept)
     lists: Final = msgspec.msgpack.Decoder(tuple[InputList, ...])
-
-
-_encode: Final = msgspec.msgpack.Encoder().encode
 
 
 class Traces:
@@ -441,7 +439,7 @@ class Traces:
 
     def _open(self, row: str, sealed: bytes, decoder: msgspec.msgpack.Decoder[T]) -> T | None:
         try:
-            return decoder.decode(self._signer.open(row, sealed))
+            return decoded(self._signer.open(row, sealed), decoder)
         except UnverifiedError as error:
             reason = error.reason
         except (msgspec.MsgspecError, ValueError, TypeError):
@@ -450,7 +448,7 @@ class Traces:
         return None
 
     def _seal(self, row: str, content: Any) -> bytes:
-        return self._signer.seal(row, _encode(content))
+        return self._signer.seal(row, encoded(content))
 
     def _notice_others(self, key: str = "") -> None:
         """Forget what was read if another kernel has written since, and what was read longest ago.
