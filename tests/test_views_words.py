@@ -127,6 +127,14 @@ class TestCauses:
             (Cause("input", "LATE", "15", "18", "cell 2"), "LATE changed: 15 → 18 (cell 2)"),
             (Cause("input", "raw", "DataFrame", "DataFrame", "raw"), "raw was made anew"),
             (Cause("input", "x", "not read", "read"), "now reads x"),
+            (
+                Cause("settings", "numpy", "divide: warn", "divide: raise", "cell 2", "divide"),
+                "numpy's setting divide is another: divide: warn → divide: raise (cell 2)",
+            ),
+            (
+                Cause("settings", "pandas display", "f: <lambda>", "f: <lambda>", "cell 2"),
+                "code in pandas display's settings is another (cell 2)",
+            ),
             (Cause("input", "x", "3", ""), "x has no value now, was 3"),
             (Cause("input", "x", "", "4", "x"), "x is now 4"),
             (
