@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import pickle
@@ -343,6 +344,100 @@ class TestShown:
 
         run(say)
         assert capsys.readouterr().out == "from a thread\n"
+
+    def test_much_both_ways(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """More than the pipes take: a large body, prints and result."""
+        data, line = bytes(range(256)) * 40_000, "line" * 100_000
+
+        def say() -> bytes:
+            for _ in range(20):
+                print(line)
+            return data[::-1]
+
+        assert run(say).value == data[::-1]
+        assert capsys.readouterr().out == f"{line}\n" * 20
+
+    def test_processes_of_a_body(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """What those print that it has forked off comes in whole lines, and costs no result."""
+
+        def say() -> int:
+            children: list[int] = []
+            for child in "ab":
+                process = os.fork()
+                if not process:
+                    for number in range(500):
+                        print(child * 100, number)
+                    os._exit(0)
+                children.append(process)
+            for number in range(500):
+                print("c" * 100, number)
+            return sum(os.waitpid(each, 0)[1] for each in children)
+
+        assert run(say).value == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert sorted(lines) == sorted(f"{each * 100} {number}" for each in "abc" for number in range(500))
+
+    def test_finalizers(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """They print at any time, also while something is sent."""
+
+        def say() -> int:
+            class Odd:
+                def __init__(self) -> None:
+                    self.me = self
+
+                def __del__(self) -> None:
+                    print("gone")
+
+            for number in range(2_000):
+                Odd()
+                print(number)
+            return 7
+
+        assert run(say).value == 7
+        numbers = [line for line in capsys.readouterr().out.splitlines() if line != "gone"]
+        assert [int(line.replace("gone", "")) for line in numbers if line] == [*range(2_000)]
+
+    def test_alarms(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A body may set itself a limit, and print until then."""
+
+        def say() -> int:
+            def late(*_: object) -> None:
+                raise TimeoutError
+
+            signal.signal(signal.SIGALRM, late)
+            for _ in range(20):
+                with suppress(TimeoutError):
+                    signal.setitimer(signal.ITIMER_REAL, 0.003)
+                    while True:
+                        print("x" * 100_000)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            return 7
+
+        report = run(say)
+        assert capsys.readouterr().out.strip("\nx") == ""
+        assert report.value == 7
+
+    def test_threads_that_a_body_leaves(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """They go on to print while later bodies run, also where those need a new worker."""
+        module = tmp_path / "strange_module.py"
+        monkeypatch.syspath_prepend(str(tmp_path))
+        module.write_text("value = 1")
+
+        def talk() -> int:
+            def flood() -> None:
+                while True:
+                    print("x" * 1_000)
+
+            threading.Thread(target=flood, daemon=True).start()
+            return importlib.import_module("strange_module").value
+
+        def ask() -> int:
+            return importlib.import_module("strange_module").value
+
+        with ProcessPoolTaskRunner(max_workers=1) as runner:
+            assert (run(talk, runner).value, run(ask, runner).value) == (1, 1)
+            module.write_text("value = 22222")
+            assert run(ask, runner).value == 22222
 
     def test_a_body_reads_nothing(self) -> None:
         """The pipes of its worker are not its own."""

@@ -8,7 +8,7 @@ import sys
 from io import FileIO
 from typing import TYPE_CHECKING
 
-from nbflow.task_runners.wire import receive
+from nbflow.task_runners.packets import Incoming
 from nbflow.task_runners.worker import ENDED, Answers, Surroundings
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class TestAnswers:
                 (ENDED, b""),
             ):
                 answers.tell(kind, what)
-            said = [pickle.loads(receive(source)) for _ in range(6)]
+            said = [*map(pickle.loads, Incoming().whole(source.read(2**16)))]
         assert said == [
             ("stdout", "a b\n"),
             ("stdout", "c"),

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import weakref
+from collections import deque
 from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -27,11 +28,12 @@ from nbflow.engine.timers import TIMERS
 from nbflow.exceptions import OptionError
 from nbflow.task_runners.base import Attempt, Enforced, Promises, TaskCall, TaskReport
 from nbflow.task_runners.going import Going
+from nbflow.task_runners.packets import Incoming
 from nbflow.task_runners.parcels import opened, parcel_of
 from nbflow.task_runners.places import Place, Places
 from nbflow.task_runners.telling import retell
-from nbflow.task_runners.wire import receive, send
-from nbflow.task_runners.worker import ENDED, OUTDATED, Surroundings
+from nbflow.task_runners.wire import send
+from nbflow.task_runners.worker import BEGUN, ENDED, OUTDATED, Surroundings
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -141,6 +143,7 @@ class _Worker:
             _widen(pipe)
         self._poll = select.poll()
         self._poll.register(self._answers.fileno(), select.POLLIN)
+        self._incoming, self._said = Incoming(), deque[bytes]()
         self._surroundings: Surroundings | None = None
 
     @property
@@ -165,10 +168,18 @@ class _Worker:
         Raises:
             EOFError: If it is gone.
         """
+        while not self._said:
+            self._said.extend(self._incoming.whole(self._read()))
+        return pickle.loads(self._said.popleft())
+
+    def _read(self) -> bytes:
+        """Some of what it writes, as soon as there is some."""
         while not self._poll.poll(_LOOK):
             if not self.lives:
                 raise EOFError("the worker has ended")
-        return pickle.loads(receive(self._answers))
+        if not (read := self._answers.read(_WIDTH)):
+            raise EOFError("the pipe was closed")
+        return read
 
     def end(self) -> int:
         """Kill it, with all that it has started; return the exit code that it ends or has ended with."""
@@ -295,7 +306,7 @@ class _InProcess(Attempt):
                 return
             try:
                 worker.send(parcel)
-                kind, _ = worker.receive()
+                kind = self._first_word(worker)
             except (EOFError, OSError):
                 kind = OUTDATED
             if kind != OUTDATED:
@@ -303,6 +314,14 @@ class _InProcess(Attempt):
                 return
             self._forsake(worker)
         self._give_up("its workers ended before it began; the error stream of the kernel tells why")
+
+    def _first_word(self, worker: _Worker) -> str:
+        """What it says to the call; before that, threads of an earlier body may print."""
+        while True:
+            kind, what = worker.receive()
+            if kind in (BEGUN, OUTDATED):
+                return kind
+            self._show(kind, what)
 
     def _taken(self) -> _Worker | None:
         """A worker for it; None where it was dropped meanwhile."""

@@ -18,9 +18,10 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.task_runners.imported import Modules
+from nbflow.task_runners.packets import send
 from nbflow.task_runners.parcels import performed
 from nbflow.task_runners.telling import STREAMS, levels, set_levels, tell_always
-from nbflow.task_runners.wire import receive, send
+from nbflow.task_runners.wire import receive
 
 if TYPE_CHECKING:
     from nbflow.task_runners.parcels import Parcel
@@ -75,33 +76,37 @@ class Answers:
 
     def __init__(self, pipe: FileIO) -> None:
         self._pipe = pipe
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as a process does that a body has forked off: the half line is not its own."""
         self._lock = threading.RLock()
         self._line: list[str] = []
         self._stream = ""
 
     def tell(self, kind: str, what: Any = None) -> None:
         """Say something."""
+        for message in self._ready(kind, what):
+            self._send(*message)
+
+    def _ready(self, kind: str, what: Any) -> list[tuple[str, Any]]:
+        """What is to be said now; sending may take long, and nobody has to wait for that to print."""
         with self._lock:
             if kind not in STREAMS:
-                self._end_line()
-                self._send(kind, what)
-                return
-            if kind != self._stream:
-                self._end_line()
+                return [*self._ended_line(), (kind, what)]
+            before = self._ended_line() if kind != self._stream else []
             self._stream = kind
             self._line.append(what)
-            if what.endswith(("\n", "\r")):
-                self._end_line()
+            return [*before, *self._ended_line()] if what.endswith(("\n", "\r")) else before
 
-    def _end_line(self) -> None:
-        text, self._line = "".join(self._line), []
-        if text:
-            self._send(self._stream, text)
+    def _ended_line(self) -> list[tuple[str, Any]]:
+        line, self._line = self._line, []
+        return [(self._stream, "".join(line))] if line else []
 
     def _send(self, kind: str, what: Any) -> None:
         try:
             send(self._pipe, pickle.dumps((kind, what)))
-        except OSError:
+        except BrokenPipeError:  # no other error of the system: the handler of an alarm may raise one
             _end()
 
 
@@ -113,6 +118,7 @@ def work() -> None:
     threading.Thread(target=_listen, args=(calls, jobs), name="nbflow calls", daemon=True).start()
     told = Answers(answers)
     tell_always(told.tell)
+    os.register_at_fork(after_in_child=told.forget)
     modules = Modules()
     while True:
         _answer(jobs.get(), told, modules)
