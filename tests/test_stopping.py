@@ -308,3 +308,95 @@ class TestMoment:
             print(pressed())
         """)
         assert printed == ["mine", "<lambda>"]
+
+    def test_one_that_does_not_come(self) -> None:
+        """Stop that is pressed at the very end interrupts the cell there, and nothing after it."""
+        printed = run("""
+        def pressed(entered):
+            if entered.spec.name == "ended" and entered.state.name == "Completed":
+                press()
+
+        @flow
+        def ended():
+            return 7
+
+        records.journal.subscribe(pressed)
+        with using(records):
+            for _ in range(20):
+                try:
+                    ended()
+                except KeyboardInterrupt:
+                    print("stopped")
+                for _ in range(20):
+                    time.sleep(0.001)
+        """)
+        assert printed == ["stopped"] * 20
+
+
+LOOP = """
+import asyncio
+
+def pressed(entered):
+    if entered.spec.name == "rests" and entered.state.name == "Running":
+        press()
+
+@flow
+async def blocking():
+    try:
+        rests()
+    finally:
+        print("cleans")
+        for _ in range(50):
+            time.sleep(0.001)
+        print("cleaned")
+
+@flow
+async def waiting():
+    rests.submit().result()
+
+def hangs(upstream):
+    press()
+    while True:
+        time.sleep(0.01)
+
+@flow
+async def triggered():
+    cleanup.with_options(trigger=hangs)(quick())
+
+def cells(*flows):
+    async def cell(flow):
+        task = asyncio.current_task()
+        answer = lambda *_: asyncio.get_running_loop().call_soon(task.cancel)
+        signal.signal(signal.SIGINT, answer)
+        await flow()
+
+    async def kernel():
+        for flow in flows:
+            try:
+                await asyncio.ensure_future(cell(flow))
+            except asyncio.CancelledError:
+                print("stopped")
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for _ in range(50):
+                time.sleep(0.001)
+        print("next")
+
+    with using(records), asyncio.Runner() as runner:
+        runner.get_loop().run_until_complete(kernel())
+    gate.set()
+"""
+
+
+class TestLoop:
+    """Stop in a cell that awaits, which the loop of its kernel is asked to cancel."""
+
+    @pytest.mark.parametrize("flow", ["blocking", "waiting"])
+    def test_pressed_at_the_wrong_moment(self, flow: str) -> None:
+        """It comes again: a body that begins to block the loop keeps that from ever being asked."""
+        printed = run(LOOP + f"\nrecords.journal.subscribe(pressed)\ncells({flow}, {flow})")
+        cleaned = ["cleans", "cleaned"] if flow == "blocking" else []
+        assert printed == [*cleaned, "stopped", *cleaned, "stopped", "next"]
+
+    def test_a_trigger_that_hangs(self) -> None:
+        """It is interrupted after a while, and the loop lives."""
+        assert run(LOOP + "\ncells(triggered)") == ["stopped", "next"]

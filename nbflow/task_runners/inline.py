@@ -234,6 +234,13 @@ def may_interrupt(frame: FrameType | None) -> bool:
     return frame is not None and is_caller(frame.f_code)
 
 
+def is_called_by_us(frame: FrameType | None) -> bool:
+    """Whether what was interrupted is nbflow's, or called by it, and no loop that waits for others."""
+    while frame is not None and not _is_ours(frame):
+        frame = frame.f_back
+    return frame is not None
+
+
 def _is_within(frame: FrameType | None, attempt: str) -> bool:
     """Whether the user's code is what was interrupted, somewhere within the body of `attempt`."""
     if not may_interrupt(frame):
