@@ -173,12 +173,23 @@ class TestWhatIsSeen:
 
     def test_context_variables_end_with_the_body(self, runner: ProcessPoolTaskRunner) -> None:
         """What one sets there is not the next one's."""
+        cells: list[tuple[str, bool]] = []
+        for number in range(3):
+            body = (
+                "import contextvars, string\n_v = vars(string).setdefault('v', contextvars.ContextVar('v'))"
+            )
+            cells.append((f"{body}\np{number} = _v.get(28)\n_v.set(3)\ndel _v", False))
+        notebook, _ = played(cells, runner)
+        assert [notebook.names[f"p{number}"] for number in range(3)] == [28, 28, 28]
+
+    def test_settings_stay_for_those_below(self, runner: ProcessPoolTaskRunner) -> None:
+        """As they do in the notebook's own process."""
         cells = [("import decimal", True)]
         for number in range(3):
             body = f"p{number} = decimal.getcontext().prec\n_ = setattr(decimal.getcontext(), 'prec', 3)"
             cells.append((body, False))
         notebook, _ = played(cells, runner)
-        assert [notebook.names[f"p{number}"] for number in range(3)] == [28, 28, 28]
+        assert [notebook.names[f"p{number}"] for number in range(3)] == [28, 3, 3]
 
     def test_a_limit_and_a_crash(self, runner: ProcessPoolTaskRunner) -> None:
         """The process is killed; the next body has another."""

@@ -92,6 +92,14 @@ def test_the_kernel_survives_and_all_runs_have_an_end(flows: Kernel, code: str, 
     assert flows.ask("quick()") == 7
 
 
+def test_between_cells_after_one_that_failed(flows: Kernel) -> None:
+    """A button, for one, may read tasks whatever became of the cell before."""
+    flows.execute("%load_ext nbflow")
+    flows.execute(SETUP)
+    assert flows.execute("1 / 0").error.startswith("ZeroDivisionError")
+    assert flows.ask("quick()") == 7
+
+
 AWAITED = """
 import asyncio
 

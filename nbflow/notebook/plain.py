@@ -83,7 +83,8 @@ class PlainCells:
         self._session.background.follow()
 
     def _end(self, pending: _Pending, error: BaseException | None) -> None:
-        error = error or self._session.functions.reading.end_plain()
+        refused = self._session.functions.reading.end_plain()
+        error = error or refused
         attempt = pending.execution.call.attempt
         ended = (
             Outcome(attempt, Ended.RAISED, error) if error is not None else Outcome(attempt, Ended.RETURNED)
