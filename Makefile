@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 NOTEBOOK := notebooks/flights.ipynb
 BROWSERS := chromium chromium-browser google-chrome
 ROOT := $(filter 0,$(shell id -u))
+# Kernels and browsers let a test wait half of the time.
+WORKERS := $(shell $(PYTHON) -c "import os; print(2 * (os.cpu_count() or 1))")
 
 # Two threads of OpenMP on two busy cores make the trees of the tutorial several times slower than one.
 demo test bench: export OMP_NUM_THREADS = 1
@@ -27,7 +29,7 @@ lab: $(VENV)/ready-demo,lab
 	$(BIN)/jupyter lab --ip=127.0.0.1 $(if $(ROOT),--allow-root) build/lab/flights.ipynb
 
 test: browser check
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile $(if $(CI),--randomly-seed=1)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 4 --dist loadfile $(if $(CI),--randomly-seed=1)
 
 check: $(VENV)/ready-test
 	$(BIN)/ruff check .
