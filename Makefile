@@ -7,7 +7,7 @@ NOTEBOOK := notebooks/flights.ipynb
 BROWSERS := chromium chromium-browser google-chrome
 ROOT := $(filter 0,$(shell id -u))
 # Kernels and browsers let a test wait half of the time.
-WORKERS := $(shell $(PYTHON) -c "import os; print(2 * (os.cpu_count() or 1))")
+WORKERS := $(shell $(PYTHON) -c "import os; print(1 + (os.cpu_count() or 1))")
 
 # Two threads of OpenMP on two busy cores make the trees of the tutorial several times slower than one.
 demo test bench: export OMP_NUM_THREADS = 1

@@ -79,12 +79,20 @@ class Kernel:
             "NBFLOW_STATE": str(self.home / "state"),
             "PYTHONPATH": str(Path(nbflow.__file__).parents[1]),
         }
+        try:
+            self._start_process(env)
+        except RuntimeError:
+            # Somebody else took one of its ports after it was found free and before the kernel bound it.
+            self.close()
+            self._start_process(env)
+        self._watch()
+
+    def _start_process(self, env: dict[str, str]) -> None:
         self.manager = KernelManager(kernel_name="python3")
         self.manager.start_kernel(cwd=str(self.folder), env=env)
         self.client = self.manager.client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=PATIENCE)
-        self._watch()
 
     def _watch(self) -> None:
         """Put the probe into the kernel, where nbflow does not look."""
