@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 
-from nbflow.engine.generators import restore_state
 from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES
+from nbflow.engine.stateful import restore_state
 from nbflow.task_runners.process import ProcessPoolTaskRunner
 from nbflow.task_runners.thread import ThreadPoolTaskRunner
 from nbflow.testing import Notebook
@@ -33,6 +34,22 @@ def as_libraries_start() -> Iterator[None]:
     mpl.use("agg")
     yield
     start_anew()
+
+
+@pytest.fixture
+def option() -> Iterator[list[str]]:
+    """Why an option of pandas is refused; it is taken as long as nothing stands there."""
+    config: Any = pd._config.config
+    why: list[str] = []
+
+    def take(value: object) -> None:
+        if why:
+            raise ValueError(why[0])
+
+    config.register_option("nbt.size", 1, validator=take)
+    yield why
+    del config._registered_options["nbt.size"]
+    del config._global_config["nbt"]
 
 
 def start_anew() -> None:
@@ -168,6 +185,19 @@ class TestWriters:
         assert notebook.run(cells[first]).executed == []
         assert notebook.run(cells[3 - first]).executed == []
         assert values(notebook, "look") == [(True, 10.0)]
+
+    def test_a_library_that_refuses_it_later(self, option: list[str]) -> None:
+        """As if its value were lost: who has set it runs again, and is told by the library itself."""
+        sets, looks = "pd.set_option('nbt.size', 5)", "look = pd.get_option('nbt.size')"
+        notebook, cells = opened("import pandas as pd", sets, looks, plain=(0,), notebook=Notebook(kept()))
+        assert (verdicts(notebook), values(notebook, "look")) == (["fresh"] * 3, [5])
+        restarted(notebook)
+        option.append("no longer")
+        notebook.run(cells[0])
+        assert [notebook.run(cell).executed for cell in cells[1:]] == [[], []]
+        action = change(notebook, cells[2], f"{looks} + 1")
+        assert {step: str(error) for step, error in action.errors.items()} == {cells[1]: "no longer"}
+        assert (action.executed, verdicts(notebook)[2]) == ([cells[1]], "stale")
 
     def test_one_that_fails(self) -> None:
         """What it has set before is nothing to others."""

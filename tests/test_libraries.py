@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 import sklearn
 
-from nbflow.engine.generators import States, current_state, restore_state
 from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, first_other, set_in, told
+from nbflow.engine.stateful import States, current_state, restore_state
 from nbflow.store.digests import digest
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class TestStates:
     def test_a_library_that_is_not_loaded(self) -> None:
         """Is not loaded by looking, and is set once it is there."""
         code = (
-            "import sys\nfrom nbflow.engine.generators import *\n"
+            "import sys\nfrom nbflow.engine.stateful import *\n"
             "key = '<matplotlib settings>'\nprint(current_state(key))\n"
             "restore_state(key, (('axes.grid', True),))\n"
             "print(current_state(key), 'matplotlib' in sys.modules)\n"
@@ -152,7 +152,7 @@ class TestStates:
     def test_a_library_that_is_just_being_imported(self) -> None:
         """By another thread, perhaps: it is asked for nothing, and set once it is there."""
         code = (
-            "import sys, types\nfrom nbflow.engine.generators import *\n"
+            "import sys, types\nfrom nbflow.engine.stateful import *\n"
             "key = '<matplotlib settings>'\nrestore_state(key, (('axes.grid', True),))\n"
             "sys.modules['matplotlib'] = types.ModuleType('matplotlib')\n"
             "print(States().settings(anew=True)[key])\nrestore_state(key, (('font.size', 5.0),))\n"
@@ -167,7 +167,7 @@ class TestStates:
     def test_a_library_that_is_loaded_anew(self) -> None:
         """With other tables of its parameters: these are looked at from then on."""
         code = (
-            "import importlib, matplotlib\nfrom nbflow.engine.generators import *\n"
+            "import importlib, matplotlib\nfrom nbflow.engine.stateful import *\n"
             "states, key = States(), '<matplotlib settings>'\nstates.settings(anew=True)\n"
             "importlib.reload(matplotlib)\nprint(states.settings(anew=True)[key])\n"
             "matplotlib.rcParams['font.size'] = 5\nprint(states.settings(anew=True)[key])"

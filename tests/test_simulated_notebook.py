@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nbflow.engine.book import read_body
-from nbflow.engine.generators import GENERATORS, STATEFUL, Generator
+from nbflow.engine.generators import GENERATORS, Generator
 from nbflow.engine.placeholder import is_placeholder
+from nbflow.engine.stateful import STATEFUL
 from nbflow.retries import Retries
 from nbflow.store.memory import MemoryStore
 from nbflow.testing import FakeClock, Notebook, executed

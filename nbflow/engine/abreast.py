@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.effects import Ended, Outcome
-from nbflow.engine.generators import Kept
 from nbflow.engine.requests import Alone, Execution, Rest, Together, Turn, Waiting
+from nbflow.engine.stateful import Kept
 from nbflow.engine.timers import TIMERS
 from nbflow.engine.turns import Turns
 

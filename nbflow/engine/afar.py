@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from nbflow.engine.apply import Workspace
-from nbflow.engine.baggage import Back, let_settings_be, made_by, rebuilt, things_of
+from nbflow.engine.baggage import Back, made_by, rebuilt, set_libraries, things_of
 from nbflow.engine.book import Step
 from nbflow.engine.drive import answered
 from nbflow.engine.effects import Call, Ended, Outcome, RunSpec
@@ -47,7 +47,7 @@ def performed(
         why = (
             _unloaded(job)
             or rebuilt(job.things, names, define)
-            or let_settings_be(job.settings, names)
+            or set_libraries(job.settings, names)
             or _misfit(job, workspace)
         )
     if why:

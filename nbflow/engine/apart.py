@@ -21,11 +21,11 @@ from nbflow.engine.bind import first_of
 from nbflow.engine.book import Book
 from nbflow.engine.drive import calls_user_code
 from nbflow.engine.enact import StepRuns
-from nbflow.engine.generators import current_state, loaded_states, restore_state
 from nbflow.engine.observe import Observer
 from nbflow.engine.origins import is_same_class, name_of
 from nbflow.engine.perform import Performer, site_of
 from nbflow.engine.slots import RANDOM, key_of, slot_of
+from nbflow.engine.stateful import current_state, loaded_states, restore_state
 from nbflow.engine.sweep import Sweep
 from nbflow.engine.wiring import value_steps
 from nbflow.exceptions import SessionError

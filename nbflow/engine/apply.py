@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from msgspec.structs import replace
 
 from nbflow.engine.bind import by_unit, first_of
-from nbflow.engine.generators import STATEFUL, current_state, loaded_states
 from nbflow.engine.labels import NO_MEMORY, Held, Label, Labels, is_local_module, next_copy, private_memory
 from nbflow.engine.marks import Marks
 from nbflow.engine.placeholder import Placeholder, gone, is_placeholder, text_of
 from nbflow.engine.standing import ABSENT
+from nbflow.engine.stateful import STATEFUL, current_state, loaded_states
 from nbflow.exceptions import CacheError, NotLoadedError
 from nbflow.store.memory import MemoryStore
 
@@ -186,9 +186,12 @@ class Workspace(Labels):
         if self.holds_together(versions) and all(self.group(key) <= keys for key in keys):
             return lazily or self.realise(keys)
         fetched = self._fetch(versions, lazily=lazily)
-        for key, (value, label) in (fetched or {}).items():
-            self.bind(key, value, label)
-        return fetched is not None
+        with suppress(CacheError):  # a library may refuse what it was set to
+            for key, (value, label) in (fetched or {}).items():
+                self.bind(key, value, label)
+            return fetched is not None
+        self.lost.add(first_of(versions).output.unit)
+        return False
 
     def unbind(self, key: str) -> None:
         """Take a name away, keeping its object where its version is needed and not stored."""
@@ -264,9 +267,8 @@ class Workspace(Labels):
         return None
 
     def _load(self, versions: Mapping[str, Version]) -> dict[str, object] | None:
-        version = first_of(versions)
-        output = version.output
-        with suppress(CacheError), self.lending(version.classes) as is_whole:
+        output = first_of(versions).output
+        with suppress(CacheError), self.lending(first_of(versions).classes) as is_whole:
             if is_whole:
                 return dict(zip(output.members, self.store.load(output.unit, self.names), strict=True))
         self.lost.add(output.unit)
@@ -311,9 +313,7 @@ class Workspace(Labels):
 
     def is_available(self, versions: Mapping[str, Version]) -> bool:
         """Whether `place` would succeed, as far as can be told without loading."""
-        if self.holds_together(versions) or self.is_stored(versions):
-            return True
-        if self._kept(versions) is not None:
+        if self.holds_together(versions) or self.is_stored(versions) or self._kept(versions) is not None:
             return True
         return bool(self.of_one_copy(versions)) and self._holders(first_of(versions).classes) is not None
 

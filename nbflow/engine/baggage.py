@@ -15,15 +15,15 @@ import msgspec
 
 from nbflow.engine.book import Body, definition_body
 from nbflow.engine.closed import Closed, closed_file, closed_of
-from nbflow.engine.generators import (
-    GENERATORS,
+from nbflow.engine.generators import GENERATORS
+from nbflow.engine.reached import Reached  # noqa: TC001 - records are made by these annotations
+from nbflow.engine.slots import NAME, InContext, key_of, slot_of
+from nbflow.engine.stateful import (
     current_state,
     load_settings,
     loaded_states,
     restore_state,
 )
-from nbflow.engine.reached import Reached  # noqa: TC001 - records are made by these annotations
-from nbflow.engine.slots import NAME, InContext, key_of, slot_of
 from nbflow.exceptions import CacheError, SessionError, text_of
 from nbflow.store.formats import Formats
 from nbflow.store.memory import code_digest
@@ -174,7 +174,7 @@ def _settings(keys: Iterable[str], workspace: Workspace) -> Iterator[tuple[str, 
             raise SessionError(f"settings of {slot_of(key).locator} cannot be sent: {error}") from error
 
 
-def let_settings_be(settings: Mapping[str, Packed], names: dict[str, Any]) -> str:
+def set_libraries(settings: Mapping[str, Packed], names: dict[str, Any]) -> str:
     """Set libraries as they are in another process; why one cannot be, or an empty string."""
     formats = Formats(names, code_digest)
     try:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nbflow.engine.generators import load_settings
 from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, told
 from nbflow.engine.slots import SETTINGS, key_of, slot_of
+from nbflow.engine.stateful import load_settings
 from nbflow.store.digests import digest
 from nbflow.types import Entry, Looked, Slot
 

@@ -1,23 +1,14 @@
-"""What holds state in the process and is a slot: its state can be looked at and put back.
-
-The global random generators count only once their module is loaded, and so do the settings of
-libraries; looking never imports anything.
-"""
+"""The global random generators: how their states are had, put back, and told apart quickly."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, cast
-
-from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, MARKS, Library
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
-
-    from nbflow.engine.libraries import Changed
+    from collections.abc import Callable
 
 
 def _no_mark(module: Any) -> object:
@@ -66,156 +57,8 @@ GENERATORS: Final = {
 }
 """Workspace key to generator."""
 
-STATEFUL: Final[Mapping[str, Generator | Library]] = {**GENERATORS, **LIBRARIES}
-"""Workspace key to what holds state: the generators, and the settings of libraries."""
 
-_known: dict[str, object] = {}
-"""The modules that have told settings, by workspace key."""
-
-_later: dict[str, Changed] = {}
-"""The settings of libraries that are not loaded yet."""
-
-
-def loaded_states() -> list[str]:
-    """The keys of what holds state and is loaded, or waits to be put back once it is."""
-    return [*_loaded_generators(), *_loaded_settings()]
-
-
-def _loaded_generators() -> list[str]:
-    return [key for key, generator in GENERATORS.items() if generator.module in sys.modules]
-
-
-def _loaded_settings() -> list[str]:
-    waiting = _waiting()
-    return [key for key in LIBRARIES if key in waiting or _is_known(key)]
-
-
-def _waiting() -> Collection[str]:
-    """The keys of the settings that wait for their library; those that need not any more are put back."""
-    for key in [key for key in _later if _is_known(key)]:
-        LIBRARIES[key].set(sys.modules[LIBRARIES[key].module], _later.pop(key))
-    return _later
-
-
-def _is_known(key: str) -> bool:
-    """Whether a library is loaded and tells its settings; one that is just being imported does not yet."""
-    module = sys.modules.get(LIBRARIES[key].module)
-    if module is not None and _known.get(key) is not module:
-        try:
-            LIBRARIES[key].get(module)
-        except Exception:  # noqa: BLE001 - libraries are not ours
-            return False
-        _known[key] = module
-    return module is not None
-
-
-def _marks() -> list[object]:
-    """What is equal only where the settings of all libraries are."""
-    modules = [(sys.modules.get(name), quick) for name, quick in MARKS.items()]
-    try:
-        return [module and quick(module) for module, quick in modules]
-    except Exception:  # noqa: BLE001 - libraries are not ours
-        return [object()]
-
-
-def load_settings(keys: Iterable[str]) -> None:
-    """Load those of these libraries whose settings wait for them: a body is about to use them."""
-    for key in [key for key in keys if key in _later]:
-        import_module(LIBRARIES[key].module)
-    _waiting()
-
-
-def current_state(key: str) -> object:
-    """The state of a generator, or the settings of a library, as an immutable value.
-
-    Example:
-        >>> import random
-        >>> state = current_state("<random>")
-        >>> first = random.random()
-        >>> restore_state("<random>", state)
-        >>> random.random() == first
-        True
-    """
-    holder = STATEFUL[key]
-    if key in LIBRARIES and not _is_known(key):
-        return _later.get(key, AS_IT_STARTS)
-    return holder.get(sys.modules[holder.module])
-
-
-def restore_state(key: str, state: object) -> None:
-    """Put back a state that `current_state` returned."""
-    holder = STATEFUL[key]
-    if key in LIBRARIES and not _is_known(key):
-        _later[key] = cast("Changed", state)
-    elif holder.module in sys.modules:
-        holder.set(sys.modules[holder.module], cast("Any", state))
-
-
-class States:
-    """The states as they were last looked at in one action: looking takes a while.
-
-    Whoever draws between two bodies of one action, a hook perhaps, is taken for the latter of them.
-
-    Example:
-        >>> import random
-        >>> states = States()
-        >>> before, _ = states.of("<random>"), random.random()
-        >>> states.of("<random>") == before, states.of("<random>", anew=True) == before
-        (True, False)
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[str, object] = {}
-        self._marked: dict[str, tuple[object, object]] = {}
-        self._settings: dict[str, object] = {}
-        self._marks: list[object] = []
-        self._has_looked = False
-
-    def loaded(self, *, anew: bool = False) -> dict[str, object]:
-        """The states of all that is loaded, by key; `anew` where something has run since."""
-        generators = {key: self.of(key, anew=anew) for key in _loaded_generators()}
-        return {**generators, **self.settings(anew=anew)}
-
-    def settings(self, *, anew: bool = False) -> Mapping[str, object]:
-        """The settings of the libraries that are loaded, by key."""
-        if anew or not self._has_looked:
-            self._has_looked = True
-            waiting, marks = _waiting(), _marks()
-            if waiting or marks != self._marks:
-                self._settings = {key: current_state(key) for key in _loaded_settings()}
-                self._marks = marks if marks == _marks() else []  # another thread may have set some meanwhile
-        return self._settings
-
-    def of(self, key: str, *, anew: bool = False) -> object:
-        """A state; `anew` where something has run since."""
-        if key in LIBRARIES:
-            return self.settings(anew=anew).get(key, AS_IT_STARTS)
-        if anew or key not in self._known:
-            self._known[key] = self._now(key)
-        return self._known[key]
-
-    def _now(self, key: str) -> object:
-        """The present state; the one had last where its mark tells that nobody has drawn since."""
-        mark, (last, state) = _mark(key), self._marked.get(key, (None, None))
-        if mark is None or mark != last:
-            state = current_state(key)
-            if mark == _mark(key):  # no other thread has drawn in between
-                self._marked[key] = mark, state
-        return state
-
-    def restore(self, key: str, state: object) -> None:
-        """Put a state back."""
-        self._known.pop(key, None)
-        self._has_looked = False
-        restore_state(key, state)
-
-    def forget(self) -> None:
-        """Start anew: anything may have run."""
-        self._known.clear()
-        self._has_looked = False
-
-
-def _mark(key: str) -> object:
+def mark_of(key: str) -> object:
     """The mark of a generator's present state; None where it has none."""
     generator = GENERATORS[key]
     # Elsewhere an identity is no address.
@@ -253,28 +96,3 @@ def _numpy_tuple(module: Any, state: Any) -> tuple[object, ...]:
     name, keys, position, has_gauss, cached = state
     numpy = sys.modules["numpy"]
     return (name, numpy.frombuffer(keys, dtype=numpy.uint32), position, has_gauss, cached)
-
-
-class Kept:
-    """The states that the global generators had before bodies ran that are to leave them as they were.
-
-    Example:
-        >>> import random
-        >>> kept = Kept()
-        >>> kept.note(), random.random() == (kept.put_back(["<random>"]), random.random())[1]
-        (None, True)
-    """
-
-    def __init__(self) -> None:
-        self._states: dict[str, object] = {}
-
-    def note(self) -> None:
-        """Take the present states for those to put back."""
-        self._states = {key: current_state(key) for key in loaded_states()}
-
-    def put_back(self, keys: Iterable[str]) -> None:
-        """Put these generators back to what was noted; then nothing is noted any more."""
-        states, self._states = self._states, {}
-        for key in keys:
-            if key in states and current_state(key) != states[key]:
-                restore_state(key, states[key])

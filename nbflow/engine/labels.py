@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import compress, count, repeat
@@ -13,12 +14,12 @@ import msgspec
 from msgspec.structs import replace
 
 from nbflow.engine.bind import first_of
-from nbflow.engine.generators import STATEFUL, States
 from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES
 from nbflow.engine.origins import NONE, Known, is_same_class, name_of, seen_as
 from nbflow.engine.placeholder import REMEDY
 from nbflow.engine.slots import key_of, slot_of
 from nbflow.engine.standing import ABSENT
+from nbflow.engine.stateful import STATEFUL, States
 from nbflow.exceptions import CacheError
 from nbflow.secrets import looks_secret
 from nbflow.store.digests import NO_CLASSES, Fingerprint, fingerprint, key_digest
@@ -338,7 +339,8 @@ class Labels:
     def unset(self, key: str) -> None:
         """Let a library be set as if no step had set it; names are none of its business."""
         if key in LIBRARIES:
-            self.states.restore(key, self.ambient(key))
+            with suppress(CacheError):  # a library that takes that no more keeps what it has
+                self.states.restore(key, self.ambient(key))
 
     def take_settings_from_others(self) -> None:
         """What strangers have set since the last action: where no step has, that is what bodies find."""

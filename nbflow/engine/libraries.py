@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from nbflow.engine.changes import Tables
 from nbflow.engine.slots import SETTINGS, key_of
+from nbflow.exceptions import CacheError, text_of
 from nbflow.types import Slot
 
 if TYPE_CHECKING:
@@ -59,14 +60,24 @@ class Library:
         return tuple(sorted((item for item in changed if item[0] not in self.leave_out), key=itemgetter(0)))
 
     def set(self, module: Any, state: Changed) -> None:
-        """Let all settings be as `get` gave them."""
+        """Let all settings be as `get` gave them.
+
+        Raises:
+            CacheError: If the library does not take one of them any more.
+        """
         now, start = self.get(module), self.start(module)
         wanted = {name: start.get(name) for name, _ in now} | dict(state)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # who set them has been told already that they will go
             for name in sorted(wanted):
                 if (name, wanted[name]) not in now:
-                    self.put(module, name, wanted[name])
+                    self._put(module, name, wanted[name])
+
+    def _put(self, module: Any, name: str, value: object) -> None:
+        try:
+            self.put(module, name, value)
+        except Exception as error:
+            raise CacheError(f"{self.module} refuses its setting {name}: {text_of(error)}") from error
 
 
 def _is_same(one: object, other: object) -> bool:
@@ -207,8 +218,10 @@ def _put_in_decimal(module: Any, name: str, value: Any) -> None:
         context.traps[signal] = signal.__name__ in value
 
 
+MATPLOTLIB: Final = "<matplotlib settings>"
+
 LIBRARIES: Final[Mapping[str, Library]] = {
-    "<matplotlib settings>": Library(
+    MATPLOTLIB: Library(
         "matplotlib",
         lambda module: _table(module.rcParams),
         _start_of_matplotlib,

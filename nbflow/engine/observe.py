@@ -22,7 +22,6 @@ from nbflow.context import IDENTITIES, watched_by
 from nbflow.engine.again import outside_entries
 from nbflow.engine.baggage import brought
 from nbflow.engine.effects import Ended, Outcome
-from nbflow.engine.generators import STATEFUL, load_settings
 from nbflow.engine.labels import Label
 from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, told
 from nbflow.engine.placeholder import is_placeholder
@@ -31,6 +30,7 @@ from nbflow.engine.reimport import imports_of, load_anew
 from nbflow.engine.requests import Looks
 from nbflow.engine.slots import SETTINGS, FolderKind, in_context, is_kept_in_memory, slot_of
 from nbflow.engine.standing import ABSENT, Standing
+from nbflow.engine.stateful import STATEFUL, load_settings
 from nbflow.exceptions import CacheError, text_of
 from nbflow.secrets import HIDDEN, KNOWN, looks_secret
 from nbflow.store.altered import note_altered

@@ -18,7 +18,6 @@ from nbflow.engine.docstrings import unseen_edits
 from nbflow.engine.each import Plan
 from nbflow.engine.forcing import has_gone
 from nbflow.engine.gates import asked_about, upstream_of
-from nbflow.engine.generators import STATEFUL
 from nbflow.engine.influence import lasting, reached_through
 from nbflow.engine.insight import Insight
 from nbflow.engine.items import Items
@@ -49,6 +48,7 @@ from nbflow.engine.requests import Execution
 from nbflow.engine.sites import Site, lists_of, say_who_failed, site_of, with_own
 from nbflow.engine.slots import is_kept_in_memory, key_of, slot_of
 from nbflow.engine.sources import Sources
+from nbflow.engine.stateful import STATEFUL
 from nbflow.engine.storing import Storing
 from nbflow.engine.verify import begun_slot
 from nbflow.exceptions import StorageError

@@ -300,8 +300,7 @@ class Work(Bringing):
             done |= yield from self._abreast.each(self._taken_back(early), bring, is_over)
             held_up = {step.id for step in steps} - self._executed
             below = [step for step in self.sweep.pending() if step.id in done | held_up]
-            below = self._taken_back(below)
-            done |= yield from self._abreast.each(below, bring, is_over)
+            done |= yield from self._abreast.each(self._taken_back(below), bring, is_over)
         return done
 
     def _taken_back(self, steps: Collection[Step]) -> Collection[Step]:

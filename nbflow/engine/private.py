@@ -22,7 +22,6 @@ from nbflow.engine.apart import with_classes
 from nbflow.engine.apply import Workspace
 from nbflow.engine.baggage import OF_THE_SHELL
 from nbflow.engine.bind import by_unit, first_of
-from nbflow.engine.generators import STATEFUL
 from nbflow.engine.insight import ANY_NAME
 from nbflow.engine.labels import Label, is_local_module, next_copy, private_memory
 from nbflow.engine.libraries import LIBRARIES, set_in
@@ -34,6 +33,7 @@ from nbflow.engine.requests import Alone
 from nbflow.engine.side_by_side import EachApart, ItemsAbreast
 from nbflow.engine.sites import lists_of
 from nbflow.engine.slots import RANDOM, SETTINGS, key_of, slot_of
+from nbflow.engine.stateful import STATEFUL
 from nbflow.exceptions import CacheError
 from nbflow.states import Cancelled
 from nbflow.store.digests import holds_code

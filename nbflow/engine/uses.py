@@ -8,13 +8,12 @@ from functools import cache
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from nbflow.engine.libraries import LIBRARIES
+from nbflow.engine.libraries import LIBRARIES, MATPLOTLIB
 from nbflow.store.requirements import distributions_behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_MATPLOTLIB: Final = "<matplotlib settings>"
 _DRAWS: Final = re.compile(
     r"\.(plot|\w+_plot|boxplot|plot_\w+|hist|bar|draw\w*|imshow|\w*gradient)\b|Display\b"
 )
@@ -49,7 +48,7 @@ def used_settings(values: Iterable[object], imported: Iterable[str], *, draws: b
     """
     modules = {module for value in values for module in _modules_of(value)}.union(imported)
     keys, is_third = _behind(frozenset(top for module in modules for top in _tops(module, set())))
-    return keys | {_MATPLOTLIB} if draws and is_third else keys
+    return keys | {MATPLOTLIB} if draws and is_third else keys
 
 
 @cache

@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -23,7 +23,7 @@ from nbflow.notebook.cells import LimitReachedError, Where, does_wait, run_code
 from nbflow.notebook.outputs import encode, printed
 from nbflow.running.logs import prints_of
 from nbflow.running.runs import Run
-from nbflow.running.stopping import stop_is_heard
+from nbflow.running.stopping import TURNS, stop_is_heard
 from nbflow.store.watching import watched_here
 from nbflow.task_runners.base import TaskCall
 from nbflow.task_runners.inline import InlineTaskRunner
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from nbflow.task_runners.base import Runner, TaskReport
 
 calls_user_code(run_code)
-_TURNS: Final = 10
-"""How often a loop goes round, at most, before what Stop has asked of it is done."""
 
 
 @dataclass
@@ -257,7 +255,7 @@ def _prints_of(call: Call) -> AbstractContextManager[None]:
 async def _is_about_to_be_stopped() -> bool:
     """The same where Stop has ended the body itself, and the loop is still to cancel the cell."""
     with suppress(asyncio.CancelledError):
-        for _ in range(_TURNS):
+        for _ in range(TURNS):
             await asyncio.sleep(0)
     return is_stopped()
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.bind import Version, by_unit
 from nbflow.engine.book import value_key
-from nbflow.engine.generators import GENERATORS, STATEFUL
+from nbflow.engine.generators import GENERATORS
 from nbflow.engine.libraries import LIBRARIES
 from nbflow.engine.placeholder import Placeholder, is_placeholder
 from nbflow.engine.rows import rows_of
 from nbflow.engine.slots import slot_of
+from nbflow.engine.stateful import STATEFUL
 from nbflow.engine.wiring import definer_id
 from nbflow.exceptions import SessionError
 from nbflow.notebook.cells import read_header

@@ -31,7 +31,7 @@ _NOT_NOW: Final = 0.01
 """Seconds until Stop is tried again where it may not interrupt."""
 _PATIENCE: Final = 1.0
 """Seconds after which it interrupts anything: a hook or a trigger may hang."""
-_TURNS: Final = 10
+TURNS: Final = 10
 """How often a loop goes round, at most, before what Stop has asked of it is done."""
 
 
@@ -146,7 +146,7 @@ class _Waking:
         if self.pressed.since is None:
             self.answer(number, frame)
             self.pressed.since = time.monotonic()
-            self._loop.call_soon_threadsafe(self._go_round, _TURNS)  # wakes it
+            self._loop.call_soon_threadsafe(self._go_round, TURNS)  # wakes it
         is_late = time.monotonic() - self.pressed.since > _PATIENCE
         if may_interrupt(frame) or (is_late and is_called_by_us(frame)):
             self.pressed.since = None

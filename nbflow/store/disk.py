@@ -10,7 +10,7 @@ import errno
 import os
 import time
 from contextlib import contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from nbflow.exceptions import StorageError, StoreError
 from nbflow.secrets import KNOWN
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nbflow.types import Trace
+
+T = TypeVar("T")
 
 _SPARE_BUDGET: Final = 2**28
 _MOST_WAITING: Final = 256
@@ -100,29 +102,18 @@ class DiskStore:
 
     def expect(self, static_keys: Iterable[str]) -> None:
         """Say which codes will be asked for, in about this order, so that they are read together."""
-        try:
-            self._traces.expect(static_keys)
-        except FAULTS as error:
-            self._fault(error)
+        self._asked(lambda: self._traces.expect(static_keys), None)
 
     def lists(self, static_key: str) -> tuple[InputList, ...]:
         """Return the input lists of a code, newest first."""
-        try:
-            found = self._traces.lists(static_key)
-        except FAULTS as error:
-            self._fault(error)
-            found = ()
+        found = self._asked(lambda: self._traces.lists(static_key), ())
         if not found and static_key in self._traces.reasons:
             self._tell_refused(self._traces.reasons[static_key])
         return found or self._spare.lists(static_key)
 
     def find(self, action_key: str) -> tuple[Trace, ...]:
         """Return the traces under a key, newest first."""
-        try:
-            found = self._traces.find(action_key)
-        except FAULTS as error:
-            self._fault(error)
-            found = ()
+        found = self._asked(lambda: self._traces.find(action_key), ())
         if not found and action_key in self._traces.reasons:
             self._tell_refused(self._traces.reasons[action_key])
         return found or self._spare.find(action_key)
@@ -205,10 +196,7 @@ class DiskStore:
         """Keep no longer what a name stands for."""
         self._blobs.remove(unit)
         self._spare.discard(unit)
-        try:
-            self._traces.drop(unit)
-        except FAULTS as error:
-            self._fault(error)
+        self._asked(lambda: self._traces.drop(unit), None)
 
     def forgets(self, unit: str) -> bool:
         """Whether what a name stands for goes with this process, because it could not be written."""
@@ -235,11 +223,7 @@ class DiskStore:
 
     def _is_kept(self, unit: str) -> bool:
         """Whether it is kept for its own sake: what only a result has goes with that."""
-        try:
-            return self._spare.has(unit) or self._traces.is_kept(unit)
-        except FAULTS as error:
-            self._fault(error)
-            return False
+        return self._spare.has(unit) or self._asked(lambda: self._traces.is_kept(unit), False)
 
     def has(self, unit: str) -> bool:
         """Whether `load` may succeed, by what is known without loading."""
@@ -255,11 +239,8 @@ class DiskStore:
 
     def _why_not(self, unit: str, reason: str) -> str:
         """Why a unit's file is not there, if it was removed on purpose."""
-        try:
-            return EVICTED if reason == NOT_STORED and self._traces.is_evicted(unit) else reason
-        except FAULTS as error:
-            self._fault(error)
-            return reason
+        is_evicted = reason == NOT_STORED and self._asked(lambda: self._traces.is_evicted(unit), False)
+        return EVICTED if is_evicted else reason
 
     def is_costly(self, unit: str) -> bool:
         """Whether many objects have to be built; small values, which lie in the index, never are."""
@@ -283,7 +264,7 @@ class DiskStore:
             try:
                 opened = self._blobs.open(unit)
             except Missing as missing:
-                packed = self._sought(unit)
+                packed = self._asked(lambda: self._traces.sought(unit), None)
                 if packed is None:
                     self._tell_refused(missing.reason)
                     raise Missing(self._why_not(unit, missing.reason)) from None
@@ -382,18 +363,15 @@ class DiskStore:
         return unstored
 
     def _value(self, unit: str) -> Packed | None:
-        try:
-            return self._traces.value(unit)
-        except FAULTS as error:
-            self._fault(error)
-            return None
+        return self._asked(lambda: self._traces.value(unit), None)
 
-    def _sought(self, unit: str) -> Packed | None:
+    def _asked(self, ask: Callable[[], T], otherwise: T) -> T:
+        """What the index says; something else where it is at fault, which is told."""
         try:
-            return self._traces.sought(unit)
+            return ask()
         except FAULTS as error:
             self._fault(error)
-            return None
+            return otherwise
 
     def _open_index(self) -> Index:
         try:

@@ -272,7 +272,7 @@ class _Settling:
         return any(each.startswith(below) for each in changed)
 
     def _settle_asked(self, own: Collection[str]) -> dict[tuple[str, str], str]:
-        """What was said first of what the body did not make itself; of a folder that it did, what is now."""
+        """What was said first of what the body did not write; of its own folders, what is said now."""
         asked = {place: said for place, said in self.trail.asked.items() if place[1] not in own}
         for kind, path in asked:
             if self._is_folder(path) and self._is_own_doing(path):

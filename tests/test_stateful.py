@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbflow.engine.generators import STATEFUL, States, current_state, loaded_states, restore_state
+from nbflow.engine.stateful import STATEFUL, States, current_state, loaded_states, restore_state
 from nbflow.store.digests import digest
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class TestStates:
     def test_looking_imports_nothing(self) -> None:
         """A generator counts once its module is loaded; one that is not cannot be put back."""
         code = (
-            "import sys\nfrom nbflow.engine.generators import loaded_states, restore_state\n"
+            "import sys\nfrom nbflow.engine.stateful import loaded_states, restore_state\n"
             "restore_state('<numpy>', None)\n"
             "print([key for key in loaded_states() if 'settings' not in key], 'numpy' in sys.modules)"
         )
