@@ -266,6 +266,18 @@ class TestHands:
         notebook.page.mouse.up()
         notebook.page.wait_for_selector(".nbf-flow[data-tab=table]")
 
+    def test_a_graph_that_is_drawn_anew_while_a_box_is_pressed(self, notebook: Notebook) -> None:
+        """The box that stands there now is the one that was meant."""
+        notebook.hold()
+        task = "from nbflow import task\n@task\ndef more():\n    return total"
+        notebook.start(FREE, f"{HOLD}\n{task}")
+        notebook.task("raw").hover()
+        notebook.page.mouse.down()
+        notebook.let_go()
+        notebook.task("more").wait_for()
+        notebook.page.mouse.up()
+        notebook.known("raw").wait_for()
+
     def test_tabs_by_keys(self, notebook: Notebook) -> None:
         """As tabs are walked everywhere."""
         notebook.view.locator("#tab-graph").focus()

@@ -31,14 +31,22 @@ function subjectOf({ localName, dataset }) {
   return `${localName} ${[key, part, fold, flip, dataset.do, task, run].find((each) => each !== undefined) ?? ""}`;
 }
 
+// The same for people; what stands for nothing in particular is told apart by its words.
+function meaningOf(element) {
+  const subject = subjectOf(element);
+  return subject === `${element.localName} ` ? subject + element.textContent : subject;
+}
+
+// What is meant by who presses an element: that, or what it is a part of.
+const meantBy = (element) => meaningOf(element.closest("button, [data-part], [data-fold], [data-task], [data-run]") ?? element);
+
 // What has the keyboard keeps it while what it is part of is made anew or moved.
 function keepingFocus(element, make) {
   const root = element.getRootNode();
   const had = element.contains(root.activeElement ?? null) ? root.activeElement : null;
-  const isTwin = (each) => subjectOf(each) === subjectOf(had) && (subjectOf(had) !== `${had.localName} ` || each.textContent === had.textContent);
   make();
   if (!had || root.activeElement === had) return;
-  const twin = element.contains(had) ? had : [...element.querySelectorAll(had.localName)].find(isTwin);
+  const twin = element.contains(had) ? had : [...element.querySelectorAll(had.localName)].find((each) => meaningOf(each) === meaningOf(had));
   (twin ?? element.closest("[tabindex]"))?.focus({ preventScroll: true });
 }
 

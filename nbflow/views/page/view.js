@@ -24,7 +24,7 @@ class View {
     shadow.append(this.root);
     this.root.addEventListener("keydown", (event) => this.key(event));
     this.root.addEventListener("focusout", (event) => this.noteFocus(event));
-    this.root.addEventListener("pointerdown", ({ target }) => (this.press = { on: target, isBroken: false }));
+    this.root.addEventListener("pointerdown", ({ target }) => (this.press = { on: target, meant: meantBy(target), isBroken: false }));
     this.root.addEventListener("pointerup", (event) => this.endPress(event));
     store.followers.add(this);
     this.turn();
@@ -44,11 +44,15 @@ class View {
     queueMicrotask(() => { if (this.shell.isConnected) this.had = null; });
   }
 
-  // Where that comes between press and release, the browser sees no click.
+  // Where that comes between press and release, or what was pressed is made anew, the browser sees no click.
   endPress({ target, clientX, clientY }) {
     const { press } = this;
     this.press = null;
-    if (press?.isBroken && press.on === target) target.dispatchEvent(new MouseEvent("click", { bubbles: true, clientX, clientY }));
+    if (!press || (!press.isBroken && press.on.isConnected) || meantBy(target) !== press.meant) return;
+    target.dispatchEvent(new MouseEvent("click", { bubbles: true, clientX, clientY }));
+    const swallow = (event) => event.stopPropagation(); // a browser that sees one all the same
+    this.root.addEventListener("click", swallow, { capture: true, once: true });
+    setTimeout(() => this.root.removeEventListener("click", swallow, { capture: true }));
   }
 
   standIn(host) {
