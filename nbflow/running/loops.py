@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from nbflow.running.runs import Run
     from nbflow.store.protocol import Store
 
-_GRACE: Final = 0.05
+_FEW: Final = 8
 _SHARE: Final = 0.1
-"""Keeping may take so many seconds, and this part of all time that the run has taken."""
+"""So many iterations are kept whatever that costs; then keeping may take this part of the time of the run."""
 
 _INTERRUPTED: Final = frozenset({StateType.CANCELLED.value, StateType.CRASHED.value})
 _GOES_ON: Final = frozenset(
@@ -67,6 +67,7 @@ class Loops:
     _before: str = ""
     _last: tuple[int, Any] | None = None
     _written: int = 0
+    _count: int = 0
     _is_marked: bool = False
     _spent: float = 0.0
     _began: float = field(default_factory=perf_counter)
@@ -92,12 +93,13 @@ class Loops:
         return left
 
     def save(self, loop: int, result: Any, arguments: Mapping[str, Any], ended: Future[Any]) -> None:
-        """Keep what iteration `loop` starts from; very short iterations are kept now and then."""
+        """Keep what iteration `loop` starts from; after a few, very short ones are kept now and then."""
         if self._last is None:
             self._key = self._key or self._what(arguments)
             ended.add_done_callback(lambda _: self._end())
         self._last = (loop, result)
-        if self._spent <= _GRACE + _SHARE * (perf_counter() - self._began):
+        self._count += 1
+        if self._count <= _FEW or self._spent <= _SHARE * (perf_counter() - self._began):
             self._write(loop, result)
 
     def _write(self, loop: int, result: Any) -> None:

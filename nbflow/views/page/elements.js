@@ -25,16 +25,18 @@ function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-// What an element stands for, whatever is said of it.
+// What an element stands for, whatever is said of it: the first of these that it names.
+const SUBJECTS = ["key", "part", "fold", "flip", "do", "task", "run"];
+
 function subjectOf({ localName, dataset }) {
-  const { key, part, fold, flip, task, run } = dataset;
-  return `${localName} ${[key, part, fold, flip, dataset.do, task, run].find((each) => each !== undefined) ?? ""}`;
+  const kind = SUBJECTS.find((each) => dataset[each] !== undefined);
+  return kind ? `${localName} ${kind}=${dataset[kind]}` : localName;
 }
 
 // The same for people; what stands for nothing in particular is told apart by its words.
 function meaningOf(element) {
   const subject = subjectOf(element);
-  return subject === `${element.localName} ` ? subject + element.textContent : subject;
+  return subject === element.localName ? `${subject} ${element.textContent}` : subject;
 }
 
 // What is meant by who presses an element: that, or what it is a part of.
