@@ -121,6 +121,15 @@ class TestACell:
         assert "its process ended with exit code 3" in shown.text
         assert kernel.run("fine", "#@task fine --runner process\nfine = 1").error == ""
 
+    def test_an_item_that_fails(self, kernel: Kernel) -> None:
+        """What the others have made can be read, and the first error is that of the cell."""
+        for task in ("parts --runner process", "threads --runner thread"):
+            name = task.split()[0]
+            shown = kernel.run(name, f"#@task {task} --map x=raw\n{name} = Point(60 // (x - 3))")
+            assert shown.error.startswith("ZeroDivisionError")
+            assert "ran inline" not in shown.text
+            assert kernel.value(f"{name}[1].x, {name}[2].x, type({name}[1]) is Point") == "(3, 4, True)"
+
     def test_stop(self, kernel: Kernel) -> None:
         """It ends the body with its process; the cell is cancelled, and the kernel goes on."""
         pressed: list[bool] = []
@@ -142,6 +151,20 @@ class TestACell:
             shown = kernel.run("told", cell)
             assert shown.texts[:3] == ["a\n", "WARNING:root:b\n", "c\n"]
             assert "ran inline" not in shown.text
+
+    @pytest.mark.parametrize("where", ["", " --runner thread", " --runner process"])
+    @pytest.mark.parametrize("set_up", ["", "; logging.basicConfig()"])
+    def test_what_it_writes_into_its_log(self, kernel: Kernel, where: str, set_up: str) -> None:
+        """It is shown below the cell, and kept with the run, once, wherever the body runs."""
+        kernel.run("logging", f"import logging{set_up}")
+        cell = f"#@task told{where}\nlog = nbflow.get_run_logger()\nlog.info('of %s', log.extra['run_name'])"
+        shown = kernel.run("told", cell)
+        assert "of told" in shown.text
+        assert "ran inline" not in shown.text
+        history = "__import__('nbflow').session().around.store.history"
+        of_run = f"[{history}.text(run.id, 'log') for run in {history}.runs(step='told')]"
+        (log,) = kernel.ask(of_run)
+        assert re.fullmatch(r"\d\d:\d\d:\d\d INFO of told", log)
 
     def test_warnings_and_helpers_have_their_lines(self, kernel: Kernel) -> None:
         """A warning shows the line that it is about, and a helper its source."""

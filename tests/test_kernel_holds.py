@@ -182,6 +182,21 @@ class TestAccept:
         assert "no task is stale for package:pandas" in refused
 
 
+class TestRestoreOfATask:
+    """It stands at the result of an earlier run."""
+
+    def test_what_its_cell_shows_is_of_another_run(self, kernel: Kernel) -> None:
+        """It is said which; to run the cell shows its newest, not the restored one."""
+        kernel.run("total", "#@task total\ntotal = sum(features)\nprint(total)")
+        kernel.run("total", "#@task total\ntotal = len(features)\nprint(total)")
+        newest, older = re.findall(r"#(\d+)", kernel.execute("%flow history total").text)[:2]
+        kernel.execute("%flow restore total -1")
+        assert kernel.ask("total") == 36
+        told = f"output above is from run {newest}, the value from run {older}"
+        assert told in kernel.execute("%flow why total").text
+        assert kernel.run("total").texts[0] == "2\n"
+
+
 class TestRestoreOfTheFlow:
     """All names hold what they held at the end of a run, plain cells' too."""
 

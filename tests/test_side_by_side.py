@@ -120,6 +120,22 @@ class TestItems:
         assert set(notebook.log) == {task}
         assert paths(notebook, f"{task}[0]")[0] == ["Pending", "Cached"]
 
+    def test_what_the_others_have_made_can_be_read(self) -> None:
+        """The names stand for all items; who reads a failed one gets its error."""
+        notebook, given, task = mapped("xs = [1, 0, 2]", "y = 2 // x\nbox = Box(x)\ndef f(): return x")
+        assert notebook.run(task).inline == {}
+        y, box, f = (notebook.names[name] for name in ("y", "box", "f"))
+        assert [y[0], y[2]] == [2, 1]
+        with pytest.raises(ZeroDivisionError):
+            y[1]
+        assert type(box[2]) is notebook.names["Box"]
+        assert f.__globals__ is notebook.names
+        notebook.edit(given, "xs = [1, 2]")
+        notebook.run(given)
+        notebook.flow()
+        assert list(notebook.names["y"]) == [2, 1]
+        assert verdicts(notebook) == ["fresh"] * 3
+
     def test_what_all_share_stays_as_it_is(self) -> None:
         """An item that changes it fails, and no other sees the change."""
         notebook, _, task = mapped("xs = [1, 2]\nseen = []", "seen.append(x)\ny = len(seen)")

@@ -79,7 +79,9 @@ def _moved(watch: Watch, asked: Iterable[Entry], outside: Outside) -> Iterator[s
 
 def _folder(watch: Watch, observation: Observation) -> Iterator[str]:
     """The working folder, if a relative path may have meant another file."""
+    if watch.saw_nothing:
+        return  # and the system is not asked, which can take longer than all else about a small cell
     is_own, is_shaken = FOLDER in watch.trail.touched, FOLDER in watch.trail.shaken
     is_another = observation.folder != (FolderKind().now("") or "gone")
-    if not watch.saw_nothing and (is_shaken or (is_another and not is_own)):
+    if is_shaken or (is_another and not is_own):
         yield FOLDER

@@ -22,6 +22,7 @@ from nbflow.engine.apart import with_classes
 from nbflow.engine.apply import Workspace
 from nbflow.engine.baggage import OF_THE_SHELL
 from nbflow.engine.bind import by_unit, first_of
+from nbflow.engine.each import copied
 from nbflow.engine.insight import ANY_NAME
 from nbflow.engine.labels import Label, is_local_module, next_copy, private_memory
 from nbflow.engine.libraries import LIBRARIES, set_in
@@ -32,7 +33,7 @@ from nbflow.engine.record import CHANGES_PROCESS, NOTHING_SEEN, outputs_in_memor
 from nbflow.engine.requests import Alone
 from nbflow.engine.side_by_side import EachApart, ItemsAbreast
 from nbflow.engine.sites import lists_of
-from nbflow.engine.slots import RANDOM, SETTINGS, key_of, slot_of
+from nbflow.engine.slots import NAME, RANDOM, SETTINGS, key_of, slot_of
 from nbflow.engine.stateful import STATEFUL
 from nbflow.exceptions import CacheError
 from nbflow.states import Cancelled
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Step
     from nbflow.engine.each import Hands, Plan
     from nbflow.engine.effects import Call
+    from nbflow.engine.enact import Finished
     from nbflow.engine.items import Items
     from nbflow.engine.observe import Observation
     from nbflow.engine.origins import Classes
@@ -416,6 +418,20 @@ class Beside(Performer):
             return
         super()._take(step, trace, seen)
         self._hand_over(trace)
+
+    def _fail(self, step: Step, finished: Finished) -> None:
+        super()._fail(step, finished)
+        if step.body.mapped and finished.observation is not None and not self.why_inline:
+            self._hand_over_items(finished.observation)
+
+    def _hand_over_items(self, observation: Observation) -> None:
+        """Where items have failed, the user's names get what the others have made, as on these names."""
+        for output in observation.outputs:
+            key = key_of(output.slot)
+            if output.slot.kind == NAME and key in self.private.names:
+                value, is_own = copied(self.private.names[key], self.private, self._main.workspace)
+                if is_own:
+                    self._main.workspace.bind(key, value)
 
     def _forget_unseeded(self, trace: Trace, seeded: AbstractSet[str]) -> None:
         if self.why_inline:

@@ -6,7 +6,7 @@ import asyncio
 import linecache
 import marshal
 import sys
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +18,7 @@ from traitlets.config import Config
 from nbflow.notebook.capturing import Routes
 from nbflow.notebook.cells import Bodies, run_code
 from nbflow.notebook.outputs import Clear, Recorder, Screen, encode
+from nbflow.notebook.remembered import SAID, listening
 from nbflow.notebook.sending import SHOWN, SWITCHED
 from nbflow.notebook.tracebacks import users_part
 from nbflow.task_runners.base import TaskCall
@@ -26,7 +27,7 @@ from nbflow.task_runners.inline import InlineTaskRunner
 from nbflow.task_runners.telling import logging_here, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Generator
 
     from nbflow.engine.baggage import Job
     from nbflow.engine.effects import Outcome
@@ -79,12 +80,19 @@ def _run(shell: Any, job: Job, code: Code, names: dict[str, Any]) -> Outcome:
     with Routes(shell).captured(shows=False) as capture:
         capture.recorder = _Live() if code.shows else capture.recorder
         call = TaskCall(job.attempt, job.step, partial(_execute, code, names))
-        with nullcontext() if code.logs else logging_here():
+        with nullcontext() if code.logs else _logging_here():
             outcome = InlineTaskRunner().run(call).outcome()
         if isinstance(outcome.value, BaseException):
             outcome.value.__traceback__ = users_part(outcome.value.__traceback__)
         Screen(shell).flush_figures()
     return replace(outcome, captured=encode(capture.recorder.items))
+
+
+@contextmanager
+def _logging_here() -> Generator[None]:
+    """For a block, what is logged is shown here; the kernel is told what belongs to the log of a run."""
+    with logging_here(), listening(lambda run, lines: tell(SAID, [run, list(lines)])):
+        yield
 
 
 def _draw_as(style: dict[str, Any]) -> None:

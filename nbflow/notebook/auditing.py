@@ -11,10 +11,10 @@ from nbflow.context import context
 from nbflow.engine.apart import execute
 from nbflow.engine.audit import Audit, Finding, Found
 from nbflow.engine.drive import answered
-from nbflow.engine.loops import shown
 from nbflow.engine.requests import answering
 from nbflow.engine.wiring import run_wired
 from nbflow.notebook.cells import does_wait
+from nbflow.notebook.within import shown_in
 from nbflow.running.records import records_in, using
 from nbflow.store.memory import MemoryStore
 from nbflow.task_runners.base import TaskCall
@@ -139,7 +139,7 @@ def _run(apart: Apart, execution: Execution) -> None:
     body, names = execution.body, apart.workspace.names
     detach = attach_reader(apart)
     try:
-        with using(records_in(MemoryStore())), context(shown(execution.call)):
+        with using(records_in(MemoryStore())), context(shown_in(execution.call)):
             if body.wiring is not None:
                 run_wired(body.wiring, names)
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -14,15 +14,13 @@ from msgspec.structs import replace
 from nbflow.context import context
 from nbflow.engine.drive import calls_user_code
 from nbflow.engine.effects import Ended, Outcome
-from nbflow.engine.loops import shown
 from nbflow.engine.ongoing import Later, moments
 from nbflow.engine.requests import Execution, Waiting
 from nbflow.engine.wiring import run_wired
 from nbflow.exceptions import SessionError
 from nbflow.notebook.cells import LimitReachedError, Where, does_wait, run_code
 from nbflow.notebook.outputs import encode, printed
-from nbflow.running.logs import prints_of
-from nbflow.running.runs import Run
+from nbflow.notebook.within import prints_in, shown_in
 from nbflow.running.stopping import TURNS, stop_is_heard
 from nbflow.store.watching import watched_here
 from nbflow.task_runners.base import TaskCall
@@ -31,10 +29,8 @@ from nbflow.task_runners.inline import InlineTaskRunner
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
     from concurrent.futures import Future
-    from contextlib import AbstractContextManager
 
     from nbflow.engine.book import Step
-    from nbflow.engine.effects import Call
     from nbflow.engine.reading import Reading
     from nbflow.engine.requests import Request
     from nbflow.engine.trunk import Overrides
@@ -209,7 +205,7 @@ class Executor:
     def _within(self, execution: Execution) -> Generator[None]:
         """What surrounds the code of a body."""
         call, reads = execution.call, self.reading.within(execution.step, execution.workspace)
-        with reads, context(shown(call)), _prints_of(call):
+        with reads, context(shown_in(call)), prints_in(call):
             yield
 
     def _where(self, step: Step) -> Where:
@@ -244,12 +240,6 @@ async def _wait_for(waiting: Waiting) -> None:
         if is_stopped():
             raise KeyboardInterrupt from None
         raise
-
-
-def _prints_of(call: Call) -> AbstractContextManager[None]:
-    """Where the prints of a body go: to the log of its run, if its task says so."""
-    run = call.spec.body
-    return prints_of(run) if isinstance(run, Run) else nullcontext()
 
 
 async def _is_about_to_be_stopped() -> bool:

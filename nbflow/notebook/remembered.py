@@ -11,6 +11,7 @@ import importlib
 import logging
 import sys
 from collections import deque
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from weakref import WeakValueDictionary, ref
@@ -20,14 +21,18 @@ from nbflow.running.logs import RUN_LOGGERS
 from nbflow.running.runs import Run
 from nbflow.secrets import HIDDEN, hides, looks_secret
 from nbflow.store.protocol import LOG, TRACEBACK
+from nbflow.task_runners.telling import hear
 from nbflow.views.values import described
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from nbflow.engine.drive import Entered, Journal
     from nbflow.states import State
     from nbflow.store.protocol import History
+
+SAID: Final = "said"
+"""The kind of what a worker tells of lines that runs log there: a run, and the lines."""
 
 GONE: Final = object()
 """What a value is that nobody holds any more."""
@@ -87,15 +92,14 @@ class Remembered:
         self._lines: dict[str, deque[str]] = {}
         self._makers: WeakValueDictionary[int, State] = WeakValueDictionary()
         self._unsubscribe = journal.subscribe(self._note)
-        self._handler = _Listener(self.heard)
-        for logger in RUN_LOGGERS:
-            logger.addHandler(self._handler)
+        self._listening = ExitStack()
+        self._listening.enter_context(listening(self.heard))
+        hear(SAID, lambda told: self.heard(*told))
 
     def close(self) -> None:
         """Listen no more."""
         self._unsubscribe()
-        for logger in RUN_LOGGERS:
-            logger.removeHandler(self._handler)
+        self._listening.close()
 
     def insides(self, run: str) -> Insides:
         """What a run was given and has made, as far as that is known."""
@@ -183,6 +187,19 @@ class _Kept:
 
         inputs = {name: seen(name, value) for name, value in self.inputs.items()}
         return Insides(inputs, seen(self.name, self.made[0]) if self.made else None)
+
+
+@contextmanager
+def listening(heard: Callable[[str, Iterable[str]], object]) -> Generator[None]:
+    """Have `heard` called with each run that logs something in a block, and the lines of it."""
+    handler = _Listener(heard)
+    for logger in RUN_LOGGERS:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in RUN_LOGGERS:
+            logger.removeHandler(handler)
 
 
 class _Listener(logging.Handler):

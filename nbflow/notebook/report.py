@@ -362,7 +362,7 @@ class Report:
         if cell.placed_after:
             yield f"placed after {cell.placed_after}"
         if cell.badge and trace is not None and cell.shown != trace.id and self._differs(cell.shown, trace):
-            yield self._old_screen(cell.shown, trace)
+            yield self._old_screen(cell, trace)
         yield from self._parameter_notes(cell.step)
         if cell.step.id in self._session.inline:
             yield f"ran inline: {self._session.inline[cell.step.id]}"
@@ -393,11 +393,12 @@ class Report:
         before = self._session.around.store.trace(shown)
         return before is None or before.captured != trace.captured
 
-    def _old_screen(self, shown: str, trace: Trace) -> str:
-        before = self._session.around.store.trace(shown)
+    def _old_screen(self, cell: Cell, trace: Trace) -> str:
+        before = self._session.around.store.trace(cell.shown)
         then, now = self._run_words(before, "an earlier run"), self._run_words(trace, "the present one")
-        again = f"run this cell to show {now}"
-        return f"output above is from {then}, {again}" if shown else again
+        # A cell that is run ends what was chosen by hand, and shows its newest result.
+        now = f"the value from {now}" if cell.step.hold else f"run this cell to show {now}"
+        return f"output above is from {then}, {now}" if cell.shown else now
 
     def _run_words(self, trace: Trace | None, otherwise: str) -> str:
         """The run that made a result; removed results and plain cells have none with a number."""

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.context import context
 from nbflow.exceptions import RunError
+from nbflow.running.runs import Run
 from nbflow.states import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, MutableMapping
     from contextlib import AbstractContextManager
 
-    from nbflow.running.runs import Run
+    from nbflow.engine.effects import Call
     from nbflow.settings import Origins
 
 
@@ -98,6 +99,15 @@ def logger_of(run: Run) -> RunLogger:
     own = {"run_id": run.id, "run_name": run.name, "flow_run_id": run.flow_run_id}
     own["run_role"] = "flow" if is_flow else "task"
     return RunLogger(_FLOW_RUNS if is_flow else _TASK_RUNS, own)
+
+
+def logger_of_call(call: Call) -> RunLogger:
+    """The logger of the run that executes the body of a cell."""
+    spec = call.spec
+    if isinstance(spec.body, Run):
+        return logger_of(spec.body)
+    own = {"run_id": spec.id, "run_name": spec.name, "run_role": "task", "flow_run_id": ""}
+    return RunLogger(_TASK_RUNS, own)
 
 
 def get_run_logger() -> RunLogger:
