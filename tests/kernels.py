@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from jupyter_client.manager import KernelManager
@@ -79,20 +81,14 @@ class Kernel:
             "NBFLOW_STATE": str(self.home / "state"),
             "PYTHONPATH": str(Path(nbflow.__file__).parents[1]),
         }
-        try:
-            self._start_process(env)
-        except RuntimeError:
-            # Somebody else took one of its ports after it was found free and before the kernel bound it.
-            self.close()
-            self._start_process(env)
-        self._watch()
-
-    def _start_process(self, env: dict[str, str]) -> None:
-        self.manager = KernelManager(kernel_name="python3")
+        # By sockets in the file system: a port that is found free may be taken before the kernel binds it.
+        self.sockets = mkdtemp()
+        self.manager = KernelManager(kernel_name="python3", transport="ipc", ip=f"{self.sockets}/k")
         self.manager.start_kernel(cwd=str(self.folder), env=env)
         self.client = self.manager.client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=PATIENCE)
+        self._watch()
 
     def _watch(self) -> None:
         """Put the probe into the kernel, where nbflow does not look."""
@@ -105,6 +101,7 @@ class Kernel:
         """End the kernel."""
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
+        rmtree(self.sockets, ignore_errors=True)
 
     def restart(self, *, kill: bool = False) -> None:
         """Restart the kernel; the file and the store stay."""

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -241,15 +242,19 @@ class Notebook:
 
 @contextmanager
 def running_lab(folder: Path, app: str = "jupyterlab") -> Iterator[Lab]:
-    """An application on loopback over a folder, with its own settings, and a browser that reaches only it."""
+    """An application on loopback over a folder, with its own settings, and a browser that reaches only it.
+
+    It talks with kernels by sockets in the file system: a port that is free may be taken before it is bound.
+    """
     browser_path = find_browser()
+    runtime = mkdtemp()  # a socket's path must be short
     server = subprocess.Popen(
         [
             *(sys.executable, "-m", app, "--no-browser", "--allow-root", "--ip=127.0.0.1"),
-            *("--port=0", f"--ServerApp.root_dir={folder}"),
+            *("--port=0", f"--ServerApp.root_dir={folder}", "--KernelManager.transport=ipc"),
             *("--IdentityProvider.token=", "--ServerApp.password=", "--expose-app-in-browser"),
         ],
-        env=_environment(folder / ".jupyter"),
+        env={**_environment(folder / ".jupyter"), "JUPYTER_RUNTIME_DIR": runtime},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -267,6 +272,7 @@ def running_lab(folder: Path, app: str = "jupyterlab") -> Iterator[Lab]:
         assert server.stderr is not None
         server.stderr.close()
     drain.wait()
+    shutil.rmtree(runtime, ignore_errors=True)  # the last kernels may be about to leave it
 
 
 def _address_of(server: subprocess.Popen[str], log: Any) -> str:
@@ -288,7 +294,6 @@ def _environment(home: Path) -> dict[str, str]:
     places = {
         "JUPYTER_CONFIG_DIR": "config",
         "JUPYTER_DATA_DIR": "data",
-        "JUPYTER_RUNTIME_DIR": "runtime",
         "JUPYTERLAB_SETTINGS_DIR": "settings",
         "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
         "IPYTHONDIR": "ipython",
