@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from nbflow.engine.bind import View
     from nbflow.engine.labels import Label
 
+_SLOTS = tuple(map(slot_of, LIBRARIES))
+
 
 class Settings(msgspec.Struct, frozen=True):
     """How libraries are set where a body runs.
@@ -53,10 +55,10 @@ class Settings(msgspec.Struct, frozen=True):
 
 def settings_at(view: View, workspace: Workspace, used: frozenset[str]) -> Settings:
     """How libraries are set at a place in flow order."""
-    bound = ((key, view.bound(slot_of(key)).version) for key in LIBRARIES)
+    bound = ((slot, view.bound(slot).version) for slot in view.given(_SLOTS))
     made = {
-        key: Entry(Looked(slot_of(key)), version.output.digest, version.output.preview, version.step)
-        for key, version in bound
+        key_of(slot): Entry(Looked(slot), version.output.digest, version.output.preview, version.step)
+        for slot, version in bound
         if version is not None
     }
     return Settings(made, used, partial(_ambient, workspace))

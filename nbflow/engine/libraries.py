@@ -268,7 +268,7 @@ LIBRARIES: Final[Mapping[str, Library]] = {
         _of_decimal,
         _start_of_decimal,
         _put_in_decimal,
-        r"(?m)\bsetcontext\b|\bgetcontext\(\)(\.\w+\s*([-+*/%]{0,2}=[^=]|\[)|\s*(;|$))",
+        r"\bsetcontext\b|\bgetcontext\(\)(\.\w+\s*([-+*/%]{0,2}=[^=]|\[)|\s*(;|\n|$))",
     ),
     "<sklearn settings>": Library(
         "sklearn._config",
@@ -280,6 +280,9 @@ LIBRARIES: Final[Mapping[str, Library]] = {
     ),
 }
 """Workspace key to settings."""
+
+_SPOKEN: Final = re.compile("|".join(f"(?:{library.spoken})" for library in LIBRARIES.values()))
+_NOBODY: Final = frozenset[str]()
 
 MARKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "matplotlib": _mark_of_matplotlib,
@@ -306,6 +309,8 @@ def set_in(source: str) -> frozenset[str]:
         >>> sorted(set_in("plt.rcParams['axes.grid'] = True"))
         ['<matplotlib settings>']
     """
+    if not _SPOKEN.search(source):
+        return _NOBODY
     return frozenset(key for key, library in LIBRARIES.items() if re.search(library.spoken, source))
 
 
