@@ -82,3 +82,30 @@ class TestSettings:
         shown = dict(zip(kernel.cells, kernel.run_all(), strict=True))
         assert "reused" in shown["style"].text
         assert shown["figure"].stdout == "True\n"
+
+
+class TestBesideOnesThatAwait:
+    """Once a task awaits something, cells run in context variables of their own, where settings may live."""
+
+    def test_what_a_task_sets_is_set_below_it(self, tmp_path: Path) -> None:
+        """For cells of every kind, until one sets it anew; also when it is reused, and after a restart."""
+        cells = {
+            "load": "%load_ext nbflow",
+            "imports": "import numpy as np, asyncio",
+            "waits": "#@task waits\nawait asyncio.sleep(0)\nwaits = 1",
+            "sets": "#@task sets\nnp.seterr(divide='raise')\nsets = waits",
+            "awaits": "await asyncio.sleep(0)",
+            "plain": "print(np.geterr()['divide'])",
+            "task": "#@task task\ntask = np.geterr()['divide'], sets",
+            "again": "_ = np.seterr(divide='ignore')",
+            "last": "print(np.geterr()['divide'])",
+        }
+        with Kernel(tmp_path) as kernel:
+            kernel.set(**cells)
+            for turn in range(3):
+                shown = dict(zip(cells, kernel.run_all(), strict=True))
+                told = [shown[id].stdout for id in ("plain", "last")]
+                assert (told, kernel.ask("task")) == (["raise\n", "ignore\n"], ("raise", 1))
+                assert ("reused" in shown["sets"].text) is (turn > 0)
+                if turn == 1:
+                    kernel.restart()

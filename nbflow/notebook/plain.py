@@ -54,6 +54,7 @@ class PlainCells:
         """
         self._pending, session = None, self._session
         session.background.follow()
+        session.left_settings.begin()
         if is_only_ours(asked.text):
             session.places.retire(asked.id)  # what it held before is in no cell now
             return
@@ -77,6 +78,7 @@ class PlainCells:
 
     def end(self, error: BaseException | None) -> None:
         """The plain cell ended, by itself or with an error."""
+        self._session.left_settings.bring()  # of one that awaits, the end is seen outside its context
         pending, self._pending = self._pending, None
         if pending is not None:
             self._end(pending, error)

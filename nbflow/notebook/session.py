@@ -39,6 +39,7 @@ from nbflow.notebook.remembered import Remembered
 from nbflow.notebook.report import Report
 from nbflow.notebook.runners import Runners
 from nbflow.notebook.snapshots import Snapshots
+from nbflow.notebook.within import LeftSettings
 from nbflow.running.records import records_over
 from nbflow.states import Origin
 from nbflow.store.owners import this_owner
@@ -116,6 +117,7 @@ class Session:
         self.snapshots = Snapshots(self)
         self.remembered = Remembered(self.trunk.runs.journal, around.store.history)
         self.recent = Recent()
+        self.left_settings = LeftSettings(self.trunk.workspace.states)
         self._executor = Executor(*what, self.functions.reading, self.remembered.heard, self.runners.of)
         self._is_remembered = False
         self._not_users: set[str] = set()
@@ -375,7 +377,10 @@ class Session:
     async def perform_waiting(self, work: Working[Any]) -> Any:
         """Do work in which bodies may await something."""
         with self._executor.waiting(can_wait=True):
-            return await answered_waiting(work, self._executor.answer_waiting)
+            try:
+                return await answered_waiting(work, self._executor.answer_waiting)
+            finally:
+                self.left_settings.note()
 
     def _note_state(self, entered: Entered) -> None:
         spec, transition = entered.spec, entered.transition
