@@ -87,8 +87,12 @@ class Kernel:
         self.manager.start_kernel(cwd=str(self.folder), env=env)
         self.client = self.manager.client()
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=PATIENCE)
-        self._watch()
+        try:
+            self.client.wait_for_ready(timeout=PATIENCE)
+            self._watch()
+        except BaseException:
+            self.close()
+            raise
 
     def _watch(self) -> None:
         """Put the probe into the kernel, where nbflow does not look."""

@@ -258,6 +258,7 @@ def running_lab(folder: Path, app: str = "jupyterlab") -> Iterator[Lab]:
         stderr=subprocess.PIPE,
         text=True,
     )
+    drain: subprocess.Popen[bytes] | None = None
     try:
         with open(folder / "server.log", "w") as log:
             address = _address_of(server, log)
@@ -271,8 +272,9 @@ def running_lab(folder: Path, app: str = "jupyterlab") -> Iterator[Lab]:
         server.wait()
         assert server.stderr is not None
         server.stderr.close()
-    drain.wait()
-    shutil.rmtree(runtime, ignore_errors=True)  # the last kernels may be about to leave it
+        if drain is not None:
+            drain.wait()
+        shutil.rmtree(runtime, ignore_errors=True)  # the last kernels may be about to leave it
 
 
 def _address_of(server: subprocess.Popen[str], log: Any) -> str:

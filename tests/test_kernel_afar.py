@@ -166,6 +166,19 @@ class TestACell:
         (log,) = kernel.ask(of_run)
         assert re.fullmatch(r"\d\d:\d\d:\d\d INFO of told", log)
 
+    def test_a_handler_of_its_log(self, kernel: Kernel) -> None:
+        """Gets every line, wherever the body runs; whose logger a value is is nobody's input."""
+        kernel.run(
+            "handler", "import io, logging\nsaid = io.StringIO()\nhandler = logging.StreamHandler(said)"
+        )
+        kernel.execute("logging.getLogger('nbflow.task_runs').addHandler(handler)")
+        for where in ("", " --runner thread", " --runner process"):
+            kernel.run(
+                "told", f"#@task told{where} --refresh\nlog = nbflow.get_run_logger()\nlog.info('hello')"
+            )
+        assert kernel.ask("said.getvalue()") == "hello\n" * 3
+        assert re.search("told +same", kernel.execute("%flow audit told").text)
+
     def test_warnings_and_helpers_have_their_lines(self, kernel: Kernel) -> None:
         """A warning shows the line that it is about, and a helper its source."""
         body = "import inspect, warnings\nwarnings.warn('careful')\nwarned = inspect.getsource(late)"

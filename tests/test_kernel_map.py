@@ -70,6 +70,20 @@ class TestMap:
         assert kernel.value("size[0]") == "-1.0"
         assert "[1]" in kernel.execute("%flow history sizes").text
 
+    @pytest.mark.parametrize("where", ["", " --runner thread", " --runner process"])
+    def test_a_name_from_before_nbflow_watched(self, kernel: Kernel, where: str) -> None:
+        """A failed item may bind it as any other, and tools bind theirs."""
+        kernel.execute("%unload_ext nbflow")
+        kernel.execute("early = 0")
+        kernel.run("load")
+        kernel.run("years", "years = [2000, 2001]")
+        task = f"#@task early{where} --map year=years\nearly = 1 / (year - 2001)"
+        assert "ZeroDivisionError" in kernel.run("early", task).error
+        kernel.client.execute("tool = 1", silent=True, store_history=False)
+        for _ in range(2):
+            assert kernel.run("more", "#@task more\nmore = 1").error == ""
+        assert kernel.value("early[0]") == "-1.0"
+
     @pytest.mark.parametrize("key", ["7", "1999.5"])
     def test_an_item_that_is_not_there(self, kernel: Kernel, key: str) -> None:
         """One error below the line that has asked for it, in a plain cell and in a task."""

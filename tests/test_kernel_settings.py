@@ -84,8 +84,40 @@ class TestSettings:
         assert shown["figure"].stdout == "True\n"
 
 
-class TestBesideOnesThatAwait:
-    """Once a task awaits something, cells run in context variables of their own, where settings may live."""
+class TestInContextsOfTheirOwn:
+    """Cells that await, and what a page asks for, run in context variables of their own."""
+
+    def test_what_a_page_asks_for(self, tmp_path: Path) -> None:
+        """What a task sets that runs by a button is set for the cells below."""
+        with Kernel(tmp_path) as kernel:
+            kernel.run("load", "%load_ext nbflow\nimport numpy as np")
+            kernel.run("sets", "#@task sets --defer\n_ = np.seterr(divide='raise')\nsets = 1")
+            session = "__import__('nbflow').session()"
+            act = f"{session}.live._own._subject.act({{'do': 'run'}})"
+            kernel.ask(f"__import__('contextvars').copy_context().run(lambda: {act})")
+            assert kernel.run("plain", "print(np.geterr()['divide'])").stdout == "raise\n"
+            kernel.run("plain", "_ = np.seterr(divide='ignore')")
+            kernel.ask(f"__import__('contextvars').copy_context().run(lambda: {act})")
+            assert kernel.run("below", "print(np.geterr()['divide'])").stdout == "ignore\n"
+
+    def test_one_that_awaits_itself(self, tmp_path: Path) -> None:
+        """What it sets is lost with its context, also when it is run once more below others."""
+        cells = {
+            "load": "%load_ext nbflow",
+            "imports": "import numpy as np, asyncio",
+            "raises": "_ = np.seterr(divide='raise')",
+            "awaits": "await asyncio.sleep(0)\n_ = np.seterr(divide='ignore')",
+            "task": "#@task task\ntask = np.geterr()['divide']",
+            "prints": "_ = np.seterr(divide='print')",
+        }
+        with Kernel(tmp_path) as kernel:
+            kernel.set(**cells)
+            kernel.run_all()
+            kernel.run("awaits")
+            kernel.execute("%flow run")
+            assert kernel.ask("task") == "raise"
+            assert kernel.run("task").error == ""
+            assert kernel.ask("task") == "raise"
 
     def test_what_a_task_sets_is_set_below_it(self, tmp_path: Path) -> None:
         """For cells of every kind, until one sets it anew; also when it is reused, and after a restart."""

@@ -136,6 +136,20 @@ class TestItems:
         assert list(notebook.names["y"]) == [2, 1]
         assert verdicts(notebook) == ["fresh"] * 3
 
+    def test_what_has_no_copy_is_not_what_there_was_before(self) -> None:
+        """Where an error cannot be copied; a definition is that of the last item that has one."""
+        body = "import math\nif not x: raise threading.broken\ny = [x]\ndef f(): return math.pi"
+        notebook, given, task = mapped("xs = [1, 2]", body)
+        threading.broken = ValueError("z")  # type: ignore[attr-defined]
+        threading.broken.lock = threading.Lock()  # type: ignore[attr-defined]
+        notebook.run(task)
+        notebook.edit(given, "xs = [3, 0]")
+        notebook.run(given)
+        action = notebook.run(task)
+        assert (repr(action.errors[task]), action.inline) == ("ValueError('z')", {})
+        assert repr(notebook.names["y"]) == "MapResult([[3], <ValueError('z')>])"
+        assert notebook.names["math"].pi == notebook.names["f"]()  # type: ignore[operator]
+
     def test_what_all_share_stays_as_it_is(self) -> None:
         """An item that changes it fails, and no other sees the change."""
         notebook, _, task = mapped("xs = [1, 2]\nseen = []", "seen.append(x)\ny = len(seen)")

@@ -97,10 +97,12 @@ class TestRetold:
     def test_other_things(self) -> None:
         """Go to whoever hears them; in the kernel itself nobody is told."""
         heard: list[Any] = []
-        hear("numbers", heard.append)
+        end = hear("numbers", heard.append)
         retell("numbers", 7)
         retell("nobody hears this", 8)
         tell("numbers", 9)
+        end()
+        retell("numbers", 10)
         assert heard == [7]
 
 

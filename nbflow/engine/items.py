@@ -12,7 +12,7 @@ import msgspec
 from nbflow.engine.each import Each, copied
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.enact import Item
-from nbflow.engine.map_result import MapResult
+from nbflow.engine.map_result import MapResult, Unread
 from nbflow.engine.mapped import ended_by_items, joined_by_items
 from nbflow.engine.observe import Observation
 from nbflow.engine.rows import rows_of
@@ -139,11 +139,12 @@ class Items:
             self._workspace.unbind(key)
         for key in sorted(bound):
             values = [done.value(key) for done in self._in_order]
-            value = MapResult(values, elements)
-            # A function, a class or a module is the same for all items.
-            self._workspace.bind(
-                key, values[-1] if key in single else copied(value, self._workspace, self._workspace)[0]
-            )
+            if key in single:
+                # A function, a class or a module is the same for all items that have one.
+                value = next(value for value in reversed(values) if not isinstance(value, Unread))
+            else:
+                value, _ = copied(MapResult(values, elements), self._workspace, self._workspace)
+            self._workspace.bind(key, value)
         return frozenset(bound | deleted)
 
     def _shown(self) -> bytes:

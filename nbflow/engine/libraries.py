@@ -40,6 +40,7 @@ class Library:
         spoken: What a source looks like that sets them, as a regular expression.
         shown: Whether they only decide how values look.
         of_thread: Whether each thread has its own.
+        in_context: Whether they are kept in context variables.
         leave_out: Settings that hosts change by themselves.
     """
 
@@ -50,6 +51,7 @@ class Library:
     spoken: str
     shown: bool = False
     of_thread: bool = False
+    in_context: bool = False
     leave_out: frozenset[str] = frozenset()
 
     def get(self, module: Any) -> Changed:
@@ -253,6 +255,7 @@ LIBRARIES: Final[Mapping[str, Library]] = {
         lambda module: _ERRORS,
         lambda module, name, value: module.seterr(**{name: value}),
         r"\bseterr\b",
+        in_context=True,
     ),
     "<numpy print settings>": Library(
         "numpy",
@@ -262,6 +265,7 @@ LIBRARIES: Final[Mapping[str, Library]] = {
         lambda module, name, value: module.set_printoptions(**{**module.get_printoptions(), name: value}),
         r"\bset_printoptions\b",
         shown=True,
+        in_context=True,
     ),
     "<decimal settings>": Library(
         "decimal",
@@ -269,6 +273,7 @@ LIBRARIES: Final[Mapping[str, Library]] = {
         _start_of_decimal,
         _put_in_decimal,
         r"\bsetcontext\b|\bgetcontext\(\)(\.\w+\s*([-+*/%]{0,2}=[^=]|\[)|\s*(;|\n|$))",
+        in_context=True,
     ),
     "<sklearn settings>": Library(
         "sklearn._config",

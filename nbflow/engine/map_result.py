@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -45,6 +45,11 @@ class MapResult(Sequence[Any]):
     def elements(self) -> tuple[Any, ...]:
         """What the body was run for, by position; where two names were mapped, the pairs."""
         return self._elements
+
+    def copied(self, copy: Callable[[Any], Any]) -> MapResult:
+        """The same of copies that `copy` makes of values and elements; errors are shared."""
+        items = (item if isinstance(item, Unread) else copy(item) for item in self._items)
+        return MapResult(items, map(copy, self._elements))
 
     def of(self, element: Any) -> Any:
         """The value for an element.

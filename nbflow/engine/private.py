@@ -26,6 +26,7 @@ from nbflow.engine.each import copied
 from nbflow.engine.insight import ANY_NAME
 from nbflow.engine.labels import Label, is_local_module, next_copy, private_memory
 from nbflow.engine.libraries import LIBRARIES, set_in
+from nbflow.engine.map_result import MapResult, Unread
 from nbflow.engine.origins import name_of
 from nbflow.engine.outward import is_effect
 from nbflow.engine.perform import Performer
@@ -35,7 +36,7 @@ from nbflow.engine.side_by_side import EachApart, ItemsAbreast
 from nbflow.engine.sites import lists_of
 from nbflow.engine.slots import NAME, RANDOM, SETTINGS, key_of, slot_of
 from nbflow.engine.stateful import STATEFUL
-from nbflow.exceptions import CacheError
+from nbflow.exceptions import CacheError, SessionError
 from nbflow.states import Cancelled
 from nbflow.store.digests import holds_code
 from nbflow.store.memory import MemoryStore, why_unstored
@@ -426,12 +427,23 @@ class Beside(Performer):
 
     def _hand_over_items(self, observation: Observation) -> None:
         """Where items have failed, the user's names get what the others have made, as on these names."""
-        for output in observation.outputs:
-            key = key_of(output.slot)
-            if output.slot.kind == NAME and key in self.private.names:
-                value, is_own = copied(self.private.names[key], self.private, self._main.workspace)
-                if is_own:
-                    self._main.workspace.bind(key, value)
+        user = self._main.workspace
+        for key in [key_of(output.slot) for output in observation.outputs if output.slot.kind == NAME]:
+            if key not in self.private.names:
+                user.unbind(key)
+                continue
+            value = self.private.names[key]
+            if isinstance(value, MapResult):
+                user.bind(key, value.copied(self._of_an_item))
+            else:
+                own, is_own = copied(value, self.private, user)
+                user.bind(key, own if is_own else value)
+            user.ensure((key,))
+
+    def _of_an_item(self, value: object) -> object:
+        """A copy of what an item has made; its error where there can be none."""
+        own, is_own = copied(value, self.private, self._main.workspace)
+        return own if is_own else Unread(SessionError("this value cannot be handed over: run it inline"))
 
     def _forget_unseeded(self, trace: Trace, seeded: AbstractSet[str]) -> None:
         if self.why_inline:

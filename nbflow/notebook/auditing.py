@@ -139,7 +139,7 @@ def _run(apart: Apart, execution: Execution) -> None:
     body, names = execution.body, apart.workspace.names
     detach = attach_reader(apart)
     try:
-        with using(records_in(MemoryStore())), context(shown_in(execution.call)):
+        with using(records_in(MemoryStore())), context(shown_in(execution.call, is_kept=False)):
             if body.wiring is not None:
                 run_wired(body.wiring, names)
             else:

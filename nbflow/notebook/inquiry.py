@@ -130,7 +130,8 @@ class Inquiry:
 
     def act(self, asked: Answer) -> str:
         """Do what a button stands for, as its line of `%flow` does."""
-        shown = commands.perform(self._session, _line_of(asked))
+        with self._session.left_settings.noted():
+            shown = commands.perform(self._session, _line_of(asked))
         return str(shown).partition("\n")[0]
 
     # --- what the page asks --------------------------------------------------------------------

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, cast
 from nbflow.analysis.names import BUILTINS
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.exceptions import CellSyntaxError, SessionError
-from nbflow.notebook.cells import ends_with_call, ends_with_ours, is_only_ours, missed_header, read_header
+from nbflow.notebook.cells import (
+    does_wait,
+    ends_with_call,
+    ends_with_ours,
+    is_only_ours,
+    missed_header,
+    read_header,
+)
 
 if TYPE_CHECKING:
     from nbflow.engine.action import Action
@@ -70,6 +77,8 @@ class PlainCells:
         session.trunk.runs.number = 0
         work = session.work.run_cell(cell.step)
         self._pending = _Pending(cell, work, cast("Execution", next(work)))
+        if does_wait(cell.step.body.source):
+            session.left_settings.note()  # what was put back for it is there for it alone
 
     def _misses_a_name(self, step: Step) -> bool:
         """Whether the cell reads what is not there: a task of an earlier kernel may have made it."""

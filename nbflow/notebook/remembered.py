@@ -94,7 +94,7 @@ class Remembered:
         self._unsubscribe = journal.subscribe(self._note)
         self._listening = ExitStack()
         self._listening.enter_context(listening(self.heard))
-        hear(SAID, lambda told: self.heard(*told))
+        self._listening.callback(hear(SAID, lambda told: self.heard(*told)))
 
     def close(self) -> None:
         """Listen no more."""

@@ -5,17 +5,17 @@ A cell that awaits runs in context variables of its own, where NumPy and `decima
 
 from __future__ import annotations
 
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
+from nbflow.engine.libraries import LIBRARIES
 from nbflow.engine.loops import shown
-from nbflow.exceptions import CacheError
 from nbflow.running.logs import logger_of_call, prints_of
 from nbflow.running.runs import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
     from contextlib import AbstractContextManager
 
     from nbflow.engine.effects import Call
@@ -50,8 +50,26 @@ class LeftSettings:
         self._left: Mapping[str, object] | None = None
 
     def note(self) -> None:
-        """Such a cell ends."""
-        self._left = dict(self._states.settings(anew=True))
+        """Such a cell ends, or has been given settings of its own."""
+        with suppress(Exception):  # libraries are not ours
+            self._left = self._now()
+
+    @contextmanager
+    def noted(self) -> Generator[None]:
+        """For a block between two cells, whose context may be an old one: what it changes is left."""
+        before: Mapping[str, object] | None = None
+        with suppress(Exception):
+            before = self._now()
+        try:
+            yield
+        finally:
+            with suppress(Exception):
+                if self._now() != before:
+                    self.note()
+
+    def _now(self) -> Mapping[str, object]:
+        now = self._states.settings(anew=True)
+        return {key: state for key, state in now.items() if LIBRARIES[key].in_context}
 
     def begin(self) -> None:
         """A cell begins: what the last one found is the notebook's own by now, or was lost with it."""
@@ -65,15 +83,15 @@ class LeftSettings:
         if left is None or _BROUGHT.get() is left:
             return
         _BROUGHT.set(left)
-        now = self._states.settings(anew=True)
-        for key in [key for key in left if left[key] != now.get(key)]:
-            with suppress(CacheError):  # a library that does not take it any more starts as it is
+        with suppress(Exception):
+            now = self._states.settings(anew=True)
+            for key in [key for key in left if left[key] != now.get(key)]:
                 self._states.restore(key, left[key])
 
 
-def shown_in(call: Call) -> dict[str, Any]:
-    """What `nbflow.context` shows of the run to the body of a cell."""
-    return {**shown(call), "logger": logger_of_call(call)}
+def shown_in(call: Call, *, is_kept: bool = True) -> dict[str, Any]:
+    """What `nbflow.context` shows of the run to the body of a cell; `is_kept`: whether what it logs is."""
+    return {**shown(call), "logger": logger_of_call(call, is_kept=is_kept)}
 
 
 def prints_in(call: Call) -> AbstractContextManager[None]:

@@ -87,6 +87,10 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
         'clean'
     """
 
+    def __nbflow_digest__(self) -> str:
+        """Whose lines it writes is nobody's input, as the identifiers of runs are."""
+        return "logger of a run"
+
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         """Say whose message it is."""
         kwargs["extra"] = {**(kwargs.get("extra") or {}), **(self.extra or {})}
@@ -101,12 +105,13 @@ def logger_of(run: Run) -> RunLogger:
     return RunLogger(_FLOW_RUNS if is_flow else _TASK_RUNS, own)
 
 
-def logger_of_call(call: Call) -> RunLogger:
-    """The logger of the run that executes the body of a cell."""
+def logger_of_call(call: Call, *, is_kept: bool = True) -> RunLogger:
+    """The logger of the run that executes the body of a cell; its lines are kept if the run is."""
     spec = call.spec
-    if isinstance(spec.body, Run):
+    if isinstance(spec.body, Run) and is_kept:
         return logger_of(spec.body)
-    own = {"run_id": spec.id, "run_name": spec.name, "run_role": "task", "flow_run_id": ""}
+    run = spec.id if is_kept else ""
+    own = {"run_id": run, "run_name": spec.name, "run_role": "task", "flow_run_id": ""}
     return RunLogger(_TASK_RUNS, own)
 
 

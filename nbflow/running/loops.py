@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from nbflow.store.protocol import Store
 
 _FEW: Final = 8
+"""So many iterations are kept first, unless that takes longer than `_GRACE`."""
+_GRACE: Final = 1.0
 _SHARE: Final = 0.1
-"""So many iterations are kept whatever that costs; then keeping may take this part of the time of the run."""
+"""What part of the time of the run keeping may take then."""
 
 _INTERRUPTED: Final = frozenset({StateType.CANCELLED.value, StateType.CRASHED.value})
 _GOES_ON: Final = frozenset(
@@ -99,7 +101,8 @@ class Loops:
             ended.add_done_callback(lambda _: self._end())
         self._last = (loop, result)
         self._count += 1
-        if self._count <= _FEW or self._spent <= _SHARE * (perf_counter() - self._began):
+        is_first = self._count <= _FEW and self._spent <= _GRACE
+        if is_first or self._spent <= _SHARE * (perf_counter() - self._began):
             self._write(loop, result)
 
     def _write(self, loop: int, result: Any) -> None:

@@ -24,6 +24,7 @@ Teller = Callable[[str, Any], object]
 
 STREAMS: Final = ("stdout", "stderr")
 _LISTENERS: Final[dict[str, Callable[[Any], object]]] = {}
+_LOGGERS: Final = (None, "nbflow", "nbflow.flow_runs", "nbflow.task_runs")
 LOG: Final = "log"
 """The kind of what is told of a record of the log; streams are told by their names."""
 
@@ -55,9 +56,15 @@ def tell(kind: str, what: Any) -> None:
         teller(kind, what)
 
 
-def hear(kind: str, listener: Callable[[Any], object]) -> None:
-    """In the kernel, have `listener` called with what workers tell of a kind."""
+def hear(kind: str, listener: Callable[[Any], object]) -> Callable[[], None]:
+    """In the kernel, have `listener` called with what workers tell of a kind; returned is what ends that."""
     _LISTENERS[kind] = listener
+
+    def end() -> None:
+        if _LISTENERS.get(kind) is listener:
+            del _LISTENERS[kind]
+
+    return end
 
 
 @contextmanager
@@ -85,7 +92,8 @@ def tell_always(teller: Teller) -> None:
 
 def handles_logs() -> bool:
     """Whether somebody has asked to handle what is logged; else Python prints what is a warning or worse."""
-    return any(not isinstance(each, _Handler) for each in logging.getLogger().handlers)
+    handlers = (each for name in _LOGGERS for each in logging.getLogger(name).handlers)
+    return any(not type(each).__module__.startswith("nbflow.") for each in handlers)
 
 
 @contextmanager
