@@ -196,6 +196,14 @@ class TestFunctions:
         shutil.rmtree(folder)
         assert not folder.exists()
 
+    @pytest.mark.usefixtures("folder")
+    def test_their_errors_show_the_lines_of_who_asked(self) -> None:
+        """None of ours below them."""
+        asking("try: at = os.stat('nowhere').st_size\nexcept OSError: at = None")
+        with pytest.raises(FileNotFoundError) as missed:
+            os.stat("nowhere")
+        assert [str(part.path) for part in missed.traceback] == [__file__]
+
 
 class TestKinds:
     """What the slots say."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -188,6 +189,29 @@ class TestAfterFailures:
         kernel.run("imports", "k = 2")
         said = "not up to date here: more (of raw), raw; `%flow run` brings it up to date"
         assert said in kernel.execute("raw + more").text
+
+    def test_a_cell_that_shares_what_a_task_has_made(self, kernel: Kernel) -> None:
+        """Once the task has made it anew, its name stands for that; who is run again shares it then."""
+        kernel.run("imports", "k = [1]")
+        kernel.run("raw", "#@task raw\nraw = [k[:]]")
+        kernel.run("more", "part = raw[0]")
+        kernel.run("imports", "k = [1, 2]")
+        kernel.execute("%flow run")
+        assert kernel.execute("print(raw)").text == "[[1, 2]]\n"
+        assert kernel.ask("part") == [1]
+        kernel.run("more")
+        assert kernel.ask("part is raw[0], part") == (True, [1, 2])
+
+    def test_a_cell_that_changes_what_a_task_has_made(self, kernel: Kernel) -> None:
+        """Its name stays the user's, and who reads it is told which cell has to run again."""
+        kernel.run("imports", "k = [1]")
+        kernel.run("raw", "#@task raw\nraw = [k[:]]")
+        kernel.run("more", "raw = raw + ['own']")
+        kernel.run("imports", "k = [1, 2]")
+        kernel.execute("%flow run")
+        shown = kernel.execute("print(raw)")
+        assert shown.stdout == "[[1], 'own']\n"
+        assert re.search(r"not up to date here: raw; run cell \[\d+\] again", shown.text)
 
     def test_there_is_nothing_to_go_back_to(self, kernel: Kernel) -> None:
         """As long as no run has left anything else than there is."""

@@ -38,12 +38,11 @@ def stand_of_flow(
         settled: The steps that have ended without a result, and those below that ran nevertheless.
         caught_up: The plain cells that the flow ran last, and not their user.
     """
-    end = sweep.end()
     slots = sweep.moved_slots() | {slot_of(key) for key in workspace.moved}
     stand: dict[str, Version | None] = {}
-    for slot in slots:
-        bound = end.bound(slot)
-        if is_kept_in_memory(slot) and _is_settled(bound, settled) and _is_decided(slot, sweep, caught_up):
+    for slot in filter(is_kept_in_memory, slots):
+        bound = _decided(slot, sweep, caught_up)
+        if bound is not None and _is_settled(bound, settled):
             stand[key_of(slot)] = bound.version
     workspace.moved.clear()
     return stand
@@ -55,8 +54,24 @@ def _is_settled(bound: Bound, settled: Collection[str]) -> bool:
     return not doubts or (bound.version is not None and set(settled).issuperset(doubts))
 
 
-def _is_decided(slot: Slot, sweep: Sweep, caught_up: Collection[str]) -> bool:
-    """Whether a task decides the name at the end of the flow, or a plain cell that no user ran last."""
-    writers = sweep.writers(slot)
-    last = sweep.book.steps[writers[-1]] if writers else None
-    return last is not None and (not last.plain or last.id in caught_up)
+def _decided(slot: Slot, sweep: Sweep, caught_up: Collection[str]) -> Bound | None:
+    """What a task gives the name last, or a plain cell that no user ran last; None where a user's cell does.
+
+    A plain cell that is not up to date and only came to share what the name stands for gives it nothing: run
+    once more, it shares what the name stands for then.
+    """
+    view, steps = sweep.end(), sweep.book.steps
+    for writer in reversed(sweep.writers(slot)):
+        step = steps[writer]
+        if not step.plain or writer in caught_up:
+            return view.bound(slot)
+        if not only_shares(step, slot) or sweep.judgement(step).verdict is not Verdict.STALE:
+            return None
+        view = sweep.view(step)
+    return None
+
+
+def only_shares(step: Step, slot: Slot) -> bool:
+    """Whether a step neither binds a name nor may change what it stands for."""
+    analysis = (step.ran or step.body).analysis
+    return slot.locator not in analysis.writes | analysis.maybe_writes | analysis.mutates | analysis.deletes

@@ -438,22 +438,6 @@ class Report:
             return f"its inputs may have changed since they were made; run {spent.name} again first"
         return "; ".join(dict.fromkeys(cause_words(cause) for cause in causes[:3])) or "it waits"
 
-    def stale_mention(self, cell: Cell) -> str:
-        """One line where a plain cell reads what a task has made and what is not up to date; or nothing."""
-        sweep = self._session.trunk.sweep
-        view = sweep.view(cell.step)
-        doubtful: dict[str, str] = {}
-        for slot in sweep.judgement(cell.step).reached:
-            for doubt in view.bound(slot).doubts:
-                step = self._session.book.steps[doubt.step]
-                if doubt.verdict in (Verdict.STALE, Verdict.WAITS) and not step.plain:
-                    owner = f" (of {step.name})" if step.name != slot.locator else ""
-                    doubtful[slot.locator] = f" ({step.name} failed)" if step.failure else owner
-        if not doubtful:
-            return ""
-        told = ", ".join(name + how for name, how in doubtful.items())
-        return f"not up to date here: {told}; `%flow run` brings it up to date"
-
     def _causes_of_last_run(self, step: Step) -> tuple[Cause, ...]:
         run = self._run_of(step.bound_trace)
         causes = run.causes if run is not None else ()

@@ -29,6 +29,7 @@ from nbflow.notebook.execution import Executor
 from nbflow.notebook.functions import Functions
 from nbflow.notebook.holds import Holds
 from nbflow.notebook.live import LiveViews
+from nbflow.notebook.mentions import stale_mention
 from nbflow.notebook.outputs import decode
 from nbflow.notebook.parameters import Given
 from nbflow.notebook.past import Past
@@ -156,7 +157,7 @@ class Session:
             self.perform(self.automatic.run())
         if not self.places.has_tasks:
             return
-        line = self.report.stale_mention(cell)
+        line = stale_mention(cell.step, self.trunk.sweep)
         if line:
             self.around.screen.say(line)
         self.refresh_badges()

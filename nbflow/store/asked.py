@@ -174,8 +174,13 @@ def _telling(asks: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(asks)
     def telling(path: Any, *args: Any, **options: Any) -> Any:
-        sys.audit(EVENT, name, path, options.get("dir_fd"))
-        return asks(path, *args, **options)
+        try:
+            sys.audit(EVENT, name, path, options.get("dir_fd"))
+            return asks(path, *args, **options)
+        except BaseException as error:
+            trace = error.__traceback__
+            error.__traceback__ = trace and trace.tb_next  # as from the system's own, which has no lines
+            raise
 
     telling.__module__ = "os"  # where it is found when somebody sends it to another process
     return telling

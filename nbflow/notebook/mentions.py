@@ -1,0 +1,42 @@
+"""What a plain cell is told that reads what is not up to date."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nbflow.engine.afterwards import only_shares
+from nbflow.types import Verdict
+
+if TYPE_CHECKING:
+    from nbflow.engine.book import Book, Step
+    from nbflow.engine.sweep import Sweep
+    from nbflow.types import Slot
+
+
+def stale_mention(reader: Step, sweep: Sweep) -> str:
+    """One line where a plain cell reads what a task has made and what is not up to date; or nothing."""
+    view, book = sweep.view(reader), sweep.book
+    of_tasks: dict[str, str] = {}
+    of_cells: dict[str, str] = {}
+    for slot in sweep.judgement(reader).reached:
+        for doubt in view.bound(slot).doubts:
+            step = book.steps[doubt.step]
+            if doubt.verdict not in (Verdict.STALE, Verdict.WAITS):
+                continue
+            if not step.plain:
+                owner = f" (of {step.name})" if step.name != slot.locator else ""
+                of_tasks[slot.locator] = f" ({step.name} failed)" if step.failure else owner
+            elif _is_made_by_a_task(slot, book) and not only_shares(step, slot):
+                of_cells[slot.locator] = step.name
+    if not (of_tasks or of_cells):
+        return ""
+    told = ", ".join(name + how for name, how in {**dict.fromkeys(of_cells, ""), **of_tasks}.items())
+    again = ", ".join(dict.fromkeys(of_cells.values()))
+    return f"not up to date here: {told}; " + (
+        "`%flow run` brings it up to date" if of_tasks else f"run {again} again"
+    )
+
+
+def _is_made_by_a_task(slot: Slot, book: Book) -> bool:
+    traces = (step.trace for step in book if not step.plain and step.trace is not None)
+    return any(output.slot == slot for trace in traces for output in trace.outputs)
