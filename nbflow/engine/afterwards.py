@@ -58,16 +58,17 @@ def _decided(slot: Slot, sweep: Sweep, caught_up: Collection[str]) -> Bound | No
     """What a task gives the name last, or a plain cell that no user ran last; None where a user's cell does.
 
     A plain cell that is not up to date and only came to share what the name stands for gives it nothing: run
-    once more, it shares what the name stands for then.
+    once more, it shares what the name stands for then. What task functions give is had by reading it.
     """
     view, steps = sweep.end(), sweep.book.steps
+    is_shared = False
     for writer in reversed(sweep.writers(slot)):
         step = steps[writer]
         if not step.plain or writer in caught_up:
-            return view.bound(slot)
+            return None if is_shared and step.body.wiring is not None else view.bound(slot)
         if not only_shares(step, slot) or sweep.judgement(step).verdict is not Verdict.STALE:
             return None
-        view = sweep.view(step)
+        view, is_shared = sweep.view(step), True
     return None
 
 

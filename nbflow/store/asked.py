@@ -178,8 +178,8 @@ def _telling(asks: Callable[..., Any]) -> Callable[..., Any]:
             sys.audit(EVENT, name, path, options.get("dir_fd"))
             return asks(path, *args, **options)
         except BaseException as error:
-            trace = error.__traceback__
-            error.__traceback__ = trace and trace.tb_next  # as from the system's own, which has no lines
+            if error.__traceback__ is not None:  # as from the system's own function, which has no lines
+                error.__traceback__ = error.__traceback__.tb_next
             raise
 
     telling.__module__ = "os"  # where it is found when somebody sends it to another process
