@@ -202,12 +202,14 @@ class TestAfterFailures:
         kernel.run("more")
         assert kernel.ask("part is raw[0], part") == (True, [1, 2])
 
-    def test_a_cell_that_changes_what_a_task_has_made(self, kernel: Kernel) -> None:
+    @pytest.mark.parametrize("change", ["raw = raw + ['own']", "raw.append('own')", "change()"])
+    def test_a_cell_that_changes_what_a_task_has_made(self, kernel: Kernel, change: str) -> None:
         """Its name stays the user's, and who reads it is told which cell has to run again."""
-        kernel.run("imports", "k = [1]")
-        kernel.run("raw", "#@task raw\nraw = [k[:]]")
-        kernel.run("more", "raw = raw + ['own']")
-        kernel.run("imports", "k = [1, 2]")
+        kernel.run("asks", "def change(): raw.append('own')")
+        kernel.run("imports", "k = 1")
+        kernel.run("raw", "#@task raw\nraw = [[k]]")
+        kernel.run("more", change)
+        kernel.run("imports", "k = 2")
         kernel.execute("%flow run")
         shown = kernel.execute("print(raw)")
         assert shown.stdout == "[[1], 'own']\n"

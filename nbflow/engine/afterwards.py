@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nbflow.engine.bind import unit_digest
 from nbflow.engine.record import outputs_in_memory
 from nbflow.engine.slots import is_kept_in_memory, key_of, slot_of
 from nbflow.types import Verdict
@@ -57,22 +58,27 @@ def _is_settled(bound: Bound, settled: Collection[str]) -> bool:
 def _decided(slot: Slot, sweep: Sweep, caught_up: Collection[str]) -> Bound | None:
     """What a task gives the name last, or a plain cell that no user ran last; None where a user's cell does.
 
-    A plain cell that is not up to date and only came to share what the name stands for gives it nothing: run
-    once more, it shares what the name stands for then. What task functions give is had by reading it.
+    A plain cell that is not up to date and only came to share what the name stood for gives it nothing: run
+    once more, it shares what the name stands for then.
     """
     view, steps = sweep.end(), sweep.book.steps
-    is_shared = False
     for writer in reversed(sweep.writers(slot)):
         step = steps[writer]
         if not step.plain or writer in caught_up:
-            return None if is_shared and step.body.wiring is not None else view.bound(slot)
+            return view.bound(slot)
         if not only_shares(step, slot) or sweep.judgement(step).verdict is not Verdict.STALE:
             return None
-        view, is_shared = sweep.view(step), True
+        view = sweep.view(step)
     return None
 
 
 def only_shares(step: Step, slot: Slot) -> bool:
-    """Whether a step neither binds a name nor may change what it stands for."""
-    analysis = (step.ran or step.body).analysis
-    return slot.locator not in analysis.writes | analysis.maybe_writes | analysis.mutates | analysis.deletes
+    """Whether a step has left as it was what a name of its own memory stands for, and shares that since."""
+    if step.trace is None or step.ran is None:
+        return False
+    analysis = step.ran.analysis
+    if slot.locator in analysis.writes | analysis.maybe_writes | analysis.mutates | analysis.deletes:
+        return False  # what it leaves as it is once it may change the next time
+    made = (output.digest for output in step.trace.outputs if output.slot == slot)
+    left = {unit_digest(digest, (slot.locator,)) for digest in made}
+    return any(entry.looked.slot == slot and entry.digest in left for entry in step.trace.entries)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
+from nbflow.store.digests import key_digest
 from nbflow.types import Output, Slot, Verdict
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class Version(msgspec.Struct, frozen=True):
     def is_same(self, other: Version | None) -> bool:
         """Whether both are one version: made by one step, stored as one unit."""
         return other is not None and self.unit == other.unit
+
+
+def unit_digest(unit: str, members: Iterable[str]) -> str:
+    """The content of an alias unit with the names that are bound to it at a place."""
+    return key_digest("unit", unit, *sorted(members))
 
 
 def first_of(versions: Mapping[str, Version]) -> Version:

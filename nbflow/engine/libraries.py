@@ -287,7 +287,6 @@ LIBRARIES: Final[Mapping[str, Library]] = {
 """Workspace key to settings."""
 
 _SPOKEN: Final = re.compile("|".join(f"(?:{library.spoken})" for library in LIBRARIES.values()))
-_NOBODY: Final = frozenset[str]()
 
 MARKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "matplotlib": _mark_of_matplotlib,
@@ -315,7 +314,7 @@ def set_in(source: str) -> frozenset[str]:
         ['<matplotlib settings>']
     """
     if not _SPOKEN.search(source):
-        return _NOBODY
+        return frozenset()
     return frozenset(key for key, library in LIBRARIES.items() if re.search(library.spoken, source))
 
 

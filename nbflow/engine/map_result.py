@@ -46,10 +46,15 @@ class MapResult(Sequence[Any]):
         """What the body was run for, by position; where two names were mapped, the pairs."""
         return self._elements
 
-    def copied(self, copy: Callable[[Any], Any]) -> MapResult:
-        """The same of copies that `copy` makes of values and elements; errors are shared."""
-        items = (item if isinstance(item, Unread) else copy(item) for item in self._items)
-        return MapResult(items, map(copy, self._elements))
+    def copied(self, make: Callable[[Any], Any]) -> MapResult:
+        """The same with the copies of values and elements that `make` gives; errors are shared.
+
+        Example:
+            >>> MapResult([[3]], ["pear"]).copied(list)
+            MapResult([[3]])
+        """
+        items = (item if isinstance(item, Unread) else make(item) for item in self._items)
+        return MapResult(items, map(make, self._elements))
 
     def of(self, element: Any) -> Any:
         """The value for an element.

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
 
 _DRAW: Final = frozenset({"matplotlib.pyplot", "pylab", "seaborn"})
 """Modules that draw on figures which belong to the whole process."""
+_NOT_MADE: Final = object()
 _WITH_FRAME: Final = (AsyncGeneratorType, CoroutineType, GeneratorType)
 """Objects that go on with code over the names that they were made with."""
 
@@ -429,19 +430,16 @@ class Beside(Performer):
         """Where items have failed, the user's names get what the others have made, as on these names."""
         user = self._main.workspace
         for key in [key_of(output.slot) for output in observation.outputs if output.slot.kind == NAME]:
-            if key not in self.private.names:
+            value = self.private.names.get(key, _NOT_MADE)
+            own = value.copied(self._own) if isinstance(value, MapResult) else self._own(value)
+            if value is _NOT_MADE or isinstance(own, Unread):  # deleted, or a definition that has no copy
                 user.unbind(key)
-                continue
-            value = self.private.names[key]
-            if isinstance(value, MapResult):
-                user.bind(key, value.copied(self._of_an_item))
             else:
-                own, is_own = copied(value, self.private, user)
-                user.bind(key, own if is_own else value)
-            user.ensure((key,))
+                user.bind(key, own)
+                user.ensure((key,))
 
-    def _of_an_item(self, value: object) -> object:
-        """A copy of what an item has made; its error where there can be none."""
+    def _own(self, value: object) -> object:
+        """A copy for the user's names; an error where there can be none."""
         own, is_own = copied(value, self.private, self._main.workspace)
         return own if is_own else Unread(SessionError("this value cannot be handed over: run it inline"))
 

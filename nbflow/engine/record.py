@@ -14,6 +14,7 @@ import msgspec
 
 from nbflow.analysis import changes_outside, is_native, may_set, writes_natively
 from nbflow.engine.again import UNDECIDED, outside_entries
+from nbflow.engine.bind import unit_digest
 from nbflow.engine.configured import Settings  # noqa: TC001 - records are made by these annotations
 from nbflow.engine.differences import PYTHON, PYTHON_VERSION, with_sharers
 from nbflow.engine.docstrings import texts_of
@@ -171,7 +172,7 @@ def _live_unit(key: str, group: frozenset[str], workspace: Workspace) -> str:
     others = [workspace.labels[other].version for other in group]
     if version is None or not all(version.is_same(other) for other in others):
         return key_digest("mixed", *sorted(group))
-    digest = key_digest("unit", version.output.unit, *sorted(slot_of(other).locator for other in group))
+    digest = unit_digest(version.output.unit, (slot_of(other).locator for other in group))
     return seen_as(digest, version.classes, workspace.classes_of)
 
 

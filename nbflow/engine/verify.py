@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nbflow.analysis import writes_outside
-from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View
+from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View, unit_digest
 from nbflow.engine.counted import loose_slots
 from nbflow.engine.differences import Differences, lost_file, other_python
 from nbflow.engine.docstrings import DOCSTRING, documentation
@@ -89,8 +89,8 @@ def version_key(version: Version, view: View) -> str:
 
 def unit_key(version: Version, view: View) -> str:
     """The content of a whole alias unit at a place: which members, their contents and sharing."""
-    members = sorted(slot.locator for slot in view.members(version))
-    return seen_as(key_digest("unit", version.output.unit, *members), version.classes, view.classes)
+    members = (slot.locator for slot in view.members(version))
+    return seen_as(unit_digest(version.output.unit, members), version.classes, view.classes)
 
 
 def content(looked: Looked, view: View, outside: Outside) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -76,9 +76,9 @@ class PlainCells:
         session.functions.reading.begin_plain(cell.step)
         session.trunk.runs.number = 0
         work = session.work.run_cell(cell.step)
-        self._pending = _Pending(cell, work, cast("Execution", next(work)))
-        if does_wait(cell.step.body.source):
-            session.left_settings.note()  # what was put back for it is there for it alone
+        awaits = does_wait(cell.step.body.source)
+        with session.left_settings.noted() if awaits else nullcontext():  # what is put back for it
+            self._pending = _Pending(cell, work, cast("Execution", next(work)))
 
     def _misses_a_name(self, step: Step) -> bool:
         """Whether the cell reads what is not there: a task of an earlier kernel may have made it."""

@@ -28,6 +28,7 @@ from nbflow.notebook.cells import does_wait
 from nbflow.notebook.execution import Executor
 from nbflow.notebook.functions import Functions
 from nbflow.notebook.holds import Holds
+from nbflow.notebook.left_settings import LeftSettings
 from nbflow.notebook.live import LiveViews
 from nbflow.notebook.mentions import stale_mention
 from nbflow.notebook.outputs import decode
@@ -40,7 +41,6 @@ from nbflow.notebook.remembered import Remembered
 from nbflow.notebook.report import Report
 from nbflow.notebook.runners import Runners
 from nbflow.notebook.snapshots import Snapshots
-from nbflow.notebook.within import LeftSettings
 from nbflow.running.records import records_over
 from nbflow.states import Origin
 from nbflow.store.owners import this_owner
@@ -377,11 +377,8 @@ class Session:
 
     async def perform_waiting(self, work: Working[Any]) -> Any:
         """Do work in which bodies may await something."""
-        with self._executor.waiting(can_wait=True):
-            try:
-                return await answered_waiting(work, self._executor.answer_waiting)
-            finally:
-                self.left_settings.note()
+        with self._executor.waiting(can_wait=True), self.left_settings.noted():
+            return await answered_waiting(work, self._executor.answer_waiting)
 
     def _note_state(self, entered: Entered) -> None:
         spec, transition = entered.spec, entered.transition

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _FEW: Final = 8
 """So many iterations are kept first, unless that takes longer than `_GRACE`."""
 _GRACE: Final = 1.0
+"""Seconds."""
 _SHARE: Final = 0.1
 """What part of the time of the run keeping may take then."""
 

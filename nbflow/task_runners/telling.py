@@ -24,7 +24,6 @@ Teller = Callable[[str, Any], object]
 
 STREAMS: Final = ("stdout", "stderr")
 _LISTENERS: Final[dict[str, Callable[[Any], object]]] = {}
-_LOGGERS: Final = (None, "nbflow", "nbflow.flow_runs", "nbflow.task_runs")
 LOG: Final = "log"
 """The kind of what is told of a record of the log; streams are told by their names."""
 
@@ -92,7 +91,8 @@ def tell_always(teller: Teller) -> None:
 
 def handles_logs() -> bool:
     """Whether somebody has asked to handle what is logged; else Python prints what is a warning or worse."""
-    handlers = (each for name in _LOGGERS for each in logging.getLogger(name).handlers)
+    ours = (name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "nbflow")
+    handlers = (each for name in ("", *ours) for each in logging.getLogger(name).handlers)
     return any(not type(each).__module__.startswith("nbflow.") for each in handlers)
 
 
