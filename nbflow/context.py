@@ -19,14 +19,22 @@ Watcher = Callable[[str, Any], None]
 
 
 class _Layer(msgspec.Struct, frozen=True):
-    """What is seen now, and the layer that comes back afterwards."""
+    """What is seen now, the layer that comes back afterwards, and the keys that the running code has set."""
 
     values: Mapping[str, Any]
     outer: _Layer | None
+    own: frozenset[str] = frozenset()
+
+
+class _Watching(msgspec.Struct, frozen=True):
+    """Who is told what is read, and the keys that were set before: nobody's doing whom it watches."""
+
+    tell: Watcher
+    before: frozenset[str]
 
 
 _layer: ContextVar[_Layer] = ContextVar("nbflow_context", default=_Layer({}, None))  # noqa: B039  # frozen
-_watcher: ContextVar[Watcher | None] = ContextVar("nbflow_context_watcher", default=None)
+_watching: ContextVar[_Watching | None] = ContextVar("nbflow_context_watcher", default=None)
 
 IDENTITIES: Final = frozenset(
     {
@@ -50,6 +58,12 @@ _OF_ONE_RUN: Final = frozenset(
 )
 """Keys that a run has or has not; it never means those of the run that called it."""
 
+_DAYS: Final = (("today", 0), ("yesterday", -1), ("tomorrow", 1))
+CLOCK: Final = frozenset(
+    {"scheduled_start_time", "date"} | {f"{day}{end}" for day, _ in _DAYS for end in ("", "_nodash")}
+)
+"""Keys of when a run starts, which no code decides."""
+
 
 class Context:
     """The read-only view that is `nbflow.context`; there is one, for all threads.
@@ -70,16 +84,13 @@ class Context:
             raise AttributeError(text, name=name, obj=self) from None
 
     def __getitem__(self, key: str) -> Any:
-        watcher = _watcher.get()
-        try:
-            value = _layer.get().values[key]
-        except KeyError:
-            if watcher is not None:
-                # Having looked in vain is an observation, too: the key may be there next time.
-                watcher(key, MISSING)
-            raise
-        if watcher is not None:
-            watcher(key, value)
+        layer, watching = _layer.get(), _watching.get()
+        value = layer.values.get(key, MISSING)
+        # Having looked in vain is an observation, too: the key may be there next time.
+        if watching is not None and (key not in layer.own or key in watching.before):
+            watching.tell(key, value)
+        if value is MISSING:
+            raise KeyError(key)
         return value
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -126,26 +137,42 @@ class Scope:
         values: What is added.
         alone: Whether only these are seen, instead of what was there as well.
         hidden: Keys that are not seen although they were there.
+        told: Keys that count as read from outside nevertheless: to what code sets itself it is no reader.
+        begins: Whether a body begins with it, which has set nothing of what there is.
     """
 
-    __slots__ = ("_alone", "_hidden", "_values")
+    __slots__ = ("_alone", "_begins", "_hidden", "_told", "_values")
 
     def __init__(
-        self, values: Mapping[str, Any], *, alone: bool = False, hidden: frozenset[str] = frozenset()
+        self,
+        values: Mapping[str, Any],
+        *,
+        alone: bool = False,
+        hidden: frozenset[str] = frozenset(),
+        told: frozenset[str] = frozenset(),
+        begins: bool = False,
     ) -> None:
         # The context of a task run has the fields of its flow run already.
         start = None if "date" in values else values.get("scheduled_start_time")
         self._values = values if start is None else {**date_fields(start), **values}
         self._alone = alone
         self._hidden = hidden
+        self._told = told
+        self._begins = begins
 
     def __enter__(self) -> Context:
         outer = _layer.get()
         seen = outer.values
         if not self._hidden.isdisjoint(seen):
             seen = {key: value for key, value in seen.items() if key not in self._hidden}
-        _layer.set(_Layer(self._values if self._alone else {**seen, **self._values}, outer))
+        seen = self._values if self._alone else {**seen, **self._values}
+        _layer.set(_Layer(seen, outer, self._own(outer.own)))
         return context
+
+    def _own(self, before: frozenset[str]) -> frozenset[str]:
+        if self._begins:
+            return frozenset()
+        return before if self._alone else (before.union(self._values) | self._hidden) - self._told
 
     def __exit__(self, *exception: object) -> None:
         # The layer knows what it covers: a token would be refused in another copy of the context.
@@ -194,24 +221,29 @@ def of_run(values: Mapping[str, Any]) -> Scope:
         ...     context.task_name, context.get("task_loop_count", 1)
         ('b', 1)
     """
-    return Scope(values, hidden=_OF_ONE_RUN)
+    return Scope(values, hidden=_OF_ONE_RUN, told=CLOCK)
+
+
+def of_body(values: Mapping[str, Any]) -> Scope:
+    """Return a context manager that adds what a body is shown as it begins, having set nothing itself."""
+    return Scope(values, begins=True)
 
 
 @contextmanager
 def watched_by(watcher: Watcher) -> Generator[None]:
-    """Tell `watcher` each key that is read, with its value or `MISSING`.
+    """Tell `watcher` each key that is read, with its value or `MISSING`, but for what is set meanwhile.
 
     Example:
         >>> with context(year=2014), watched_by(lambda key, value: print(key, value)):
         ...     _ = context.year
         year 2014
     """
-    outer = _watcher.get()
-    _watcher.set(watcher)
+    outer = _watching.get()
+    _watching.set(_Watching(watcher, _layer.get().own))
     try:
         yield
     finally:
-        _watcher.set(outer)
+        _watching.set(outer)
 
 
 def date_fields(start: datetime | float) -> dict[str, Any]:
@@ -231,7 +263,7 @@ def date_fields(start: datetime | float) -> dict[str, Any]:
     """
     date = start if isinstance(start, datetime) else datetime.fromtimestamp(start).astimezone()
     fields: dict[str, Any] = {"date": date}
-    for name, days in (("today", 0), ("yesterday", -1), ("tomorrow", 1)):
+    for name, days in _DAYS:
         day = (date + timedelta(days=days)).date()
         fields[name] = day.isoformat()
         fields[f"{name}_nodash"] = day.isoformat().replace("-", "")

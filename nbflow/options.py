@@ -267,7 +267,8 @@ class TaskOptions:
         """What the step of a session's task is to know of them."""
         names = ("timeout", "skip_on_upstream_skip", "after", "effect", "runner")
         gate = manual_only if self.manual else self.trigger
-        own = {"retries": self.attempts, "trigger": gate, "keeping": self.keeping}
+        own: dict[str, Any] = {"retries": self.attempts, "trigger": gate, "keeping": self.keeping}
+        own["tags"] = frozenset(self.tags)
         return {**own, **{name: getattr(self, name) for name in names}}
 
     @property

@@ -14,13 +14,12 @@ from functools import lru_cache, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from nbflow.context import context
+from nbflow.context import of_body
 from nbflow.engine.abreast import MOST
 from nbflow.engine.afar import refused
 from nbflow.engine.audit import Audit
 from nbflow.engine.book import Body, Book, Step, mapped_body, read_body
 from nbflow.engine.drive import answered, calls_user_code
-from nbflow.engine.loops import shown
 from nbflow.engine.ongoing import Later
 from nbflow.engine.reading import Reading
 from nbflow.engine.requests import answering
@@ -212,7 +211,7 @@ class Notebook:
         """Have a body run in another process."""
         name = execution.step.name
         try:
-            with context(shown(execution.call)):
+            with of_body(self._trunk.flow.shown(execution)):
                 task = sent(execution, f"{__name__}:{perform_sent.__name__}", name)
         except SessionError as error:
             return refused(execution.call.attempt, str(error))
@@ -228,7 +227,7 @@ class Notebook:
         if execution.context is not None:
             watched_here()
         within = nullcontext() if step is self._own else self.reading.within(step, workspace)
-        with context(shown(execution.call)), within:
+        with of_body(self._trunk.flow.shown(execution)), within:
             self._execute(step, execution.body, workspace.names)
 
     def _driven(self, work: Working[Action]) -> Action:

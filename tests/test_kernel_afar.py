@@ -166,6 +166,16 @@ class TestACell:
         (log,) = kernel.ask(of_run)
         assert re.fullmatch(r"\d\d:\d\d:\d\d INFO of told", log)
 
+    @pytest.mark.parametrize("where", ["", " --runner thread", " --runner process"])
+    def test_what_it_is_called(self, kernel: Kernel, where: str) -> None:
+        """Name and tags of the task are inputs, wherever the body runs."""
+        body = "told = nbflow.context.task_name, sorted(nbflow.context.task_tags)"
+        kernel.run("told", f"#@task load --tags b,a{where}\n{body}")
+        assert kernel.ask("told") == ("load", ["a", "b"])
+        assert "fresh" in kernel.run("told", f"#@task load --tags a,b{where}\n{body}").text
+        assert "ran inline" not in kernel.run("told", f"#@task fetch --tags a{where}\n{body}").text
+        assert kernel.ask("told") == ("fetch", ["a"])
+
     def test_a_handler_of_its_log(self, kernel: Kernel) -> None:
         """Gets every line, wherever the body runs; whose logger a value is is nobody's input."""
         kernel.run(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nbflow.engine.libraries import LIBRARIES
+from nbflow.engine.shown import not_compared
 from nbflow.engine.slots import WORKING_FOLDER, is_kept_in_memory, key_of
 from nbflow.secrets import KNOWN
 from nbflow.store.asked import in_words
@@ -95,6 +96,8 @@ def outside_entries(
         data: Files that local modules read when they were imported, with the content then.
     """
     for key, (digest, shown) in context.items():
+        if not_compared(key):
+            continue
         # A value without a digest compares with nothing, so that the entry is never the same again.
         yield Entry(Looked(Slot("context", key)), digest or "no digest", shown)
     if not watch.saw_nothing or data:

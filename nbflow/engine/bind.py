@@ -17,6 +17,8 @@ from nbflow.types import Output, Slot, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from nbflow.engine.book import Step
+
 
 class Version(msgspec.Struct, frozen=True):
     """The content of a slot as one step made it.
@@ -144,13 +146,20 @@ class Timeline:
 
 
 class View:
-    """The bindings as a reader at one place sees them; it remembers what was looked at."""
+    """The bindings as a reader at one place sees them; it remembers what was looked at.
 
-    __slots__ = ("_timelines", "looked", "place")
+    Args:
+        timelines: All bindings.
+        place: The place.
+        step: The reader; None: nobody who stands in the order.
+    """
 
-    def __init__(self, timelines: dict[Slot, Timeline], place: int) -> None:
+    __slots__ = ("_timelines", "looked", "place", "step")
+
+    def __init__(self, timelines: dict[Slot, Timeline], place: int, step: Step | None = None) -> None:
         self._timelines = timelines
         self.place = place
+        self.step = step
         self.looked: set[Slot] = set()
 
     def bound(self, slot: Slot) -> Bound:

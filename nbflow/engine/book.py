@@ -272,6 +272,7 @@ class Step:
         named: Makes the name of a run of that, once its body may start; None: runs are called as it is.
         idle: Whether nobody has asked for what it gives yet, so that the flow leaves it alone.
         effect: How often it is run, where what it does outside is its point; None else.
+        tags: Its labels, which its body may ask for.
     """
 
     id: str
@@ -302,6 +303,7 @@ class Step:
     named: Callable[[Any], str] | None = None
     idle: bool = False
     effect: Effect | None = None
+    tags: frozenset[str] = frozenset()
 
     @property
     def asks_states(self) -> bool:

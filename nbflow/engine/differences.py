@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from nbflow.engine.docstrings import DOCSTRING, name_behind
 from nbflow.engine.libraries import first_other
 from nbflow.engine.origins import shown_as
+from nbflow.engine.shown import shown_for
 from nbflow.engine.slots import NAME, RANDOM, SETTINGS, STATE
 from nbflow.types import FILE, TASK_CODE, TASK_VALUE, UNBOUND, Cause, Slot
 
@@ -98,7 +99,7 @@ class Differences:
 
     def _now(self, slot: Slot, version: Version | None, *, whole_unit: bool) -> str:
         if version is None:
-            return GONE if slot.kind in (NAME, STATE) else self.outside.show(slot)
+            return GONE if slot.kind in (NAME, STATE) else shown_for(slot, self.view, self.outside)
         text = shown_as(version.output.preview, version.classes, self.view.classes)
         members = (member.locator for member in self.view.members(version)) if whole_unit else ()
         return with_sharers(text, slot.locator, members)

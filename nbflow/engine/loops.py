@@ -1,8 +1,8 @@
-"""Iterations: a body that raised `LOOP` and runs again is told of that, and is one body to its trace."""
+"""Iterations: a body that raised `LOOP` and runs again is one body to its trace."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -10,24 +10,7 @@ from nbflow.engine.signals import LOOP
 from nbflow.store.settlement import joined
 
 if TYPE_CHECKING:
-    from nbflow.engine.effects import Call
     from nbflow.engine.observe import Observation
-
-
-def shown(call: Call) -> dict[str, Any]:
-    """What `nbflow.context` shows of a run to its body; all of it differs from run to run by nature."""
-    spec = call.spec
-    resumed = {"resume": True} if spec.resumed is not None or spec.started_by_name else {}
-    item = {"map_index": spec.index} if spec.index is not None else {}
-    return {
-        **resumed,
-        **item,
-        "task_run_id": call.spec.id,
-        "task_run_name": call.spec.name,
-        "task_run_count": call.run_count,
-        "task_loop_count": call.loop,
-        "task_loop_result": call.loop_result,
-    }
 
 
 class Iterations:

@@ -23,6 +23,7 @@ from nbflow.engine.keeping import NOT_COMPARED, NOT_REUSED
 from nbflow.engine.origins import NONE, seen_as, shown_as
 from nbflow.engine.quiet import QUIET
 from nbflow.engine.reimport import ALTERED
+from nbflow.engine.shown import not_compared
 from nbflow.engine.slots import NAME, RANDOM, SETTINGS, is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import unit_key, version_key
 from nbflow.exceptions import InternalError
@@ -369,13 +370,15 @@ def _settings_entries(body: Body, seen: Seen, observation: Observation) -> Itera
 
 def _unknowns(maker: Maker, observation: Observation, watch: Watch) -> tuple[str, ...]:
     """Why the result can never be called fresh: what it depends on cannot be compared."""
-    if watch.saw_nothing and not maker.effects and not observation.undecided:
+    if watch.saw_nothing and not (maker.effects or observation.undecided or observation.context):
         return ()
+    asked = filter(None, map(not_compared, observation.context))
     own = [f"reads {path}, which it writes itself" for path in sorted(watch.own)]
     read = sorted(effect for effect in maker.effects if effect.startswith(_UNSEEN))
     state = [f"changes the state of the process: {text}" for text in watch.process_state]
     bound = [f"nobody can tell whether it binds {name}" for name in sorted(observation.undecided)]
-    return tuple(dict.fromkeys((*own, *read, *_unfollowed(maker, watch), *watch.outside, *state, *bound)))
+    unfollowed = _unfollowed(maker, watch)
+    return tuple(dict.fromkeys((*own, *read, *asked, *unfollowed, *watch.outside, *state, *bound)))
 
 
 def _unfollowed(maker: Maker, watch: Watch) -> Iterator[str]:

@@ -103,10 +103,13 @@ class FolderKind:
 WORKING_FOLDER: Final = Slot("folder", "working folder")
 
 
+CONTEXT: Final = "context"
+
+
 class ContextKind:
     """What `nbflow.context` holds, by value; identifiers and counts of runs are nobody's input."""
 
-    name = "context"
+    name = CONTEXT
 
     def now(self, locator: str) -> str | None:
         """The digest of the present value."""

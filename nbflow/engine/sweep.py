@@ -51,13 +51,13 @@ class Sweep:
     def view(self, step: Step) -> View:
         """The bindings at the step's place, for reading only."""
         self.settle()
-        return View(self._timelines, self._place(step))
+        return View(self._timelines, self._place(step), step)
 
     def view_above(self, step: Step) -> View:
         """The same, with nothing judged but what stands above the step."""
         place = self._place(step)
         self.settle(place)
-        return View(self._timelines, place)
+        return View(self._timelines, place, step)
 
     def end(self) -> View:
         """The bindings below the last step."""
@@ -168,7 +168,7 @@ class Sweep:
     def _judge(self, place: int, step: Step) -> None:
         self.judged += 1
         self.news.add(step.id)
-        view = View(self._timelines, place)
+        view = View(self._timelines, place, step)
         judge = self._judge_at(view)
         judgement = judge.judge(step)
         self._register(step.id, view.looked)

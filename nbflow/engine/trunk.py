@@ -15,7 +15,8 @@ from nbflow.engine.marks import BEGUN, BegunKind
 from nbflow.engine.observe import Observer
 from nbflow.engine.outward import remedy
 from nbflow.engine.plan import Work
-from nbflow.engine.slots import SETTINGS, ContextKind, FolderKind, Kind, Outside
+from nbflow.engine.shown import FLOW, FlowKind
+from nbflow.engine.slots import CONTEXT, SETTINGS, ContextKind, FolderKind, Kind, Outside
 from nbflow.engine.sweep import Sweep
 from nbflow.secrets import HIDDEN, KNOWN, looks_secret
 from nbflow.store.digests import digest
@@ -100,6 +101,7 @@ class Trunk:
     runs: StepRuns
     work: Work
     explainer: Explainer
+    flow: FlowKind
 
 
 def trunk_over(world: World, book: Book) -> Trunk:
@@ -114,10 +116,12 @@ def trunk_over(world: World, book: Book) -> Trunk:
     workspace.of_shell = world.of_shell
     workspace.remedy = lambda step: remedy(book.steps[step])
     kinds: list[NamedKind] = [*files.kinds(), ModuleKind(files), PackageKind(), EnvironmentKind(world.key)]
+    flow = FlowKind(world.notebook, world.clock, book)
     named = {
         **{kind.name: kind for kind in kinds},
         "parameter": world.parameters,
-        "context": ContextKind(),
+        CONTEXT: ContextKind(),
+        FLOW: flow,
         "folder": FolderKind(),
         EXPIRY: ExpiryKind(world.clock),
         BEGUN: BegunKind(workspace.marks),
@@ -129,4 +133,4 @@ def trunk_over(world: World, book: Book) -> Trunk:
     runs = StepRuns(world.store.history, world.clock, world.notebook, world.sleep)
     explainer = Explainer(sweep, workspace, runs.history)
     work = Work(book, sweep, workspace, observer, runs)
-    return Trunk(world, files, sweep, workspace, runs, work, explainer)
+    return Trunk(world, files, sweep, workspace, runs, work, explainer, flow)

@@ -29,6 +29,7 @@ from nbflow.engine.marks import BEGUN, REFUTED
 from nbflow.engine.origins import seen_as, version_of
 from nbflow.engine.quiet import may_start_plain, would_decide
 from nbflow.engine.reimport import ALTERED
+from nbflow.engine.shown import content_for
 from nbflow.engine.slots import SETTINGS, STATE, Outside, is_kept_in_memory, slot_of
 from nbflow.store.digests import key_digest
 from nbflow.types import (
@@ -100,10 +101,9 @@ def content(looked: Looked, view: View, outside: Outside) -> str | None:
         return documentation(slot, view)
     if not is_kept_in_memory(slot):
         view.looked.add(slot)
-        version = view.bound(slot).version if slot.kind in (FILE, STATE) else None
-        if version is not None:
-            return version.output.digest
-        return outside.digest(slot) if slot.kind != STATE else UNBOUND
+        if slot.kind not in (FILE, STATE) or (version := view.bound(slot).version) is None:
+            return content_for(slot, view, outside) if slot.kind != STATE else UNBOUND
+        return version.output.digest
     name, _, attribute = slot.locator.partition(".")
     version = view.bound(Slot(slot.kind, name) if attribute else slot).version
     if version is None:

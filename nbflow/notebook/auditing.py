@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from nbflow.context import context
 from nbflow.engine.apart import execute
 from nbflow.engine.audit import Audit, Finding, Found
 from nbflow.engine.drive import answered
@@ -139,7 +138,8 @@ def _run(apart: Apart, execution: Execution) -> None:
     body, names = execution.body, apart.workspace.names
     detach = attach_reader(apart)
     try:
-        with using(records_in(MemoryStore())), context(shown_in(execution.call, is_kept=False)):
+        shown = shown_in(execution, apart.trunk.flow, is_kept=False)
+        with using(records_in(MemoryStore())), shown:
             if body.wiring is not None:
                 run_wired(body.wiring, names)
             else:

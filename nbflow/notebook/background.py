@@ -158,6 +158,7 @@ class Background:
             session.around.screen,
             session.around.routes,
             Overrides(),
+            session.trunk.flow,
             {id: copy(cell) for id, cell in session.places.cells.items()},
             reading,
             session.remembered.heard,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.analysis import definition_source
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.previews import preview
+from nbflow.engine.shown import shown_for
 from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory, key_of
 from nbflow.engine.verify import content
 from nbflow.exceptions import CacheError, SessionError
@@ -188,7 +189,7 @@ class _Comparison:
         version = view.bound(slot).version if is_kept_in_memory(slot) else None
         if digest == UNBOUND:
             return None
-        text = version.output.preview if version is not None else outside.show(slot)
+        text = version.output.preview if version is not None else shown_for(slot, view, outside)
         return Entry(looked, digest or "unknown", text if digest else "unknown")
 
     # --- what they saw and made ----------------------------------------------------------------

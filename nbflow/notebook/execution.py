@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from nbflow.context import context
 from nbflow.engine.drive import calls_user_code
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.ongoing import Later, moments
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Step
     from nbflow.engine.reading import Reading
     from nbflow.engine.requests import Request
+    from nbflow.engine.shown import FlowKind
     from nbflow.engine.trunk import Overrides
     from nbflow.notebook.capturing import Capture, Routes
     from nbflow.notebook.cells import Bodies
@@ -52,6 +52,7 @@ class Executor:
         screen: Where what they show goes.
         routes: What they show passes there.
         parameters: Values given from outside.
+        flow: What bodies are shown of their flow.
         cells: The cells of the steps.
         reading: Answers reads of task functions.
         heard: Told what a run has said, a line each.
@@ -66,6 +67,7 @@ class Executor:
     screen: Screen
     routes: Routes
     parameters: Overrides
+    flow: FlowKind
     cells: Mapping[str, Cell]
     reading: Reading
     heard: Callable[[str, Iterable[str]], object]
@@ -145,7 +147,8 @@ class Executor:
         try:
             code = self.bodies.codes(source, self._where(step))
             awaits, shows = does_wait(source), step is self.own
-            task = send(execution, code, self.screen, awaits=awaits, shows=shows)
+            with shown_in(execution, self.flow):
+                task = send(execution, code, self.screen, awaits=awaits, shows=shows)
         except SessionError as error:
             return refused(execution.call.attempt, str(error))
         return Later(runner.submit(task), lambda report: self._ended(execution, outcome_there(report)))
@@ -204,8 +207,8 @@ class Executor:
     @contextmanager
     def _within(self, execution: Execution) -> Generator[None]:
         """What surrounds the code of a body."""
-        call, reads = execution.call, self.reading.within(execution.step, execution.workspace)
-        with reads, context(shown_in(call)), prints_in(call):
+        reads = self.reading.within(execution.step, execution.workspace)
+        with reads, shown_in(execution, self.flow), prints_in(execution.call):
             yield
 
     def _where(self, step: Step) -> Where:

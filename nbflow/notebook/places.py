@@ -310,7 +310,10 @@ class Places:
         cell.text, cell.options, cell.lines = text, options, header.lines if header else 0
         step.body = body
         step.plain = header is None or header.kind == "params"
-        step.parameters = parameters_of(body) if header and header.kind == "params" else frozenset()
+        parameters = parameters_of(body) if header and header.kind == "params" else frozenset[str]()
+        if parameters != step.parameters:
+            step.parameters = parameters
+            self.book.revision += 1
         step.licence = Licence.USER
         if says or was_said:  # a step begins with the rules of cells without a header
             self.book.let(step.id, **resolved(options.rules, self.names))

@@ -10,11 +10,9 @@ from functools import partial
 from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from nbflow.context import context
 from nbflow.exceptions import SessionError, WorkerTraceback
 from nbflow.notebook.cells import run_code
 from nbflow.notebook.outputs import Clear, Stream, decode
-from nbflow.notebook.within import shown_in
 from nbflow.running.logs import logs_prints
 from nbflow.running.runs import Run
 from nbflow.task_runners.errands import outcome_of, sent
@@ -83,8 +81,7 @@ def send(
     codes = list(code)
     parts, sources = tuple(map(marshal.dumps, codes)), _sources(codes, execution.workspace.names.values())
     told = Code(parts, awaits, shows, screen.formats, handles_logs(), _style(), sources)
-    with context(shown_in(execution.call)):
-        return sent(execution, _RUNS, told)
+    return sent(execution, _RUNS, told)
 
 
 def outcome_there(report: TaskReport) -> Outcome:

@@ -113,13 +113,15 @@ class Session:
         self.advance = Advance(self)
         self.runners = Runners(lambda: self.around.settings.settings.runner, around.names)
         self.runners.serve(self.work.elsewhere)
-        what = around.bodies, around.screen, around.routes, self.parameters, self.places.cells
+        what = around.bodies, around.screen, around.routes, self.parameters, self.trunk.flow
         self.background = Background(self)
         self.snapshots = Snapshots(self)
         self.remembered = Remembered(self.trunk.runs.journal, around.store.history)
         self.recent = Recent()
         self.left_settings = LeftSettings(self.trunk.workspace.states)
-        self._executor = Executor(*what, self.functions.reading, self.remembered.heard, self.runners.of)
+        self._executor = Executor(
+            *what, self.places.cells, self.functions.reading, self.remembered.heard, self.runners.of
+        )
         self._is_remembered = False
         self._not_users: set[str] = set()
         self._told: set[str] = set()

@@ -55,7 +55,8 @@ class ModuleKind:
 def module_file(name: str, files: Files) -> str | None:
     """The file of a local module, found without importing it.
 
-    Local is what lies outside Python's own and the installed packages' folders.
+    Local is what lies outside Python's own and the installed packages' folders. nbflow itself is a
+    package wherever it lies.
 
     Args:
         name: A dotted name.
@@ -64,9 +65,11 @@ def module_file(name: str, files: Files) -> str | None:
     Returns:
         An absolute path; `None` for modules that are not local, not found or without a file.
     """
+    if _is_exempt(name):
+        return None
     loaded = sys.modules.get(name)
     origin = _namespace(loaded).get("__file__") if loaded is not None else _origin_of(name)
-    if not isinstance(origin, str) or not os.path.isabs(origin) or name == "__main__":
+    if not isinstance(origin, str) or not os.path.isabs(origin):
         return None
     path = absolute(origin)
     return None if files.ignores(path) else path
@@ -197,7 +200,7 @@ def note_loaded(files: Files) -> None:
 
 
 def _note(name: str, module: ModuleType, files: Files, since: int) -> None:
-    path = None if _is_exempt(name) else module_file(name, files)
+    path = module_file(name, files)
     if path is None:
         return
     stat = files.stat(path)
@@ -360,7 +363,17 @@ def _imports_in(path: str, package: str) -> set[str]:
             tree = ast.parse(stream.read())
     except (OSError, SyntaxError, ValueError):
         return set()
-    return {found for node in ast.walk(tree) for found in _imports_of(node, package)}
+    return {found for statement in _statements(tree) for found in _imports_of(statement, package)}
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """All statements, however deep; what they compute is not looked into."""
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
+        yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            todo += getattr(node, part, ())
 
 
 def _imports_of(node: ast.AST, package: str) -> Iterable[str]:
