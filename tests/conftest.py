@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import os
 import sys
 from pathlib import Path
@@ -31,6 +32,13 @@ def no_secrets_of_others() -> Iterator[None]:
     """What one test holds for a secret is none in the next."""
     yield
     KNOWN.forget()
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_others() -> Iterator[None]:
+    """What one test sets of `decimal` is not set in the next."""
+    with decimal.localcontext():
+        yield
 
 
 @pytest.fixture

@@ -56,6 +56,16 @@ del make_gate
 HOLD = "import threading\nthreading.main_thread().hold()"
 """What a body does that is to be seen while it runs."""
 
+OPEN = "async path => { await window.jupyterapp.commands.execute('docmanager:open', {path}); }"
+CLOSE = """async () => {
+  window.finished = {};
+  for (const panel of [...window.jupyterapp.shell.widgets('main')]) {
+    await panel.sessionContext?.shutdown();
+    panel.dispose();
+  }
+}"""
+"""Closes all notebooks, with their kernels, and asks nobody whether to save."""
+
 IS_READY = """() => {
   const panel = window.jupyterapp?.shell.currentWidget;
   const session = panel?.sessionContext?.session;
@@ -102,28 +112,60 @@ class Lab:
     folder: Path
     browser: Browser
     app: str = "jupyterlab"
+    _page: Page | None = None
 
     @contextmanager
     def opened(self, notebook: Path, *, dark: bool = False) -> Iterator[Notebook]:
-        """Open a notebook that lies in the folder."""
-        context = self.browser.new_context(viewport={"width": 1440, "height": 1000})
-        context.set_default_timeout(PATIENCE)
-        page = context.new_page()
+        """Open a notebook that lies in the folder; in JupyterLab, on the page of the one before.
+
+        To load that page takes longer than most tests.
+        """
+        path, page = str(notebook.relative_to(self.folder)), self._page or self._new_page()
+        self._page = None  # whatever goes wrong from here on is nothing to go on from
         shown = Notebook(page, notebook)
-        page.on("console", lambda said: shown.note_error(said.type, said.text))
-        page.on("pageerror", lambda error: shown.errors.append(str(error)))
-        context.on("request", lambda request: shown.requested.add(urlsplit(request.url).netloc))
-        try:
-            page.goto(f"{self.url}/{PLACES[self.app].format(notebook.relative_to(self.folder))}")
+        with _listening(page, shown):
+            if page.url == "about:blank":
+                page.goto(f"{self.url}/{PLACES[self.app].format(path)}")
+            else:
+                page.evaluate(OPEN, path)
             page.wait_for_function(IS_READY)
             # The server keeps the theme, so that another test may have left its own.
             theme = f"JupyterLab {'Dark' if dark else 'Light'}"
             change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
             page.evaluate(change, theme)
             page.wait_for_selector(f"body[data-jp-theme-name='{theme}']", state="attached")
-            yield shown
-        finally:
-            context.close()
+            try:
+                yield shown
+            except BaseException:
+                page.context.close()
+                raise
+        if self.app == "jupyterlab":
+            page.evaluate(CLOSE)
+            self._page = page
+        else:
+            page.context.close()
+
+    def _new_page(self) -> Page:
+        context = self.browser.new_context(viewport={"width": 1440, "height": 1000})
+        context.set_default_timeout(PATIENCE)
+        return context.new_page()
+
+
+@contextmanager
+def _listening(page: Page, shown: Notebook) -> Iterator[None]:
+    """Note what goes wrong in a page, and whom it asks for something."""
+    heard = {
+        "console": lambda said: shown.note_error(said.type, said.text),
+        "pageerror": lambda error: shown.errors.append(str(error)),
+        "request": lambda request: shown.requested.add(urlsplit(request.url).netloc),
+    }
+    for event, listener in heard.items():
+        page.on(event, listener)
+    try:
+        yield
+    finally:
+        for event, listener in heard.items():
+            page.remove_listener(event, listener)
 
 
 @dataclass

@@ -169,6 +169,20 @@ class TestTaskCells:
             "ZeroDivisionError: division by zero",
         )
 
+    @pytest.mark.parametrize("where", ["", " --runner thread", " --runner process"])
+    def test_the_element_of_a_failed_item(self, kernel: Kernel, where: str) -> None:
+        """It is told, also after a restart; what is secret is hidden."""
+        kernel.run("many", "#@task many\nmany, keys = [3, 0, 'x'], ['one', 'two', 'three']")
+        cell = f"#@task late --map x=many,token=keys{where}\nlate = 1 / x"
+        assert "ZeroDivisionError" in kernel.run("late", cell).error
+        run = kernel.ask("run_of('late[1]')")
+        for _ in range(2):
+            told = kernel.ask(self.ASK.format({"run": run}))
+            inputs = {each["name"]: each["preview"] for each in told["inputs"]}
+            assert inputs == {"x": "0", "token": "•••"}
+            kernel.restart()
+            kernel.run_all()
+
 
 class TestOneName:
     """Tasks of one name in a graph."""

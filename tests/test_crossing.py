@@ -257,7 +257,7 @@ class TestNeverStale:
         notebook.run_all()
         assert (notebook.names["rows"], notebook.names["same"]) == ("3", "3")
         assert notebook.verdict(there).value == "as of"
-        assert notebook.verdict(here).value == "fresh"
+        assert (notebook.verdict(here).value, notebook.why(here)) == ("fresh", ())
         trace = notebook.book.steps[there].trace
         assert trace is not None
         assert trace.unknowns == ("runs in a worker, where nobody sees which files it reads",)

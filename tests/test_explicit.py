@@ -163,7 +163,7 @@ class TestGraph:
         notebook.let_go()
         box(notebook, "clean", state="Pending").wait_for()
         graph_of(notebook).locator("[data-do=stop]").click()
-        graph_of(notebook).get_by_text("cancelled ·").wait_for()
+        graph_of(notebook).locator(".note", has_text="cancelled ·").wait_for()
         assert box(notebook, "total", look="not run").count() == 1
 
     def test_stop_in_a_thread_of_the_user(self, notebook: Notebook) -> None:
@@ -172,9 +172,9 @@ class TestGraph:
         notebook.start(FREE, "thread = threading.Thread(target=graph.run)\nthread.start()")
         box(notebook, "read", state="Running").wait_for()
         graph_of(notebook).locator("[data-do=stop]").click()
-        graph_of(notebook).get_by_text("stopping").wait_for()
+        graph_of(notebook).locator(".note", has_text="cancelled ·").wait_for()
+        assert box(notebook, "read", look="cancelled").count() == 1
         notebook.let_go()
-        box(notebook, "read", look="cancelled").wait_for()
 
     def test_details_while_it_runs(self, notebook: Notebook) -> None:
         """Answered at once: runs, tags, source, and values of what has ended."""

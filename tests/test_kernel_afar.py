@@ -55,6 +55,9 @@ CHANGES = {
     "module": "_ = Path('own.py').write_text('def value(): return 22222')",
 }
 
+AFAR = pytest.mark.parametrize("runner", ["process", "dask"])
+"""Where bodies run in processes of their own."""
+
 
 @pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
@@ -88,42 +91,47 @@ def seen(kernel: Kernel, task: str) -> str:
 class TestACell:
     """A cell whose header says `--runner process`."""
 
-    def test_it_shows_and_binds_as_any_other(self, kernel: Kernel) -> None:
+    @AFAR
+    def test_it_shows_and_binds_as_any_other(self, kernel: Kernel, runner: str) -> None:
         """Prints, displays and values in order, live and on reuse; names come back, changed and shared."""
-        cell = "#@task flags --runner process\nprint('a')\ndisplay('b')\nprint('c')\n"
+        cell = f"#@task flags --runner {runner}\nprint('a')\ndisplay('b')\nprint('c')\n"
         cell += "there, flags = os.getpid(), late(raw)\nflags"
         shown = kernel.run("flags", cell)
         assert (shown.error, shown.texts[:4]) == ("", ["a\n", "'b'", "c\n", "[False, True, True]"])
         assert "ran inline" not in shown.text
         assert kernel.value("there != here, flags") == "(True, [False, True, True])"
         assert kernel.run("flags").texts[:4] == shown.texts[:4]
-        kernel.run("more", "#@task more --runner process\nraw.append(99)\nmore = raw")
+        kernel.run("more", f"#@task more --runner {runner}\nraw.append(99)\nmore = raw")
         assert kernel.value("raw, more is raw, shared is raw") == "([3, 20, 16, 99], True, True)"
         kernel.run(
-            "new", "#@task new --runner process\nclass Own(Point):\n    pass\nnew = [Own(1), Point(2)]"
+            "new", f"#@task new --runner {runner}\nclass Own(Point):\n    pass\nnew = [Own(1), Point(2)]"
         )
         assert kernel.value("type(new[0]) is Own, type(new[1]) is Point") == "(True, True)"
 
-    def test_it_ends_as_its_body_does(self, kernel: Kernel) -> None:
+    @AFAR
+    def test_it_ends_as_its_body_does(self, kernel: Kernel, runner: str) -> None:
         """An error in its own lines; a limit that kills it; a crash that costs only it; Stop."""
-        shown = kernel.run("bad", "#@task bad --runner process\nx = 1\nbad = x / 0")
+        shown = kernel.run("bad", f"#@task bad --runner {runner}\nx = 1\nbad = x / 0")
         plain = re.sub(r"\x1b\[[0-9;]*m", "", shown.traceback).replace("In [", "In[")
         assert shown.error == "ZeroDivisionError: division by zero"
         assert ("line 3" in plain, "bad = x / 0" in plain, "nbflow" in plain) == (True, True, False)
         for way in ("raise ValueError('outer') from error", "raise nbflow.engine.signals.FAIL('told')"):
             body = f"try:\n    1 / 0\nexcept ArithmeticError as error:\n    {way}"
-            shown = kernel.run("after", f"#@task after --runner process\n{body}")
+            shown = kernel.run("after", f"#@task after --runner {runner}\n{body}")
             plain = re.sub(r"\x1b\[[0-9;]*m", "", shown.traceback)
             assert ("line 5" in plain, "1 / 0" in plain, "session.py" in plain) == (True, True, False)
-        shown = kernel.run("slow", "#@task slow --runner process --timeout 0.5\nimport time\ntime.sleep(60)")
+        shown = kernel.run(
+            "slow", f"#@task slow --runner {runner} --timeout 0.5\nimport time\ntime.sleep(60)"
+        )
         assert "'slow' reached its limit of 0.5 s" in shown.error
-        shown = kernel.run("crash", "#@task crash --runner process\ncrash = os._exit(3)")
+        shown = kernel.run("crash", f"#@task crash --runner {runner}\ncrash = os._exit(3)")
         assert "its process ended with exit code 3" in shown.text
-        assert kernel.run("fine", "#@task fine --runner process\nfine = 1").error == ""
+        assert kernel.run("fine", f"#@task fine --runner {runner}\nfine = 1").error == ""
 
-    def test_an_item_that_fails(self, kernel: Kernel) -> None:
+    @AFAR
+    def test_an_item_that_fails(self, kernel: Kernel, runner: str) -> None:
         """What the others have made can be read, and the first error is that of the cell."""
-        for task in ("parts --runner process", "threads --runner thread"):
+        for task in (f"parts --runner {runner}", "threads --runner thread"):
             name = task.split()[0]
             shown = kernel.run(name, f"#@task {task} --map x=raw\n{name} = Point(60 // (x - 3))")
             assert shown.error.startswith("ZeroDivisionError")
@@ -209,11 +217,12 @@ class TestACell:
         assert "ran inline: " in kernel.run("folder", folder).text
         assert kernel.value("os.path.basename(os.getcwd())") == "'data'"
 
-    def test_a_figure(self, kernel: Kernel) -> None:
+    @AFAR
+    def test_a_figure(self, kernel: Kernel, runner: str) -> None:
         """It is shown where it was drawn, below the cell, and again on reuse."""
         pytest.importorskip("matplotlib")
         kernel.run("plot", "import matplotlib.pyplot as plt\nplt.rcParams['figure.figsize'] = (1, 1)")
-        cell = "#@task drawn --runner process\nprint('x')\n_ = plt.plot(raw)\ndrawn = os.getpid() != here"
+        cell = f"#@task drawn --runner {runner}\nprint('x')\n_ = plt.plot(raw)\ndrawn = os.getpid() != here"
         for _ in range(2):
             shown = kernel.run("drawn", cell)
             assert shown.texts[:2] == ["x\n", "<Figure size 100x100 with 1 Axes>"]
@@ -224,10 +233,11 @@ class TestACell:
 class TestNeverStale:
     """Whatever a body looks at in a worker counts as it does here."""
 
-    def test_each_input_makes_it_stale(self, kernel: Kernel) -> None:
+    @AFAR
+    def test_each_input_makes_it_stale(self, kernel: Kernel, runner: str) -> None:
         """Each kind of input is changed; the task that looked at it is up to date before, and not after."""
         for task, body in BODIES.items():
-            shown = kernel.run(task, f"#@task {task} --runner process\n{body}")
+            shown = kernel.run(task, f"#@task {task} --runner {runner}\n{body}")
             assert (shown.error, "ran inline" in shown.text) == ("", False), shown.text
             assert verdict(kernel, task) == "fresh"
         for task, change in CHANGES.items():
@@ -242,11 +252,12 @@ class TestNeverStale:
         kernel.run("helpers", HELPERS.replace("[3, 20", "[4, 20"))
         assert (verdict(kernel, "names"), verdict(kernel, "classes")) == ("stale", "stale")
 
-    def test_traces_are_equal(self, kernel: Kernel) -> None:
+    @AFAR
+    def test_traces_are_equal(self, kernel: Kernel, runner: str) -> None:
         """What a run in a worker has seen and made is what the same run on the user's names has."""
         made: dict[str, str] = {}
         for task, body in BODIES.items():
-            kernel.run(task, f"#@task {task} --runner process\n{body}")
+            kernel.run(task, f"#@task {task} --runner {runner}\n{body}")
             made[task] = seen(kernel, task)
         for task, body in BODIES.items():
             kernel.run(task, f"#@task {task} --refresh\n{body}")

@@ -24,6 +24,7 @@ from nbflow.engine.requests import Execution
 from nbflow.engine.slots import NAME, RANDOM, SETTINGS, context_digest, key_of, slot_of
 from nbflow.engine.verify import content, not_looked_at
 from nbflow.exceptions import CacheError, DefinitionError, SessionError, StorageError
+from nbflow.secrets import HIDDEN, KNOWN, looks_secret
 from nbflow.states import Failed
 from nbflow.store.memory import MemoryStore
 from nbflow.store.walks import is_plain
@@ -184,10 +185,11 @@ class Each:
                 raise DefinitionError(
                     f"{self.plan.step.name} cannot be mapped over {name}: it cannot be copied"
                 )
-            look, slot = self._workspace.look_at(own), slot_of(name)
+            KNOWN.meet_named({name: own})
+            look, slot = self._workspace.look_at(own, name), slot_of(name)
             # Instances of the notebook's classes depend on who defined these last; they are made anew.
             keeps = keeps and not self._workspace.known.describe(look.classes or {})
-            entries[slot] = Entry(Looked(slot), look.digest, preview(own))
+            entries[slot] = Entry(Looked(slot), look.digest, HIDDEN if looks_secret(name) else preview(own))
             self._workspace.bind(name, own)
         return msgspec.structs.replace(self.plan.seen, entries=entries), keeps
 
@@ -214,6 +216,11 @@ class Each:
         """What tells the item asked for last from others, where its result may be reused."""
         entries = self.given.entries
         return tuple(entries[slot_of(name)].digest for name in self.plan.names) if self._keeps else None
+
+    def element_lines(self) -> list[str]:
+        """What the present item is given of its own, a line for each name."""
+        given = {name: self.given.entries.get(slot_of(name)) for name in self.plan.names}
+        return [f"{name} = {entry.preview}" for name, entry in given.items() if entry is not None]
 
     def once(self) -> Once | None:
         """Whether the present item has happened, where that counts."""

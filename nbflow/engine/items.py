@@ -19,6 +19,7 @@ from nbflow.engine.rows import rows_of
 from nbflow.engine.signals import ENDRUN
 from nbflow.engine.slots import NAME, key_of
 from nbflow.exceptions import DefinitionError, SessionError, StorageError
+from nbflow.store.protocol import ELEMENT
 from nbflow.types import UNBOUND, Output, Trace
 
 if TYPE_CHECKING:
@@ -117,6 +118,8 @@ class Items:
             return observation
 
         finished = yield from self._runs.execute_item(self._plan.step, item, attempt, self._plan.origin)
+        if not finished.state.is_completed():
+            self._runs.history.keep_text(finished.run, ELEMENT, at.element_lines())
         done = at.done(finished)
         if once is not None and (not finished.state.is_completed() or at.found(item)):
             self._workspace.store.flush()

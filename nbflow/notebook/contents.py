@@ -13,7 +13,7 @@ from nbflow.notebook.remembered import GONE
 from nbflow.running.caching import STORE_LOCK
 from nbflow.secrets import HIDDEN, looks_secret
 from nbflow.states import TERMINAL, state_of
-from nbflow.store.protocol import LOG, TRACEBACK, Given
+from nbflow.store.protocol import ELEMENT, LOG, TRACEBACK, Given
 from nbflow.views.cards import ValueCard
 from nbflow.views.values import page_of
 
@@ -65,6 +65,7 @@ class Contents:
         inputs = [_card(name, value) for name, value in known.inputs.items()] or [
             _stored_card(name) for name in self._given(run) or kept.get(INPUTS, {})
         ]
+        inputs = [*self._elements(run), *inputs]
         made = [_card(RESULT, known.result)] if known.result is not None else []
         if not (made and made[0].can_be_paged) and RESULT in kept and not looks_secret(_task_of(run)):
             made = [_stored_card(RESULT, made[0] if made else None)]
@@ -133,6 +134,12 @@ class Contents:
         """Under which units the store has what the body of a cell got, by name."""
         store, units = self._session.around.store, {key: each.unit for key, each in run.inputs.items()}
         return {key: unit for key, unit in units.items() if key.isidentifier() and store.has(unit)}
+
+    def _elements(self, run: RunRecord) -> Iterator[ValueCard]:
+        """What an item that did not complete was given of its own, in words."""
+        for line in self._session.around.store.history.text(run.id, ELEMENT).splitlines():
+            name, _, text = line.partition(" = ")
+            yield ValueCard(name, preview=text)
 
     def _runs_beside(self, run: RunRecord) -> Iterator[RunRecord]:
         """The runs of the same flow run whose results were stored."""

@@ -51,10 +51,17 @@ def name_of_run(
 
 def _made(template: str | Callable[..., str], parameters: Mapping[str, Any]) -> str:
     if isinstance(template, str):
-        return template.format_map({**context.to_dict(), **parameters})
+        return template.format_map(_Fields(parameters))
     if "parameters" in inspect.signature(template).parameters:
         return template(parameters=dict(parameters))
     return template()
+
+
+class _Fields(dict[str, Any]):
+    """Parameters, and what the context shows: of that, only what a template names counts as read."""
+
+    def __missing__(self, key: str) -> Any:
+        return context[key]
 
 
 def _told(template: str | Callable[..., str]) -> str:

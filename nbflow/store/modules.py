@@ -261,23 +261,23 @@ def purge_changed_modules(files: Files) -> list[str]:
     """
     note_loaded(files)
     changed = {name for name, known in _present() if _is_changed(name, known, files)}
-    return _purge(changed) if changed else []
+    return _purge(changed, files) if changed else []
 
 
 def purge_module(module: ModuleType, files: Files) -> list[str]:
     """Forget a local module that was changed in place, and all that is built on it; as above."""
     note_loaded(files)
-    return _purge({name for name, known in _present() if known.module is module})
+    return _purge({name for name, known in _present() if known.module is module}, files)
 
 
 def purge_modules(files: Files) -> list[str]:
     """Forget all local modules, so that each is imported anew; as above."""
     note_loaded(files)
-    return _purge({name for name, _ in _present()})
+    return _purge({name for name, _ in _present()}, files)
 
 
-def _purge(changed: set[str]) -> list[str]:
-    purged = _with_dependents(changed)
+def _purge(changed: set[str], files: Files) -> list[str]:
+    purged = _with_dependents(changed, files)
     for name in purged:
         _drop_ambiguous(_loaded[name].path)
         del sys.modules[name], _loaded[name], _judged[name]
@@ -313,10 +313,13 @@ def _drop_ambiguous(path: str) -> None:
             return
 
 
-def _with_dependents(changed: set[str]) -> set[str]:
+def _with_dependents(changed: set[str], files: Files) -> set[str]:
     """The changed modules, their submodules, and whoever imports one of these."""
     purged, waiting = set(changed), set(changed)
-    imports = {name: _imported_names(name, known) for name, known in _loaded.items()}
+    # A constant does not tell where it came from; the source of who has it does.
+    imports = {
+        name: _source_imports(name, known.path, files.digest(known.path)) for name, known in _loaded.items()
+    }
     while waiting:
         waiting = {
             name
@@ -331,7 +334,7 @@ def _is_below(name: str, purged: set[str]) -> bool:
     return any(name.startswith(f"{package}.") for package in purged)
 
 
-def _leans_on(known: _Loaded, imports: set[str], purged: set[str]) -> bool:
+def _leans_on(known: _Loaded, imports: frozenset[str], purged: set[str]) -> bool:
     return not imports.isdisjoint(purged) or any(
         _home_of(value) in purged for value in tuple(_namespace(known.module).values())
     )
@@ -348,13 +351,6 @@ def _home_of(value: object) -> str:
     else:
         home = type(value).__module__
     return home if isinstance(home, str) else ""
-
-
-def _imported_names(name: str, known: _Loaded) -> set[str]:
-    """The modules that a module's source imports: a constant does not tell where it came from."""
-    return _imports_in(
-        known.path, str(_namespace(known.module).get("__package__") or name.rpartition(".")[0])
-    )
 
 
 def _imports_in(path: str, package: str) -> set[str]:

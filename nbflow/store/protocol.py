@@ -48,6 +48,8 @@ NOT_WORTH: Final = "computing it takes less time than storing and loading it"
 
 LOG: Final = "log"
 """The kind of text that a run has logged."""
+ELEMENT: Final = "element"
+"""The kind of text that says what an item that did not complete was given, a line for each name."""
 TRACEBACK: Final = "traceback"
 """The kind of text that says where in the user's code a run has failed."""
 MOST_TEXT: Final = 20_000
@@ -231,7 +233,7 @@ class History(Protocol):
 
         Args:
             run: The run.
-            kind: `LOG` or `TRACEBACK`; each replaces what was kept as that.
+            kind: `LOG`, `TRACEBACK` or `ELEMENT`; each replaces what was kept as that.
             lines: The lines of text.
         """
         ...

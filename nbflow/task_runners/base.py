@@ -107,6 +107,7 @@ class TaskCall:
         body: What to run, without arguments.
         timeout: The limit in seconds; None: no limit.
         awaits: Whether what the body returns has to be awaited.
+        is_alone: Whether nothing else may go on in the process of a worker meanwhile.
     """
 
     attempt: str
@@ -114,6 +115,7 @@ class TaskCall:
     body: Callable[[], Any]
     timeout: float | None = None
     awaits: bool = False
+    is_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

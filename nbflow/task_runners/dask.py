@@ -1,6 +1,7 @@
 """The runner `dask`: bodies run on a cluster of dask's, be it of this computer or of many.
 
-A body with a limit runs in a process of its own beside its dask worker, because dask itself cannot end it.
+A body with a limit runs in a process of its own beside its dask worker, because dask itself cannot end it. So
+does the body of a task cell, which is observed: others may run in its dask worker at the same time.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class DaskTaskRunner:
     """
 
     name: str = "dask"
-    promises: Promises = Promises(limit=Enforced.HARD, concurrent=True, survives_crash=True)
+    promises: Promises = Promises(limit=Enforced.HARD, concurrent=True, survives_crash=True, observes=True)
 
     def __init__(
         self,
@@ -248,11 +249,12 @@ def work(parcel: Parcel, logged_from: Mapping[str, int]) -> tuple[Told, bytes]:
             return told, sealed(TaskReport(parcel.attempt, Ended.CRASHED, _OUTDATED), parcel)
         set_levels(logged_from)
     with _MODULES.noted(), told_to(lambda kind, what: told.append((kind, what)), streams=not is_kernel):
-        return told, _limited(parcel) if parcel.timeout is not None else performed(parcel)
+        is_here = parcel.timeout is None and not parcel.is_alone
+        return told, performed(parcel) if is_here else _performed_beside(parcel)
 
 
-def _limited(parcel: Parcel) -> bytes:
-    """Run it in a process that ends at the limit."""
+def _performed_beside(parcel: Parcel) -> bytes:
+    """Run it in a process of its own, which ends at the limit."""
     runner = importlib.import_module("nbflow.task_runners").runner_named("process")
     report = runner.submit(TaskCall(parcel.attempt, parcel.name, parcel, parcel.timeout)).result()
     return report.value if report.ended is Ended.RETURNED else sealed(report, parcel)

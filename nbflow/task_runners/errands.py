@@ -95,7 +95,8 @@ def sent(execution: Execution, path: str, code: object) -> TaskCall:
         payload = packed(Errand(job, code, ignored, Surroundings.present(), snapshot()))
     except Exception as error:
         raise SessionError(f"it cannot be sent: {text_of(error)}") from error
-    return TaskCall(call.attempt, execution.step.name, Entry(path, payload), call.timeout)
+    # What it does is observed by what its process does.
+    return TaskCall(call.attempt, execution.step.name, Entry(path, payload), call.timeout, is_alone=True)
 
 
 def received(payload: bytes) -> Errand:

@@ -27,6 +27,7 @@ class Parcel:
         awaits: Whether what the body returns has to be awaited.
         home: The process that it comes from, and that the report goes to.
         timeout: The limit in seconds, for a worker that enforces it itself; None: no limit.
+        is_alone: Whether nothing else may go on in the process meanwhile.
     """
 
     attempt: str
@@ -35,6 +36,7 @@ class Parcel:
     awaits: bool
     home: str
     timeout: float | None = None
+    is_alone: bool = False
 
     def __call__(self) -> bytes:
         """Run it in this process; its report as bytes."""
@@ -51,7 +53,8 @@ def parcel_of(call: TaskCall) -> Parcel:
         return call.body
     if not isinstance(call.body, Entry):
         raise OptionError(f"the body of {call.name!r} is a live object; workers take an Entry")
-    return Parcel(call.attempt, call.name, call.body, call.awaits, this_process(), call.timeout)
+    home = this_process()
+    return Parcel(call.attempt, call.name, call.body, call.awaits, home, call.timeout, call.is_alone)
 
 
 def performed(parcel: Parcel) -> bytes:

@@ -177,7 +177,7 @@ def _as_plain_data(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def retell(kind: str, what: Any) -> None:
-    r"""Write, or log, in this process what was told in another.
+    r"""Write, or log, in this process what was told in another; in a worker, tell on what is for the kernel.
 
     Example:
         >>> retell("stdout", "seven\n")
@@ -187,6 +187,8 @@ def retell(kind: str, what: Any) -> None:
         getattr(sys, kind).write(what)
     elif kind in _LISTENERS:
         _LISTENERS[kind](what)
+    else:
+        tell(kind, what)
 
 
 def _log_again(what: dict[str, Any]) -> None:

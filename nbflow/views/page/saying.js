@@ -12,10 +12,16 @@ class Saying {
 
   // Nobody waits for what was asked any more, and the line is free.
   forget() {
-    clearTimeout(this.timer);
-    Object.assign(this, { asked: null, isOn: false });
+    this.free();
+    this.asked = null;
     write(this.line, "");
     put(this.marked, "data-act", null);
+  }
+
+  // What was said is no news any more: the line is free for other words at once.
+  free() {
+    clearTimeout(this.timer);
+    this.isOn = false;
   }
 
   // The states of what was done may come behind its answer: the line is kept from them for a while.

@@ -145,6 +145,10 @@ class View {
     put(this.shell, "data-working", isWorking ? "true" : null);
     put(this.shell, "data-number", store.number);
     if (isWorking && this.note.textContent === ASKED) write(this.note, "");
+    if (this.steers && !isWorking) {
+      this.steers = false;
+      this.saying.free();
+    }
     const notices = store.picture.notices.slice(-2).join(" · ");
     if (paused) write(this.note, `paused before ${paused}: Go on lets it start, Stop ends the run`);
     else if (!this.saying.isOn) write(this.note, notices);
@@ -158,7 +162,9 @@ class View {
 
   // Stop, pause and go on are heard while a cell runs, where the kernel allows that at all.
   act(message) {
-    if (!["stop", "pause", "go on"].includes(message.do)) return this.saying.ask(message, ASKED, LATER);
+    // Of a run that has ended there is more to say than that it was asked to.
+    this.steers = ["stop", "pause", "go on"].includes(message.do);
+    if (!this.steers) return this.saying.ask(message, ASKED, LATER);
     const first = this.store.picture.hears ? "asked; heard at once" : UNHEARD;
     this.saying.ask(message, first, first);
   }
