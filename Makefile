@@ -29,6 +29,7 @@ lab: $(VENV)/ready-demo,lab
 	$(BIN)/jupyter lab --ip=127.0.0.1 $(if $(ROOT),--allow-root) build/lab/flights.ipynb
 
 test: browser check
+	@$(BIN)/python -m compileall -q nbflow # else each kernel compiles it anew where bytecode is not kept
 	$(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 4 --dist loadfile $(if $(CI),--randomly-seed=1)
 
 check: $(VENV)/ready-test

@@ -19,10 +19,18 @@ Watcher = Callable[[str, Any], None]
 
 
 class _Layer(msgspec.Struct, frozen=True):
-    """What is seen now, the layer that comes back afterwards, and the keys that the running code has set."""
+    """What is seen within a scope.
+
+    Args:
+        values: What is seen.
+        outer: The layer that comes back afterwards.
+        scope: Whose layer it is.
+        own: The keys that the running code has set, or a run that it has started.
+    """
 
     values: Mapping[str, Any]
     outer: _Layer | None
+    scope: Scope | None = None
     own: frozenset[str] = frozenset()
 
 
@@ -59,6 +67,8 @@ _OF_ONE_RUN: Final = frozenset(
 """Keys that a run has or has not; it never means those of the run that called it."""
 
 _DAYS: Final = (("today", 0), ("yesterday", -1), ("tomorrow", 1))
+ALL: Final = "*"
+"""What a watcher is told in the place of a key where all of them were looked at."""
 CLOCK: Final = frozenset(
     {"scheduled_start_time", "date"} | {f"{day}{end}" for day, _ in _DAYS for end in ("", "_nodash")}
 )
@@ -104,13 +114,13 @@ class Context:
         return isinstance(key, str) and self.get(key, MISSING) is not MISSING
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_layer.get().values)
+        return iter(_all_values())
 
     def __len__(self) -> int:
-        return len(_layer.get().values)
+        return len(_all_values())
 
     def __dir__(self) -> list[str]:
-        return sorted({*_layer.get().values, "get", "to_dict"})
+        return sorted({*_all_values(), "get", "to_dict"})
 
     def to_dict(self) -> dict[str, Any]:
         """Return all values as a dictionary of their own; each of them counts as read."""
@@ -127,7 +137,15 @@ class Context:
         raise AttributeError(f"nbflow.context is read-only; write `with nbflow.context({name}=…):` instead")
 
     def __repr__(self) -> str:
-        return f"<nbflow.context with {', '.join(sorted(_layer.get().values)) or 'nothing'}>"
+        return f"<nbflow.context with {', '.join(sorted(_all_values())) or 'nothing'}>"
+
+
+def _all_values() -> Mapping[str, Any]:
+    """What is seen now; whoever is watched looks at all of it."""
+    values, watching = _layer.get().values, _watching.get()
+    if watching is not None:
+        watching.tell(ALL, tuple(sorted(values)))
+    return values
 
 
 class Scope:
@@ -137,7 +155,7 @@ class Scope:
         values: What is added.
         alone: Whether only these are seen, instead of what was there as well.
         hidden: Keys that are not seen although they were there.
-        told: Keys that count as read from outside nevertheless: to what code sets itself it is no reader.
+        told: Of the keys that it sets, those that count as read from outside all the same.
         begins: Whether a body begins with it, which has set nothing of what there is.
     """
 
@@ -166,19 +184,22 @@ class Scope:
         if not self._hidden.isdisjoint(seen):
             seen = {key: value for key, value in seen.items() if key not in self._hidden}
         seen = self._values if self._alone else {**seen, **self._values}
-        _layer.set(_Layer(seen, outer, self._own(outer.own)))
+        _layer.set(_Layer(seen, outer, self, self._own(outer.own)))
         return context
 
     def _own(self, before: frozenset[str]) -> frozenset[str]:
-        if self._begins:
+        if self._begins or self._alone:
             return frozenset()
-        return before if self._alone else (before.union(self._values) | self._hidden) - self._told
+        return (before.union(self._values) | self._hidden) - self._told
 
     def __exit__(self, *exception: object) -> None:
-        # The layer knows what it covers: a token would be refused in another copy of the context.
-        outer = _layer.get().outer
-        if outer is not None:
-            _layer.set(outer)
+        # The layer knows what it covers: a token would be refused in another copy of the context. One that
+        # was left open within this scope, as by a generator that nobody ends, goes with it.
+        layer: _Layer | None = _layer.get()
+        while layer is not None and layer.scope is not self:
+            layer = layer.outer
+        if layer is not None and layer.outer is not None:
+            _layer.set(layer.outer)
 
 
 class Missing:
@@ -209,7 +230,7 @@ def snapshot() -> Mapping[str, Any]:
 
 
 def enter(values: Mapping[str, Any]) -> Scope:
-    """Return a context manager under which exactly the values of a snapshot are seen."""
+    """Return a context manager under which exactly the values of a snapshot are seen; none is one's own."""
     return Scope(values, alone=True)
 
 

@@ -30,6 +30,7 @@ from nbflow.exceptions import SessionError
 from nbflow.flows.function import flow
 from nbflow.notebook.auditing import perform_apart
 from nbflow.running.records import records_over, using
+from nbflow.running.tags import untagged
 from nbflow.states import Origin
 from nbflow.store.memory import MemoryStore
 from nbflow.store.watching import watched_here
@@ -227,7 +228,7 @@ class Notebook:
         if execution.context is not None:
             watched_here()
         within = nullcontext() if step is self._own else self.reading.within(step, workspace)
-        with of_body(self._trunk.flow.shown(execution)), within:
+        with untagged(), of_body(self._trunk.flow.shown(execution)), within:
             self._execute(step, execution.body, workspace.names)
 
     def _driven(self, work: Working[Action]) -> Action:

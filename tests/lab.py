@@ -123,27 +123,31 @@ class Lab:
         path, page = str(notebook.relative_to(self.folder)), self._page or self._new_page()
         self._page = None  # whatever goes wrong from here on is nothing to go on from
         shown = Notebook(page, notebook)
-        with _listening(page, shown):
-            if page.url == "about:blank":
-                page.goto(f"{self.url}/{PLACES[self.app].format(path)}")
-            else:
-                page.evaluate(OPEN, path)
-            page.wait_for_function(IS_READY)
-            # The server keeps the theme, so that another test may have left its own.
-            theme = f"JupyterLab {'Dark' if dark else 'Light'}"
-            change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
-            page.evaluate(change, theme)
-            page.wait_for_selector(f"body[data-jp-theme-name='{theme}']", state="attached")
-            try:
+        try:
+            with _listening(page, shown):
+                self._open(page, path)
+                self._set_theme(page, "Dark" if dark else "Light")
                 yield shown
-            except BaseException:
+            if self.app == "jupyterlab":
+                page.evaluate(CLOSE)
+                self._page = page
+        finally:
+            if self._page is not page:
                 page.context.close()
-                raise
-        if self.app == "jupyterlab":
-            page.evaluate(CLOSE)
-            self._page = page
+
+    def _open(self, page: Page, path: str) -> None:
+        if page.url == "about:blank":
+            page.goto(f"{self.url}/{PLACES[self.app].format(path)}")
         else:
-            page.context.close()
+            page.evaluate(OPEN, path)
+        page.wait_for_function(IS_READY)
+
+    def _set_theme(self, page: Page, name: str) -> None:
+        """The server keeps the theme, so that another test may have left its own."""
+        theme = f"JupyterLab {name}"
+        change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
+        page.evaluate(change, theme)
+        page.wait_for_selector(f"body[data-jp-theme-name='{theme}']", state="attached")
 
     def _new_page(self) -> Page:
         context = self.browser.new_context(viewport={"width": 1440, "height": 1000})

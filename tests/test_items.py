@@ -15,6 +15,7 @@ from nbflow.retries import Retries
 from nbflow.states import Role
 from nbflow.store.digests import digest
 from nbflow.store.memory import MemoryStore
+from nbflow.store.protocol import ELEMENT
 from nbflow.testing import FakeClock, Notebook, executed
 from nbflow.types import Verdict
 
@@ -70,6 +71,13 @@ class TestOutputs:
         ends = [notebook.work.runs.history.transitions(each.id)[-1].name for each in states]
         assert ends == ["Completed", "Completed", "Cached"]
         assert notebook.verdict(task) is Verdict.FRESH
+
+    def test_what_an_item_that_fails_was_given_is_kept_in_words(self) -> None:
+        """Of one whose element cannot be copied there is nothing to say; that of another one is not said."""
+        notebook, _, task = _noted("import threading\nxs = [0, threading.Lock(), 3]", "y = 1 // x")
+        history = notebook.work.runs.history
+        runs = [history.runs(step=f"{task}[{place}]")[0] for place in range(3)]
+        assert [history.text(run.id, ELEMENT) for run in runs] == ["x = 0", "", ""]
 
     def test_a_name_of_the_notebook_is_given_back(self) -> None:
         """`x` holds afterwards what it held before, whose readers stay fresh."""

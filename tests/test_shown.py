@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nbflow import tags
 from nbflow.context import context
 from nbflow.task_runners import ThreadPoolTaskRunner
 from nbflow.testing import FakeClock, Notebook
@@ -11,6 +12,7 @@ from nbflow.types import Verdict
 
 DAY = 24 * 3600.0
 ASKS = "from nbflow import context\n"
+GRAPH = "state = graph.run()\nfound = state.result[made].result\ndel state"
 
 
 def asking(key: str) -> str:
@@ -228,3 +230,78 @@ class TestItsOwn:
         )
         run(notebook, cell)
         assert notebook.verdict(cell) is Verdict.AS_OF
+
+
+DEFINED = [
+    ("@task(name='{}')\ndef inner(x): return context.task_name", "found = inner(1)"),
+    ("@task(tags=['{}'])\ndef inner(x): return [*context.task_tags]", "found = inner(1)"),
+    (
+        "@task\ndef inner(x): return [*context.task_tags]\nother = inner.with_options(tags=['{}'])",
+        "found = other(1)",
+    ),
+    ("@flow(name='{}')\ndef inner(): return context.flow_name", "found = inner()"),
+    ("@task\ndef inner(): return context.flow_name\nwith Flow('{}') as graph:\n    made = inner()", GRAPH),
+]
+
+
+class TestWhatItCalls:
+    """Name and tags of what a body calls are parts of that."""
+
+    @pytest.mark.parametrize(("define", "call"), DEFINED)
+    def test_another_definition(self, define: str, call: str) -> None:
+        """Who has called it is stale."""
+        notebook = Notebook()
+        notebook.run(notebook.add("from nbflow import Flow, context, flow, task", plain=True))
+        definition = notebook.add(define.format("one"), plain=True)
+        notebook.run(definition)
+        cell = notebook.add(call)
+        before = run(notebook, cell)
+        assert notebook.verdict(cell) is Verdict.FRESH
+        notebook.edit(definition, define.format("two"))
+        notebook.run(definition)
+        assert notebook.verdict(cell) is Verdict.STALE
+        assert (before, run(notebook, cell)) in (("one", "two"), (["one"], ["two"]))
+
+    def test_tags_around_it(self) -> None:
+        """They are none of those that its body begins with."""
+        notebook = Notebook()
+        cell = notebook.add(
+            "from nbflow import context, tags, task\n"
+            "@task\ndef inner(): return sorted(context.task_tags)\n"
+            "found = inner()\nwith tags('own'): found += inner()"
+        )
+        with tags("others"):
+            assert run(notebook, cell) == ["own"]
+        assert notebook.verdict(cell) is Verdict.FRESH
+
+
+class TestLeftOpen:
+    """A generator that nobody ends leaves a scope open."""
+
+    def test_it_ends_with_the_body(self) -> None:
+        """Nothing of its run is seen by others."""
+        clock = FakeClock()
+        notebook = Notebook(clock=clock)
+        leaves = "def leave():\n    with context(key=1):\n        yield 1\nleft = leave()\nfirst = next(left)"
+        notebook.run(notebook.add(f"{ASKS}{leaves}", name="leaves"))
+        assert dict(context) == {}
+        cell = notebook.add(asking("today"))
+        assert run(notebook, cell) == "2001-09-09"
+        clock.advance(3 * DAY)
+        notebook.sweep.look_outside()
+        assert notebook.verdict(cell) is Verdict.STALE
+
+
+class TestAllOfIt:
+    """Looking at all keys at once."""
+
+    @pytest.mark.parametrize(
+        "look", ["sorted(context)", "len(context)", "repr(context)", "'key' in dir(context)"]
+    )
+    def test_it_is_as_of(self, look: str) -> None:
+        """Some of it is another at each run."""
+        notebook = Notebook()
+        cell = notebook.add(f"{ASKS}found = {look}")
+        run(notebook, cell)
+        assert notebook.verdict(cell) is Verdict.AS_OF
+        assert "by its key" in " ".join(cause.subject for cause in notebook.why(cell))

@@ -105,6 +105,15 @@ class TestRetold:
         retell("numbers", 10)
         assert heard == [7]
 
+    def test_a_worker_of_a_worker(self) -> None:
+        """What is for the kernel goes there, also where the worker itself would know what to do with it."""
+        heard: list[Any] = []
+        end = hear("own", heard.append)
+        with worker() as told:
+            retell("own", 1)
+        end()
+        assert (told, heard) == ([("own", 1)], [])
+
 
 class TestLevels:
     """Loggers log from the same levels on."""

@@ -154,7 +154,7 @@ class Each:
 
     def prepare(self) -> None:
         """Put every input back, and take the element of the last item away."""
-        is_whole = self.plan.put_back()
+        self.given, is_whole = self.plan.seen, self.plan.put_back()
         self.take_away()
         if not is_whole:
             raise StorageError(f"{self.plan.step.name} {_LOST}")

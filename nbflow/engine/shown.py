@@ -7,11 +7,12 @@ is none (`nbflow.context.IDENTITIES`), and the very moment, or all parameters as
 from __future__ import annotations
 
 import marshal
+from contextlib import suppress
 from datetime import datetime
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
-from nbflow.context import CLOCK, MISSING, context, date_fields, snapshot
+from nbflow.context import ALL, CLOCK, MISSING, context, date_fields, snapshot
 from nbflow.engine.slots import CONTEXT, context_digest, in_context
 from nbflow.types import Slot
 
@@ -110,10 +111,11 @@ def _copied(names: Mapping[str, Any], wanted: Iterable[str]) -> dict[str, Any]:
     """Those of these names that hold literals, each a copy: who changes it changes nobody's input."""
     found: dict[str, Any] = {}
     for name in wanted:
-        try:
-            found[name] = marshal.loads(marshal.dumps(names[name]))
-        except (KeyError, ValueError):
-            continue
+        # What it takes are literals, and anything else that has a buffer, for mere bytes.
+        with suppress(Exception):
+            own = marshal.loads(marshal.dumps(names[name]))
+            if type(own) is type(names[name]) and own == names[name]:
+                found[name] = own
     return found
 
 
@@ -156,4 +158,10 @@ def not_compared(key: str) -> str:
     """
     if key in _MOMENT:
         return f"clock: context.{key}"
-    return "reads all parameters as one: read them by their names" if key == "parameters" else ""
+    return _AS_ONE.get(key, "")
+
+
+_AS_ONE: Final = {
+    "parameters": "reads all parameters as one: read them by their names",
+    ALL: "reads all of nbflow.context: read what it needs by its key",
+}

@@ -15,6 +15,7 @@ from nbflow.engine.wiring import run_wired
 from nbflow.notebook.cells import does_wait
 from nbflow.notebook.within import shown_in
 from nbflow.running.records import records_in, using
+from nbflow.running.tags import untagged
 from nbflow.store.memory import MemoryStore
 from nbflow.task_runners.base import TaskCall
 from nbflow.task_runners.inline import InlineTaskRunner
@@ -139,7 +140,7 @@ def _run(apart: Apart, execution: Execution) -> None:
     detach = attach_reader(apart)
     try:
         shown = shown_in(execution, apart.trunk.flow, is_kept=False)
-        with using(records_in(MemoryStore())), shown:
+        with using(records_in(MemoryStore())), untagged(), shown:
             if body.wiring is not None:
                 run_wired(body.wiring, names)
             else:

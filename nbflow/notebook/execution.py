@@ -21,6 +21,7 @@ from nbflow.notebook.cells import LimitReachedError, Where, does_wait, run_code
 from nbflow.notebook.outputs import encode, printed
 from nbflow.notebook.within import prints_in, shown_in
 from nbflow.running.stopping import TURNS, stop_is_heard
+from nbflow.running.tags import untagged
 from nbflow.store.watching import watched_here
 from nbflow.task_runners.base import TaskCall
 from nbflow.task_runners.inline import InlineTaskRunner
@@ -208,7 +209,7 @@ class Executor:
     def _within(self, execution: Execution) -> Generator[None]:
         """What surrounds the code of a body."""
         reads = self.reading.within(execution.step, execution.workspace)
-        with reads, shown_in(execution, self.flow), prints_in(execution.call):
+        with reads, untagged(), shown_in(execution, self.flow), prints_in(execution.call):
             yield
 
     def _where(self, step: Step) -> Where:

@@ -31,6 +31,16 @@ def tags(*words: str) -> Generator[frozenset[str]]:
         _TAGS.reset(token)
 
 
+@contextmanager
+def untagged() -> Generator[None]:
+    """A body begins without the tags that others have set around it."""
+    token = _TAGS.set(frozenset())
+    try:
+        yield
+    finally:
+        _TAGS.reset(token)
+
+
 def with_present(own: tuple[str, ...]) -> frozenset[str]:
     """The tags of a task or flow, and those given by `with` statements around here."""
     return _TAGS.get().union(own)

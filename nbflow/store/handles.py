@@ -12,7 +12,7 @@ from nbflow.secrets import HIDING, KNOWN, Secret
 from nbflow.store.codes import kind_token, refer
 from nbflow.store.encoders import by_content
 from nbflow.store.signing import hidden_digest
-from nbflow.store.walks import Encoder, NoDigest, Walk, builtin, encodes
+from nbflow.store.walks import Encoder, NoDigest, Walk, builtin, encodes, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,18 +106,22 @@ def _generator(walk: Walk, value: object) -> bytes:
 
 @encodes(_TASK)
 def _task(walk: Walk, value: Any) -> bytes:
-    """A task function by its function: retries and the like are no part of what it gives."""
+    """A task function by its function, and by what `nbflow.context` shows to that of the task.
+
+    Retries and the like are no part of what it gives.
+    """
     walk.calls = True
     walk.reads |= {value.key}
-    return walk.group(b"h", kind_token(walk, type(value)), refer(walk, value.fn))
+    shown = text(value.name), *map(text, sorted(value.options.tags))
+    return walk.group(b"h", kind_token(walk, type(value)), refer(walk, value.fn), *shown)
 
 
 @encodes(_FUNCTION_FLOW)
 def _flow(walk: Walk, value: Any) -> bytes:
-    """A flow by its function, and by what decides which arguments that gets."""
+    """A flow by its function, by its name, and by what decides which arguments that gets."""
     walk.calls = True
     checked = walk.aside(bool(value.settings.validate_parameters))
-    return walk.group(b"h", kind_token(walk, type(value)), refer(walk, value.fn), checked)
+    return walk.group(b"h", kind_token(walk, type(value)), refer(walk, value.fn), checked, text(value.name))
 
 
 def is_task(value: object) -> bool:

@@ -185,10 +185,10 @@ def retell(kind: str, what: Any) -> None:
     """
     if kind in STREAMS:
         getattr(sys, kind).write(what)
+    elif kind != LOG and (teller := _teller()) is not None:
+        teller(kind, what)
     elif kind in _LISTENERS:
         _LISTENERS[kind](what)
-    else:
-        tell(kind, what)
 
 
 def _log_again(what: dict[str, Any]) -> None:
