@@ -330,6 +330,15 @@ class TestReasons:
         monkeypatch.setattr(pd, "__version__", "99.0")
         assert notebook.reason_missing(payload).startswith("stored with pandas ")
 
+    def test_a_version_that_is_a_text_of_a_class_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is sent as the text that it is."""
+        version = type("Version", (str,), {})(pd.__version__)
+        notebook = Notebook()
+        monkeypatch.setattr(pd, "__version__", version)
+        payload = notebook.formats.encode((pd.Series([1]),))
+        assert {type(each) for each in payload.packages.values()} == {str}
+        assert payload.packages["pandas"] == pd.__version__
+
 
 class TestArrays:
     """Arrays keep their memory's shape and sharing."""

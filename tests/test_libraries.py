@@ -5,11 +5,14 @@ from __future__ import annotations
 import decimal
 import subprocess
 import sys
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import plotly.express as px
+import plotly.io as pio
 import pytest
 import sklearn
 
@@ -79,6 +82,63 @@ CASES: Final[list[tuple[str, Callable[[], object], str]]] = [
         "traps: ('DivisionByZero', 'Inexact', 'InvalidOperation', 'Overflow')",
     ),
     ("sklearn", lambda: sklearn.set_config(transform_output="pandas"), "transform_output: pandas"),
+    (
+        "plotly",
+        lambda: setattr(pio.templates, "default", "plotly_dark"),
+        "templates.default: plotly_dark",
+    ),
+    ("plotly express", lambda: setattr(px.defaults, "width", 300), "width: 300"),
+]
+
+
+class Torch(ModuleType):
+    """What of torch keeps settings, as that does."""
+
+    float32, float64 = "torch.float32", "torch.float64"
+
+    def __init__(self) -> None:
+        super().__init__("torch")
+        self.set: dict[str, Any] = {}
+        self.backends = SimpleNamespace(cudnn=SimpleNamespace(deterministic=False, benchmark=False))
+        prints = SimpleNamespace(precision=4, threshold=1000, edgeitems=3, linewidth=80, sci_mode=None)
+        self._tensor_str = SimpleNamespace(PRINT_OPTS=prints)
+        of = self.set.get
+        self.get_default_dtype = lambda: of("dtype", self.float32)
+        self.get_default_device = lambda: of("device", "cpu")
+        self.get_float32_matmul_precision = lambda: of("precision", "highest")
+        self.is_grad_enabled = lambda: of("grad", True)
+        self.are_deterministic_algorithms_enabled = lambda: of("deterministic", False)
+        self.is_deterministic_algorithms_warn_only_enabled = lambda: of("warn_only", False)
+        self.set_default_dtype = lambda value: self.set.update(dtype=value)
+        self.set_default_device = lambda value: self.set.update(device=value)
+        self.set_float32_matmul_precision = lambda value: self.set.update(precision=value)
+        self.set_grad_enabled = lambda value: self.set.update(grad=value)
+
+    def use_deterministic_algorithms(self, is_on: bool, *, warn_only: bool = False) -> None:
+        """Set both at once."""
+        self.set.update(deterministic=is_on, warn_only=warn_only)
+
+
+TORCH: Final[list[tuple[str, Callable[[Any], object], str]]] = [
+    ("torch", lambda torch: torch.set_default_dtype(torch.float64), "default_dtype: torch.float64"),
+    (
+        "torch",
+        lambda torch: torch.use_deterministic_algorithms(True, warn_only=True),
+        "deterministic_algorithms: True; deterministic_algorithms.warn_only: True",
+    ),
+    ("torch", lambda torch: torch.set_float32_matmul_precision("high"), "float32_matmul_precision: high"),
+    (
+        "torch",
+        lambda torch: setattr(torch.backends.cudnn, "deterministic", True),
+        "cudnn.deterministic: True",
+    ),
+    ("torch thread", lambda torch: torch.set_grad_enabled(False), "grad_enabled: False"),
+    ("torch thread", lambda torch: torch.set_default_device("meta"), "default_device: meta"),
+    (
+        "torch print",
+        lambda torch: vars(torch._tensor_str.PRINT_OPTS).update(precision=2, sci_mode=True),
+        "precision: 2; sci_mode: True",
+    ),
 ]
 
 
@@ -126,6 +186,23 @@ class TestStates:
         after = states.settings(anew=True)
         assert {key for key in after if after[key] != before[key]} == {f"<{library} settings>"}
         assert told(cast("Changed", after[f"<{library} settings>"])).startswith(text)
+
+    @pytest.mark.parametrize(("library", "change", "text"), TORCH)
+    def test_torch(
+        self, monkeypatch: pytest.MonkeyPatch, library: str, change: Callable[[Any], object], text: str
+    ) -> None:
+        """Likewise, with a stand-in: it is too large to be installed for this."""
+        torch = Torch()
+        monkeypatch.setitem(sys.modules, "torch", torch)
+        assert state(library) == AS_IT_STARTS
+        change(torch)
+        after = state(library)
+        assert told(after) == text
+        assert [key for key in LIBRARIES if current_state(key)] == [f"<{library} settings>"]
+        restore_state(f"<{library} settings>", AS_IT_STARTS)
+        assert state(library) == AS_IT_STARTS
+        restore_state(f"<{library} settings>", after)
+        assert state(library) == after
 
     def test_computing_changes_none(self) -> None:
         """What has happened to numbers is no setting."""
@@ -195,6 +272,11 @@ class TestTexts:
             "decimal.getcontext().prec += 5",
             "context = getcontext()\ncontext.prec = 5",
             "context = getcontext(); context.prec = 5",
+            "torch.set_default_dtype(torch.float64)",
+            "_ = torch.set_grad_enabled(False)",
+            "torch.backends.cudnn.benchmark = True",
+            "pio.templates.default = 'none'",
+            "px.defaults.width = 300",
         ],
     )
     def test_a_source_that_sets(self, source: str) -> None:
@@ -209,6 +291,8 @@ class TestTexts:
             "grid = plt.rcParams['axes.grid']",
             "size = plt.rcParams[names['size']] == 20",
             "prec = decimal.getcontext().prec",
+            "with torch.set_grad_enabled(False), torch.no_grad(): pass",
+            "if torch.backends.cudnn.benchmark == True: pass",
         ],
     )
     def test_a_source_that_does_not(self, source: str) -> None:

@@ -153,6 +153,7 @@ _NATIVE: Final = frozenset(
         "memory_map",
         "open_input_file",
         "open_input_stream",
+        "from_pretrained",
     ]
 )
 """Calls, by their last part, that open files in a way that Python does not see."""
@@ -179,9 +180,13 @@ _WRITE_NATIVELY: Final = frozenset(
         "write_dataset",
         "write_to_dataset",
         "ParquetWriter",
+        "save_pretrained",
     ]
 )
 """Calls, by their last part, that write files in a way that Python does not see."""
+
+_WRITE_NATIVELY_THERE: Final = frozenset([("torch", "save"), ("safetensors", "save_file")])
+"""Calls, by their first and last part, that do so; elsewhere they are others."""
 
 TIMING: Final = frozenset(("perf_counter", "perf_counter_ns", "monotonic", "process_time", "thread_time"))
 """Clocks that measure durations: worth a note, no reason to distrust a result."""
@@ -269,7 +274,7 @@ def effect_of(path: str, origins: Mapping[str, str] | None = None) -> str:
         category = _MODULES.get(parts[0]) or ("network" if parts[:2] == ["urllib", "request"] else None)
     if category is None and _reads_natively(parts):
         category = "native"
-    if category is None and len(parts) > 1 and parts[-1] in _WRITE_NATIVELY:
+    if category is None and _writes_natively(parts):
         category = "written"
     return f"{category}: {path}" if category else seeding_effect(parts, path)
 
@@ -316,7 +321,13 @@ def parts_of(path: str, origins: Mapping[str, str] | None) -> list[str]:
 def _reads_natively(parts: list[str]) -> bool:
     """Whether a call of a known library opens files in a way that Python does not see."""
     there = parts[0] in ("polars", "pyarrow") and parts[-1] in _NATIVE_THERE
+    there = there or (parts[0] == "safetensors" and parts[-1] in ("load_file", "safe_open"))
     return len(parts) > 1 and (there or parts[-1] in _NATIVE)
+
+
+def _writes_natively(parts: list[str]) -> bool:
+    """The same for one that writes them."""
+    return len(parts) > 1 and (parts[-1] in _WRITE_NATIVELY or (parts[0], parts[-1]) in _WRITE_NATIVELY_THERE)
 
 
 def is_native(effect: str) -> bool:
@@ -334,6 +345,8 @@ def writes_natively(effect: str) -> bool:
 
     Example:
         >>> writes_natively(effect_of("df.to_parquet")), writes_natively(effect_of("df.to_pickle"))
+        (True, False)
+        >>> writes_natively(effect_of("torch.save")), writes_natively(effect_of("model.save"))
         (True, False)
     """
     return effect.startswith("written: ")

@@ -220,6 +220,62 @@ def _put_in_decimal(module: Any, name: str, value: Any) -> None:
         context.traps[signal] = signal.__name__ in value
 
 
+_TORCH: Final[Mapping[str, object]] = {
+    "default_dtype": "torch.float32", "float32_matmul_precision": "highest",
+    "deterministic_algorithms": False, "deterministic_algorithms.warn_only": False,
+    "cudnn.deterministic": False, "cudnn.benchmark": False,
+}  # fmt: skip
+_TORCH_OF_THREAD: Final[Mapping[str, object]] = {"grad_enabled": True, "default_device": "cpu"}
+_TORCH_PRINTS: Final[Mapping[str, object]] = {
+    "precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80, "sci_mode": None,
+}  # fmt: skip
+
+
+def _of_torch(module: Any) -> Mapping[str, object]:
+    return {
+        "default_dtype": str(module.get_default_dtype()),
+        "deterministic_algorithms": module.are_deterministic_algorithms_enabled(),
+        "deterministic_algorithms.warn_only": module.is_deterministic_algorithms_warn_only_enabled(),
+        "float32_matmul_precision": module.get_float32_matmul_precision(),
+        "cudnn.deterministic": module.backends.cudnn.deterministic,
+        "cudnn.benchmark": module.backends.cudnn.benchmark,
+    }
+
+
+def _put_in_torch(module: Any, name: str, value: Any) -> None:
+    group, _, part = name.partition(".")
+    if group == "cudnn":
+        setattr(module.backends.cudnn, part, value)
+    elif group == "deterministic_algorithms":
+        is_on, warns = (now := _of_torch(module))[group], now[f"{group}.warn_only"]
+        module.use_deterministic_algorithms(is_on if part else value, warn_only=value if part else warns)
+    elif name == "default_dtype":
+        module.set_default_dtype(getattr(module, value.removeprefix("torch.")))
+    else:
+        module.set_float32_matmul_precision(value)
+
+
+def _of_torch_in_thread(module: Any) -> Mapping[str, object]:
+    return {"grad_enabled": module.is_grad_enabled(), "default_device": str(module.get_default_device())}
+
+
+def _put_in_torch_in_thread(module: Any, name: str, value: Any) -> None:
+    (module.set_grad_enabled if name == "grad_enabled" else module.set_default_device)(value)
+
+
+def _of_torch_prints(module: Any) -> Mapping[str, object]:
+    return {name: getattr(module._tensor_str.PRINT_OPTS, name) for name in _TORCH_PRINTS}
+
+
+def _of_plotly_express(module: Any) -> Mapping[str, object]:
+    return {name: getattr(module.defaults, name) for name in module.defaults.__slots__}
+
+
+def _start_of_plotly_express(module: Any) -> Mapping[str, object]:
+    defaults = type(module.defaults)()
+    return {name: getattr(defaults, name) for name in defaults.__slots__}
+
+
 MATPLOTLIB: Final = "<matplotlib settings>"
 
 LIBRARIES: Final[Mapping[str, Library]] = {
@@ -283,6 +339,44 @@ LIBRARIES: Final[Mapping[str, Library]] = {
         r"\bset_config\b",
         of_thread=True,
     ),
+    "<torch settings>": Library(
+        "torch",
+        _of_torch,
+        lambda module: _TORCH,
+        _put_in_torch,
+        r"\bset_default_(dtype|tensor_type)\b|\buse_deterministic_algorithms\b"
+        r"|\bset_deterministic_debug_mode\b|\bset_float32_matmul_precision\b|\bcudnn\.\w+\s*=[^=]",
+    ),
+    "<torch thread settings>": Library(
+        "torch",
+        _of_torch_in_thread,
+        lambda module: _TORCH_OF_THREAD,
+        _put_in_torch_in_thread,
+        r"\bset_default_device\b|(?m:^[ \t]*(_ *= *)?(torch\.)?set_grad_enabled\b)",
+        of_thread=True,
+    ),
+    "<torch print settings>": Library(
+        "torch",
+        _of_torch_prints,
+        lambda module: _TORCH_PRINTS,
+        lambda module, name, value: setattr(module._tensor_str.PRINT_OPTS, name, value),
+        r"\bset_printoptions\b",
+        shown=True,
+    ),
+    "<plotly settings>": Library(
+        "plotly.io._templates",
+        lambda module: {"templates.default": module.templates.default},
+        lambda module: {"templates.default": "plotly"},
+        lambda module, name, value: setattr(module.templates, "default", value),
+        r"\btemplates\.default\b",
+    ),
+    "<plotly express settings>": Library(
+        "plotly.express._core",
+        _of_plotly_express,
+        _start_of_plotly_express,
+        lambda module, name, value: setattr(module.defaults, name, value),
+        r"\b(px|express)\.(set_)?defaults\b",
+    ),
 }
 """Workspace key to settings."""
 
@@ -294,6 +388,9 @@ MARKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "numpy": lambda module: (module.geterr(), module.get_printoptions()),
     "decimal": _mark_of_decimal,
     "sklearn._config": lambda module: module.get_config(),
+    "torch": lambda module: (_of_torch(module), _of_torch_in_thread(module), _of_torch_prints(module)),
+    "plotly.io._templates": lambda module: module.templates.default,
+    "plotly.express._core": lambda module: repr(_of_plotly_express(module)),
 }
 """Module to what is quick to have of it, and equal only where all its settings are."""
 

@@ -107,7 +107,9 @@ def restore_state(key: str, state: object) -> None:
     """
     holder = STATEFUL[key]
     if key in LIBRARIES and not _is_known(key):
-        _later[key] = cast("Changed", state)
+        _later.pop(key, None)
+        if state != AS_IT_STARTS:
+            _later[key] = cast("Changed", state)
     elif holder.module in sys.modules:
         holder.set(sys.modules[holder.module], cast("Any", state))
 

@@ -184,5 +184,5 @@ def _version_in_process(name: str, distribution: metadata.Distribution) -> str:
     """The installed version, or that of the loaded code if it was replaced beneath it."""
     loaded = getattr(sys.modules.get(name), "__dict__", {}).get("__version__")
     if isinstance(loaded, str) and _changed_ns(str(distribution.locate_file(""))) > _STARTED_NS:
-        return loaded
+        return str(loaded)
     return distribution.version

@@ -410,7 +410,8 @@ def _refers_to(pickled: bytes, module: str) -> bool:
 
 def _version(module: ModuleType | None) -> str:
     version = getattr(module, "__version__", "")
-    return version if isinstance(version, str) else ""
+    # Some are texts of a class of their own, as that of torch.
+    return str(version) if isinstance(version, str) else ""
 
 
 def _check_packages(packages: Mapping[str, str]) -> None:
