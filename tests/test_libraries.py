@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import plotly.express as px
 import plotly.io as pio
+import polars as pl
 import pytest
 import sklearn
 
@@ -86,6 +87,12 @@ CASES: Final[list[tuple[str, Callable[[], object], str]]] = [
         "plotly",
         lambda: setattr(pio.templates, "default", "plotly_dark"),
         "templates.default: plotly_dark",
+    ),
+    ("polars print", lambda: pl.Config.set_tbl_rows(3), "POLARS_FMT_MAX_ROWS: 3"),
+    (
+        "polars print",
+        lambda: (pl.Config.set_fmt_float("full"), pl.Config.set_thousands_separator(",")),
+        "set_fmt_float: full; set_thousands_separator: ,",
     ),
     ("plotly express", lambda: setattr(px.defaults, "width", 300), "width: 300"),
 ]
@@ -277,6 +284,7 @@ class TestTexts:
             "torch.backends.cudnn.benchmark = True",
             "pio.templates.default = 'none'",
             "px.defaults.width = 300",
+            "pl.Config.set_tbl_rows(3)",
         ],
     )
     def test_a_source_that_sets(self, source: str) -> None:
@@ -292,6 +300,7 @@ class TestTexts:
             "size = plt.rcParams[names['size']] == 20",
             "prec = decimal.getcontext().prec",
             "with torch.set_grad_enabled(False), torch.no_grad(): pass",
+            "with pl.Config(tbl_rows=3): pass",
             "if torch.backends.cudnn.benchmark == True: pass",
         ],
     )

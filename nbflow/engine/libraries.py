@@ -6,6 +6,7 @@ before a library is there is kept for it.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import warnings
@@ -267,6 +268,20 @@ def _of_torch_prints(module: Any) -> Mapping[str, object]:
     return {name: getattr(module._tensor_str.PRINT_OPTS, name) for name in _TORCH_PRINTS}
 
 
+_POLARS: Final[Mapping[str, object]] = {
+    "set_fmt_float": "mixed", "set_float_precision": None, "set_thousands_separator": "",
+    "set_decimal_separator": ".", "set_trim_decimal_zeros": False,
+}  # fmt: skip
+"""Its settings that are no environment variables, by the names of what sets them."""
+
+
+def _put_in_polars(module: Any, name: str, value: Any) -> None:
+    if name in _POLARS:
+        getattr(module.Config, name)(value if value != _POLARS[name] else None)
+    else:
+        module.Config.load(json.dumps({"environment": {name: value}}))
+
+
 def _of_plotly_express(module: Any) -> Mapping[str, object]:
     return {name: getattr(module.defaults, name) for name in module.defaults.__slots__}
 
@@ -363,6 +378,14 @@ LIBRARIES: Final[Mapping[str, Library]] = {
         r"\bset_printoptions\b",
         shown=True,
     ),
+    "<polars print settings>": Library(
+        "polars.config",
+        lambda module: module.Config.state(),
+        lambda module: _POLARS,
+        _put_in_polars,
+        r"\bConfig\.(set_|load|restore_defaults)",
+        shown=True,
+    ),
     "<plotly settings>": Library(
         "plotly.io._templates",
         lambda module: {"templates.default": module.templates.default},
@@ -389,6 +412,7 @@ MARKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "decimal": _mark_of_decimal,
     "sklearn._config": lambda module: module.get_config(),
     "torch": lambda module: (_of_torch(module), _of_torch_in_thread(module), _of_torch_prints(module)),
+    "polars.config": lambda module: module.Config.state(),
     "plotly.io._templates": lambda module: module.templates.default,
     "plotly.express._core": lambda module: repr(_of_plotly_express(module)),
 }
