@@ -86,6 +86,7 @@ class TestGraph:
         notebook.view.locator("[data-open] [data-part]").first.click()
         notebook.known("bad[7]").wait_for()
         assert "ValueError: no seven" in notebook.view.locator(".side .error").inner_text()
+        assert "x 7" in " ".join(notebook.view.locator(".side [data-part=inputs]").inner_text().split())
         flip(notebook, "squares")
         notebook.view.locator("[data-part][aria-label^='squares[3]']").click()
         notebook.known("squares[3]").wait_for()

@@ -132,21 +132,22 @@ def shown_for(slot: Slot, view: View, outside: Outside) -> str:
 
 
 def _own(slot: Slot, view: View) -> object:
-    step = view.step
-    return (
-        MISSING
-        if step is None or step.plain or slot.kind != CONTEXT
-        else _by_step(step).get(slot.locator, MISSING)
-    )
+    task = _task_at(view)
+    return _by_step(task).get(slot.locator, MISSING) if task and slot.kind == CONTEXT else MISSING
 
 
 def _meant(slot: Slot, view: View) -> Slot:
     """The slot outside the notebook that a key stands for: a run of a task is shown its flow's."""
-    if slot.kind != CONTEXT or slot.locator not in _OF_FLOW or view.step is None or view.step.plain:
+    if slot.kind != CONTEXT or slot.locator not in _OF_FLOW or _task_at(view) is None:
         return slot
     meant = Slot(FLOW, slot.locator)
     view.looked.add(meant)
     return meant
+
+
+def _task_at(view: View) -> Step | None:
+    """The task whose view it is: runs of plain cells are shown nothing."""
+    return view.step if view.step is not None and not view.step.plain else None
 
 
 def not_compared(key: str) -> str:
