@@ -174,12 +174,14 @@ class TestACell:
         (log,) = kernel.ask(of_run)
         assert re.fullmatch(r"\d\d:\d\d:\d\d INFO of told", log)
 
-    @pytest.mark.parametrize("where", ["", " --runner thread", " --runner process"])
+    @pytest.mark.parametrize("where", ["", " --runner thread", " --runner process", " --runner dask"])
     def test_what_it_is_called(self, kernel: Kernel, where: str) -> None:
-        """Name and tags of the task are inputs, wherever the body runs."""
-        body = "told = nbflow.context.task_name, sorted(nbflow.context.task_tags)"
+        """Name and tags of the task are inputs, wherever the body runs, and so is its flow's name."""
+        body = "told = nbflow.context.task_name, sorted(nbflow.context.task_tags)\n"
+        body += "run = nbflow.context.flow_run_id == 'nb.ipynb' + nbflow.context.flow_run_name\n"
+        body += "of = nbflow.context.flow_name, run"
         kernel.run("told", f"#@task load --tags b,a{where}\n{body}")
-        assert kernel.ask("told") == ("load", ["a", "b"])
+        assert kernel.ask("(told, of)") == (("load", ["a", "b"]), ("nb", True))
         assert "fresh" in kernel.run("told", f"#@task load --tags a,b{where}\n{body}").text
         assert "ran inline" not in kernel.run("told", f"#@task fetch --tags a{where}\n{body}").text
         assert kernel.ask("told") == ("fetch", ["a"])

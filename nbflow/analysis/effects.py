@@ -336,6 +336,8 @@ def is_native(effect: str) -> bool:
     Example:
         >>> is_native(effect_of("pl.scan_csv")), is_native(effect_of("pd.read_csv"))
         (True, False)
+        >>> is_native(effect_of("load_file", {"load_file": "safetensors.torch.load_file"}))
+        True
     """
     return effect.startswith("native: ")
 

@@ -49,6 +49,7 @@ class FlowKind:
     name = FLOW
 
     def __init__(self, notebook: str, clock: Callable[[], float], book: Book) -> None:
+        self._notebook = notebook
         self._flow_name = PurePath(notebook).stem or "notebook"
         self._clock = clock
         self._book = book
@@ -70,7 +71,10 @@ class FlowKind:
         own, known = self._own(), snapshot()
         own["parameters"] = _copied(execution.workspace.names, self._known_parameters())
         of_flow = {key: own[key] for key in own.keys() - known.keys()}
-        return {**of_flow, **_by_step(execution.step), **_by_call(execution.call)}
+        run = f"#{execution.call.spec.flow_run}"
+        # Each notebook counts its flow runs for itself.
+        called = {"flow_run_id": f"{self._notebook}{run}", "flow_run_name": run}
+        return {**of_flow, **called, **_by_step(execution.step), **_by_call(execution.call)}
 
     def _own(self) -> dict[str, Any]:
         start = datetime.fromtimestamp(self._clock()).astimezone()
@@ -97,8 +101,6 @@ def _by_call(call: Call) -> dict[str, Any]:
     return {
         **resumed,
         **item,
-        "flow_run_id": f"#{spec.flow_run}",
-        "flow_run_name": f"#{spec.flow_run}",
         "task_run_id": spec.id,
         "task_run_name": spec.name,
         "task_run_count": call.run_count,
