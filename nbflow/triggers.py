@@ -100,8 +100,9 @@ class BuiltIn:
     def __repr__(self) -> str:
         return self.name
 
-    def __reduce__(self) -> tuple[Callable[[str], BuiltIn], tuple[str]]:
-        return parse_trigger, (self.name,)
+    def __reduce__(self) -> str | tuple[Callable[[str], BuiltIn], tuple[str]]:
+        # What exists once is known by its name, so that nobody's value holds a part of this module.
+        return self.name if BUILT_IN.get(self.name) is self else (parse_trigger, (self.name,))
 
 
 def _when(passes: Callable[[Tally], bool]) -> Rule:

@@ -51,3 +51,13 @@ class TestAltered:
         note_altered(module, ())
         del sys.modules["altered_lib"]
         assert not altered_among({id(importlib.import_module("altered_lib"))})
+
+    def test_what_the_import_system_put_there(self, module: ModuleType) -> None:
+        """All modules share the builtins: whoever holds them has changed none of the modules."""
+        note_loaded(Files())
+        names: dict[str, object] = {}
+        exec("x = 1", names)
+        held = {id(names), id(names["__builtins__"])}
+        assert id(vars(module)["__builtins__"]) in held
+        note_altered(names, held)
+        assert not altered_among({id(module)})

@@ -109,3 +109,71 @@ class TestChangedBelow:
         notebook.run_all()
         notebook.run_all()
         assert notebook.verdict(task).value == "fresh"
+
+
+PACKAGE = {
+    "grown_lib/__init__.py": "items = [1]\n",
+    "grown_lib/one.py": "A = 1\nseen = [1]\n",
+    "grown_lib/below/__init__.py": "",
+    "grown_lib/below/two.py": "B = 2\n",
+}
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Iterator[Path]:
+    """A local package, none of whose submodules is loaded."""
+    for name, text in PACKAGE.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        os.utime(path, (1e9, 1e9))
+    yield tmp_path / "grown_lib"
+    for name in [name for name in sys.modules if name.partition(".")[0] == "grown_lib"]:
+        del sys.modules[name]
+
+
+@pytest.mark.usefixtures("package")
+class TestSubmodules:
+    """A package to which importing has added submodules is the one that it was."""
+
+    @pytest.mark.parametrize(
+        ("first", "body"),
+        [
+            ("import grown_lib", "from grown_lib.one import A as r"),
+            ("import grown_lib.one", "from grown_lib.below.two import B\nr = B + grown_lib.one.A"),
+            ("import grown_lib.below", "from grown_lib.below.two import B as r"),
+            ("import grown_lib.below as m", "import grown_lib.below.two\nr = m.two.B"),
+        ],
+    )
+    def test_loaded_by_a_task(self, first: str, body: str) -> None:
+        """The task is up to date, also when all has run again."""
+        notebook = Notebook()
+        notebook.add(first, plain=True)
+        task = notebook.add(body)
+        for _ in range(2):
+            notebook.run_all()
+            assert (notebook.verdict(task).value, notebook.why(task)) == ("fresh", ())
+
+    @pytest.mark.parametrize(
+        "change",
+        ["grown_lib.items.append(2)", "grown_lib.new = 3", "grown_lib.one.seen.append(2)", "del grown_lib.items"],
+    )
+    def test_loaded_and_changed(self, change: str) -> None:
+        """A change beside the import is one all the same."""
+        notebook = Notebook()
+        notebook.add("import grown_lib.one", plain=True)
+        task = notebook.add(f"from grown_lib.below.two import B\n{change}")
+        notebook.run_all()
+        notebook.run_all()
+        assert any(cause.subject.startswith("altered: grown_lib") for cause in notebook.why(task))
+
+    def test_an_edit_of_a_submodule(self, package: Path) -> None:
+        """What hangs on the whole package runs again once one of its loaded submodules has another file."""
+        notebook = Notebook()
+        notebook.add("import grown_lib\nimport grown_lib.one", plain=True)
+        task = notebook.add("r = [getattr(grown_lib, name) for name in ['one']][0].A")
+        notebook.run_all()
+        assert notebook.names["r"] == 1
+        (package / "one.py").write_text("A = 7\nseen = [1]\n")
+        notebook.run_all()
+        assert (notebook.names["r"], notebook.verdict(task).value) == (7, "fresh")

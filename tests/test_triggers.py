@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,7 @@ from nbflow.states import (
     State,
     TriggerFailed,
 )
+from nbflow.store.digests import fingerprint
 from nbflow.triggers import (
     BUILT_IN,
     BuiltIn,
@@ -327,3 +329,15 @@ class TestParse:
         with pytest.raises(OptionError) as caught:
             parse_trigger(text)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("trigger", BUILT_IN.values(), ids=repr)
+def test_what_exists_once_stays_the_same(trigger: BuiltIn) -> None:
+    """A pickle names it; and a value that holds it shares no memory with others that do."""
+    assert pickle.loads(pickle.dumps(trigger)) is trigger
+    assert fingerprint(trigger).memory == frozenset()
+
+
+def test_thresholds_are_made_again() -> None:
+    """What takes arguments is written with them."""
+    assert repr(pickle.loads(pickle.dumps(some_failed(at_least=2)))) == "some_failed(at_least=2)"

@@ -419,6 +419,11 @@ def is_local_module(value: object) -> bool:
     return isinstance(value, ModuleType) and place_of(value.__name__).home is Home.LOCAL
 
 
+def is_submodule(package: ModuleType, name: str, value: object) -> bool:
+    """Whether an attribute of a package is its submodule of that name: importing it sets this."""
+    return isinstance(value, ModuleType) and value.__name__ == f"{package.__name__}.{name}"
+
+
 def absolute_name(wanted: Import, package: str) -> str:
     """Return the full name of an imported module; empty where a relative import leads nowhere."""
     if not wanted.level:

@@ -7,6 +7,7 @@ are watched. What was seen becomes a trace in `record.py`.
 
 from __future__ import annotations
 
+import sys
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from os import PathLike
@@ -26,14 +27,13 @@ from nbflow.engine.labels import Label
 from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, told
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.previews import preview
-from nbflow.engine.reimport import imports_of, load_anew
+from nbflow.engine.reimport import imports_of, load_anew, note_change
 from nbflow.engine.requests import Looks
 from nbflow.engine.slots import SETTINGS, FolderKind, in_context, is_kept_in_memory, slot_of
 from nbflow.engine.standing import ABSENT, Standing
 from nbflow.engine.stateful import STATEFUL, load_settings
 from nbflow.exceptions import CacheError, text_of
 from nbflow.secrets import HIDDEN, KNOWN, looks_secret
-from nbflow.store.altered import note_altered
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
 from nbflow.store.handles import is_function
 from nbflow.store.modules import module_data, note_loaded, purge_changed_modules, purge_module
@@ -184,6 +184,7 @@ class Observer:
         self._step = ""
         self._states: dict[str, object] = {}
         self._looks: dict[str, Fingerprint] = {}
+        self._loaded_before = 0
 
     def over(self, workspace: Workspace) -> Observer:
         """One like it over other names."""
@@ -202,7 +203,7 @@ class Observer:
         if body.analysis.imports:
             # A module whose file changed must be loaded anew, else the old code would run.
             purge_changed_modules(self._files)
-        self._looks = {}
+        self._looks, self._loaded_before = {}, len(sys.modules)
         names = self._workspace.names
         if not reached.complete:
             self._workspace.realise(tuple(names))
@@ -338,7 +339,7 @@ class Observer:
             shared = suspects & groups.keys() - rebound
             mutated |= {key for key in shared if workspace.group(key) != groups[key]}
         for key in mutated:
-            note_altered(workspace.get(key), workspace.labels[key].memory)
+            note_change(key, workspace, self._loaded_before)
             self._spend(key)
         return rebound | mutated
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
@@ -9,7 +10,9 @@ import msgspec
 
 from nbflow.engine.labels import Label, is_local_module, next_copy
 from nbflow.engine.slots import slot_of
-from nbflow.store.altered import altered_among
+from nbflow.exceptions import CacheError
+from nbflow.store.altered import altered_among, note_altered
+from nbflow.store.digests import digest_without
 from nbflow.store.modules import loaded_behind, purge_changed_modules, purge_module
 
 if TYPE_CHECKING:
@@ -80,6 +83,29 @@ def imports_of(asked: Iterable[Entry], view: View, workspace: Workspace, files: 
     altered = altered_among(wanted) - set(bound.values())
     effects = (f"{ALTERED}: {name}" for name, behind in modules.items() if behind & altered)
     return Imports(tuple(map(slot_of, sorted(bound))), frozenset(effects))
+
+
+def note_change(key: str, workspace: Workspace, loaded: int) -> None:
+    """Note that a body has changed what a key holds in place, if it did more than import submodules of it.
+
+    Args:
+        key: The key.
+        workspace: The names, with the labels from before the body.
+        loaded: How many modules were loaded when the body started.
+    """
+    value, label = workspace.get(key), workspace.labels[key]
+    if not _has_only_grown(value, label.digest, workspace, loaded):
+        note_altered(value, label.memory)
+
+
+def _has_only_grown(value: object, before: str, workspace: Workspace, loaded: int) -> bool:
+    added = tuple(sys.modules.values())[loaded:]  # in the order in which they were loaded
+    if not added or not isinstance(value, ModuleType):
+        return False
+    try:
+        return digest_without(value, added, workspace.names) == before
+    except CacheError:
+        return False
 
 
 def with_imports(slots: Iterable[Slot], imports: Imports) -> tuple[Slot, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
+from nbflow.analysis.reach import attributes_of
 from nbflow.store.modules import loaded_modules
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ def note_altered(value: object, memory: Collection[int]) -> None:
         memory: Identities of the objects in it that can be changed.
     """
     held = {id(value), *memory}
-    for module, names in loaded_modules():
-        if module is value or not held.isdisjoint(map(id, tuple(names.values()))):
+    for module in loaded_modules():
+        if module is value or not held.isdisjoint(map(id, attributes_of(module).values())):
             _ALTERED.add(module)
 
 

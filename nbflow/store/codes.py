@@ -340,6 +340,8 @@ def _whole_module(walk: Walk, module: ModuleType) -> bytes:
 
 def _attributes(walk: Walk, module: ModuleType, enclosing: Mapping[int, int]) -> Iterator[tuple[str, bytes]]:
     for name, value in reach.attributes_of(module).items():
+        if id(value) in enclosing and reach.is_submodule(module, name, value):
+            continue  # it counts beside its package, or is left out
         apart = Walk(walk.namespace, enclosing, blind=walk.blind)
         try:
             part = apart.finish(refer(apart, value)).encode()

@@ -22,7 +22,8 @@ import msgspec
 from xxhash import xxh3_128_hexdigest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
+    from types import ModuleType
 
 from nbflow.analysis.reach import attributes_of, is_local_module
 from nbflow.exceptions import DigestError
@@ -170,6 +171,17 @@ def fingerprint(value: object, namespace: Mapping[str, object] | None = None) ->
         return _fingerprint(value, namespace)
     except DigestError as error:
         raise _with_what_is_seen(error, [value], namespace) from error.__cause__
+
+
+def digest_without(
+    module: ModuleType, submodules: Iterable[ModuleType], namespace: Mapping[str, object] | None = None
+) -> str:
+    """Return the digest that a local module would have if nobody had imported these submodules.
+
+    Raises:
+        DigestError: If a part has no content that could be compared.
+    """
+    return _walked(Walk(namespace, dict.fromkeys(map(id, submodules), 0)), {"value": module})
 
 
 def _fingerprint(value: object, namespace: Mapping[str, object] | None) -> Fingerprint:

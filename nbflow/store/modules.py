@@ -239,9 +239,9 @@ def _source_mark(path: str) -> tuple[int, int] | None:
     return int(stat.st_mtime) & 0xFFFFFFFF, stat.st_size & 0xFFFFFFFF
 
 
-def loaded_modules() -> Iterator[tuple[ModuleType, Mapping[str, object]]]:
-    """The local modules that were noted and still are the loaded ones, each with its names."""
-    return ((known.module, _namespace(known.module)) for _, known in _present())
+def loaded_modules() -> Iterator[ModuleType]:
+    """The local modules that were noted and still are the loaded ones."""
+    return (known.module for _, known in _present())
 
 
 def loaded_behind(name: str, files: Files) -> list[ModuleType]:
