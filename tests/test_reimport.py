@@ -156,7 +156,12 @@ class TestSubmodules:
 
     @pytest.mark.parametrize(
         "change",
-        ["grown_lib.items.append(2)", "grown_lib.new = 3", "grown_lib.one.seen.append(2)", "del grown_lib.items"],
+        [
+            "grown_lib.items.append(2)",
+            "grown_lib.new = 3",
+            "grown_lib.one.seen.append(2)",
+            "del grown_lib.items",
+        ],
     )
     def test_loaded_and_changed(self, change: str) -> None:
         """A change beside the import is one all the same."""
