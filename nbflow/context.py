@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -282,10 +283,11 @@ def date_fields(start: datetime | float) -> dict[str, Any]:
         >>> fields["today"], fields["tomorrow"], fields["yesterday_nodash"]
         ('2024-02-29', '2024-03-01', '20240228')
     """
-    date = start if isinstance(start, datetime) else datetime.fromtimestamp(start).astimezone()
-    fields: dict[str, Any] = {"date": date}
-    for name, days in _DAYS:
-        day = (date + timedelta(days=days)).date()
-        fields[name] = day.isoformat()
-        fields[f"{name}_nodash"] = day.isoformat().replace("-", "")
-    return fields
+    moment = start if isinstance(start, datetime) else datetime.fromtimestamp(start).astimezone()
+    return {"date": moment, **_day_fields(moment.date())}
+
+
+@lru_cache(maxsize=2)  # runs come day after day
+def _day_fields(today: date) -> Mapping[str, str]:
+    days = {name: (today + timedelta(days=days)).isoformat() for name, days in _DAYS}
+    return {**days, **{f"{name}_nodash": day.replace("-", "") for name, day in days.items()}}

@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import metadata
@@ -259,10 +260,16 @@ class TestNativeReaders:
 
     def test_inputs_are_not_kept(self, here: Path, files: Files) -> None:
         """A watch does not keep the values alive that a body was given."""
-        watch = files.watch(inputs=[["a.csv"]])
-        with watch:
+
+        class Names(list[str]):
             pass
-        assert watch._inputs == ()
+
+        given = Names(["a.csv"])
+        alive = weakref.ref(given)
+        watch = files.watch(inputs=[given])
+        del given
+        with watch:
+            assert alive() is None
 
 
 class TestWriting:

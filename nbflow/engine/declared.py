@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from nbflow.engine.book import Body
     from nbflow.store.files import Files
-    from nbflow.store.watching import Native, Watch
+    from nbflow.store.given import Native
+    from nbflow.store.watching import Watch
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,10 +35,10 @@ from nbflow.engine.stateful import STATEFUL, load_settings
 from nbflow.exceptions import CacheError, text_of
 from nbflow.secrets import HIDDEN, KNOWN, looks_secret
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
+from nbflow.store.given import Native
 from nbflow.store.handles import is_function
 from nbflow.store.modules import module_data, note_loaded, purge_changed_modules, purge_module
 from nbflow.store.walks import PLAIN, is_plain
-from nbflow.store.watching import Native
 from nbflow.types import UNBOUND, Output
 
 if TYPE_CHECKING:

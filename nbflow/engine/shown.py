@@ -70,7 +70,7 @@ class FlowKind:
             return {}  # its user runs it as a cell like any other
         own, known = self._own(), snapshot()
         own["parameters"] = _copied(execution.workspace.names, self._known_parameters())
-        of_flow = {key: own[key] for key in own.keys() - known.keys()}
+        of_flow = {key: value for key, value in own.items() if key not in known}
         run = f"#{execution.call.spec.flow_run}"
         # Each notebook counts its flow runs for itself.
         called = {"flow_run_id": f"{self._notebook}{run}", "flow_run_name": run}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import tempfile
 from importlib.util import source_from_cache
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import unquote, urlsplit
@@ -27,6 +28,9 @@ _IMPORTERS: Final = (
     "importlib.metadata",
     "importlib_metadata",  # which looks for all packages once some library has imported it
 )
+
+_BETWEEN_PROCESSES: Final = os.path.join(tempfile.gettempdir(), "pymp-")
+"""How folders begin where `multiprocessing` keeps the sockets by which it speaks with its processes."""
 
 Arguments = tuple[object, ...]
 
@@ -308,6 +312,8 @@ def _requested(trail: Trail, arguments: Arguments, _: FrameType) -> None:
 
 
 def _reached(trail: Trail, address: str) -> None:
+    if os.path.dirname(address).startswith(_BETWEEN_PROCESSES):
+        return
     trail.noise[f"network: {address}"] = None
     trail.outside[f"reads the network: {address}"] = None
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 import xxhash
 
 from nbflow.store.asked import ANSWERS, AskedKind
+from nbflow.store.children import Reporter, Spool
+from nbflow.store.given import NOT_NATIVE, Native
 from nbflow.store.paths import (
     ABSENT,
     PRESENT,
@@ -25,7 +27,7 @@ from nbflow.store.paths import (
     shown_stat,
 )
 from nbflow.store.trail import YOUNG_NS
-from nbflow.store.watching import NOT_NATIVE, Native, Watch, unwatched
+from nbflow.store.watching import Watch, begin_reports, unwatched
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
@@ -81,10 +83,15 @@ class Files:
     """
 
     def __init__(self, ignore: Iterable[str] = (), clock: Callable[[], float] = time.time) -> None:
-        self.ignored = tuple(ignore)
-        self._ignored = Ignored(self.ignored)
+        self._ignore = tuple(ignore)
+        self._ignored = Ignored(self._ignore)
         self._clock = clock
         self._memory: dict[str, Known] = {}
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Files and folders that are nobody's inputs, besides those of Python and the system."""
+        return self._ignore
 
     def digest(self, path: str) -> str:
         """Digest of a file's content.
@@ -339,3 +346,15 @@ def _hash(path: str) -> str:
     except OSError:
         return UNREADABLE
     return hasher.hexdigest()
+
+
+def report_to(spool: str, ignored: tuple[str, ...], named: tuple[str, ...], watches: tuple[int, ...]) -> None:
+    """Have what this process does from now on told to the one that has started it.
+
+    Args:
+        spool: The file to tell it in.
+        ignored: What is nobody's input there.
+        named: What the inputs of its bodies name in packages.
+        watches: The watches that this process works for, by number.
+    """
+    begin_reports(Reporter(Spool(spool), Files(ignored), named, watches))

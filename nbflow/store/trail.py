@@ -39,6 +39,11 @@ One for the process, as `sys.modules` is: a module is imported once, whoever wat
 class Contents(Protocol):
     """What a watch asks of the session's files."""
 
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Files and folders that are nobody's inputs, besides those of Python and the system."""
+        ...
+
     def stat(self, path: str) -> FileStat | None:
         """The stat of a path now, `None` where nothing is."""
         ...

@@ -12,53 +12,33 @@ import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from glob import has_magic
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from nbflow.store.asked import tell_of_questions
+from nbflow.store.children import Family, accompany, hear, source_to_report
 from nbflow.store.events import FOLLOWED, follow, set_by
-from nbflow.store.paths import (
-    MEMBERS_LOOKED_AT,
-    absolute,
-    given_paths,
-    is_cut,
-    looks_like_path,
-    pattern_base,
-    shown_names,
-    shown_stat,
-)
-from nbflow.store.settlement import NOTHING, UNKNOWN, Before, Settlement, settle
+from nbflow.store.given import NOT_NATIVE, Given
+from nbflow.store.paths import shown_names, shown_stat
+from nbflow.store.settlement import NOTHING, Settlement, settle
 from nbflow.store.trail import Trail
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Collection, Generator, Iterable, Mapping
     from types import TracebackType
 
-    from nbflow.store.paths import FileStat
+    from nbflow.store.children import Reporter
     from nbflow.store.trail import Contents, Names
 
 _open: dict[int, Watch] = {}
 _held: ContextVar[tuple[Watch, ...] | None] = ContextVar("nbflow_watches", default=None)
 _installing = threading.Lock()
 _installed: list[bool] = []
+_FORKS: Final = ("os.fork", "os.forkpty")
+_family: Final = Family()
+_numbers = count(1)
 _THREAD_STARTS = ("_thread.start_new_thread", "_thread.start_joinable_thread")
 _frame_of = sys._getframe  # pyright: ignore[reportPrivateUsage] - the caller decides what an event means
-
-
-@dataclass(frozen=True, slots=True)
-class Native:
-    """What a body does with files in a way that Python does not see.
-
-    Args:
-        reads: Whether it reads some, perhaps all of a folder that is named.
-        writes: Whether it writes some; what is named and changes meanwhile is then its doing.
-    """
-
-    reads: bool = False
-    writes: bool = False
-
-
-NOT_NATIVE: Final = Native()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +84,7 @@ class Watch:
         apart: Whether watches around this one learn nothing of what it sees.
 
     Attributes:
+        number: Which watch of this process it is.
         native: Whether the body reads or writes files in a way that Python does not see.
     """
 
@@ -118,17 +99,15 @@ class Watch:
         apart: bool = False,
     ) -> None:
         self.trail = Trail(contents)
+        self.number = next(_numbers)
         self.thread = 0
+        self._heard = 0
+        self._beside: frozenset[int] = frozenset()
         self._threads: list[threading.Thread] = []
         self.settled = NOTHING
-        self._constants = tuple(constants)
-        self._inputs = tuple(inputs)
-        self._writes = tuple(writes)
-        self._reads = tuple(reads)
+        self._given = Given(self.trail, constants, inputs, writes, reads)
         self._apart = apart
         self.native = NOT_NATIVE
-        self._before = UNKNOWN
-        self._patterns: tuple[str, ...] = ()
         self._outer: tuple[Watch, ...] | None = None
 
     @property
@@ -256,11 +235,14 @@ class Watch:
         self._outer = _held.get()
         _held.set(())
         try:
-            self._look_around()
+            self._given.look(self.native)
         except BaseException:
             _held.set(self._outer)
             raise
         self.thread = threading.get_ident()
+        self._heard = _family.told
+        beside = set(tuple(_open.values())) - self.around
+        self._beside = frozenset(watch.number for watch in beside)
         _open[id(self)] = self
         _held.set((self,) if self._apart or not self._outer else (*self._outer, self))
         return self
@@ -268,81 +250,32 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _open.pop(id(self), None)
         _held.set(())
         try:
-            self._tell_patterns()
-            self.settled = settle(self.trail, self._before, self._expand(self._writes))
+            self.hear_children()
+            _open.pop(id(self), None)
+            if not _open:
+                _family.tidy()
+            self._given.tell_patterns()
+            self.settled = settle(self.trail, self._given.before, self._given.written())
         finally:
             _held.set(self._outer)
 
-    def _look_around(self) -> None:
-        """Note what a native reader, which raises no event, may open unseen."""
-        if not (self._constants or self._inputs or self._writes or self._reads):
-            self._before = Before(search_path=tuple(sys.path))
-            return
-        for each in self._expand(self._reads, listed=True):
-            self.trail.read(each)
-        declared = set(self.trail.listings)
-        named = tuple(given_paths(filter(looks_like_path, self._constants)))
-        given = tuple(given_paths(self._inputs))
-        self.trail.name((*named, *given))
-        if self.native.writes:
-            self._writes = (*self._writes, *named, *filter(looks_like_path, given))
-        self._before = Before(
-            given=self._stats_of(named, given),
-            sought=frozenset(map(absolute, filter(looks_like_path, (*named, *given)))),
-            writers={path: self.trail.contents.stat(path) for path in self._expand(self._writes)},
-            search_path=tuple(sys.path),
-        )
-        if not self.native.reads:
-            self.trail.guessed = self.trail.listings.keys() - declared
-        if self.native.reads and self.native.writes:
-            self.trail.grown.update(path for path, stat in self._before.writers.items() if stat is not None)
-        self._patterns = tuple(filter(_is_pattern, given))
-        self._constants, self._inputs = (), ()
-
-    def _tell_patterns(self) -> None:
-        """A native reader may have followed a pattern among the inputs; Python's own lists it."""
-        for pattern in self._patterns:
-            if not any(listed.endswith(pattern.removeprefix("./")) for listed in self.trail.listings):
-                self.trail.outside[f"a pattern that is an input was not followed: {pattern}"] = None
-
-    def _stats_of(self, named: Iterable[str], given: Iterable[str]) -> dict[str, FileStat | None]:
-        """The stats of what may be opened unseen: only patterns in the body's own code count."""
-        contents = self.trail.contents
-        paths = [absolute(path) for path in (*named, *given)]
-        folders = filter(os.path.isdir, set(paths)) if self.native.reads else ()
-        below = [os.path.join(folder, "**") for folder in folders if not self.trail.ignores(folder)]
-        # What only names files to be written is no question of what is there.
-        asks = self.native.reads or not self.native.writes
-        for pattern in (*(filter(has_magic, map(absolute, named)) if asks else ()), *below):
-            paths += self.trail.matches(pattern)
-        stats = {path: contents.stat(path) for path in paths if not self.trail.ignores(path)}
-        if is_cut(self._inputs):
-            note = f"only the first {MEMBERS_LOOKED_AT:,} paths of a long input were followed"
+    def hear_children(self) -> None:
+        """See what child processes have told since."""
+        try:
+            told, self._heard = _family.since(self._heard)
+            for news in told:
+                if self._is_meant(news["watches"]):
+                    hear(self.trail, news)
+        except Exception as error:  # noqa: BLE001 - an error here would become the body's error
+            note = f"child processes could not be observed ({type(error).__name__})"
             self.trail.outside[note] = None
-        return {path: stat for path, stat in stats.items() if stat is None or stat.regular}
 
-    def _expand(self, texts: Iterable[str], *, listed: bool = False) -> set[str]:
-        """The paths that texts name now, patterns expanded; `listed` patterns become entries."""
-        found: set[str] = set()
-        for path in map(absolute, texts):
-            if not has_magic(path):
-                found.add(path)
-            elif listed:
-                found.update(self.trail.matches(path, declared=True))
-            else:
-                found.update(self.trail.expand(path))
-        return found
-
-
-def _is_pattern(text: str) -> bool:
-    """Whether a text is likely meant as a pattern: prose and regular expressions are not."""
-    if not has_magic(text) or not looks_like_path(text) or any(letter in text for letter in " \\^$()|+"):
-        return False
-    base = pattern_base(absolute(text))
-    return base != os.path.dirname(base) and os.path.isdir(base)
+    def _is_meant(self, numbers: Collection[int]) -> bool:
+        """Whether a child works for this body; one of a body that had ended before may work for any."""
+        beside = (number > self.number or number in self._beside for number in numbers)
+        return self.number in numbers or not any(beside)
 
 
 def watch_of() -> Watch | None:
@@ -404,10 +337,48 @@ def _install() -> None:
             _installed.append(True)
             sys.addaudithook(_hook)
             tell_of_questions()
+            accompany(_source_for_child)
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=_forked)
+
+
+def begin_reports(reporter: Reporter) -> None:
+    """Have what this process does told by a reporter, as far as no watch of its own sees it."""
+    _family.reporter = reporter
+    _install()
+
+
+def _source_for_child() -> str:
+    """What a process that is about to be started anew has to run, so that it reports; empty: nothing."""
+    if not _open or _held.get() == ():
+        return ""
+    contents, named, numbers = _of_child()
+    with unwatched():
+        spool = _family.expect(contents)
+    return source_to_report(spool, contents.ignored, named, numbers)
+
+
+def _forked() -> None:
+    """In a child: it is watched from where it came from."""
+    if _open and _held.get() != ():
+        _, named, numbers = _of_child()
+        _family.fork(numbers, named)
+    else:
+        _family.fork((), ())
+    _open.clear()
+    _held.set(None)
+
+
+def _of_child() -> tuple[Contents, tuple[str, ...], tuple[int, ...]]:
+    """The files as the open watches know them, what their inputs name, and whom a child works for."""
+    watches = _watching()
+    named = {path for watch in watches for path in watch.trail.named}
+    contents = (watches or tuple(_open.values()))[0].trail.contents
+    return contents, tuple(named), tuple(watch.number for watch in watches)
 
 
 def _hook(event: str, arguments: tuple[object, ...]) -> None:
-    if _open and (event in FOLLOWED or event in _THREAD_STARTS):
+    if (_open or _family.reporter) and (event in FOLLOWED or event in _THREAD_STARTS):
         _report(event, arguments)
 
 
@@ -416,17 +387,22 @@ def _report(event: str, arguments: tuple[object, ...]) -> None:
     shared = set_by(event, arguments)
     if shared:
         _tell_all(shared, watches)
-    if not watches:
-        return
     held = _held.get()
+    if not watches and (_family.reporter is None or held == ()):
+        return
     _held.set(())  # what is done from here on, such as hashing a file, is not the body's doing
     try:
         caller = _frame_of(2)
+        if event in _FORKS and watches:
+            _family.expect(watches[0].trail.contents)
         for watch in watches:
             if event in _THREAD_STARTS:
                 watch.note_thread(arguments[0])
             else:
+                watch.hear_children()
                 follow(watch.trail, event, arguments, caller)
+        if not watches and _family.reporter is not None and event in FOLLOWED:
+            _family.reporter.take(event, arguments, caller)
     finally:
         _held.set(held)
 
