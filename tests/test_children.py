@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
+import signal
+import subprocess
 import sys
+import tempfile
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
-from nbflow.store.children import Spool, hear
+from nbflow.store.children import NOT_TOLD, UNSEEN, Spool, hear
 from nbflow.store.files import Files
 from nbflow.store.trail import Trail
 from nbflow.testing import Notebook
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from nbflow.store.children import News
 
 pytestmark = pytest.mark.process
 
@@ -73,8 +76,21 @@ STARTS = {
 }
 
 
+GOES_ON = {
+    "executor": (
+        "import child_work\nfrom concurrent.futures import ProcessPoolExecutor\n"
+        "child_work.pool = ProcessPoolExecutor(1)\n"
+        "def run(function, given):\n    return list(child_work.pool.map(function, given))"
+    ),
+    "joblib": (
+        "from joblib import Parallel, delayed\n"
+        "def run(function, given):\n    return Parallel(2)(delayed(function)(each) for each in given)"
+    ),
+}
+
+
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A folder of files, and a module that works on them without their names in anybody's input."""
     (tmp_path / "child_work.py").write_text(WORK)
     folder = tmp_path / "data"
@@ -86,6 +102,8 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(tmp_path)
     yield folder
     sys.modules.pop("child_work", None)
+    if "joblib" in request.node.name:
+        get_reusable_executor().shutdown()  # its workers have imported the module of this folder
 
 
 def notebook_of(start: str, function: str) -> tuple[Notebook, str]:
@@ -112,6 +130,21 @@ class TestInputs:
         notebook.flow()
         assert notebook.names["r"] in (None, ["1", "7"])
         assert notebook.verdict(cell).value == "fresh"
+
+    @pytest.mark.parametrize("start", ["executor", "joblib"])
+    def test_workers_that_go_on(self, data: Path, start: str) -> None:
+        """Processes that live on tell all that they do for each task, again and again."""
+        notebook = Notebook()
+        notebook.add(GOES_ON[start], plain=True)
+        body = "from child_work import read\n{} = run(read, [1, 1, 2, 2])"
+        cells = [notebook.add(body.format(name)) for name in ("a", "b")]
+        notebook.run_all()
+        for text in ("7", "99", "555"):
+            (data / "2.txt").write_text(text)
+            for cell in cells:
+                assert "file" in [each.category for each in notebook.why(cell)]
+            notebook.run_all()
+            assert notebook.names["a"] == notebook.names["b"] == ["1", "1", text, text]
 
     def test_a_file_put_back(self, data: Path) -> None:
         """The earlier result fits again."""
@@ -174,8 +207,8 @@ def _opens(path: str) -> None:
         stream.read()
 
 
-def _in_fork(path: str) -> None:
-    process = multiprocessing.get_context("fork").Process(target=_opens, args=(path,))
+def _in_fork(path: str, work: Callable[[str], None] = _opens) -> None:
+    process = multiprocessing.get_context("fork").Process(target=work, args=(path,))
     process.start()
     process.join()
     assert process.exitcode == 0
@@ -241,16 +274,57 @@ class TestWatches:
             os.utime(path, (2e9, 2e9))
         assert watch.voided == (str(path),)
 
-    def test_news_that_nobody_understands(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """They spoil nothing; the result is as of what nobody saw."""
+    def test_a_place_that_is_full(self, data: Path) -> None:
+        """What a child could not tell makes the result as of that."""
 
-        def since(_spool: Spool, _start: int, _end: int) -> list[News]:
-            return [{"reads": ()}]
+        def limited(path: str) -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            _opens(path)
 
-        monkeypatch.setattr(Spool, "since", since)
         with Files().watch() as watch:
-            _in_fork(str(data / "1.txt"))
-        assert watch.outside == ("child processes could not be observed (KeyError)",)
+            _in_fork(str(data / "1.txt"), limited)
+        assert watch.outside == (UNSEEN,)
+
+    def test_no_place(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nor does it hurt anybody that there is none at all."""
+        monkeypatch.setattr(tempfile, "tempdir", str(data / "nowhere" / "below"))
+        (data / "nowhere").touch()
+        code = (
+            "import os\nfrom nbflow.store.files import Files\n"
+            "with Files().watch() as watch:\n    if not os.fork():\n        os._exit(0)\n    os.wait()\n"
+            "print(watch.outside)"
+        )
+        code = f"import tempfile\ntempfile.tempdir = {tempfile.tempdir!r}\n{code}"
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert ran.stdout.strip() == f"('{UNSEEN}',)"
+
+    def test_a_child_that_closes_all(self, data: Path) -> None:
+        """Nothing is written to what it opens then, under whatever number."""
+        kept = data / "kept"
+
+        def closing(path: str) -> None:
+            os.closerange(3, 256)
+            files = [os.open(f"{kept}{n}", os.O_CREAT | os.O_WRONLY) for n in range(5)]
+            _opens(path)
+            for file in files:
+                os.close(file)
+
+        path = str(data / "1.txt")
+        with Files().watch() as watch:
+            _in_fork(path, closing)
+        assert path in watch.read
+        assert [(data / f"kept{n}").read_bytes() for n in range(5)] == [b""] * 5
+
+    def test_a_manager_is_another_world(self, data: Path) -> None:
+        """What its server keeps cannot be compared, unlike what a server that starts processes does."""
+        notebook = Notebook()
+        notebook.add("from multiprocessing import get_context\nm = get_context('fork').Manager()", plain=True)
+        notebook.add("d = m.dict(x=1)", plain=True)
+        cell = notebook.add("y = d['x']")
+        notebook.run_all()
+        assert notebook.verdict(cell).value == "as of"
+        notebook.run(notebook.add("m.shutdown()", plain=True))
 
 
 class TestSpool:
@@ -258,17 +332,28 @@ class TestSpool:
 
     def test_names_that_are_no_text(self, tmp_path: Path) -> None:
         """Paths may hold any bytes."""
-        path = tmp_path / "spool"
-        path.touch()
-        spool, odd = Spool(str(path)), os.fsdecode(b"/caf\xe9")
+        spool, odd = Spool(str(tmp_path / "spool")), os.fsdecode(b"/caf\xe9")
         spool.tell({"watches": (1,), "reads": [(odd, None)], "listings": [("/a/", frozenset({odd}))]})
         spool.tell({"watches": (), "outside": [("reads a database", None)]})
         trail = Trail(Files())
-        for news in spool.since(0, spool.size):
+        for news in spool.since(0)[0]:
             hear(trail, news)
         assert trail.reads == {odd: None}
         assert trail.listings == {"/a/": frozenset({odd})}
         assert list(trail.outside) == ["reads a database"]
+
+    def test_a_record_that_is_still_written(self, tmp_path: Path) -> None:
+        """It is heard once it is there as a whole."""
+        path = tmp_path / "spool"
+        spool = Spool(str(path))
+        spool.tell({"watches": (), "reads": [("/a", None)]})
+        spool.tell({"watches": (), "reads": [("/b", None)]})
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-3])
+        news, end = spool.since(0)
+        assert [each["reads"] for each in news] == [[("/a", None)]]
+        path.write_bytes(whole)
+        assert [each["reads"] for each in spool.since(end)[0]] == [[("/b", None)]]
 
     def test_what_was_seen_first_counts(self, data: Path) -> None:
         """A child that looks later changes nothing of what its parent has seen."""
@@ -277,3 +362,20 @@ class TestSpool:
         before = trail.reads[path]
         hear(trail, {"watches": (), "reads": [(path, None)]})
         assert trail.reads == {path: before}
+
+    def test_a_long_one_is_emptied(self, tmp_path: Path) -> None:
+        """Once nobody wants to read on; what comes then is heard from the beginning."""
+        spool = Spool(str(tmp_path / "spool"))
+        for _ in range(40):
+            spool.tell({"watches": (), "reads": [("/a" * 20_000, None)]})
+        spool.tidy()
+        spool.tell({"watches": (), "reads": [("/b", None)]})
+        assert [each["reads"] for each in spool.since(0)[0]] == [[("/b", None)]]
+
+    def test_a_child_tells_all_that_a_trail_holds(self) -> None:
+        """But for what is said to be no matter of its parent."""
+        trail = Trail(Files())
+        kept = {name for name in vars(trail) if name not in NOT_TOLD}
+        told = {name: [("x", None)] for name in kept}
+        hear(trail, {"watches": (), **told, "early": [("x", ((1, 2, 3, 4, True), "d", True))]})
+        assert [name for name in kept if "x" not in getattr(trail, name)] == []

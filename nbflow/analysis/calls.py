@@ -36,6 +36,7 @@ from nbflow.analysis.purity import (
     PURE_METHODS,
     STORING_METHODS,
 )
+from nbflow.analysis.readers import may_be_native
 from nbflow.analysis.result import Import
 from nbflow.analysis.scopes import ScopeKind
 from nbflow.analysis.summaries import Function, Owner, Pending
@@ -254,6 +255,8 @@ def _note_outside(frame: Frame, node: ast.Call, name: str) -> None:
         note_place(frame.cell, node)
         _note_call(frame, node, set())  # whoever calls it from elsewhere has to know, too
         frame.effects.update(on_files)
+    elif may_be_native(name):
+        _note_call(frame, node, set())  # what its root stands for may be another cell's to tell
     remote = any(_is_remote(argument) for argument in node.args) and not on_files
     if effect or remote:
         frame.effects.add(effect or f"network: {path}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from nbflow.analysis.readers import opened_natively, reads_natively, writes_natively_by
 from nbflow.analysis.seeding import seeding_effect
 
 if TYPE_CHECKING:
@@ -18,6 +19,11 @@ _ALIASES: Final[Mapping[str, str]] = {
     "pq": "pyarrow.parquet",
     "sp": "subprocess",
     "ne": "numexpr",
+    "nc": "netCDF4",
+    "sf": "soundfile",
+    "gpd": "geopandas",
+    "xr": "xarray",
+    "xgb": "xgboost",
 }
 
 _MODULES: Final[Mapping[str, str]] = {
@@ -136,57 +142,8 @@ _ENDINGS: Final[Mapping[str, str]] = {
 }
 """Calls by their last part."""
 
-_NATIVE: Final = frozenset(
-    [
-        "read_parquet",
-        "scan_parquet",
-        "read_ipc",
-        "scan_ipc",
-        "read_ipc_stream",
-        "scan_csv",
-        "scan_ndjson",
-        "read_ndjson",
-        "read_avro",
-        "ParquetFile",
-        "ParquetDataset",
-        "OSFile",
-        "memory_map",
-        "open_input_file",
-        "open_input_stream",
-        "from_pretrained",
-    ]
-)
-"""Calls, by their last part, that open files in a way that Python does not see."""
-
-_NATIVE_THERE: Final = frozenset(("read_csv", "read_json", "read_table", "read_excel", "dataset"))
-"""Calls that do so in Polars and in Arrow; elsewhere Python opens their files."""
-
-_WRITE_NATIVELY: Final = frozenset(
-    [
-        "to_parquet",
-        "write_parquet",
-        "sink_parquet",
-        "write_csv",
-        "sink_csv",
-        "write_ipc",
-        "write_ipc_stream",
-        "sink_ipc",
-        "write_ndjson",
-        "sink_ndjson",
-        "write_json",
-        "write_avro",
-        "write_table",
-        "write_feather",
-        "write_dataset",
-        "write_to_dataset",
-        "ParquetWriter",
-        "save_pretrained",
-    ]
-)
-"""Calls, by their last part, that write files in a way that Python does not see."""
-
-_WRITE_NATIVELY_THERE: Final = frozenset([("torch", "save"), ("safetensors", "save_file")])
-"""Calls, by their first and last part, that do so; elsewhere they are others."""
+_SEEN: Final = frozenset([("xarray", "load_dataset")])
+"""Calls, by their first and last part, that open files where Python sees it, unlike others of that name."""
 
 TIMING: Final = frozenset(("perf_counter", "perf_counter_ns", "monotonic", "process_time", "thread_time"))
 """Clocks that measure durations: worth a note, no reason to distrust a result."""
@@ -269,12 +226,14 @@ def effect_of(path: str, origins: Mapping[str, str] | None = None) -> str:
     parts = parts_of(path, origins)
     if path in _BARE:
         return f"{_BARE[path]}: {path}"
+    if (parts[0], parts[-1]) in _SEEN:
+        return ""
     category = _CALLS.get(".".join(parts[-2:])) or (_ENDINGS.get(parts[-1]) if len(parts) > 1 else None)
     if category is None and parts[-1] not in _QUIET and len(parts) > 1:
         category = _MODULES.get(parts[0]) or ("network" if parts[:2] == ["urllib", "request"] else None)
-    if category is None and _reads_natively(parts):
+    if category is None and reads_natively(parts):
         category = "native"
-    if category is None and _writes_natively(parts):
+    if category is None and writes_natively_by(parts):
         category = "written"
     return f"{category}: {path}" if category else seeding_effect(parts, path)
 
@@ -295,12 +254,8 @@ def effects_on_files(path: str, origins: Mapping[str, str] | None = None, mode: 
         >>> effects_on_files("duckdb.sql.write_parquet"), effects_on_files("df.to_csv")
         (['written: duckdb.sql.write_parquet'], [])
     """
-    parts = parts_of(path, origins)
-    if parts == ["h5py", "File"]:
-        reads = [] if mode in ("w", "x", "w-") else [f"native: {path}"]
-        return reads if mode in ("", "r") else [*reads, f"written: {path}"]
-    writes = parts[0] == "duckdb" and parts[-1] in _WRITE_NATIVELY | {"to_csv"}
-    return [f"written: {path}"] if writes else []
+    reads, writes = opened_natively(parts_of(path, origins), mode)
+    return [f"native: {path}"] * reads + [f"written: {path}"] * writes
 
 
 def parts_of(path: str, origins: Mapping[str, str] | None) -> list[str]:
@@ -316,18 +271,6 @@ def parts_of(path: str, origins: Mapping[str, str] | None) -> list[str]:
     """
     root, dot, rest = path.partition(".")
     return ((origins or {}).get(root, _ALIASES.get(root, root)) + dot + rest).split(".")
-
-
-def _reads_natively(parts: list[str]) -> bool:
-    """Whether a call of a known library opens files in a way that Python does not see."""
-    there = parts[0] in ("polars", "pyarrow") and parts[-1] in _NATIVE_THERE
-    there = there or (parts[0] == "safetensors" and parts[-1] in ("load_file", "safe_open"))
-    return len(parts) > 1 and (there or parts[-1] in _NATIVE)
-
-
-def _writes_natively(parts: list[str]) -> bool:
-    """The same for one that writes them."""
-    return len(parts) > 1 and (parts[-1] in _WRITE_NATIVELY or (parts[0], parts[-1]) in _WRITE_NATIVELY_THERE)
 
 
 def is_native(effect: str) -> bool:

@@ -9,31 +9,33 @@ from __future__ import annotations
 
 import atexit
 import marshal
+import mmap
 import os
+import struct
 import tempfile
 import threading
 from contextlib import suppress
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from nbflow.store.events import follow
 from nbflow.store.paths import FileStat, Known
 from nbflow.store.trail import Trail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Mapping
     from types import FrameType
 
     from nbflow.store.events import Arguments
     from nbflow.store.trail import Contents
 
-_HEAD_BYTES: Final = 8
+UNSEEN: Final = "child processes could not be observed"
+"""What a result is as of whose body had others work that could not tell what they did."""
+
+_stat_of: Final = os.stat  # as it is before it tells the audit hook of each call
+_HEAD: Final = struct.Struct("=QQ")
+_LENGTH_BYTES: Final = 8
 _LARGE: Final = 1 << 20
-_BY_KEY: Final = (
-    *("reads", "early", "writes", "handed", "journals"),
-    *("listings", "asked", "noise", "outside"),
-)
-_SETS: Final = ("grown", "folders")
 _BEGIN: Final = """
 try:
     from nbflow.store.files import report_to
@@ -41,52 +43,118 @@ try:
 except Exception:
     pass
 """
-"""What a child runs that was started anew: where nbflow is not to be had, it works unseen."""
+"""What a child runs that is started anew. It is source, as no child may fail for want of nbflow."""
 
 News = dict[str, Any]
 """Which watches it is for, and what has come to the fields of a trail, as `marshal` takes it."""
 
 
+class Place(NamedTuple):
+    """How far something was heard.
+
+    Args:
+        end: Where in the spool, bytes.
+        failures: How often a child could not tell what it did.
+    """
+
+    end: int = 0
+    failures: int = 0
+
+
 class Spool:
     """The file that the children of a process write to, and it reads.
 
+    Its head is mapped, and the file opened for each record: a child may close any descriptor, and
+    use its number for a file of its own.
+
     Args:
-        path: Where it is; empty: a new one, which goes with this process.
+        path: Where it is.
     """
 
-    def __init__(self, path: str = "") -> None:
-        self.path = path or _new_file()
-        self._file = os.open(self.path, os.O_RDWR | os.O_APPEND)
+    def __init__(self, path: str) -> None:
+        self.path = path
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if os.fstat(file).st_size < _HEAD.size:
+                os.pwrite(file, _HEAD.pack(0, 0), 0)
+            self._head = mmap.mmap(file, _HEAD.size)
+        finally:
+            os.close(file)
 
     @property
-    def size(self) -> int:
-        """How long it is, bytes."""
-        return os.fstat(self._file).st_size
+    def generation(self) -> int:
+        """How many bodies have begun since it was made: each is told all that is done for it."""
+        return _HEAD.unpack_from(self._head)[0]
+
+    def begin(self) -> None:
+        """Have all told anew, for a body that begins."""
+        generation, failures = _HEAD.unpack_from(self._head)
+        _HEAD.pack_into(self._head, 0, generation + 1, failures)
+
+    @property
+    def place(self) -> Place:
+        """What there is to hear by now."""
+        return Place(_stat_of(self.path).st_size, _HEAD.unpack_from(self._head)[1])
 
     def tell(self, news: News) -> None:
-        """Append news: in one go, as others do the same."""
+        """Append news, in one go as others do the same; what cannot be told is counted."""
         data = marshal.dumps(news)
-        os.write(self._file, len(data).to_bytes(_HEAD_BYTES, "big") + data)
+        data = len(data).to_bytes(_LENGTH_BYTES, "big") + data
+        try:
+            file = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+            try:
+                if os.write(file, data) == len(data):
+                    return
+            finally:
+                os.close(file)
+        except OSError:  # full, or no descriptor left: the head takes no room
+            pass
+        generation, failures = _HEAD.unpack_from(self._head)
+        _HEAD.pack_into(self._head, 0, generation, failures + 1)
 
-    def since(self, start: int, end: int) -> Iterator[News]:
-        """What was appended between two places."""
-        data, at = os.pread(self._file, end - start, start), 0
-        while at < len(data):
-            length = int.from_bytes(data[at : at + _HEAD_BYTES], "big")
-            at += _HEAD_BYTES + length
-            yield marshal.loads(data[at - length : at])
+    def since(self, start: int) -> tuple[list[News], int]:
+        """What was appended behind a place, and how far that reaches: the last may still be written."""
+        found: list[News] = []
+        with open(self.path, "rb") as stream:
+            end = stream.seek(0, os.SEEK_END)
+            at = stream.seek(max(start, _HEAD.size))
+            while at + _LENGTH_BYTES <= end:
+                length = int.from_bytes(stream.read(_LENGTH_BYTES), "big")
+                if at + _LENGTH_BYTES + length > end:
+                    break
+                found.append(marshal.loads(stream.read(length)))
+                at += _LENGTH_BYTES + length
+        return found, at
 
     def tidy(self) -> None:
-        """Empty it where it has become long; nobody must want to read on."""
-        if self.size > _LARGE:
-            os.ftruncate(self._file, 0)
+        """Empty it where it has become long, while nobody wants to read on."""
+        if _stat_of(self.path).st_size > _LARGE:
+            os.truncate(self.path, _HEAD.size)
 
 
-def _new_file() -> str:
-    file, path = tempfile.mkstemp(prefix="nbflow-children-")
+def _new_spool() -> Spool:
+    """One that goes with this process; those of processes that were killed go with it."""
+    folder = os.path.join(tempfile.gettempdir(), f"nbflow-children-{os.getuid()}")
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    if _stat_of(folder).st_uid != os.getuid():
+        raise PermissionError(f"{folder} is somebody else's")
+    for name in os.listdir(folder):
+        if not _is_alive(name.partition("-")[0]):
+            _remove(os.path.join(folder, name), os.getpid())
+    file, path = tempfile.mkstemp(prefix=f"{os.getpid()}-", dir=folder)
     os.close(file)
     atexit.register(_remove, path, os.getpid())
-    return path
+    return Spool(path)
+
+
+def _is_alive(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, OSError):
+        return True
+    return True
 
 
 def _remove(path: str, owner: int) -> None:
@@ -108,45 +176,44 @@ class Reporter:
     def __init__(
         self, spool: Spool, contents: Contents, named: tuple[str, ...], watches: tuple[int, ...]
     ) -> None:
-        self._about = spool, contents, named, watches
-        self._spool = spool
-        self._watches = watches
-        self._trail = Trail(contents)
-        self._trail.named = named
-        self._known: dict[str, int] = dict.fromkeys((*_BY_KEY, *_SETS), 0)
-        self._lock = threading.Lock()
+        self._spool, self._contents, self._named, self._watches = spool, contents, named, watches
+        self._lock = threading.RLock()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Follow a body that nothing was told for yet."""
+        self._generation = self._spool.generation
+        self._trail = Trail(self._contents)
+        self._trail.named = self._named
+        self._known: dict[str, int] = dict.fromkeys(_TOLD, 0)
 
     def afresh(self) -> Reporter:
         """One for a child of this process."""
-        return Reporter(*self._about)
+        return Reporter(self._spool, self._contents, self._named, self._watches)
 
     def take(self, event: str, arguments: Arguments, caller: FrameType) -> None:
         """Take one audit event; never raises."""
         with self._lock:
+            if self._generation != self._spool.generation:
+                self._begin()
             follow(self._trail, event, arguments, caller)
-            with suppress(Exception):  # it would become an error of the user's
-                news = {key: new for key in self._known if (new := self._new(key))}
-                if news:
-                    self._spool.tell({"watches": self._watches, **news})
+            news = {key: new for key in _TOLD if (new := self._new(key))}
+            if news:
+                self._spool.tell({"watches": self._watches, **news})
 
-    def _new(self, key: str) -> list[object]:
-        seen: Any = getattr(self._trail, key)
-        known, self._known[key] = self._known[key], len(seen)
-        if len(seen) == known:
-            return []
-        if key in _SETS:
-            return list(seen)
-        return [(name, _plain(value)) for name, value in islice(seen.items(), known, None)]
+    def _new(self, key: str) -> list[tuple[object, object]]:
+        seen: Mapping[object, object] = getattr(self._trail, key)
+        new, self._known[key] = len(seen) - self._known[key], len(seen)
+        return [(name, _plain(seen[name])) for name in islice(reversed(seen), new)]  # pyright: ignore[reportArgumentType] - a dict
 
 
 def hear(trail: Trail, news: News) -> None:
     """Add to a trail what a child tells; what was seen before stays as it was."""
-    for key in _BY_KEY:
+    for key, made in _TOLD.items():
         seen: dict[Any, object] = getattr(trail, key)
-        for name, value in news.get(key, ()):
-            seen.setdefault(name, _MADE.get(key, _same)(value))
-    for key in _SETS:
-        getattr(trail, key).update(news.get(key, ()))
+        for name, value in reversed(news.get(key, ())):
+            seen.setdefault(name, made(value))
+    trail.guessed.difference_update(name for name, _ in news.get("listings", ()))
 
 
 def _plain(value: object) -> object:
@@ -167,12 +234,28 @@ def _same(plain: Any) -> Any:
     return plain
 
 
-_MADE: Final[dict[str, Callable[[Any], object]]] = {
+_TOLD: Final[dict[str, Callable[[Any], object]]] = {
     "reads": _stat,
     "early": _known,
     "writes": _stat,
+    "grown": _same,
     "handed": _stat,
+    "journals": _same,
+    "listings": _same,
+    "folders": _same,
+    "asked": _same,
+    "noise": _same,
+    "outside": _same,
 }
+"""The fields of a trail that a child tells, and what makes their values of plain ones again.
+
+What it imports, and does to its own process, is no matter of the one that watches.
+"""
+
+NOT_TOLD: Final = frozenset(
+    ["contents", "guessed", "imported", "environment", "folder", "named", "touched", "shaken"]
+)
+"""The other fields."""
 
 
 class Family:
@@ -180,40 +263,58 @@ class Family:
 
     Attributes:
         reporter: Tells the one that started this process what it does; None where nobody asked.
+        changing: Held while it changes which bodies are watched.
     """
 
     def __init__(self) -> None:
         self.reporter: Reporter | None = None
         self._spool: Spool | None = None
-        self._making = threading.Lock()
         self._contents: Contents | None = None
-
-    @property
-    def told(self) -> int:
-        """How much its children have told so far."""
-        return self._spool.size if self._spool is not None else 0
+        self._making = threading.Lock()
+        self.changing = threading.Lock()
 
     def expect(self, contents: Contents) -> Spool:
-        """Be ready for a child that is about to be started."""
+        """Be ready for a child that is about to be started.
+
+        Raises:
+            OSError: If there is no place to tell anything.
+        """
         self._contents = contents
         with self._making:
-            self._spool = self._spool or Spool()
+            self._spool = self._spool or _new_spool()
             return self._spool
 
-    def since(self, told: int) -> tuple[list[News], int]:
-        """What its children have told since so much was told, and how much that is now."""
-        now = self.told
-        return (list(self._spool.since(told, now)), now) if self._spool and now > told else ([], told)
+    def begin(self) -> Place:
+        """Have children tell all that they do for a body that begins; gives what is none of it."""
+        if self._spool is None:
+            return Place()
+        try:
+            place = self._spool.place
+        except OSError:  # somebody has tidied up the temporary files
+            self._spool = None
+            return Place()
+        self._spool.begin()
+        return place
+
+    def since(self, place: Place) -> tuple[list[News], Place]:
+        """What children have told behind a place, and how far that is."""
+        if self._spool is None or (now := self._spool.place) == place:
+            return [], place
+        news, end = self._spool.since(place.end)
+        if now.failures != place.failures:
+            news.append({"watches": (), "outside": [(UNSEEN, None)]})
+        return news, Place(end, now.failures)
 
     def tidy(self) -> None:
-        """Forget what was told; nobody must want to read on."""
+        """Forget what was told, while nobody wants to read on."""
         if self._spool is not None:
-            self._spool.tidy()
+            with suppress(OSError):
+                self._spool.tidy()
 
     def fork(self, watches: tuple[int, ...], named: tuple[str, ...]) -> None:
         """In a child: tell the process that forked it, if that expected it."""
         spool, contents, self._spool = self._spool, self._contents, None
-        self._making = threading.Lock()  # another thread may have held it
+        self._making, self.changing = threading.Lock(), threading.Lock()  # another thread may hold them
         if spool is not None and contents is not None:
             self.reporter = Reporter(spool, contents, named, watches)
         elif self.reporter is not None:
@@ -232,6 +333,7 @@ class Companion:
 
     def __reduce__(self) -> Any:
         source = self._begin()
+        # Both need nothing but Python where they are unpickled.
         return (exec, (source, {})) if source else (str, ())
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import tempfile
 from importlib.util import source_from_cache
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import unquote, urlsplit
@@ -28,9 +27,6 @@ _IMPORTERS: Final = (
     "importlib.metadata",
     "importlib_metadata",  # which looks for all packages once some library has imported it
 )
-
-_BETWEEN_PROCESSES: Final = os.path.join(tempfile.gettempdir(), "pymp-")
-"""How folders begin where `multiprocessing` keeps the sockets by which it speaks with its processes."""
 
 Arguments = tuple[object, ...]
 
@@ -193,7 +189,7 @@ def _moved(trail: Trail, arguments: Arguments, _: FrameType) -> None:
 def _moved_folder(trail: Trail, source: str, target: str) -> None:
     """A folder that was filled under another name is published: its files are written there."""
     trail.change_folder(source, "moved")
-    trail.folders.add(target)
+    trail.folders[target] = None
     for path in [path for path in trail.writes if path.startswith(os.path.join(source, ""))]:
         trail.write(target + path[len(source) :])
 
@@ -296,8 +292,20 @@ def _program(command: object) -> str:
     return os.path.basename(_text(first).partition(" ")[0])
 
 
-def _connected(trail: Trail, arguments: Arguments, _: FrameType) -> None:
-    _reached(trail, _address(arguments[-1]))
+def _connected(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
+    if not _looks_after_processes(caller):
+        _reached(trail, _address(arguments[-1]))
+
+
+def _looks_after_processes(caller: FrameType) -> bool:
+    """Whether `multiprocessing` starts a process, or counts who has a value of a server: neither reads."""
+    frame: FrameType | None = caller
+    while frame is not None and _module_of(frame) == "multiprocessing.connection":
+        frame = frame.f_back
+    counts = frame is not None and frame.f_code.co_name in ("_incref", "_decref")
+    return _module_of(frame) == "multiprocessing.forkserver" or (
+        counts and _module_of(frame) == "multiprocessing.managers"
+    )
 
 
 def _resolved(trail: Trail, arguments: Arguments, _: FrameType) -> None:
@@ -312,8 +320,6 @@ def _requested(trail: Trail, arguments: Arguments, _: FrameType) -> None:
 
 
 def _reached(trail: Trail, address: str) -> None:
-    if os.path.dirname(address).startswith(_BETWEEN_PROCESSES):
-        return
     trail.noise[f"network: {address}"] = None
     trail.outside[f"reads the network: {address}"] = None
 

@@ -94,7 +94,8 @@ class Given:
         if not native.reads:
             self._trail.guessed = self._trail.listings.keys() - declared
         if native.reads and native.writes:
-            self._trail.grown.update(path for path, stat in self.before.writers.items() if stat is not None)
+            changed = (path for path, stat in self.before.writers.items() if stat is not None)
+            self._trail.grown.update(dict.fromkeys(changed))
         self._patterns = tuple(filter(_is_pattern, given))
         self._constants, self._inputs = (), ()
 

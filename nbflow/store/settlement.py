@@ -196,7 +196,7 @@ class _Settling:
         for path, stat in self.trail.handed.items():
             if self.now(path) != stat:
                 self._add_handed(path, stat)
-        self.own |= self.written.keys() & (self.trail.reads.keys() | self.trail.grown)
+        self.own |= self.written.keys() & (self.trail.reads.keys() | self.trail.grown.keys())
 
     def _add_handed(self, path: str, stat: FileStat | None) -> None:
         """A path named to a subprocess or database that changed: who else should have done it?"""

@@ -133,11 +133,12 @@ class Trail:
         self.reads: dict[str, FileStat | None] = {}
         self.early: dict[str, Known] = {}
         self.writes: dict[str, FileStat | None] = {}
-        self.grown: set[str] = set()
+        self.grown: dict[str, None] = {}
         self.handed: dict[str, FileStat | None] = {}
         self.journals: dict[str, str] = {}
         self.listings: dict[str, Names] = {}
-        self.guessed, self.folders = set[str](), set[str]()
+        self.guessed = set[str]()
+        self.folders: dict[str, None] = {}
         self.asked: dict[tuple[str, str], str] = {}
         self.imported: set[str] = set()
         self.noise: dict[str, None] = {}
@@ -197,7 +198,7 @@ class Trail:
         if stat is not None and not stat.regular:
             return
         if grows and stat is not None and path not in self.writes:
-            self.grown.add(path)
+            self.grown[path] = None
         self.writes.setdefault(path, stat)
 
     def hand(self, path: str) -> None:
@@ -221,7 +222,7 @@ class Trail:
     def change_folder(self, path: str, what: str) -> None:
         """Note that a folder is about to be made, moved or removed, and in which words to say so."""
         if not self.contents.ignores(path):
-            self.folders.add(path)
+            self.folders[path] = None
             self.noise[f"folder {what}: {path}"] = None
 
     def look_in(self, locator: str) -> None:

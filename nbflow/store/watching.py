@@ -16,7 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from nbflow.store.asked import tell_of_questions
-from nbflow.store.children import Family, accompany, hear, source_to_report
+from nbflow.store.children import UNSEEN, Family, Place, accompany, hear, source_to_report
 from nbflow.store.events import FOLLOWED, follow, set_by
 from nbflow.store.given import NOT_NATIVE, Given
 from nbflow.store.paths import shown_names, shown_stat
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Mapping
     from types import TracebackType
 
-    from nbflow.store.children import Reporter
+    from nbflow.store.children import Reporter, Spool
     from nbflow.store.trail import Contents, Names
 
 _open: dict[int, Watch] = {}
@@ -101,7 +101,7 @@ class Watch:
         self.trail = Trail(contents)
         self.number = next(_numbers)
         self.thread = 0
-        self._heard = 0
+        self._heard = Place()
         self._beside: frozenset[int] = frozenset()
         self._threads: list[threading.Thread] = []
         self.settled = NOTHING
@@ -240,10 +240,11 @@ class Watch:
             _held.set(self._outer)
             raise
         self.thread = threading.get_ident()
-        self._heard = _family.told
-        beside = set(tuple(_open.values())) - self.around
-        self._beside = frozenset(watch.number for watch in beside)
-        _open[id(self)] = self
+        with _family.changing:
+            self._heard = _family.begin()
+            beside = set(_open.values()) - self.around
+            self._beside = frozenset(watch.number for watch in beside)
+            _open[id(self)] = self
         _held.set((self,) if self._apart or not self._outer else (*self._outer, self))
         return self
 
@@ -252,25 +253,30 @@ class Watch:
     ) -> None:
         _held.set(())
         try:
-            self.hear_children()
-            _open.pop(id(self), None)
-            if not _open:
-                _family.tidy()
+            try:
+                self.hear_children()
+            finally:
+                self._close()
             self._given.tell_patterns()
             self.settled = settle(self.trail, self._given.before, self._given.written())
         finally:
             _held.set(self._outer)
 
+    def _close(self) -> None:
+        with _family.changing:
+            _open.pop(id(self), None)
+            if not _open:
+                _family.tidy()
+
     def hear_children(self) -> None:
         """See what child processes have told since."""
         try:
-            told, self._heard = _family.since(self._heard)
-            for news in told:
-                if self._is_meant(news["watches"]):
-                    hear(self.trail, news)
-        except Exception as error:  # noqa: BLE001 - an error here would become the body's error
-            note = f"child processes could not be observed ({type(error).__name__})"
-            self.trail.outside[note] = None
+            news, self._heard = _family.since(self._heard)
+            for each in news:
+                if self._is_meant(each["watches"]):
+                    hear(self.trail, each)
+        except Exception:  # noqa: BLE001 - an error here would become the body's error
+            self.trail.outside[UNSEEN] = None
 
     def _is_meant(self, numbers: Collection[int]) -> bool:
         """Whether a child works for this body; one of a body that had ended before may work for any."""
@@ -354,8 +360,18 @@ def _source_for_child() -> str:
         return ""
     contents, named, numbers = _of_child()
     with unwatched():
-        spool = _family.expect(contents)
-    return source_to_report(spool, contents.ignored, named, numbers)
+        spool = _expect_child(contents)
+    return source_to_report(spool, contents.ignored, named, numbers) if spool else ""
+
+
+def _expect_child(contents: Contents) -> Spool | None:
+    """Be ready for a child; None where that cannot be, so that nobody will see what it does."""
+    try:
+        return _family.expect(contents)
+    except Exception:  # noqa: BLE001 - an error here would become the body's error
+        for watch in tuple(_open.values()):
+            watch.trail.outside[UNSEEN] = None
+        return None
 
 
 def _forked() -> None:
@@ -394,7 +410,7 @@ def _report(event: str, arguments: tuple[object, ...]) -> None:
     try:
         caller = _frame_of(2)
         if event in _FORKS and watches:
-            _family.expect(watches[0].trail.contents)
+            _expect_child(watches[0].trail.contents)
         for watch in watches:
             if event in _THREAD_STARTS:
                 watch.note_thread(arguments[0])
