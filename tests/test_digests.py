@@ -699,7 +699,7 @@ class TestMemory:
             "def h(): pass\nh.held = shared\nclass C:\n held = shared\nc = C()\nimport functools\n"
             "p = functools.partial(print, shared)\nm = shared.append"
         )
-        for name in "fghCcpm":
+        for name in "fghCpm":
             assert id(names["shared"]) in fingerprint(names[name], names).memory, name
 
     def test_two_closures_over_one_variable(self):

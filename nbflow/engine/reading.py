@@ -12,10 +12,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbflow.engine.slots import slot_of
+from nbflow.engine.bind import by_unit
+from nbflow.engine.influence import reached_through
+from nbflow.engine.placeholder import is_placeholder
+from nbflow.engine.slots import key_of, slot_of
 from nbflow.engine.wiring import asked_by, value_steps
 from nbflow.exceptions import SessionError, text_of
-from nbflow.types import Verdict
+from nbflow.types import Standing, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -93,7 +96,31 @@ class Reading:
         """Before a plain cell runs by itself: what it will read is brought up to date."""
         self.end_plain()
         self._bring_all(asked_by(self._work, step.body))
+        self._make_again(step)
         self._plain = step
+
+    def _make_again(self, step: Step) -> None:
+        """Have tasks run whose values a plain cell reaches by names and nothing could store."""
+        book, workspace = self._work.book, self._work.workspace
+        gone = {
+            each.step for key, each in self._away(step).items() if not workspace.is_available({key: each})
+        }
+        here = (book.steps[each] for each in sorted(gone) if book.steps[each].standing is Standing.HERE)
+        makers = [each for each in here if not each.plain and each.effect is None]
+        if makers:
+            self._bring(makers, True)
+            for versions in by_unit(self._away(step)):
+                workspace.place(versions)
+            workspace.close()
+
+    def _away(self, step: Step) -> dict[str, Version]:
+        """The values that a plain cell reaches by names and that are not loaded."""
+        away = {key for key, value in self._work.workspace.names.items() if is_placeholder(value)}
+        if not away:
+            return {}
+        view = self._work.sweep.view(step)
+        keys = away.intersection(map(key_of, reached_through(step.body, self._work.live_reach)))
+        return {key: version for key in keys if (version := view.bound(slot_of(key)).version) is not None}
 
     def end_plain(self) -> SessionError | None:
         """After it ran; return why a read in it was refused, if one was."""

@@ -232,8 +232,24 @@ def _tensor(walk: Walk, value: Any) -> bytes:
     shared = _shared(walk, low, low + size, (value.storage_offset(), *value.stride()), number)
     plain = value.detach().cpu().resolve_conj().resolve_neg().contiguous()
     raw = plain.reshape(-1).view(sys.modules["torch"].uint8).numpy()
-    about = (str(value.dtype), tuple(value.shape), str(value.device.type), bool(value.requires_grad))
+    kind = (str(value.dtype), str(value.device.type), bool(value.requires_grad), bool(value.is_leaf))
+    about = (tuple(value.shape), *kind)
+    walk.memory.update(map(id, _gradients_flow_to(value)))
     grad = walk.token(value.grad if value.is_leaf else None)
     return walk.group(
         b"X", kind_token(walk, type(value)), walk.token(about), shared, walk.buffers([raw]), grad
     )
+
+
+def _gradients_flow_to(tensor: Any) -> Iterator[object]:
+    """The tensors whose gradients a call of `backward` changes; a leaf has no others."""
+    waiting: list[Any] = [] if tensor.is_leaf else [tensor.grad_fn]
+    seen: dict[int, object] = {}
+    while waiting:
+        node = waiting.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen[id(node)] = node  # alive, so that its number stays its own
+        if hasattr(node, "variable"):
+            yield node.variable
+        waiting.extend(each for each, _ in node.next_functions)

@@ -363,6 +363,14 @@ def _class_content(walk: Walk, cls: type) -> bytes:
     walk.calls = True
     if walk.members is None:
         walk.members = set()
+    if cls is walk.root or found_by_name(cls, walk.namespace) is not cls:
+        return _whole_class(walk, cls)
+    # What an instance reaches by its class alone is the class's, which stands under a name of its own.
+    return walk.apart(cls, _whole_class)
+
+
+def _whole_class(walk: Walk, cls: type) -> bytes:
+    assert walk.members is not None
     if id(cls) not in walk.members:
         _note(walk, cls)
     parts = [text(f"{cls.__module__}.{cls.__qualname__}"), _class(walk, type(cls))]
@@ -377,6 +385,8 @@ def _class_member(walk: Walk, cls: type, name: str, member: object) -> bytes:
     walk.members.update(map(id, reach.functions_of(member)))
     if isinstance(member, type) and member.__qualname__.startswith(f"{cls.__qualname__}."):
         walk.members.add(id(member))
+    if name == "__hash__" and _is_made_by_attrs(member):
+        return named("attrs", "__hash__")  # it holds another number in each process; the fields count already
     is_machinery = name.startswith("__") and name.endswith("__")
     is_machinery |= name == "_field_defaults" and reach.is_record_class(cls)
     try:
@@ -386,6 +396,10 @@ def _class_member(walk: Walk, cls: type, name: str, member: object) -> bytes:
             return kind_token(walk, type(member))  # what a package derived from the class
         error.below(f".{name}")
         raise
+
+
+def _is_made_by_attrs(member: object) -> bool:
+    return isinstance(member, FunctionType) and member.__code__.co_filename.startswith("<attrs generated ")
 
 
 # Methods and descriptors ----------------------------------------------------------------------

@@ -186,7 +186,7 @@ def digest_without(
 
 def _fingerprint(value: object, namespace: Mapping[str, object] | None) -> Fingerprint:
     walk = Walk(namespace)
-    walk.found = {}
+    walk.found, walk.root = {}, value
     made = _walked(walk, {"value": value})
     memory = lasting(walk, lambda: _walked_again(value, namespace)) if walk.memory else NO_MEMORY
     if isinstance(value, type) and id(value) in walk.classes:
@@ -222,6 +222,7 @@ def _classes_by_name(walk: Walk) -> frozenset[str]:
 
 def _walked_again(value: object, namespace: Mapping[str, object] | None) -> Walk:
     again = Walk(namespace, blind=True)
+    again.root = value
     _walked(again, {"value": value})
     return again
 

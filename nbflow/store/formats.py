@@ -39,6 +39,7 @@ from nbflow.store.columns import (
     reduce_whole,
 )
 from nbflow.store.protocol import Missing
+from nbflow.store.tensors import reduce_tensor
 from nbflow.store.walks import is_plain
 
 _PROTOCOL: Final = 5
@@ -292,6 +293,8 @@ def _rule_for(kind: type[object]) -> _Rule | None:
         return _reduce_task
     if top == "numpy" and kind.__name__ == "ndarray":
         return lambda writer, value: writer.buffers.reduce_array(value)
+    if top == "torch" and any(base.__qualname__ == "Tensor" for base in kind.__mro__):
+        return lambda writer, value: reduce_tensor(value)
     if kind.__module__ == "pandas.core.internals.managers":
         return lambda writer, value: writer.buffers.own_blocks(value)
     if kind in ITERATORS or any(base.__module__.startswith(("numpy", "pandas")) for base in kind.__mro__):

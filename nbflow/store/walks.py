@@ -16,7 +16,7 @@ import weakref
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from marshal import dumps
 from types import ModuleType
@@ -126,6 +126,7 @@ class Walk:
         "enclosing",
         "found",
         "inner",
+        "is_apart",
         "kept",
         "members",
         "memo",
@@ -134,6 +135,7 @@ class Walk:
         "paths",
         "pending",
         "reads",
+        "root",
         "shows_texts",
         "tables",
         "tokens",
@@ -157,6 +159,8 @@ class Walk:
         self.kept: list[object] = []
         self.pending: list[tuple[Any, Encoder]] = []
         self.found: dict[str, object] | None = None
+        self.root: Any = None
+        self.is_apart = False
         self.members: set[int] | None = None
         self.inner: set[int] | None = None
         self.arrays: Regions | None = None
@@ -196,7 +200,7 @@ class Walk:
         if number is None:
             number = self.memo[key] = len(self.memo)
             self.kept.append(value)
-            self.pending.append((value, content))
+            self.pending.append((value, partial(Walk.apart, content=content) if self.is_apart else content))
         return _number(b"#", number)
 
     def finish(self, root: bytes) -> str:
@@ -304,6 +308,14 @@ class Walk:
         finally:
             self.memory, self.copies = kept
 
+    def apart(self, value: object, content: Encoder) -> bytes:
+        """Encode code that has memory of its own, none of what is walked, nor is what it leads to."""
+        kept, self.memory, self.is_apart = (self.memory, self.copies, self.is_apart), set(), True
+        try:
+            return content(self, value)
+        finally:
+            self.memory, self.copies, self.is_apart = kept
+
     def buffers(self, parts: Iterable[Any]) -> bytes:
         """The digest of contiguous buffers one after another; where they are cut does not count."""
         if self.blind:
@@ -359,6 +371,10 @@ class Gathering(Walk):
         for part in values:
             self.token(part)
         return tag
+
+    def apart(self, value: object, content: Encoder) -> bytes:
+        """Put its parts in the queue as any others."""
+        return content(self, value)
 
     def aside(self, value: object) -> bytes:
         """Pass over what is no memory."""

@@ -1,0 +1,61 @@
+"""PyTorch's tensors inside a payload: over the memory of their storage, which stays shared.
+
+What torch pickles itself gives each tensor a storage of its own, and forgets its gradient.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from nbflow.exceptions import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def reduce_tensor(tensor: Any) -> Any:
+    """Return how to rebuild a tensor over the memory that it lies in, or leave it to torch.
+
+    Raises:
+        StorageError: If something of it would be lost.
+    """
+    torch: Any = sys.modules["torch"]
+    if not tensor.is_leaf:
+        raise StorageError("a tensor is the end of a computation that gradients flow back through")
+    is_plain = type(tensor) in (torch.Tensor, torch.nn.Parameter) and tensor.layout is torch.strided
+    is_special = tensor.is_quantized or tensor.is_conj() or tensor.is_neg() or tensor._backward_hooks
+    if not is_plain or is_special or tensor.device.type != "cpu":
+        if tensor.grad is not None:
+            raise StorageError("a tensor of this kind is stored without its gradient")
+        return NotImplemented
+    storage = tensor.untyped_storage()
+    memory = torch.empty(0, dtype=torch.uint8).set_(storage).numpy()
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    place = tensor.storage_offset(), tuple(tensor.shape), tensor.stride()
+    kind = bool(tensor.requires_grad), type(tensor) is torch.nn.Parameter
+    attributes: dict[str, Any] = vars(tensor)
+    state = {"grad": tensor.grad, "attributes": dict(attributes)}
+    return tensor_at, (memory, dtype, place, *kind), state, None, None, fill_tensor
+
+
+def tensor_at(
+    memory: Any,
+    dtype: str,
+    place: tuple[int, tuple[int, ...], tuple[int, ...]],
+    requires_grad: bool,
+    is_parameter: bool,
+) -> Any:
+    """Return the tensor at a place in memory: offset, shape and strides, in elements."""
+    torch: Any = importlib.import_module("torch")
+    storage = torch.from_numpy(memory).untyped_storage()
+    tensor = torch.empty(0, dtype=getattr(torch, dtype)).set_(storage, *place)
+    return torch.nn.Parameter(tensor, requires_grad) if is_parameter else tensor.requires_grad_(requires_grad)
+
+
+def fill_tensor(tensor: Any, state: Mapping[str, Any]) -> None:
+    """Give a rebuilt tensor its gradient, and what somebody has set on it."""
+    tensor.grad = state["grad"]
+    for name, value in state["attributes"].items():
+        setattr(tensor, name, value)
