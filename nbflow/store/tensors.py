@@ -35,7 +35,7 @@ def reduce_tensor(tensor: Any) -> Any:
     dtype = str(tensor.dtype).removeprefix("torch.")
     place = tensor.storage_offset(), tuple(tensor.shape), tensor.stride()
     kind = bool(tensor.requires_grad), type(tensor) is torch.nn.Parameter
-    attributes: dict[str, Any] = vars(tensor)
+    attributes: dict[str, Any] = tensor.__dict__
     state = {"grad": tensor.grad, "attributes": dict(attributes)}
     return tensor_at, (memory, dtype, place, *kind), state, None, None, fill_tensor
 

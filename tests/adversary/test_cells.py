@@ -522,11 +522,11 @@ def compiled(source: str) -> CodeType | None:
 
 
 def nested(code: CodeType) -> Iterator[CodeType]:
-    """A code and all that is nested in it."""
+    """A code and all that is nested in it; that of dead code is kept, but no instruction mentions it."""
     yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from nested(constant)
+    for instruction in dis.get_instructions(code):
+        if isinstance(instruction.argval, CodeType):
+            yield from nested(instruction.argval)
 
 
 class Bytecode:
