@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nbflow.store.disk import DiskStore
+from nbflow.store.tensors import fill_tensor, tensor_on
 from nbflow.testing import Notebook
 
 if TYPE_CHECKING:
@@ -78,3 +79,12 @@ def test_the_end_of_a_computation(tmp_path: Path) -> None:
     notebook, cell = restarted(tmp_path, body, "(loss.backward(), w.grad.tolist())[1]")
     assert notebook.names["found"] == [2.0, 2.0]
     assert notebook.log.count(cell) == 2
+
+
+@pytest.mark.parametrize("is_parameter", [False, True])
+def test_one_that_was_elsewhere(is_parameter: bool) -> None:
+    """It is put where it was, of the kind that it was; its gradient follows."""
+    made = tensor_on(torch.ones(2), "cpu", requires_grad=True, is_parameter=is_parameter)
+    fill_tensor(made, {"grad": torch.zeros(2), "attributes": {"tag": "x"}})
+    assert (made.requires_grad, isinstance(made, torch.nn.Parameter)) == (True, is_parameter)
+    assert (made.grad.tolist(), made.tag) == ([0.0, 0.0], "x")

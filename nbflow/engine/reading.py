@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbflow.engine.bind import by_unit
 from nbflow.engine.influence import reached_through
-from nbflow.engine.placeholder import is_placeholder
+from nbflow.engine.placeholder import Placeholder, is_placeholder
 from nbflow.engine.slots import key_of, slot_of
 from nbflow.engine.wiring import asked_by, value_steps
 from nbflow.exceptions import SessionError, text_of
@@ -106,7 +106,7 @@ class Reading:
             each.step for key, each in self._away(step).items() if not workspace.is_available({key: each})
         }
         here = (book.steps[each] for each in sorted(gone) if book.steps[each].standing is Standing.HERE)
-        makers = [each for each in here if not each.plain and each.effect is None]
+        makers = [each for each in here if not each.plain and each.effect is None and each.hold is None]
         if makers:
             self._bring(makers, True)
             for versions in by_unit(self._away(step)):
@@ -115,9 +115,10 @@ class Reading:
 
     def _away(self, step: Step) -> dict[str, Version]:
         """The values that a plain cell reaches by names and that are not loaded."""
-        away = {key for key, value in self._work.workspace.names.items() if is_placeholder(value)}
-        if not away:
+        names = self._work.workspace.names
+        if Placeholder not in map(type, names.values()):
             return {}
+        away = {key for key, value in names.items() if is_placeholder(value)}
         view = self._work.sweep.view(step)
         keys = away.intersection(map(key_of, reached_through(step.body, self._work.live_reach)))
         return {key: version for key in keys if (version := view.bound(slot_of(key)).version) is not None}

@@ -26,18 +26,20 @@ def reduce_tensor(tensor: Any) -> Any:
         raise StorageError("a tensor is the end of a computation that gradients flow back through")
     is_plain = type(tensor) in (torch.Tensor, torch.nn.Parameter) and tensor.layout is torch.strided
     is_special = tensor.is_quantized or tensor.is_conj() or tensor.is_neg() or tensor._backward_hooks
-    if not is_plain or is_special or tensor.device.type != "cpu":
+    kind = bool(tensor.requires_grad), type(tensor) is torch.nn.Parameter
+    attributes: dict[str, Any] = tensor.__dict__
+    rest = {"grad": tensor.grad, "attributes": dict(attributes)}, None, None, fill_tensor
+    if not is_plain or is_special:
         if tensor.grad is not None:
             raise StorageError("a tensor of this kind is stored without its gradient")
         return NotImplemented
+    if tensor.device.type != "cpu":
+        return tensor_on, (tensor.detach().cpu(), str(tensor.device), *kind), *rest
     storage = tensor.untyped_storage()
     memory = torch.empty(0, dtype=torch.uint8).set_(storage).numpy()
     dtype = str(tensor.dtype).removeprefix("torch.")
     place = tensor.storage_offset(), tuple(tensor.shape), tensor.stride()
-    kind = bool(tensor.requires_grad), type(tensor) is torch.nn.Parameter
-    attributes: dict[str, Any] = tensor.__dict__
-    state = {"grad": tensor.grad, "attributes": dict(attributes)}
-    return tensor_at, (memory, dtype, place, *kind), state, None, None, fill_tensor
+    return tensor_at, (memory, dtype, place, *kind), *rest
 
 
 def tensor_at(
@@ -50,8 +52,19 @@ def tensor_at(
     """Return the tensor at a place in memory: offset, shape and strides, in elements."""
     torch: Any = importlib.import_module("torch")
     storage = torch.from_numpy(memory).untyped_storage()
-    tensor = torch.empty(0, dtype=getattr(torch, dtype)).set_(storage, *place)
-    return torch.nn.Parameter(tensor, requires_grad) if is_parameter else tensor.requires_grad_(requires_grad)
+    return _of_kind(
+        torch.empty(0, dtype=getattr(torch, dtype)).set_(storage, *place), requires_grad, is_parameter
+    )
+
+
+def tensor_on(tensor: Any, device: str, requires_grad: bool, is_parameter: bool) -> Any:
+    """Return a tensor where it was, such as on a graphics card: it is stored through main memory."""
+    return _of_kind(tensor.to(device), requires_grad, is_parameter)
+
+
+def _of_kind(tensor: Any, requires_grad: bool, is_parameter: bool) -> Any:
+    parameter: Any = importlib.import_module("torch.nn").Parameter
+    return parameter(tensor, requires_grad) if is_parameter else tensor.requires_grad_(requires_grad)
 
 
 def fill_tensor(tensor: Any, state: Mapping[str, Any]) -> None:
