@@ -20,10 +20,18 @@ NATIVE = [
     "gpd.read_file",
     "pd.read_hdf",
     "pyogrio.read_dataframe",
-    "sf.read",
+    "soundfile.read",
     "xgb.Booster",
 ]
-SEEN = ["pd.read_csv", "pd.read_stata", "imageio.imread", "sns.load_dataset", "model.read", "lgb.Booster"]
+SEEN = [
+    "pd.read_csv",
+    "pd.read_stata",
+    "imageio.imread",
+    "sns.load_dataset",
+    "model.read",
+    "lgb.Booster",
+    "sf.read",
+]
 
 
 class TestText:
@@ -52,14 +60,16 @@ class TestText:
             ("netCDF4.Dataset(p, mode='a')", {"native: netCDF4.Dataset", "written: netCDF4.Dataset"}),
             ("pd.HDFStore(p)", {"native: pd.HDFStore", "written: pd.HDFStore"}),
             ("pd.HDFStore(p, 'r')", {"native: pd.HDFStore"}),
-            ("sf.SoundFile(p, m)", {"native: sf.SoundFile", "written: sf.SoundFile"}),
+            ("soundfile.SoundFile(p, m)", {"native: soundfile.SoundFile", "written: soundfile.SoundFile"}),
         ],
     )
     def test_modes(self, call: str, effects: set[str]) -> None:
         """What opens a file reads or writes as its mode says."""
         assert nbflow.analyze(f"with {call} as file:\n    pass").effects == effects
 
-    @pytest.mark.parametrize("call", ["df.to_hdf", "ds.to_netcdf", "gdf.to_file", "cv2.imwrite", "sf.write"])
+    @pytest.mark.parametrize(
+        "call", ["df.to_hdf", "ds.to_netcdf", "gdf.to_file", "cv2.imwrite", "soundfile.write"]
+    )
     def test_writers(self, call: str) -> None:
         """Writers are known by their names."""
         assert nbflow.analyze(f"{call}(p)").effects == {f"written: {call}"}

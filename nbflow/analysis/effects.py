@@ -20,7 +20,6 @@ _ALIASES: Final[Mapping[str, str]] = {
     "sp": "subprocess",
     "ne": "numexpr",
     "nc": "netCDF4",
-    "sf": "soundfile",
     "gpd": "geopandas",
     "xr": "xarray",
     "xgb": "xgboost",

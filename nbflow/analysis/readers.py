@@ -117,14 +117,19 @@ def reads_natively(parts: Sequence[str]) -> bool:
         >>> reads_natively(["cv2", "imread"]), reads_natively(["imageio", "v3", "imread"])
         (True, False)
     """
-    last = parts[-1]
-    return len(parts) > 1 and (last in _READ or last in _READ_THERE.get(parts[0], ()))
+    return _is_one(parts, _READ, _READ_THERE)
 
 
 def writes_natively_by(parts: Sequence[str]) -> bool:
     """Whether a call, by the parts of its dotted name, writes one."""
-    last = parts[-1]
-    return len(parts) > 1 and (last in _WRITE or last in _WRITE_THERE.get(parts[0], ()))
+    return _is_one(parts, _WRITE, _WRITE_THERE)
+
+
+def _is_one(parts: Sequence[str], of_any: frozenset[str], of_one: Mapping[str, frozenset[str]]) -> bool:
+    first, last = parts[0], parts[-1]
+    # A method of the user's own class does what its text tells.
+    is_known = len(parts) > 1 and first != "self"
+    return is_known and (last in of_any or last in of_one.get(first, ()))
 
 
 def opened_natively(parts: Sequence[str], mode: str | None = "") -> tuple[bool, bool]:

@@ -134,6 +134,10 @@ class StepRuns:
         self.number = 0
         self.steps: dict[str, str] = {}
         """Identifier of each run that goes on, to that of its step."""
+        self.since = clock()
+        """When this kernel began, seconds since the epoch."""
+        self.recalls = False
+        """Whether it has reused something of an earlier kernel."""
         self._let_in: dict[str, Waiting] = {}
         self._sources: dict[str, str] = {}
         self._clock = clock
@@ -269,6 +273,7 @@ class StepRuns:
 
     def reuse(self, step: Step, trace: Trace, origin: Origin, item: Item | None = None) -> Finished:
         """Record that a step, or an item of one, got an earlier result without executing."""
+        self.recalls = self.recalls or trace.started < self.since
         run = self._begin(step, origin, item, trace=trace.id)
         if item is None:
             self._call_as_before(step, run, trace)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbflow.engine.bind import by_unit
 from nbflow.engine.influence import reached_through
-from nbflow.engine.placeholder import Placeholder, is_placeholder
+from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.slots import key_of, slot_of
 from nbflow.engine.wiring import asked_by, value_steps
 from nbflow.exceptions import SessionError, text_of
@@ -100,28 +100,35 @@ class Reading:
         self._plain = step
 
     def _make_again(self, step: Step) -> None:
-        """Have tasks run whose values a plain cell reaches by names and nothing could store."""
-        book, workspace = self._work.book, self._work.workspace
-        gone = {
-            each.step for key, each in self._away(step).items() if not workspace.is_available({key: each})
-        }
-        here = (book.steps[each] for each in sorted(gone) if book.steps[each].standing is Standing.HERE)
-        makers = [each for each in here if not each.plain and each.effect is None and each.hold is None]
+        """Have tasks run again whose values a plain cell reaches, and that went with their kernel."""
+        workspace = self._work.workspace
+        gone = (each for key, each in self._away(step).items() if not workspace.is_available({key: each}))
+        makers = {each.step: self._work.book.steps[each.step] for each in gone}
+        makers = {id: maker for id, maker in makers.items() if self._may_make_again(maker)}
         if makers:
-            self._bring(makers, True)
-            for versions in by_unit(self._away(step)):
+            self._bring([makers[id] for id in sorted(makers)], True)
+            made = {key: each for key, each in self._away(step).items() if each.step in makers}
+            for versions in by_unit(made):
                 workspace.place(versions)
             workspace.close()
 
+    def _may_make_again(self, step: Step) -> bool:
+        """Whether what a task made is of an earlier kernel: else somebody here has used it up."""
+        is_reused = step.trace is not None and step.trace.started < self._work.runs.since
+        is_free = not step.plain and step.effect is None and step.hold is None
+        return is_reused and is_free and step.standing is Standing.HERE
+
     def _away(self, step: Step) -> dict[str, Version]:
-        """The values that a plain cell reaches by names and that are not loaded."""
-        names = self._work.workspace.names
-        if Placeholder not in map(type, names.values()):
-            return {}
-        away = {key for key, value in names.items() if is_placeholder(value)}
-        view = self._work.sweep.view(step)
-        keys = away.intersection(map(key_of, reached_through(step.body, self._work.live_reach)))
-        return {key: version for key in keys if (version := view.bound(slot_of(key)).version) is not None}
+        """The values that a plain cell reaches by names, and that do not stand there."""
+        if not self._work.runs.recalls:
+            return {}  # what is gone was used up here
+        view, slots = self._work.sweep.view(step), reached_through(step.body, self._work.live_reach)
+        bound = {key_of(slot): version for slot in slots if (version := view.bound(slot).version)}
+        return {key: each for key, each in bound.items() if self._is_away(key, each)}
+
+    def _is_away(self, key: str, version: Version) -> bool:
+        workspace = self._work.workspace
+        return is_placeholder(workspace.names.get(key)) or not workspace.holds(key, version)
 
     def end_plain(self) -> SessionError | None:
         """After it ran; return why a read in it was refused, if one was."""

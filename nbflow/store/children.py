@@ -14,6 +14,7 @@ import os
 import struct
 import tempfile
 import threading
+import time
 from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
@@ -33,9 +34,12 @@ UNSEEN: Final = "child processes could not be observed"
 """What a result is as of whose body had others work that could not tell what they did."""
 
 _stat_of: Final = os.stat  # as it is before it tells the audit hook of each call
-_HEAD: Final = struct.Struct("=QQ")
+_HEAD_BYTES: Final = 16
+_COUNT: Final = struct.Struct("=Q")
+_FAILURES_AT: Final = 8  # the parent counts before it, children here: nobody undoes what another has counted
 _LENGTH_BYTES: Final = 8
 _LARGE: Final = 1 << 20
+_FORGOTTEN: Final = 86400.0
 _BEGIN: Final = """
 try:
     from nbflow.store.files import report_to
@@ -75,26 +79,25 @@ class Spool:
         self.path = path
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            if os.fstat(file).st_size < _HEAD.size:
-                os.pwrite(file, _HEAD.pack(0, 0), 0)
-            self._head = mmap.mmap(file, _HEAD.size)
+            if os.fstat(file).st_size < _HEAD_BYTES:
+                os.pwrite(file, bytes(_HEAD_BYTES), 0)
+            self._head = mmap.mmap(file, _HEAD_BYTES)
         finally:
             os.close(file)
 
     @property
     def generation(self) -> int:
         """How many bodies have begun since it was made: each is told all that is done for it."""
-        return _HEAD.unpack_from(self._head)[0]
+        return _COUNT.unpack_from(self._head)[0]
 
     def begin(self) -> None:
         """Have all told anew, for a body that begins."""
-        generation, failures = _HEAD.unpack_from(self._head)
-        _HEAD.pack_into(self._head, 0, generation + 1, failures)
+        _COUNT.pack_into(self._head, 0, self.generation + 1)
 
     @property
     def place(self) -> Place:
         """What there is to hear by now."""
-        return Place(_stat_of(self.path).st_size, _HEAD.unpack_from(self._head)[1])
+        return Place(_stat_of(self.path).st_size, _COUNT.unpack_from(self._head, _FAILURES_AT)[0])
 
     def tell(self, news: News) -> None:
         """Append news, in one go as others do the same; what cannot be told is counted."""
@@ -109,15 +112,15 @@ class Spool:
                 os.close(file)
         except OSError:  # full, or no descriptor left: the head takes no room
             pass
-        generation, failures = _HEAD.unpack_from(self._head)
-        _HEAD.pack_into(self._head, 0, generation, failures + 1)
+        failures = _COUNT.unpack_from(self._head, _FAILURES_AT)[0]
+        _COUNT.pack_into(self._head, _FAILURES_AT, failures + 1)
 
     def since(self, start: int) -> tuple[list[News], int]:
         """What was appended behind a place, and how far that reaches: the last may still be written."""
         found: list[News] = []
         with open(self.path, "rb") as stream:
             end = stream.seek(0, os.SEEK_END)
-            at = stream.seek(max(start, _HEAD.size))
+            at = stream.seek(max(start, _HEAD_BYTES))
             while at + _LENGTH_BYTES <= end:
                 length = int.from_bytes(stream.read(_LENGTH_BYTES), "big")
                 if at + _LENGTH_BYTES + length > end:
@@ -126,10 +129,16 @@ class Spool:
                 at += _LENGTH_BYTES + length
         return found, at
 
+    def mend(self) -> None:
+        """Have a file there again, where somebody has tidied up; its head stays the one that all know."""
+        os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        os.truncate(self.path, _HEAD_BYTES)
+
     def tidy(self) -> None:
         """Empty it where it has become long, while nobody wants to read on."""
         if _stat_of(self.path).st_size > _LARGE:
-            os.truncate(self.path, _HEAD.size)
+            os.truncate(self.path, _HEAD_BYTES)
 
 
 def _new_spool() -> Spool:
@@ -139,8 +148,11 @@ def _new_spool() -> Spool:
     if _stat_of(folder).st_uid != os.getuid():
         raise PermissionError(f"{folder} is somebody else's")
     for name in os.listdir(folder):
-        if not _is_alive(name.partition("-")[0]):
-            _remove(os.path.join(folder, name), os.getpid())
+        path = os.path.join(folder, name)
+        with suppress(OSError):
+            # A process of another container looks dead from here.
+            if time.time() - _stat_of(path).st_mtime > _FORGOTTEN and not _is_alive(name.partition("-")[0]):
+                os.unlink(path)
     file, path = tempfile.mkstemp(prefix=f"{os.getpid()}-", dir=folder)
     os.close(file)
     atexit.register(_remove, path, os.getpid())
@@ -290,9 +302,9 @@ class Family:
             return Place()
         try:
             place = self._spool.place
-        except OSError:  # somebody has tidied up the temporary files
-            self._spool = None
-            return Place()
+        except FileNotFoundError:
+            self._spool.mend()
+            place = self._spool.place
         self._spool.begin()
         return place
 

@@ -24,12 +24,14 @@ def reduce_tensor(tensor: Any) -> Any:
     torch: Any = sys.modules["torch"]
     if not tensor.is_leaf:
         raise StorageError("a tensor is the end of a computation that gradients flow back through")
+    hooks = tensor._backward_hooks or getattr(tensor, "_post_accumulate_grad_hooks", None)
+    if hooks or tensor.is_inference() or tensor.is_conj() or tensor.is_neg():
+        raise StorageError("a tensor of this kind would come back as another one")
     is_plain = type(tensor) in (torch.Tensor, torch.nn.Parameter) and tensor.layout is torch.strided
-    is_special = tensor.is_quantized or tensor.is_conj() or tensor.is_neg() or tensor._backward_hooks
     kind = bool(tensor.requires_grad), type(tensor) is torch.nn.Parameter
     attributes: dict[str, Any] = tensor.__dict__
     rest = {"grad": tensor.grad, "attributes": dict(attributes)}, None, None, fill_tensor
-    if not is_plain or is_special:
+    if not is_plain or tensor.is_quantized:
         if tensor.grad is not None:
             raise StorageError("a tensor of this kind is stored without its gradient")
         return NotImplemented
