@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +23,6 @@ from nbflow.testing import Notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.process
 
@@ -299,6 +299,19 @@ class TestWatches:
         ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert ran.stdout.strip() == f"('{UNSEEN}',)"
 
+    def test_a_folder_that_was_tidied(self, data: Path) -> None:
+        """A worker that lives on is heard all the same, by the next body at the latest."""
+        path = str(data / "1.txt")
+        with Files().watch(), multiprocessing.get_context("fork").Pool(1) as pool:
+            pool.map(_opens, [path])
+            folder = Path(tempfile.gettempdir(), f"nbflow-children-{os.getuid()}")
+            for spool in folder.glob(f"{os.getpid()}-*"):
+                spool.unlink()
+            with Files().watch() as later:
+                pool.map(_opens, [path])
+        pool.join()
+        assert path in later.read
+
     def test_a_child_that_closes_all(self, data: Path) -> None:
         """Nothing is written to what it opens then, under whatever number."""
         kept = data / "kept"
@@ -379,3 +392,18 @@ class TestSpool:
         told = {name: [("x", None)] for name in kept}
         hear(trail, {"watches": (), **told, "early": [("x", ((1, 2, 3, 4, True), "d", True))]})
         assert [name for name in kept if "x" not in getattr(trail, name)] == []
+
+    def test_a_file_that_was_tidied_away(self, tmp_path: Path) -> None:
+        """Who has mapped the old one and who maps the new one hear of each body that begins."""
+        path = tmp_path / "spool"
+        spool, old = Spool(str(path)), Spool(str(path))
+        path.unlink()
+        spool.mend()
+        new = Spool(str(path))
+        for _ in range(2):
+            before = old.generation, new.generation
+            spool.begin()
+            assert (old.generation, new.generation) > before
+            assert old.generation == new.generation
+        new.tell({"watches": (), "reads": [("/a", None)]})
+        assert [each["reads"] for each in spool.since(0)[0]] == [[("/a", None)]]

@@ -1,7 +1,7 @@
 """Calls that open files in a way that Python does not see: libraries in C raise no audit event.
 
-What is listed here was tried: each of these calls opened its file unseen, where other readers of the same
-libraries (`pandas.read_stata`, `xarray.open_dataset`, `torch.load`, `lightgbm.Booster`) have Python open it.
+Other readers of these libraries and their like (`pandas.read_stata`, `xarray.open_dataset`, `torch.load`)
+have Python open their files: naming them here would call what they give *as of* for nothing.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ _WRITE: Final = frozenset(
         "to_netcdf",
     ]
 )
+"""Writers, by their last part, of whatever library."""
 
 _WRITE_THERE: Final[Mapping[str, frozenset[str]]] = {
     "cv2": frozenset(["imwrite", "imwritemulti", "VideoWriter"]),
@@ -84,6 +85,7 @@ _WRITE_THERE: Final[Mapping[str, frozenset[str]]] = {
     "soundfile": frozenset(["write"]),
     "torch": frozenset(["save"]),
 }
+"""Writers, by their last part, of one library."""
 
 _OPEN: Final[Mapping[tuple[str, str], str]] = {
     ("h5py", "File"): "r",

@@ -77,27 +77,37 @@ class Spool:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        # Who maps one goes on with it though the file is another: all are kept up.
+        self._heads = [self._mapped()]
+
+    def _mapped(self) -> mmap.mmap:
+        file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if os.fstat(file).st_size < _HEAD_BYTES:
                 os.pwrite(file, bytes(_HEAD_BYTES), 0)
-            self._head = mmap.mmap(file, _HEAD_BYTES)
+            return mmap.mmap(file, _HEAD_BYTES)
         finally:
             os.close(file)
 
     @property
     def generation(self) -> int:
         """How many bodies have begun since it was made: each is told all that is done for it."""
-        return _COUNT.unpack_from(self._head)[0]
+        return max(_COUNT.unpack_from(head)[0] for head in self._heads)
 
     def begin(self) -> None:
         """Have all told anew, for a body that begins."""
-        _COUNT.pack_into(self._head, 0, self.generation + 1)
+        now = self.generation + 1
+        for head in self._heads:
+            _COUNT.pack_into(head, 0, now)
 
     @property
     def place(self) -> Place:
-        """What there is to hear by now."""
-        return Place(_stat_of(self.path).st_size, _COUNT.unpack_from(self._head, _FAILURES_AT)[0])
+        """What there is to hear by now; its end is 0 where somebody has tidied the file away."""
+        failures = sum(_COUNT.unpack_from(head, _FAILURES_AT)[0] for head in self._heads)
+        try:
+            return Place(_stat_of(self.path).st_size, failures)
+        except OSError:
+            return Place(0, failures)
 
     def tell(self, news: News) -> None:
         """Append news, in one go as others do the same; what cannot be told is counted."""
@@ -112,8 +122,8 @@ class Spool:
                 os.close(file)
         except OSError:  # full, or no descriptor left: the head takes no room
             pass
-        failures = _COUNT.unpack_from(self._head, _FAILURES_AT)[0]
-        _COUNT.pack_into(self._head, _FAILURES_AT, failures + 1)
+        failures = _COUNT.unpack_from(self._heads[-1], _FAILURES_AT)[0]
+        _COUNT.pack_into(self._heads[-1], _FAILURES_AT, failures + 1)
 
     def since(self, start: int) -> tuple[list[News], int]:
         """What was appended behind a place, and how far that reaches: the last may still be written."""
@@ -130,10 +140,9 @@ class Spool:
         return found, at
 
     def mend(self) -> None:
-        """Have a file there again, where somebody has tidied up; its head stays the one that all know."""
+        """Have a file there again, where somebody has tidied it away."""
         os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        os.truncate(self.path, _HEAD_BYTES)
+        self._heads.append(self._mapped())
 
     def tidy(self) -> None:
         """Empty it where it has become long, while nobody wants to read on."""
@@ -300,11 +309,10 @@ class Family:
         """Have children tell all that they do for a body that begins; gives what is none of it."""
         if self._spool is None:
             return Place()
-        try:
-            place = self._spool.place
-        except FileNotFoundError:
-            self._spool.mend()
-            place = self._spool.place
+        if not self._spool.place.end:
+            with suppress(OSError):  # else children cannot tell anything, which they count
+                self._spool.mend()
+        place = self._spool.place
         self._spool.begin()
         return place
 
@@ -351,10 +359,11 @@ class Companion:
 
 def accompany(begin: Callable[[], str]) -> None:
     """Let a companion go with each process that is made here from now on."""
-    from multiprocessing.process import current_process  # most sessions start none
+    with suppress(ImportError, AttributeError):  # not each Python has processes
+        from multiprocessing.process import current_process  # most sessions start none
 
-    # What is in there goes along to each child, however it is started; there is no public way.
-    cast("Any", current_process())._config["nbflow"] = Companion(begin)
+        # What is in there goes along to each child, however it is started; there is no public way.
+        cast("Any", current_process())._config["nbflow"] = Companion(begin)
 
 
 def source_to_report(

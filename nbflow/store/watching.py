@@ -356,9 +356,9 @@ def begin_reports(reporter: Reporter) -> None:
 
 def _source_for_child() -> str:
     """What a process that is about to be started anew has to run, so that it reports; empty: nothing."""
-    if not _open or _held.get() == ():
+    if _held.get() == () or (about := _of_child()) is None:
         return ""
-    contents, named, numbers = _of_child()
+    contents, named, numbers = about
     with unwatched():
         spool = _expect_child(contents)
     return source_to_report(spool, contents.ignored, named, numbers) if spool else ""
@@ -376,20 +376,20 @@ def _expect_child(contents: Contents) -> Spool | None:
 
 def _forked() -> None:
     """In a child: it is watched from where it came from."""
-    if _open and _held.get() != ():
-        _, named, numbers = _of_child()
-        _family.fork(numbers, named)
-    else:
-        _family.fork((), ())
+    about = _of_child() if _held.get() != () else None
+    _, named, numbers = about or (None, (), ())
+    _family.fork(numbers, named)
     _open.clear()
     _held.set(None)
 
 
-def _of_child() -> tuple[Contents, tuple[str, ...], tuple[int, ...]]:
+def _of_child() -> tuple[Contents, tuple[str, ...], tuple[int, ...]] | None:
     """The files as the open watches know them, what their inputs name, and whom a child works for."""
-    watches = _watching()
+    watches, every = _watching(), tuple(_open.values())
+    if not every:
+        return None
     named = {path for watch in watches for path in watch.trail.named}
-    contents = (watches or tuple(_open.values()))[0].trail.contents
+    contents = (watches or every)[0].trail.contents
     return contents, tuple(named), tuple(watch.number for watch in watches)
 
 
