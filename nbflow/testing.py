@@ -24,6 +24,7 @@ from nbflow.engine.ongoing import Later
 from nbflow.engine.reading import Reading
 from nbflow.engine.requests import answering
 from nbflow.engine.slots import Kind, slot_of
+from nbflow.engine.stateful import unset_all
 from nbflow.engine.trunk import Overrides, World, trunk_over
 from nbflow.engine.wiring import follow, makers_in, rewire, run_wired
 from nbflow.exceptions import SessionError
@@ -374,9 +375,10 @@ class Notebook:
         self.sweep.touch(self.step(cell))
 
     def restart(self) -> Action:
-        """Restart the kernel: names are gone, the store and the saved notebook remain."""
+        """Restart the kernel: names and settings are gone, the store and the saved notebook remain."""
         self.work.write_down()
         self.workspace.store.close()
+        unset_all()
         for step in self.book.steps.values():
             step.trace = step.left = None
             step.standing = Standing.REMEMBERED if step.standing is Standing.HERE else step.standing

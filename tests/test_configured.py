@@ -60,8 +60,8 @@ def start_anew() -> None:
 
 def restarted(notebook: Notebook) -> None:
     """Restart the kernel."""
-    notebook.restart()
     start_anew()
+    notebook.restart()
 
 
 class TestReaders:
@@ -191,8 +191,9 @@ class TestWriters:
         sets, looks = "pd.set_option('nbt.size', 5)", "look = pd.get_option('nbt.size')"
         notebook, cells = opened("import pandas as pd", sets, looks, plain=(0,), notebook=Notebook(kept()))
         assert (verdicts(notebook), values(notebook, "look")) == (["fresh"] * 3, [5])
-        restarted(notebook)
+        start_anew()
         option.append("no longer")
+        notebook.restart()
         notebook.run(cells[0])
         assert [notebook.run(cell).executed for cell in cells[1:]] == [[], []]
         action = change(notebook, cells[2], f"{looks} + 1")

@@ -7,6 +7,7 @@ places at which steps gave it a binding. A reader is bound to the last one befor
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -152,14 +153,22 @@ class View:
         timelines: All bindings.
         place: The place.
         step: The reader; None: nobody who stands in the order.
+        steps: All steps, for who wants to know what the makers of bindings say.
     """
 
-    __slots__ = ("_timelines", "looked", "place", "step")
+    __slots__ = ("_timelines", "looked", "place", "step", "steps")
 
-    def __init__(self, timelines: dict[Slot, Timeline], place: int, step: Step | None = None) -> None:
+    def __init__(
+        self,
+        timelines: dict[Slot, Timeline],
+        place: int,
+        step: Step | None = None,
+        steps: Mapping[str, Step] = MappingProxyType({}),
+    ) -> None:
         self._timelines = timelines
         self.place = place
         self.step = step
+        self.steps = steps
         self.looked: set[Slot] = set()
 
     def bound(self, slot: Slot) -> Bound:

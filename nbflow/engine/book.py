@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.analysis import Analysis, analyze, definition_source
+from nbflow.analysis.idle import running
 from nbflow.analysis.magics import parse_cell
 from nbflow.analysis.reads import analysis_of
 from nbflow.analysis.source import canonical
@@ -100,6 +101,7 @@ class Body:
         called: Those of its callees that it calls themselves, rather than a method of theirs.
         only_defines: Whether it consists of imports and definitions that call nothing.
         asks_folder: Whether something in it looks like asking for the working folder, which no event tells.
+        idle_paths: Strings that may be meant as paths, and that it only has at hand for others.
     """
 
     source: str
@@ -120,6 +122,12 @@ class Body:
     called: frozenset[str] = frozenset()
     only_defines: bool = False
     asks_folder: bool = False
+    idle_paths: frozenset[str] = frozenset()
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """Strings in it that may be meant as paths, and that something in it could open."""
+        return self.analysis.paths - self.idle_paths if self.idle_paths else self.analysis.paths
 
     @property
     def text(self) -> str:
@@ -188,6 +196,7 @@ def read_body(source: str, makers: frozenset[str] = frozenset()) -> Body:
     functions = [node.func for node in nodes if isinstance(node, ast.Call)]
     callees = frozenset(map(root_of, functions))
     called = frozenset(root_of(each) for each in functions if not isinstance(each, ast.Attribute))
+    idle = _idle_paths(source, statements, analysis.paths) if analysis.paths else analysis.paths
     computes = not analysis.paths and all(isinstance(node, _COMPUTES) for node in nodes)
     asks, only = asks_of(source, nodes)
     if only:
@@ -197,8 +206,20 @@ def read_body(source: str, makers: frozenset[str] = frozenset()) -> Body:
     key = key_digest(FORMAT, _PYTHON, canonical(source, statements))  # this uses them up
     looks = tuple(sorted(reads)), writes_files, reseeds, callees, computes, asks, makers
     return Body(
-        source, analysis, key, *looks, called=called, only_defines=only_defines, asks_folder=asks_folder
+        source,
+        analysis,
+        key,
+        *looks,
+        called=called,
+        only_defines=only_defines,
+        asks_folder=asks_folder,
+        idle_paths=idle,
     )
+
+
+def _idle_paths(source: str, statements: list[ast.stmt], paths: frozenset[str]) -> frozenset[str]:
+    used = running(statements)
+    return paths - analysis_of(source, used).paths if len(used) < len(statements) else frozenset()
 
 
 _PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"

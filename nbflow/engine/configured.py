@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, told
+from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, set_in, told
 from nbflow.engine.slots import SETTINGS, key_of, slot_of
-from nbflow.engine.stateful import load_settings
+from nbflow.engine.stateful import load_settings, setting_slots
+from nbflow.engine.uses import made_by_imports
+from nbflow.engine.verify import version_key
 from nbflow.store.digests import digest
 from nbflow.types import Entry, Looked, Slot
 
@@ -19,9 +21,8 @@ if TYPE_CHECKING:
 
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import View
+    from nbflow.engine.book import Step
     from nbflow.engine.labels import Label
-
-_SLOTS = tuple(map(slot_of, LIBRARIES))
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -55,17 +56,33 @@ class Settings(msgspec.Struct, frozen=True):
 
 def settings_at(view: View, workspace: Workspace, used: frozenset[str]) -> Settings:
     """How libraries are set at a place in flow order."""
-    bound = ((slot, view.bound(slot).version) for slot in view.given(_SLOTS))
+    bound = ((slot, view.bound(slot).version) for slot in view.given(setting_slots()))
     made = {
-        key_of(slot): Entry(Looked(slot), version.output.digest, version.output.preview, version.step)
+        key_of(slot): Entry(Looked(slot), version_key(version, view), version.output.preview, version.step)
         for slot, version in bound
         if version is not None
     }
     return Settings(made, used, partial(_ambient, workspace))
 
 
-def put_settings_back(keys: Collection[str], view: View, workspace: Workspace) -> None:
-    """Let libraries be set as they are at a place in flow order."""
+def put_settings_back(step: Step, view_of: Callable[[], View], workspace: Workspace) -> None:
+    """Before a plain cell that sets libraries let them be as above it, else it would set nothing anew.
+
+    Args:
+        step: The cell.
+        view_of: Gives the bindings at its place.
+        workspace: The names.
+    """
+    if not workspace.labels.keys() & LIBRARIES.keys():
+        return  # nothing but what the notebook has found
+    outputs = step.given.outputs if step.given is not None else ()
+    made = {key_of(output.slot) for output in outputs if output.slot.kind == SETTINGS}
+    keys = made | workspace.set_by(step.id) | set_in(step.body.source)
+    if keys := keys - made_by_imports(step.body, keys):
+        _put_back(keys, view_of(), workspace)
+
+
+def _put_back(keys: Collection[str], view: View, workspace: Workspace) -> None:
     for key in keys:
         version = view.bound(slot_of(key)).version
         if version is None or not workspace.place({key: version}):
@@ -76,14 +93,14 @@ def put_settings_back(keys: Collection[str], view: View, workspace: Workspace) -
 def live_settings(workspace: Workspace, used: frozenset[str]) -> Settings:
     """How libraries are set at this moment."""
     labelled = ((key, workspace.labels[key]) for key in workspace.labels.keys() & LIBRARIES.keys())
-    made = {key: _live(key, label) for key, label in labelled}
+    made = {key: _live(key, label, workspace) for key, label in labelled}
     return Settings(made, used, partial(_ambient, workspace))
 
 
-def _live(key: str, label: Label) -> Entry:
+def _live(key: str, label: Label, workspace: Workspace) -> Entry:
     version = label.version
     text, step = (version.output.preview, version.step) if version is not None else ("", "")
-    return Entry(Looked(slot_of(key)), label.digest, text, step)
+    return Entry(Looked(slot_of(key)), workspace.seen(key), text, step)
 
 
 def _ambient(workspace: Workspace, key: str) -> Entry:

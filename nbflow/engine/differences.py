@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 from nbflow.engine.docstrings import DOCSTRING, name_behind
 from nbflow.engine.libraries import first_other
 from nbflow.engine.origins import shown_as
+from nbflow.engine.patches import patch_of
 from nbflow.engine.shown import shown_for
-from nbflow.engine.slots import NAME, RANDOM, SETTINGS, STATE
+from nbflow.engine.slots import NAME, RANDOM, SETTINGS, STATE, path_of
 from nbflow.types import FILE, TASK_CODE, TASK_VALUE, UNBOUND, Cause, Slot
 
 if TYPE_CHECKING:
@@ -71,14 +72,25 @@ class Differences:
         """The first setting of a library that is another one now."""
         slot = entry.looked.slot
         now = version.output.preview if version is not None else self.outside.show(slot)
+        if patch_of(slot.locator) is not None:
+            return self._patch(slot, entry.preview, version)
         name, before, after, others = first_other(slot.locator, entry.preview, now)
         part = f"{name} and {others - 1} more" if others > 1 else name
         return Cause(SETTINGS, slot.locator, before, after, self._maker(version, slot), part)
+
+    def _patch(self, slot: Slot, then: str, version: Version | None) -> Cause:
+        """An attribute of a module or class that is another one now."""
+        path, now = path_of(slot.locator), version.output.preview if version is not None else ""
+        before, after = (text.removeprefix(f"{path}: ") or "as it was" for text in (then, now))
+        return Cause(SETTINGS, path, before, after, self._maker(version, slot), part=path)
 
     def other_inputs(self, slots: Iterable[Slot]) -> Iterator[Cause]:
         """A body that reaches other names than its trace saw cannot be judged by that trace."""
         for slot in slots:
             version = self.view.bound(slot).version
+            if slot.kind == SETTINGS:
+                yield self._patch(slot, "", version)
+                continue
             yield Cause(
                 "input", slot.locator, before="not read", after="read", origin=self._maker(version, slot)
             )

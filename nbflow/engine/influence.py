@@ -14,7 +14,10 @@ import msgspec
 
 from nbflow.engine.generators import GENERATORS
 from nbflow.engine.libraries import set_in
-from nbflow.engine.slots import RANDOM, SETTINGS, STATE, is_kept_in_memory, slot_of
+from nbflow.engine.patches import touched
+from nbflow.engine.slots import NAME, RANDOM, SETTINGS, STATE, is_kept_in_memory, slot_of
+from nbflow.engine.stateful import patches
+from nbflow.engine.uses import own_modules
 from nbflow.store.paths import absolute
 from nbflow.types import FILE, FLOW_CODE, NO_REACH, TASK_VALUE, Reach, Slot
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from nbflow.analysis import Call, Definition
     from nbflow.engine.bind import Bound, View
     from nbflow.engine.book import Body, Book, Step
+    from nbflow.engine.patches import Patch
     from nbflow.types import Trace
 
 BUILTINS: Final = frozenset(vars(builtins))
@@ -39,11 +43,48 @@ def reached(body: Body, view: View, builtin: Callable[[str], object] | None = No
             return None
         return bound.version.output.reach if bound.version else NO_REACH
 
-    return reached_through(body, reach_of, builtin)
+    def ran_by(slot: Slot) -> Body | None:
+        version = view.bound(slot).version
+        return view.steps[version.step].ran if version is not None and version.step in view.steps else None
+
+    given = [patch for patch in patches() if view.given((slot_of(patch.key),))]
+    return with_patches(body, reach_of, ran_by, given, builtin)
+
+
+def with_patches(
+    body: Body,
+    reach_of: Callable[[Slot], Reach | None],
+    ran_by: Callable[[Slot], Body | None],
+    given: Collection[Patch],
+    builtin: Callable[[str], object] | None = None,
+) -> tuple[Slot, ...]:
+    """The slots that a body may read, with attributes of modules and classes that the notebook has changed.
+
+    Args:
+        body: The body.
+        reach_of: As for `reached_through`.
+        ran_by: The code that made what a slot holds.
+        given: The attributes.
+        builtin: As for `reached_through`.
+    """
+    found = reached_through(body, reach_of, builtin)
+    also: list[str] = []
+    while given:
+        makers = {ran for slot in found if slot.kind == NAME and (ran := ran_by(slot)) is not None}
+        touches = touched(given, body, makers, loads_own=bool(own_modules((body, *makers))))
+        more = [patch.key for patch in touches if reach_of(slot_of(patch.key)) is not None]
+        if more == also:
+            break
+        # What has been put there may call others in turn.
+        found, also = reached_through(body, reach_of, builtin, more), more
+    return found
 
 
 def reached_through(
-    body: Body, reach_of: Callable[[Slot], Reach | None], builtin: Callable[[str], object] | None = None
+    body: Body,
+    reach_of: Callable[[Slot], Reach | None],
+    builtin: Callable[[str], object] | None = None,
+    also: Iterable[str] = (),
 ) -> tuple[Slot, ...]:
     """Follow the names that a body loads through the code behind them.
 
@@ -52,12 +93,14 @@ def reached_through(
         reach_of: What the code inside a slot's value may touch; None where nothing ever gave
             the slot a value, so that a builtin of that name is meant.
         builtin: Told each such builtin.
+        also: What it reads besides.
     """
     found: dict[Slot, None] = {}
     partly, flows = set[Slot](), list[Reach]()
     own = body.wiring.key if body.wiring is not None else None
     todo = list(body.reads)
     direct, own_code = len(todo), _called_back(body)
+    todo += also
     for place, name in enumerate(todo):
         slot = slot_of(name)
         if place >= direct and name in own_code:
@@ -139,7 +182,7 @@ def lasting(step: Step, body: Body) -> list[Slot]:
 
     Those of its last run, and the files that its constants name.
     """
-    paths = (*body.analysis.paths, *body.declared.files)
+    paths = (*body.paths, *body.declared.files)
     entries = step.trace.entries if step.trace is not None else ()
     if not (paths or entries or step.after):
         return []

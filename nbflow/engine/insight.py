@@ -7,20 +7,26 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from nbflow.analysis.patches import patched_in, together
 from nbflow.engine.again import earlier_run
 from nbflow.engine.book import definition_body
+from nbflow.engine.influence import with_patches
+from nbflow.engine.libraries import LIBRARIES
 from nbflow.engine.outward import definitions_of, effects_of
+from nbflow.engine.patches import touched
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.reached import Reached
 from nbflow.engine.record import outputs_in_memory
-from nbflow.engine.slots import NAME, UNKNOWN, WORKING_FOLDER, key_of, slot_of
-from nbflow.engine.uses import draws_by, used_settings
+from nbflow.engine.slots import NAME, SETTINGS, UNKNOWN, WORKING_FOLDER, key_of, slot_of
+from nbflow.engine.stateful import patches
+from nbflow.engine.uses import draws_by, made_by_imports, own_modules, patching_of_own, used_settings
 from nbflow.store.modules import is_missing
 from nbflow.types import NO_REACH, UNBOUND, Entry, Looked, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from nbflow.analysis.patches import Patching
     from nbflow.engine.apply import Workspace
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.record import Seen
@@ -48,14 +54,23 @@ class Insight:
     def live_reach(self, slot: Slot) -> Reach | None:
         """What the code inside a name's live object may touch; None where it holds nothing of the user's."""
         key = key_of(slot)
-        if key not in self._workspace.names:
+        if key not in self._workspace.names and slot.kind != SETTINGS:
             return None
         label = self._workspace.labels.get(key)
         if label is not None and label.version is not None:
             return label.version.output.reach
-        if key in self._workspace.of_shell:
+        if key in self._workspace.of_shell or slot.kind == SETTINGS:
             return None
         return NO_REACH if is_placeholder(self._workspace.names[key]) else self._workspace.look(key).reach
+
+    def live_slots(self, body: Body) -> tuple[Slot, ...]:
+        """The slots that a body may read, by what stands under the names now."""
+        return with_patches(body, self.live_reach, self._ran_by, patches())
+
+    def _ran_by(self, slot: Slot) -> Body | None:
+        label = self._workspace.labels.get(key_of(slot))
+        version = label.version if label is not None else None
+        return self._book.steps[version.step].ran if version is not None else None
 
     def reached(
         self,
@@ -88,6 +103,8 @@ class Insight:
             effects=told.effects,
             settings=seen.settings.used if seen.settings is not None else frozenset(),
             paths=self._paths(body, slots),
+            patching=_patching(told),
+            imported=made_by_imports(body, self._workspace.labels.keys() & LIBRARIES.keys()),
         )
 
     def uses(self, body: Body, slots: tuple[Slot, ...], writers: Collection[str]) -> frozenset[str]:
@@ -98,7 +115,9 @@ class Insight:
         names = self._workspace.names
         values = [value for key in keys if not is_placeholder(value := names.get(key))]
         imported = [slot.locator for slot in _asks(body, others)[1]]
-        return used_settings(values, imported, draws=_told(body, others, keys).draws)
+        told = _told(body, others, keys)
+        near = touched(patches(), body, others, loads_own=bool(told.own_modules))
+        return used_settings(values, imported, draws=told.draws).union([patch.key for patch in near])
 
     def _may_seed(self, ran: Body, keys: Iterable[str]) -> bool:
         """Whether code that a body has made, and not only computed or imported, may set a random state."""
@@ -125,9 +144,9 @@ class Insight:
     def _paths(self, body: Body, slots: Collection[Slot]) -> frozenset[str]:
         """Strings that may be meant as paths, in the body and in code that it may call."""
         if not slots:
-            return body.analysis.paths
+            return body.paths
         reaches = [reach for slot in slots if slot.kind == NAME and (reach := self.live_reach(slot))]
-        return body.analysis.paths.union(*[reach.paths for reach in reaches])
+        return body.paths.union(*[reach.paths for reach in reaches])
 
     def asked(self, step: Step, body: Body, writers: Collection[str]) -> tuple[Entry, ...]:
         """Entries for the slots outside that the source, or code that it may call, names."""
@@ -163,6 +182,8 @@ class _Told(msgspec.Struct, frozen=True):
         complete: Whether the analysis saw everything.
         effects: What it visibly does outside.
         draws: Whether it speaks as code does that has a library draw.
+        patching: What it may change about modules and classes, by its own text.
+        own_modules: The modules of the user's own that it imports.
     """
 
     names: frozenset[str]
@@ -170,6 +191,8 @@ class _Told(msgspec.Struct, frozen=True):
     complete: bool
     effects: frozenset[str]
     draws: bool
+    patching: Patching
+    own_modules: frozenset[str]
 
 
 @lru_cache(maxsize=20_000)
@@ -180,7 +203,16 @@ def _told(body: Body, others: tuple[Body, ...], keys: tuple[str, ...]) -> _Told:
     names = may_bind | analysis.writes | analysis.deletes
     complete = all(ran.analysis.complete for ran in (body, *others))
     draws = draws_by([body.source, *(call.path for definition in called for call in definition.calls)])
-    return _Told(names, may_bind, complete, effects_of(body, called), draws)
+    patching = together(patched_in(ran.source) for ran in (body, *others))
+    own = own_modules((body, *others))
+    return _Told(names, may_bind, complete, effects_of(body, called), draws, patching, own)
+
+
+def _patching(told: _Told) -> Patching:
+    """What a body may change about modules and classes, also by code of modules of the user's own."""
+    if not told.own_modules:
+        return told.patching
+    return together((told.patching, *patching_of_own(told.own_modules)))
 
 
 @lru_cache(maxsize=20_000)

@@ -293,7 +293,7 @@ def _start_of_plotly_express(module: Any) -> Mapping[str, object]:
 
 MATPLOTLIB: Final = "<matplotlib settings>"
 
-LIBRARIES: Final[Mapping[str, Library]] = {
+LIBRARIES: Final[dict[str, Library]] = {
     MATPLOTLIB: Library(
         "matplotlib",
         lambda module: _table(module.rcParams),
@@ -401,7 +401,7 @@ LIBRARIES: Final[Mapping[str, Library]] = {
         r"\b(px|express)\.(set_)?defaults\b",
     ),
 }
-"""Workspace key to settings."""
+"""Workspace key to settings; what is followed of modules and classes comes to them, see `patches.py`."""
 
 _SPOKEN: Final = re.compile("|".join(f"(?:{library.spoken})" for library in LIBRARIES.values()))
 
@@ -436,7 +436,8 @@ def set_in(source: str) -> frozenset[str]:
     """
     if not _SPOKEN.search(source):
         return frozenset()
-    return frozenset(key for key, library in LIBRARIES.items() if re.search(library.spoken, source))
+    told = ((key, library.spoken) for key, library in LIBRARIES.items() if library.spoken)
+    return frozenset(key for key, spoken in told if re.search(spoken, source))
 
 
 def told(changed: Changed) -> str:
@@ -457,9 +458,16 @@ def _text(value: object) -> str:
 
 def _named(value: object) -> str:
     """Code by its name: where it lies in memory tells nobody anything."""
+    if value is ...:
+        return "not there"
     name = getattr(value, "__qualname__", "") if callable(value) else ""
     owner = getattr(value, "__self__", None)
-    return f"{owner!r}.{name.rpartition('.')[2]}" if name and isinstance(owner, str) else name or repr(value)
+    if name and isinstance(owner, str):
+        return f"{owner!r}.{name.rpartition('.')[2]}"
+    return name or _PLACE_IN_MEMORY.sub("", repr(value))
+
+
+_PLACE_IN_MEMORY: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def first_other(locator: str, before: str, after: str) -> tuple[str, str, str, int]:

@@ -31,7 +31,7 @@ from nbflow.engine.reimport import imports_of, load_anew, note_change
 from nbflow.engine.requests import Looks
 from nbflow.engine.slots import SETTINGS, FolderKind, in_context, is_kept_in_memory, slot_of
 from nbflow.engine.standing import ABSENT, Standing
-from nbflow.engine.stateful import STATEFUL, load_settings
+from nbflow.engine.stateful import STATEFUL, following, load_settings
 from nbflow.exceptions import CacheError, text_of
 from nbflow.secrets import HIDDEN, KNOWN, looks_secret
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
@@ -273,7 +273,7 @@ class Observer:
         changed = self._changed(bound, before, reached)
         away = seen.outcome.away
         untouched = seen.watch is self.no_watch or away is not None
-        drew = set[str]() if untouched else self._drawn(reseeds=reached.reseeds)
+        drew = set[str]() if untouched else self._drawn(reached)
         returned = seen.outcome.has_returned
         named = body.analysis.writes | body.analysis.deletes if returned else frozenset[str]()
         assigned = {key for key in named if not is_managed(key)}
@@ -303,7 +303,9 @@ class Observer:
     ) -> Working[_Watched]:
         load_settings(reached.settings)
         self._states = self._workspace.states.loaded()
-        loaded = (value for key, value in before.items() if not (is_managed(key) or is_placeholder(value)))
+        names = reached.inputs if reached.complete else before  # what it binds itself it is not given
+        given = (before[key] for key in names if key in before and not is_managed(key))
+        loaded = (value for value in given if not is_placeholder(value))
         inputs: list[object] = [value for value in loaded if isinstance(value, _MAY_NAME_FILES)]
         asked: dict[str, InContext] = {}
 
@@ -314,7 +316,7 @@ class Observer:
         folder, effects, declared = FolderKind().now(""), reached.effects, execution.body.declared
         native = Native(any(map(is_native, effects)), any(map(writes_natively, effects)))
         watched = declared.watching(self._files, reached.paths, inputs, native)
-        with watched as watch, watched_by(note):
+        with watched as watch, watched_by(note), following(reached.patching, self._workspace.names):
             if execution.context is not None:
                 watch.move_to(0)
             started = self._clock()
@@ -408,12 +410,12 @@ class Observer:
         """What a body at the view's place imports of the user's modules."""
         return imports_of(asked, view, self._workspace, self._files)
 
-    def _drawn(self, *, reseeds: bool) -> set[str]:
+    def _drawn(self, reached: Reached) -> set[str]:
         """What holds another state now; a generator loaded by the body itself counts from its load."""
         drawn: set[str] = set()
         for key, state in self._workspace.states.loaded(anew=True).items():
             before = self._states.setdefault(key, AS_IT_STARTS if key in LIBRARIES else state)
-            if before != state or (reseeds and key not in LIBRARIES):
+            if before != state or key in reached.set_anyhow:
                 drawn.add(key)
                 self._workspace.note(key, before)
                 self._relabel(key)

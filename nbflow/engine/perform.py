@@ -18,12 +18,11 @@ from nbflow.engine.docstrings import unseen_edits
 from nbflow.engine.each import Plan
 from nbflow.engine.forcing import has_gone
 from nbflow.engine.gates import asked_about, upstream_of
-from nbflow.engine.influence import lasting, reached_through
+from nbflow.engine.influence import lasting
 from nbflow.engine.insight import Insight
 from nbflow.engine.items import Items
 from nbflow.engine.keeping import forced_cause, gone_cause
 from nbflow.engine.labels import Label, is_local_module, next_copy
-from nbflow.engine.libraries import LIBRARIES, set_in
 from nbflow.engine.meanwhile import sure, with_found
 from nbflow.engine.observe import not_started
 from nbflow.engine.origins import version_of
@@ -254,9 +253,9 @@ class Performer:
         body, labels = step.body, self.workspace.labels
         if not body.only_computes:
             self.workspace.take_settings_from_others()
-            self._put_settings_back(step)
+            put_settings_back(step, lambda: self._sweep.view(step), self.workspace)
         seeded = [slot_of(key) for key in STATEFUL if key in labels]
-        slots = (*reached_through(body, self.insight.live_reach), *seeded)
+        slots = (*self.insight.live_slots(body), *seeded)
         keys = tuple(map(key_of, slots))
         self.workspace.ensure(keys)
         found = [label for key in keys if key not in STATEFUL and (label := labels.get(key)) is not None]
@@ -279,15 +278,6 @@ class Performer:
         """How libraries are set at a body's place."""
         used = self.insight.uses(site.body, site.slots, site.writers)
         return settings_at(site.view, self.workspace, used)
-
-    def _put_settings_back(self, step: Step) -> None:
-        """Before a plain cell that sets libraries they are as above it, else it would set nothing anew."""
-        if not self.workspace.labels.keys() & LIBRARIES.keys():
-            return  # nothing but what the notebook has found
-        made = {key_of(output.slot) for output in outputs_in_memory(step.given)} & LIBRARIES.keys()
-        made |= self.workspace.set_by(step.id)
-        if keys := made | set_in(step.body.source):
-            put_settings_back(keys, self._sweep.view(step), self.workspace)
 
     def adopt(self, step: Step, keys: Collection[str]) -> None:
         """Take names that nobody is known to have made as what a step has made.

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
+from nbflow.analysis.patches import NO_PATCHING, Patching
 from nbflow.engine.again import Earlier  # noqa: TC001 - records are made by these annotations
+from nbflow.engine.generators import GENERATORS
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
 
 
 class Reached(msgspec.Struct, frozen=True):
@@ -20,6 +27,8 @@ class Reached(msgspec.Struct, frozen=True):
         effects: What it, or code that it may call, visibly does outside.
         settings: The keys of the settings of libraries that it may look at.
         paths: Strings in it, and in code that it may call, that may be meant as paths.
+        patching: What it, or code that it may call, may change about modules and classes.
+        imported: The keys of settings that modules which it imports have made, and will not make again.
     """
 
     inputs: tuple[str, ...]
@@ -31,3 +40,13 @@ class Reached(msgspec.Struct, frozen=True):
     effects: frozenset[str] = frozenset()
     settings: frozenset[str] = frozenset()
     paths: frozenset[str] = frozenset()
+    patching: Patching = NO_PATCHING
+    imported: frozenset[str] = frozenset()
+
+    @property
+    def set_anyhow(self) -> AbstractSet[str]:
+        """The keys of states that count as set though they may be as they were.
+
+        To seed may set what was set before, and a second import sets nothing.
+        """
+        return self.imported | GENERATORS.keys() if self.reseeds else self.imported

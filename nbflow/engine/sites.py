@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from nbflow.engine.bind import by_unit
 from nbflow.engine.generators import GENERATORS
 from nbflow.engine.influence import reached
-from nbflow.engine.libraries import LIBRARIES
-from nbflow.engine.slots import NAME, key_of, slot_of
+from nbflow.engine.slots import NAME, SETTINGS, key_of, slot_of
+from nbflow.engine.stateful import setting_slots
+from nbflow.engine.uses import made_by_imports
 
 if TYPE_CHECKING:
     from nbflow.engine.bind import Version, View
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 SEEDED: Final = tuple(slot_of(key) for key in GENERATORS)
 """The slots of the global random generators."""
-SET: Final = tuple(slot_of(key) for key in LIBRARIES)
-"""The slots of the settings of libraries."""
 
 
 class Site(msgspec.Struct, frozen=True):
@@ -52,11 +51,15 @@ def site_of(step: Step, body: Body, view: View) -> Site:
     seeded = [slot for slot in view.given(SEEDED) if view.bound(slot).version is not None]
     # A builtin is meant, so a leftover of that name must not stand in its way.
     unbound: list[str] = []
-    slots = (*reached(body, view, unbound.append), *seeded, *view.given(SET))
+    set_above = view.given(setting_slots())
+    slots = (*reached(body, view, unbound.append), *seeded, *set_above)
+    kept = made_by_imports(body, map(key_of, set_above))
     units: dict[tuple[object, ...], dict[str, Version]] = {}
     writers: set[str] = set()
     for slot in slots:
         version = view.bound(slot).version
+        if slot.kind == SETTINGS and key_of(slot) in kept:
+            continue
         if version is None:
             unbound.append(key_of(slot))
             continue

@@ -30,6 +30,8 @@ RANDOM: Final = "random"
 SETTINGS: Final = "settings"
 """What a library is set to, see `libraries.py`."""
 _SETTINGS_END: Final = " settings>"
+NEW: Final = " (new)"
+"""How the locator of an attribute ends that its module or class did not have before, see `patches.py`."""
 STATE: Final = "upstream state"
 """How a task above ended: a task gives it to those below, as it gives the names that it writes."""
 UNKNOWN: Final = "unknown"
@@ -68,6 +70,29 @@ def key_of(slot: Slot) -> str:
     if slot.kind == SETTINGS:
         return f"<{slot.locator}{_SETTINGS_END}"
     return f"<{slot.locator}>" if slot.kind == RANDOM else slot.locator
+
+
+def parts_of(slot: Slot) -> tuple[str, str]:
+    """What a slot is of, and the attribute of it that is meant; empty where it is the whole.
+
+    Example:
+        >>> parts_of(Slot("name", "helpers.clean")), parts_of(Slot("settings", "time.sleep"))
+        (('helpers', 'clean'), ('time.sleep', ''))
+    """
+    if slot.kind == SETTINGS:
+        return slot.locator, ""
+    name, _, attribute = slot.locator.partition(".")
+    return name, attribute
+
+
+def path_of(locator: str) -> str:
+    """What people call a slot of settings; the dotted name of an attribute of a module or class.
+
+    Example:
+        >>> path_of("pandas.DataFrame.clean (new)"), path_of("numpy print")
+        ('pandas.DataFrame.clean', 'numpy print')
+    """
+    return locator.removesuffix(NEW)
 
 
 def is_kept_in_memory(slot: Slot) -> bool:

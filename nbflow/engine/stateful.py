@@ -7,28 +7,78 @@ libraries; looking never imports anything.
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from nbflow.engine.changes import Tables
 from nbflow.engine.generators import GENERATORS, Generator, mark_of
 from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, MARKS, Library
+from nbflow.engine.patches import patch_of, watching
+from nbflow.engine.slots import SETTINGS, slot_of
 from nbflow.exceptions import CacheError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+    from contextlib import AbstractContextManager
 
+    from nbflow.analysis.patches import Patching
     from nbflow.engine.libraries import Changed
+    from nbflow.engine.patches import Patch
+    from nbflow.types import Slot
 
 
-STATEFUL: Final[Mapping[str, Generator | Library]] = {**GENERATORS, **LIBRARIES}
+STATEFUL: Final[dict[str, Generator | Library]] = {**GENERATORS, **LIBRARIES}
 """Workspace key to what holds state: the generators, and the settings of libraries."""
+
+_patches: Final[dict[str, Patch]] = {}
+"""Those of them that are attributes of modules and classes."""
 
 _known: dict[str, object] = {}
 """The modules that have told settings, by workspace key."""
 
 _later: dict[str, Changed] = {}
 """The settings of libraries that are not loaded yet."""
+
+
+def follow(patch: Patch) -> None:
+    """Count an attribute of a module or class among what holds state."""
+    if patch.key not in _patches:
+        LIBRARIES[patch.key] = STATEFUL[patch.key] = _patches[patch.key] = patch
+
+
+def meet(slot: Slot) -> bool:
+    """Follow the attribute that a slot stands for, if it is one: another kernel may have told of it."""
+    patch = patch_of(slot.locator) if slot.kind == SETTINGS else None
+    if patch is not None:
+        follow(patch)
+    return patch is not None
+
+
+def following(patching: Patching, names: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """While a body runs that may change attributes of modules and classes: follow those that it changes.
+
+    Args:
+        patching: What it may change.
+        names: The names that it runs over.
+    """
+    return watching(patching, names, follow) if patching else nullcontext()
+
+
+def patches() -> Collection[Patch]:
+    """The attributes of modules and classes that are followed."""
+    return _patches.values()
+
+
+def setting_slots() -> tuple[Slot, ...]:
+    """The slots of the settings of all libraries."""
+    return _slots(len(LIBRARIES))
+
+
+@lru_cache(maxsize=1)
+def _slots(_: int) -> tuple[Slot, ...]:
+    return tuple(map(slot_of, LIBRARIES))
 
 
 def loaded_states() -> list[str]:
@@ -69,9 +119,19 @@ def _marks() -> list[object]:
     """What is equal only where the settings of all libraries are."""
     modules = [(sys.modules.get(name), quick) for name, quick in MARKS.items()]
     try:
-        return [module and quick(module) for module, quick in modules]
+        return [module and quick(module) for module, quick in modules] + [_mark_of_patches()]
     except Exception:  # noqa: BLE001 - libraries are not ours
         return [object()]
+
+
+def _mark_of_patches() -> int:
+    if _patches:
+        _values[0] = {path: patch.value for path, patch in _patches.items()}
+    return _tables.mark()
+
+
+_values: Final[list[dict[str, Any]]] = [{}]
+_tables: Final = Tables(_values)
 
 
 def load_settings(keys: Iterable[str]) -> None:
@@ -112,6 +172,13 @@ def restore_state(key: str, state: object) -> None:
             _later[key] = cast("Changed", state)
     elif holder.module in sys.modules:
         holder.set(sys.modules[holder.module], cast("Any", state))
+
+
+def unset_all() -> None:
+    """Let the settings of all libraries be as these start."""
+    for key in _loaded_settings():
+        with suppress(CacheError):  # one that takes that no more keeps what it has
+            restore_state(key, AS_IT_STARTS)
 
 
 class States:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from nbflow.engine.bind import Bound, Timeline, View
 from nbflow.engine.keeping import EXPIRY
 from nbflow.engine.kinship import Kinship
+from nbflow.engine.stateful import meet
 from nbflow.engine.verify import NOT_JUDGED, Judge, Judgement
 from nbflow.types import FILE, Slot, Verdict
 
@@ -51,13 +52,13 @@ class Sweep:
     def view(self, step: Step) -> View:
         """The bindings at the step's place, for reading only."""
         self.settle()
-        return View(self._timelines, self._place(step), step)
+        return View(self._timelines, self._place(step), step, self.book.steps)
 
     def view_above(self, step: Step) -> View:
         """The same, with nothing judged but what stands above the step."""
         place = self._place(step)
         self.settle(place)
-        return View(self._timelines, place, step)
+        return View(self._timelines, place, step, self.book.steps)
 
     def end(self) -> View:
         """The bindings below the last step."""
@@ -168,7 +169,7 @@ class Sweep:
     def _judge(self, place: int, step: Step) -> None:
         self.judged += 1
         self.news.add(step.id)
-        view = View(self._timelines, place, step)
+        view = View(self._timelines, place, step, self.book.steps)
         judge = self._judge_at(view)
         judgement = judge.judge(step)
         self._register(step.id, view.looked)
@@ -210,6 +211,8 @@ class Sweep:
 
     def _give(self, slot: Slot, place: int, bound: Bound | None) -> None:
         self._moved.add(slot)
+        if slot not in self._timelines and meet(slot):
+            self._judge_behind(place)
         timeline = self._timelines.setdefault(slot, Timeline())
         before = timeline.get(place)
         is_new = (before is None) != (bound is None) or _writes(before, self._order[place]) != _writes(
@@ -224,6 +227,11 @@ class Sweep:
                 heappush(self._dirty, (at, user))
         if is_new:
             self._tell_earlier_writers(slot, place, timeline)
+
+    def _judge_behind(self, place: int) -> None:
+        """What nobody has given before may be found by code that has never asked for it."""
+        for at in range(place + 1, len(self._order)):
+            heappush(self._dirty, (at, self._order[at]))
 
     def _tell_earlier_writers(self, slot: Slot, place: int, timeline: Timeline) -> None:
         """Who is the last writer of a file, and what is defined below, depends on later steps."""

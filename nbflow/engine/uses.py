@@ -8,11 +8,17 @@ from functools import cache
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from nbflow.engine.libraries import LIBRARIES, MATPLOTLIB
+from nbflow.analysis.patches import patched_in, words_in
+from nbflow.engine.libraries import LIBRARIES, MATPLOTLIB, set_in
+from nbflow.engine.patches import Patch
+from nbflow.store.modules import texts_behind
 from nbflow.store.requirements import distributions_behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from nbflow.analysis.patches import Patching
+    from nbflow.engine.book import Body
 
 _DRAWS: Final = re.compile(
     r"\.(plot|\w+_plot|boxplot|plot_\w+|hist|bar|draw\w*|imshow|\w*gradient)\b|Display\b"
@@ -55,7 +61,8 @@ def used_settings(values: Iterable[object], imported: Iterable[str], *, draws: b
 def _behind(tops: frozenset[str]) -> tuple[frozenset[str], bool]:
     """The keys of the settings of these top-level modules, and whether others than Python's own are there."""
     distributions = frozenset[str]().union(*map(distributions_behind, tops))
-    keys = (key for key, library in LIBRARIES.items() if _is_behind(library.module, tops, distributions))
+    libraries = [(key, library) for key, library in LIBRARIES.items() if library.spoken]
+    keys = (key for key, library in libraries if _is_behind(library.module, tops, distributions))
     return frozenset(keys), bool(distributions)
 
 
@@ -89,6 +96,34 @@ def _parts(value: object) -> Iterable[object]:
     if isinstance(value, (ModuleType, *_CODE)):
         return ()
     return tuple(getattr(value, "__dict__", {}).values()) if _is_of_user(_module_of(value)) else ()
+
+
+def own_modules(bodies: Iterable[Body]) -> frozenset[str]:
+    """The modules of the user's own that code imports."""
+    found = (item.module for body in bodies for item in body.analysis.imports)
+    return frozenset(module for module in found if _is_of_user(module))
+
+
+def made_by_imports(body: Body, keys: Iterable[str]) -> frozenset[str]:
+    """The settings that modules of the user's own make when a body imports them: that they do only once.
+
+    Args:
+        body: The body.
+        keys: The settings in question, attributes of modules and classes among them.
+    """
+    own = [name for name in own_modules((body,)) if name in sys.modules]
+    texts = list(texts_behind(own, _is_of_user)) if own and (keys := tuple(keys)) else []
+    return frozenset(key for key in keys if texts and any(_speaks_of(text, key) for text in texts))
+
+
+def _speaks_of(text: str, key: str) -> bool:
+    patch = LIBRARIES.get(key)
+    return patch.attribute in words_in(text) if isinstance(patch, Patch) else key in set_in(text)
+
+
+def patching_of_own(modules: Iterable[str]) -> Iterator[Patching]:
+    """What modules of the user's own may change about modules and classes of others."""
+    return map(patched_in, texts_behind(modules, _is_of_user))
 
 
 def _is_of_user(module: str) -> bool:

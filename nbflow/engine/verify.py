@@ -30,7 +30,7 @@ from nbflow.engine.origins import seen_as, version_of
 from nbflow.engine.quiet import may_start_plain, would_decide
 from nbflow.engine.reimport import ALTERED
 from nbflow.engine.shown import content_for
-from nbflow.engine.slots import SETTINGS, STATE, Outside, is_kept_in_memory, slot_of
+from nbflow.engine.slots import SETTINGS, STATE, Outside, is_kept_in_memory, parts_of, path_of, slot_of
 from nbflow.store.digests import key_digest
 from nbflow.types import (
     FILE,
@@ -104,7 +104,7 @@ def content(looked: Looked, view: View, outside: Outside) -> str | None:
         if slot.kind not in (FILE, STATE) or (version := view.bound(slot).version) is None:
             return content_for(slot, view, outside) if slot.kind != STATE else UNBOUND
         return version.output.digest
-    name, _, attribute = slot.locator.partition(".")
+    name, attribute = parts_of(slot)
     version = view.bound(Slot(slot.kind, name) if attribute else slot).version
     if version is None:
         return outside.digest(slot) if slot.kind == SETTINGS else UNBOUND
@@ -118,7 +118,7 @@ def not_looked_at(looked: Iterable[Looked], wanted: Iterable[Slot]) -> Iterator[
 
     An item for an attribute of a module covers the module's name.
     """
-    seen = {Slot(item.slot.kind, item.slot.locator.partition(".")[0]) for item in looked}
+    seen = {Slot(item.slot.kind, parts_of(item.slot)[0]) for item in looked}
     return (slot for slot in wanted if slot not in seen)
 
 
@@ -351,7 +351,7 @@ class Judge:
         found = [(slot, *self._weighed(step, doubt, doubt in compared)) for doubt, slot in ordered]
         worst = max((verdict for _, verdict, _, _ in found), key=_SEVERITY.index)
         blame = [
-            Cause("upstream", slot.locator, after=word, origin=above.name)
+            Cause("upstream", path_of(slot.locator), after=word, origin=above.name)
             for slot, verdict, word, above in found
             if verdict is worst
         ]

@@ -375,7 +375,9 @@ def _whole_class(walk: Walk, cls: type) -> bytes:
         _note(walk, cls)
     parts = [text(f"{cls.__module__}.{cls.__qualname__}"), _class(walk, type(cls))]
     parts += (kind_token(walk, base) for base in cls.__bases__)
-    for name, member in reach.members_of(cls):
+    members = list(reach.members_of(cls))
+    walk.paths.update(filter(looks_like_path, given_paths([member for _, member in members])))
+    for name, member in members:
         parts.append(text(name) + _class_member(walk, cls, name, member))
     return walk.group(b"Y", *parts)
 

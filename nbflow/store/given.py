@@ -79,14 +79,17 @@ class Given:
             return
         for each in self._expand(self._reads, listed=True):
             self._trail.read(each)
-        declared = set(self._trail.listings)
+        declared, writes = set(self._trail.listings), self._writes
         named = tuple(given_paths(filter(looks_like_path, self._constants)))
         given = tuple(given_paths(self._inputs))
         self._trail.name((*named, *given))
         if native.writes:
             self._writes = (*self._writes, *named, *filter(looks_like_path, given))
+        stats = self._stats_of(named, given, native)
+        outputs = self._expand(writes).difference(self._expand(self._reads))
         self.before = Before(
-            given=self._stats_of(named, given, native),
+            given={path: stat for path, stat in stats.items() if path not in outputs},
+            outputs=frozenset(outputs),
             sought=frozenset(map(absolute, filter(looks_like_path, (*named, *given)))),
             writers={path: self._trail.contents.stat(path) for path in self.written()},
             search_path=tuple(sys.path),

@@ -22,7 +22,7 @@ from nbflow.store.watching import unwatched
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from importlib.machinery import ModuleSpec
 
     from nbflow.store.files import Files
@@ -356,8 +356,15 @@ def _home_of(value: object) -> str:
 def _imports_in(path: str, package: str) -> set[str]:
     try:
         with unwatched(), open(path, "rb") as stream:
-            tree = ast.parse(stream.read())
-    except (OSError, SyntaxError, ValueError):
+            return _imports_in_text(stream.read(), package)
+    except OSError:
+        return set()
+
+
+def _imports_in_text(text: str | bytes, package: str) -> set[str]:
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
         return set()
     return {found for statement in _statements(tree) for found in _imports_of(statement, package)}
 
@@ -395,10 +402,40 @@ def text_of_module(name: str) -> str:
     if not isinstance(origin, str):
         return ""
     try:
-        with unwatched(), open(origin, encoding="utf-8", errors="replace") as stream:
-            return stream.read(_MOST_TEXT)
+        with unwatched():
+            mark = os.stat(origin)
+            return _text_at(origin, mark.st_mtime_ns, mark.st_size)
     except OSError:
         return ""
+
+
+@lru_cache(maxsize=500)
+def _text_at(path: str, *_: int) -> str:
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        return stream.read(_MOST_TEXT)
+
+
+def texts_behind(modules: Iterable[str], is_local: Callable[[str], bool]) -> Iterator[str]:
+    """The texts of local modules, and of all local modules that these import.
+
+    Args:
+        modules: Dotted names.
+        is_local: Whether a module is one of the user's own.
+    """
+    todo, seen = list(modules), set[str]()
+    while todo:
+        name = todo.pop()
+        if name and name not in seen and is_local(name):
+            seen.add(name)
+            text = text_of_module(name)
+            yield text
+            is_package = hasattr(sys.modules.get(name), "__path__")
+            todo += _imports_of_text(text, name if is_package else name.rpartition(".")[0])
+
+
+@lru_cache(maxsize=500)
+def _imports_of_text(text: str, package: str) -> frozenset[str]:
+    return frozenset(_imports_in_text(text, package))
 
 
 _MOST_TEXT: Final = 200_000

@@ -102,12 +102,14 @@ class Before:
         given: Paths among constants and inputs, which a native reader may open unseen.
         sought: The given ones that look like paths, so that their absence counts.
         writers: Paths that the body is known to write, if it changes them.
+        outputs: Paths that it is declared to write, and not to read: that they are named is no reading.
         search_path: `sys.path`.
     """
 
     given: Stats = field(default_factory=dict[str, FileStat | None])
     sought: frozenset[str] = frozenset()
     writers: Stats = field(default_factory=dict[str, FileStat | None])
+    outputs: frozenset[str] = frozenset()
     search_path: tuple[str, ...] = ()
 
 
@@ -150,7 +152,8 @@ class _Settling:
     def settle(self, writers: Collection[str]) -> Settlement:
         passing = self._passing()
         self._find_written(self.trail.writes.keys() - passing, writers)
-        for path, stat in {**self.before.given, **self.trail.handed, **self.trail.reads}.items():
+        handed = {path: stat for path, stat in self.trail.handed.items() if path not in self.before.outputs}
+        for path, stat in {**self.before.given, **handed, **self.trail.reads}.items():
             if path not in self.written and path not in passing:
                 self._settle_read(path, stat)
         passed = {*filter(self._is_passing_folder, map(folder_locator, self.trail.folders))}
@@ -202,7 +205,7 @@ class _Settling:
         """A path named to a subprocess or database that changed: who else should have done it?"""
         if path not in self.trail.journals:
             self._add_written(path)
-            if stat is not None:
+            if stat is not None and path not in self.before.outputs:
                 self.own.add(path)
         elif self._is_journal_changed(path):
             self.own.add(self.trail.journals[path])

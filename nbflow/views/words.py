@@ -309,6 +309,9 @@ def _environment(cause: Cause) -> str:
 def _settings(cause: Cause) -> str:
     if not cause.part:
         return f"code in {cause.subject}'s settings is another{_by(cause)}"
+    if cause.part == cause.subject:
+        told = f": {cause.before} → {cause.after}" if cause.before != cause.after else ""
+        return f"{cause.subject} changed{told}{_by(cause)}"
     name, _, others = cause.part.partition(" and ")
     setting = f"setting {name} (and {others})" if others else f"setting {name}"
     return f"{cause.subject}'s {setting} is another: {cause.before} → {cause.after}{_by(cause)}"

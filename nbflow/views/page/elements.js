@@ -90,8 +90,9 @@ function mark(name, text) {
 
 // The states that a run went through, with the time that each came after the first, and what they say.
 function pathOf(states, isBrief = false) {
-  return states.map(({ look, name, since, message }, place) => [place ? html("span", { class: "arrow" }, "→") : "", mark(look, name),
-    since ? html("span", { class: "muted" }, ` +${since}`) : "", message && !isBrief ? html("span", { class: "muted" }, ` ${message}`) : ""]);
+  return states.map(({ look, name, since, message }, place) => [place ? html("span", { class: "arrow" }, "→") : "",
+    html("span", { class: "whole" }, mark(look, name), since ? html("span", { class: "muted" }, ` +${since}`) : ""),
+    message && !isBrief ? html("span", { class: "muted" }, ` ${message}`) : ""]);
 }
 
 // A text that may be too large for its place.

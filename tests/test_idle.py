@@ -1,0 +1,113 @@
+"""Paths that a cell only has at hand."""
+
+from __future__ import annotations
+
+import ast
+import time
+from pathlib import Path
+
+import pytest
+
+from nbflow.analysis.idle import running
+from nbflow.engine.book import read_body
+from nbflow.engine.declared import Declared, declared_body
+from nbflow.testing import Notebook
+
+CONFIGURE = [
+    "OUT = 'o.csv'",
+    "import os\nos.makedirs('out', exist_ok=True)\nOUT = 'out/o.csv'",
+    "from pathlib import Path\nOUT = Path('out') / 'o.csv'\nOUT.parent.mkdir(exist_ok=True)",
+    "import os\nOUT: str = os.path.join(os.getcwd(), 'o.csv')",
+    "FILES = {'out': 'o.csv'}\nOUT = FILES['out']",
+    "def where():\n    return 'o.csv'\nOUT = 'o.csv'",
+    "class Files:\n    out = 'o.csv'\n    def all(self):\n        return ['o.csv']\nOUT = Files.out",
+]
+
+
+class TestText:
+    """What in a cell could open a file."""
+
+    @pytest.mark.parametrize(
+        ("source", "paths"),
+        [
+            ("OUT = 'a.csv'", set()),
+            ("OUT = 'a.csv'\nread(OUT)", {"a.csv"}),
+            ("OUT = 'a.csv'\nread('b.csv')", {"b.csv"}),
+            ("A = 'a.csv'\nB = [A]\nread(B)", {"a.csv"}),
+            ("def f():\n    return read('a.csv')", set()),
+            ("def f():\n    return read('a.csv')\nf()", {"a.csv"}),
+            ("def f():\n    return read('a.csv')\ndef g():\n    return f()\ng()", {"a.csv"}),
+            ("@run_at_once\ndef f():\n    return read('a.csv')", {"a.csv"}),
+            ("@task(retries=2)\ndef f():\n    return read('a.csv')", set()),
+            ("class A:\n    x = read('a.csv')", {"a.csv"}),
+            ("OUT = read('a.csv')", {"a.csv"}),
+            ("OUT = 'a.csv' if there() else 'b.csv'", {"a.csv", "b.csv"}),
+            ("if x:\n    OUT = 'a.csv'", {"a.csv"}),
+            ("OUT = 'a.csv'\nOUT2 = OUT + '.b.csv'\nprint(OUT2)", set()),
+        ],
+    )
+    def test_paths(self, source: str, paths: set[str]) -> None:
+        """Those of what runs, and of what that uses."""
+        assert read_body(source).paths == paths
+
+    def test_order(self) -> None:
+        """What runs stays in order."""
+        cell = ast.parse("A = 'a.csv'\nread(B)\nB = 'b.csv'\nread(A)").body
+        assert running(cell) == cell
+
+
+@pytest.mark.usefixtures("outside")
+class TestNotebook:
+    """A file that a task writes is named above it."""
+
+    @pytest.mark.parametrize("source", CONFIGURE)
+    def test_its_name_is_no_input(self, source: str) -> None:
+        """Nothing is stale after a run, whether the file is new or was there before."""
+        notebook = Notebook()
+        cells = [
+            notebook.add("import pandas as pd", plain=True),
+            notebook.add(source, plain=True),
+            notebook.add("a = pd.DataFrame({'x': [1]})"),
+            notebook.add("a.to_csv(OUT)\nwritten = len(a)"),
+        ]
+        notebook.run_all()
+        assert [notebook.verdict(cell).value for cell in cells] == ["fresh"] * 4
+        notebook.edit(cells[2], "a = pd.DataFrame({'x': [1, 2]})")
+        notebook.run_all()
+        assert [notebook.verdict(cell).value for cell in cells] == ["fresh"] * 4
+        assert notebook.names["written"] == 2
+
+    @pytest.mark.parametrize(
+        ("at_hand", "reads"),
+        [
+            ("IN = 'i.parquet'", "y = int(pl.read_parquet(IN)['x'].sum())"),
+            ("IN = {'in': 'i.parquet'}", "y = int(pl.read_parquet(IN['in'])['x'].sum())"),
+            ("class Files:\n    IN = 'i.parquet'", "y = int(pl.read_parquet(Files.IN)['x'].sum())"),
+            ("def load():\n    return pl.read_parquet('i.parquet')", "y = int(load()['x'].sum())"),
+            ("def load(path='i.parquet'):\n    return pl.read_parquet(path)", "y = int(load()['x'].sum())"),
+        ],
+    )
+    def test_who_is_handed_it(self, at_hand: str, reads: str) -> None:
+        """The file counts for who has a library open it that nobody sees."""
+        polars = pytest.importorskip("polars")
+        polars.DataFrame({"x": [1]}).write_parquet("i.parquet")
+        notebook = Notebook()
+        notebook.add("import polars as pl", plain=True)
+        cell = notebook.add(at_hand, plain=True)
+        task = notebook.add(reads)
+        notebook.run_all()
+        polars.DataFrame({"x": [7]}).write_parquet("i.parquet")
+        assert [notebook.verdict(each).value for each in (cell, task)] == ["fresh", "stale"]
+
+    def test_a_program_that_writes_what_is_declared(self) -> None:
+        """Declared as written it is an output, and no input though the command names it."""
+        Path("in.txt").write_text("1")
+        notebook = Notebook(clock=time.time)
+        source = "import subprocess\nsubprocess.run(['cp', 'in.txt', 'out.txt'], check=True)\nw = 1"
+        task = notebook.add(source)
+        notebook.step(task).body = declared_body(read_body(source), Declared(writes=("out.txt",)))
+        for text in ("1", "2", "3"):
+            Path("in.txt").write_text(text)
+            notebook.run(task)
+            assert Path("out.txt").read_text() == text
+            assert not any("writes itself" in cause.subject for cause in notebook.why(task))
