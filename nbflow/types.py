@@ -21,6 +21,9 @@ FILE: Final = "file"
 UNBOUND: Final = "unbound"
 """The digest of a slot that holds nothing."""
 
+OPEN: Final = "open"
+"""The digest of a written file that was not closed: nobody can tell yet what is in it."""
+
 NO_NAMES: Final[frozenset[str]] = frozenset()
 NO_CODE: Final[Mapping[str, str]] = {}
 
@@ -94,7 +97,8 @@ class Reach(NamedTuple):
         parts: For a local module, attribute name to digest; for a task function, what `TASK_VALUE`,
             `TASK_CODE` and `TASK_WIRED` say; for a flow, `FLOW_CODE`; for a function or a local
             module that has some, `TEXTS`.
-        paths: Strings in the code that may be meant as paths: native readers open files unseen.
+        paths: Strings in the code that may be meant as paths, and files that the value has yet to read:
+            native readers open files unseen.
         shows_texts: Whether it may look at docstrings, annotations or signatures.
     """
 

@@ -82,6 +82,14 @@ class Model:
 m = Model(3)
 """
 
+KEEPS = """
+class C:
+    def __init__(self): self.x, self.cache = 1, {{}}
+    {way}
+c = C()
+c.cache['k'] = 1
+"""
+
 
 class TestLocalClasses:
     """Classes of the notebook."""
@@ -318,10 +326,45 @@ class TestReasons:
         del notebook.namespace["x"]
 
     def test_a_class_that_does_not_rebuild(self) -> None:
-        """Whatever it raises is the reason."""
+        """Whatever it raises is the reason, be it when it is stored."""
         cell = "class C:\n    def __setstate__(self, s): raise OSError('no')\nc = C()\nc.a = 1"
         notebook = Notebook(cell)
-        assert notebook.reason_missing(notebook.store("c")) == "cannot be rebuilt: OSError: no"
+        assert notebook.reason_not_stored("c") == "C: cannot be rebuilt: OSError: no"
+        keeps = "self.__dict__.update(s), 1 / DIVIDE"
+        notebook = Notebook("DIVIDE = 1", cell.replace("raise OSError('no')", keeps))
+        stored = notebook.store("c")
+        notebook.namespace["DIVIDE"] = 0
+        assert notebook.reason_missing(stored) == "cannot be rebuilt: ZeroDivisionError: division by zero"
+
+    @pytest.mark.parametrize(
+        "way",
+        [
+            "def __getstate__(self): return {'x': self.x}",
+            "def __getstate__(self): return {**vars(self), 'cache': {}}",
+            "def __setstate__(self, state): self.__dict__.update(state, loaded=True)",
+            "def __reduce__(self): return C, ()",
+        ],
+    )
+    def test_a_class_that_does_not_keep_everything(self, way: str) -> None:
+        """What a store would give is not what was stored: it is not stored."""
+        cell = KEEPS.format(way=way)
+        assert Notebook(cell).reason_not_stored("c") == "pickling C does not keep all that it holds"
+
+    @pytest.mark.parametrize(
+        "way",
+        [
+            "def __getstate__(self): return self.x, self.cache\n"
+            "    def __setstate__(self, s): self.x, self.cache = s",
+            "def __reduce__(self): return C.again, (vars(self),)\n    @staticmethod\n    def again(held):\n"
+            "        c = C()\n        c.__dict__.update(held)\n        return c",
+        ],
+    )
+    def test_a_class_that_keeps_everything_in_its_own_way(self, way: str) -> None:
+        """It is stored, and comes back as it was."""
+        cell = KEEPS.format(way=way)
+        notebook = Notebook(cell)
+        (again,) = notebook.restore(notebook.store("c"))
+        assert vars(again) == {"x": 1, "cache": {"k": 1}}
 
     def test_another_major_version_of_a_package(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What its pickles mean may have changed."""

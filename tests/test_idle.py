@@ -111,3 +111,80 @@ class TestNotebook:
             notebook.run(task)
             assert Path("out.txt").read_text() == text
             assert not any("writes itself" in cause.subject for cause in notebook.why(task))
+
+
+@pytest.mark.usefixtures("outside")
+class TestLazily:
+    """What has yet to be read names its files."""
+
+    @pytest.mark.parametrize(
+        ("made", "read"),
+        [
+            ("lf = pl.scan_parquet('i*.parquet')", "y = lf.collect()['x'].to_list()"),
+            (
+                "lf = pl.scan_parquet(['i.parquet']).filter(pl.col('x') > 0)",
+                "y = lf.collect()['x'].to_list()",
+            ),
+            ("lf = pl.scan_parquet('i.parquet')", "y = pl.collect_all([lf])[0]['x'].to_list()"),
+            ("lf = ds.dataset('.', format='parquet')", "y = lf.to_table()['x'].to_pylist()"),
+        ],
+    )
+    def test_who_collects_it(self, made: str, read: str) -> None:
+        """The files count for who collects it, whoever has made it."""
+        polars = pytest.importorskip("polars")
+        polars.DataFrame({"x": [1]}).write_parquet("i.parquet")
+        notebook = Notebook()
+        notebook.add(f"import polars as pl\nimport pyarrow.dataset as ds\n{made}", plain=True)
+        task = notebook.add(read)
+        notebook.run_all()
+        notebook.run_all()
+        assert notebook.log.count(task) == 1
+        polars.DataFrame({"x": [7]}).write_parquet("i.parquet")
+        assert notebook.verdict(task).value == "stale"
+        notebook.run_all()
+        assert notebook.names["y"] == [7]
+
+    def test_a_new_file(self) -> None:
+        """One that a pattern matches counts."""
+        polars = pytest.importorskip("polars")
+        polars.DataFrame({"x": [1]}).write_parquet("i1.parquet")
+        notebook = Notebook()
+        notebook.add("import polars as pl\nlf = pl.scan_parquet('i*.parquet')", plain=True)
+        task = notebook.add("y = lf.collect()['x'].to_list()")
+        notebook.run_all()
+        polars.DataFrame({"x": [2]}).write_parquet("i2.parquet")
+        assert notebook.verdict(task).value == "stale"
+
+    def test_one_over_what_is_at_hand(self) -> None:
+        """It reads no file."""
+        notebook = Notebook()
+        notebook.add("import polars as pl", plain=True)
+        notebook.add("lf = pl.DataFrame({'x': [1, 2]}).lazy()")
+        task = notebook.add("y = lf.collect()['x'].to_list()")
+        notebook.run_all()
+        assert notebook.verdict(task).value == "fresh"
+
+
+@pytest.mark.usefixtures("outside")
+class TestLeftOpen:
+    """A file that a cell leaves open for writing."""
+
+    def test_a_log(self) -> None:
+        """It does not spoil the cell, and nobody is called fresh who reads the file."""
+        notebook = Notebook()
+        cell = notebook.add(
+            "import logging\nlogging.getLogger('t').addHandler(logging.FileHandler('run.log'))",
+            plain=True,
+        )
+        task = notebook.add("a = 1\nlogging.getLogger('t').warning('x')")
+        reader = notebook.add("from pathlib import Path\ntext = Path('run.log').read_text()")
+        notebook.run_all()
+        try:
+            assert [notebook.verdict(each).value for each in (cell, task, reader)] == [
+                "fresh",
+                "fresh",
+                "as of",
+            ]
+            assert notebook.names["text"] == "x\n"
+        finally:
+            notebook.names["logging"].getLogger("t").handlers[0].close()

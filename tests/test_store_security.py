@@ -70,6 +70,7 @@ def plant(store: DiskStore) -> None:
         return encode((Planted(), bytes(sys.getsizeof(values[0]))))
 
     store._formats.encode = planted  # type: ignore[method-assign]
+    store._formats._check = lambda *_: None  # type: ignore[method-assign] - whoever plants does not try it
     store._formats.over = lambda names: store._formats  # type: ignore[method-assign]
 
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 from nbflow.engine.action import Action
 from nbflow.engine.elsewhere import Elsewhere
 from nbflow.engine.influence import lasting, reached
-from nbflow.engine.lookup import Lookup
+from nbflow.engine.lookup import Lookup, makes_tasks_as_before
 from nbflow.engine.outward import is_unsure
 from nbflow.engine.perform import Performer
 from nbflow.engine.quiet import may_start_plain
 from nbflow.engine.record import CHANGES_PROCESS
 from nbflow.engine.sites import Site, site_of
-from nbflow.engine.verify import ORDER, makes_tasks_as_before
+from nbflow.engine.verify import ORDER
 from nbflow.states import Origin
 from nbflow.types import Licence, Standing, Trace, Verdict
 

@@ -22,7 +22,7 @@ from nbflow.store.paths import absolute
 from nbflow.types import FILE, FLOW_CODE, NO_REACH, TASK_VALUE, Reach, Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from nbflow.analysis import Call, Definition
     from nbflow.engine.bind import Bound, View
@@ -34,8 +34,17 @@ BUILTINS: Final = frozenset(vars(builtins))
 PARAMETER: Final = "*"
 
 
-def reached(body: Body, view: View, builtin: Callable[[str], object] | None = None) -> tuple[Slot, ...]:
-    """The slots that running the body at the view's place may read, in a fixed order."""
+def reached(
+    body: Body, view: View, builtin: Callable[[str], object] | None = None, also: Sequence[str] = ()
+) -> tuple[Slot, ...]:
+    """The slots that running the body at the view's place may read, in a fixed order.
+
+    Args:
+        body: The body.
+        view: The bindings.
+        builtin: Told each name of a builtin that is meant as such.
+        also: Names that it reads besides.
+    """
 
     def reach_of(slot: Slot) -> Reach | None:
         bound = view.bound(slot)
@@ -48,7 +57,7 @@ def reached(body: Body, view: View, builtin: Callable[[str], object] | None = No
         return view.steps[version.step].ran if version is not None and version.step in view.steps else None
 
     given = [patch for patch in patches() if view.given((slot_of(patch.key),))]
-    return with_patches(body, reach_of, ran_by, given, builtin)
+    return with_patches(body, reach_of, ran_by, given, builtin, also)
 
 
 def with_patches(
@@ -57,6 +66,7 @@ def with_patches(
     ran_by: Callable[[Slot], Body | None],
     given: Collection[Patch],
     builtin: Callable[[str], object] | None = None,
+    also: Sequence[str] = (),
 ) -> tuple[Slot, ...]:
     """The slots that a body may read, with attributes of modules and classes that the notebook has changed.
 
@@ -66,17 +76,18 @@ def with_patches(
         ran_by: The code that made what a slot holds.
         given: The attributes.
         builtin: As for `reached_through`.
+        also: As for `reached_through`.
     """
-    found = reached_through(body, reach_of, builtin)
-    also: list[str] = []
+    found = reached_through(body, reach_of, builtin, also)
+    known: list[str] = []
     while given:
         makers = {ran for slot in found if slot.kind == NAME and (ran := ran_by(slot)) is not None}
         touches = touched(given, body, makers, loads_own=bool(own_modules((body, *makers))))
         more = [patch.key for patch in touches if reach_of(slot_of(patch.key)) is not None]
-        if more == also:
+        if more == known:
             break
         # What has been put there may call others in turn.
-        found, also = reached_through(body, reach_of, builtin, more), more
+        found, known = reached_through(body, reach_of, builtin, (*also, *more)), more
     return found
 
 

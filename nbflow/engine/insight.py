@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from nbflow.engine.sweep import Sweep
     from nbflow.types import Reach
 
+_LAZY: Final = frozenset({"LazyFrame", "FileSystemDataset", "ParquetDataset"})
+_OF: Final = ("polars.", "pyarrow.")
+
 ANY_NAME: Final = "names: "
 """How the effect begins that code reads such names."""
 
@@ -93,6 +96,7 @@ class Insight:
         told = _told(body, tuple(others), keys)
         last = frozenset([key_of(output.slot) for output in outputs_in_memory(step.trace)])
         uncertain = (told.may_bind | last).difference(body.analysis.writes, keys)
+        effects = told.effects | self._lazily(keys)
         return Reached(
             inputs=keys,
             keys=told.names.union(keys, last),
@@ -100,11 +104,20 @@ class Insight:
             earlier=earlier_run(step.trace, body, seen) if uncertain else None,
             complete=told.complete,
             reseeds=body.reseeds or any(self._may_seed(ran, keys) for ran in others),
-            effects=told.effects,
+            effects=effects,
             settings=seen.settings.used if seen.settings is not None else frozenset(),
             paths=self._paths(body, slots),
             patching=_patching(told),
             imported=made_by_imports(body, self._workspace.labels.keys() & LIBRARIES.keys()),
+        )
+
+    def _lazily(self, keys: Iterable[str]) -> frozenset[str]:
+        """The effects of reading what has yet to be read: who collects it opens files that nobody sees."""
+        names: dict[str, object] = self._workspace.names
+        lazy = [key for key in keys if _is_lazy(names.get(key))]
+        reaches = ((key, self.live_reach(slot_of(key))) for key in lazy)
+        return frozenset(
+            f"native: {type(names[key]).__name__}" for key, reach in reaches if reach and reach.paths
         )
 
     def uses(self, body: Body, slots: tuple[Slot, ...], writers: Collection[str]) -> frozenset[str]:
@@ -164,6 +177,11 @@ class Insight:
             for slot, digest in known
             if digest != UNBOUND or _counts_unbound(slot)
         )
+
+
+def _is_lazy(value: object) -> bool:
+    kind: type = type(value)
+    return kind.__name__ in _LAZY and kind.__module__.startswith(_OF)
 
 
 def _counts_unbound(slot: Slot) -> bool:

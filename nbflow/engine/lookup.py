@@ -10,6 +10,7 @@ from nbflow.engine.gates import asked_about
 from nbflow.engine.influence import reached
 from nbflow.engine.keeping import NOT_COMPARED, is_reusable
 from nbflow.engine.record import CHANGES_PROCESS, action_key
+from nbflow.engine.slots import slot_of
 from nbflow.engine.verify import content, not_looked_at
 from nbflow.types import Effect
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from nbflow.engine.bind import View
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.enact import StepRuns
+    from nbflow.engine.slots import Outside
     from nbflow.engine.sweep import Sweep
     from nbflow.store.protocol import InputList, Store
     from nbflow.types import Looked, Slot, Trace
@@ -113,3 +115,13 @@ class Lookup:
         step.earlier = self._store.trace(known) if known else None
         if step.earlier is not None:
             self._sweep.touch(step)
+
+
+def makes_tasks_as_before(step: Step, view: View, outside: Outside) -> bool:
+    """Whether the decorators that were taken for ours when its cell ran still are the same."""
+    ran = step.ran
+    if ran is None or not ran.makers or step.trace is None:
+        return True
+    makers = {slot_of(name) for name in ran.makers}
+    entries = [entry for entry in step.trace.entries if entry.looked.slot in makers]
+    return all(content(each.looked, view, outside) == each.digest for each in entries)

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from nbflow.engine.influence import reached
+from nbflow.engine.record import see_bound
 from nbflow.engine.slots import WORKING_FOLDER, FolderKind
-from nbflow.store.events import FOLDER
+from nbflow.store.events import FOLDER, UNPICKLES
 from nbflow.types import UNBOUND, Entry, Looked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from nbflow.engine.bind import View
+    from nbflow.engine.book import Body, Step
     from nbflow.engine.enact import Finished
     from nbflow.engine.observe import Observation
     from nbflow.engine.record import Seen
@@ -42,15 +46,25 @@ def sure(finished: Finished, asked: Iterable[Entry], outside: Outside) -> Finish
     return replace(finished, observation=replace(observation, fault=fault)) if moved else finished
 
 
-def with_found(seen: Seen, observation: Observation, sweep: Sweep) -> Seen:
-    """What a body saw, with the modules that could be found only once it had set where they are looked for.
+def with_found(seen: Seen, observation: Observation, step: Step, body: Body, sweep: Sweep) -> Seen:
+    """What a body saw, with what it found only while it ran.
+
+    Modules may be found once it has set where they are looked for, and a pickle finds code by its name.
 
     Args:
         seen: What there was before it ran.
         observation: What it did.
+        step: Whose body it is.
+        body: The body.
         sweep: The judgements, which look at these modules again.
     """
-    if observation.watch is None or not observation.watch.process_state:
+    watch = observation.watch
+    if watch is None:
+        return seen
+    names = [name for text in watch.outside if (name := text.removeprefix(UNPICKLES)) != text]
+    if names and not step.plain:
+        seen = _with_names(seen, names, body, sweep.view(step))
+    if not watch.process_state:
         return seen
     slots = (entry.looked.slot for entry in seen.asked if entry.digest == UNBOUND)
     late = [slot for slot in slots if slot.kind == "module"]
@@ -59,6 +73,18 @@ def with_found(seen: Seen, observation: Observation, sweep: Sweep) -> Seen:
     now = (Entry(Looked(slot), outside.digest(slot) or UNBOUND, outside.show(slot)) for slot in late)
     found = {entry.looked: entry for entry in now}
     return replace(seen, asked=tuple(found.get(entry.looked, entry) for entry in seen.asked))
+
+
+def _with_names(seen: Seen, names: Iterable[str], body: Body, view: View) -> Seen:
+    """With the code of the notebook that stands under some names, and what that reads."""
+    slots = reached(body, view, also=[name for name in names if "." not in name])
+    more = see_bound(body, [slot for slot in slots if slot not in seen.entries], view)
+    return replace(
+        seen,
+        entries={**seen.entries, **more.entries},
+        units={**seen.units, **more.units},
+        classes={**seen.classes, **more.classes},
+    )
 
 
 def _moved(watch: Watch, asked: Iterable[Entry], outside: Outside) -> Iterator[str]:

@@ -53,7 +53,7 @@ from nbflow.engine.verify import begun_slot
 from nbflow.exceptions import StorageError
 from nbflow.states import Origin, State
 from nbflow.triggers import BuiltIn, Gate, judge
-from nbflow.types import FILE, UNBOUND, Cause, Effect, Entry, Looked, Slot, Trace
+from nbflow.types import FILE, OPEN, UNBOUND, Cause, Effect, Entry, Looked, Slot, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -144,7 +144,8 @@ class Performer:
             return None  # the paths in its source may be what it writes
         for slot in lasting(site.step, site.body):
             version = site.view.bound(slot).version if slot.kind == FILE and self._reads(site, slot) else None
-            if version is not None and self._sweep.outside.digest(slot) != version.output.digest:
+            known = version.output.digest if version is not None else OPEN
+            if version is not None and known not in (OPEN, self._sweep.outside.digest(slot)):
                 writer = self._book.steps[version.step]
                 self.absences.causes[writer.id] = Cause(SPENT, slot.locator, after="overwritten")
                 return writer
@@ -410,7 +411,8 @@ class Performer:
                 self._take(step, step.left, seen)
                 self._forget_unseeded(step.left, seeded)
             return finished
-        trace = doing.joined(make_trace(maker, body, with_found(seen, observation, self._sweep), observation))
+        seen = with_found(seen, observation, step, body, self._sweep)
+        trace = doing.joined(make_trace(maker, body, seen, observation))
         if finished.state.is_skipped():
             trace = skipped_trace(trace)
         elif is_own_plain:

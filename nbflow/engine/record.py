@@ -29,6 +29,7 @@ from nbflow.engine.verify import unit_key, version_key
 from nbflow.exceptions import InternalError
 from nbflow.store.digests import digest as value_digest
 from nbflow.store.digests import key_digest
+from nbflow.store.events import UNPICKLES
 from nbflow.store.protocol import HAPPENS_ONCE, Given
 from nbflow.types import FILE, TASK_VALUE, UNBOUND, Effect, Entry, Looked, Output, Slot, Trace
 
@@ -255,7 +256,7 @@ def _trace(maker: Maker, body: Body, seen: Seen, observation: Observation, watch
         static_key=body.static_key,
         entries=tuple(entries),
         outputs=tuple(outputs),
-        unknowns=_unknowns(maker, observation, watch),
+        unknowns=_unknowns(maker, observation, watch, _compared(body, seen)),
         flags=_flags(maker, body, seen, observation, watch),
         step=maker.step.id,
         started=observation.started,
@@ -368,7 +369,21 @@ def _settings_entries(body: Body, seen: Seen, observation: Observation) -> Itera
     return seen.settings.looked_at(observation.drew, shows=shows) if seen.settings is not None else ()
 
 
-def _unknowns(maker: Maker, observation: Observation, watch: Watch) -> tuple[str, ...]:
+def _compared(body: Body, seen: Seen) -> Callable[[str], bool]:
+    """Tells which names, and modules, of the user's a result is compared by, or makes itself."""
+
+    def is_compared(path: str) -> bool:
+        module = path.rpartition(".")[0]
+        if module:
+            return any(entry.looked.slot == Slot("module", module) for entry in seen.asked)
+        return Slot(NAME, path) in seen.entries or path in body.analysis.writes
+
+    return is_compared
+
+
+def _unknowns(
+    maker: Maker, observation: Observation, watch: Watch, is_compared: Callable[[str], bool]
+) -> tuple[str, ...]:
     """Why the result can never be called fresh: what it depends on cannot be compared."""
     if watch.saw_nothing and not (maker.effects or observation.undecided or observation.context):
         return ()
@@ -378,7 +393,12 @@ def _unknowns(maker: Maker, observation: Observation, watch: Watch) -> tuple[str
     state = [f"changes the state of the process: {text}" for text in watch.process_state]
     bound = [f"nobody can tell whether it binds {name}" for name in sorted(observation.undecided)]
     unfollowed = _unfollowed(maker, watch)
-    return tuple(dict.fromkeys((*own, *read, *asked, *unfollowed, *watch.outside, *state, *bound)))
+    outside = (
+        text
+        for text in watch.outside
+        if not (text.startswith(UNPICKLES) and is_compared(text.removeprefix(UNPICKLES)))
+    )
+    return tuple(dict.fromkeys((*own, *read, *asked, *unfollowed, *outside, *state, *bound)))
 
 
 def _unfollowed(maker: Maker, watch: Watch) -> Iterator[str]:

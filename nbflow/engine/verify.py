@@ -34,6 +34,7 @@ from nbflow.engine.slots import SETTINGS, STATE, Outside, is_kept_in_memory, par
 from nbflow.store.digests import key_digest
 from nbflow.types import (
     FILE,
+    OPEN,
     UNBOUND,
     Answer,
     Cause,
@@ -103,7 +104,7 @@ def content(looked: Looked, view: View, outside: Outside) -> str | None:
         view.looked.add(slot)
         if slot.kind not in (FILE, STATE) or (version := view.bound(slot).version) is None:
             return content_for(slot, view, outside) if slot.kind != STATE else UNBOUND
-        return version.output.digest
+        return version.output.digest if version.output.digest != OPEN else None
     name, attribute = parts_of(slot)
     version = view.bound(Slot(slot.kind, name) if attribute else slot).version
     if version is None:
@@ -314,7 +315,7 @@ class Judge:
 
     def _lost_file(self, trace: Trace) -> list[Cause]:
         for output in trace.outputs:
-            if output.slot.kind != FILE or not self._is_last_writer(output.slot):
+            if output.slot.kind != FILE or output.digest == OPEN or not self._is_last_writer(output.slot):
                 continue
             self._view.looked.add(output.slot)
             now = self._outside.digest(output.slot)
@@ -488,13 +489,3 @@ _TOLD: Final = ("failed", "never ran")
 """What need not be said of a step of which is said why it did not run."""
 
 _SEVERITY: Final = (Verdict.FRESH, Verdict.AS_OF, Verdict.STALE, Verdict.WAITS)
-
-
-def makes_tasks_as_before(step: Step, view: View, outside: Outside) -> bool:
-    """Whether the decorators that were taken for ours when its cell ran still are the same."""
-    ran = step.ran
-    if ran is None or not ran.makers or step.trace is None:
-        return True
-    makers = {slot_of(name) for name in ran.makers}
-    entries = [entry for entry in step.trace.entries if entry.looked.slot in makers]
-    return all(content(each.looked, view, outside) == each.digest for each in entries)

@@ -82,9 +82,15 @@ def _function(walk: Walk, value: FunctionType) -> bytes:
 
 def _reference(walk: Walk, value: FunctionType) -> bytes:
     walk.calls = True
-    if _home_of(walk, value) is not Home.LOCAL and found_by_name(value, None) is value:
+    if _home_of(walk, value) is not Home.LOCAL and _is_found_in_package(value):
         return named(value.__module__, value.__qualname__)
     return walk.later(value, _function_content)
+
+
+def _is_found_in_package(function: FunctionType) -> bool:
+    """Whether its name leads to it there: one that wraps code of the user bears the name of that."""
+    is_local = reach.place_of(str(function.__module__)).home is Home.LOCAL
+    return not is_local and found_by_name(function, None) is function
 
 
 def _home_of(walk: Walk, function: FunctionType) -> Home:

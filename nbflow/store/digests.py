@@ -192,7 +192,8 @@ def _fingerprint(value: object, namespace: Mapping[str, object] | None) -> Finge
     if isinstance(value, type) and id(value) in walk.classes:
         memory |= {id(value)}  # whoever has its name may set its attributes; instances are not told by it
     if not walk.calls:
-        return Fingerprint(made, memory, NO_REACH, NO_CODE, NO_CLASSES)
+        reach = Reach(paths=frozenset(walk.scans)) if walk.scans else NO_REACH
+        return Fingerprint(made, memory, reach, NO_CODE, NO_CLASSES)
     code = {name: made if part is value else _alone(part, namespace) for name, part in walk.found.items()}
     return Fingerprint(made, memory, _reach(walk, _parts(value, namespace)), code, walk.classes)
 
@@ -200,7 +201,7 @@ def _fingerprint(value: object, namespace: Mapping[str, object] | None) -> Finge
 def _reach(walk: Walk, parts: Mapping[str, str]) -> Reach:
     # Whoever reads the value of a task function gets a copy: nobody changes it.
     variables = frozenset(name for name in walk.reads if not name.endswith(TASK_VALUE))
-    paths = frozenset(walk.paths)
+    paths = frozenset(walk.paths | walk.scans)
     reads = walk.reads | _classes_by_name(walk)
     return Reach(reads, walk.writes, variables, True, parts, paths, walk.shows_texts)
 

@@ -19,7 +19,7 @@ import typing
 import uuid
 import zoneinfo
 from collections import OrderedDict, defaultdict, deque
-from types import MappingProxyType, MemberDescriptorType, SimpleNamespace
+from types import FunctionType, MappingProxyType, MemberDescriptorType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from nbflow.analysis.reach import Home, place_of
@@ -258,6 +258,22 @@ def _attributes(walk: Walk, state: Any, *, owned: bool) -> bytes:
     return (walk.enter(state) if owned else None) or walk.mapping(b"d", state, dotted=True)
 
 
+def says_how_it_is_kept(kind: type) -> bool:
+    """Whether code of the user's own says how objects of a class are pickled, or made again.
+
+    Example:
+        >>> says_how_it_is_kept(dict)
+        False
+    """
+    ways = (vars(base).get(name) for base in kind.__mro__ for name in _OWN_WAYS)
+    return any(map(_is_of_user, (*ways, _registered(kind))))
+
+
+def _is_of_user(function: object) -> bool:
+    home = function.__globals__.get("__name__") if isinstance(function, FunctionType) else None
+    return home is not None and place_of(str(home)).home is Home.LOCAL
+
+
 def _says_what_is_kept(kind: type) -> bool:
     """Whether a class of the user's own says what pickling keeps: its methods see more than that."""
     if not _is_local(kind):
@@ -267,6 +283,7 @@ def _says_what_is_kept(kind: type) -> bool:
 
 
 _REDUCTIONS: Final = frozenset({"__reduce_ex__", "__reduce__", "__getstate__"})
+_OWN_WAYS: Final = (*sorted(_REDUCTIONS), "__setstate__", "__getnewargs_ex__")
 
 
 def _is_local(kind: type) -> bool:

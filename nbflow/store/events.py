@@ -8,6 +8,7 @@ from importlib.util import source_from_cache
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import unquote, urlsplit
 
+from nbflow.analysis.reach import Home, place_of
 from nbflow.store.asked import EVENT, question_of
 from nbflow.store.paths import absolute, folder_locator, working_folder
 
@@ -386,6 +387,17 @@ def set_by(event: str, arguments: Arguments) -> str:
     return FOLDER if event == "os.chdir" else ""
 
 
+UNPICKLES: Final = "unpickles "
+"""How the note begins that code of the user's was found by the name that a pickle has of it."""
+
+
+def _unpickled(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
+    module, name = map(str, arguments[:2])
+    if place_of(module).home is Home.LOCAL:
+        top = name.partition(".")[0]
+        trail.outside[f"{UNPICKLES}{top if module == '__main__' else f'{module}.{top}'}"] = None
+
+
 FOLLOWED: Final[Mapping[str, Callable[[Trail, Arguments, FrameType], None]]] = {
     "open": _opened,
     "import": _loaded_extension,
@@ -421,6 +433,7 @@ FOLLOWED: Final[Mapping[str, Callable[[Trail, Arguments, FrameType], None]]] = {
     "urllib.Request": _requested,
     "sqlite3.connect": _opened_database,
     "builtins.input": _asked,
+    "pickle.find_class": _unpickled,
     "os.chdir": _changed_cwd,
     "os.putenv": _changed_environment,
     "os.unsetenv": _changed_environment,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from nbflow.store.asked import ANSWERS
 from nbflow.store.paths import FileStat, folder_locator, real, working_folder
+from nbflow.types import OPEN
 
 if TYPE_CHECKING:
     from nbflow.store.trail import Contents, Names, Trail
@@ -23,14 +24,13 @@ class Settlement:
 
     Args:
         read: Path to the digest of the content that the body was given.
-        written: Path to the digest of the content that it left, `UNBOUND` for a removed file.
+        written: Path to the digest of the content that it left, `UNBOUND` for a removed file, `OPEN` for one
+            of those `still_open`.
         absent: Paths that it looked for and did not find.
         listings: Folder (ends with a separator) or pattern to the digest of the names found.
         asked: A kind and a path to what the system said of it.
-        voided: Paths that somebody else changed while the body ran, and those `still_open`: the
-            trace is void.
-        still_open: Paths that it opened for writing and did not close; their content is not
-            settled, and they are not among `written`.
+        voided: Paths that somebody else changed while the body ran: the trace is void.
+        still_open: Paths that it opened for writing and did not close; their content is not settled.
         own: Paths, or listings, that it both read and changed: never plainly fresh.
         imported: Source files of local modules that were first imported by the body.
         noise: Why the body was not quiet, short texts.
@@ -166,9 +166,9 @@ class _Settling:
             read=self.read,
             listings=listings,
             asked=asked,
-            written={path: digest for path, digest in self.written.items() if path not in still_open},
+            written=self.written | dict.fromkeys(still_open, OPEN),
             absent=frozenset(self.absent),
-            voided=(*self.voided, *still_open),
+            voided=tuple(self.voided),
             still_open=still_open,
             own=frozenset(self.own),
             imported=frozenset(self.trail.imported),

@@ -6,9 +6,11 @@ of an Arrow column. Names, order, types and attributes count. None of the librar
 
 from __future__ import annotations
 
+import re
 import sys
+import warnings
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from nbflow.store import arrow
 from nbflow.store.arrays import array_content, extent_of
@@ -241,7 +243,26 @@ def _polars_column(walk: Walk, column: Any) -> bytes:
 
 @encodes("polars.lazyframe.frame.LazyFrame")
 def _lazy(walk: Walk, value: Any) -> bytes:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its text is no format to keep, and nobody keeps it
+        walk.scans.update(_scanned(value.serialize(format="json")))
     return walk.group(b"F", kind_token(walk, type(value)), walk.token(value.serialize()))
+
+
+def _scanned(plan: str) -> Iterator[str]:
+    """The files that whoever collects a frame reads, by how its plan names them."""
+    for found in _SOURCES.findall(plan):
+        yield from map(str, re.findall(_TEXT, found))
+
+
+_TEXT: Final = r'(?<=[\[:,])"((?:[^"\\]|\\.)*)"(?!:)'
+_SOURCES: Final = re.compile(r'"Paths":(\[[^\]]*\])')
+
+
+@encodes("pyarrow._dataset.FileSystemDataset")
+def _dataset(walk: Walk, value: Any) -> bytes:
+    walk.scans.update(value.files)
+    return mutable_object(walk, value)
 
 
 @encodes("polars.expr.expr.Expr")

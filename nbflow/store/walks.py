@@ -136,6 +136,7 @@ class Walk:
         "pending",
         "reads",
         "root",
+        "scans",
         "shows_texts",
         "tables",
         "tokens",
@@ -169,6 +170,7 @@ class Walk:
         self.writes: frozenset[str] = frozenset()
         self.shows_texts = False
         self.paths: set[str] = set()
+        self.scans: set[str] = set()
         self.classes: dict[int, type] = {}
         self.calls = False
         self.copies = False
@@ -298,6 +300,7 @@ class Walk:
         self.writes |= gathering.writes
         self.shows_texts |= gathering.shows_texts
         self.paths |= gathering.paths
+        self.scans |= gathering.scans
         self.kept.append(gathering.kept)
 
     def aside(self, value: object) -> bytes:

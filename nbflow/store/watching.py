@@ -137,7 +137,7 @@ class Watch:
 
     @property
     def voided(self) -> tuple[str, ...]:
-        """Paths that changed while the body ran although it did not write them, and `still_open`."""
+        """Paths that changed while the body ran although it did not write them."""
         return self.settled.voided
 
     @property

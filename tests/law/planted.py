@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from nbflow.engine import influence, perform, record, sites, verify
+from nbflow.engine import influence, record, sites, verify
 from nbflow.engine.apply import Workspace
 from nbflow.engine.bind import NOTHING, Timeline, View
 from nbflow.engine.book import Book
@@ -65,7 +65,7 @@ def _keep_place(self: Book, step: str) -> None:
     self.steps[step].standing = Standing.GONE
 
 
-def _only_direct(body: Any, reach_of: Callable[[Slot], Any], builtin: Any = None) -> tuple[Slot, ...]:
+def _only_direct(body: Any, reach_of: Callable[[Slot], Any], *_: Any) -> tuple[Slot, ...]:
     slots = dict.fromkeys(influence.slot_of(name) for name in body.reads)
     return tuple(
         slot for slot in slots if reach_of(slot) is not None or slot.locator not in influence.BUILTINS
@@ -137,7 +137,7 @@ def _without_check(self: Workspace, versions: Mapping[str, Any], *, lazily: bool
 _place = Workspace.place
 
 
-def _nothing_drawn(self: Observer, *, reseeds: bool) -> set[str]:
+def _nothing_drawn(self: Observer, reached: Any) -> set[str]:
     return set()
 
 
@@ -147,7 +147,7 @@ VARIANTS: Mapping[str, Variant] = {
     "orphans are writers": Variant(("base", "order"), ((Book, "remove", _keep_place),)),
     "deferred reads are ignored": Variant(
         ("functions",),
-        ((influence, "reached_through", _only_direct), (perform, "reached_through", _only_direct)),
+        ((influence, "reached_through", _only_direct),),
     ),
     "mutation is found by analysis alone": Variant(("functions",), ((Observer, "_changed", _by_analysis),)),
     "a name holds a version by equal digest": Variant(

@@ -1,0 +1,91 @@
+"""Code of the notebook that lies in `__main__`, behind decorators and in pickles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kernel_job import Job
+from tests.kernels import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.process
+
+START = {"ext": "%load_ext nbflow"}
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """One kernel for all; each test begins anew in it."""
+    with Kernel(tmp_path_factory.mktemp("kernel"), asks=True) as kernel:
+        yield kernel
+
+
+@pytest.fixture
+def job(kernel: Kernel, tmp_path: Path) -> Job:
+    """A notebook with nbflow."""
+    job = Job(kernel, tmp_path, START)
+    job.run_all()
+    return job
+
+
+def value(job: Job, name: str) -> str:
+    """What a name holds."""
+    return job.kernel.ask(f"repr({name})")
+
+
+WRAPPED = [
+    ("from contextlib import contextmanager\n@contextmanager\ndef f():\n    yield K", "with f() as a: pass"),
+    ("import functools\n@functools.lru_cache\ndef f():\n    return K", "a = f()"),
+    ("import functools\n@functools.singledispatch\ndef f(x):\n    return K", "a = f(1)"),
+    (
+        "from reprlib import recursive_repr\nclass C:\n    @recursive_repr()\n    def __repr__(self):\n"
+        "        return str(K)\nf = C()",
+        "a = int(repr(f))",
+    ),
+]
+
+
+class TestWrapped:
+    """A function that code of a library wraps bears the name of the user's, which leads to the wrapper."""
+
+    @pytest.mark.parametrize(("helper", "body"), WRAPPED)
+    def test_its_code_and_what_that_reads(self, job: Job, helper: str, body: str) -> None:
+        """Both count."""
+        job.run(k="K = 4", f=helper, a=f"#@task a\n{body}")
+        assert job.run(k="K = 5") == ["k"]
+        assert job.run("f", "a") == ["f", "a"]
+        assert (value(job, "a"), job.stale()) == ("5", {})
+        job.run(f=helper.replace("K", "K * 10"))
+        assert job.flow() == ["a"]
+        assert (value(job, "a"), job.stale()) == ("50", {})
+
+    def test_one_that_counts_in_a_global(self, job: Job) -> None:
+        """What it binds is there for it."""
+        counts = "from contextlib import contextmanager\nN = 0\n@contextmanager\ndef f():\n"
+        job.run(f=f"{counts}    global N\n    N += 1\n    yield N", a="#@task a\nwith f() as a:\n    pass")
+        assert (job.shown.error, value(job, "a")) == ("", "1")
+
+
+class TestPickles:
+    """A pickle has the names of classes and functions, and finds what stands under these."""
+
+    def test_a_class(self, job: Job) -> None:
+        """Who loads it depends on the class, and on what its methods read."""
+        job.run(
+            k="K = 1",
+            q="import pickle\nclass Q:\n    def g(self): return K",
+            w="#@task w\nwith open('q.pkl', 'wb') as file:\n    pickle.dump(Q(), file)\nw = 1",
+            a="#@task a\nwith open('q.pkl', 'rb') as file:\n    a = pickle.load(file).g()",
+        )
+        assert value(job, "a") == "1"
+        job.run(k="K = 2")
+        assert "a" in job.flow()
+        assert value(job, "a") == "2"
+        job.run(q="import pickle\nclass Q:\n    def g(self): return K * 10")
+        assert "a" in job.flow()
+        assert value(job, "a") == "20"
