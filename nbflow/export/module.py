@@ -1,0 +1,322 @@
+"""The module as a whole."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import keyword
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from nbflow.analysis.names import BUILTINS
+from nbflow.exceptions import ExportError
+from nbflow.export.cells import CellText
+from nbflow.export.decorators import waits_for_a_person
+from nbflow.export.functions import with_values
+from nbflow.export.layout import apart
+from nbflow.export.magics import without_ipython
+from nbflow.export.placing import Placed, place
+from nbflow.export.refusals import check, without_session
+from nbflow.export.units import bound_by, imported, module_in, units_of
+from nbflow.export.writing import (
+    TaskText,
+    Words,
+    import_texts,
+    main_text,
+    names_bound,
+    task_text,
+    top_blocks,
+    with_imports,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from nbflow.export.units import Unit
+
+_MARK: Final = "# Exported by nbflow, "
+_BEHIND_MARK: Final = "; once it is edited, a new export asks for --force."
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A notebook as a module.
+
+    Args:
+        text: The module.
+        tasks: How many tasks it has.
+        parameters: The parameters of its `main`.
+        notices: What is not as in the notebook, a line each.
+    """
+
+    text: str
+    tasks: int
+    parameters: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
+def module_of(cells: Iterable[CellText], notebook: str, named: Collection[str] = ()) -> Exported:
+    r"""The flow of a notebook as a plain Python module.
+
+    Args:
+        cells: Its cells, in flow order.
+        notebook: The name of its file.
+        named: Task functions that run although no cell reads them.
+
+    Raises:
+        ExportError: If a module cannot do the same.
+
+    Example:
+        >>> cell = CellText("task", "raw", "raw = [3, 4]")
+        >>> made = module_of([cell, CellText("plain", "cell [2]", "print(sum(raw))")], "sums.ipynb")
+        >>> print(made.text[made.text.index("@task") :])
+        @task(name="raw")
+        def make_raw():
+            raw = [3, 4]
+            return raw
+        <BLANKLINE>
+        <BLANKLINE>
+        @flow(name="sums")
+        def main():
+            raw = make_raw()
+        <BLANKLINE>
+            print(sum(raw))
+        <BLANKLINE>
+        <BLANKLINE>
+        if __name__ == "__main__":
+            main()
+        <BLANKLINE>
+    """
+    plain, notes = list[CellText](), list[str]()
+    for cell in cells:
+        python = without_ipython(cell.source, cell.label)
+        notes += python.notes
+        plain.append(CellText(cell.kind, cell.label, _tidy(python.source), cell.options))
+    units = without_session(units_of(plain))
+    taken = _words_in(units)
+    check(units)
+    units = with_values(units, taken, named)
+    return _Module(place(units), notebook, taken | _words_in(units), notes).exported()
+
+
+def _tidy(source: str) -> str:
+    """Without the semicolons by which people tell Jupyter to show nothing."""
+    lines = source.split("\n")
+    for statement in ast.parse(source).body:
+        last = (statement.end_lineno or 1) - 1
+        line = lines[last].encode()
+        if line[statement.end_col_offset or 0 :].strip() == b";":
+            lines[last] = line[: statement.end_col_offset].decode()
+    return "\n".join(line.rstrip() if not line.strip() else line for line in lines)
+
+
+def _words_in(units: Iterable[Unit]) -> frozenset[str]:
+    """Every name that stands somewhere in the code of units."""
+    nodes = (node for unit in units for line in unit.tree for node in ast.walk(line))
+    return frozenset(name for node in nodes for name in _names_of(node))
+
+
+def _names_of(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Name(id=name) | ast.arg(arg=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            yield name
+        case ast.Import() | ast.ImportFrom():
+            yield from map(bound_by, imported(node))
+        case ast.Global(names=names) | ast.Nonlocal(names=names):
+            yield from names
+        case _:
+            yield from (
+                name for each in ("name", "rest") if isinstance(name := getattr(node, each, None), str)
+            )
+
+
+class _Module:
+    """Writes one module.
+
+    Args:
+        placed: What goes where.
+        notebook: The name of the notebook's file.
+        taken: All words of its code.
+        notes: What people should know so far.
+    """
+
+    def __init__(self, placed: Placed, notebook: str, taken: frozenset[str], notes: list[str]) -> None:
+        self.placed = placed
+        self.notebook = notebook
+        self.notes = notes
+        self.taken = set(taken) | BUILTINS | set(keyword.kwlist)
+        self.top = [unit for at, unit in enumerate(placed.units) if at in placed.top]
+        self.tasks = [(at, unit) for at, unit in placed.inside if unit.kind == "task"]
+        self.waits = any(unit.waits for _, unit in placed.inside)
+        self.imports, self.rest = _imports_first(self.top)
+        self.bound = names_bound(placed.units)
+        self.words = self._words()
+
+    def exported(self) -> Exported:
+        """The module."""
+        self._check()
+        functions = [self._task(at) for at, _ in self.tasks]
+        for each in functions:
+            self.notes += each.decorator.notes
+        main = main_text(self.placed, self.words, self.notebook.removesuffix(".ipynb"), waits=self.waits)
+        call = f"asyncio.run({self.words.main}())" if self.waits else f"{self.words.main}()"
+        inner = (
+            "    import asyncio\n\n" if self.waits and self._has_other("asyncio", "import asyncio") else ""
+        )
+        blocks = [
+            ("\n".join(self._head(functions)), 1),
+            *top_blocks(self.rest),
+            *((each.text, 2) for each in functions),
+            (main, 2),
+            (f'if __name__ == "__main__":\n{inner}    {call}', 2),
+        ]
+        text = signed(f'"""The flow of {self.notebook} as a module."""', apart(blocks) + "\n")
+        try:
+            compile(text, self.notebook, "exec", dont_inherit=True)
+        except SyntaxError as error:
+            raise ExportError(f"{self.notebook} cannot be a module: {error.msg}") from None
+        return Exported(text, len(self.tasks), self._parameters(), tuple(dict.fromkeys(self.notes)))
+
+    def _check(self) -> None:
+        for _, unit in self.tasks:
+            shared = min(unit.writes & self.placed.shared, default="") if unit.elements else ""
+            if shared:
+                raise ExportError(f"{unit.label}: --map cannot be exported, as an item may not bind {shared}")
+            if waits_for_a_person(unit):
+                self.notes.append(f"{unit.label} waits for a person under --manual: main does not call it")
+        for _, unit in self.placed.inside:
+            if unit.kind == "params" and not unit.writes & self.placed.parameters:
+                name = min(unit.writes, default="a parameter")
+                self.notes.append(
+                    f"{name} is no parameter of main, as other cells bind it or make its default"
+                )
+
+    def _parameters(self) -> tuple[str, ...]:
+        units = [unit for _, unit in self.placed.inside if unit.writes & self.placed.parameters]
+        return tuple(dict.fromkeys(name for unit in units for name in unit.writes & self.placed.parameters))
+
+    def _task(self, at: int) -> TaskText:
+        return task_text(self.placed, at, self.words, names_bound(self.top))
+
+    # --- names ------------------------------------------------------------------------------------
+
+    def _words(self) -> Words:
+        functions: dict[int, str] = {}
+        items: dict[int, str] = {}
+        main = self._free("main", "run_main")
+        for at, unit in self.tasks:
+            other = f"make_{unit.label}" if unit.label in unit.writes else f"{unit.label}_task"
+            functions[at] = self._free(unit.label, other)
+            if unit.elements:
+                items[at] = self._free(f"{functions[at].removeprefix('make_')}_items")
+        ours = ("flow", "task", "MapResult", "unmapped")
+        before = ""
+        if any(self._has_other(name, f"from nbflow import {name}") for name in ours):
+            is_free = not self._has_other("nbflow", "import nbflow")
+            before = f"{'nbflow' if is_free else self._free('nbflow_module')}."
+        return Words(before, functions, items, main)
+
+    def _free(self, *names: str) -> str:
+        """The first of these names that is free, or the last one with a number."""
+        counted = (f"{names[-1]}_{count}" for count in range(2, len(self.taken) + 3))
+        found = next(name for name in (*names, *counted) if name not in self.taken)
+        self.taken.add(found)
+        return found
+
+    def _has_other(self, name: str, entry: str) -> bool:
+        """Whether the notebook uses a name for anything but this import at the top."""
+        binders = [unit for unit in self.placed.units if name in unit.writes]
+        return any(entry not in unit.imports or unit not in self.imports for unit in binders)
+
+    # --- the head ---------------------------------------------------------------------------------
+
+    def _head(self, functions: Iterable[TaskText]) -> list[str]:
+        """The imports: the notebook's, and those that the module itself needs."""
+        future = [unit for unit in self.imports if "__future__" in map(module_in, unit.imports)]
+        others = [unit for unit in self.imports if unit not in future and not self._is_merged(unit)]
+        lines = [text for text, _ in import_texts(future)]
+        lines += [""] if future else []
+        lines += ["import asyncio"] if self.waits and "asyncio" not in self.bound else []
+        for text, gap in import_texts(others):
+            lines += ["", text] if gap and lines and lines[-1] else [text]
+        shows = any("display" in unit.analysis.builtins for unit in self.placed.units)
+        if shows and "display" not in self.bound:
+            lines.append("from IPython.display import display")
+        return with_imports(lines, list(self._ours(functions)))
+
+    def _is_merged(self, unit: Unit) -> bool:
+        """Whether a unit imports from nbflow, as the module itself does."""
+        plain = "#" not in unit.text and " as " not in unit.text
+        return plain and all(each.startswith("from nbflow import ") for each in unit.imports)
+
+    def _ours(self, functions: Iterable[TaskText]) -> Iterator[str]:
+        merged = {bound_by(each) for unit in self.imports if self._is_merged(unit) for each in unit.imports}
+        if self.words.before:
+            module = self.words.before.removesuffix(".")
+            if module != "nbflow" or "nbflow" not in self.bound:
+                yield "import nbflow" + (f" as {module}" if module != "nbflow" else "")
+        else:
+            merged |= self._wanted() - self.bound
+        if merged:
+            yield f"from nbflow import {', '.join(sorted(merged))}"
+        named: dict[str, set[str]] = {}
+        for module, name in (each for text in functions for each in text.decorator.imports):
+            if name not in self.bound:
+                named.setdefault(module, set()).add(name)
+        yield from (
+            f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(named.items())
+        )
+
+    def _wanted(self) -> set[str]:
+        """What the module itself needs of nbflow."""
+        maps = [at for at, unit in self.tasks if unit.elements and not unit.waits]
+        makes = any(unit.elements and self.placed.handed[at].makes for at, unit in self.tasks)
+        hands = any(self.placed.handed[at].needs for at in maps)
+        wanted = {"flow"} | ({"task"} if self.tasks else set()) | ({"MapResult"} if makes else set())
+        return wanted | ({"unmapped"} if hands else set())
+
+
+def _imports_first(top: Sequence[Unit]) -> tuple[list[Unit], list[Unit]]:
+    """The imports that can stand above all, and everything else at the top level, in its order."""
+    imports: list[Unit] = []
+    rest: list[Unit] = []
+    for unit in top:
+        entries = unit.imports
+        waits = any(
+            each.prepares_imports or any(each.may_make(module_in(entry)) for entry in entries)
+            for each in rest
+        )
+        rebound = any(bound_by(entry) in each.writes | each.reads for each in rest for entry in entries)
+        (imports if entries and not waits and not rebound else rest).append(unit)
+    return imports, rest
+
+
+# --- whose text it is -----------------------------------------------------------------------------
+
+
+def signed(docstring: str, body: str) -> str:
+    r"""A module with a line by which an export is told from what people have written.
+
+    Example:
+        >>> is_untouched(signed('\"\"\"Sums.\"\"\"', "x = 1\n"))
+        True
+    """
+    return f"{docstring}\n{_MARK}{_digest(docstring + body)}{_BEHIND_MARK}\n\n{body}"
+
+
+def is_untouched(text: str) -> bool:
+    """Whether a file is one that was exported, and nobody has edited it since.
+
+    Example:
+        >>> is_untouched("x = 1")
+        False
+    """
+    docstring, _, rest = text.partition("\n")
+    mark, _, body = rest.partition("\n\n")
+    return mark == f"{_MARK}{_digest(docstring + body)}{_BEHIND_MARK}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
