@@ -198,6 +198,24 @@ NOTEBOOKS = {
         "try:\n    c = int('x')\nexcept ValueError as error:\n    c = -1",
         "print(text, kind, n, y, b, c)",
     ),
+    "a class that takes a name over": (
+        "# @task unit\nunit = 3",
+        "class Box:\n    unit = unit + 1",
+        "# @task inner\nclass Inner:\n    unit = unit\n\ninner = Inner.unit + Box.unit",
+        "print(Inner.unit, Box.unit, inner)",
+    ),
+    "global where all is": (
+        "global a\na = 1",
+        "# @task b\nglobal b\nb = a + 1",
+        "print(b)",
+    ),
+    "annotations that mean nothing": (
+        "from __future__ import annotations",
+        "# @task a\na = 1",
+        "def typed(x: Nothing) -> Nowhere:\n    return x",
+        "# @task b\nb = typed(a)",
+        "print(typed.__annotations__)",
+    ),
     "a lambda that is kept": (
         "weights = {'a': 1}",
         "# @task by\nby = lambda name: weights[name]",
@@ -434,6 +452,10 @@ class TestRefusals:
             (
                 [("a --manual", "a = 1"), ("b", "b = a")],
                 "a waits for a person under --manual, and b reads what",
+            ),
+            (
+                [("", "from nbflow.engine import signals"), ("a", "a = 1\nraise signals.SKIP('no')")],
+                "a may raise SKIP, which leaves what it makes unbound",
             ),
             ([("a --after b", "a = 1"), ("b", "b = 2")], "a: --after b, which stands below it"),
             (

@@ -14,7 +14,7 @@ from nbflow.task_runners import NAMES
 from nbflow.triggers import all_successful, manual_only
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
     from nbflow.export.units import Unit
     from nbflow.options import TaskOptions
@@ -45,13 +45,16 @@ class Decorator:
     notes: tuple[str, ...]
 
 
-def decorator_of(unit: Unit, function: str, top: Collection[str], *, hands_all: bool) -> Decorator:
+def decorator_of(
+    unit: Unit, function: str, top: Collection[str], given: Collection[str], *, hands_all: bool
+) -> Decorator:
     """What stands above the function of a task.
 
     Args:
         unit: The task.
         function: What its function is called.
         top: The names that the module binds above all functions of tasks.
+        given: The parameters of its function.
         hands_all: Whether all that the body changes is what it returns.
 
     Raises:
@@ -62,10 +65,10 @@ def decorator_of(unit: Unit, function: str, top: Collection[str], *, hands_all: 
         >>> from nbflow.export.units import units_of
         >>> from nbflow.options import read_options
         >>> cell = CellText("task", "clean", "clean = 1", read_options("clean --retries 2 --retry-delay 1m"))
-        >>> decorator_of(*units_of([cell]), "clean", (), hands_all=True).arguments
+        >>> decorator_of(*units_of([cell]), "clean", (), (), hands_all=True).arguments
         ('retries=2', 'retry_delay_seconds=60')
     """
-    writer = _Writer(unit, frozenset(top))
+    writer = _Writer(unit, frozenset(top), frozenset(given))
     options = unit.cell.options
     if function != unit.label:
         writer.say("name", unit.label)
@@ -79,9 +82,10 @@ def decorator_of(unit: Unit, function: str, top: Collection[str], *, hands_all: 
 class _Writer:
     """Collects the arguments of one decorator."""
 
-    def __init__(self, unit: Unit, top: frozenset[str]) -> None:
+    def __init__(self, unit: Unit, top: frozenset[str], given: frozenset[str]) -> None:
         self.unit = unit
         self.top = top
+        self.given = given
         self.arguments: list[str] = []
         self.imports: list[tuple[str, str]] = []
         self.notes: list[str] = []
@@ -146,7 +150,7 @@ def _take_named(writer: _Writer, options: TaskOptions) -> None:
     """Write down what the notebook names, where that is there when the decorator is evaluated."""
     template: Any = options.task_run_name
     if template is not None:
-        missing = [name for name in _FIELDS.findall(template) if name not in _arguments_of(writer.unit)]
+        missing = [name for name in _FIELDS.findall(template) if name not in writer.given]
         if missing:
             writer.leave_out("--run-name", f"as it names {missing[0]}, which is no argument of it")
         else:
@@ -173,11 +177,6 @@ def _take_hooks(writer: _Writer, hook: str, names: list[str]) -> None:
 
 def _root(name: str) -> str:
     return name.partition(".")[0]
-
-
-def _arguments_of(unit: Unit) -> Iterator[str]:
-    yield from unit.reads
-    yield from unit.elements
 
 
 def _check_trigger(unit: Unit) -> None:

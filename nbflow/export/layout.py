@@ -18,8 +18,8 @@ def indented(text: str, depth: int = 1) -> str:
     r"""Code one or more levels deeper; the lines inside texts stay as they are.
 
     Example:
-        >>> indented('a = 1\nb = \"\"\"\nline\n\"\"\"')
-        '    a = 1\n    b = \"\"\"\nline\n\"\"\"'
+        >>> indented("a = 1\nif a:\n    b = 2")
+        '    a = 1\n    if a:\n        b = 2'
     """
     inside = _lines_inside_texts(text)
     lines = enumerate(text.split("\n"), 1)

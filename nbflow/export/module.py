@@ -100,13 +100,15 @@ def module_of(cells: Iterable[CellText], notebook: str, named: Collection[str] =
 
 
 def _tidy(source: str) -> str:
-    """Without the semicolons by which people tell Jupyter to show nothing."""
+    """Without the semicolons by which people tell Jupyter to show nothing, and `global` where all is."""
     lines = source.split("\n")
     for statement in ast.parse(source).body:
         last = (statement.end_lineno or 1) - 1
         line = lines[last].encode()
         if line[statement.end_col_offset or 0 :].strip() == b";":
             lines[last] = line[: statement.end_col_offset].decode()
+        if isinstance(statement, ast.Global) and lines[last].strip() == ast.unparse(statement):
+            lines[last] = ""
     return "\n".join(line.rstrip() if not line.strip() else line for line in lines)
 
 
@@ -289,7 +291,8 @@ def _imports_first(top: Sequence[Unit]) -> tuple[list[Unit], list[Unit]]:
             for each in rest
         )
         rebound = any(bound_by(entry) in each.writes | each.reads for each in rest for entry in entries)
-        (imports if entries and not waits and not rebound else rest).append(unit)
+        is_first = bool(entries) and not waits and not rebound
+        (imports if is_first or "__future__" in map(module_in, entries) else rest).append(unit)
     return imports, rest
 
 

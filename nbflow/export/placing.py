@@ -99,6 +99,7 @@ class _Notebook:
             for name in unit.writes | unit.deletes:
                 self.writers.setdefault(name, []).append(place)
         self._reached: dict[int, frozenset[int]] = {}
+        self._touched: dict[int, frozenset[str]] = {}
 
     @cached_property
     def forced(self) -> frozenset[str]:
@@ -151,8 +152,10 @@ class _Notebook:
 
     def touches(self, place: int) -> frozenset[str]:
         """The names that a unit may load while it runs, also in code of others."""
-        code = (self.units[each].code for each in self.reached(place))
-        return self.units[place].reads.union(self.units[place].code, *code)
+        if place not in self._touched:
+            unit, others = self.units[place], (self.units[each].code for each in self.reached(place))
+            self._touched[place] = unit.reads.union(unit.code, *others)
+        return self._touched[place]
 
     # --- the top level ----------------------------------------------------------------------------
 
@@ -198,6 +201,8 @@ class _Notebook:
             or not all(map(self._is_only, unit.writes))
         ):
             return False
+        if "__future__" in map(module_in, unit.imports):
+            return True
         if unit.imports and {*unit.imports} <= self._imported_above(place, top):
             return True
         above = [each for each in range(place) if each not in top]
@@ -267,7 +272,7 @@ class _Handing:
         own, bound, maybe = self.known.own, frozenset[str](), frozenset[str]()
         alive = self._alive()
         for place, unit in self.known.inside:
-            self.hard |= unit.classes
+            self.hard |= unit.classes | (unit.class_names & own & (unit.reads | unit.code))
             if unit.kind == "task":
                 self._handed[place] = self._hand(place, unit, bound, maybe, alive[place])
             self._order += sorted(unit.writes & own - set(self._order), key=unit.text.find)

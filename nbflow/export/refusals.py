@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from nbflow.analysis.names import is_managed
 from nbflow.exceptions import ExportError
 from nbflow.export.decorators import waits_for_a_person
+from nbflow.export.units import last_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from nbflow.export.units import Unit
 
 _BY_NAME: Final = frozenset({"globals", "locals", "vars", "eval", "exec"})
+_ENDS_WELL: Final = frozenset({"SKIP", "SUCCESS"})
 _OF_A_SESSION: Final = frozenset({"session", "past", "view"})
 """What nbflow has that means nothing without a session."""
 
@@ -31,6 +33,7 @@ def check(units: Sequence[Unit]) -> None:
         _check_names(unit, nodes)
         _check_ipythons(unit, nodes)
         _check_session(unit, nodes)
+        _check_signals(unit, nodes)
         if waits_for_a_person(unit):
             _check_manual(unit, units[place + 1 :])
     _check_order(units)
@@ -101,6 +104,16 @@ def _check_session(unit: Unit, nodes: Iterable[ast.AST]) -> None:
                     raise ExportError(f"{unit.label} imports {name} of nbflow, and a module has no session")
             case _:
                 pass
+
+
+def _check_signals(unit: Unit, nodes: Iterable[ast.AST]) -> None:
+    """Refuse what ends a task well without the values that its cell makes."""
+    for node in nodes:
+        name = last_name(node.exc) if isinstance(node, ast.Raise) and node.exc is not None else ""
+        if name in _ENDS_WELL and unit.kind == "task":
+            raise ExportError(
+                f"{unit.label} may raise {name}, which leaves what it makes unbound; main cannot go on without it"
+            )
 
 
 def _check_manual(unit: Unit, below: Iterable[Unit]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from nbflow.analysis import Analysis, analyze
 from nbflow.analysis.names import BUILTINS
-from nbflow.export.certain import certain
+from nbflow.export.certain import certain, stored
 from nbflow.export.magics import parsed
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["task", "params", "plain"]
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
+_STRINGIZED: Final = "from __future__ import annotations"
 _USUAL: Final = frozenset(
     {"dataclass", "lru_cache", "cache", "total_ordering", "contextmanager", "task", "flow"}
 )
@@ -44,6 +45,7 @@ class Unit:
         place: Which part of its cell it is.
         gap: Whether the cell has blank lines above it.
         is_value: Whether it is a call that a notebook leaves to its session.
+        stringized: Whether annotations are texts to it, by `from __future__ import annotations`.
     """
 
     cell: CellText
@@ -52,6 +54,7 @@ class Unit:
     place: int = 0
     gap: bool = False
     is_value: bool = False
+    stringized: bool = False
 
     @cached_property
     def tree(self) -> Sequence[ast.stmt]:
@@ -61,7 +64,10 @@ class Unit:
     @cached_property
     def analysis(self) -> Analysis:
         """What the house's analysis says of its text."""
-        return analyze(self.text)
+        if not self.stringized:
+            return analyze(self.text)
+        found = analyze(f"{_STRINGIZED}\n{self.text}")
+        return replace(found, writes=found.writes - {"annotations"} | analyze(self.text).writes)
 
     @property
     def label(self) -> str:
@@ -115,6 +121,12 @@ class Unit:
     def classes(self) -> frozenset[str]:
         """The classes that it defines: what they are called shows, and pickles find them by their name."""
         return frozenset(line.name for line in self.tree if isinstance(line, ast.ClassDef))
+
+    @cached_property
+    def class_names(self) -> frozenset[str]:
+        """The names that bodies of classes bind: there such a name never means one of a function around."""
+        nodes = [node for line in self.tree for node in ast.walk(line) if isinstance(node, ast.ClassDef)]
+        return frozenset[str]().union(*(stored(line, ast.Store) for node in nodes for line in node.body))
 
     @cached_property
     def waits(self) -> bool:
@@ -298,7 +310,9 @@ def units_of(cells: Iterable[CellText]) -> list[Unit]:
     """
     parts = [part for cell in cells for part in _parts_of(cell)]
     lifted = _only_imported(parts)
-    return [unit for part in parts for unit in _with_imports_above(part, lifted)]
+    units = [unit for part in parts for unit in _with_imports_above(part, lifted)]
+    is_stringized = any(_STRINGIZED in unit.imports for unit in units)
+    return [replace(unit, stringized=True) for unit in units] if is_stringized else units
 
 
 def _parts_of(cell: CellText) -> list[Unit]:

@@ -59,13 +59,14 @@ def task_text(placed: Placed, place: int, words: Words, top: Iterable[str]) -> T
     """
     unit, handed = placed.units[place], placed.handed[place]
     shares = sorted((unit.writes | unit.deletes) & placed.shared)
-    hands_all = not (shares or unit.analysis.mutates & set(handed.needs))
-    made = decorator_of(unit, words.functions[place], frozenset(top), hands_all=hands_all)
+    given = parameters_of(unit, handed)
+    hands_all = not (shares or unit.analysis.mutates - (unit.writes - set(given)))
+    made = decorator_of(unit, words.functions[place], frozenset(top), given, hands_all=hands_all)
     arguments, docstring = _docstring(made, unit)
     head = f"@{words.before}task"
     lines = [broken(f"{head}(", arguments, ")") if arguments else head]
     word = "async def" if unit.waits else "def"
-    lines.append(broken(f"{word} {words.functions[place]}(", parameters_of(unit, handed), "):"))
+    lines.append(broken(f"{word} {words.functions[place]}(", given, "):"))
     body = [docstring] if docstring else []
     body += [f"global {', '.join(shares)}" + ("\n" if defines(unit) else "")] if shares else []
     body += [unit.text] if unit.text.strip() else []
