@@ -158,11 +158,26 @@ class TestSession:
         kernel.save()
         said = kernel.execute("%flow export flow.py")
         assert said.error == ""
-        assert said.text == "flow.py: 3 tasks, main(N)\n  1 cell that did not run here left out"
+        assert said.text == "flow.py: 3 tasks, main(N)\n  left out: 1 cell that did not run in this kernel"
         text = (tmp_path / "flow.py").read_text()
         assert "import math" in text
         assert "raw = [4, 6]" in text
         assert '@task(name="raw", retries=1)' in text
+        assert printed(tmp_path / "flow.py") == "[2.0, 3.0]\n"
+
+    def test_task_functions(self, kernel: Kernel, tmp_path: Path) -> None:
+        """One runs if somebody has asked for its value, by its name as well."""
+        made = "from nbflow import task\n\n@task\ndef {name}(raw):\n    print('{name}', raw)"
+        kernel.set(asked=made.format(name="asked"), never=made.format(name="never"))
+        kernel.set(exports="%flow run asked\n%flow export flow.py")
+        assert {kernel.run(id).error for id in ("asked", "never", "exports")} == {""}
+        assert printed(tmp_path / "flow.py") == "[2.0, 3.0]\nasked [4, 6]\n"
+
+    def test_after_a_restart(self, kernel: Kernel, tmp_path: Path) -> None:
+        """What is remembered is in it; a loaded nbflow is enough."""
+        kernel.restart()
+        assert kernel.run("load").error == ""
+        assert kernel.execute("%flow export flow.py").error == ""
         assert printed(tmp_path / "flow.py") == "[2.0, 3.0]\n"
 
     def test_from_python(self, kernel: Kernel, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from nbflow.analysis.names import BUILTINS
 from nbflow.exceptions import ExportError
 from nbflow.export.cells import CellText
+from nbflow.export.certain import certain
 from nbflow.export.decorators import waits_for_a_person
 from nbflow.export.functions import with_values
 from nbflow.export.layout import apart
@@ -87,11 +88,12 @@ def module_of(cells: Iterable[CellText], notebook: str, named: Collection[str] =
             main()
         <BLANKLINE>
     """
-    plain, notes = list[CellText](), list[str]()
+    plain, notes, bound = list[CellText](), list[str](), frozenset[str]()
     for cell in cells:
         python = without_ipython(cell.source, cell.label)
+        source, bound = _without_what_is_shown(_tidy(python.source), bound)
         notes += python.notes
-        plain.append(CellText(cell.kind, cell.label, _tidy(python.source), cell.options))
+        plain.append(CellText(cell.kind, cell.label, source, cell.options))
     units = without_session(units_of(plain))
     taken = _words_in(units)
     check(units)
@@ -110,6 +112,24 @@ def _tidy(source: str) -> str:
         if isinstance(statement, ast.Global) and lines[last].strip() == ast.unparse(statement):
             lines[last] = ""
     return "\n".join(line.rstrip() if not line.strip() else line for line in lines)
+
+
+def _without_what_is_shown(source: str, bound: frozenset[str]) -> tuple[str, frozenset[str]]:
+    """A cell without the name in its last line, which a notebook would show, and what is bound behind it.
+
+    Args:
+        source: The cell.
+        bound: The names that are bound above it.
+    """
+    body = ast.parse(source).body
+    after = certain(body, bound)
+    last = body[-1] if body else None
+    if not isinstance(last, ast.Expr) or not isinstance(last.value, ast.Name) or last.value.id not in after:
+        return source, after
+    lines = source.split("\n")
+    if lines[last.lineno - 1].strip() != last.value.id:
+        return source, after
+    return "\n".join([*lines[: last.lineno - 1], *lines[last.lineno :]]), after
 
 
 def _words_in(units: Iterable[Unit]) -> frozenset[str]:
@@ -243,9 +263,6 @@ class _Module:
         lines += ["import asyncio"] if self.waits and "asyncio" not in self.bound else []
         for text, gap in import_texts(others):
             lines += ["", text] if gap and lines and lines[-1] else [text]
-        shows = any("display" in unit.analysis.builtins for unit in self.placed.units)
-        if shows and "display" not in self.bound:
-            lines.append("from IPython.display import display")
         return with_imports(lines, list(self._ours(functions)))
 
     def _is_merged(self, unit: Unit) -> bool:
@@ -254,6 +271,9 @@ class _Module:
         return plain and all(each.startswith("from nbflow import ") for each in unit.imports)
 
     def _ours(self, functions: Iterable[TaskText]) -> Iterator[str]:
+        shows = any("display" in unit.analysis.builtins for unit in self.placed.units)
+        if shows and "display" not in self.bound:
+            yield "from IPython.display import display"
         merged = {bound_by(each) for unit in self.imports if self._is_merged(unit) for each in unit.imports}
         if self.words.before:
             module = self.words.before.removesuffix(".")
@@ -276,8 +296,8 @@ class _Module:
         maps = [at for at, unit in self.tasks if unit.elements and not unit.waits]
         makes = any(unit.elements and self.placed.handed[at].makes for at, unit in self.tasks)
         hands = any(self.placed.handed[at].needs for at in maps)
-        wanted = {"flow"} | ({"task"} if self.tasks else set()) | ({"MapResult"} if makes else set())
-        return wanted | ({"unmapped"} if hands else set())
+        wanted = {"flow": True, "task": bool(self.tasks), "MapResult": makes, "unmapped": hands}
+        return {name for name, is_wanted in wanted.items() if is_wanted}
 
 
 def _imports_first(top: Sequence[Unit]) -> tuple[list[Unit], list[Unit]]:
@@ -285,15 +305,26 @@ def _imports_first(top: Sequence[Unit]) -> tuple[list[Unit], list[Unit]]:
     imports: list[Unit] = []
     rest: list[Unit] = []
     for unit in top:
-        entries = unit.imports
-        waits = any(
-            each.prepares_imports or any(each.may_make(module_in(entry)) for entry in entries)
-            for each in rest
-        )
-        rebound = any(bound_by(entry) in each.writes | each.reads for each in rest for entry in entries)
-        is_first = bool(entries) and not waits and not rebound
-        (imports if is_first or "__future__" in map(module_in, entries) else rest).append(unit)
+        above = [at for at, each in enumerate(rest) if _has_to_be_above(each, unit)] if unit.imports else []
+        if unit.imports and (not above or "__future__" in map(module_in, unit.imports)):
+            imports.append(unit)
+        elif unit.imports:
+            at = above[-1] + 1
+            while at < len(rest) and rest[at].imports:
+                at += 1
+            rest.insert(at, unit)
+        else:
+            rest.append(unit)
     return imports, rest
+
+
+def _has_to_be_above(unit: Unit, imports: Unit) -> bool:
+    """Whether what is imported, or what a name means until then, hangs on a unit above."""
+    if unit.imports:
+        return False
+    names = {bound_by(entry) for entry in imports.imports}
+    makes = any(unit.may_make(module_in(entry)) for entry in imports.imports)
+    return unit.prepares_imports or makes or bool(names & (unit.writes | unit.reads))
 
 
 # --- whose text it is -----------------------------------------------------------------------------

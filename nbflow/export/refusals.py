@@ -112,7 +112,8 @@ def _check_signals(unit: Unit, nodes: Iterable[ast.AST]) -> None:
         name = last_name(node.exc) if isinstance(node, ast.Raise) and node.exc is not None else ""
         if name in _ENDS_WELL and unit.kind == "task":
             raise ExportError(
-                f"{unit.label} may raise {name}, which leaves what it makes unbound; main cannot go on without it"
+                f"{unit.label} may raise {name}, which leaves what it makes unbound; "
+                "main cannot go on without it"
             )
 
 

@@ -275,11 +275,18 @@ def top_blocks(units: Iterable[Unit]) -> Iterator[tuple[str, int]]:
     for unit in units:
         if defines(unit):
             yield unit.text, 2
-        elif before is not None and (unit.gap or unit.cell is not before.cell) and not defines(before):
+        elif before is not None and not defines(before) and _stands_apart(unit, before):
             yield f"\n{unit.text}", 0
         else:
             yield unit.text, 0
         before = unit
+
+
+def _stands_apart(unit: Unit, before: Unit) -> bool:
+    """Whether a blank line stands between two units: as in their cell, and where a cell or imports end."""
+    if unit.imports and before.imports:
+        return False
+    return unit.gap or unit.cell is not before.cell or bool(before.imports)
 
 
 def names_bound(units: Iterable[Unit]) -> frozenset[str]:

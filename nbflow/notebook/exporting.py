@@ -62,7 +62,7 @@ def export_session(session: Session, path: str, *, force: bool = False) -> str:
         above
     )
     _write(target, exported.text)
-    notes = (f"{counted(left, 'cell')} that did not run here left out",) if left > 0 else ()
+    notes = (f"left out: {counted(left, 'cell')} that did not run in this kernel",) if left > 0 else ()
     return _told(target, exported, notes)
 
 
