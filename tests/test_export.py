@@ -335,6 +335,7 @@ class TestBehaviour:
     def test_no_name_is_undefined(self, tmp_path: Path) -> None:
         """A linter finds nothing in a module but what stood in the cells unused."""
         told = {**NOTEBOOKS, **{name: cells for name, (cells, _) in NEEDS_IPYTHON.items()}}
+        del told["annotations that mean nothing"]  # as it says
         for place, cells in enumerate(told.values()):
             folder = tmp_path / str(place)
             folder.mkdir()

@@ -111,7 +111,7 @@ def _tidy(source: str) -> str:
             lines[last] = line[: statement.end_col_offset].decode()
         if isinstance(statement, ast.Global) and lines[last].strip() == ast.unparse(statement):
             lines[last] = ""
-    return "\n".join(line.rstrip() if not line.strip() else line for line in lines)
+    return "\n".join(lines)
 
 
 def _without_what_is_shown(source: str, bound: frozenset[str]) -> tuple[str, frozenset[str]]:
