@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pytest
 
 from nbflow.exceptions import ExportError
 from nbflow.export import CellText, is_untouched, module_of
+from nbflow.export.certain import certain
 from nbflow.options import read_options
 from tests.exports import export, plain, run
 
@@ -198,6 +200,12 @@ NOTEBOOKS = {
         "try:\n    c = int('x')\nexcept ValueError as error:\n    c = -1",
         "print(text, kind, n, y, b, c)",
     ),
+    "a decorator of one's own": (
+        "def cache(f):\n    print('made', f.__name__)\n    return f",
+        "# @task a\na = 1\nprint('a')",
+        "@cache\ndef double(x):\n    return 2 * x",
+        "# @task b\nb = double(a)\nprint(b)",
+    ),
     "a class that takes a name over": (
         "# @task unit\nunit = 3",
         "class Box:\n    unit = unit + 1",
@@ -366,6 +374,42 @@ def cells_of(*sources: tuple[str, str]) -> list[CellText]:
 def text_of(*sources: tuple[str, str]) -> str:
     """The module of such cells, without its head."""
     return module_of(cells_of(*sources), "nb.ipynb").text
+
+
+class TestCertain:
+    """What is bound at the end, whichever way was taken."""
+
+    @pytest.mark.parametrize(
+        ("source", "names"),
+        [
+            ("while True:\n    a = 1\n    if a: break\nb = 1", "b"),
+            ("while x:\n    a = 1", ""),
+            ("while (a := x): pass", "a"),
+            ("for a in [1, 2]:\n    b = a", "ab"),
+            ("for a in [1, 2]:\n    if a: continue\n    b = a", ""),
+            ("for a in range(3): b = 1", "ab"),
+            ("for a in range(0): b = 1", ""),
+            ("if x: a = 1\nelse: raise ValueError\nb = a", "ab"),
+            ("if x and (a := 1): pass", ""),
+            ("if (a := 1) and x: b = 1", "a"),
+            ("try: a = 1\nexcept E: a = 2\nelse: b = 1", "a"),
+            ("try: a = 1\nexcept E as e: raise\nfinally: b = 1", "ab"),
+            ("try: a = b = 1\nexcept E as e: b = 1", "b"),
+            ("with suppress(E): a = 1", ""),
+            ("with f() as (a, b): c = 1", "abc"),
+            ("a = b = 1\ndel b", "a"),
+            ("try: del a\nexcept NameError: pass", ""),
+            ("a = [b for b in x if (c := b)]", "a"),
+            ("match x:\n    case [a, *b]: c = 1\n    case a: b = c = 1", "abc"),
+            ("match x:\n    case [a]: b = 1\n    case _ if x: b = 2", ""),
+            ("import a.b, c as d\nfrom e import f", "adf"),
+            ("def a(b): c = 1\nclass d: e = 1\nf = lambda: (g := 1)", "adf"),
+            ("a: int\nb: int = 1\na2, [c, *d], e.x, f[0] = x\ng += 1", "a2bcdg"),
+        ],
+    )
+    def test_statements(self, source: str, names: str) -> None:
+        """Each name is a letter."""
+        assert certain(ast.parse(source).body) == frozenset(re.findall(r"[a-z]\d?", names))
 
 
 class TestText:

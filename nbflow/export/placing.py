@@ -195,11 +195,10 @@ class _Notebook:
     def _may_be_lifted(self, place: int, top: frozenset[int], shared: frozenset[str]) -> bool:
         """Whether a unit may stand above what the notebook does before it."""
         unit = self.units[place]
-        if (
-            not unit.is_inert
-            or (unit.writes | unit.reads) & shared
-            or not all(map(self._is_only, unit.writes))
-        ):
+        own_decorators = [each for name in unit.decorators for each in self.writers.get(name, ())]
+        if not unit.is_inert or not all(self.units[each].imports for each in own_decorators):
+            return False
+        if (unit.writes | unit.reads) & shared or not all(map(self._is_only, unit.writes)):
             return False
         if "__future__" in map(module_in, unit.imports):
             return True

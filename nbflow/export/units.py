@@ -142,6 +142,13 @@ class Unit:
         )
 
     @cached_property
+    def decorators(self) -> frozenset[str]:
+        """The names at the roots of its decorators."""
+        lines = [line for line in self.tree if isinstance(line, _Function | ast.ClassDef)]
+        parts = [part for line in lines for each in line.decorator_list for part in ast.walk(each)]
+        return frozenset(part.id for part in parts if isinstance(part, ast.Name))
+
+    @cached_property
     def is_inert(self) -> bool:
         """Whether it only imports, defines, or names what its text alone tells, and changes nothing."""
         return bool(self.tree) and all(self._is_inert(line) for line in self.tree)
