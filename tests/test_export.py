@@ -38,6 +38,13 @@ NOTEBOOKS = {
         "N = m",
         "print(N)",
     ),
+    "parameters twice": (
+        "# @params\n# how many\nN = 1\nA, B = 2, 3\nTEXT = {\n    'x': 1,\n}",
+        "# @task a\na = N + A",
+        "# @params\nN = 5\nM = 6",
+        "# @task b\nb = a + N + M + B",
+        "print(b, TEXT)",
+    ),
     "a parameter with an annotation and an import": (
         "# @params\nfrom math import tau\nSTART: float = 1\nEND = tau",
         "# @task m\nm = (START, END, type(START).__name__)",

@@ -208,16 +208,16 @@ class _Module:
                 raise ExportError(f"{unit.label}: --map cannot be exported, as an item may not bind {shared}")
             if waits_for_a_person(unit):
                 self.notes.append(f"{unit.label} waits for a person under --manual: main does not call it")
-        for _, unit in self.placed.inside:
-            if unit.kind == "params" and not unit.writes & self.placed.parameters:
+        for at, unit in self.placed.inside:
+            if unit.kind == "params" and at not in self.placed.parameters:
                 name = min(unit.writes, default="a parameter")
                 self.notes.append(
                     f"{name} is no parameter of main, as other cells bind it or make its default"
                 )
 
     def _parameters(self) -> tuple[str, ...]:
-        units = [unit for _, unit in self.placed.inside if unit.writes & self.placed.parameters]
-        return tuple(dict.fromkeys(name for unit in units for name in unit.writes & self.placed.parameters))
+        units = [self.placed.units[at] for at in sorted(self.placed.parameters)]
+        return tuple(name for unit in units for name in sorted(unit.writes, key=unit.first_at))
 
     def _task(self, at: int) -> TaskText:
         return task_text(self.placed, at, self.words, names_bound(self.top))

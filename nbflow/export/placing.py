@@ -7,6 +7,7 @@ All other names are `main`'s own.
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -45,14 +46,14 @@ class Placed:
         units: All of them, in the notebook's order.
         top: Those at the module's top level.
         shared: The names that are bound in several places by `global`.
-        parameters: The names that are parameters of `main`.
+        parameters: The places of the units whose names are parameters of `main`.
         handed: What each task takes and gives, by its place among the units.
     """
 
     units: tuple[Unit, ...]
     top: frozenset[int]
     shared: frozenset[str]
-    parameters: frozenset[str] = _NOTHING
+    parameters: frozenset[int] = frozenset()
     handed: Mapping[int, Handed] = field(default_factory=dict[int, Handed])
 
     @cached_property
@@ -245,9 +246,7 @@ class _Handing:
     def placed(self) -> Placed:
         """Everything at its place."""
         known = self.known
-        parameters = frozenset(
-            name for place, unit in known.inside if self._are_parameters(place, unit) for name in unit.writes
-        )
+        parameters = frozenset(place for place, unit in known.inside if self._are_parameters(place, unit))
         return Placed(known.units, known.top, known.shared, parameters, self._handed)
 
     def _are_parameters(self, place: int, unit: Unit) -> bool:
@@ -258,7 +257,11 @@ class _Handing:
             or (unit.reads | unit.code) & (self.known.own | self.known.shared)
         ):
             return False
-        if unit.writes & (self.known.shared | RESERVED):
+        line = unit.tree[0]
+        targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", line)]
+        if unit.writes & (self.known.shared | RESERVED) or not all(
+            isinstance(each, ast.Name) for each in targets
+        ):
             return False
         above = [each for each, _ in self.known.inside if each < place]
         bound = (
@@ -274,7 +277,7 @@ class _Handing:
             self.hard |= unit.classes | (unit.class_names & own & (unit.reads | unit.code))
             if unit.kind == "task":
                 self._handed[place] = self._hand(place, unit, bound, maybe, alive[place])
-            self._order += sorted(unit.writes & own - set(self._order), key=unit.text.find)
+            self._order += sorted(unit.writes & own - set(self._order), key=unit.first_at)
             bound = (bound - unit.deletes | unit.certain) & own
             maybe = (maybe | unit.writes) & own
 
@@ -314,6 +317,4 @@ class _Handing:
     def _in_order(self, names: Iterable[str], unit: Unit) -> tuple[str, ...]:
         """In the order in which the notebook binds them."""
         order = {name: place for place, name in enumerate(self._order)}
-        return tuple(
-            sorted(names, key=lambda name: (order.get(name, len(order)), unit.text.find(name), name))
-        )
+        return tuple(sorted(names, key=lambda name: (order.get(name, len(order)), unit.first_at(name), name)))

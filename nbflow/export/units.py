@@ -74,6 +74,11 @@ class Unit:
         """How people speak of its cell."""
         return self.cell.label
 
+    def first_at(self, name: str) -> int:
+        """Where a name stands first in its text."""
+        found = re.search(rf"\b{re.escape(name)}\b", self.text)
+        return found.start() if found is not None else len(self.text)
+
     @property
     def elements(self) -> Mapping[str, str]:
         """Of a mapped task: each name that holds one element, with the name of all."""

@@ -106,12 +106,8 @@ def _docstring(made: Decorator, unit: Unit) -> tuple[list[str], str]:
 
 def main_text(placed: Placed, words: Words, notebook: str, *, waits: bool) -> str:
     """The function that does what the notebook does from top to bottom."""
-    inside = [
-        (place, unit)
-        for place, unit in placed.inside
-        if not unit.writes & placed.parameters or unit.kind != "params"
-    ]
-    runs_in_order = any(unit.elements for _, unit in inside)
+    inside = [(place, unit) for place, unit in placed.inside if place not in placed.parameters]
+    runs_in_order = any(unit.elements and not unit.waits for _, unit in inside)
     options = [f"name={literal(notebook)}"] + (['task_runner="inline"'] if runs_in_order else [])
     lines = [broken(f"@{words.before}flow(", options, ")"), _head(placed, words, waits=waits)]
     plain = [unit for _, unit in inside if unit.kind != "task"]
@@ -128,10 +124,10 @@ def main_text(placed: Placed, words: Words, notebook: str, *, waits: bool) -> st
 
 def _head(placed: Placed, words: Words, *, waits: bool) -> str:
     """The line, or lines, with the parameters: each with the comments that the notebook has for it."""
-    units = [unit for _, unit in placed.inside if unit.kind == "params" and unit.writes & placed.parameters]
+    units = [placed.units[place] for place in sorted(placed.parameters)]
     told = [each for unit in units for each in _parameters(unit)]
     start = f"{'async def' if waits else 'def'} {words.main}("
-    if not any(comment for _, comment, _ in told):
+    if not any(comment or above for _, comment, above in told):
         return broken(start, [text for text, _, _ in told], "):")
     lines = [line for text, comment, above in told for line in (*above, f"{text},{comment}")]
     return "\n".join([start, indented("\n".join(lines)), "):"])
