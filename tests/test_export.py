@@ -198,6 +198,8 @@ NOTEBOOKS = {
         "print('three')\nX = 4",
         "# @task a\na = X\nprint('four')",
         "print('five')",
+        "# @params\nSIX = print('six') or 6\nSEVEN = 7",
+        "# @task b\nb = SIX + SEVEN",
     ),
     "matches, walrus, with, try": (
         "# @task a\nimport io\nwith io.StringIO('x') as f:\n    text = f.read()\n"

@@ -212,7 +212,7 @@ class _Module:
             if unit.kind == "params" and at not in self.placed.parameters:
                 name = min(unit.writes, default="a parameter")
                 self.notes.append(
-                    f"{name} is no parameter of main, as other cells bind it or make its default"
+                    f"{name} is no parameter of main: other cells bind it, make its default, or run before it"
                 )
 
     def _parameters(self) -> tuple[str, ...]:

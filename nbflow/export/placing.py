@@ -7,7 +7,6 @@ All other names are `main`'s own.
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -251,19 +250,13 @@ class _Handing:
 
     def _are_parameters(self, place: int, unit: Unit) -> bool:
         """Whether a unit's assignment can be a parameter of main with that default."""
-        if (
-            unit.kind != "params"
-            or len(unit.tree) != 1
-            or (unit.reads | unit.code) & (self.known.own | self.known.shared)
-        ):
-            return False
-        line = unit.tree[0]
-        targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", line)]
-        if unit.writes & (self.known.shared | RESERVED) or not all(
-            isinstance(each, ast.Name) for each in targets
-        ):
+        own, shared = self.known.own, self.known.shared
+        if unit.kind != "params" or (unit.reads | unit.code) & (own | shared) or unit.writes & shared:
             return False
         above = [each for each, _ in self.known.inside if each < place]
+        acts = any(self.known.units[each].kind != "params" for each in above)
+        if not unit.binds_names_alone or (acts and not unit.is_inert):
+            return False
         bound = (
             self.known.units[each].writes | self.known.units[each].deletes | self.notebook.touches(each)
             for each in above

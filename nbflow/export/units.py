@@ -147,6 +147,17 @@ class Unit:
         )
 
     @cached_property
+    def binds_names_alone(self) -> bool:
+        """Whether it is one assignment, to names and nothing else."""
+        match self.tree:
+            case [ast.Assign(targets=targets)]:
+                return all(isinstance(target, ast.Name) for target in targets)
+            case [ast.AnnAssign(target=ast.Name(), value=value)]:
+                return value is not None
+            case _:
+                return False
+
+    @cached_property
     def decorators(self) -> frozenset[str]:
         """The names at the roots of its decorators."""
         lines = [line for line in self.tree if isinstance(line, _Function | ast.ClassDef)]
