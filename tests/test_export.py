@@ -164,6 +164,12 @@ NOTEBOOKS = {
         "# @task task\ntask = flow + 1",
         "nbflow = task\nprint(nbflow)",
     ),
+    "tasks called as what the module needs": (
+        "# @task flow\nx = 1",
+        "# @task main\ny = x + 1",
+        "# @task asyncio\nimport asyncio\nz = y + await asyncio.sleep(0, 1)",
+        "print(x, y, z)",
+    ),
     "a task called as Python's word, a builtin, and what it makes": (
         "# @task import\na = 1",
         "# @task print\nb = a + 1",
@@ -510,6 +516,10 @@ class TestRefusals:
             (
                 [("", "from nbflow.engine import signals"), ("a", "a = 1\nraise signals.SKIP('no')")],
                 "a may raise SKIP, which leaves what it makes unbound",
+            ),
+            (
+                [("", "INPUTS = 1"), ("a --cache-for 1h --cache-policy INPUTS+TASK_SOURCE", "a = INPUTS")],
+                "INPUTS is a name of the notebook, and an option means nbflow's; rename it",
             ),
             ([("a --after b", "a = 1"), ("b", "b = 2")], "a: --after b, which stands below it"),
             (

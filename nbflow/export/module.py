@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from nbflow.export.units import Unit
 
+_OURS: Final = ("flow", "task", "MapResult", "unmapped")
+"""What a module may need of nbflow."""
 _MARK: Final = "# Exported by nbflow, "
 _BEHIND_MARK: Final = "; once it is edited, a new export asks for --force."
 
@@ -168,7 +170,7 @@ class _Module:
         self.placed = placed
         self.notebook = notebook
         self.notes = notes
-        self.taken = set(taken) | BUILTINS | set(keyword.kwlist)
+        self.taken = set(taken) | BUILTINS | {*keyword.kwlist, *_OURS, "asyncio", "nbflow"}
         self.top = [unit for at, unit in enumerate(placed.units) if at in placed.top]
         self.tasks = [(at, unit) for at, unit in placed.inside if unit.kind == "task"]
         self.waits = any(unit.waits for _, unit in placed.inside)
@@ -233,9 +235,8 @@ class _Module:
             functions[at] = self._free(unit.label, other)
             if unit.elements:
                 items[at] = self._free(f"{functions[at].removeprefix('make_')}_items")
-        ours = ("flow", "task", "MapResult", "unmapped")
         before = ""
-        if any(self._has_other(name, f"from nbflow import {name}") for name in ours):
+        if any(self._has_other(name, f"from nbflow import {name}") for name in _OURS):
             is_free = not self._has_other("nbflow", "import nbflow")
             before = f"{'nbflow' if is_free else self._free('nbflow_module')}."
         return Words(before, functions, items, main)
@@ -285,6 +286,10 @@ class _Module:
             yield f"from nbflow import {', '.join(sorted(merged))}"
         named: dict[str, set[str]] = {}
         for module, name in (each for text in functions for each in text.decorator.imports):
+            if self._has_other(name, f"from {module} import {name}"):
+                raise ExportError(
+                    f"{name} is a name of the notebook, and an option means nbflow's; rename it"
+                )
             if name not in self.bound:
                 named.setdefault(module, set()).add(name)
         yield from (
