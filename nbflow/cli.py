@@ -1,4 +1,4 @@
-"""The command line: `nbflow run NOTEBOOK`, `nbflow cache …`."""
+"""The command line: `nbflow run NOTEBOOK`, `nbflow export NOTEBOOK`, `nbflow cache …`."""
 
 from __future__ import annotations
 
@@ -46,6 +46,17 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--force", action="store_true", help="run every task even where an earlier result fits")
     run.add_argument("--runner", default="", metavar="NAME", help="where bodies of tasks run, such as thread")
     run.set_defaults(do=_run)
+    export = commands.add_parser(
+        "export", help="write a notebook as a Python module with task functions and a main; nothing runs"
+    )
+    export.add_argument("notebook", type=Path, help="the notebook's file, as it is saved")
+    export.add_argument(
+        "file", type=Path, nargs="?", metavar="FILE.py", help="the module; by default beside the notebook"
+    )
+    export.add_argument(
+        "--force", action="store_true", help="replace a file that was not exported, or was edited since"
+    )
+    export.set_defaults(do=_export)
     _take_cache(commands.add_parser("cache", help="what a store holds; check it, tidy it, remove results"))
     return parser
 
@@ -68,6 +79,13 @@ def _run(told: argparse.Namespace) -> int:
 
     pairs = dict(read_pair(text) for text in told.parameters)
     return run_notebook(Headless(told.notebook, pairs, told.output, told.force, told.runner))
+
+
+def _export(told: argparse.Namespace) -> int:
+    from nbflow.notebook.exporting import export_notebook
+
+    print(export_notebook(told.notebook, told.file, force=told.force))
+    return 0
 
 
 def _cache(told: argparse.Namespace) -> int:

@@ -25,6 +25,7 @@
         StoreError                 the store itself: full, read-only, corrupt, newer, no key
       SessionError
         NotLoadedError             a placeholder was used before its value was loaded
+      ExportError                  a notebook that cannot be written as a module
       InternalError                a mistake of nbflow, not of the user
         IllegalTransitionError     a state that may not follow the one before
 
@@ -361,6 +362,10 @@ class NotLoadedError(SessionError):
     def __init__(self, message: str, *, name: str = "") -> None:
         super().__init__(message)
         self.name = name
+
+
+class ExportError(NbflowError):
+    """A notebook cannot be written as a module that does the same."""
 
 
 class InternalError(NbflowError):

@@ -50,6 +50,7 @@ class TestWords:
             ("%flow cache ", ["--older", "ls", "size", "verify", "gc", "clear", "raw", "clean"]),
             ("%flow restore l", ["latest", "raw", "clean"]),
             ("%flow config ", []),
+            ("%flow export ", ["--force"]),
         ],
     )
     def test_what_can_stand_there(self, line: str, words: list[str]) -> None:

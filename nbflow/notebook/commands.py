@@ -258,6 +258,14 @@ def _open(session: Session, words: Words) -> Shown:
     return importlib.import_module("nbflow.notebook.reopening").reopen(session, *words.plain)
 
 
+def _export(session: Session, words: Words) -> Shown:
+    path = words.one_or_none("file")
+    if not path:
+        raise OptionError("name the file: %flow export FILE.py")
+    exporting = importlib.import_module("nbflow.notebook.exporting")
+    return show_lines(exporting.export_session(session, path, force="--force" in words.switches))
+
+
 def _restore(session: Session, words: Words) -> Shown:
     first, *runs = words.plain or ("",)
     if not first:
@@ -456,6 +464,12 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "forget": Command(_forget, "TASK", "take a task out of the flow", acts=True),
     "config": Command(
         _config, "", "the settings and where they come from; `%config NBFlow.runner = 'thread'` sets one"
+    ),
+    "export": Command(
+        _export,
+        "FILE.py [--force]",
+        "the flow as a Python module with task functions and a main; --force replaces what you have edited",
+        ("--force",),
     ),
     "help": Command(
         _help, "[COMMAND]", "all commands, or how to write one; %flow COMMAND --help does the same"

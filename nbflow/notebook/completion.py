@@ -97,7 +97,7 @@ def _after_flow(text: str, session: Callable[[], Session]) -> Iterable[str]:
     return (*command.switches, *command.valued, *pair, *_WORDS.findall(command.usage), *tasks)
 
 
-_WORDS: Final = re.compile(r"(?<![\w-])[a-z]{2,}(?!\w)")
+_WORDS: Final = re.compile(r"(?<![\w.-])[a-z]{2,}(?!\w)")
 """What stands in the usage of a command as it is to be written."""
 
 

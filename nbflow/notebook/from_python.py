@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -118,6 +119,20 @@ class PythonSession(Session):
     def audit(self, *tasks: str) -> Audited:
         """Run all tasks, or these, once more, apart from the notebook, and compare what they make."""
         return self._do("audit", *tasks)
+
+    def export(self, path: str | os.PathLike[str], *, force: bool = False) -> Shown:
+        """Write the flow as a plain Python module with task functions and a `main`.
+
+        Its cells are taken as they were last run, in flow order.
+
+        Args:
+            path: Where it goes, a file that ends in `.py`.
+            force: Whether a file may be replaced that was not exported, or was edited since.
+
+        Raises:
+            ExportError: If a module cannot do what the notebook does.
+        """
+        return self._do("export", os.fspath(path), *(["--force"] if force else []))
 
     def cache(self, what: str = "size") -> Shown:
         """What takes how much of the store: in all, or with `ls` task by task."""
