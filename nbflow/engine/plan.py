@@ -63,6 +63,7 @@ class Work(Bringing):
     def _run_plain(self, step: Step) -> Working[Action]:
         """Run a plain cell as its user does: nothing else is looked at and nothing waits for the disk."""
         self._reset(Origin.CELL)
+        self.sweep.take_in()
         self.adopt_source(step)
         self._note(step, (yield from self._performer.execute_plain(step, self._origin)))
         if self.workspace.keeps_much:

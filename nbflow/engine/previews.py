@@ -15,6 +15,7 @@ _LISTS: Final = (list, tuple)
 _SETS: Final = (set, frozenset)
 _MOST_ITEMS: Final = 8
 _SIZED: Final = ("ndarray", "Series", "DataFrame")
+_MOST_OF_A_CONTROL: Final = 40
 _LIBRARIES: Final = ("numpy", "pandas", "polars")
 
 
@@ -65,6 +66,9 @@ def _mapping(value: dict[Any, Any]) -> str:
 
 def _described(kind: type, value: Any) -> str:
     """A value of another type: arrays and frames with their size, everything else by its type alone."""
+    if kind.__module__.startswith("ipywidgets.") and kind.__name__ != "Password":
+        set_to = getattr(value, "value", None)
+        return kind.__name__ if set_to is None else f"{kind.__name__}({_text(set_to, _MOST_OF_A_CONTROL)})"
     if kind.__name__ not in _SIZED or kind.__module__.partition(".")[0] not in _LIBRARIES:
         return kind.__name__
     try:

@@ -17,7 +17,7 @@ from nbflow.engine.verify import NOT_JUDGED, Judge, Judgement
 from nbflow.types import FILE, Slot, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from nbflow.engine.book import Book, Step
     from nbflow.engine.slots import Outside
@@ -48,6 +48,8 @@ class Sweep:
         self._kin_users: set[str] = set()
         self._kinship = Kinship(book, self._timelines, self._judgements)
         self._moved: set[Slot] = set()
+        self.take_in: Callable[[], None] = lambda: None
+        """Called first when all is looked at again: takes in what has changed and no body did."""
 
     def view(self, step: Step) -> View:
         """The bindings at the step's place, for reading only."""
@@ -117,6 +119,8 @@ class Sweep:
 
     def look_outside(self, slots: Iterable[Slot] | None = None) -> None:
         """Ask slots outside again, by default all, and mark the steps that looked at a changed one."""
+        if slots is None:
+            self.take_in()
         for slot in self.outside.look(slots):
             for user in self._users.get(slot, ()):
                 self.touch(self.book.steps[user])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nbflow.engine.apply import Workspace
 from nbflow.engine.baggage import Define  # noqa: TC001 - records are made by these annotations
 from nbflow.engine.configured import SettingsKind
+from nbflow.engine.controls import take_moved
 from nbflow.engine.enact import StepRuns
 from nbflow.engine.explain import Explainer
 from nbflow.engine.keeping import EXPIRY, ExpiryKind
@@ -129,6 +130,7 @@ def trunk_over(world: World, book: Book) -> Trunk:
         **world.kinds,
     }
     sweep = Sweep(book, Outside(named, world.since, workspace.marks))
+    sweep.take_in = lambda: take_moved(book, workspace, sweep)
     observer = Observer(workspace, files, world.clock, world.define)
     runs = StepRuns(world.store.history, world.clock, world.notebook, world.sleep)
     explainer = Explainer(sweep, workspace, runs.history)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbflow.engine.afterwards import only_shares
+from nbflow.engine.slots import key_of
 from nbflow.types import Verdict
 
 if TYPE_CHECKING:
+    from nbflow.engine.apply import Workspace
+    from nbflow.engine.bind import Version
     from nbflow.engine.book import Book, Step
     from nbflow.engine.sweep import Sweep
     from nbflow.types import Slot
 
 
-def stale_mention(reader: Step, sweep: Sweep) -> str:
+def stale_mention(reader: Step, sweep: Sweep, workspace: Workspace) -> str:
     """One line where a plain cell reads what a task has made and what is not up to date; or nothing."""
     view, book = sweep.view(reader), sweep.book
     of_tasks: dict[str, str] = {}
@@ -28,6 +31,10 @@ def stale_mention(reader: Step, sweep: Sweep) -> str:
                 of_tasks[slot.locator] = f" ({step.name} failed)" if step.failure else owner
             elif _is_made_by_a_task(slot, book) and not only_shares(step, slot):
                 of_cells[slot.locator] = step.name
+        version = view.bound(slot).version
+        if version is not None and _holds_an_older_one(key_of(slot), version, workspace):
+            maker = book.steps[version.step]
+            of_tasks.setdefault(slot.locator, f" (of {maker.name})" if maker.name != slot.locator else "")
     if not (of_tasks or of_cells):
         return ""
     told = ", ".join(name + how for name, how in {**dict.fromkeys(of_cells, ""), **of_tasks}.items())
@@ -35,6 +42,13 @@ def stale_mention(reader: Step, sweep: Sweep) -> str:
     return f"not up to date here: {told}; " + (
         "`%flow run` brings it up to date" if of_tasks else f"run {again} again"
     )
+
+
+def _holds_an_older_one(key: str, version: Version, workspace: Workspace) -> bool:
+    """Whether a name still holds what its task made before: another cell had the task run again."""
+    label = workspace.labels.get(key)
+    held = label.version if label is not None else None
+    return held is not None and held.step == version.step and not held.is_same(version)
 
 
 def _is_made_by_a_task(slot: Slot, book: Book) -> bool:

@@ -159,7 +159,7 @@ class Session:
             self.perform(self.automatic.run())
         if not self.places.has_tasks:
             return
-        line = stale_mention(cell.step, self.trunk.sweep)
+        line = stale_mention(cell.step, self.trunk.sweep, self.trunk.workspace)
         if line:
             self.around.screen.say(line)
         self.refresh_badges()
