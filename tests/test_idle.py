@@ -188,3 +188,36 @@ class TestLeftOpen:
             assert notebook.names["text"] == "x\n"
         finally:
             notebook.names["logging"].getLogger("t").handlers[0].close()
+
+
+@pytest.mark.usefixtures("outside")
+class TestRemoved:
+    """A file that one task writes, another reads, and a third takes away."""
+
+    @pytest.mark.parametrize(
+        ("takes", "verdict"),
+        [
+            ("os.remove('t.csv')", "fresh"),
+            ("os.rename('t.csv', 'u.csv')", "as of"),
+            ("__import__('shutil').move('t.csv', 'u.csv')", "as of"),
+        ],
+    )
+    def test_nothing_is_stale(self, takes: str, verdict: str) -> None:
+        """Its writer is not told that it is missing: a later task has the last word."""
+        notebook = Notebook()
+        cells = [
+            notebook.add("import os", plain=True),
+            notebook.add("from pathlib import Path\nPath('t.csv').write_text('1')\nw = 1"),
+            notebook.add("a = Path('t.csv').read_text()"),
+            notebook.add(f"{takes}\nr = 1"),
+            notebook.add("there = os.path.exists('t.csv')"),
+        ]
+        for cell in cells:
+            notebook.run(cell)
+        assert [notebook.verdict(cell).value for cell in cells] == ["fresh"] * 3 + [verdict] * 2
+        assert notebook.names["there"] is False
+        assert [notebook.log.count(cell) for cell in cells] == [1] * 5
+        notebook.edit(cells[1], "from pathlib import Path\nPath('t.csv').write_text('2')\nw = 1")
+        notebook.run_all()
+        assert (notebook.names["a"], notebook.names["there"]) == ("2", False)
+        assert [notebook.verdict(cell).value for cell in cells] == ["fresh"] * 3 + [verdict] * 2

@@ -90,6 +90,11 @@ class Bound(msgspec.Struct, frozen=True):
     kin: tuple[str, ...] = ()
     written: bool = False
 
+    @property
+    def is_removed(self) -> bool:
+        """Whether a step has left it with nothing, as one that removes a file."""
+        return self.written and self.version is None
+
     def is_written_by(self, step: str) -> bool:
         """Whether it is a version that this step made."""
         return self.version is not None and self.version.step == step

@@ -250,4 +250,4 @@ class Sweep:
 
 
 def _writes(bound: Bound | None, step: str) -> bool:
-    return bound is not None and bound.is_written_by(step)
+    return bound is not None and (bound.is_removed or bound.is_written_by(step))

@@ -331,7 +331,9 @@ class Judge:
         """
         timeline = self._timelines.get(slot)
         later = timeline.after(self._view.place) if timeline is not None else ()
-        return not any(bound.is_written_by(self._book.at(place).id) for place, bound in later)
+        return not any(
+            bound.is_removed or bound.is_written_by(self._book.at(place).id) for place, bound in later
+        )
 
     def _above(
         self, step: Step, body: Body, slots: tuple[Slot, ...], loose: frozenset[Slot]
