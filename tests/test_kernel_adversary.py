@@ -89,3 +89,35 @@ class TestPickles:
         job.run(q="import pickle\nclass Q:\n    def g(self): return K * 10")
         assert "a" in job.flow()
         assert value(job, "a") == "20"
+
+
+class TestMain:
+    """The notebook as the main module, in which code may find every name."""
+
+    @pytest.mark.parametrize(
+        ("imports", "body"),
+        [
+            ("import sys", "a = sys.modules['__main__'].f()"),
+            ("import __main__", "a = __main__.f()"),
+            ("n = 0", "from __main__ import f as g\na = g()"),
+            ("import doctest", "a = 1 - doctest.testmod().failed"),
+            ("import nbflow_own_main", "a = nbflow_own_main.call()"),
+        ],
+    )
+    def test_who_looks_there(self, job: Job, imports: str, body: str) -> None:
+        """It finds all names, however often it runs, and is never called fresh."""
+        text = "import __main__\n\ndef call():\n    return __main__.f()\n"
+        (job.folder / "nbflow_own_main.py").write_text(text)
+        job.run(
+            f='def f():\n    """\n    >>> f()\n    1\n    """\n    return 1', i=imports, a=f"#@task a\n{body}"
+        )
+        for _ in range(2):
+            job.run("f", "i", "a")
+            assert (job.shown.error, value(job, "a")) == ("", "1")
+        verdict = job.kernel.ask("__import__('nbflow').session().flow['a'].freshness.verdict.value")
+        assert verdict == "as of"
+
+    def test_a_guard_is_none(self, job: Job) -> None:
+        """What scripts ask before they run."""
+        job.run(a="#@task a\nif __name__ == '__main__':\n    a = 1")
+        assert (value(job, "a"), job.stale()) == ("1", {})

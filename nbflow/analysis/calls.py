@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis.aliases import PART, hold, keys_in, last_part, owners, sources
 from nbflow.analysis.clock import asked_by_call, note_clock
-from nbflow.analysis.effects import TIMING, effect_of, effects_on_files, is_native, is_remote, writes_natively
+from nbflow.analysis.effects import (
+    TIMING,
+    effect_of,
+    effects_on_files,
+    is_native,
+    is_remote,
+    parts_of,
+    writes_natively,
+)
 from nbflow.analysis.environment import note_environment, note_whole_environment
 from nbflow.analysis.expressions import load_attribute, visit_defaults, visit_rounds
 from nbflow.analysis.facts import (
@@ -22,6 +30,7 @@ from nbflow.analysis.flow import HERE, Frame, visits
 from nbflow.analysis.formulas import note_formula
 from nbflow.analysis.functions import anonymous, enter, escape, find_functions, known_functions
 from nbflow.analysis.magics import parsed, visit_magic
+from nbflow.analysis.names import MAIN
 from nbflow.analysis.purity import (
     CONSUMERS,
     CONTAINER_METHODS,
@@ -57,6 +66,8 @@ def visit_call(frame: Frame, node: ast.Call) -> None:
     _visit_arguments(frame, node, name, given)
     if isinstance(node.func, ast.Name) and name in _SPECIAL:
         _SPECIAL[name](frame, node)
+    if _reaches_main(frame, node):
+        frame.see_main()
     _note_outside(frame, node, name)
     note_formula(frame, node, name)
     if functions:
@@ -321,6 +332,26 @@ def _see_own(frame: Frame, node: ast.Call) -> None:
 def _list_names(frame: Frame, node: ast.Call) -> None:
     if not node.args:
         frame.effects.add("names: dir")
+
+
+def _reaches_main(frame: Frame, node: ast.Call) -> bool:
+    """Whether a call looks for names of the main module, or is told its name."""
+    if any(isinstance(given, ast.Constant) and given.value == MAIN for given in node.args):
+        return True
+    return ".".join(parts_of(dotted(node.func), frame.cell.origins)) in _LOOK_INTO_MAIN
+
+
+_LOOK_INTO_MAIN: Final = frozenset(
+    [
+        "doctest.testmod",
+        "unittest.main",
+        "timeit.timeit",
+        "timeit.repeat",
+        "timeit.Timer",
+        "cProfile.run",
+        "profile.run",
+    ]
+)
 
 
 def _set_attribute(frame: Frame, node: ast.Call) -> None:

@@ -11,6 +11,7 @@ from nbflow.analysis.environment import note_environment, note_whole_environment
 from nbflow.analysis.facts import note_join, note_shown, note_text, pattern_of
 from nbflow.analysis.flow import Frame, visits
 from nbflow.analysis.functions import absorb, anonymous, escape, known_functions
+from nbflow.analysis.names import MAIN
 from nbflow.analysis.scopes import Bindings, Scope, ScopeKind
 
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
@@ -108,6 +109,8 @@ def visit_subscript(frame: Frame, node: ast.Subscript) -> None:
     if name is not None:
         _visit_named_global(frame, node, name)
     note_environment(frame, node)
+    if isinstance(node.slice, ast.Constant) and node.slice.value == MAIN:
+        frame.see_main()
     frame.visit(node.value)
     frame.visit(node.slice)
     if not isinstance(node.ctx, ast.Load):

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from nbflow.analysis.names import MAIN
 from nbflow.analysis.result import DefinitionKind, Import
 from nbflow.analysis.scopes import Scope, ScopeKind
 from nbflow.analysis.summaries import Function, Owner, Pending, Source
@@ -287,6 +288,11 @@ class Frame:
         if key == "vars":
             self.effects.add("names: vars")  # and who may call it without a value
         self.cell.shown.add(f"{key}.{attribute}" if attribute else key)
+
+    def see_main(self) -> None:
+        """Record that code reaches the notebook as the main module, where it may find every name."""
+        self.cell.incomplete("what reaches the main module reaches every name")
+        self.effects.add(f"names: {MAIN}")
 
     def store(self, name: str) -> str:
         """Record that a name, as written in this scope, is bound; return its key."""

@@ -29,6 +29,10 @@ BUILTINS: Final = (frozenset(dir(builtins)) | {"display"}) - MANAGED
 _NUMBERED = re.compile(r"_i?[0-9]+\Z")
 
 
+MAIN: Final = "__main__"
+"""The module that the notebook's names are of."""
+
+
 def is_managed(name: str) -> bool:
     """Say whether Python or IPython keeps this name, so that it is no input or output.
 

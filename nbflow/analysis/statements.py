@@ -10,6 +10,7 @@ from nbflow.analysis.aliases import HOLDS, hold, keys_in, link_target
 from nbflow.analysis.expressions import visit_defaults
 from nbflow.analysis.flow import Frame, visits
 from nbflow.analysis.functions import absorb, escape, known_functions
+from nbflow.analysis.names import MAIN
 from nbflow.analysis.result import Import
 from nbflow.analysis.scopes import Bindings, Scope, ScopeKind
 from nbflow.analysis.summaries import Function, Owner
@@ -150,6 +151,8 @@ def visit_assertion(frame: Frame, node: ast.Assert) -> None:
 def visit_import(frame: Frame, node: ast.Import) -> None:
     """`import a.b` binds a and adds b to it."""
     for alias in node.names:
+        if alias.name == MAIN:
+            frame.see_main()
         frame.cell.imports.append(Import(alias.name, 0, None, frame.deferred))
         name = alias.asname or alias.name.partition(".")[0]
         key = frame.scope.key(name)
@@ -163,6 +166,8 @@ def visit_import(frame: Frame, node: ast.Import) -> None:
 def visit_import_from(frame: Frame, node: ast.ImportFrom) -> None:
     """A star binds what only the module knows."""
     module = node.module or ""
+    if module == MAIN:
+        frame.see_main()
     names = tuple(alias.name for alias in node.names)
     frame.cell.imports.append(Import(module, node.level, names, frame.deferred))
     for alias in node.names:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from nbflow.analysis.names import MAIN
 from nbflow.analysis.patches import patched_in, together
 from nbflow.engine.again import earlier_run
 from nbflow.engine.book import definition_body
@@ -19,7 +20,14 @@ from nbflow.engine.reached import Reached
 from nbflow.engine.record import outputs_in_memory
 from nbflow.engine.slots import NAME, SETTINGS, UNKNOWN, WORKING_FOLDER, key_of, slot_of
 from nbflow.engine.stateful import patches
-from nbflow.engine.uses import draws_by, made_by_imports, own_modules, patching_of_own, used_settings
+from nbflow.engine.uses import (
+    draws_by,
+    made_by_imports,
+    own_modules,
+    patching_of_own,
+    reach_main,
+    used_settings,
+)
 from nbflow.store.modules import is_missing
 from nbflow.types import NO_REACH, UNBOUND, Entry, Looked, Slot
 
@@ -97,12 +105,15 @@ class Insight:
         last = frozenset([key_of(output.slot) for output in outputs_in_memory(step.trace)])
         uncertain = (told.may_bind | last).difference(body.analysis.writes, keys)
         effects = told.effects | self._lazily(keys)
+        looks_into_main = bool(told.own_modules) and reach_main(told.own_modules)
+        if looks_into_main:
+            effects |= {f"{ANY_NAME}{MAIN}"}
         return Reached(
             inputs=keys,
             keys=told.names.union(keys, last),
             uncertain=uncertain,
             earlier=earlier_run(step.trace, body, seen) if uncertain else None,
-            complete=told.complete,
+            complete=told.complete and not looks_into_main,
             reseeds=body.reseeds or any(self._may_seed(ran, keys) for ran in others),
             effects=effects,
             settings=seen.settings.used if seen.settings is not None else frozenset(),

@@ -126,6 +126,16 @@ def patching_of_own(modules: Iterable[str]) -> Iterator[Patching]:
     return map(patched_in, texts_behind(modules, _is_of_user))
 
 
+def reach_main(modules: Iterable[str]) -> bool:
+    """Whether modules of the user's own look for names of the notebook, as those of the main module."""
+    return any(map(_LOOKS_INTO_MAIN.search, texts_behind(modules, _is_of_user)))
+
+
+_LOOKS_INTO_MAIN: Final = re.compile(
+    r"\bimport __main__|\bfrom __main__|(?<!== )(?<!!= )[\"']__main__[\"']\s*[\])]"
+)
+
+
 def _is_of_user(module: str) -> bool:
     top = module.partition(".")[0]
     return bool(top) and top not in sys.stdlib_module_names and not distributions_behind(top)
