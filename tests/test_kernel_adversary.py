@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -121,3 +122,46 @@ class TestMain:
         """What scripts ask before they run."""
         job.run(a="#@task a\nif __name__ == '__main__':\n    a = 1")
         assert (value(job, "a"), job.stale()) == ("1", {})
+
+
+class TestScreen:
+    """What names hold, and cells show, that is from before."""
+
+    def test_a_name_that_holds_an_older_result(self, job: Job) -> None:
+        """A task that another cell had run again: who mentions its name is told."""
+        job.run(k="K = 1", big="#@task big\nbig = K * 2", use="#@task use\nuse = big + 1", look="print(big)")
+        assert "not up to date" not in job.shown.text
+        job.run("use", k="K = 5")
+        job.run("use")
+        job.run("look")
+        assert "not up to date here: big; `%flow run` brings it up to date" in job.shown.text
+        job.flow()
+        job.run("look")
+        assert job.shown.text.strip() == "10"
+
+    def test_plain_cells_that_show_what_was(self, job: Job) -> None:
+        """After a run that moved on, they are named until they have run again; definitions are not."""
+        job.run(
+            k="K = 1",
+            big="#@task big\nbig = K * 2",
+            look="print(big)",
+            more="half = big / 2\nhalf",
+            d="x = 5",
+        )
+        job.run(k="K = 5")
+        job.flow()
+        said = r"what these cells show is from before: cell \[\d+\], cell \[\d+\]; run them again"
+        assert re.search(said, job.shown.text)
+        assert re.search(said, job.kernel.execute("%flow status").text)
+        job.run("look", "more")
+        assert "from before" not in job.kernel.execute("%flow status").text
+
+    def test_settings_and_a_run_in_the_background(self, job: Job) -> None:
+        """A run beside the notebook leaves what its cells have set theirs."""
+        job.run(
+            p="import threading, decimal\nthreading.nbt = 5\ndecimal.getcontext().prec = 7",
+            a="#@task a --defer\na = (threading.nbt, decimal.Decimal(1) / 3)",
+        )
+        assert "goes on in the background" in job.kernel.execute("%flow run --background").text
+        job.kernel.execute("%flow cancel")
+        assert job.stale().keys() <= {"a"}

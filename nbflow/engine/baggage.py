@@ -22,6 +22,7 @@ from nbflow.engine.stateful import (
     current_state,
     load_settings,
     loaded_states,
+    meet,
     restore_state,
 )
 from nbflow.exceptions import CacheError, SessionError, text_of
@@ -180,6 +181,7 @@ def set_libraries(settings: Mapping[str, Packed], names: dict[str, Any]) -> str:
     try:
         for key, packed in settings.items():
             (state,) = formats.decode(packed, unpacked_regions(packed))
+            meet(slot_of(key))
             restore_state(key, state)
             load_settings([key] if state else [])
     except Exception as error:  # noqa: BLE001 - libraries, and what makes values again, are user code

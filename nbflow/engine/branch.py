@@ -15,8 +15,9 @@ from nbflow.engine.apart import with_classes
 from nbflow.engine.bind import first_of
 from nbflow.engine.book import Book
 from nbflow.engine.observe import Observer
+from nbflow.engine.own import OwnWorkspace
 from nbflow.engine.plan import Work
-from nbflow.engine.private import OwnWorkspace, hand_over
+from nbflow.engine.private import hand_over
 from nbflow.engine.sites import site_of
 from nbflow.engine.sweep import Sweep
 from nbflow.types import Verdict

@@ -19,8 +19,6 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from nbflow.engine.apart import with_classes
-from nbflow.engine.apply import Workspace
-from nbflow.engine.baggage import OF_THE_SHELL
 from nbflow.engine.bind import by_unit, first_of
 from nbflow.engine.each import copied
 from nbflow.engine.insight import ANY_NAME
@@ -29,6 +27,7 @@ from nbflow.engine.libraries import LIBRARIES, set_in
 from nbflow.engine.map_result import MapResult, Unread
 from nbflow.engine.origins import name_of
 from nbflow.engine.outward import is_effect
+from nbflow.engine.own import OwnWorkspace
 from nbflow.engine.perform import Performer
 from nbflow.engine.record import CHANGES_PROCESS, NOTHING_SEEN, outputs_in_memory
 from nbflow.engine.requests import Alone
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
+    from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import Version, View
     from nbflow.engine.book import Step
     from nbflow.engine.each import Hands, Plan
@@ -69,30 +69,6 @@ _WITH_FRAME: Final = (AsyncGeneratorType, CoroutineType, GeneratorType)
 """Objects that go on with code over the names that they were made with."""
 
 
-class OwnWorkspace(Workspace):
-    """Names that are not the user's, beside which everything of the process stays as it is.
-
-    Args:
-        lender: The user's names, of which it has those of the shell, and the store.
-    """
-
-    def __init__(self, lender: Workspace) -> None:
-        names = {key: lender.names[key] for key in OF_THE_SHELL if key in lender.names}
-        super().__init__(names, lender.store)
-        self._ambient = lender._ambient
-
-    def bind(self, key: str, value: object, label: Label | None = None) -> None:
-        """Let a key hold a value. The state of a global generator is everybody's: it stays as it is."""
-        if slot_of(key).kind == RANDOM:
-            self.label(key, label)
-        else:
-            super().bind(key, value, label)
-
-    def seeded(self) -> list[str]:
-        """None of the global generators stands for a version here."""
-        return []
-
-
 class PrivateWorkspace(OwnWorkspace):
     """Names for one body, in which versions are put as in the user's.
 
@@ -105,7 +81,6 @@ class PrivateWorkspace(OwnWorkspace):
         self.elsewhere = copy_context()
         self.why: dict[str, str] = {}
         """Of units that could not be copied, by one of their keys, the reason."""
-        self._lender = lender
 
     def place(self, versions: Mapping[str, Version], *, lazily: bool = False) -> bool:
         """Put the members of one unit in place; what is known by its identity alone cannot be."""
@@ -244,7 +219,7 @@ class Beside(Performer):
         for key in sorted(bound | user.set_besides(site.slots)):
             slot = slot_of(key)
             version = site.view.bound(slot).version
-            is_there = user.holds(key, version) if version else key not in user.labels
+            is_there = user.holds(key, version) if version else key not in user.set_besides(())
             if not is_there or (version and not self._is_apart and LIBRARIES[key].of_thread):
                 return f"settings of {slot.locator} are others at its place"
         return ""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.afterwards import only_shares
-from nbflow.engine.slots import key_of
-from nbflow.types import Verdict
+from nbflow.engine.slots import NAME, key_of
+from nbflow.types import Standing, Verdict
 
 if TYPE_CHECKING:
     from nbflow.engine.apply import Workspace
@@ -42,6 +42,23 @@ def stale_mention(reader: Step, sweep: Sweep, workspace: Workspace) -> str:
     return f"not up to date here: {told}; " + (
         "`%flow run` brings it up to date" if of_tasks else f"run {again} again"
     )
+
+
+def outdated_cells(book: Book, sweep: Sweep) -> str:
+    """One line about plain cells that ran on what is another by now, and so show what is old; or nothing."""
+    cells = [step for step in book if step.plain and step.standing is Standing.HERE and _has_read(step)]
+    old = [step.name for step in cells if sweep.judgement(step).verdict in (Verdict.STALE, Verdict.WAITS)]
+    more = f" and {len(old) - _MOST_CELLS} more" if len(old) > _MOST_CELLS else ""
+    told = f"{', '.join(old[:_MOST_CELLS])}{more}"
+    return f"what these cells show is from before: {told}; run them again" if old else ""
+
+
+def _has_read(step: Step) -> bool:
+    entries = step.trace.entries if step.trace is not None else ()
+    return any(entry.looked.slot.kind == NAME and entry.origin for entry in entries)
+
+
+_MOST_CELLS: Final = 8
 
 
 def _holds_an_older_one(key: str, version: Version, workspace: Workspace) -> bool:

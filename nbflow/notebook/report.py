@@ -11,6 +11,7 @@ from nbflow.engine.preview import expected_seconds, preview
 from nbflow.exceptions import text_of
 from nbflow.notebook.compared import compared_names, compared_words, reads_of, writes_of
 from nbflow.notebook.edges import edges_of
+from nbflow.notebook.mentions import outdated_cells
 from nbflow.notebook.parameters import as_default, defaults_of
 from nbflow.notebook.remarks import not_repeated, remarks
 from nbflow.secrets import HIDDEN, looks_secret
@@ -186,7 +187,8 @@ class Report:
         refused = [self._refused_line(steps[id], state) for id, state in action.refused.items()]
         left = () if resumed else self._left(action, names)
         rest = "no task waits for you" if resumed else self._rest(names)
-        return show_action(ActionCard((*lines, *refused, *left), number, tuple(notices), rest))
+        outdated = filter(None, [outdated_cells(self._session.book, self._session.trunk.sweep)])
+        return show_action(ActionCard((*lines, *refused, *left), number, (*notices, *outdated), rest))
 
     def _rest(self, names: Sequence[str]) -> str:
         """How the tasks asked for stand after a run that had nothing to do."""
@@ -352,7 +354,8 @@ class Report:
             and (not step.plain or (with_plain and (every or step.name in used)))
         ]
         cards = tuple(self.card(step, session.places.cells.get(step.id)) for step in steps)
-        notices = (*session.background.words, *session.notices)
+        outdated = outdated_cells(session.book, session.trunk.sweep)
+        notices = (*session.background.words, *session.notices, *filter(None, [outdated]))
         return FlowCard(cards, edges, session.around.notebook, session.around.clock(), notices)
 
     def _notes(self, cell: Cell | None) -> Iterator[str]:
