@@ -186,3 +186,27 @@ class TestHeader:
         kernel.run("late", "LATE = 18")
         kernel.execute("%flow run")
         assert verdicts(kernel)["tell"] == "waits"
+
+    def test_a_function_whose_cell_looks_at_what_it_writes(self, tmp_path: Path) -> None:
+        """It has happened once, and is not said to be unsure; the reason names the cell that is stale."""
+        text = "from os.path import exists\nfrom nbflow import task\nwas = exists('sent')\n"
+        text += "@task(effect='once')\ndef tell(who):\n    with open('sent', 'a') as file:\n"
+        text += "        file.write(who)\n    return 'sent'"
+        with Kernel(tmp_path) as kernel:
+            kernel.set(load="%load_ext nbflow", who="who = 'bob'", tell=text, read="tell()")
+            *_, shown = kernel.run_all()
+            said = "SessionError: tell() has no value that is up to date: only you start it: "
+            assert shown.error == f"{said}`%flow run tell` runs it; upstream cell [3] is stale"
+            assert kernel.run("read").text == "'sent'"
+            assert (tmp_path / "sent").read_text() == "bob"
+
+    def test_a_function_that_adds_to_a_file(self, tmp_path: Path) -> None:
+        """Its value is up to date, although the file is another now, for each input once."""
+        text = "from nbflow import task\n@task(effect='once')\ndef tell(who):\n"
+        text += "    open('sent', 'a').write(who)\n    return 'sent'"
+        with Kernel(tmp_path) as kernel:
+            kernel.set(load="%load_ext nbflow", who="who = 'bob'", tell=text, read="tell()")
+            assert kernel.run_all()[-1].text == "'sent'"
+            kernel.run("who", "who = 'ann'")
+            assert [kernel.run("read").text for _ in range(2)] == ["'sent'", "'sent'"]
+            assert (tmp_path / "sent").read_text() == "bobann"

@@ -65,6 +65,25 @@ class TestErrorsOfOurs:
         assert seen(shown).count("Cell In") == 2
         assert "nbflow/" not in seen(shown)
 
+    def test_a_failed_function(self, kernel: Kernel) -> None:
+        """Is shown in its lines and in those that call it, and so is what it has caught."""
+        fails = "@task\ndef fails():\n    try:\n        1 / 0\n    except ZeroDivisionError as error:\n"
+        kernel.run("fails", f"{fails}        raise KeyError('k') from error")
+        shown = kernel.execute("fails()")
+        assert shown.error == "SessionError: fails() failed (KeyError: 'k')"
+        assert "----> 6         raise KeyError('k') from error" in seen(shown)
+        assert "----> 1 fails()" in seen(shown)
+        assert seen(shown).count("Cell In") == 3
+        assert "nbflow/" not in seen(shown)
+
+    def test_one_behind_an_error_of_the_user(self, kernel: Kernel) -> None:
+        """Brings no line along of how it was run."""
+        kernel.run("fell", "@task\ndef fell():\n    return 1 / 0")
+        shown = kernel.execute("try:\n    fell()\nexcept Exception as error:\n    raise OSError from error")
+        assert "----> 3     return 1 / 0" in seen(shown)
+        assert "----> 4     raise OSError from error" in seen(shown)
+        assert not any(each in seen(shown) for each in ("execution.py", "wiring.py", "performer.py"))
+
     def test_a_wrong_parameter(self, kernel: Kernel) -> None:
         """Names the line, and how there come to be parameters."""
         shown = kernel.execute("session().run(nosuch=1)")

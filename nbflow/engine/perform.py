@@ -187,6 +187,7 @@ class Performer:
         if once.has_begun:  # and not refused by its trigger
             self.workspace.store.flush()  # its result is on disk before the mark says so
             once.ended(finished, step.trace)
+            self._sweep.look_outside((begun,))  # else it would be said to be unsure until somebody looks
         return finished
 
     def imports(self, asked: Iterable[Entry], view: View) -> Imports:

@@ -186,6 +186,7 @@ class Reading:
         Raises:
             SessionError: If it has none here, or one that nobody can vouch for.
         """
+        __tracebackhide__ = True
         name: str = task.__name__
         running = _RUNNING.get()
         if not self._is_named(task, name, running.workspace if running is not None else self._work.workspace):

@@ -423,8 +423,9 @@ class Judge:
         slot = begun_slot(step, body, self._view, self._outside, self._book)
         if step.effect is Effect.ONCE and body.one is None:
             self._view.looked.add(slot)
-            if self._outside.digest(slot) == slot.kind:
-                told = f"{self._outside.show(slot)}; `%flow run {step.name} --force` runs it anyway"
+            doubt = self._outside.show(slot) if self._outside.digest(slot) == slot.kind else ""
+            if doubt:
+                told = f"{doubt}; `%flow run {step.name} --force` runs it anyway"
                 return Cause("unsure", step.name, after=told)
             if step.trace is not None and self._lost_file(step.trace):
                 return Cause("effect", step.name, after=f"`%flow run {step.name} --force` repeats it")

@@ -91,6 +91,7 @@ def run_wired(wiring: Wiring, names: dict[str, Any]) -> None:
 
     A parameter that is wired to nothing is left out: Python says that it is missing.
     """
+    __tracebackhide__ = True
     given = {parameter: names[key] for parameter, key in wiring.wires if key in names}
     try:
         names[wiring.key] = names[wiring.function].fn(**given)

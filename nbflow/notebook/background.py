@@ -163,6 +163,7 @@ class Background:
             reading,
             session.remembered.heard,
             partial(self._runner, runner),
+            is_beside=True,
         )
         branch.work.elsewhere.room = lambda step: room_of(self._runner(runner, step))
         origin = Origin.NAMED if targets else Origin.CATCH_UP

@@ -85,6 +85,8 @@ class Routes:
             yield capture
         finally:
             _CURRENT.set(capture.outer)
+            if shows and capture.recorder.items:
+                _flush()  # what follows may be written to the other stream
             self._end(capture)
 
     def _begin(self, capture: Capture) -> None:
@@ -205,6 +207,12 @@ class Routes:
         finally:
             for each in around:
                 each.in_display = False
+
+
+def _flush() -> None:
+    """Let all that was written be seen before what follows: each stream has a buffer of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
 
 
 class _Tee:

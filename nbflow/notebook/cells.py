@@ -28,6 +28,7 @@ _NEARLY: Final = re.compile(r"#\s*@\s*(task|param)s?(?![\w(?.])", re.IGNORECASE)
 _LATER: Final = re.compile(r"^# ?@(?:task|params)(?![\w(?.])", re.MULTILINE)
 _FLOW: Final = re.compile(r"%?flow\s+(\w+)")
 _MOST_COMPILED: Final = 2_000
+_HIDES: Final = re.compile(r"\s*%%capture\b")
 _MAY_WAIT: Final = re.compile(r"\bawait\b|\basync\b")
 
 
@@ -138,6 +139,16 @@ def ends_with_call(source: str, name: str, line: int) -> bool:
     call = last.value if isinstance(last, ast.Expr) else None
     is_ours = isinstance(call, ast.Call) and getattr(call.func, "attr", "") == name
     return is_ours and last.lineno <= line
+
+
+def hides_all(cell: str) -> bool:
+    r"""Whether a cell asks that nothing of what runs in it is shown.
+
+    Example:
+        >>> hides_all("%%capture out\nfit()"), hides_all("fit()")
+        (True, False)
+    """
+    return _HIDES.match(cell) is not None
 
 
 def _code_lines(cell: str) -> list[str]:

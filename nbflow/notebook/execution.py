@@ -58,7 +58,8 @@ class Executor:
         reading: Answers reads of task functions.
         heard: Told what a run has said, a line each.
         runner: Gives the runner of a step whose body runs elsewhere.
-        own: The step whose own cell the user runs: only that one shows what it does.
+        own: The step whose own cell the user runs.
+        is_beside: Whether bodies run beside the notebook, and no cell that runs has to do with them.
         running: The step whose body runs now.
         can_wait: Whether a body that awaits something can be awaited.
         at_work: How much work goes on, one within the other.
@@ -74,6 +75,7 @@ class Executor:
     heard: Callable[[str, Iterable[str]], object]
     runner: Callable[[Step], Runner]
     own: Step | None = None
+    is_beside: bool = False
     running: Step | None = None
     can_wait: bool = False
     at_work: int = 0
@@ -90,7 +92,7 @@ class Executor:
     def _here(self, execution: Execution) -> Outcome:
         step, call = execution.step, execution.call
         with self._captured(step) as capture, self.screen.interruptible():
-            body = TaskCall(call.attempt, step.name, lambda: self._run(execution), call.timeout)
+            body = TaskCall(call.attempt, step.name, partial(self._run, execution), call.timeout)
             outcome = InlineTaskRunner().run(body).outcome()
         return self._ended(execution, replace(outcome, captured=encode(capture.recorder.items)))
 
@@ -147,7 +149,7 @@ class Executor:
         step, source = execution.step, execution.body.source
         try:
             code = self.bodies.codes(source, self._where(step))
-            awaits, shows = does_wait(source), step is self.own
+            awaits, shows = does_wait(source), self._shows(step)
             with shown_in(execution, self.flow):
                 task = send(execution, code, self.screen, awaits=awaits, shows=shows)
         except SessionError as error:
@@ -156,15 +158,22 @@ class Executor:
 
     def _run_there(self, execution: Execution, captures: list[Capture]) -> None:
         watched_here()
-        with self.routes.captured(shows=execution.step is self.own, is_here=False) as capture:
+        with self.routes.captured(shows=self._shows(execution.step), is_here=False) as capture:
             captures.append(capture)
             self._run(execution)
 
     async def _run_there_waiting(self, execution: Execution, captures: list[Capture]) -> None:
         watched_here()
-        with self.routes.captured(shows=execution.step is self.own, is_here=False) as capture:
+        with self.routes.captured(shows=self._shows(execution.step), is_here=False) as capture:
             captures.append(capture)
             await self._run_waiting(execution)
+
+    def _shows(self, step: Step) -> bool:
+        """Whether the cell that runs shows what a body shows: its own, or one that it calls.
+
+        Another task's cell has a place of its own for that, a task function has none.
+        """
+        return step is self.own or (step.body.wiring is not None and not self.is_beside)
 
     @contextmanager
     def waiting(self, *, can_wait: bool) -> Generator[None]:
@@ -182,13 +191,14 @@ class Executor:
         """Note what the step's body shows, and that it runs."""
         before, self.running = self.running, step
         try:
-            with self.routes.captured(shows=step is self.own) as capture:
+            with self.routes.captured(shows=self._shows(step)) as capture:
                 yield capture
                 self.screen.flush_figures()
         finally:
             self.running = before
 
     def _run(self, execution: Execution) -> None:
+        __tracebackhide__ = True
         step, source, names = execution.step, execution.body.source, execution.workspace.names
         if does_wait(source):
             raise SessionError(f"{step.name} awaits at its top level: run its own cell")

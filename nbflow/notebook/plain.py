@@ -13,6 +13,7 @@ from nbflow.notebook.cells import (
     does_wait,
     ends_with_call,
     ends_with_ours,
+    hides_all,
     is_only_ours,
     missed_header,
     read_header,
@@ -73,7 +74,9 @@ class PlainCells:
             return
         if self._misses_a_name(cell.step):
             session.remember()
-        session.functions.reading.begin_plain(cell.step)
+        # What functions show that it has run appears above what it shows itself.
+        with session.around.routes.captured(shows=False) if hides_all(asked.text) else nullcontext():
+            session.functions.reading.begin_plain(cell.step)
         session.trunk.runs.number = 0
         work = session.work.run_cell(cell.step)
         awaits = does_wait(cell.step.body.source)

@@ -439,7 +439,8 @@ class Report:
         """What a step that cannot run waits for, in one line; `spent`: who has to make its inputs again."""
         if spent is not None:
             return f"its inputs may have changed since they were made; run {spent.name} again first"
-        return "; ".join(dict.fromkeys(cause_words(cause) for cause in causes[:3])) or "it waits"
+        words = dict.fromkeys(map(cause_words, causes[:3]))
+        return "; ".join(filter(None, words)) or "it waits"
 
     def _causes_of_last_run(self, step: Step) -> tuple[Cause, ...]:
         run = self._run_of(step.bound_trace)

@@ -41,6 +41,7 @@ def lines_of(error: BaseException) -> list[str]:
         return _shown(error, trace)
     if cause is not None and cause.__traceback__ is not None and _only_users(cause.__traceback__) is None:
         error.__cause__ = None  # the message has its text; one without frames tells of another process
+    _leave_users_lines(error.__cause__ or error.__context__)
     return _shown(error, _only_users(trace) or trace)
 
 
@@ -84,6 +85,16 @@ def _only_users(trace: TracebackType | None) -> TracebackType | None:
     return _built(part for part, file in files if not file.startswith(_NOT_THE_USERS))
 
 
+def _leave_users_lines(error: BaseException | None) -> None:
+    """Take our lines out of an error and of what led to it; a mistake of ours is shown in full."""
+    met = set[int]()
+    while error is not None and id(error) not in met:
+        if not isinstance(error, InternalError):
+            error.__traceback__ = _only_users(error.__traceback__) or error.__traceback__
+        met.add(id(error))
+        error = error.__cause__ or error.__context__
+
+
 def _parts(trace: TracebackType | None) -> Iterator[TracebackType]:
     while trace is not None:
         yield trace
@@ -97,6 +108,7 @@ def render_only_users_part(error: BaseException) -> None:
     def render() -> list[str]:
         del error._render_traceback_  # type: ignore[attr-defined]
         error.__traceback__ = users_part(error.__traceback__)
+        _leave_users_lines(error.__cause__ or error.__context__)
         return _shown(error, error.__traceback__) if own is None else own()
 
     # Some exceptions take no attributes; they are shown with our frames.
