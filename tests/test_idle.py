@@ -32,7 +32,18 @@ class TestText:
         [
             ("OUT = 'a.csv'", set()),
             ("OUT = 'a.csv'\nread(OUT)", {"a.csv"}),
-            ("OUT = 'a.csv'\nread('b.csv')", {"b.csv"}),
+            ("OUT = 'a.csv'\npd.read_csv('b.csv')", {"b.csv"}),
+            ("OUT = 'a.csv'\nread('b.csv')", {"a.csv", "b.csv"}),
+            ("IN = 'a.csv'\np = os.path.abspath(IN)\npl.read_csv(p)", {"a.csv"}),
+            ("IN = 'a*.csv'\nfor f in glob.glob(IN):\n    pl.read_csv(f)", {"a*.csv"}),
+            ("class C:\n    name = 'a.csv'\npl.read_csv(C.name)", {"a.csv"}),
+            ("IN = 'a.csv'\ny = load()['x']", {"a.csv"}),
+            ("IN = 'a.csv'\ny = model.fit()", {"a.csv"}),
+            ("IN = 'a.csv'\ny = stat(IN)", {"a.csv"}),
+            ("def f(df=pl.read_csv('a.csv')):\n    return df", {"a.csv"}),
+            ("class A(B):\n    path = 'a.csv'", {"a.csv"}),
+            ("OUT = 'a.csv'\nos.makedirs(os.path.dirname(OUT), exist_ok=True)", set()),
+            ("OUT = 'a.csv'\ndf.write_csv(os.path.abspath(OUT))", {"a.csv"}),
             ("A = 'a.csv'\nB = [A]\nread(B)", {"a.csv"}),
             ("def f():\n    return read('a.csv')", set()),
             ("def f():\n    return read('a.csv')\nf()", {"a.csv"}),
@@ -188,6 +199,16 @@ class TestLeftOpen:
             assert notebook.names["text"] == "x\n"
         finally:
             notebook.names["logging"].getLogger("t").handlers[0].close()
+
+    def test_it_is_taken_away(self) -> None:
+        """Who has left it open is told that it is missing."""
+        notebook = Notebook()
+        task = notebook.add("f = open('out.txt', 'w')\nq = 1")
+        notebook.run(task)
+        notebook.names["f"].close()  # type: ignore[attr-defined]
+        assert notebook.verdict(task).value == "fresh"
+        Path("out.txt").unlink()
+        assert notebook.verdict(task).value == "stale"
 
 
 @pytest.mark.usefixtures("outside")

@@ -129,7 +129,7 @@ PATCHES = [
         "'b'",
         "y = json.dumps({})",
     ),
-    ("np.SIZES = [1, 2]", "[1, 2]", "[1, 3]", "y = np.SIZES[1]"),
+    ("np.SIZES = (1, 2)", "(1, 2)", "(1, 3)", "y = np.SIZES[1]"),
     ("class Config:\n    size = 1\nnp.Config = Config", "size = 1", "size = 2", "y = np.Config.size"),
 ]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -85,6 +86,26 @@ def patched_in(source: str) -> Patching:
         return _Search(parse_cell(source)).found()
     except (CellSyntaxError, RecursionError):
         return NO_PATCHING
+
+
+@lru_cache(maxsize=4_000)
+def leading_imports(source: str) -> tuple[str, ...]:
+    r"""The modules that a source imports before it does anything else.
+
+    Example:
+        >>> leading_imports("import json as j\nfrom math import pi\nx = 1\nimport re")
+        ('json', 'math')
+    """
+    found: list[str] = []
+    with suppress(CellSyntaxError, RecursionError):
+        for statement in parse_cell(source):
+            if isinstance(statement, ast.Import):
+                found += [alias.name for alias in statement.names]
+            elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
+                found.append(statement.module)
+            elif not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
+                break
+    return tuple(found)
 
 
 def together(found: Iterable[Patching]) -> Patching:

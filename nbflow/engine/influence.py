@@ -8,6 +8,7 @@ wider than what it wrote last time: a step that is not fresh makes all of it unc
 from __future__ import annotations
 
 import builtins
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -17,7 +18,7 @@ from nbflow.engine.libraries import set_in
 from nbflow.engine.patches import touched
 from nbflow.engine.slots import NAME, RANDOM, SETTINGS, STATE, is_kept_in_memory, slot_of
 from nbflow.engine.stateful import patches
-from nbflow.engine.uses import own_modules
+from nbflow.engine.uses import has_own_modules
 from nbflow.store.paths import absolute
 from nbflow.types import FILE, FLOW_CODE, NO_REACH, TASK_VALUE, Reach, Slot
 
@@ -57,14 +58,17 @@ def reached(
         return view.steps[version.step].ran if version is not None and version.step in view.steps else None
 
     given = [patch for patch in patches() if view.given((slot_of(patch.key),))]
-    return with_patches(body, reach_of, ran_by, given, builtin, also)
+    touches = None
+    if given:
+        touches = partial(touched, given, body, loads_own=has_own_modules(view.steps.values()))
+    return with_patches(body, reach_of, ran_by, touches, builtin, also)
 
 
 def with_patches(
     body: Body,
     reach_of: Callable[[Slot], Reach | None],
     ran_by: Callable[[Slot], Body | None],
-    given: Collection[Patch],
+    touches: Callable[[Collection[Body]], Iterable[Patch]] | None,
     builtin: Callable[[str], object] | None = None,
     also: Sequence[str] = (),
 ) -> tuple[Slot, ...]:
@@ -74,16 +78,15 @@ def with_patches(
         body: The body.
         reach_of: As for `reached_through`.
         ran_by: The code that made what a slot holds.
-        given: The attributes.
+        touches: Which attributes code may find, given what has made the code that it may call.
         builtin: As for `reached_through`.
         also: As for `reached_through`.
     """
     found = reached_through(body, reach_of, builtin, also)
     known: list[str] = []
-    while given:
+    while touches is not None:
         makers = {ran for slot in found if slot.kind == NAME and (ran := ran_by(slot)) is not None}
-        touches = touched(given, body, makers, loads_own=bool(own_modules((body, *makers))))
-        more = [patch.key for patch in touches if reach_of(slot_of(patch.key)) is not None]
+        more = [patch.key for patch in touches(makers) if reach_of(slot_of(patch.key)) is not None]
         if more == known:
             break
         # What has been put there may call others in turn.

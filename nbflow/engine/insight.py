@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from nbflow.analysis.names import MAIN
-from nbflow.analysis.patches import patched_in, together
+from nbflow.analysis.patches import leading_imports, patched_in, together
 from nbflow.engine.again import earlier_run
 from nbflow.engine.book import definition_body
 from nbflow.engine.influence import with_patches
@@ -22,10 +22,12 @@ from nbflow.engine.slots import NAME, SETTINGS, UNKNOWN, WORKING_FOLDER, key_of,
 from nbflow.engine.stateful import patches
 from nbflow.engine.uses import (
     draws_by,
+    has_own_modules,
     made_by_imports,
     own_modules,
     patching_of_own,
     reach_main,
+    set_again,
     used_settings,
 )
 from nbflow.store.modules import is_missing
@@ -76,7 +78,12 @@ class Insight:
 
     def live_slots(self, body: Body) -> tuple[Slot, ...]:
         """The slots that a body may read, by what stands under the names now."""
-        return with_patches(body, self.live_reach, self._ran_by, patches())
+        touches = partial(touched, patches(), body, loads_own=self._loads_own()) if patches() else None
+        return with_patches(body, self.live_reach, self._ran_by, touches)
+
+    def _loads_own(self) -> bool:
+        """Whether code may be in values that nobody has looked at, while attributes are followed."""
+        return bool(patches()) and has_own_modules(self._book.steps.values())
 
     def _ran_by(self, slot: Slot) -> Body | None:
         label = self._workspace.labels.get(key_of(slot))
@@ -118,8 +125,10 @@ class Insight:
             effects=effects,
             settings=seen.settings.used if seen.settings is not None else frozenset(),
             paths=self._paths(body, slots),
-            patching=_patching(told),
-            imported=made_by_imports(body, self._workspace.labels.keys() & LIBRARIES.keys()),
+            patching=(patching := _patching(told)),
+            leading=leading_imports(body.source) if patching else (),
+            imported=made_by_imports(body, self._workspace.labels.keys() & LIBRARIES.keys())
+            | set_again(step, body),
         )
 
     def _lazily(self, keys: Iterable[str]) -> frozenset[str]:
@@ -140,7 +149,7 @@ class Insight:
         values = [value for key in keys if not is_placeholder(value := names.get(key))]
         imported = [slot.locator for slot in _asks(body, others)[1]]
         told = _told(body, others, keys)
-        near = touched(patches(), body, others, loads_own=bool(told.own_modules))
+        near = touched(patches(), body, others, loads_own=self._loads_own())
         return used_settings(values, imported, draws=told.draws).union([patch.key for patch in near])
 
     def _may_seed(self, ran: Body, keys: Iterable[str]) -> bool:

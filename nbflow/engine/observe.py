@@ -316,7 +316,7 @@ class Observer:
         folder, effects, declared = FolderKind().now(""), reached.effects, execution.body.declared
         native = Native(any(map(is_native, effects)), any(map(writes_natively, effects)))
         watched = declared.watching(self._files, reached.paths, inputs, native)
-        with watched as watch, watched_by(note), following(reached.patching, self._workspace.names):
+        with watched as watch, watched_by(note), following(reached, self._workspace.names):
             if execution.context is not None:
                 watch.move_to(0)
             started = self._clock()

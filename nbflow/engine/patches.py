@@ -10,18 +10,20 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from types import ModuleType
+from functools import partial
+from importlib import import_module
+from types import BuiltinFunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from nbflow.analysis.patches import words_in
 from nbflow.engine.libraries import AS_IT_STARTS, Library
 from nbflow.engine.slots import NEW, SETTINGS, key_of, path_of
 from nbflow.store.requirements import distributions_behind
+from nbflow.store.walks import is_plain
 from nbflow.types import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-    from importlib.machinery import ModuleSpec
 
     from nbflow.analysis.patches import Chain, Patching
     from nbflow.engine.book import Body
@@ -145,7 +147,7 @@ def _follow(found: object, steps: Iterable[str]) -> Owner | None:
 
 
 def _may_own(value: object) -> bool:
-    """Whether it is a module or class; it is not asked, as it may be one that loads when it is."""
+    """Whether it is a module or class, by its type: it may be something that loads when it is asked."""
     return issubclass(type(value), (ModuleType, type))
 
 
@@ -233,14 +235,15 @@ class Watch:
         return frozenset(name for chain, _ in self._awaited for name in _beginnings(chain[0][1:]))
 
     def see_loaded(self) -> None:
-        """A module was loaded just now."""
+        """Modules were loaded just now."""
         self._awaited = self._look(self._awaited)
 
     def changed(self) -> Iterator[Patch]:
         """The attributes that are others now."""
         for path, before in self._before.items():
             now = _value(before.owner, before.name)
-            if now is not before.value and not _is_submodule(before.owner, before.name, now):
+            is_known = path in _newness
+            if now is not before.value and (is_known or _is_followed(now)) and not _is_submodule(before, now):
                 _originals.setdefault(path, before.value)
                 yield _made(before.path, before.name, is_new=_newness.setdefault(path, before.is_missing))
 
@@ -254,14 +257,26 @@ def _path_of(owner: Owner) -> str:
     return path if is_others and _at(path) is owner else ""
 
 
-def _is_submodule(owner: Owner, attribute: str, value: object) -> bool:
+def _is_followed(value: object) -> bool:
+    """Whether it is code, or a value that nobody can change in place: memory is what names stand for."""
+    kind: Any = type(value)
+    if issubclass(kind, (tuple, frozenset)):
+        return all(map(_is_followed, cast("tuple[object, ...]", value)))
+    return value is _ABSENT or issubclass(kind, _CODE) or hasattr(kind, "__get__") or is_plain((value,))
+
+
+_CODE: Final = (type, BuiltinFunctionType, partial)
+
+
+def _is_submodule(before: _Attribute, value: object) -> bool:
     """Whether it is what the import system has put there."""
-    return isinstance(value, ModuleType) and sys.modules.get(f"{owner.__name__}.{attribute}") is value
+    name = f"{before.owner.__name__}.{before.name}"
+    return isinstance(value, ModuleType) and sys.modules.get(name) is value
 
 
 @contextmanager
 def watching(
-    patching: Patching, names: Mapping[str, Any], follow: Callable[[Patch], None]
+    patching: Patching, names: Mapping[str, Any], follow: Callable[[Patch], None], leading: Iterable[str]
 ) -> Generator[None]:
     """For the run of a body that may change attributes.
 
@@ -269,51 +284,15 @@ def watching(
         patching: What it may change.
         names: The names that it runs over.
         follow: Told each attribute that it has changed.
+        leading: The modules that it imports before it does anything else.
     """
     watch = Watch(patching, names)
-    awaited = watch.awaited
-    finder = _Finder(awaited, watch.see_loaded)
-    if awaited:
-        sys.meta_path.insert(0, finder)
+    for name in watch.awaited.intersection(leading):
+        with suppress(Exception):  # the body is told when it imports it itself
+            import_module(name)
+    watch.see_loaded()
     try:
         yield
     finally:
-        if awaited:
-            with suppress(ValueError):
-                sys.meta_path.remove(finder)
         for patch in watch.changed():
             follow(patch)
-
-
-class _Finder:
-    """Finds modules as all others do, and tells when one of them is loaded.
-
-    Args:
-        awaited: The modules.
-        loaded: Called after one was loaded, before any code that waits for it goes on.
-    """
-
-    def __init__(self, awaited: frozenset[str], loaded: Callable[[], None]) -> None:
-        self._awaited = awaited
-        self._loaded = loaded
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """The specification of a module that is awaited."""
-        if name not in self._awaited:
-            return None
-        others = [finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec")]
-        spec = next((spec for finder in others if (spec := finder.find_spec(name, path, target))), None)
-        if spec is not None and spec.loader is not None:
-            with suppress(AttributeError, TypeError):  # loaders that are classes load what is built in
-                self._tell(spec.loader)
-        return spec
-
-    def _tell(self, loader: Any) -> None:
-        execute = loader.exec_module
-
-        def exec_module(module: ModuleType) -> None:
-            del loader.exec_module
-            execute(module)
-            self._loaded()
-
-        loader.exec_module = exec_module

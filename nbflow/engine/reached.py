@@ -28,7 +28,9 @@ class Reached(msgspec.Struct, frozen=True):
         settings: The keys of the settings of libraries that it may look at.
         paths: Strings in it, and in code that it may call, that may be meant as paths.
         patching: What it, or code that it may call, may change about modules and classes.
-        imported: The keys of settings that modules which it imports have made, and will not make again.
+        leading: The modules that it imports before it does anything else, where it may change something.
+        imported: The keys of settings that it has made, or modules which it imports, and that may be found
+            as they are when it makes them again.
     """
 
     inputs: tuple[str, ...]
@@ -41,6 +43,7 @@ class Reached(msgspec.Struct, frozen=True):
     settings: frozenset[str] = frozenset()
     paths: frozenset[str] = frozenset()
     patching: Patching = NO_PATCHING
+    leading: tuple[str, ...] = ()
     imported: frozenset[str] = frozenset()
 
     @property

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from contextlib import AbstractContextManager
 
-    from nbflow.analysis.patches import Patching
     from nbflow.engine.libraries import Changed
     from nbflow.engine.patches import Patch
+    from nbflow.engine.reached import Reached
     from nbflow.types import Slot
 
 
@@ -56,14 +56,16 @@ def meet(slot: Slot) -> bool:
     return patch is not None
 
 
-def following(patching: Patching, names: Mapping[str, Any]) -> AbstractContextManager[None]:
+def following(reached: Reached, names: Mapping[str, Any]) -> AbstractContextManager[None]:
     """While a body runs that may change attributes of modules and classes: follow those that it changes.
 
     Args:
-        patching: What it may change.
+        reached: What it reaches.
         names: The names that it runs over.
     """
-    return watching(patching, names, follow) if patching else nullcontext()
+    if not reached.patching:
+        return nullcontext()
+    return watching(reached.patching, names, follow, reached.leading)
 
 
 def patches() -> Collection[Patch]:

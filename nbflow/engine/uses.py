@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from nbflow.analysis.patches import patched_in, words_in
 from nbflow.engine.libraries import LIBRARIES, MATPLOTLIB, set_in
 from nbflow.engine.patches import Patch
+from nbflow.engine.slots import SETTINGS, key_of
 from nbflow.store.modules import texts_behind
 from nbflow.store.requirements import distributions_behind
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from nbflow.analysis.patches import Patching
-    from nbflow.engine.book import Body
+    from nbflow.engine.book import Body, Step
 
 _DRAWS: Final = re.compile(
     r"\.(plot|\w+_plot|boxplot|plot_\w+|hist|bar|draw\w*|imshow|\w*gradient)\b|Display\b"
@@ -104,6 +105,11 @@ def own_modules(bodies: Iterable[Body]) -> frozenset[str]:
     return frozenset(module for module in found if _is_of_user(module))
 
 
+def has_own_modules(steps: Iterable[Step]) -> bool:
+    """Whether some step imports modules of the user's own."""
+    return any(step.ran is not None and own_modules((step.ran,)) for step in steps)
+
+
 def made_by_imports(body: Body, keys: Iterable[str]) -> frozenset[str]:
     """The settings that modules of the user's own make when a body imports them: that they do only once.
 
@@ -114,6 +120,21 @@ def made_by_imports(body: Body, keys: Iterable[str]) -> frozenset[str]:
     own = [name for name in own_modules((body,)) if name in sys.modules]
     texts = list(texts_behind(own, _is_of_user)) if own and (keys := tuple(keys)) else []
     return frozenset(key for key in keys if texts and any(_speaks_of(text, key) for text in texts))
+
+
+def set_again(step: Step, body: Body) -> frozenset[str]:
+    """The new attributes of modules and classes that a plain cell has made, and whose text still names them.
+
+    They stay where they are while it runs once more, as in any notebook.
+    """
+    outputs = step.given.outputs if step.plain and step.given is not None else ()
+    made = (key_of(output.slot) for output in outputs if output.slot.kind == SETTINGS)
+    return frozenset(key for key in made if _is_new(key) and _speaks_of(body.source, key))
+
+
+def _is_new(key: str) -> bool:
+    patch = LIBRARIES.get(key)
+    return isinstance(patch, Patch) and patch.is_new
 
 
 def _speaks_of(text: str, key: str) -> bool:

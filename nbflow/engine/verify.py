@@ -315,11 +315,11 @@ class Judge:
 
     def _lost_file(self, trace: Trace) -> list[Cause]:
         for output in trace.outputs:
-            if output.slot.kind != FILE or output.digest == OPEN or not self._is_last_writer(output.slot):
+            if output.slot.kind != FILE or not self._is_last_writer(output.slot):
                 continue
             self._view.looked.add(output.slot)
             now = self._outside.digest(output.slot)
-            if now != output.digest:
+            if now != output.digest and (output.digest != OPEN or now == UNBOUND):
                 return [lost_file(output, now)]
         return []
 

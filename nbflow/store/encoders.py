@@ -258,15 +258,34 @@ def _attributes(walk: Walk, state: Any, *, owned: bool) -> bytes:
     return (walk.enter(state) if owned else None) or walk.mapping(b"d", state, dotted=True)
 
 
-def says_how_it_is_kept(kind: type) -> bool:
-    """Whether code of the user's own says how objects of a class are pickled, or made again.
+def what_is_lost(value: object) -> str:
+    """Why an object that is pickled and made again may be another one; empty where it is not.
 
-    Example:
-        >>> says_how_it_is_kept(dict)
-        False
+    Nothing but what pickling it calls anyway is called for that: a class that says itself how its objects are
+    made again is not tried.
     """
-    ways = (vars(base).get(name) for base in kind.__mro__ for name in _OWN_WAYS)
-    return any(map(_is_of_user, (*ways, _registered(kind))))
+    kind = type(value)
+    made, kept = _ways_of(kind)
+    if made:
+        return f"{kind.__qualname__} says itself how it is made again"
+    if not kept:
+        return ""
+    state: object = cast("Any", value).__getstate__()
+    parts = dict((*_slots_of(value), *getattr(value, "__dict__", {}).items()))
+    held = cast("dict[str, object]", state) if type(state) is dict else {}
+    lost = sorted(name for name, part in parts.items() if name not in held or held[name] is not part)
+    return f"{kind.__qualname__} leaves out {lost[0]} when it is pickled" if lost else ""
+
+
+@functools.lru_cache(maxsize=4_000)
+def _ways_of(kind: type) -> tuple[bool, bool]:
+    """Whether code of the user's own says how objects of a class are made again, and what is kept of them."""
+
+    def is_said_by(name: str) -> bool:
+        return any(_is_of_user(vars(base).get(name)) for base in kind.__mro__)
+
+    made = any(map(is_said_by, _MAKE_AGAIN)) or _is_of_user(_registered(kind))
+    return made, is_said_by("__getstate__")
 
 
 def _is_of_user(function: object) -> bool:
@@ -283,7 +302,7 @@ def _says_what_is_kept(kind: type) -> bool:
 
 
 _REDUCTIONS: Final = frozenset({"__reduce_ex__", "__reduce__", "__getstate__"})
-_OWN_WAYS: Final = (*sorted(_REDUCTIONS), "__setstate__", "__getnewargs_ex__")
+_MAKE_AGAIN: Final = ("__reduce_ex__", "__reduce__", "__setstate__", "__getnewargs_ex__")
 
 
 def _is_local(kind: type) -> bool:

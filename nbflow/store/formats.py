@@ -38,8 +38,7 @@ from nbflow.store.columns import (
     reduce_polars,
     reduce_whole,
 )
-from nbflow.store.digests import unit_digest
-from nbflow.store.encoders import says_how_it_is_kept
+from nbflow.store.encoders import what_is_lost
 from nbflow.store.protocol import Missing
 from nbflow.store.tensors import reduce_tensor
 from nbflow.store.walks import is_plain
@@ -128,24 +127,7 @@ class Formats:
         if any(_refers_to(written.pickled, module) for module in {self.module, "__main__"}):
             raise StorageError("a part of the value is known only by its name in the notebook")
         layout = buffers.lay_out()
-        payload = Payload(written.pickled, *layout, written.packages, buffers.texts(), written.holds_secret)
-        if written.own_ways:
-            self._check(values, payload, written.own_ways)
-        return payload
-
-    def _check(self, values: tuple[object, ...], payload: Payload, classes: Iterable[type]) -> None:
-        """See that what the user's own code says of keeping its objects keeps all that they hold."""
-        told = ", ".join(sorted(cls.__qualname__ for cls in classes))
-        try:
-            again = self.decode(payload, [memoryview(bytearray(region)) for region in payload.regions])
-            same = self._content(again) == self._content(values)
-        except (Missing, DigestError) as error:
-            raise StorageError(f"{told}: {error}") from error
-        if not same:
-            raise StorageError(f"pickling {told} does not keep all that it holds")
-
-    def _content(self, values: tuple[object, ...]) -> str:
-        return unit_digest({str(place): value for place, value in enumerate(values)}, self.namespace)
+        return Payload(written.pickled, *layout, written.packages, buffers.texts(), written.holds_secret)
 
     def _write(self, values: tuple[object, ...], buffers: Buffers) -> _Written:
         sink = io.BytesIO()
@@ -156,7 +138,7 @@ class Formats:
             raise
         except Exception as error:
             raise StorageError(_reason(values, writer.last, error)) from error
-        return _Written(sink.getvalue(), writer.packages(), writer.has_met_secret(), writer.own_ways())
+        return _Written(sink.getvalue(), writer.packages(), writer.has_met_secret())
 
     def decode(self, payload: _Pickled, regions: Sequence[memoryview]) -> tuple[object, ...]:
         """Return fresh members from a payload; their arrays lie in `regions`.
@@ -215,7 +197,6 @@ class _Written:
     pickled: bytes
     packages: Mapping[str, str]
     holds_secret: bool
-    own_ways: tuple[type, ...]
 
 
 class _Writer(pickle.Pickler):
@@ -234,15 +215,15 @@ class _Writer(pickle.Pickler):
         if kind not in self._rules:
             self._rules[kind] = _rule_for(kind)
         rule = self._rules[kind]
-        return NotImplemented if rule is None else rule(self, obj)
+        if rule is not None:
+            return rule(self, obj)
+        if lost := what_is_lost(obj):
+            raise StorageError(lost)
+        return NotImplemented
 
     def has_met_secret(self) -> bool:
         """Whether a value of a type that hides its content was met."""
         return any(map(hides, self._rules))
-
-    def own_ways(self) -> tuple[type, ...]:
-        """The types met of which code of the user's own says how they are pickled."""
-        return tuple(kind for kind, rule in self._rules.items() if rule is None and says_how_it_is_kept(kind))
 
     def packages(self) -> Mapping[str, str]:
         """Versions of the packages of all types met."""

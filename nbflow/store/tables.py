@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import warnings
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -243,7 +244,7 @@ def _polars_column(walk: Walk, column: Any) -> bytes:
 
 @encodes("polars.lazyframe.frame.LazyFrame")
 def _lazy(walk: Walk, value: Any) -> bytes:
-    with warnings.catch_warnings():
+    with suppress(Exception), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its text is no format to keep, and nobody keeps it
         walk.scans.update(_scanned(value.serialize(format="json")))
     return walk.group(b"F", kind_token(walk, type(value)), walk.token(value.serialize()))
