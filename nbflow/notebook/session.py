@@ -17,6 +17,7 @@ from nbflow.engine.action import Action
 from nbflow.engine.book import Book, Step, read_body
 from nbflow.engine.drive import answered, answered_waiting
 from nbflow.engine.forcing import forced
+from nbflow.engine.gates import asks_person
 from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import slot_of
 from nbflow.engine.trunk import Overrides, World, trunk_over
@@ -31,7 +32,7 @@ from nbflow.notebook.holds import Holds
 from nbflow.notebook.left_settings import LeftSettings
 from nbflow.notebook.live import LiveViews
 from nbflow.notebook.mentions import stale_mention
-from nbflow.notebook.outputs import decode
+from nbflow.notebook.outputs import decode, waits_mark
 from nbflow.notebook.parameters import Given
 from nbflow.notebook.past import Past
 from nbflow.notebook.places import KERNEL, Cell, Places
@@ -345,11 +346,12 @@ class Session:
         state = action.refused.get(cell.step.id)
         if state is not None and state.is_failed():
             raise SessionError(f"{cell.step.name} was not run: {state.message}")
-        if state is not None:
-            return
-        if cell.step.bound_trace is None:
-            spent = self.book.steps.get(action.spent.get(cell.step.id, ""))
-            words = self.report.waiting_words(judgement.causes, spent)
+        spent = self.book.steps.get(action.spent.get(cell.step.id, ""))
+        words = self.report.waiting_words(judgement.causes, spent)
+        # Nobody is there whom an error would stop, and what does not hang on a person goes on.
+        if self.around.is_headless and asks_person(self.report.root_causes(cell.step)):
+            self.around.screen.say(f"{cell.step.name} waits: {words}", waits_mark(cell.step.name, words))
+        elif state is None and cell.step.bound_trace is None:
             raise SessionError(f"{cell.step.name} was not run: {words}")
 
     def _is_too_long(self, cell: Cell) -> bool:
