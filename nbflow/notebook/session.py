@@ -7,10 +7,9 @@ the screen. It knows no IPython: what it needs of it are the bodies and the scre
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import filterfalse
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from nbflow.analysis.names import is_managed
 from nbflow.engine.action import Action
@@ -26,9 +25,11 @@ from nbflow.notebook.advance import Advance
 from nbflow.notebook.automatic import Automatic
 from nbflow.notebook.background import Background
 from nbflow.notebook.cells import does_wait
+from nbflow.notebook.ended import note_ends, was_run
 from nbflow.notebook.execution import Executor
 from nbflow.notebook.functions import Functions
 from nbflow.notebook.holds import Holds
+from nbflow.notebook.last import Last
 from nbflow.notebook.left_settings import LeftSettings
 from nbflow.notebook.live import LiveViews
 from nbflow.notebook.mentions import stale_mention
@@ -54,16 +55,6 @@ if TYPE_CHECKING:
     from nbflow.engine.requests import Working
     from nbflow.notebook.asked import Asked
     from nbflow.notebook.surroundings import Surroundings
-
-
-class Last(msgspec.Struct, frozen=True):
-    """How the last run of a step stands: its state and message, its flow run, its attempt and itself."""
-
-    state: str
-    number: int
-    attempt: int
-    message: str = ""
-    run: str = ""
 
 
 @dataclass
@@ -401,12 +392,13 @@ class Session:
         if self._is_remembered:
             return
         self._is_remembered = True
-        if self.places.remember(lambda body: bool(self.around.store.lists(body.static_key))):
+        if self.places.remember(partial(was_run, self)):
             self.snapshots.take_up_holds()
             self.work.remember()
             while self.functions.follow_all(self.book.order):
                 self.snapshots.take_up_holds()
                 self.work.remember()
+            note_ends(self)
 
     def _adopt_strangers(self) -> None:
         """Names that nobody is known to have made come from before nbflow watched, or beside it."""
