@@ -175,6 +175,8 @@ class Work(Bringing):
             trace = self._lookup.found(step, ran, view)
             if trace is not None:
                 self._bind(step, trace)
+            else:
+                self._lookup.compare_with_earlier(step)
         self._settle_flow()
         return self._finish()
 
