@@ -237,6 +237,45 @@ class TestRuns:
         assert line_of(done.stdout, "ratio").split()[1] == "failed"
 
 
+@pytest.mark.process
+class TestWaiting:
+    """A task that waits for a person, and what hangs on it."""
+
+    MANUAL = "#@task approve --manual\nok = sum(raw)"
+    PAUSED = "#@task approve\nfrom nbflow.engine.signals import PAUSE\nraise PAUSE('look')\nok = sum(raw)"
+    PUBLISH = "#@task publish\npublished = ok + 1"
+    BELOW = "#@task tell\ntold = published"
+    OTHER = "#@task other\nother = len(raw)"
+
+    @pytest.mark.parametrize("approve", [MANUAL, PAUSED])
+    def test_its_readers_wait_and_all_else_goes_on(self, notebook: Path, approve: str) -> None:
+        """Exit code 3, also of the next run, which finds the same person asked already."""
+        notebook_of(notebook, RAW, approve, self.PUBLISH, self.BELOW, self.OTHER)
+        target = notebook.parent / "out.ipynb"
+        for action in ("ran", "reused"):
+            done = nbflow_run(notebook, "--output", str(target))
+            assert done.returncode == 3, done.stdout + done.stderr
+            assert line_of(done.stdout, "approve").split()[1] == "waits"
+            for name, why in (("publish", "upstream approve waits"), ("tell", "upstream publish waits")):
+                assert line_of(done.stdout, name).split(maxsplit=2)[1:] == ["waits", why]
+            assert line_of(done.stdout, "other").split()[1] == action
+            assert "failed" not in done.stdout
+        assert "publish waits: upstream approve waits" in target.read_text()
+
+    def test_what_fails_counts_more(self, notebook: Path) -> None:
+        """Exit code 1; what waits is told all the same."""
+        notebook_of(notebook, RAW, self.MANUAL, self.PUBLISH, "#@task bad\nbad = 1 / 0")
+        done = nbflow_run(notebook)
+        assert done.returncode == 1
+        assert line_of(done.stdout, "publish").split()[1] == "waits"
+        assert line_of(done.stdout, "bad").split()[1] == "failed"
+
+    def test_what_nobody_can_start_is_an_error_still(self, notebook: Path) -> None:
+        """No person is waited for where a name is made further below."""
+        done = nbflow_run(notebook_of(notebook, "#@task early\nearly = late", "late = 1"))
+        assert done.returncode == 1
+
+
 class TestLines:
     """Which lines of a cell are told."""
 

@@ -99,6 +99,78 @@ class TestRestart:
         assert "LATE" in job.why("clean")
 
 
+class TestWhy:
+    """A remembered task tells what changed as it did before the restart, and that its cell is to be run."""
+
+    TELLS = "run its cell: not run in this kernel"
+
+    @pytest.fixture
+    def cells(self, kernel: Kernel) -> Kernel:
+        """Tasks that read a file, a global, a helper and a module."""
+        (kernel.folder / "data.csv").write_text("a\n1\n")
+        (kernel.folder / "scales.py").write_text("def scaled(x):\n    return x * 10\n")
+        kernel.run("ext", "%load_ext nbflow")
+        kernel.run("plain", "LATE = 15\ndef helped(x):\n    return x + 1")
+        kernel.run("file", "#@task file\nwith open('data.csv') as opened: file = opened.read()")
+        kernel.run("below", "#@task below\nbelow = len(file)")
+        kernel.run("value", "#@task value\nvalue = LATE + 1")
+        kernel.run("helper", "#@task helper\nhelper = helped(1)")
+        kernel.run("module", "#@task module\nfrom scales import scaled\nmodule = scaled(2)")
+        return kernel
+
+    def test_what_changed_outside(self, cells: Kernel) -> None:
+        """A file with its sizes, a module with its line, also where a step above is to blame."""
+        cells.restart()
+        (cells.folder / "data.csv").write_text("a\n1\n2\n")
+        (cells.folder / "scales.py").write_text("def scaled(x):\n    return x * 20\n")
+        cells.run("ext")
+        status = cells.execute("%flow status").text
+        assert "never ran" not in status
+        assert re.search(rf"^file +waits .*{self.TELLS} · file .*data.csv changed", status, re.MULTILINE)
+        for task in ("file", "below"):
+            why = cells.execute(f"%flow why {task}").text
+            assert re.search(r"data.csv changed \(4 B, .* → 6 B", why), why
+            assert self.TELLS in why
+            assert "no value" not in why
+        why = cells.execute("%flow why module").text
+        assert "line 2 of scales" in why
+        assert "return x * 10 → return x * 20" in why
+        assert self.TELLS in why
+
+    def test_what_cells_changed(self, cells: Kernel) -> None:
+        """Before and after of a global and of a helper's line, once the plain cell has run."""
+        cells.restart()
+        cells.run("ext")
+        cells.run("plain", "LATE = 18\ndef helped(x):\n    return x + 2")
+        why = cells.execute("%flow why value").text
+        assert "LATE changed: 15 → 18" in why
+        assert self.TELLS in why
+        assert "return x + 1 → return x + 2" in cells.execute("%flow why helper").text
+        assert "LATE changed: 15 → 18" in cells.execute("%flow plan").text
+
+    def test_what_the_file_changed(self, cells: Kernel) -> None:
+        """A plain cell that was edited before nbflow was loaded has made nothing here yet."""
+        cells.set(plain="LATE = 18\ndef helped(x):\n    return x + 2")
+        cells.save()
+        cells.restart()
+        cells.run("ext")
+        assert "LATE has no value now, was 15" in cells.execute("%flow why value").text
+        cells.run("plain")
+        assert "LATE changed: 15 → 18" in cells.execute("%flow why value").text
+
+    def test_what_is_not_kept(self, kernel: Kernel) -> None:
+        """Nothing changed: its cell is all there is to say, or that its time is over."""
+        kernel.run("ext", "%load_ext nbflow")
+        kernel.run("each", "#@task each --no-cache\neach = 1")
+        kernel.run("brief", "#@task brief --cache-for 0.001s\nbrief = 1")
+        kernel.restart()
+        kernel.run("ext")
+        status = kernel.execute("%flow status").text
+        assert "never ran" not in status
+        assert re.search(rf"^each +waits +{self.TELLS}$", status, re.MULTILINE), status
+        assert "the result of brief expired" in status
+
+
 def len_of(job: Job, name: str) -> int:
     """The number of rows that a frame has in plain Python."""
     return len(job.fresh().values[name][1][4].strip("[]").split(","))

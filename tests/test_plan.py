@@ -10,7 +10,7 @@ import pytest
 from nbflow.store.memory import MemoryStore
 from nbflow.testing import Notebook
 from nbflow.types import Hold, Licence, Standing, Verdict
-from tests.cells import causes, change, opened, values, verdicts
+from tests.cells import causes, change, kept, opened, values, verdicts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -179,6 +179,17 @@ class TestLicences:
         assert notebook.flow(cells[1]).executed == []
         assert notebook.verdict(cells[1]) is Verdict.WAITS
         assert notebook.run(cells[1]).executed == [cells[1]]
+
+    def test_a_remembered_step_that_has_failed_since(self) -> None:
+        """That it failed says nothing of inputs for which there is a result."""
+        notebook, cells = opened("a = 1", "b = 1 / a", plain=(0,), notebook=Notebook(store=kept()))
+        change(notebook, cells[0], "a = 0")
+        notebook.run(cells[1])
+        notebook.edit(cells[0], "a = 1")
+        notebook.step(cells[0]).ran = notebook.step(cells[0]).body
+        notebook.restart()
+        assert notebook.step(cells[1]).trace is not None
+        assert notebook.step(cells[1]).failure == ""
 
     def test_a_removed_step_is_not_executed(self) -> None:
         """Its cell is gone."""

@@ -6,6 +6,7 @@ import pytest
 
 from nbflow.engine.bind import Bound, Timeline, Version, View
 from nbflow.engine.book import read_body
+from nbflow.engine.keeping import Compared, Keeping
 from nbflow.engine.slots import Outside, slot_of
 from nbflow.engine.verify import answer, content, first_difference, unit_key
 from nbflow.testing import Notebook
@@ -197,6 +198,27 @@ class TestVerdicts:
         step.ran = step.body = read_body("flags = LATE + 2")
         notebook.sweep.touch(step)
         assert causes(notebook, cells[1]) == [("code", cells[1])]
+
+    def test_a_remembered_step_tells_what_differs_besides_its_cell(self) -> None:
+        """What its header leaves out of the comparison is no difference; without any, its cell is all."""
+        notebook, cells = opened("a = 1", "k = 1", "b = a + k", plain=(0, 1))
+        step = notebook.step(cells[2])
+        notebook.let(cells[2], keeping=Keeping(compared=Compared(without=frozenset({"k"}))))
+        step.earlier, step.trace, step.standing = step.trace, None, Standing.REMEMBERED
+        change(notebook, cells[1], "k = 2")
+        assert causes(notebook, cells[2]) == [("unverified", cells[2])]
+        change(notebook, cells[0], "a = 2")
+        assert causes(notebook, cells[2]) == [("unverified", cells[2]), ("input", "a")]
+        assert notebook.verdict(cells[2]) is Verdict.WAITS
+
+    def test_what_a_step_above_has_yet_to_make_is_no_difference(self) -> None:
+        """That step is named, with its own causes."""
+        notebook, cells = opened("a = 1", "b = a", "c = b", plain=(0,))
+        for cell in cells[1:]:
+            step = notebook.step(cell)
+            step.earlier, step.trace, step.standing = step.trace, None, Standing.REMEMBERED
+        change(notebook, cells[0], "a = 2")
+        assert causes(notebook, cells[2]) == [("unverified", cells[2]), ("upstream", "b")]
 
     def test_judging_is_pure(self) -> None:
         """Twice the same."""

@@ -160,6 +160,10 @@ class TestCauses:
                 Cause("unverified", "cell 9", after="not run in this kernel: run its cell"),
                 "run its cell: not run in this kernel",
             ),
+            (
+                Cause("unverified", "raw", after="not run in this kernel: run its cell", origin="raw"),
+                "run raw first: not run in this kernel",
+            ),
             (Cause("order", "LATE", after="defined below, in cell 9"), "LATE is defined below, in cell 9"),
             (Cause("spell", "frog", "prince", "frog"), "spell frog: prince → frog"),
         ],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.influence import is_code
 from nbflow.engine.keeping import ALL, name_in
-from nbflow.engine.slots import NAME, RANDOM, SETTINGS
+from nbflow.engine.slots import NAME, RANDOM, SETTINGS, is_kept_in_memory, parts_of
 from nbflow.types import FILE, Slot
 
 if TYPE_CHECKING:
@@ -33,6 +33,18 @@ def loose_slots(step: Step, slots: Iterable[Slot], view: View, book: Book) -> fr
 def loose_in(trace: Trace, step: Step, view: View, book: Book) -> frozenset[Slot]:
     """Those of what a trace of a step looked at that do not count."""
     return loose_slots(step, (entry.looked.slot for entry in trace.entries), view, book)
+
+
+def unmade(trace: Trace, view: View) -> frozenset[Slot]:
+    """What a trace looked at and a step above is to make that has no result: nobody knows it yet."""
+    return frozenset(entry.looked.slot for entry in trace.entries if _is_unmade(entry.looked.slot, view))
+
+
+def _is_unmade(slot: Slot, view: View) -> bool:
+    if not is_kept_in_memory(slot):
+        return False
+    bound = view.bound(Slot(slot.kind, parts_of(slot)[0]))
+    return bound.version is None and bool(bound.doubts)
 
 
 def _counts(slot: Slot, compared: Compared, view: View, book: Book) -> bool:

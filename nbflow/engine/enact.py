@@ -29,7 +29,7 @@ from nbflow.triggers import manual_only
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nbflow.engine.book import Step
+    from nbflow.engine.book import Body, Step
     from nbflow.engine.effects import Steps
     from nbflow.engine.observe import Observation
     from nbflow.engine.record import Seen
@@ -338,8 +338,13 @@ class StepRuns:
 
     def _kept_source(self, step: Step) -> str:
         """The digest of a step's source, whose text the history keeps; it is told each text once."""
-        text = (step.ran or step.body).text
-        if text not in self._sources:
-            self._sources[text] = key_digest("source", text)
-            self.history.save_source(self._sources[text], text)
-        return self._sources[text]
+        body = step.ran or step.body
+        if body.text not in self._sources:
+            self._sources[body.text] = source_digest(body)
+            self.history.save_source(self._sources[body.text], body.text)
+        return self._sources[body.text]
+
+
+def source_digest(body: Body) -> str:
+    """What the history keeps the source of a body by."""
+    return key_digest("source", body.text)

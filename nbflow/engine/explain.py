@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 UPSTREAM: Final = "upstream"
 _ENDED: Final = ("skipped", "trigger")
-_OF_ITSELF: Final = ("failed", "never ran", "skipped", "trigger", "paused")
+_OF_ITSELF: Final = ("failed", "never ran", "skipped", "trigger", "paused", "unverified")
 _LARGEST: Final = 50_000_000
 """How many bytes of a stored value are loaded to tell where it differs."""
 

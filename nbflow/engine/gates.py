@@ -25,6 +25,7 @@ SKIPPED: Final = "skipped"
 """The flag of a trace whose body asked to be skipped: it gives nothing, and no store keeps it."""
 
 _DONE: Final = (Verdict.FRESH, Verdict.AS_OF)
+_ASK_PERSON: Final = ("manual", "paused")
 
 
 def state_of(step: Step, verdict: Verdict) -> State | None:
@@ -141,3 +142,13 @@ def person_cause(step: Step) -> Cause | None:
     if step.ended is not None and step.ended.is_paused() and step.trigger is not manual_only:
         return Cause("paused", step.name, after=f"{step.ended.message}; {how}".removeprefix("; "))
     return Cause("manual", step.name, after=how) if step.trigger is manual_only else None
+
+
+def asks_person(causes: Iterable[Cause]) -> bool:
+    """Whether a person is waited for, be it by a step above.
+
+    Example:
+        >>> asks_person([Cause("upstream", "approve", after="waits"), Cause("manual", "approve")])
+        True
+    """
+    return any(cause.category in _ASK_PERSON for cause in causes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from nbflow.analysis import writes_outside
 from nbflow.engine.slots import NAME
 from nbflow.triggers import manual_only
 from nbflow.types import FILE, Cause, Effect, Slot, Standing
@@ -145,6 +146,12 @@ def has_expired(step: Step, trace: Trace, outside: Outside) -> bool:
 def world_of(trace: Trace) -> tuple[str, ...]:
     """What a body read of the world outside that nothing can be compared with: network, database, clock."""
     return tuple(unknown for unknown in trace.unknowns if unknown.startswith(_WORLD))
+
+
+def is_effect(unknown: str) -> bool:
+    """Whether what a body was seen to do, such as adding to a file, is what an effect is there for."""
+    own = unknown.startswith("reads the network") or unknown.endswith("which it writes itself")
+    return own or writes_outside(unknown)
 
 
 def asks_again(step: Step, trace: Trace, outside: Outside) -> bool:

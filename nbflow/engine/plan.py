@@ -169,11 +169,14 @@ class Work(Bringing):
         for step in tuple(self.book):
             # To judge all of them as stale first would take as long again.
             ran, view = step.ran, self.sweep.view_above(step)
-            if ran is None or step.trace is not None or step.failure:
+            has_failed_here = step.failure and step.standing is Standing.HERE
+            if ran is None or step.trace is not None or has_failed_here:
                 continue
             trace = self._lookup.found(step, ran, view)
             if trace is not None:
                 self._bind(step, trace)
+            else:
+                self._lookup.compare_with_earlier(step)
         self._settle_flow()
         return self._finish()
 

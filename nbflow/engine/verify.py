@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from nbflow.analysis import writes_outside
 from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View, unit_digest
-from nbflow.engine.counted import loose_slots
+from nbflow.engine.counted import loose_slots, unmade
 from nbflow.engine.differences import Differences, lost_file, other_python
 from nbflow.engine.docstrings import DOCSTRING, documentation
 from nbflow.engine.gates import (
@@ -24,7 +23,7 @@ from nbflow.engine.gates import (
     saw_end_of,
 )
 from nbflow.engine.influence import is_code, lasting, may_write, reached
-from nbflow.engine.keeping import asks_again, expiry_of, has_expired, world_of
+from nbflow.engine.keeping import asks_again, expiry_of, has_expired, is_effect, world_of
 from nbflow.engine.marks import BEGUN, REFUTED
 from nbflow.engine.origins import seen_as, version_of
 from nbflow.engine.quiet import may_start_plain, would_decide
@@ -206,7 +205,7 @@ class Judge:
         # A choice by hand outweighs all that could be proven, and is never called fresh.
         if step.hold is not None and self._counts(step.hold, (*slots, *step.parameter_slots)):
             return Verdict.AS_OF, [Cause("held", step.name, before=step.hold.told, after=step.hold.reason)]
-        loose = self._loose(step, slots)
+        loose = self._loose(step, step.trace, slots)
         own, causes = self._own(step, slots, loose)
         above, blame = self._above(step, body, slots, loose)
         causes = [*blame, *causes]
@@ -230,9 +229,9 @@ class Judge:
             return False
         return first_difference(hold.entries, self._view, self._outside)[0] is not Answer.DIFFERENT
 
-    def _loose(self, step: Step, slots: tuple[Slot, ...]) -> frozenset[Slot]:
-        """What the step looks at and its header says not to compare."""
-        seen = (entry.looked.slot for entry in step.trace.entries) if step.trace is not None else ()
+    def _loose(self, step: Step, trace: Trace | None, slots: tuple[Slot, ...]) -> frozenset[Slot]:
+        """What the step looks at, or did for a trace, and its header says not to compare."""
+        seen = (entry.looked.slot for entry in trace.entries) if trace is not None else ()
         return loose_slots(step, (*slots, *seen), self._view, self._book)
 
     def _own(
@@ -247,7 +246,7 @@ class Judge:
         differ = differ or self._expired(step, trace) or self._refuted(step, trace)
         if differ:
             return Verdict.STALE, differ
-        unknowns = (each for each in trace.unknowns if step.effect is None or not _is_effect(each))
+        unknowns = (each for each in trace.unknowns if step.effect is None or not is_effect(each))
         causes = [Cause("outside", unknown) for unknown in unknowns]
         if entry is not None:
             causes.append(Cause("unknown", entry.looked.slot.locator, before=entry.preview))
@@ -278,10 +277,18 @@ class Judge:
             return [python]
         if step.before is not None or (earlier and body and earlier.static_key != body.static_key):
             return [Cause("code", step.name, before="as last run", after="edited")]
-        causes = self._what_differs(earlier, slots)[0] if earlier is not None else []
-        if not causes and earlier is not None and asks_again(step, earlier, self._outside):
-            causes = [Cause("outside", world_of(earlier)[0])]
-        return causes or [Cause("never ran", step.name)]
+        return self._since(step, earlier, slots) if earlier is not None else [Cause("never ran", step.name)]
+
+    def _since(self, step: Step, earlier: Trace, slots: tuple[Slot, ...]) -> list[Cause]:
+        """What keeps the last result of an earlier kernel from being taken."""
+        wanted = (*slots, *step.parameter_slots, *asked_about(step, slots, self._view, self._book))
+        to_come = unmade(earlier, self._view)
+        differ = self._what_differs(earlier, wanted, self._loose(step, earlier, slots) | to_come)[0]
+        differ = differ or self._expired(step, earlier) or self._refuted(step, earlier)
+        if not differ and asks_again(step, earlier, self._outside):
+            differ = [Cause("outside", world_of(earlier)[0])]
+        is_told = differ or to_come or step.standing is Standing.REMEMBERED
+        return differ if is_told else [Cause("never ran", step.name)]
 
     def _not_compared(self, trace: Trace, slots: tuple[Slot, ...], loose: frozenset[Slot]) -> Iterator[Cause]:
         """What need not be as the trace saw it, and is not."""
@@ -480,12 +487,6 @@ def sure_outputs(step: Step, body: Body, verdict: Verdict, causes: Iterable[Caus
 def _is_of_world(cause: Cause) -> bool:
     """Whether a cause says that the world may answer otherwise, and not that an import may."""
     return cause.category == "outside" and not cause.subject.startswith(ALTERED)
-
-
-def _is_effect(unknown: str) -> bool:
-    """Whether what a body was seen to do, such as adding to a file, is what an effect is there for."""
-    own = unknown.startswith("reads the network") or unknown.endswith("which it writes itself")
-    return own or writes_outside(unknown)
 
 
 _TOLD: Final = ("failed", "never ran")

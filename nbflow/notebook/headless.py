@@ -18,6 +18,7 @@ from nbflow.exceptions import OptionError, SessionError
 from nbflow.notebook.cells import read_header
 from nbflow.notebook.commands import COMMANDS
 from nbflow.notebook.compared import compared_words
+from nbflow.notebook.outputs import read_waits_mark
 from nbflow.notebook.parameters import PARAMETERS, as_default, defaults_of
 from nbflow.notebook.saved import NOTEBOOK
 from nbflow.settings import read_settings
@@ -29,7 +30,7 @@ from nbflow.views.table import action_summary
 from nbflow.views.words import causes_words, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
     from nbflow.store.protocol import RunRecord, Store
@@ -299,6 +300,7 @@ class Teller:
                 self._say(f"  {run.name:<15} {causes_words(run.causes)}")
             elif run.number and not run.parent:
                 self._tell_run(run)
+        self._tell_waits(cell.outputs if cell is not None else ())
 
     def note(self, text: str) -> None:
         """Say what happened, and a text after it."""
@@ -320,6 +322,15 @@ class Teller:
             time = f"saved {duration(line.seconds)}"
         why = line.note or causes_words(line.causes, 2)
         self._say(f"  {line.name:<15} {line.action:<7} {time:<16} {why}".rstrip())
+
+    def _tell_waits(self, outputs: Iterable[Any]) -> None:
+        """Say of the task of a cell that it waits: it has no run, or one that is not new."""
+        marks = filter(None, (read_waits_mark(each.get("metadata", {})) for each in outputs))
+        told = {line.name for line in self._lines if line.action == "waits"}
+        for name, why in marks:
+            if name not in told:
+                self._lines.append(ActionLine(name, "waits", note=why))
+                self._say(f"  {name:<15} {'waits':<7} {'':<16} {why}".rstrip())
 
     def _end_of(self, run: RunRecord) -> str:
         """How the run of a flow of its own ended, in words."""

@@ -29,6 +29,7 @@ MOST_ITEMS: Final = 2_000
 MOST_TEXT: Final = 1 << 20
 MOST_BUNDLE: Final = 10 << 20
 WIDGET: Final = "application/vnd.jupyter.widget-view+json"
+_WAITS: Final = "nbflow-waits"
 
 
 class Stream(msgspec.Struct, frozen=True, tag="stream"):
@@ -189,6 +190,22 @@ def _without_widget(item: Display) -> Display:
     return Display(data, item.metadata, item.id)
 
 
+def waits_mark(task: str, why: str) -> dict[str, Any]:
+    """The metadata of a line which says that a task waits: by it whoever runs the notebook learns that.
+
+    Example:
+        >>> read_waits_mark(waits_mark("publish", "upstream approve waits"))
+        ('publish', 'upstream approve waits')
+    """
+    return {_WAITS: {"task": task, "why": why}}
+
+
+def read_waits_mark(metadata: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The task that waits by an output's metadata, and why; None where it says nothing of that."""
+    found = metadata.get(_WAITS)
+    return (str(found["task"]), str(found["why"])) if found else None
+
+
 class Screen:
     """What the user sees below a cell, over an IPython shell.
 
@@ -229,10 +246,10 @@ class Screen:
             elif isinstance(item, Display):
                 self.publish(item.data, item.metadata)
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, metadata: Mapping[str, Any] | None = None) -> None:
         """Show one quiet line."""
         page = f'<div style="font-size:12px;opacity:.75">{escape(text)}</div>'
-        self.publish({"text/html": page, "text/plain": text})
+        self.publish({"text/html": page, "text/plain": text}, metadata)
 
     def show(self, shown: Shown, id: str = "", *, updates: bool = False) -> None:
         """Show a view, under an id where it shall be updated later."""

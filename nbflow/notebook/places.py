@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from nbflow.engine.book import Step, mapped_body, read_body
 from nbflow.engine.declared import declared_body
@@ -29,6 +29,15 @@ if TYPE_CHECKING:
 
 KERNEL: Final = "kernel"
 """The step that stands for whatever the namespace held before nbflow watched."""
+
+
+class WasRun(Protocol):
+    """Says whether an earlier run of a body is known."""
+
+    def __call__(self, cell: str, body: Body, *, is_task: bool) -> bool:
+        """Whether one is: of the body of this cell, which is a task or not."""
+        ...
+
 
 _NO_OPTIONS: Final = TaskOptions()
 _IS_PLAIN: Final = attrgetter("plain")
@@ -157,11 +166,11 @@ class Places:
                 found.add(named or default_name(self.source_of(saved.source), (), (), 0))
         return found
 
-    def remember(self, was_run: Callable[[Body], bool]) -> list[Cell]:
+    def remember(self, was_run: WasRun) -> list[Cell]:
         """Make steps of the saved cells that earlier kernels have run; return them.
 
         Args:
-            was_run: Whether the store knows a run of a body.
+            was_run: Whether an earlier run of a body is known.
         """
         found: list[Cell] = []
         for saved in self.saved.cells() if self.saved else ():
@@ -417,7 +426,7 @@ class Places:
         known = [place for other in below if (place := self.book.place(other)) is not None]
         return min(known) if known else len(self.book)
 
-    def _remembered(self, saved: SavedCell, was_run: Callable[[Body], bool]) -> Cell | None:
+    def _remembered(self, saved: SavedCell, was_run: WasRun) -> Cell | None:
         header = read_header(saved.source)
         try:
             options = read_options(header.options) if header else _NO_OPTIONS
@@ -426,7 +435,7 @@ class Places:
             body = _body_of(text, options, makers)
         except Exception:  # noqa: BLE001 - a cell that cannot be read was not run as it is
             return None
-        if not was_run(body):
+        if not was_run(saved.id, body, is_task=header is not None and header.kind == "task"):
             return None
         cell = self._new(saved.id, saved.source, body)
         self._fill(cell, saved.source, header, options, body)

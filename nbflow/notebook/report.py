@@ -439,7 +439,8 @@ class Report:
         """What a step that cannot run waits for, in one line; `spent`: who has to make its inputs again."""
         if spent is not None:
             return f"its inputs may have changed since they were made; run {spent.name} again first"
-        words = dict.fromkeys(map(cause_words, causes[:3]))
+        told = [cause for cause in causes if cause.category != _NEVER_RAN] or causes
+        words = dict.fromkeys(map(cause_words, told[:3]))
         return "; ".join(filter(None, words)) or "it waits"
 
     def _causes_of_last_run(self, step: Step) -> tuple[Cause, ...]:

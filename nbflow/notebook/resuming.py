@@ -30,7 +30,7 @@ def resume(session: Session, names: Sequence[str] = ()) -> Working[Action]:
         if not _waits(session, step):
             raise SessionError(f"{step.name} waits for nobody; `%flow run {step.name}` runs it if need be")
     done = Action()
-    for step in steps or [cell.step for cell in session.places.tasks() if _waits(session, cell.step)]:
+    for step in steps or _all_waiting(session):
         _check(session, step)
         # What it shows is shown here, as if this were its cell.
         done.add((yield from session.working(step, session.work.resume(step))))
@@ -38,6 +38,12 @@ def resume(session: Session, names: Sequence[str] = ()) -> Working[Action]:
     if done.stop is not None:
         raise done.stop
     return done
+
+
+def _all_waiting(session: Session) -> list[Step]:
+    """The tasks that wait for a person; of those of earlier kernels only where there are no others."""
+    found = [cell.step for cell in session.places.tasks() if _waits(session, cell.step)]
+    return [step for step in found if step.standing is Standing.HERE] or found
 
 
 def _waits(session: Session, step: Step) -> bool:

@@ -7,16 +7,16 @@ the screen. It knows no IPython: what it needs of it are the bodies and the scre
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import filterfalse
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from nbflow.analysis.names import is_managed
 from nbflow.engine.action import Action
 from nbflow.engine.book import Book, Step, read_body
 from nbflow.engine.drive import answered, answered_waiting
 from nbflow.engine.forcing import forced
+from nbflow.engine.gates import asks_person
 from nbflow.engine.preview import expected_seconds, preview
 from nbflow.engine.slots import slot_of
 from nbflow.engine.trunk import Overrides, World, trunk_over
@@ -25,13 +25,15 @@ from nbflow.notebook.advance import Advance
 from nbflow.notebook.automatic import Automatic
 from nbflow.notebook.background import Background
 from nbflow.notebook.cells import does_wait
+from nbflow.notebook.ended import note_ends, was_run
 from nbflow.notebook.execution import Executor
 from nbflow.notebook.functions import Functions
 from nbflow.notebook.holds import Holds
+from nbflow.notebook.last import Last
 from nbflow.notebook.left_settings import LeftSettings
 from nbflow.notebook.live import LiveViews
 from nbflow.notebook.mentions import stale_mention
-from nbflow.notebook.outputs import decode
+from nbflow.notebook.outputs import decode, waits_mark
 from nbflow.notebook.parameters import Given
 from nbflow.notebook.past import Past
 from nbflow.notebook.places import KERNEL, Cell, Places
@@ -53,16 +55,6 @@ if TYPE_CHECKING:
     from nbflow.engine.requests import Working
     from nbflow.notebook.asked import Asked
     from nbflow.notebook.surroundings import Surroundings
-
-
-class Last(msgspec.Struct, frozen=True):
-    """How the last run of a step stands: its state and message, its flow run, its attempt and itself."""
-
-    state: str
-    number: int
-    attempt: int
-    message: str = ""
-    run: str = ""
 
 
 @dataclass
@@ -345,11 +337,12 @@ class Session:
         state = action.refused.get(cell.step.id)
         if state is not None and state.is_failed():
             raise SessionError(f"{cell.step.name} was not run: {state.message}")
-        if state is not None:
-            return
-        if cell.step.bound_trace is None:
-            spent = self.book.steps.get(action.spent.get(cell.step.id, ""))
-            words = self.report.waiting_words(judgement.causes, spent)
+        spent = self.book.steps.get(action.spent.get(cell.step.id, ""))
+        words = self.report.waiting_words(judgement.causes, spent)
+        # Nobody is there whom an error would stop, and what does not hang on a person goes on.
+        if self.around.is_headless and asks_person(self.report.root_causes(cell.step)):
+            self.around.screen.say(f"{cell.step.name} waits: {words}", waits_mark(cell.step.name, words))
+        elif state is None and cell.step.bound_trace is None:
             raise SessionError(f"{cell.step.name} was not run: {words}")
 
     def _is_too_long(self, cell: Cell) -> bool:
@@ -399,12 +392,13 @@ class Session:
         if self._is_remembered:
             return
         self._is_remembered = True
-        if self.places.remember(lambda body: bool(self.around.store.lists(body.static_key))):
+        if self.places.remember(partial(was_run, self)):
             self.snapshots.take_up_holds()
             self.work.remember()
             while self.functions.follow_all(self.book.order):
                 self.snapshots.take_up_holds()
                 self.work.remember()
+            note_ends(self)
 
     def _adopt_strangers(self) -> None:
         """Names that nobody is known to have made come from before nbflow watched, or beside it."""

@@ -370,6 +370,8 @@ _PARTS: Final = {
 
 def _unverified(cause: Cause) -> str:
     what, _, advice = cause.after.partition(": ")
+    if cause.origin:
+        return f"run {cause.origin} first: {what}"
     return f"{advice}: {what}" if advice else what or "not verified in this kernel"
 
 
