@@ -215,6 +215,30 @@ class TestReaders:
         notebook.flow()
         assert notebook.names["y"] is False
 
+    @pytest.mark.parametrize(
+        "source",
+        [
+            CLEAN,
+            "def clean(df):\n    return df + 1\npd.DataFrame.clean = clean",
+            "pd.DataFrame.head = lambda df, n=1: df",
+            "pd.DataFrame.total = property(lambda df: 1)",
+            "if not hasattr(pd, 'nbt'):\n    pd.nbt = 5",
+        ],
+    )
+    def test_its_cell_runs_again(self, notebook: Notebook, source: str) -> None:
+        """Nothing is stale, and what is new stays where it is meanwhile."""
+        notebook.add("made = []", plain=True)
+        cell = notebook.add(source, plain=True)
+        notebook.add(FRAME)
+        task = notebook.add(
+            "y = (hasattr(pd, 'nbt'), len(df.head()), hasattr(df, 'clean'), hasattr(df, 'total'))"
+        )
+        notebook.run_all()
+        for _ in range(3):
+            notebook.run(cell)
+            assert [notebook.verdict(each).value for each in (cell, task)] == ["fresh", "fresh"]
+        assert notebook.log.count(task) == 1
+
     def test_a_cell_that_adds_to_what_was_there(self, notebook: Notebook) -> None:
         """It starts from what stands above it, however often it runs."""
         cell = notebook.add("old = json.dumps\njson.dumps = lambda o: old(o) + '!'", plain=True)

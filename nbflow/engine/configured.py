@@ -43,11 +43,13 @@ class Settings(msgspec.Struct, frozen=True):
         """The entries that count: what only decides how values look does where the body has shown something.
 
         Args:
-            changed: The keys of what the body has changed: what it leaves hangs on the other settings there.
+            changed: The keys of what the body has changed: what it leaves hangs on the other settings there,
+                but for an attribute of a module or class, which is alone.
             shows: Whether it has shown something.
         """
         counted = {key for key in self.used if shows or not LIBRARIES[key].shown}
-        for key in sorted(counted.union(changed & LIBRARIES.keys())):
+        hang = {key for key in changed & LIBRARIES.keys() if not isinstance(LIBRARIES[key], Patch)}
+        for key in sorted(counted | hang):
             yield self.entry(key)
 
     def entry(self, key: str) -> Entry:
