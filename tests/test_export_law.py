@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 
 from nbflow.export import CellText, module_of
 from nbflow.options import TaskOptions
+from nbflow.running.records import records_in, using
+from nbflow.store.memory import MemoryStore
 from tests.law.notebooks import DATA, FEATURES, FUNCTIONS, LIBRARY, PRELUDE, Author
 
 if TYPE_CHECKING:
@@ -75,7 +77,8 @@ def outcome(sources: Sequence[str], folder: Path) -> tuple[str, str, dict[str, s
     """What sources print, how they end, and what they leave behind."""
     names: dict[str, Any] = {"__name__": "__main__"}
     said, error = io.StringIO(), ""
-    with folder_of_its_own(folder), contextlib.redirect_stdout(said):
+    # One store for each folder would keep its files open until the process ends.
+    with folder_of_its_own(folder), contextlib.redirect_stdout(said), using(records_in(MemoryStore())):
         random.seed(7)
         try:
             for source in sources:

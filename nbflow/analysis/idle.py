@@ -115,7 +115,7 @@ def _is_at_hand(statement: ast.stmt) -> bool:
         named = isinstance(statement.target, ast.Name)
         return named and (statement.value is None or _opens_nothing(statement.value))
     is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-    return is_text or isinstance(statement, (ast.Import, ast.ImportFrom, ast.Pass))
+    return is_text or isinstance(statement, ast.Pass)
 
 
 def _is_kept(decorators: list[ast.expr]) -> bool:

@@ -693,7 +693,7 @@ STORIES: dict[str, tuple[Callable[[], Told], str, list[Cause]]] = {
         _unverified,
         "as of",
         [
-            cause("unverified", "cell 0", "", "not run in this kernel"),
+            cause("unverified", "cell 0", "", "not run in this kernel", "cell 0"),
             cause("upstream", "LATE", "", "as of", "cell 0"),
         ],
     ),

@@ -714,7 +714,6 @@ UNSEEN = {
     "path upper()",
     "path via format",
     "paths in object",
-    "paths in class attr",
     "paths in frame",
 }
 """Native readers that are told by values what to read: nobody can see which file that is."""
