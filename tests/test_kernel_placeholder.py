@@ -85,43 +85,46 @@ SEEN: Final = {
 }
 """How a cell reaches a name, and what it has then: the value is loaded before the cell runs."""
 
+MAIN = "import sys\nmain = sys.modules['__main' + '__']"
+"""A way to the notebook's names that no text tells."""
+
 HIDDEN: Final = {
     "the shell": ("got = get_ipython().user_ns['{R}'][0]", "row 0"),
     "the shell's evaluation": ("got = get_ipython().ev('{R}[0]')", "row 0"),
-    "the main module": ("import __main__\ngot = getattr(__main__, '{R}')[0]", "row 0"),
-    "modules": ("import sys\ngot = sys.modules['__main__'].__dict__['{R}'][0]", "row 0"),
+    "the main module": ("{MAIN}\ngot = getattr(main, '{R}')[0]", "row 0"),
+    "modules": ("import sys\ngot = sys.modules['__main' + '__'].__dict__['{R}'][0]", "row 0"),
     "a frame": ("import inspect\ngot = inspect.currentframe().f_globals['{R}'][0]", "row 0"),
-    "a test of its type": ("import __main__\ngot = isinstance(getattr(__main__, '{R}'), list)", True),
-    "formatting": ("import __main__\ngot = f\"{{getattr(__main__, '{R}')}}\"[:8]", "['row 0'"),
-    "JSON": ("import __main__, json\ngot = json.dumps([getattr(__main__, '{R}')])[:9]", '[["row 0"'),
-    "numpy": ("import __main__, numpy as np\ngot = np.array(getattr(__main__, '{R}')).shape", (10,)),
+    "a test of its type": ("{MAIN}\ngot = isinstance(getattr(main, '{R}'), list)", True),
+    "formatting": ("{MAIN}\ngot = f\"{{getattr(main, '{R}')}}\"[:8]", "['row 0'"),
+    "JSON": ("{MAIN}\nimport json\ngot = json.dumps([getattr(main, '{R}')])[:9]", '[["row 0"'),
+    "numpy": ("{MAIN}\nimport numpy as np\ngot = np.array(getattr(main, '{R}')).shape", (10,)),
     "numpy, within a list": (
-        "import __main__, numpy as np\ngot = np.array([getattr(__main__, '{R}')]).shape",
+        "{MAIN}\nimport numpy as np\ngot = np.array([getattr(main, '{R}')]).shape",
         (1, 10),
     ),
-    "pandas": ("import __main__, pandas as pd\ngot = pd.Series(getattr(__main__, '{R}')).size", 10),
+    "pandas": ("{MAIN}\nimport pandas as pd\ngot = pd.Series(getattr(main, '{R}')).size", 10),
     "pandas, as a column": (
-        "import __main__, pandas as pd\ngot = pd.DataFrame({{'a': getattr(__main__, '{R}')}}).shape",
+        "{MAIN}\nimport pandas as pd\ngot = pd.DataFrame({{'a': getattr(main, '{R}')}}).shape",
         (10, 1),
     ),
     "pickle": (
-        "import __main__, pickle\ngot = pickle.loads(pickle.dumps([getattr(__main__, '{R}')]))[0][0]",
+        "{MAIN}\nimport pickle\ngot = pickle.loads(pickle.dumps([getattr(main, '{R}')]))[0][0]",
         "row 0",
     ),
     "copy": (
-        "import __main__, copy\ngot = copy.deepcopy({{'a': getattr(__main__, '{R}')}})['a'][0]",
+        "{MAIN}\nimport copy\ngot = copy.deepcopy({{'a': getattr(main, '{R}')}})['a'][0]",
         "row 0",
     ),
     "equality": (
-        "import __main__\ngot = getattr(__main__, '{R}') == [], [] == getattr(__main__, '{R}')",
+        "{MAIN}\ngot = getattr(main, '{R}') == [], [] == getattr(main, '{R}')",
         (False, False),
     ),
-    "membership": ("import __main__\ngot = getattr(__main__, '{R}') in [1, 2]", False),
-    "a key": ("import __main__\ngot = {{1: 2}}.get(getattr(__main__, '{R}'))", "TypeError"),
-    "truth": ("import __main__\ngot = bool(getattr(__main__, '{R}'))", True),
-    "joining": ("import __main__\ngot = ''.join(getattr(__main__, '{R}'))[:5]", "row 0"),
-    "sorting": ("import __main__\ngot = sorted(getattr(__main__, '{R}'))[-1]", "row 8"),
-    "awaiting": ("import __main__\ngot = await getattr(__main__, '{R}')", "TypeError"),
+    "membership": ("{MAIN}\ngot = getattr(main, '{R}') in [1, 2]", False),
+    "a key": ("{MAIN}\ngot = {{1: 2}}.get(getattr(main, '{R}'))", "TypeError"),
+    "truth": ("{MAIN}\ngot = bool(getattr(main, '{R}'))", True),
+    "joining": ("{MAIN}\ngot = ''.join(getattr(main, '{R}'))[:5]", "row 0"),
+    "sorting": ("{MAIN}\ngot = sorted(getattr(main, '{R}'))[-1]", "row 8"),
+    "awaiting": ("{MAIN}\ngot = await getattr(main, '{R}')", "TypeError"),
 }
 """Ways that no analysis sees: what nobody loaded raises."""
 
@@ -179,7 +182,7 @@ class TestHidden:
         """Never anything else; not even where Python has an answer for any object."""
         name, (source, expected) = f"r{list(HIDDEN).index(use)}", HIDDEN[use]
         hidden.execute("got = None")
-        shown = hidden.execute(source.format(R=name))
+        shown = hidden.execute(source.format(R=name, MAIN=MAIN))
         if shown.error:
             is_own = shown.error.startswith("TypeError") and expected == "TypeError"
             assert f"NotLoadedError: {name} is not loaded" in shown.error or is_own, shown.error
