@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -337,6 +338,16 @@ class TestImports:
             sys.modules.pop(name, None)
             if known is not None:
                 sys.modules[name] = known
+
+    def test_one_that_does_not_say_its_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The cell runs as it would by itself."""
+        odd = ModuleType("nbflow_own_odd")
+        odd.__dict__["__name__"] = None
+        monkeypatch.setitem(sys.modules, "nbflow_own_odd", odd)
+        notebook = Notebook()
+        cell = notebook.add("import nbflow_own_odd\nodd = nbflow_own_odd\nodd.x = 1\nn = 1", plain=True)
+        action = notebook.run(cell)
+        assert (action.errors, action.refused) == ({}, {})
 
     def test_one_that_cannot_be_imported(self) -> None:
         """The cell fails as it would by itself."""

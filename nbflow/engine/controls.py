@@ -6,6 +6,7 @@ No body has run: what the cell of the control has made is now what stands there,
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from msgspec.structs import replace
@@ -37,11 +38,12 @@ def take_moved(book: Book, workspace: Workspace, sweep: Sweep) -> None:
     if widgets is None:
         return
     for key in tuple(_held(workspace, getattr(widgets, "Widget", ()))):
-        moved = _moved(key, workspace)
-        step = book.steps.get(moved.step) if moved is not None else None
-        if moved is not None and step is not None and step.trace is not None:
-            _take(step, key, moved, workspace)
-            sweep.touch(step)
+        with suppress(Exception):  # a control may be anybody's, and answer anything
+            moved = _moved(key, workspace)
+            step = book.steps.get(moved.step) if moved is not None else None
+            if moved is not None and step is not None and step.trace is not None:
+                _take(step, key, moved, workspace)
+                sweep.touch(step)
 
 
 def _held(workspace: Workspace, kinds: Any) -> Iterator[str]:

@@ -201,7 +201,7 @@ class Insight:
 
 def _is_lazy(value: object) -> bool:
     kind: type = type(value)
-    return kind.__name__ in _LAZY and kind.__module__.startswith(_OF)
+    return kind.__name__ in _LAZY and str(kind.__module__).startswith(_OF)
 
 
 def _counts_unbound(slot: Slot) -> bool:

@@ -286,13 +286,22 @@ def watching(
         follow: Told each attribute that it has changed.
         leading: The modules that it imports before it does anything else.
     """
+    watch: Watch | None = None
+    # Modules and classes may answer anything, and the cell of a user does not fail for that.
+    with suppress(Exception):
+        watch = _watch(patching, names, leading)
+    try:
+        yield
+    finally:
+        with suppress(Exception):
+            for patch in watch.changed() if watch is not None else ():
+                follow(patch)
+
+
+def _watch(patching: Patching, names: Mapping[str, Any], leading: Iterable[str]) -> Watch:
     watch = Watch(patching, names)
     for name in watch.awaited.intersection(leading):
         with suppress(Exception):  # the body is told when it imports it itself
             import_module(name)
     watch.see_loaded()
-    try:
-        yield
-    finally:
-        for patch in watch.changed():
-            follow(patch)
+    return watch
