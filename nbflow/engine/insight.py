@@ -149,7 +149,11 @@ class Insight:
         values = [value for key in keys if not is_placeholder(value := names.get(key))]
         imported = [slot.locator for slot in _asks(body, others)[1]]
         told = _told(body, others, keys)
-        near = touched(patches(), body, others, loads_own=self._loads_own())
+        workspace = self._workspace  # what nobody changes any more is nobody's input
+        changed = [
+            patch for patch in patches() if patch.key in workspace.labels or workspace.ambient(patch.key)
+        ]
+        near = touched(changed, body, others, loads_own=self._loads_own())
         return used_settings(values, imported, draws=told.draws).union([patch.key for patch in near])
 
     def _may_seed(self, ran: Body, keys: Iterable[str]) -> bool:
