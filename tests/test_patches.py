@@ -227,7 +227,7 @@ class TestReaders:
         ],
     )
     def test_its_cell_runs_again(self, notebook: Notebook, source: str) -> None:
-        """Nothing is stale, and what is new stays where it is meanwhile."""
+        """Nothing is stale."""
         notebook.add("made = []", plain=True)
         cell = notebook.add(source, plain=True)
         notebook.add(FRAME)
@@ -239,6 +239,17 @@ class TestReaders:
             notebook.run(cell)
             assert [notebook.verdict(each).value for each in (cell, task)] == ["fresh", "fresh"]
         assert notebook.log.count(task) == 1
+
+    @pytest.mark.parametrize("edited", [f"# {CLEAN}", f"if False:\n    {CLEAN}", "'clean'"])
+    def test_a_line_that_says_it_and_does_not_run(self, notebook: Notebook, edited: str) -> None:
+        """What the cell does not do any more is not done, whatever its text names."""
+        cell = notebook.add(CLEAN, plain=True)
+        task = notebook.add("y = hasattr(pd.DataFrame, 'clean')")
+        notebook.run_all()
+        changed(notebook, cell, edited)
+        assert notebook.verdict(task).value == "stale"
+        notebook.flow()
+        assert notebook.names["y"] is False
 
     def test_a_cell_that_adds_to_what_was_there(self, notebook: Notebook) -> None:
         """It starts from what stands above it, however often it runs."""

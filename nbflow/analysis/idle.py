@@ -66,13 +66,8 @@ def running(statements: Sequence[ast.stmt]) -> list[ast.stmt]:
     """
     idle: list[ast.stmt] = [each for each in statements if _is_at_hand(each)]
     found = [each for each in statements if each not in idle]
-    own = {
-        name
-        for each in statements
-        if isinstance(each, (ast.Import, ast.ImportFrom))
-        for name in _imported(each)
-    }
-    if any(_may_read_globals(part, own) for each in found for part in ast.walk(each)):
+    imported = frozenset(name for each in statements for name in _imported(each))
+    if any(_may_read_globals(part, imported) for each in found for part in ast.walk(each)):
         return list(statements)
     todo = list(found)
     while todo and idle:

@@ -60,6 +60,10 @@ class Patching(msgspec.Struct, frozen=True):
     owners: frozenset[Chain] = frozenset()
     names: frozenset[str] = frozenset()
 
+    def may_change(self, attribute: str) -> bool:
+        """Whether it may change an attribute of that name, whosever it is."""
+        return attribute in self.names or any(name == attribute for _, name in self.attributes)
+
     def __bool__(self) -> bool:
         return bool(self.attributes or (self.owners and self.names))
 
@@ -159,7 +163,7 @@ class _Search:
 
     def _take(self, part: ast.Attribute) -> None:
         """The target of an assignment."""
-        root = _root(part)
+        root = dotted(part).partition(".")[0]
         if root in self._own:
             return
         chain = self._chain(part.value)
@@ -213,12 +217,6 @@ class _Search:
         if not isinstance(part, ast.Name):
             return None
         return (*self._origins.get(part.id, (part.id,)), *reversed(steps))
-
-
-def _root(part: ast.expr) -> str:
-    while isinstance(part, ast.Attribute):
-        part = part.value
-    return part.id if isinstance(part, ast.Name) else ""
 
 
 def _texts(call: ast.Call) -> list[str]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, set_in, told
+from nbflow.engine.own_modules import made_by_imports
 from nbflow.engine.patches import Patch
 from nbflow.engine.slots import SETTINGS, key_of, slot_of
 from nbflow.engine.stateful import load_settings, setting_slots
-from nbflow.engine.uses import made_by_imports, set_again
 from nbflow.engine.verify import version_key
 from nbflow.store.digests import digest
 from nbflow.types import Entry, Looked, Slot
@@ -81,7 +81,7 @@ def put_settings_back(step: Step, view_of: Callable[[], View], workspace: Worksp
     outputs = step.given.outputs if step.given is not None else ()
     made = {key_of(output.slot) for output in outputs if output.slot.kind == SETTINGS}
     keys = made | workspace.set_by(step.id) | set_in(step.body.source)
-    if keys := keys - made_by_imports(step.body, keys) - set_again(step, step.body):
+    if keys := keys - made_by_imports(step.body, keys):
         _put_back(keys, view_of(), workspace)
 
 

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nbflow.engine.apply import Workspace
-    from nbflow.engine.book import Book, Step
+    from nbflow.engine.book import Book
     from nbflow.engine.sweep import Sweep
+    from nbflow.types import Trace
 
 
 def take_moved(book: Book, workspace: Workspace, sweep: Sweep) -> None:
@@ -42,7 +43,10 @@ def take_moved(book: Book, workspace: Workspace, sweep: Sweep) -> None:
             moved = _moved(key, workspace)
             step = book.steps.get(moved.step) if moved is not None else None
             if moved is not None and step is not None and step.trace is not None:
-                _take(step, key, moved, workspace)
+                step.trace = _with(moved, step.trace)
+                held = workspace.labels[key]
+                label = Label(moved.output.digest, held.memory, moved, held.classes, held.copy)
+                workspace.label(key, label)
                 sweep.touch(step)
 
 
@@ -87,11 +91,6 @@ def _moved(key: str, workspace: Workspace) -> Version | None:
     )
 
 
-def _take(step: Step, key: str, moved: Version, workspace: Workspace) -> None:
-    trace, slot = step.trace, moved.output.slot
-    if trace is None:
-        return
-    outputs = tuple(moved.output if output.slot == slot else output for output in trace.outputs)
-    step.trace = replace(trace, id=new_id(trace.started), outputs=outputs)
-    label = workspace.labels[key]
-    workspace.label(key, Label(moved.output.digest, label.memory, moved, label.classes, label.copy))
+def _with(moved: Version, trace: Trace) -> Trace:
+    outputs = (moved.output if output.slot == moved.output.slot else output for output in trace.outputs)
+    return replace(trace, id=new_id(trace.started), outputs=tuple(outputs))

@@ -15,10 +15,10 @@ import msgspec
 
 from nbflow.engine.generators import GENERATORS
 from nbflow.engine.libraries import set_in
+from nbflow.engine.own_modules import has_own_modules
 from nbflow.engine.patches import touched
 from nbflow.engine.slots import NAME, RANDOM, SETTINGS, STATE, is_kept_in_memory, slot_of
 from nbflow.engine.stateful import patches
-from nbflow.engine.uses import has_own_modules
 from nbflow.store.paths import absolute
 from nbflow.types import FILE, FLOW_CODE, NO_REACH, TASK_VALUE, Reach, Slot
 

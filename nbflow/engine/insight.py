@@ -14,22 +14,20 @@ from nbflow.engine.book import definition_body
 from nbflow.engine.influence import with_patches
 from nbflow.engine.libraries import LIBRARIES
 from nbflow.engine.outward import definitions_of, effects_of
+from nbflow.engine.own_modules import (
+    has_own_modules,
+    made_by_imports,
+    own_modules,
+    patching_of_own,
+    reach_main,
+)
 from nbflow.engine.patches import touched
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.reached import Reached
 from nbflow.engine.record import outputs_in_memory
 from nbflow.engine.slots import NAME, SETTINGS, UNKNOWN, WORKING_FOLDER, key_of, slot_of
 from nbflow.engine.stateful import patches
-from nbflow.engine.uses import (
-    draws_by,
-    has_own_modules,
-    made_by_imports,
-    own_modules,
-    patching_of_own,
-    reach_main,
-    set_again,
-    used_settings,
-)
+from nbflow.engine.uses import draws_by, reads_lazily, used_settings
 from nbflow.store.modules import is_missing
 from nbflow.types import NO_REACH, UNBOUND, Entry, Looked, Slot
 
@@ -42,9 +40,6 @@ if TYPE_CHECKING:
     from nbflow.engine.record import Seen
     from nbflow.engine.sweep import Sweep
     from nbflow.types import Reach
-
-_LAZY: Final = frozenset({"LazyFrame", "FileSystemDataset", "ParquetDataset"})
-_OF: Final = ("polars.", "pyarrow.")
 
 ANY_NAME: Final = "names: "
 """How the effect begins that code reads such names."""
@@ -127,14 +122,13 @@ class Insight:
             paths=self._paths(body, slots),
             patching=(patching := _patching(told)),
             leading=leading_imports(body.source) if patching else (),
-            imported=made_by_imports(body, self._workspace.labels.keys() & LIBRARIES.keys())
-            | set_again(step, body),
+            imported=made_by_imports(body, self._workspace.labels.keys() & LIBRARIES.keys()),
         )
 
     def _lazily(self, keys: Iterable[str]) -> frozenset[str]:
         """The effects of reading what has yet to be read: who collects it opens files that nobody sees."""
         names: dict[str, object] = self._workspace.names
-        lazy = [key for key in keys if _is_lazy(names.get(key))]
+        lazy = [key for key in keys if reads_lazily(names.get(key))]
         reaches = ((key, self.live_reach(slot_of(key))) for key in lazy)
         return frozenset(
             f"native: {type(names[key]).__name__}" for key, reach in reaches if reach and reach.paths
@@ -149,10 +143,9 @@ class Insight:
         values = [value for key in keys if not is_placeholder(value := names.get(key))]
         imported = [slot.locator for slot in _asks(body, others)[1]]
         told = _told(body, others, keys)
-        workspace = self._workspace  # what nobody changes any more is nobody's input
-        changed = [
-            patch for patch in patches() if patch.key in workspace.labels or workspace.ambient(patch.key)
-        ]
+        # What nobody changes any more is nobody's input.
+        labels, ambient = self._workspace.labels, self._workspace.ambient
+        changed = [patch for patch in patches() if patch.key in labels or ambient(patch.key)]
         near = touched(changed, body, others, loads_own=self._loads_own())
         return used_settings(values, imported, draws=told.draws).union([patch.key for patch in near])
 
@@ -201,11 +194,6 @@ class Insight:
             for slot, digest in known
             if digest != UNBOUND or _counts_unbound(slot)
         )
-
-
-def _is_lazy(value: object) -> bool:
-    kind: type = type(value)
-    return kind.__name__ in _LAZY and str(kind.__module__).startswith(_OF)
 
 
 def _counts_unbound(slot: Slot) -> bool:

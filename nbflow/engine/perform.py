@@ -49,7 +49,6 @@ from nbflow.engine.slots import is_kept_in_memory, key_of, slot_of
 from nbflow.engine.sources import Sources
 from nbflow.engine.stateful import STATEFUL
 from nbflow.engine.storing import Storing
-from nbflow.engine.uses import set_again
 from nbflow.engine.verify import begun_slot
 from nbflow.exceptions import StorageError
 from nbflow.states import Origin, State
@@ -266,8 +265,7 @@ class Performer:
         asked = self.insight.asked(step, body, writers)
         imports = self.imports(asked, self._sweep.view(step)) if asked else NO_IMPORTS
         seen = see_live(body, with_imports(slots, imports), self.workspace, asked)
-        # What it sets again it finds as it left it, and hangs on nothing but itself for that.
-        used = self.insight.uses(body, slots, writers) - set_again(step, body)
+        used = self.insight.uses(body, slots, writers)
         seen = msgspec.structs.replace(seen, settings=live_settings(self.workspace, used))
         reach = self.insight.reached(step, body, slots, writers, seen)
 

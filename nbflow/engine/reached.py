@@ -29,8 +29,7 @@ class Reached(msgspec.Struct, frozen=True):
         paths: Strings in it, and in code that it may call, that may be meant as paths.
         patching: What it, or code that it may call, may change about modules and classes.
         leading: The modules that it imports before it does anything else, where it may change something.
-        imported: The keys of settings that it has made, or modules which it imports, and that may be found
-            as they are when it makes them again.
+        imported: The keys of settings that modules which it imports have made, and will not make again.
     """
 
     inputs: tuple[str, ...]

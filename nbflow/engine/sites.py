@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from nbflow.engine.bind import by_unit
 from nbflow.engine.generators import GENERATORS
 from nbflow.engine.influence import reached
+from nbflow.engine.own_modules import made_by_imports
 from nbflow.engine.slots import NAME, SETTINGS, key_of, slot_of
 from nbflow.engine.stateful import setting_slots
-from nbflow.engine.uses import made_by_imports
 
 if TYPE_CHECKING:
     from nbflow.engine.bind import Version, View

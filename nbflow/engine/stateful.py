@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext, suppress
-from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from nbflow.engine.changes import Tables
 from nbflow.engine.generators import GENERATORS, Generator, mark_of
 from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, MARKS, Library
 from nbflow.engine.patches import patch_of, watching
@@ -75,11 +73,6 @@ def patches() -> Collection[Patch]:
 
 def setting_slots() -> tuple[Slot, ...]:
     """The slots of the settings of all libraries."""
-    return _slots(len(LIBRARIES))
-
-
-@lru_cache(maxsize=1)
-def _slots(_: int) -> tuple[Slot, ...]:
     return tuple(map(slot_of, LIBRARIES))
 
 
@@ -126,14 +119,9 @@ def _marks() -> list[object]:
         return [object()]
 
 
-def _mark_of_patches() -> int:
-    if _patches:
-        _values[0] = {path: patch.value for path, patch in _patches.items()}
-    return _tables.mark()
-
-
-_values: Final[list[dict[str, Any]]] = [{}]
-_tables: Final = Tables(_values)
+def _mark_of_patches() -> list[int]:
+    # The states that were told last hold these values: no other has its place in memory.
+    return [id(patch.value) for patch in _patches.values()]
 
 
 def load_settings(keys: Iterable[str]) -> None:
