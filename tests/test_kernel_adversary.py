@@ -165,3 +165,26 @@ class TestScreen:
         assert "goes on in the background" in job.kernel.execute("%flow run --background").text
         job.kernel.execute("%flow cancel")
         assert job.stale().keys() <= {"a"}
+
+
+class TestProxies:
+    """Some objects answer nothing as long as nothing is behind them, not even of which class they are."""
+
+    SOURCE = """
+class Proxy:
+    def refuse(self, *_):
+        raise RuntimeError("nothing is behind it")
+    __class__ = __dict__ = __name__ = property(refuse)
+    __getattr__ = __hash__ = __eq__ = __bool__ = __iter__ = __len__ = __repr__ = __reduce_ex__ = refuse
+proxy = Proxy()
+proxies = [proxy]
+"""
+
+    def test_they_pass_through_cells(self, job: Job) -> None:
+        """Plain cells and tasks make them, hold and hand them on."""
+        job.run(p=self.SOURCE, t="#@task t\nx = 1\nheld = proxy", u="#@task u\ny = x + len(proxies)")
+        job.run(plain="again = proxy\nz = x + y")
+        assert value(job, "z") == "3"
+        job.run(t="#@task t\nx = 2\nheld = proxy")
+        job.run(run="%flow run")
+        assert value(job, "y") == "3"

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import StandardScaler
 
+from nbflow.engine.placeholder import Placeholder
 from nbflow.engine.uses import draws_by, used_settings
 
 ARRAYS = {"numpy", "numpy print"}
@@ -44,6 +45,19 @@ class TestUses:
         """Pandas draws with matplotlib where it is asked to draw."""
         assert used(pd, draws=True) == TABLES | {"matplotlib"}
         assert used(1, draws=True) == set()
+
+    def test_what_refuses_to_be_asked(self) -> None:
+        """A proxy without anything behind it, and a value that is not loaded, are of no library."""
+
+        class Proxy:
+            __module__ = "__main__"
+
+            @property
+            def __class__(self) -> type:
+                raise RuntimeError("nothing is behind it")
+
+        found = used(Proxy(), [Proxy()], [Placeholder("a", "not loaded")], pd)
+        assert found == TABLES
 
     def test_modules_of_the_user(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What they have imported is behind them, and so it is behind objects of their classes."""

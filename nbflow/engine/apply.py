@@ -141,7 +141,7 @@ class Workspace(Labels):
         One made anew is another one; a class is made anew by the step that made it, by another one more.
         """
         value, label = self.names.get(key), self.labels[key]
-        if isinstance(value, type | ModuleType) and label.classes:
+        if issubclass(type(value), (type, ModuleType)) and label.classes:  # a proxy may not be asked
             maker = step if isinstance(value, type) and self.known.is_own(value) else ""
             before, classes = self._made.get((key, label.digest, maker), (value, label.classes))
             self._made[key, label.digest, maker] = (value, label.classes)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import compress, count, repeat
-from operator import is_not
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
@@ -18,7 +17,7 @@ from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES
 from nbflow.engine.origins import NONE, Known, is_same_class, name_of, seen_as
 from nbflow.engine.placeholder import REMEDY
 from nbflow.engine.slots import key_of, slot_of
-from nbflow.engine.standing import ABSENT
+from nbflow.engine.standing import ABSENT, Standing
 from nbflow.engine.stateful import STATEFUL, States
 from nbflow.exceptions import CacheError
 from nbflow.secrets import looks_secret
@@ -121,7 +120,8 @@ class Labels:
         self.labels: dict[str, Label] = {}
         self._sharers: dict[int, set[str]] = {}
         self._nameless: dict[int, tuple[object, str]] = {}
-        self._left: dict[str, object] | None = None
+        self._left: Standing | None = None
+        self._since: dict[str, object] = {}
         self._held: dict[tuple[str, tuple[str, ...], Classes], Held] = {}
         self._found: dict[int, frozenset[int]] = {}
         self.known = Known(names)
@@ -199,21 +199,20 @@ class Labels:
         for token in label.memory:
             self._sharers.setdefault(token, set()).add(key)
         if self._left is not None:
-            self._left.setdefault(key, self.names.get(key, ABSENT))
+            self._since.setdefault(key, self._left.of(key) if before else self.names.get(key, ABSENT))
 
     def leave_to_others(self) -> None:
-        """Between two actions others may bind names: note what stands under each key with a label."""
-        self._left = dict(zip(self.labels, self._standing_under(self.labels), strict=True))
+        """Between two actions others may bind names: note what stands under each."""
+        self._left = Standing(self.names)
 
     def take_from_others(self) -> None:
         """What a callback, or code that nobody saw, has bound since the last action is no version."""
-        left, self._left = self._left or {}, None
-        for key in tuple(compress(left, map(is_not, left.values(), self._standing_under(left)))):
-            self.label(key, None)
-
-    def _standing_under(self, keys: Iterable[str]) -> Iterable[object]:
-        """What names hold now, at the speed of the interpreter's own loops: each cell asks for all."""
-        return map(self.names.get, keys, repeat(ABSENT))
+        left, since = self._left, self._since
+        self._left, self._since = None, {}
+        changed = left.changed(self.names) if left is not None else ()
+        for key in {*changed, *since}:
+            if key not in since or since[key] is not self.names.get(key, ABSENT):
+                self.label(key, None)
 
     def seen(self, key: str) -> str:
         """The digest of what a body sees under a key; that of what is no step's version is nobody else's."""
@@ -277,8 +276,8 @@ class Labels:
     def empty_cache(self, key: str) -> None:
         """Make a cached function compute again, so that what it reads is seen by who calls it."""
         value = self.names.get(key)
-        if isinstance(value, _CACHED):
-            value.cache_clear()
+        if issubclass(type(value), _CACHED):
+            cast("Any", value).cache_clear()
 
     def seeded(self) -> list[str]:
         """The global random generators, and the libraries, whose states have a label."""

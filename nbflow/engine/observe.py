@@ -12,7 +12,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from os import PathLike
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -132,7 +132,7 @@ def not_started(call: Call, error: BaseException) -> Observation:
     return Observation(Outcome(call.attempt, Ended.RAISED, error), frozenset(), (), None, 0.0, 0.0)
 
 
-_MAY_NAME_FILES: Final = (str, PathLike, list, tuple, dict)
+_MAY_NAME_FILES: Final = cast("tuple[type, ...]", (str, PathLike, list, tuple, dict))
 
 
 @dataclass(slots=True)
@@ -306,7 +306,7 @@ class Observer:
         names = reached.inputs if reached.complete else before  # what it binds itself it is not given
         given = (before[key] for key in names if key in before and not is_managed(key))
         loaded = (value for value in given if not is_placeholder(value))
-        inputs: list[object] = [value for value in loaded if isinstance(value, _MAY_NAME_FILES)]
+        inputs: list[object] = [value for value in loaded if issubclass(type(value), _MAY_NAME_FILES)]
         asked: dict[str, InContext] = {}
 
         def note(key: str, value: object) -> None:
@@ -492,7 +492,7 @@ def _preview(slot: Slot, value: Any) -> str:
 def _sort(value: object) -> str:
     if type(value) in PLAIN:
         return "value"
-    if isinstance(value, type):
+    if issubclass(type(value), type):
         return "class"
     if is_function(value):
         return "function"

@@ -83,10 +83,12 @@ def _modules_of(value: object) -> Iterator[str]:
         yield _module_of(part)
 
 
-def _module_of(value: object) -> str:
-    if isinstance(value, ModuleType):
+def _module_of(value: Any) -> str:
+    # By the type alone: a proxy, or a value that is not loaded, may refuse to say of which class it is.
+    kind = cast("type[Any]", type(value))
+    if issubclass(kind, ModuleType):
         return value.__name__
-    owner: Any = value if isinstance(value, _CODE) else type(value)
+    owner: Any = value if issubclass(kind, _CODE) else kind
     module = getattr(owner, "__module__", "")
     return module if isinstance(module, str) else ""
 
@@ -98,9 +100,11 @@ def _parts(value: object) -> Iterable[object]:
         return [
             first for first, _ in zip(cast("dict[object, object]", value).values(), range(3), strict=False)
         ]
-    if isinstance(value, (ModuleType, *_CODE)):
+    is_looked_into = not issubclass(type(value), (ModuleType, *_CODE)) and is_of_user(_module_of(value))
+    try:
+        return tuple(vars(value).values()) if is_looked_into else ()
+    except Exception:  # noqa: BLE001 - without attributes, or a proxy with nothing behind it
         return ()
-    return tuple(getattr(value, "__dict__", {}).values()) if is_of_user(_module_of(value)) else ()
 
 
 def is_of_user(module: str) -> bool:

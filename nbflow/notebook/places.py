@@ -13,7 +13,7 @@ from nbflow.engine.slots import NAME
 from nbflow.engine.texts import MAKERS
 from nbflow.engine.wiring import makers_in, place_behind, step_ids
 from nbflow.exceptions import CellSyntaxError, UnknownTaskError
-from nbflow.notebook.cells import Header, is_only_ours, read_header
+from nbflow.notebook.cells import Header, does_wait, is_only_ours, read_header
 from nbflow.notebook.named import check, naming, resolved, telling
 from nbflow.notebook.naming import default_name, free_name, label_of
 from nbflow.notebook.parameters import check_parameters, parameters_of
@@ -105,6 +105,7 @@ class Places:
     _readings: int = 0
     _in_file: set[str] = field(default_factory=set[str])
     _guessed: set[str] = field(default_factory=set[str])
+    _awaiting: set[str] = field(default_factory=set[str])
 
     def take(self, asked: Asked, source: str | None = None) -> Cell:
         """The cell that is run, as a step at its place with the body that it has now.
@@ -216,6 +217,10 @@ class Places:
     def tasks(self) -> Iterator[Cell]:
         """The cells of tasks in flow order."""
         return (cell for step in self.book if not step.plain and (cell := self.cells.get(step.id)))
+
+    def awaiting(self) -> list[Step]:
+        """The steps that await something; told without a look at all cells, because every cell asks."""
+        return [self.book.steps[id] for id in self._awaiting if self.book.place(id) is not None]
 
     @property
     def has_tasks(self) -> bool:
@@ -330,6 +335,7 @@ class Places:
             self.book.insert(step, self._place_for(step.id, body)[0])
         if not step.plain:
             self._name(cell, options.name)
+        (self._awaiting.add if does_wait(body.source) else self._awaiting.discard)(step.id)
         step.told = telling(step.name, options, self.names) if says else None
         step.named = naming(options, self.names) if says else None
 

@@ -256,7 +256,7 @@ class Session:
         Raises:
             SessionError: If so.
         """
-        if not any(map(self.cannot_wait, self.book)):
+        if not any(map(self.cannot_wait, self.places.awaiting())):
             return
         steps = [line.step for line in preview(self.work, targets) if line.does in ("runs", "may run")]
         found = next(filter(self.cannot_wait, (*steps, *runs_anyway)), None)
@@ -479,7 +479,7 @@ class Session:
         """Whether running a body, given as plain Python, may mean to await something, there or above it."""
         if does_wait(source):
             return True
-        return any(not step.plain and does_wait(step.body.source) for step in self.book)
+        return any(not step.plain for step in self.places.awaiting())
 
     def is_raised_by_body(self, error: BaseException) -> bool:
         """Whether an error is what the last body raised, rather than a message of ours."""

@@ -33,7 +33,10 @@ def one_line(text: str, limit: int = 200) -> str:
         >>> one_line("abcdef", limit=4)
         'abc…'
     """
-    plain = _ESCAPE.sub("", KNOWN.masked(text)[: 4 * limit])
+    plain = KNOWN.masked(text)[: 4 * limit]
+    if plain.isascii() and plain.isprintable():
+        return shortened(" ".join(plain.split()), limit)
+    plain = _ESCAPE.sub("", plain)
     plain = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in plain)
     return shortened(" ".join(plain.split()), limit)
 
