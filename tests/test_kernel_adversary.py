@@ -139,6 +139,18 @@ class TestScreen:
         job.run("look")
         assert job.shown.text.strip() == "10"
 
+    def test_a_plain_cell_without_a_result(self, job: Job) -> None:
+        """A file changed while it read it: nobody can tell what it has seen, and the cell is told."""
+        (job.folder / "data.txt").write_text("a")
+        meddle = (
+            "import ctypes\nt = open('data.txt').read()\n_ = ctypes.CDLL(None).system(b'echo b >> data.txt')"
+        )
+        job.run(use="#@task use\nuse = 1", read=meddle)
+        assert "what reads this cell waits until you run it again: " in job.shown.text
+        assert "data.txt changed while the body ran" in job.shown.text
+        job.run(read="t = open('data.txt').read()")
+        assert job.shown.text == ""
+
     def test_plain_cells_that_show_what_was(self, job: Job) -> None:
         """After a run that moved on, they are named until they have run again; definitions are not."""
         job.run(
@@ -186,5 +198,5 @@ proxies = [proxy]
         job.run(plain="again = proxy\nz = x + y")
         assert value(job, "z") == "3"
         job.run(t="#@task t\nx = 2\nheld = proxy")
-        job.run(run="%flow run")
+        job.flow()
         assert value(job, "y") == "3"

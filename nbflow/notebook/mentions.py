@@ -44,6 +44,11 @@ def stale_mention(reader: Step, sweep: Sweep, workspace: Workspace) -> str:
     )
 
 
+def without_result(step: Step) -> str:
+    """One line where a plain cell ran to its end and still has no result that others could start from."""
+    return f"what reads this cell waits until you run it again: {step.failure}" if step.failure else ""
+
+
 def outdated_cells(book: Book, sweep: Sweep) -> str:
     """One line about plain cells that ran on what is another by now, and so show what is old; or nothing."""
     cells = [step for step in book if step.plain and step.standing is Standing.HERE and _has_read(step)]

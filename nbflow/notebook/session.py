@@ -32,7 +32,7 @@ from nbflow.notebook.holds import Holds
 from nbflow.notebook.last import Last
 from nbflow.notebook.left_settings import LeftSettings
 from nbflow.notebook.live import LiveViews
-from nbflow.notebook.mentions import stale_mention
+from nbflow.notebook.mentions import stale_mention, without_result
 from nbflow.notebook.outputs import decode, waits_mark
 from nbflow.notebook.parameters import Given
 from nbflow.notebook.past import Past
@@ -151,8 +151,8 @@ class Session:
             self.perform(self.automatic.run())
         if not self.places.has_tasks:
             return
-        line = stale_mention(cell.step, self.trunk.sweep, self.trunk.workspace)
-        if line:
+        step, trunk = cell.step, self.trunk
+        if line := without_result(step) or stale_mention(step, trunk.sweep, trunk.workspace):
             self.around.screen.say(line)
         self.refresh_badges()
 
