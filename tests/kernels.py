@@ -32,6 +32,7 @@ class Shown:
         texts: Streams and plain texts of displays and results, in order.
         stdout: What was printed.
         bundles: The displays and results.
+        results: The texts of the values of last expressions.
         updates: Display id to the last bundle that updated it.
         error: Name and text of the error, or an empty text.
         traceback: The error's lines.
@@ -40,6 +41,7 @@ class Shown:
     texts: list[str] = field(default_factory=list)
     stdout: str = ""
     bundles: list[dict[str, Any]] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
     updates: dict[str, dict[str, Any]] = field(default_factory=dict)
     error: str = ""
     traceback: str = ""
@@ -233,6 +235,7 @@ class Kernel:
         elif kind in ("display_data", "execute_result"):
             shown.bundles.append(content["data"])
             shown.texts.append(content["data"].get("text/plain", ""))
+            shown.results += [content["data"]["text/plain"]] if kind == "execute_result" else []
         elif kind == "error":
             shown.error = f"{content['ename']}: {content['evalue']}"
             shown.traceback = "\n".join(content["traceback"])

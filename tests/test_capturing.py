@@ -61,7 +61,7 @@ class TestOneBody:
             print("a")
             ours.display_pub.publish({"text/plain": "b"})
             sys.displayhook(3)
-        bundles = [Display({"text/plain": text}, {}) for text in ("b", "3")]
+        bundles = [Display({"text/plain": "b"}, {}), Display({"text/plain": "3"}, {}, is_result=True)]
         assert capture.recorder.items == [Stream("stdout", "a\n"), *bundles]
         assert (capsys.readouterr().out, ours.shown) == ("", [])
 

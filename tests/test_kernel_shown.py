@@ -152,3 +152,11 @@ class TestKept:
             kernel.execute("loud()")
         shown: list[Any] = kernel.ask(ASK)["shown"]
         assert "".join(content for _, content in shown) == SEEN
+
+    def test_a_result_comes_back_as_a_result(self, shared: Kernel) -> None:
+        """With its number in front, as the value of a last expression has it; a display without."""
+        text = "#@task told\nprint('rows')\ndisplay('shown')\ntold = 6 * 7\ntold"
+        first, again = shared.run("told", text), shared.run("told", text)
+        assert first.results == again.results == ["42"]
+        assert seen(first).startswith("rows\n'shown'42")
+        assert seen(again).startswith("rows\n'shown'42")

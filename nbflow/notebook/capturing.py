@@ -186,7 +186,7 @@ class Routes:
                 outer(value)
                 return
             made: tuple[Any, Any] = compute(value)
-            item = Display(dict(made[0]), dict(made[1]))
+            item = Display(dict(made[0]), dict(made[1]), is_result=True)
             self._shown(lambda recorder: recorder.display(item), partial(_show_computed, hook, value, made))
 
         return noted

@@ -47,12 +47,14 @@ class Display(msgspec.Struct, frozen=True, tag="display"):
         metadata: What goes with it.
         id: Its display id, by which it can be updated; empty: none.
         updates: Whether it updates an earlier display of that id.
+        is_result: Whether it is the value of the last expression, which has a number in front of it.
     """
 
     data: dict[str, Any]
     metadata: dict[str, Any]
     id: str = ""
     updates: bool = False
+    is_result: bool = False
 
 
 class Clear(msgspec.Struct, frozen=True, tag="clear"):
@@ -187,7 +189,7 @@ def _without_widget(item: Display) -> Display:
         return item
     data = {mime: content for mime, content in item.data.items() if mime != WIDGET}
     data["text/plain"] = f"{data.get('text/plain', 'a widget')}  [a widget; run its cell to have it back]"
-    return Display(data, item.metadata, item.id)
+    return replace(item, data=data)
 
 
 def waits_mark(task: str, why: str) -> dict[str, Any]:
@@ -243,8 +245,21 @@ class Screen:
                 stream = getattr(sys, item.name)
                 stream.write(item.text)
                 stream.flush()
+            elif isinstance(item, Display) and item.is_result:
+                self._show_result(item)
             elif isinstance(item, Display):
                 self.publish(item.data, item.metadata)
+
+    def _show_result(self, item: Display) -> None:
+        """Show what was the value of the last expression as what it was."""
+        hook = self._shell.displayhook
+        if sys.displayhook is not hook:  # somebody collects what is shown
+            self.publish(item.data, item.metadata)
+            return
+        hook.start_displayhook()
+        hook.write_output_prompt()
+        hook.write_format_data(item.data, item.metadata)
+        hook.finish_displayhook()
 
     def say(self, text: str, metadata: Mapping[str, Any] | None = None) -> None:
         """Show one quiet line."""
