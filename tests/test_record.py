@@ -8,7 +8,7 @@ import pytest
 
 from nbflow.engine.book import Step, read_body
 from nbflow.engine.effects import Ended, Outcome
-from nbflow.engine.observe import Observation
+from nbflow.engine.observation import Observation
 from nbflow.engine.quiet import QUIET
 from nbflow.engine.record import Maker, Seen, action_key, key_of_trace, make_trace
 from nbflow.exceptions import InternalError

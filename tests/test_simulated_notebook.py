@@ -908,6 +908,7 @@ class TestRandomness:
         notebook.run(cells[0])
         with monkeypatch.context() as patch:
             patch.setattr("nbflow.engine.observe.Observer._changed", fail)
+            patch.setattr("nbflow.engine.observe.Observer._outputs", fail)
             assert notebook.run(cells[1]).errors == {}
         assert notebook.step(cells[1]).failure.startswith("nbflow could not observe it")
         notebook.run(cells[1])
@@ -915,6 +916,37 @@ class TestRandomness:
         notebook.run(cells[0])
         notebook.run(cells[1])
         assert notebook.verdict(cells[1]) is Verdict.FRESH
+
+    @pytest.mark.parametrize("is_plain", [True, False])
+    def test_a_fault_of_ours_spoils_no_cell(self, monkeypatch: pytest.MonkeyPatch, is_plain: bool) -> None:
+        """All that a cell may have changed counts as changed by it, and it and what reads it is as of."""
+        notebook, cells = opened(
+            "import random\nrandom.seed(1)\na, b = [1], [2]",
+            "a.append(3)\nc = a[0] + random.random()",
+            "d = (a[-1], b, c)",
+            "e = random.random()",
+            plain=(0, 1) if is_plain else (0,),
+        )
+        before = values(notebook, "a", "c", "d", "e")
+
+        def fail(*_: object) -> None:
+            raise RuntimeError("a fault of ours")
+
+        notebook.run(cells[0])
+        with monkeypatch.context() as patch:
+            patch.setattr("nbflow.engine.observe.Observer._changed", fail)
+            notebook.edit(cells[1], "a.append(3)\nc = a[0] + random.random()\nnew = 1")
+            assert notebook.run(cells[1]).errors == {}
+        notebook.flow()
+        assert values(notebook, "a", "c", "d", "e") == before
+        assert verdicts(notebook) == ["fresh", "as of", "as of", "as of"]
+        told = "nbflow could not follow what it changed: RuntimeError: a fault of ours"
+        assert Cause("outside", told) in notebook.judgement(cells[1]).causes
+        notebook.edit(cells[1], "a.append(3)\nc = a[0] + random.random()\nnew = 2")
+        notebook.run(cells[0])
+        notebook.run(cells[1])
+        notebook.flow()
+        assert verdicts(notebook) == ["fresh"] * 4
 
     @pytest.mark.parametrize(("module", "draw"), CASES, ids=["random", "numpy"])
     def test_a_seeded_draw_run_alone_equals_run_all(self, module: str, draw: str) -> None:

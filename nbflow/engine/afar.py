@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nbflow.engine.baggage import Define, Job
-    from nbflow.engine.observe import Observation
+    from nbflow.engine.observation import Observation
     from nbflow.store.files import Files
 
 

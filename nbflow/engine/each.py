@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Body, Step
     from nbflow.engine.effects import Call
     from nbflow.engine.enact import Finished, Item, StepRuns
-    from nbflow.engine.observe import Observation, Observer
+    from nbflow.engine.observation import Observation
+    from nbflow.engine.observe import Observer
     from nbflow.engine.reached import Reached
     from nbflow.engine.record import Seen
     from nbflow.engine.requests import Observing

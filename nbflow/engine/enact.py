@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.book import Body, Step
     from nbflow.engine.effects import Steps
-    from nbflow.engine.observe import Observation
+    from nbflow.engine.observation import Observation
     from nbflow.engine.record import Seen
     from nbflow.engine.requests import Observing, Request
     from nbflow.triggers import Edge

@@ -14,7 +14,7 @@ from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.enact import Item
 from nbflow.engine.map_result import MapResult, Unread
 from nbflow.engine.mapped import ended_by_items, joined_by_items
-from nbflow.engine.observe import Observation
+from nbflow.engine.observation import Observation
 from nbflow.engine.rows import rows_of
 from nbflow.engine.signals import ENDRUN
 from nbflow.engine.slots import NAME, key_of

@@ -10,7 +10,7 @@ from nbflow.engine.signals import LOOP
 from nbflow.store.settlement import joined
 
 if TYPE_CHECKING:
-    from nbflow.engine.observe import Observation
+    from nbflow.engine.observation import Observation
 
 
 class Iterations:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nbflow.engine.bind import View
     from nbflow.engine.book import Body, Step
     from nbflow.engine.enact import Finished
-    from nbflow.engine.observe import Observation
+    from nbflow.engine.observation import Observation
     from nbflow.engine.record import Seen
     from nbflow.engine.slots import Outside
     from nbflow.engine.sweep import Sweep

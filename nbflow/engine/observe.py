@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import sys
 from contextvars import copy_context
-from dataclasses import dataclass, field
 from os import PathLike
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import msgspec
 from msgspec.structs import replace
 
 from nbflow.analysis import is_native, writes_natively
 from nbflow.analysis.names import is_managed
 from nbflow.context import IDENTITIES, watched_by
-from nbflow.engine.again import outside_entries
 from nbflow.engine.baggage import brought
-from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.labels import Label
 from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, told
+from nbflow.engine.observation import Watched
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.previews import preview
 from nbflow.engine.reimport import imports_of, load_anew, note_change
@@ -32,7 +29,7 @@ from nbflow.engine.requests import Looks
 from nbflow.engine.slots import SETTINGS, FolderKind, in_context, is_kept_in_memory, slot_of
 from nbflow.engine.standing import ABSENT, Standing
 from nbflow.engine.stateful import STATEFUL, following, load_settings
-from nbflow.exceptions import CacheError, text_of
+from nbflow.exceptions import CacheError
 from nbflow.secrets import HIDDEN, KNOWN, looks_secret
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
 from nbflow.store.given import Native
@@ -42,125 +39,22 @@ from nbflow.store.walks import PLAIN, is_plain
 from nbflow.types import UNBOUND, Output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from nbflow.engine.apply import Workspace
     from nbflow.engine.baggage import Back, Define
     from nbflow.engine.bind import Version, View
     from nbflow.engine.book import Body, Step
-    from nbflow.engine.effects import Call
+    from nbflow.engine.observation import Observation
     from nbflow.engine.reached import Reached
     from nbflow.engine.reimport import Imports
     from nbflow.engine.requests import Execution, Observing, Working
     from nbflow.engine.slots import InContext
     from nbflow.store.files import Files
-    from nbflow.store.watching import Watch
     from nbflow.types import Entry, Slot
 
 
-class Observation(msgspec.Struct, frozen=True):
-    """What was seen of one execution of a body.
-
-    Args:
-        outcome: How the body ended.
-        changed: Keys that it bound, changed in place or deleted.
-        outputs: The outputs among the keys in memory, alias groups counted in.
-        watch: Files and the rest of the outside, as watched; None where it never started.
-        started: When it started, seconds since the epoch.
-        seconds: How long it took.
-        drew: The generators whose state it moved or set.
-        context: What it read from `nbflow.context`, by key.
-        undecided: Names of which nobody can tell whether it bound them: they hold the same object.
-        data: Files that local modules read when they were imported, with the content then.
-        folder: Digest of the working folder when it started.
-        fault: Why nbflow could not see what it did; empty where it could.
-        cause: What an item raised, where the outcome only sums up how the items have ended.
-    """
-
-    outcome: Outcome
-    changed: frozenset[str]
-    outputs: tuple[Output, ...]
-    watch: Watch | None
-    started: float
-    seconds: float
-    drew: frozenset[str] = msgspec.field(default_factory=frozenset[str])
-    context: Mapping[str, InContext] = msgspec.field(default_factory=dict[str, "InContext"])
-    undecided: frozenset[str] = frozenset()
-    fault: str = ""
-    folder: str = ""
-    data: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
-    cause: BaseException | None = None
-
-    @property
-    def error(self) -> BaseException | None:
-        """What the body raised; None where it completed, or was stopped by its limit."""
-        value = self.outcome.value if self.outcome.ended is Ended.RAISED else None
-        return self.cause or (value if isinstance(value, BaseException) else None)
-
-    @property
-    def has_returned(self) -> bool:
-        """Whether the body ran to its end, be it by a signal that it is done."""
-        return self.outcome.has_returned
-
-    @property
-    def failure(self) -> str:
-        """Why there is no trace, in one line; empty where there may be one."""
-        if self.error is not None:
-            return text_of(self.error)
-        if not self.has_returned:
-            told: object = self.outcome.value if self.outcome.ended is Ended.CRASHED else ""
-            return str(told or self.outcome.ended.value)
-        if self.fault:
-            return self.fault
-        voided = ", ".join(self.watch.voided) if self.watch is not None else ""
-        return f"{voided} changed while the body ran" if voided else ""
-
-    @property
-    def touched_outside(self) -> bool:
-        """Whether it may have changed what slots outside hold."""
-        return self.watch is None or bool(self.watch.written or self.watch.noise)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the body completed and nothing that it looked at changed under it."""
-        seen = self.has_returned and self.watch is not None and not self.fault
-        return seen and self.watch is not None and not self.watch.voided
-
-
-def not_started(call: Call, error: BaseException) -> Observation:
-    """What there is to see of an attempt whose body could not start."""
-    return Observation(Outcome(call.attempt, Ended.RAISED, error), frozenset(), (), None, 0.0, 0.0)
-
-
 _MAY_NAME_FILES: Final = cast("tuple[type, ...]", (str, PathLike, list, tuple, dict))
-
-
-@dataclass(slots=True)
-class _Watched:
-    """What was seen of an execution so far."""
-
-    outcome: Outcome
-    watch: Watch
-    started: float
-    seconds: float
-    context: Mapping[str, InContext]
-    folder: str
-    data: Mapping[str, str] = field(default_factory=dict[str, str])
-    undecided: frozenset[str] = frozenset()
-
-    @property
-    def outside(self) -> Iterator[Entry]:
-        return outside_entries(self.watch, self.context, self.folder, self.data)
-
-    def observation(
-        self,
-        changed: frozenset[str] = frozenset(),
-        outputs: tuple[Output, ...] = (),
-        drew: frozenset[str] = frozenset(),
-        fault: str = "",
-    ) -> Observation:
-        what = self.outcome, changed, outputs, self.watch, self.started, self.seconds, drew
-        return Observation(*what, self.context, self.undecided, fault, self.folder, self.data)
 
 
 class Observer:
@@ -233,10 +127,10 @@ class Observer:
             bound |= self._rebound(then, before, self._named(reached.keys) if only_computes else names)
             return self._observed(seen, body, before, reached, bound)
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not become one of the task
-            self._forget(reached.keys & self._workspace.labels.keys())
-            return seen.observation(fault=f"nbflow could not observe it: {type(fault).__name__}: {fault}")
+            touched = bound | reached.keys | body.analysis.writes | set(then.changed(names))
+            return self._guessed(seen, {key for key in touched if not is_managed(key)}, reached, fault)
 
-    def _brought(self, seen: _Watched) -> Back | None:
+    def _brought(self, seen: Watched) -> Back | None:
         """Let stand, and be seen, what another process tells of a body; None where it ran in this one."""
         back: Back | None = seen.outcome.away
         if back is None:
@@ -264,7 +158,7 @@ class Observer:
 
     def _observed(
         self,
-        seen: _Watched,
+        seen: Watched,
         body: Body,
         before: dict[str, object],
         reached: Reached,
@@ -281,6 +175,20 @@ class Observer:
         outputs = self._outputs(changed | drew | assigned)
         return seen.observation(frozenset(changed), outputs, away.drew if away else frozenset(drew))
 
+    def _guessed(self, seen: Watched, touched: set[str], reached: Reached, fault: Exception) -> Observation:
+        """Where nbflow failed to tell what a body changed, all that it may have changed counts as changed."""
+        why = f"{type(fault).__name__}: {fault}"
+        try:
+            for key in touched:
+                (self._spend if key in self._workspace.labels else self._relabel)(key)
+            drew = self._drawn(reached)
+            outputs = self._outputs(touched | drew)
+        except Exception:  # noqa: BLE001 - then nobody knows what these names hold
+            self._forget(touched & self._workspace.labels.keys())
+            return seen.observation(fault=f"nbflow could not observe it: {why}")
+        doubt = f"nbflow could not follow what it changed: {why}"
+        return seen.observation(frozenset(touched), outputs, frozenset(drew), doubt=doubt)
+
     def _named(self, keys: Iterable[str]) -> dict[str, object]:
         names = self._workspace.names
         return {key: names[key] for key in keys if key in names}
@@ -292,15 +200,15 @@ class Observer:
         before |= {key: value for key, value in unseen.items() if value is not ABSENT}
         return rebound
 
-    def _timed(self, execution: Execution) -> Working[_Watched]:
+    def _timed(self, execution: Execution) -> Working[Watched]:
         """Have a body executed of which is known that nothing outside can be seen of it."""
         started = self._clock()
         outcome = yield _with_context(execution)
-        return _Watched(outcome, self.no_watch, started, self._clock() - started, {}, "")
+        return Watched(outcome, self.no_watch, started, self._clock() - started, {}, "")
 
     def _watched(
         self, execution: Execution, before: Mapping[str, object], reached: Reached
-    ) -> Working[_Watched]:
+    ) -> Working[Watched]:
         load_settings(reached.settings)
         self._states = self._workspace.states.loaded()
         names = reached.inputs if reached.complete else before  # what it binds itself it is not given
@@ -322,7 +230,7 @@ class Observer:
             started = self._clock()
             outcome = yield _with_context(execution)
             seconds = self._clock() - started
-        return _Watched(outcome, watch, started, seconds, asked, folder or "gone")
+        return Watched(outcome, watch, started, seconds, asked, folder or "gone")
 
     def _changed(self, rebound: set[str], before: Mapping[str, object], reached: Reached) -> set[str]:
         workspace = self._workspace

@@ -14,7 +14,7 @@ from nbflow.engine.effects import Ended
 from nbflow.engine.influence import reached
 from nbflow.engine.keeping import name_in
 from nbflow.engine.marks import BEGUN, Marks
-from nbflow.engine.observe import not_started
+from nbflow.engine.observation import not_started
 from nbflow.engine.placeholder import REMEDY
 from nbflow.engine.record import CHANGES_PROCESS
 from nbflow.engine.slots import NAME, key_of
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.effects import Call
     from nbflow.engine.enact import Finished
-    from nbflow.engine.observe import Observation, Observing
+    from nbflow.engine.observation import Observation
+    from nbflow.engine.observe import Observing
     from nbflow.engine.record import Seen
     from nbflow.engine.slots import Outside
     from nbflow.types import Trace

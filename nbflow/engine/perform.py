@@ -24,7 +24,7 @@ from nbflow.engine.items import Items
 from nbflow.engine.keeping import forced_cause, gone_cause
 from nbflow.engine.labels import Label, is_local_module, next_copy
 from nbflow.engine.meanwhile import sure, with_found
-from nbflow.engine.observe import not_started
+from nbflow.engine.observation import not_started
 from nbflow.engine.origins import version_of
 from nbflow.engine.outward import Once
 from nbflow.engine.record import (
@@ -64,7 +64,8 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Body, Book, Step
     from nbflow.engine.effects import Call
     from nbflow.engine.enact import Executing, Finished, StepRuns
-    from nbflow.engine.observe import Observation, Observer
+    from nbflow.engine.observation import Observation
+    from nbflow.engine.observe import Observer
     from nbflow.engine.reached import Reached
     from nbflow.engine.reimport import Imports
     from nbflow.engine.requests import Observing

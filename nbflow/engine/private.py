@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from nbflow.engine.effects import Call
     from nbflow.engine.enact import Finished
     from nbflow.engine.items import Items
-    from nbflow.engine.observe import Observation
+    from nbflow.engine.observation import Observation
     from nbflow.engine.origins import Classes
     from nbflow.engine.reached import Reached
     from nbflow.engine.record import Seen

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import Version, View
     from nbflow.engine.book import Body, Step
-    from nbflow.engine.observe import Observation
+    from nbflow.engine.observation import Observation
     from nbflow.engine.origins import Classes
     from nbflow.states import State
     from nbflow.store.watching import Watch
@@ -385,20 +385,22 @@ def _unknowns(
     maker: Maker, observation: Observation, watch: Watch, is_compared: Callable[[str], bool]
 ) -> tuple[str, ...]:
     """Why the result can never be called fresh: what it depends on cannot be compared."""
-    if watch.saw_nothing and not (maker.effects or observation.undecided or observation.context):
+    doubts = (observation.doubt, *observation.undecided, *observation.context, *maker.effects)
+    if watch.saw_nothing and not any(doubts):
         return ()
     asked = filter(None, map(not_compared, observation.context))
     own = [f"reads {path}, which it writes itself" for path in sorted(watch.own)]
     read = sorted(effect for effect in maker.effects if effect.startswith(_UNSEEN))
     state = [f"changes the state of the process: {text}" for text in watch.process_state]
     bound = [f"nobody can tell whether it binds {name}" for name in sorted(observation.undecided)]
+    followed = filter(None, (observation.doubt,))
     unfollowed = _unfollowed(maker, watch)
     outside = (
         text
         for text in watch.outside
         if not (text.startswith(UNPICKLES) and is_compared(text.removeprefix(UNPICKLES)))
     )
-    return tuple(dict.fromkeys((*own, *read, *asked, *unfollowed, *outside, *state, *bound)))
+    return tuple(dict.fromkeys((*followed, *own, *read, *asked, *unfollowed, *outside, *state, *bound)))
 
 
 def _unfollowed(maker: Maker, watch: Watch) -> Iterator[str]:

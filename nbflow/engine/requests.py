@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nbflow.engine.apply import Workspace
     from nbflow.engine.book import Body, Step
     from nbflow.engine.effects import Call
-    from nbflow.engine.observe import Observation
+    from nbflow.engine.observation import Observation
     from nbflow.engine.reached import Reached
 
 Result = TypeVar("Result")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nbflow.engine.effects import Call
     from nbflow.engine.enact import Item
     from nbflow.engine.items import Row
-    from nbflow.engine.observe import Observation
+    from nbflow.engine.observation import Observation
     from nbflow.engine.record import Seen
     from nbflow.engine.requests import Observing, Working
     from nbflow.types import Trace

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.apply import Workspace
     from nbflow.engine.book import Book, Step
-    from nbflow.engine.observe import Observation
+    from nbflow.engine.observation import Observation
 
 SMALL: Final = 4 << 20
 """Values of fewer bytes are stored whatever it took to compute them: nobody notices."""

@@ -1,0 +1,128 @@
+"""What was seen of one execution of a body, while it ran and once it is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from nbflow.engine.again import outside_entries
+from nbflow.engine.effects import Ended, Outcome
+from nbflow.exceptions import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from nbflow.engine.effects import Call
+    from nbflow.engine.slots import InContext
+    from nbflow.store.watching import Watch
+    from nbflow.types import Entry, Output
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """What was seen of one execution of a body.
+
+    Args:
+        outcome: How the body ended.
+        changed: Keys that it bound, changed in place or deleted.
+        outputs: The outputs among the keys in memory, alias groups counted in.
+        watch: Files and the rest of the outside, as watched; None where it never started.
+        started: When it started, seconds since the epoch.
+        seconds: How long it took.
+        drew: The generators whose state it moved or set.
+        context: What it read from `nbflow.context`, by key.
+        undecided: Names of which nobody can tell whether it bound them: they hold the same object.
+        data: Files that local modules read when they were imported, with the content then.
+        folder: Digest of the working folder when it started.
+        fault: Why nbflow could not see what it did; empty where it could.
+        cause: What an item raised, where the outcome only sums up how the items have ended.
+        doubt: Why nbflow could not tell which names it changed, so that all that it may have changed
+            count as changed; empty where it could.
+    """
+
+    outcome: Outcome
+    changed: frozenset[str]
+    outputs: tuple[Output, ...]
+    watch: Watch | None
+    started: float
+    seconds: float
+    drew: frozenset[str] = msgspec.field(default_factory=frozenset[str])
+    context: Mapping[str, InContext] = msgspec.field(default_factory=dict[str, "InContext"])
+    undecided: frozenset[str] = frozenset()
+    fault: str = ""
+    folder: str = ""
+    data: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    cause: BaseException | None = None
+    doubt: str = ""
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the body raised; None where it completed, or was stopped by its limit."""
+        value = self.outcome.value if self.outcome.ended is Ended.RAISED else None
+        return self.cause or (value if isinstance(value, BaseException) else None)
+
+    @property
+    def has_returned(self) -> bool:
+        """Whether the body ran to its end, be it by a signal that it is done."""
+        return self.outcome.has_returned
+
+    @property
+    def failure(self) -> str:
+        """Why there is no trace, in one line; empty where there may be one."""
+        if self.error is not None:
+            return text_of(self.error)
+        if not self.has_returned:
+            told: object = self.outcome.value if self.outcome.ended is Ended.CRASHED else ""
+            return str(told or self.outcome.ended.value)
+        if self.fault:
+            return self.fault
+        voided = ", ".join(self.watch.voided) if self.watch is not None else ""
+        return f"{voided} changed while the body ran" if voided else ""
+
+    @property
+    def touched_outside(self) -> bool:
+        """Whether it may have changed what slots outside hold."""
+        return self.watch is None or bool(self.watch.written or self.watch.noise)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the body completed and nothing that it looked at changed under it."""
+        seen = self.has_returned and self.watch is not None and not self.fault
+        return seen and self.watch is not None and not self.watch.voided
+
+
+def not_started(call: Call, error: BaseException) -> Observation:
+    """What there is to see of an attempt whose body could not start."""
+    return Observation(Outcome(call.attempt, Ended.RAISED, error), frozenset(), (), None, 0.0, 0.0)
+
+
+@dataclass(slots=True)
+class Watched:
+    """What was seen of an execution so far; what it did to the names is looked at afterwards."""
+
+    outcome: Outcome
+    watch: Watch
+    started: float
+    seconds: float
+    context: Mapping[str, InContext]
+    folder: str
+    data: Mapping[str, str] = field(default_factory=dict[str, str])
+    undecided: frozenset[str] = frozenset()
+
+    @property
+    def outside(self) -> Iterator[Entry]:
+        """What the body looked at that no name holds."""
+        return outside_entries(self.watch, self.context, self.folder, self.data)
+
+    def observation(
+        self,
+        changed: frozenset[str] = frozenset(),
+        outputs: tuple[Output, ...] = (),
+        drew: frozenset[str] = frozenset(),
+        fault: str = "",
+        doubt: str = "",
+    ) -> Observation:
+        """All of it, with what the body did to the names."""
+        what = self.outcome, changed, outputs, self.watch, self.started, self.seconds, drew
+        return Observation(*what, self.context, self.undecided, fault, self.folder, self.data, doubt=doubt)
