@@ -169,6 +169,15 @@ class TestStatus:
         edit(notebook, before, after)
         assert with_verdict(say("status"), "stale") - {"broken"} == stale - {"broken"}
 
+    def test_what_was_edited_above(self, notebook: Path, say: Say) -> None:
+        """Values and definitions are told themselves."""
+        edit(notebook, "LATE = 15", "LATE = 16")
+        assert lines_of(say("status"))["flags"].endswith("LATE changed: 15 → 16 (params)")
+        edit(notebook, "x // 2", "x // 3")
+        assert "code of half changed" in lines_of(say("status"))["flags"]
+        assert does(say("plan", "flags"))["flags"] == "runs"
+        assert "line 1 of params changed: LATE = 15 → LATE = 16" in say("why", "flags")
+
     def test_a_file(self, notebook: Path, say: Say) -> None:
         """One that was read is another, or gone."""
         (notebook.parent / "data.json").write_text("[3, -1, 4, 5]")

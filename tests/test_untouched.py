@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nbflow.analysis.untouched import only_names, untouched
+from nbflow.analysis.untouched import only_names, rewritten, untouched
 
 CELL = (
     "import math\nLIMIT = 3\ndef low(x):\n    return x < LIMIT\ndef up(x):\n    return math.ceil(x)\nxs = [1]"
@@ -29,6 +29,19 @@ class TestUntouched:
         """All others are left alone."""
         names = {"LIMIT", "low", "math", "up", "xs"}
         assert names - untouched(CELL, CELL.replace(before, after)) == touched
+
+
+class TestRewritten:
+    """What is certainly something else."""
+
+    def test_values_and_definitions(self) -> None:
+        """Unless something else in the cell has a say."""
+        before = "A = 1\nB = 1\nB += 1\nC = f(1)\ndef g(): return 1\nclass D: x = 1"
+        assert rewritten(before, before.replace("1", "2")) == {"A": "2", "g": "", "D": ""}
+
+    def test_formatting(self) -> None:
+        """Is none."""
+        assert rewritten("A = 1\ndef g(): return 1", "A = 1  # one\ndef g():\n    return 1") == {}
 
 
 class TestOnlyNames:

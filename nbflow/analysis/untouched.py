@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nbflow.analysis.magics import parse_cell
 from nbflow.analysis.reads import analysis_of
 from nbflow.analysis.source import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _DEFINITIONS: Final = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _ASSIGNMENTS: Final = (ast.Assign, ast.AnnAssign)
@@ -55,6 +58,45 @@ def only_names(before: str, after: str) -> bool:
     then, now = (dict(zip(_texts(source), parse_cell(source), strict=True)) for source in (before, after))
     edited = [*(then[text] for text in then.keys() - now.keys()), *(now[text] for text in now.keys() - then)]
     return all(map(_calls_nothing, edited))
+
+
+@lru_cache(maxsize=500)
+def rewritten(before: str, after: str) -> dict[str, str]:
+    r"""The names that are certainly another thing after an edit: definitions, and plain values.
+
+    Args:
+        before: Plain Python.
+        after: Plain Python.
+
+    Returns:
+        Name to the new value as text; empty for a definition.
+
+    Example:
+        >>> rewritten("A = 1\nB = f()\ndef g(): return 1", "A = 2\nB = h()\ndef g(): return 2")
+        {'A': '2', 'g': ''}
+    """
+    then, now = _made(before), _made(after)
+    if then is None or now is None:
+        return {}
+    values = {name: value for each in parse_cell(after) for name, value in _plainly_bound(each)}
+    known = values.keys() & {name for each in parse_cell(before) for name, _ in _plainly_bound(each)}
+    return {
+        name: value
+        for name, value in values.items()
+        if name in known and len(then[name].texts) == len(now[name].texts) == 1 and then[name] != now[name]
+    }
+
+
+def _plainly_bound(statement: ast.stmt) -> Iterator[tuple[str, str]]:
+    """The name that a statement binds to a definition or to a literal, with the text of the literal."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield statement.name, ""
+    elif isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant):
+        yield from (
+            (each.id, ast.unparse(statement.value))
+            for each in statement.targets
+            if isinstance(each, ast.Name)
+        )
 
 
 def _calls_nothing(statement: ast.stmt) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from nbflow.analysis.untouched import only_names, untouched
-from nbflow.engine.counted import unmade
+from nbflow.analysis.untouched import only_names, rewritten, untouched
+from nbflow.engine.counted import loose_in, unmade
 from nbflow.engine.differences import GONE
 from nbflow.engine.explain import as_said_below
 from nbflow.engine.influence import lasting
@@ -118,6 +118,11 @@ class Knowledge:
     def why(self, known: Known) -> tuple[Cause, ...]:
         """All causes, root cause first, down to lines."""
         roots = [(each.step, cause) for each in known.roots() for cause in each.own]
+        # Of an edit that is told with its line nothing else is to be told.
+        edited = {
+            step.name for step, cause in roots if cause.category == "code" and cause.subject == step.name
+        }
+        roots = [(step, cause) for step, cause in roots if cause.origin not in edited]
         told = [(step, cause if step is known.step else as_said_below(cause, step)) for step, cause in roots]
         causes = [part for step, cause in told for part in self.explainer.in_detail(step, cause)]
         return tuple(dict.fromkeys((*causes, *known.upstream())))
@@ -133,7 +138,8 @@ class Knowledge:
         doubts = tuple(cause for cause in causes if cause.category in _NEVER_PROVEN)
         if step.hold is not None:
             return Known(step, doubts=doubts)
-        own = tuple(cause for cause in causes if self._is_proof(cause, step))
+        proven = (cause for cause in causes if self._is_proof(cause, step))
+        own = tuple(dict.fromkeys((*proven, *self._rewritten(step))))
         if step.id in self.unreadable:
             own = (Cause(NOT_PYTHON, step.name, after=self.unreadable[step.id]),)
         stale, needs = set[str](), set[str]()
@@ -149,6 +155,23 @@ class Knowledge:
         return Known(
             step, own, above, tuple(dict.fromkeys((*open_here, *inherited))), doubts, frozenset(needs)
         )
+
+    def _rewritten(self, step: Step) -> Iterator[Cause]:
+        """What a step saw of a plain cell whose text says now that it is something else."""
+        trace, view, book = step.trace or step.earlier, self.sweep.view(step), self.sweep.book
+        loose = loose_in(trace, step, view, book) if trace is not None else ()
+        for entry in trace.entries if trace is not None else ():
+            slot = entry.looked.slot
+            name = parts_of(slot)[0] if slot.kind == NAME and slot not in loose else ""
+            place = view.giver(Slot(NAME, name)) if name else None
+            maker = book.at(place) if place is not None else None
+            if maker is None or not maker.plain or maker.before is None or maker.ran is None:
+                continue
+            found = rewritten(maker.before.source, maker.ran.source)
+            if found.get(name):
+                yield Cause("input", name, entry.preview, found[name], maker.name)
+            elif name in found:
+                yield Cause("code", name, origin=maker.name)
 
     def _sources(self, step: Step) -> Iterator[tuple[Slot, str]]:
         """What a step looks at that others make, or may make, each with one of these others."""
