@@ -82,11 +82,15 @@ _QUESTIONS: Final = {
     "history": ("?", "the runs of a notebook, or of a task"),
 }
 """What can be asked without a kernel, how many tasks may stand behind it, and what it tells."""
+_BY_DEFAULT: Final = {
+    "*": "only these; by default all",
+    "?": "only this one; by default the first that is stale, and all runs",
+}
 
 
 def _take_question(question: argparse.ArgumentParser, what: str, names: str) -> None:
     question.add_argument("notebook", type=Path, help="the notebook's file, as it is saved")
-    question.add_argument("tasks", nargs=names, metavar="TASK", default=(), help="by default all")
+    question.add_argument("tasks", nargs=names, metavar="TASK", default=(), help=_BY_DEFAULT[names])
     question.set_defaults(do=_answer, what=what)
 
 
