@@ -1,11 +1,14 @@
-"""The command line: `nbflow run NOTEBOOK`, `nbflow export NOTEBOOK`, `nbflow cache …`."""
+"""The command line: `nbflow run NOTEBOOK`, `nbflow export NOTEBOOK`, `nbflow cache …`, and questions.
+
+The questions are `status`, `plan`, `why` and `history`; they need no kernel and change nothing.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nbflow.exceptions import NbflowError
 
@@ -42,6 +45,15 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE", help="set a parameter"
     )
+    run.add_argument(
+        "--task",
+        dest="tasks",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="T",
+        help="run only these tasks and what they need",
+    )
     run.add_argument("--output", type=Path, metavar="OUT.ipynb", help="write the executed notebook")
     run.add_argument("--force", action="store_true", help="run every task even where an earlier result fits")
     run.add_argument("--runner", default="", metavar="NAME", help="where bodies of tasks run, such as thread")
@@ -57,8 +69,29 @@ def _parser() -> argparse.ArgumentParser:
         "--force", action="store_true", help="replace a file that was not exported, or was edited since"
     )
     export.set_defaults(do=_export)
+    for what, (names, text) in _QUESTIONS.items():
+        _take_question(commands.add_parser(what, help=f"{text}; runs nothing"), what, names)
     _take_cache(commands.add_parser("cache", help="what a store holds; check it, tidy it, remove results"))
     return parser
+
+
+_QUESTIONS: Final = {
+    "status": ("*", "a line for each task: certainly stale, or unknown"),
+    "plan": ("*", "what a run would do at least, and why"),
+    "why": ("?", "why a task is stale, with what changed"),
+    "history": ("?", "the runs of a notebook, or of a task"),
+}
+"""What can be asked without a kernel, how many tasks may stand behind it, and what it tells."""
+_BY_DEFAULT: Final = {
+    "*": "only these; by default all",
+    "?": "only this one; by default the first that is stale, and all runs",
+}
+
+
+def _take_question(question: argparse.ArgumentParser, what: str, names: str) -> None:
+    question.add_argument("notebook", type=Path, help="the notebook's file, as it is saved")
+    question.add_argument("tasks", nargs=names, metavar="TASK", default=(), help=_BY_DEFAULT[names])
+    question.set_defaults(do=_answer, what=what)
 
 
 def _take_cache(cache: argparse.ArgumentParser) -> None:
@@ -78,13 +111,24 @@ def _run(told: argparse.Namespace) -> int:
     from nbflow.notebook.headless import Headless, run_notebook
 
     pairs = dict(read_pair(text) for text in told.parameters)
-    return run_notebook(Headless(told.notebook, pairs, told.output, told.force, told.runner))
+    return run_notebook(
+        Headless(told.notebook, pairs, told.output, told.force, told.runner, tuple(told.tasks))
+    )
 
 
 def _export(told: argparse.Namespace) -> int:
     from nbflow.notebook.exporting import export_notebook
 
     print(export_notebook(told.notebook, told.file, force=told.force))
+    return 0
+
+
+def _answer(told: argparse.Namespace) -> int:
+    from nbflow.notebook.asking import answer
+    from nbflow.views.terminal import for_terminal
+
+    names = (told.tasks,) if isinstance(told.tasks, str) else tuple(told.tasks or ())
+    print(for_terminal(answer(told.what, told.notebook, names)))
     return 0
 
 

@@ -72,6 +72,11 @@ class TestUsage:
         said = self.refused(capsys, str(notebook), "--runner", "thred")
         assert said == "nbflow: unknown runner 'thred'; did you mean 'thread'?"
 
+    def test_a_task(self, notebook: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """One that the notebook has not, before anything runs."""
+        said = self.refused(capsys, str(notebook), "--task", "flog")
+        assert said == "nbflow: unknown task 'flog'; did you mean 'flags'?"
+
     def test_no_place_for_the_output(self, notebook: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Better said now than after an hour."""
         target = notebook.parent / "gone" / "out.ipynb"
@@ -131,6 +136,29 @@ class TestRuns:
         assert parts_of(again.stdout) == [{"raw": "ran", "flags": "ran"}]
         assert line_of(again.stdout, "raw").endswith("asked for with --force")
         assert again.stdout.splitlines()[-1].startswith("2 tasks ran")
+
+    def test_some_tasks(self, notebook: Path) -> None:
+        """These and what they need; what reads from others is left out and shows nothing."""
+        shows, other, function = (
+            "print(other)",
+            "#@task other\nother = 1",
+            "@task\ndef n(raw):\n    return len(raw)",
+        )
+        notebook_of(
+            notebook, "from nbflow import task", RAW, other, shows, function, "%flow run", "print('end')"
+        )
+        target = notebook.parent / "out.ipynb"
+        done = nbflow_run(notebook, "--task", "n", "--output", str(target))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.splitlines()[:3] == [
+            "nb.ipynb --task n",
+            "  left out: other",
+            "  left out: 1 cell that reads from what is left out: cell `print(other)`",
+        ]
+        assert {name for part in parts_of(done.stdout) for name in part} == {"raw", "n"}
+        shown = shown_in(target)
+        assert (shown["c3"], shown["c6"]) == ("", "end")
+        assert "skip-execution" not in target.read_text()
 
     def test_the_outside_world_is_asked_again(self, notebook: Path) -> None:
         """By each run, also of items, and what hangs on it is judged by the answer."""

@@ -18,6 +18,7 @@ from nbflow.store.signing import (
     SEAL_BYTES,
     Signer,
     UnverifiedError,
+    key_at_hand,
     state_folder,
     user_key,
 )
@@ -133,6 +134,18 @@ class TestUserKey:
         (tmp_path / "file").write_text("")
         with pytest.raises(OSError, match="file"):
             user_key(tmp_path / "file" / "below")
+
+    def test_who_only_looks_makes_none(self, tmp_path: Path) -> None:
+        """And neither closes nor replaces one."""
+        assert key_at_hand(tmp_path) is None
+        assert list(tmp_path.iterdir()) == []
+        key = user_key(tmp_path)
+        (tmp_path / "key").chmod(0o644)
+        assert key_at_hand(tmp_path) == key
+        assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o644
+        (tmp_path / "key").write_bytes(b"short")
+        assert key_at_hand(tmp_path) is None
+        assert (tmp_path / "key").read_bytes() == b"short"
 
     def test_where_it_is(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """Our own variable, the XDG one, the home folder, in this order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from nbflow.engine.docstrings import DOCSTRING, name_behind
 from nbflow.engine.influence import is_code
 from nbflow.engine.keeping import ALL, name_in
 from nbflow.engine.slots import NAME, RANDOM, SETTINGS, is_kept_in_memory, parts_of
@@ -41,6 +42,8 @@ def unmade(trace: Trace, view: View) -> frozenset[Slot]:
 
 
 def _is_unmade(slot: Slot, view: View) -> bool:
+    if slot.kind == DOCSTRING:
+        return _is_unmade(name_behind(slot), view)
     if not is_kept_in_memory(slot):
         return False
     bound = view.bound(Slot(slot.kind, parts_of(slot)[0]))

@@ -58,16 +58,16 @@ class Explainer:
         for each in self._concerned(step):
             place = self._book.place(each.id)
             own = (*self._sweep.judgement(each).causes, *self._skip_of(each, step))
-            own = [_of(cause, each) for cause in own] if each is not step else own
+            own = [as_said_below(cause, each) for cause in own] if each is not step else own
             found += [(len(self._book) if place is None else place, each, cause) for cause in own]
         roots = sorted((item for item in found if item[2].category != UPSTREAM), key=lambda item: item[0])
-        told = [cause for _, each, cause in roots for cause in self._in_detail(each, cause)]
+        told = [cause for _, each, cause in roots for cause in self.in_detail(each, cause)]
         blamed = (cause for _, _, cause in found if cause.category == UPSTREAM)
         return tuple(dict.fromkeys((*told, *blamed)))
 
     def diffs(self, step: Step) -> tuple[Diff, ...]:
         """What changed in the code behind the causes: of the step itself, of helpers, of local modules."""
-        found = (self._diff(each, cause) for each in self._concerned(step) for cause in self._own(each))
+        found = (self.diff(each, cause) for each in self._concerned(step) for cause in self._own(each))
         return tuple(dict.fromkeys(diff for diff in found if diff is not None and diff[1] != diff[2]))
 
     def _own(self, step: Step) -> tuple[Cause, ...]:
@@ -102,14 +102,14 @@ class Explainer:
 
     # --- details -----------------------------------------------------------------------------------
 
-    def _in_detail(self, step: Step, cause: Cause) -> Iterable[Cause]:
+    def in_detail(self, step: Step, cause: Cause) -> Iterable[Cause]:
         """A cause, or one for each part of its subject that differs."""
         if cause.category in ("input", WRITER):
             found = self._parts(step, cause)
             # Two values by two steps are told whole, unless one only changed the other's.
             found = found if cause.category == "input" or len(found) == 1 else []
         elif cause.category in ("code", "module"):
-            diff = self._diff(step, cause)
+            diff = self.diff(step, cause)
             change = first_change(*diff[1:]) if diff is not None else None
             found = [change] if change is not None else []
         else:
@@ -152,7 +152,8 @@ class Explainer:
         found = self._stored(version.output.unit)
         return (found[members.index(key)],) if found is not None and key in members else None
 
-    def _diff(self, step: Step, cause: Cause) -> Diff | None:
+    def diff(self, step: Step, cause: Cause) -> Diff | None:
+        """What changed in the code that a cause is about; None for other causes, or where nobody knows."""
         if cause.category not in ("code", "module"):
             return None
         if step.body.wiring is not None and cause.subject == step.body.wiring.function:
@@ -173,7 +174,7 @@ class Explainer:
         return (step.name, before, edited.ran.source) if before and edited.ran is not None else None
 
 
-def _of(cause: Cause, step: Step) -> Cause:
+def as_said_below(cause: Cause, step: Step) -> Cause:
     """A cause that tells how a step itself stands, said of it to those below."""
     return replace(cause, origin=step.name) if cause.category in _OF_ITSELF else cause
 

@@ -27,14 +27,15 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Book
     from nbflow.engine.plan import Work
     from nbflow.engine.sweep import Sweep
+    from nbflow.types import Trace
 
 _BEHIND: Final = "@"
 
 
-def functions_in(step: Step) -> dict[str, tuple[str, ...]]:
-    """The task functions that a step has bound to their own names, with the parameters to be wired."""
+def functions_in(step: Step, trace: Trace) -> dict[str, tuple[str, ...]]:
+    """The task functions that a run has bound to their own names, with the parameters to be wired."""
     found: dict[str, tuple[str, ...]] = {}
-    for output in step.trace.outputs if step.trace is not None else ():
+    for output in trace.outputs:
         name, parts = output.slot.locator, output.reach.parts
         if parts.get(TASK_VALUE) == value_key(name) and _may_bind(step.ran, name):
             found[name] = tuple(parts[TASK_WIRED].split())
@@ -151,16 +152,25 @@ def value_steps(book: Book) -> Iterator[Step]:
     return (step for _, step in sorted(placed, key=itemgetter(0)))
 
 
-def follow(book: Book, sweep: Sweep, definer: Step) -> tuple[list[Step], list[Step]]:
+def follow(
+    book: Book, sweep: Sweep, definer: Step, trace: Trace | None = None
+) -> tuple[list[Step], list[Step]]:
     """Bring the steps of functions in line with what a cell has defined.
+
+    Args:
+        book: The steps.
+        sweep: Their verdicts.
+        definer: The cell's step.
+        trace: The run of it that tells; by default the one that it stands at.
 
     Returns:
         The steps of the functions that it defines now, and those of functions that it does no more;
         these have to be taken out of the book by the caller, before he wires all anew by `rewire`.
     """
-    if definer.trace is None:
+    trace = trace or definer.trace
+    if trace is None:
         return [], []
-    defined, known = functions_in(definer), step_ids(book, definer.id)
+    defined, known = functions_in(definer, trace), step_ids(book, definer.id)
     if not (defined or known):
         return [], []
     gone = [book.steps[id] for name, id in known.items() if name not in defined]

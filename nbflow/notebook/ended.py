@@ -30,25 +30,31 @@ def was_run(session: Session, cell: str, body: Body, *, is_task: bool) -> bool:
     return is_task and _last_run(session, cell, body) is not None
 
 
+def every(cell: str, body: Body, *, is_task: bool) -> bool:
+    """Take each cell for one that was run."""
+    return True
+
+
 def note_ends(session: Session) -> None:
     """Let each remembered task for which no result was found stand as its last run left it."""
     for step in session.book:
         if step.standing is Standing.REMEMBERED and not step.plain and step.bound_trace is None:
-            _note_end(session, step)
+            note_end(session, step, _last_run(session, step.id, step.body))
 
 
-def _note_end(session: Session, step: Step) -> None:
-    run = _last_run(session, step.id, step.body)
+def note_end(session: Session, step: Step, run: RunRecord | None) -> bool:
+    """Let a step stand as its last run left it; return whether that left no result."""
     path = session.around.store.history.transitions(run.id) if run is not None else ()
     if run is None or not path:
-        return
+        return False
     state = state_of(path[-1])
     if not _leaves_nothing(state):
-        return
+        return False
     step.ended = state
     step.failure = "" if state.is_skipped() or state.is_paused() else state.message or state.name
     session.lasts[step.id] = Last(state.name, run.number, path[-1].attempt, state.message, run.id)
     session.trunk.sweep.touch(step)
+    return True
 
 
 def _leaves_nothing(state: State) -> bool:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 import os
 import re
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nbflow.analysis import analyze
-from nbflow.analysis.magics import parsed, without_magics
 from nbflow.exceptions import OptionError, SessionError
 from nbflow.export import CellText, Exported, is_untouched, module_of
-from nbflow.notebook.cells import Header, is_only_ours, read_header
-from nbflow.notebook.naming import default_name, free_name, label_of
-from nbflow.notebook.saved import SavedCell, read_cells
-from nbflow.options import TaskOptions, read_options
+from nbflow.notebook.cells import is_only_ours, read_header
+from nbflow.notebook.naming import label_of
+from nbflow.notebook.saved import SavedCell, read_cells, refuse
+from nbflow.notebook.written import as_python, names_of, options_of
+from nbflow.options import TaskOptions
 from nbflow.views.words import counted
 
 if TYPE_CHECKING:
@@ -124,10 +120,10 @@ def _cells_in(path: Path) -> list[CellText]:
     """
     saved = read_cells(path)
     if not saved:
-        _refuse(path)
+        refuse(path)
     headers = [read_header(each.source) for each in saved]
-    options = [_options_of(header, each.source) for header, each in zip(headers, saved, strict=True)]
-    names = _names_of(saved, headers, options)
+    options = [options_of(header, each.source) for header, each in zip(headers, saved, strict=True)]
+    names = names_of(saved, headers, options)
     found: list[CellText] = []
     for place, (cell, header) in enumerate(zip(saved, headers, strict=True)):
         if not _has_code(cell.source):
@@ -136,70 +132,12 @@ def _cells_in(path: Path) -> list[CellText]:
             found.append(_plain_text(cell.source))
         else:
             label = names.get(place, "params")
-            found.append(CellText(header.kind, label, _as_python(header.body), options[place]))
+            found.append(CellText(header.kind, label, as_python(header.body), options[place]))
     return found
 
 
-def _refuse(path: Path) -> None:
-    """Say why there are no cells in a file.
-
-    Raises:
-        SessionError: Always.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SessionError(f"there is no notebook {path}: {error.strerror}") from None
-    except ValueError as error:
-        raise SessionError(f"{path} is no notebook: {error}") from None
-    has_cells = isinstance(content, dict) and "cells" in content
-    raise SessionError(f"{path} has no code" if has_cells else f"{path} is no notebook: it has no cells")
-
-
-def _options_of(header: Header | None, source: str) -> TaskOptions:
-    if header is None or header.kind == "params":
-        return _NO_OPTIONS
-    try:
-        return read_options(header.options)
-    except OptionError as error:
-        raise OptionError(f"{label_of(source)}: {error}") from None
-
-
-def _names_of(
-    saved: Sequence[SavedCell], headers: Sequence[Header | None], options: Sequence[TaskOptions]
-) -> dict[int, str]:
-    """The names of tasks by the places of their cells, as a run from top to bottom gives them."""
-    given = {each.name: place for place, each in enumerate(options) if each.name}
-    names = {place: name for name, place in given.items()}
-    written: set[str] = set()
-    for place, (cell, header) in enumerate(zip(saved, headers, strict=True)):
-        source = _as_python(header.body if header is not None else cell.source)
-        if header is not None and header.kind == "task" and place not in names:
-            base = options[place].name or _base_name(source, written, place + 1)
-            names[place] = free_name(base, set(names.values()))
-        with suppress(Exception):  # whoever writes the module says what is wrong with it
-            written |= analyze(source).writes
-    return names
-
-
-def _base_name(source: str, written: set[str], number: int) -> str:
-    try:
-        return default_name(source, (), written, number)
-    except SyntaxError:
-        return f"cell_{number}"
-
-
 def _plain_text(source: str) -> CellText:
-    return CellText("plain", label_of(source), _as_python(source))
-
-
-def _as_python(body: str) -> str:
-    """A cell with IPython's syntax as calls; by IPython itself, where that is installed."""
-    try:
-        made = importlib.import_module("IPython.core.inputtransformer2").TransformerManager()
-    except ImportError:
-        return body if parsed(body) is not None else without_magics(body)
-    return made.transform_cell(body)
+    return CellText("plain", label_of(source), as_python(source))
 
 
 # --- the file -------------------------------------------------------------------------------------

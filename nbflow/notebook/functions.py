@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from nbflow.engine.book import Step
     from nbflow.notebook.session import Session
+    from nbflow.types import Trace
 
 
 class Functions:
@@ -38,18 +39,19 @@ class Functions:
         value = self._session.around.names.get(name)
         return value is task or value is flow or (value is not None and value is sys.modules.get("nbflow"))
 
-    def follow(self, definer: Step, *, by_user: bool = False) -> bool:
+    def follow(self, definer: Step, trace: Trace | None = None, *, by_user: bool = False) -> bool:
         """Make, change and remove the steps of the functions that a plain cell defines.
 
         Args:
             definer: The cell's step, after it ran or was remembered.
+            trace: The run of it that tells; by default the one that it stands at.
             by_user: Whether the user ran the cell, which ends every hold on its functions.
 
         Returns:
             Whether some are new.
         """
         session = self._session
-        steps, gone = follow(session.book, session.trunk.sweep, definer)
+        steps, gone = follow(session.book, session.trunk.sweep, definer, trace)
         if not steps and not gone:
             return False
         new = [step for step in steps if step.id not in session.places.cells]

@@ -20,6 +20,7 @@ from nbflow.notebook.commands import COMMANDS
 from nbflow.notebook.compared import compared_words
 from nbflow.notebook.outputs import read_waits_mark
 from nbflow.notebook.parameters import PARAMETERS, as_default, defaults_of
+from nbflow.notebook.part import Part
 from nbflow.notebook.saved import NOTEBOOK
 from nbflow.settings import read_settings
 from nbflow.states import Origin, Role
@@ -63,6 +64,7 @@ class Headless:
         output: Where the executed notebook goes; None: nowhere.
         force: Whether every task's body runs even where an earlier result fits.
         runner: Where bodies of tasks run that do not say themselves; empty: as the settings say.
+        tasks: Only these tasks run, and what they need; none: all.
     """
 
     notebook: Path
@@ -70,6 +72,7 @@ class Headless:
     output: Path | None = None
     force: bool = False
     runner: str = ""
+    tasks: tuple[str, ...] = ()
 
 
 def run_notebook(asked: Headless, say: Callable[[str], object] = _print) -> int:
@@ -88,14 +91,19 @@ def run_notebook(asked: Headless, say: Callable[[str], object] = _print) -> int:
     """
     client_module, notebook = _module("nbclient"), _read(asked.notebook)
     _check(asked, notebook)
+    part = Part(notebook, asked.tasks) if asked.tasks else None
     teller = Teller(_store_of(asked.notebook), asked.notebook.name, _plain_cells(notebook), say)
     client = _client(client_module, notebook, asked, teller)
-    say(f"{asked.notebook.name}{_told(asked.parameters)}")
+    say(f"{asked.notebook.name}{_told(asked)}")
+    for line in part.told if part is not None else ():
+        say(line)
     try:
         client.execute(env=_environment(asked))
     except (KeyboardInterrupt, *_ends(client_module)) as error:
         return _told_end(error, teller, is_stopped=client.on_cell_start.asked)
     finally:
+        if part is not None:
+            part.restore()
         _write(notebook, asked.output)
         teller.tell()
         say(teller.summary())
@@ -191,8 +199,9 @@ def _environment(asked: Headless) -> dict[str, str]:
     return {**os.environ, **told}
 
 
-def _told(parameters: Mapping[str, str]) -> str:
-    return "".join(f" -p {name}={value}" for name, value in parameters.items())
+def _told(asked: Headless) -> str:
+    tasks = f" --task {' '.join(asked.tasks)}" if asked.tasks else ""
+    return tasks + "".join(f" -p {name}={value}" for name, value in asked.parameters.items())
 
 
 def _module(name: str) -> Any:

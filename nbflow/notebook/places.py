@@ -177,7 +177,7 @@ class Places:
         for saved in self.saved.cells() if self.saved else ():
             if not saved.id or saved.id in self.cells or is_only_ours(saved.source):
                 continue
-            cell = self._remembered(saved, was_run)
+            cell = self.remember_one(saved, was_run)
             if cell is not None:
                 found.append(cell)
         return found
@@ -432,7 +432,8 @@ class Places:
         known = [place for other in below if (place := self.book.place(other)) is not None]
         return min(known) if known else len(self.book)
 
-    def _remembered(self, saved: SavedCell, was_run: WasRun) -> Cell | None:
+    def remember_one(self, saved: SavedCell, was_run: WasRun) -> Cell | None:
+        """Make the step of one saved cell; None where it makes none, or was not run."""
         header = read_header(saved.source)
         try:
             options = read_options(header.options) if header else _NO_OPTIONS

@@ -6,7 +6,9 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, cast
+
+from nbflow.exceptions import SessionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,6 +78,22 @@ def _saved(cell: Mapping[str, Any]) -> SavedCell:
     source = cell["source"]
     text = "".join(cast("list[str]", source)) if isinstance(source, list) else str(source)
     return SavedCell(str(cell.get("id", "")), text)
+
+
+def refuse(path: Path) -> NoReturn:
+    """Say why there are no cells in a file.
+
+    Raises:
+        SessionError: Always.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SessionError(f"there is no notebook {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise SessionError(f"{path} is no notebook: {error}") from None
+    has_cells = isinstance(content, dict) and "cells" in content
+    raise SessionError(f"{path} has no code" if has_cells else f"{path} is no notebook: it has no cells")
 
 
 def find_notebook(names: Mapping[str, object]) -> Path | None:

@@ -82,7 +82,7 @@ class Session:
             clock=around.clock,
             define=around.bodies.define,
             parameters=self.parameters,
-            kinds={},
+            kinds=around.kinds,
             key=around.key,
             notebook=around.notebook,
             sleep=around.sleep,

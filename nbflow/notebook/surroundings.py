@@ -10,6 +10,7 @@ from nbflow.notebook.link import Link
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from nbflow.engine.slots import Kind
     from nbflow.notebook.capturing import Routes
     from nbflow.notebook.cells import Bodies
     from nbflow.notebook.outputs import Screen
@@ -43,6 +44,7 @@ class Surroundings:
         is_headless: Whether nobody sits before the screen: what happened is written down at once.
         is_console: Whether cells are typed one after the other.
         link: The kernel, as far as live views need it.
+        kinds: Kinds of slots outside that are others than in a kernel, by name.
     """
 
     names: dict[str, Any]
@@ -64,3 +66,4 @@ class Surroundings:
     is_headless: bool = False
     is_console: bool = False
     link: Link = field(default_factory=Link)
+    kinds: Mapping[str, Kind] = field(default_factory=dict[str, "Kind"])

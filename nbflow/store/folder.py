@@ -36,7 +36,7 @@ def prepare(home: Path) -> None:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     marker = home / "format"
     if marker.exists():
-        _check_format(home, marker.read_text(errors="replace"))
+        check_format(home, marker.read_text(errors="replace"))
         return
     foreign = [path.name for path in home.iterdir() if not _is_own(path.name)]
     if foreign:
@@ -55,7 +55,12 @@ def _is_own(name: str) -> bool:
     return name in _OWN or name.startswith(("history.db", "format."))
 
 
-def _check_format(home: Path, text: str) -> None:
+def check_format(home: Path, text: str) -> None:
+    """Refuse a folder whose marker is none of ours, or that of a newer version.
+
+    Raises:
+        StoreError: If so.
+    """
     number = text.removeprefix("nbflow store ").strip()
     if not text.startswith("nbflow store ") or not (number.isascii() and number.isdigit()):
         raise StoreError(

@@ -145,6 +145,23 @@ def user_key(folder: Path | None = None) -> bytes:
     return key if key is not None else _make_key(path)
 
 
+def key_at_hand(folder: Path | None = None) -> bytes | None:
+    """The user's key, if there is one; unlike `user_key` this touches nothing.
+
+    Args:
+        folder: As for `user_key`.
+    """
+    path = (folder or state_folder()) / "key"
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        is_own = not hasattr(os, "getuid") or os.fstat(handle).st_uid == os.getuid()
+        key = file.read(KEY_BYTES + 1)
+    return key if is_own and len(key) == KEY_BYTES else None
+
+
 def hidden_digest(digest: str) -> str:
     """The digest of a secret, of which nobody can tell the secret without the user's key.
 

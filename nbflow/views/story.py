@@ -48,10 +48,10 @@ def why_text(why: WhyCard) -> str:
     name = one_line(why.task.name, 60)
     how = _how(why)
     lines = [f"{name}: {look_of(why.task).word}" + (f" · {how}" if how else "")]
-    lines += _labelled("why", [_cause_text(cause) for cause in why.causes])
-    lines += _labelled("error", [one_line(why.task.error, 600)] if why.task.error else [])
-    lines += _labelled("result", [one_line(why.reuse, 400)] if why.reuse else [])
-    lines += _labelled("notes", [one_line(note, 400) for note in why.task.notes])
+    lines += labelled("why", [told_cause(cause) for cause in why.causes])
+    lines += labelled("error", [one_line(why.task.error, 600)] if why.task.error else [])
+    lines += labelled("result", [one_line(why.reuse, 400)] if why.reuse else [])
+    lines += labelled("notes", [one_line(note, 400) for note in why.task.notes])
     for subject, before, after in why.diffs:
         lines += ["", *(f"  {line}" for line in (f"{one_line(subject)}:", *difference(before, after)))]
     return "\n".join(lines)
@@ -64,7 +64,8 @@ def _how(why: WhyCard) -> str:
     return " · ".join(headline(why.task)[:1])
 
 
-def _labelled(label: str, lines: Sequence[str]) -> list[str]:
+def labelled(label: str, lines: Sequence[str]) -> list[str]:
+    """Return lines of text with a label before the first one."""
     return [f"  {label if place == 0 else '':<8}{line}" for place, line in enumerate(lines)]
 
 
@@ -73,7 +74,8 @@ def _cause_html(cause: Cause) -> str:
     return markup.escaped(cause_words(cause), 400) + (f" {markup.muted(f'({detail})')}" if detail else "")
 
 
-def _cause_text(cause: Cause) -> str:
+def told_cause(cause: Cause) -> str:
+    """Return a cause as a phrase, with what it was and is."""
     detail = cause_detail(cause)
     return cause_words(cause) + (f" ({detail})" if detail else "")
 

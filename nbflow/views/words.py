@@ -434,6 +434,7 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "input": _input,
     "code": _code,
     "source": _code,
+    "not Python": lambda cause: f"not Python: {cause.after}",
     "file": _file,
     "output file": _output_file,
     "own file": _fixed("reads", "which it writes itself"),
