@@ -35,6 +35,33 @@ class TestTexts:
         assert found.reads | found.maybe_reads == names
         assert not found.effects
 
+    @pytest.mark.parametrize(
+        ("statement", "names"),
+        [
+            ("select sum(a) from df", {"df"}),
+            (
+                'SELECT * FROM df AS d, "other" JOIN third USING (k) -- from nobody',
+                {"df", "d", "other", "third"},
+            ),
+            ("with q as (select 1 from df) select * from q", {"df", "q"}),
+            ("from df select a where b > 'from c'", {"df"}),
+            ("select * from 'f.csv' where extract(year from day) > 1", {"day"}),
+            ("select * from main.df", {"main"}),
+            ("rows from df", set[str]()),
+        ],
+    )
+    def test_tables_of_sql(self, statement: str, names: set[str]) -> None:
+        """What stands where SQL names tables may be a variable of the notebook."""
+        for call in ("con.sql", "con.query", "con.execute"):
+            found = analyze(f"{call}({statement!r})")
+            assert found.reads | found.maybe_reads == {"con"} | names
+        assert set(names_for(statement, ("duckdb", "sql"))) == names
+
+    def test_a_context_of_all_frames(self) -> None:
+        """Nobody knows which names it is asked for later."""
+        assert analyze("import polars as pl\nc = pl.SQLContext(register_globals=True)").effects
+        assert not analyze("import polars as pl\nc = pl.SQLContext(df=df)").effects
+
     @pytest.mark.parametrize("source", ["df.query(text)", "df.eval('a > {}'.format(x))", "pd.eval(text)"])
     def test_computed_texts_may_name_anything(self, source: str) -> None:
         """No analysis tells which names they hold."""
@@ -101,3 +128,24 @@ class TestInANotebook:
         task = notebook.add(reader)
         notebook.run_all()
         assert notebook.verdict(task).value == "as of"
+
+    @pytest.mark.parametrize(
+        "reader",
+        [
+            "n = pl.sql('select sum(a) from df').collect().item()",
+            "n = pl.SQLContext(register_globals=True).execute('select sum(a) from df').collect().item()",
+        ],
+    )
+    def test_tables_that_sql_names(self, reader: str) -> None:
+        """Who asks them is as of, as files may be asked the same way, and runs again when one has changed."""
+        notebook = Notebook()
+        notebook.add("import polars as pl", plain=True)
+        frame = notebook.add("df = pl.DataFrame({'a': [1, 2]})")
+        task = notebook.add(reader)
+        notebook.run_all()
+        assert (notebook.names["n"], notebook.verdict(task).value) == (3, "as of")
+        notebook.edit(frame, "df = pl.DataFrame({'a': [1, 30]})")
+        notebook.run(frame)
+        assert notebook.verdict(task).value == "stale"
+        notebook.flow()
+        assert (notebook.names["n"], notebook.verdict(task).value) == (31, "as of")

@@ -1,4 +1,4 @@
-"""Variables that stand in texts: what pandas, numexpr and formulas of models look up for their caller."""
+"""Variables that stand in texts: what pandas, SQL and formulas of models look up for their caller."""
 
 from __future__ import annotations
 
@@ -24,6 +24,20 @@ _EVALUATE: Final = frozenset(("evaluate",))
 _OF_MODULES: Final = frozenset(("pd", "pandas", "ne", "numexpr", "evaluate"))
 """How code calls these functions, or the modules that have them."""
 
+_SQL: Final = frozenset(("sql", "query", "execute"))
+"""What takes SQL; DuckDB and polars look for tables among the variables of their caller."""
+
+_STATEMENT: Final = re.compile(
+    r"\s*(?:select|with|from|create|insert|copy|describe|summarize|pivot)\b", re.IGNORECASE
+)
+_TABLES: Final = re.compile(
+    r'\b(?:from|join|describe|summarize|pivot|copy)\s+((?:"?[^\W\d]\w*"?(?:\s+(?:as\s+)?\w+)?\s*,\s*)*"?[^\W\d]\w*)',
+    re.IGNORECASE,
+)
+"""The list of tables behind a keyword, with the names that they are given there."""
+
+_NO_TABLES: Final = re.compile(r"--[^\n]*|/\*.*?\*/|'[^']*'", re.DOTALL)
+_WORD: Final = re.compile(r"[^\W\d]\w*")
 _OF_ASKS: Final = frozenset(("inplace", "engine", "parser"))
 _QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _VARIABLE: Final = re.compile(r"@\s*([^\W\d]\w*)")
@@ -41,6 +55,11 @@ def note_formula(frame: Frame, node: ast.Call, name: str) -> None:
     evaluates = ".".join(parts_of(path, frame.cell.origins)) in _EVALUATES
     if evaluates or (name in _ASKS and isinstance(node.func, ast.Attribute)):
         _look_up(frame, node, path, evaluates=evaluates)
+    elif name in _SQL and isinstance(node.func, ast.Attribute):
+        for text in map(_text_of, _told(node)):
+            _load(frame, _tables_in(text or ""))
+    elif name == "SQLContext" and any(word.arg in ("register_globals", None) for word in node.keywords):
+        frame.effects.add(f"names: {path}")
     elif name == "from_formula" or _is_model(node):
         for text in map(_text_of, _told(node)):
             _load(frame, _functions_in(text or ""))
@@ -54,7 +73,11 @@ def names_for(text: str, used: Collection[str]) -> list[str]:
         (['LATE'], [])
         >>> names_for("a * b", ("numexpr", "evaluate")), names_for("late ~ cut(delay)", ("ols", "df"))
         (['a', 'b'], ['cut'])
+        >>> names_for("select sum(delay) from flights join planes using (tail)", ("duckdb", "sql"))
+        ['flights', 'planes']
     """
+    if _STATEMENT.match(text):
+        return _tables_in(text) if not _SQL.isdisjoint(used) else []
     if "~" in text:
         return _functions_in(text)
     if not _ASKS.union(_EVALUATE).isdisjoint(used) and not _OF_MODULES.isdisjoint(used):
@@ -68,7 +91,7 @@ def _look_up(frame: Frame, node: ast.Call, path: str, *, evaluates: bool) -> Non
         return
     text = _text_of(told)
     if text is not None:
-        _load(frame, _names_in(text) if evaluates else _variables_in(text))
+        _load(frame, _names_in(text) if evaluates else [*_variables_in(text), *_tables_in(text)])
     elif evaluates or _may_be_text(node, told):
         frame.effects.add(f"names: {path}")
 
@@ -109,6 +132,14 @@ def _variables_in(text: str) -> list[str]:
 
 def _names_in(text: str) -> list[str]:
     return [part.id for part in _parts(text) if isinstance(part, ast.Name)]
+
+
+def _tables_in(text: str) -> list[str]:
+    """What stands where SQL names tables; it counts as a variable where the notebook has one of that name."""
+    if not _STATEMENT.match(text):
+        return []
+    found = " ".join(_TABLES.findall(_NO_TABLES.sub("''", text)))
+    return [name for name in _WORD.findall(found) if name.lower() != "as"]
 
 
 def _functions_in(text: str) -> list[str]:
