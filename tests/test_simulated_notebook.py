@@ -548,6 +548,19 @@ class TestMemory:
         change(notebook, cells[2], push.format(name="m") + " + 0")
         assert values(notebook, "n", "m") == [1, 2]
 
+    def test_a_sharer_that_a_step_above_may_bind_anew(self) -> None:
+        """Who gives a name along, because it shares memory with what it made, hangs on who may bind that."""
+        notebook, cells = opened(
+            "d = [4]", "a = [1]", "c = a", "if d[0] % 2: a = [3]", "b = c", "e = (a, b, c)", plain=(2,)
+        )
+        assert verdicts(notebook) == ["fresh"] * 6
+        change(notebook, cells[0], "d = [nobody]")
+        assert verdicts(notebook)[3:] == ["stale"] * 3
+        change(notebook, cells[0], "d = [5]")
+        notebook.flow()
+        assert values(notebook, "a", "b", "c", "e") == [[3], [1], [1], ([3], [1], [1])]
+        assert verdicts(notebook) == ["fresh"] * 6
+
 
 class TestUnbinding:
     """Names that come and go."""

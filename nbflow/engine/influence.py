@@ -194,15 +194,21 @@ def _of_task(name: str, body: Body, reach: Reach, value: str) -> frozenset[str]:
 def lasting(step: Step, body: Body) -> list[Slot]:
     """Slots that its names do not tell the step to read: files, random states, settings, tasks to wait for.
 
-    Those of its last run, and the files that its constants name.
+    Those of its last run, the files that its constants name, and the names that share memory with what it
+    made: it gives them along, as they stood above it.
     """
     paths = (*body.paths, *body.declared.files)
-    entries = step.trace.entries if step.trace is not None else ()
-    if not (paths or entries or step.after):
+    entries, outputs = (step.trace.entries, step.trace.outputs) if step.trace is not None else ((), ())
+    if not (paths or entries or outputs or step.after):
         return []
     named = [Slot(FILE, absolute(path)) for path in paths]
     named += [Slot(STATE, name) for name in step.after]
+    named += [output.slot for output in outputs if len(output.members) > 1 and not _binds(body, output.slot)]
     return named + [entry.looked.slot for entry in entries if entry.looked.slot.kind in _LASTING]
+
+
+def _binds(body: Body, slot: Slot) -> bool:
+    return slot.locator in body.analysis.writes or slot.locator in body.analysis.maybe_writes
 
 
 _LASTING: Final = (FILE, RANDOM, SETTINGS)

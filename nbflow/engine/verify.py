@@ -419,8 +419,9 @@ class Judge:
         if step.licence is Licence.USER and not may_start_plain(step):
             return Cause("plain cell" if step.plain else "manual", step.name, after=f"run {step.name}")
         for slot in (slot for slot in slots if slot.locator in body.analysis.reads):
-            bound = self._view.bound(slot)
-            later = self._timelines[slot].next_after(self._view.place) if slot in self._timelines else None
+            bound, timeline = self._view.bound(slot), self._timelines.get(slot)
+            below = timeline.after(self._view.place) if timeline is not None else ()
+            later = next((place for place, made in below if made.written), None)
             if bound.version is None and not bound.written and later is not None:
                 return Cause(ORDER, slot.locator, after=f"defined below, in {self._book.at(later).name}")
         return None
