@@ -18,6 +18,9 @@ from nbflow.types import Verdict
 from nbflow.views import HistoryCard, show_history
 from nbflow.views.words import causes_words
 
+AnyRun = int | str
+"""A run, as its user has it at hand."""
+
 if TYPE_CHECKING:
     from nbflow.notebook.auditing import Audited
     from nbflow.types import Cause
@@ -28,7 +31,8 @@ class PythonSession(Session):
     """The session of a notebook, as its user calls it: `nbflow.session()`.
 
     Each method is a command of `%flow` and takes what that takes. Those that change names run at the end of a
-    cell, as nobody would see what code after them does.
+    cell, as nobody would see what code after them does. A run is its number `12` (or `"#12"`), `-1` for the
+    result before the present one, or a time such as `"yesterday 14:00"`.
     """
 
     def __repr__(self) -> str:
@@ -87,26 +91,26 @@ class PythonSession(Session):
         """The runs of a task, or with `#12` those in a flow run; by default all."""
         return self._do("history", task)
 
-    def past(self, task: str, run: str = "-1") -> object:
+    def past(self, task: str, run: AnyRun = -1) -> object:
         """The value that a task had after an earlier run, see `nbflow.past`."""
         self.prepare()
-        return self.past_runs.value(task, run)
+        return self.past_runs.value(task, run_text(run))
 
-    def diff(self, task: str, first: str = "", second: str = "") -> Shown:
+    def diff(self, task: str, first: AnyRun = "", second: AnyRun = "") -> Shown:
         """Two runs of a task side by side; by default the last two that differ; one: that run and now."""
-        return self._do("diff", task, first, second)
+        return self._do("diff", task, run_text(first), run_text(second))
 
-    def open(self, task: str, run: str = "") -> Shown:
+    def open(self, task: str, run: AnyRun = "") -> Shown:
         """Put what a run started from into the names, and its body into a new cell."""
-        return self._do("open", task, run)
+        return self._do("open", task, run_text(run))
 
-    def restore(self, what: str, run: str = "") -> Shown:
+    def restore(self, what: AnyRun, run: AnyRun = "") -> Shown:
         """Put back the values of an earlier run of a task, or, with a run alone, of the whole flow."""
-        return self._do("restore", what, run)
+        return self._do("restore", run_text(what), run_text(run))
 
-    def pin(self, task: str, run: str = "") -> Shown:
+    def pin(self, task: str, run: AnyRun = "") -> Shown:
         """Hold a task at its present result, or at that of a run, until it is unpinned."""
-        return self._do("pin", task, run)
+        return self._do("pin", task, run_text(run))
 
     def unpin(self, task: str) -> Shown:
         """End that."""
@@ -154,6 +158,21 @@ def _line_in_cell() -> int:
     for _ in range(3):  # this function, `_do`, the method
         frame = frame.f_back if frame is not None else None
     return frame.f_lineno if frame is not None and frame.f_code.co_name == "<module>" else 0
+
+
+def run_text(run: AnyRun) -> str:
+    """A run as the commands of `%flow` have it.
+
+    Args:
+        run: Its number; counted back from the present result where it is negative; or a text.
+
+    Example:
+        >>> run_text(12), run_text(-1), run_text("yesterday 14:00")
+        ('#12', '-1', 'yesterday 14:00')
+    """
+    if isinstance(run, str):
+        return run
+    return f"#{run}" if run >= 0 else str(run)
 
 
 def _as_text(value: object) -> str:
