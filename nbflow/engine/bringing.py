@@ -245,7 +245,7 @@ class Bringing:
         if is_early or (step.ended is not None and step.ended.is_paused()):
             return False
         if step.plain:
-            return may_start_plain(step) and makes_tasks_as_before(
+            return may_start_plain(step, self.book) and makes_tasks_as_before(
                 step, self.sweep.view(step), self.sweep.outside
             )
         return step.licence is Licence.FLOW

@@ -253,7 +253,8 @@ class Judge:
         causes += self._not_compared(trace, slots, loose)
         if step.plain and step.standing is Standing.REMEMBERED:
             causes.append(Cause("unverified", step.name, after="not run in this kernel"))
-        return ((Verdict.STALE if would_decide(step) else Verdict.AS_OF) if causes else Verdict.FRESH), causes
+        doubtful = Verdict.STALE if would_decide(step, self._book) else Verdict.AS_OF
+        return (doubtful if causes else Verdict.FRESH), causes
 
     def _expired(self, step: Step, trace: Trace) -> list[Cause]:
         slot = expiry_of(step, trace)
@@ -416,7 +417,7 @@ class Judge:
             return person
         if step.licence is Licence.NAME:
             return self._effect(step, body)
-        if step.licence is Licence.USER and not may_start_plain(step):
+        if step.licence is Licence.USER and not may_start_plain(step, self._book):
             return Cause("plain cell" if step.plain else "manual", step.name, after=f"run {step.name}")
         for slot in (slot for slot in slots if slot.locator in body.analysis.reads):
             bound = self._view.bound(slot)

@@ -74,7 +74,8 @@ class Session:
     notices: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
-        around, self.book = self.around, Book()
+        around, may = self.around, self.around.settings.settings.plain == "quiet"
+        self.book = Book(starts_plain=may)
         self.places = Places(self.book, around.saved, around.bodies.source_of, around.is_console)
         world = World(
             names=around.names,
@@ -97,8 +98,7 @@ class Session:
         self.places.disown = self.trunk.workspace.disown
         self.report, self.past_runs, self.automatic = Report(self), Past(self), Automatic(self)
         self.given = Given(self.book, self.parameters, around.given)
-        self.functions = Functions(self)
-        self.holds = Holds(self)
+        self.functions, self.holds = Functions(self), Holds(self)
         self.places.is_maker = self.functions.is_maker
         self.plain = PlainCells(self)
         self.live = LiveViews(self)
