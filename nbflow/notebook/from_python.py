@@ -71,6 +71,14 @@ class PythonSession(Session):
         where = ["--runner", runner] if runner else []
         return self._do("run", *tasks, *switches, *where, *pairs)
 
+    def pause(self) -> Shown:
+        """Hold back what the run in the background would start next; what runs there goes on."""
+        return self._do("pause")
+
+    def resume(self, *tasks: str) -> Shown:
+        """Go on with a run that is paused; else run what waits for a person, or those of these tasks."""
+        return self._do("resume", *tasks)
+
     def cancel(self) -> Shown:
         """End the run in the background; what is done stays."""
         return self._do("cancel")

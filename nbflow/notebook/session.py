@@ -100,13 +100,12 @@ class Session:
         self.given = Given(self.book, self.parameters, around.given)
         self.functions, self.holds = Functions(self), Holds(self)
         self.places.is_maker = self.functions.is_maker
-        self.plain = PlainCells(self)
+        self.plain, self.background = PlainCells(self), Background(self)
         self.live = LiveViews(self)
         self.advance = Advance(self)
         self.runners = Runners(lambda: self.around.settings.settings.runner, around.names)
         self.runners.serve(self.work.elsewhere)
         what = around.bodies, around.screen, around.routes, self.parameters, self.trunk.flow
-        self.background = Background(self)
         self.snapshots = Snapshots(self)
         self.remembered = Remembered(self.trunk.runs.journal, around.store.history)
         self.recent = Recent()
