@@ -30,6 +30,7 @@ from nbflow.engine.quiet import may_start_plain, would_decide
 from nbflow.engine.reimport import ALTERED
 from nbflow.engine.shown import content_for
 from nbflow.engine.slots import SETTINGS, STATE, Outside, is_kept_in_memory, parts_of, path_of, slot_of
+from nbflow.engine.unmade import unmade_cause
 from nbflow.store.digests import key_digest
 from nbflow.types import (
     FILE,
@@ -424,7 +425,7 @@ class Judge:
             later = self._timelines[slot].next_after(self._view.place) if slot in self._timelines else None
             if bound.version is None and not bound.written and later is not None:
                 return Cause(ORDER, slot.locator, after=f"defined below, in {self._book.at(later).name}")
-        return None
+        return unmade_cause(step, slots, self._view, self._book)
 
     def _effect(self, step: Step, body: Body) -> Cause:
         """Why an effect waits for its name, and perhaps for more than that."""
