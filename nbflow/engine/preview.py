@@ -48,7 +48,7 @@ def preview(work: Work, targets: Iterable[Step] | None = None, forced: Iterable[
     if again:
         pending = [step for step in work.book if step.id in again or step in pending]
     due = [step for step in pending if not step.plain and not step.idle] if targets is None else list(targets)
-    wanted = _with_upstream(work, due)
+    wanted = with_upstream(work, due)
     named = {step.id for step in due} if targets is not None else set[str]()
     return [
         _planned(work, step, again=step.id in again, is_named=step.id in named)
@@ -67,7 +67,8 @@ def _counts(step: Step, book: Book) -> bool:
     return step.ran is not None and (not step.plain or may_start_plain(step, book))
 
 
-def _with_upstream(work: Work, due: Iterable[Step]) -> set[str]:
+def with_upstream(work: Work, due: Iterable[Step]) -> set[str]:
+    """The identifiers of these steps, and of all above them that are not up to date."""
     found: set[str] = set()
     todo = list(due)
     while todo:

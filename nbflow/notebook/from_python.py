@@ -60,7 +60,7 @@ class PythonSession(Session):
             *tasks: Their names; none: all.
             only: Whether nothing but these runs, from the latest results above them.
             force: Whether their bodies run even where an earlier result fits.
-            plain: Whether stale plain cells run first.
+            plain: Whether stale plain cells run as well, each after what it needs.
             runner: Where bodies of tasks run that do not say themselves; empty: as the setting says.
             background: Whether the notebook goes on meanwhile.
             **parameters: Flow parameters, which count until they are reset.

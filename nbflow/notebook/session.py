@@ -43,6 +43,7 @@ from nbflow.notebook.remembered import Remembered
 from nbflow.notebook.report import Report
 from nbflow.notebook.runners import Runners
 from nbflow.notebook.snapshots import Snapshots
+from nbflow.notebook.with_plain import run_plain
 from nbflow.running.records import records_over
 from nbflow.states import Origin
 from nbflow.store.owners import this_owner
@@ -204,7 +205,7 @@ class Session:
         Args:
             names: Names of tasks; none: all tasks.
             force: Whether their bodies run even where an earlier result fits.
-            plain: Whether plain cells that are not up to date run first, in order.
+            plain: Whether plain cells that are not up to date run as well, in order.
             runner: Where bodies of tasks run that do not say themselves; empty: as the setting says.
 
         Raises:
@@ -216,13 +217,10 @@ class Session:
         targets = [self.places.named(name).step for name in names] if names else None
         if force:
             self.holds.end_accepted(targets)
-        if plain:
-            for step in [step for step in self.trunk.sweep.pending() if step.plain and step.ran is not None]:
-                self.functions.reading.begin_plain(step)
-                yield from self.working(None, self.work.run_cell(step))
-                self.functions.reading.end_plain()
         with self.runners.asked(runner):
-            return (yield from self.run_steps(targets, force=force))
+            done = (yield from run_plain(self, targets)) if plain else Action()
+            done.add((yield from self.run_steps(targets, force=force)))
+        return done
 
     def run_steps(
         self, targets: Sequence[Step] | None, *, force: bool = False, origin: Origin = Origin.NAMED
