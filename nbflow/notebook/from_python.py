@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import os
 import shlex
@@ -23,6 +24,7 @@ AnyRun = int | str
 
 if TYPE_CHECKING:
     from nbflow.notebook.auditing import Audited
+    from nbflow.notebook.versions import Versions
     from nbflow.types import Cause
     from nbflow.views import RunLine, Shown, TaskCard
 
@@ -103,6 +105,18 @@ class PythonSession(Session):
         """The value that a task had after an earlier run, see `nbflow.past`."""
         self.prepare()
         return self.past_runs.value(task, run_text(run))
+
+    def versions(self, name: str) -> Versions:
+        """What tasks and cells have made of a name, in flow order, each with its value where that is kept.
+
+        Args:
+            name: The name of a variable.
+
+        Raises:
+            OptionError: If no task or cell has made it.
+        """
+        found: Versions = importlib.import_module("nbflow.notebook.versions").versions_of(self, name)
+        return found
 
     def diff(self, task: str, first: AnyRun = "", second: AnyRun = "") -> Shown:
         """Two runs of a task side by side; by default the last two that differ; one: that run and now."""
