@@ -39,6 +39,7 @@ from nbflow.notebook.past import Past
 from nbflow.notebook.places import KERNEL, Cell, Places
 from nbflow.notebook.plain import PlainCells
 from nbflow.notebook.recent import Recent
+from nbflow.notebook.redisplay import Redisplay
 from nbflow.notebook.remembered import Remembered
 from nbflow.notebook.report import Report
 from nbflow.notebook.runners import Runners
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from nbflow.engine.drive import Entered
     from nbflow.engine.requests import Working
     from nbflow.notebook.asked import Asked
+    from nbflow.notebook.outputs import Item
     from nbflow.notebook.surroundings import Surroundings
 
 
@@ -102,7 +104,7 @@ class Session:
         self.functions, self.holds = Functions(self), Holds(self)
         self.places.is_maker = self.functions.is_maker
         self.plain, self.background = PlainCells(self), Background(self)
-        self.live = LiveViews(self)
+        self.live, self.redisplay = LiveViews(self), Redisplay(self)
         self.advance = Advance(self)
         self.runners = Runners(lambda: self.around.settings.settings.runner, around.names)
         self.runners.serve(self.work.elsewhere)
@@ -315,9 +317,10 @@ class Session:
         trace = cell.step.bound_trace
         cell.shown = trace.id if trace is not None else ""
         if trace is not None and cell.step.id not in action.executed:
-            self.around.screen.replay(self._kept_outputs(trace))
+            self.around.screen.replay(self.kept_outputs(trace))
 
-    def _kept_outputs(self, trace: Trace) -> list[Any]:
+    def kept_outputs(self, trace: Trace) -> list[Item]:
+        """What a body has shown, as far as the store has it."""
         try:
             return decode(self.around.store.load(trace.captured)[0]) if trace.captured else []  # type: ignore[arg-type]
         except CacheError:
@@ -462,6 +465,8 @@ class Session:
     def refresh_badges(self, but: Cell | None = None) -> None:
         """Update the badges on the screen that say something else now, and the live view."""
         self.live.follow()
+        if self.around.screen.can_update:
+            self.redisplay.bring()
         badged = [cell for cell in self.places.cells.values() if cell.badge and cell is not but]
         if not badged or not self.around.screen.can_update:
             return
