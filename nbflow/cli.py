@@ -107,8 +107,8 @@ def _take_cache(cache: argparse.ArgumentParser) -> None:
 
 
 def _run(told: argparse.Namespace) -> int:
-    from nbflow.notebook.commands import read_pair
     from nbflow.notebook.headless import Headless, run_notebook
+    from nbflow.notebook.lines import read_pair
 
     pairs = dict(read_pair(text) for text in told.parameters)
     return run_notebook(

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BADGES: Final = ("live", "static", "off")
+PLAINS: Final = ("quiet", "manual")
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+_WORDS: Final = {"badge": BADGES, "plain": PLAINS, "log_level": LEVELS}
 
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGT]?B?)")
 _BYTES: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -36,6 +39,8 @@ class Settings:
         badge: `live`, `static` (no times and numbers, so that a re-run changes no line of a
             diff) or `off`.
         log_level: From which level on the log tells of runs of explicit flows.
+        plain: Which plain cells the flow may start: the `quiet` ones, which change nothing outside and
+            are short; under `manual` none, only their user does.
         runner: Where bodies of tasks run that do not say themselves: `inline`, `thread`, or a runner
             of the notebook.
         size_limit: How much the values in the store may take, such as `20 GB`; a tenth of the free
@@ -51,6 +56,7 @@ class Settings:
     auto_below: float = 10.0
     badge: str = "live"
     log_level: str = "WARNING"
+    plain: str = "quiet"
     runner: str = "inline"
     size_limit: str = "20 GB"
 
@@ -142,13 +148,12 @@ def _checked(name: str, value: Any) -> Any:
     kinds: dict[str, type[Any]] = {each.name: type(each.default) for each in fields(Settings)}
     if name not in kinds:
         raise OptionError.unknown("setting", name, kinds)
-    if name == "badge" and value not in BADGES:
-        raise OptionError.unknown("badge", str(value), BADGES)
-    if name == "log_level" and str(value).upper() not in LEVELS:
-        raise OptionError.unknown("log_level", str(value), LEVELS)
+    said = str(value).upper() if name == "log_level" else value
+    if name in _WORDS and said not in _WORDS[name]:
+        raise OptionError.unknown(name, str(value), _WORDS[name])
     if name == "size_limit":
         read_size(str(value))
     try:
-        return str(value).upper() if name == "log_level" else kinds[name](value)
+        return kinds[name](said)
     except (TypeError, ValueError):
         raise OptionError(f"setting {name}: {value!r} is no number") from None

@@ -659,6 +659,23 @@ class TestValidators:
             found.append(task(names["f"], cache_for="1h")())
         assert found == [1, 2, 1]
 
+    @pytest.mark.parametrize("options", [{}, {"cache_validator": partial_inputs_only([])}])
+    def test_tasks_of_one_function(self, records: Records, options: dict[str, Any]) -> None:
+        """Have results of their own, as nothing may be compared but the name; calls by one name share."""
+
+        @task(cache_for="1h", **options)
+        def load(where: str) -> str:
+            return where
+
+        us, eu = load.with_options(name="us"), load.with_options(name="eu")
+        for _ in range(2):
+            with Flow("both") as both:
+                first, second, third = us("US"), eu("EU"), load.copy(name="asia")("ASIA")
+            state = both.run()
+            assert [state.result[each].result for each in (first, second, third)] == ["US", "EU", "ASIA"]
+        assert all(state.result[each].is_cached() for each in (first, second, third))
+        assert us("elsewhere") == "US"
+
     def test_a_key_shared_by_tasks(self, records: Records) -> None:
         """Whose results they share, whatever their code."""
         one, other = (task(function, cache_for="1h", cache_key="K") for function in (three, nothing))

@@ -31,6 +31,7 @@ class TestWrongValues:
         [
             ("runner", "'thraed'", "unknown runner 'thraed'; did you mean 'thread'?"),
             ("badge", "'on'", "unknown badge 'on'; use one of live, off, static"),
+            ("plain", "'off'", "unknown plain 'off'; use one of manual, quiet"),
             ("ask_above", "'soon'", "setting ask_above: 'soon' is no number"),
             ("size_limit", "'big'", "'big' is no size; write bytes, or 500 MB, 20 GB"),
         ],

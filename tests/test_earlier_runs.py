@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
+
+import pytest
 
 from nbflow import flow, task
 from nbflow.running.records import records_in, using
@@ -101,3 +104,54 @@ class TestHistories:
             for _ in range(2)
         ]
         assert seen == ["1\n", "2\n"]
+
+
+KILLED = """
+import os, sys, time
+from nbflow import Flow, flow, task
+
+def die():
+    os.kill(os.getpid(), 9)
+
+@task
+def work(x):
+    begun = time.monotonic()
+    while sys.argv[1] == "slowly" and time.monotonic() < begun + 1:
+        pass
+    if sys.argv[1] != "look":
+        die()
+    return x
+
+@flow(name="called")
+def called():
+    return work(1)
+
+with Flow("graph") as graph:
+    work(2)
+
+which = graph.run if sys.argv[2] == "graph" else called
+if sys.argv[1] != "look":
+    which()
+for run in getattr(which, "__self__", which).runs():
+    below = [[state.name for state in each.states] for each in run.children()]
+    print([state.name for state in run.states], below)
+"""
+
+
+class TestKilledProcesses:
+    """What a process leaves behind that was killed in the middle of a run."""
+
+    @pytest.mark.process
+    @pytest.mark.parametrize("which", ["called", "graph"])
+    def test_a_flow_is_crashed(self, tmp_path: Path, which: str) -> None:
+        """Once, when the history is next opened; so are its runs, but for what began in the last moment."""
+
+        def run(how: str) -> subprocess.CompletedProcess[str]:
+            command = [sys.executable, "-c", KILLED, how, which]
+            return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+
+        for how in ("at once", "slowly"):
+            assert run(how).returncode == -signal.SIGKILL
+        crashed = ["Pending", "Running", "Crashed"]
+        assert run("look").stdout.splitlines() == [f"{crashed} [{crashed}]", f"{crashed} []"]
+        assert run("look").stdout.count("Crashed") == 3

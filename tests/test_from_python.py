@@ -105,6 +105,32 @@ class TestCommands:
         kernel.execute("session().unpin('features')")
         assert kernel.ask("session().flow['features'].is_stale") is False
 
+    def test_a_run_is_a_number_or_a_text(self, kernel: Kernel) -> None:
+        """Its own, or counted back; the whole flow as well."""
+        kernel.run("late", "LATE = 18")
+        kernel.execute("%flow run")
+        first = kernel.ask("session().flow['features'].runs[-1].number")
+        for run in (-1, first, f"#{first}"):
+            assert kernel.ask(f"session().past('features', {run!r})") == [20, 16]
+            kernel.execute(f"session().restore('features', {run!r})")
+            assert kernel.ask("features") == [20, 16]
+            kernel.execute("session().restore('latest')")
+            assert kernel.ask("features") == [20]
+        same = f"session().diff('features', {first})", f"%flow diff features #{first}"
+        assert kernel.execute(same[0]).text == kernel.execute(same[1]).text
+        kernel.execute(f"session().open('features', {first})")
+        assert kernel.ask("LATE") == 15
+        kernel.execute("session().restore('latest')")
+        kernel.execute(f"session().pin('features', {first})")
+        assert kernel.ask("features") == [20, 16]
+        kernel.execute("session().unpin('features')")
+        second = kernel.ask("session().flow['total'].runs[0].number")
+        kernel.run("late", "LATE = 30")
+        kernel.execute("%flow run")
+        assert kernel.ask("total") == 0
+        kernel.execute(f"session().restore({second})")
+        assert kernel.ask("(LATE, features, total)") == (18, [20], 20)
+
     def test_code_behind_a_call_would_go_unseen(self, kernel: Kernel) -> None:
         """So what changes names is the last line of its cell, and stands in no function."""
         for source in (

@@ -41,8 +41,13 @@ def ended(kernel: Kernel) -> str:
         status = kernel.execute("%flow status").text
         if "in the background" not in status:
             return status
-        kernel.execute("threading.Event().wait(0.1)")
+        rest(kernel)
     return status
+
+
+def rest(kernel: Kernel) -> None:
+    """Let some time pass in which bodies in the background go on."""
+    kernel.execute("threading.Event().wait(0.1)")
 
 
 def told(kernel: Kernel, shown: Shown) -> str:
@@ -159,6 +164,73 @@ class TestItsEnd:
         kernel.run("again", "nbflow.session().run('slow', background=True)")
         assert "1 fresh" in ended(kernel)
         assert kernel.value("slow") == "15"
+
+
+class TestPause:
+    """`%flow pause`: what runs ends, what would start next waits."""
+
+    def test_pause_and_resume(self, kernel: Kernel) -> None:
+        """The line of the run, the status and the history say how it stands."""
+        shown = kernel.execute("%flow pause")
+        assert shown.text == (
+            "run #1 is paused in the background, 2 tasks to go: slow, below; slow runs to its end; "
+            "`%flow resume` goes on with it, `%flow cancel` ends it"
+        )
+        assert "is paused" in str(shown.updates)
+        kernel.execute(GO_ON)
+        said = "run #1 is paused in the background, 1 task to go: below; `%flow resume`"
+        assert any(said in kernel.execute("%flow status").text or rest(kernel) for _ in range(200))
+        assert kernel.execute("%flow history below").text.count("Running") == 0
+        resumed = kernel.execute("%flow resume")
+        assert resumed.text.startswith(("run #1 goes on in the background, 1 task", "run #1 has ended"))
+        assert "2 fresh" in ended(kernel)
+        assert kernel.value("below") == "[15, 15]"
+
+    def test_what_would_wait_for_it(self, kernel: Kernel) -> None:
+        """Says so at once, and nothing waits for ever; other cells run."""
+        kernel.execute("%flow pause")
+        kernel.execute(GO_ON)
+        kernel.run("other", "#@task other\nother = LATE + 1")
+        assert kernel.value("other") == "16"
+        for line in ("%flow run", CELLS["below"].replace(" --defer", "")):
+            error = kernel.execute(line, "" if line.startswith("%") else "below").error
+            assert "nothing was run, as it would wait: run #1 is paused in the background" in error
+        kernel.execute("%flow resume")
+        kernel.execute("%flow run")
+        assert kernel.value("below") == "[15, 15]"
+
+    def test_cancel(self, kernel: Kernel) -> None:
+        """Ends it while it is paused."""
+        kernel.execute("%flow pause")
+        assert "run #1 was cancelled" in kernel.execute("%flow cancel").text
+        kernel.execute(GO_ON)
+        kernel.execute("%flow run")
+        assert kernel.value("below") == "[15, 15]"
+
+    def test_where_none_goes_on(self, kernel: Kernel) -> None:
+        """It says so; `%flow resume` runs what waits for a person, as ever."""
+        kernel.execute("%flow cancel")
+        kernel.execute(GO_ON)
+        said = "nothing runs in the background, so that there is nothing to pause"
+        assert kernel.execute("%flow pause").text == said
+        kernel.run("ask", "#@task ask --manual\nask = 1")
+        kernel.execute("%flow resume")
+        assert kernel.value("ask") == "1"
+
+    def test_a_task_that_waits_for_a_person(self, kernel: Kernel) -> None:
+        """Is resumed by its name, while the run stays paused."""
+        kernel.run("ask", "#@task ask --manual\nask = 1")
+        kernel.execute("%flow pause")
+        kernel.execute("%flow resume ask")
+        assert kernel.value("ask") == "1"
+        assert "is paused" in kernel.execute("%flow status").text
+
+    def test_from_python(self, kernel: Kernel) -> None:
+        """`session().pause()` and `session().resume()`."""
+        assert "is paused" in kernel.execute("nbflow.session().pause()").text
+        kernel.execute(GO_ON)
+        kernel.execute("nbflow.session().resume()")
+        assert "2 fresh" in ended(kernel)
 
 
 class TestGlobalRandomStates:

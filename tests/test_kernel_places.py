@@ -27,6 +27,25 @@ DROP = {
 class TestGoneAndBack:
     """A cell that is deleted, emptied, or there again."""
 
+    def test_the_only_maker(self, kernel: Kernel) -> None:
+        """What reads its name waits, and what reads that; nothing fails, and undone nothing runs."""
+        start(
+            kernel,
+            raw="#@task raw\nraw = [1, 2]",
+            count="%%task count\ncount = len(raw)",
+            top="%%task\ntop = count",
+        )
+        kernel.delete("raw")
+        kernel.save()
+        assert "2 waits" in kernel.execute("%flow run").text
+        assert "no cell makes raw any more: put back the cell" in kernel.execute("%flow why top").text
+        assert kernel.run("top").text == "top: waits · upstream count waits"
+        kernel.insert("raw", "#@task raw\nraw = [1, 2]", before="count")
+        kernel.save()
+        assert "3 fresh" in kernel.execute("%flow status").text
+        kernel.execute("%flow forget raw")
+        assert "nothing to do" in kernel.execute("%flow run").text
+
     def test_deleted_and_undone(self, kernel: Kernel) -> None:
         """The reader follows both ways."""
         start(kernel, **DROP)

@@ -30,6 +30,18 @@ class TestSize:
         assert read_size(read_settings(tmp_path, {}).settings.size_limit) == 500_000_000
 
 
+class TestPlain:
+    """Which plain cells the flow may start."""
+
+    def test_the_environment_and_the_project(self, tmp_path: Path) -> None:
+        """The environment wins; a word that there is not is refused."""
+        (tmp_path / "pyproject.toml").write_text('[tool.nbflow]\nplain = "manual"\n')
+        assert read_settings(tmp_path, {}).settings.plain == "manual"
+        assert read_settings(tmp_path, {"NBFLOW_PLAIN": "quiet"}).settings.plain == "quiet"
+        with pytest.raises(OptionError, match=r"NBFLOW_PLAIN: unknown plain 'no'"):
+            read_settings(tmp_path, {"NBFLOW_PLAIN": "no"})
+
+
 class TestHome:
     """Where the store is."""
 

@@ -105,7 +105,7 @@ class Abreast:
         errors: Callable[[], dict[str, BaseException]],
         room: Callable[[Step], tuple[Hashable, int]],
     ) -> None:
-        self._room, self._turns = room, Turns()
+        self._room, self.turns = room, Turns()
         self._seeded = seeded
         self._states = Kept()
         self._going: dict[str, Going] = {}
@@ -130,6 +130,16 @@ class Abreast:
         """Whether nothing more may be started now."""
         asks = any(isinstance(each.asked, Alone) for each in self._going.values())
         return asks or not self._has_room
+
+    @property
+    def begun(self) -> list[Step]:
+        """The steps whose bodies run now."""
+        return list(dict.fromkeys(each.step for each in self._all if isinstance(each.asked, Execution)))
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether all that goes on waits for turns, which are held back."""
+        return self.turns.is_held and all(isinstance(each.asked, Turn | Together) for each in self._all)
 
     @property
     def _has_room(self) -> bool:
@@ -266,7 +276,7 @@ class Abreast:
             return Future()
         if isinstance(request, Turn):
             self._leave(going)
-            going.ticket = self._turns.ask(*self._room(going.step))
+            going.ticket = self.turns.ask(*self._room(going.step))
             return going.ticket.come
         return None
 
@@ -311,7 +321,7 @@ class Abreast:
         """Let another body have its turn."""
         if going.ticket is not None:
             ticket, going.ticket = going.ticket, None
-            self._turns.leave(ticket)
+            self.turns.leave(ticket)
 
     def _forget(self, going: Going) -> None:
         self._leave(going)

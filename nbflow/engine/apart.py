@@ -256,7 +256,7 @@ def execute(source: str, names: dict[str, Any], name: str) -> None:
 
 def _copied(book: Book) -> Book:
     """Copies of the steps, which nothing but their place and their results decides on."""
-    copies = Book(tells_states=book.tells_states)
+    copies = Book(tells_states=book.tells_states, starts_plain=book.starts_plain)
     for step in book.steps.values():
         own = copy(step)
         own.trigger, own.after, own.told, own.named, own.effect = all_successful, (), None, None, None

@@ -372,11 +372,13 @@ class Book:
     `revision` counts the changes of the order, but for steps put behind all others; `size` is how many steps
     have a place, told without a call because it is asked at every turn. `tells_states` says
     whether steps give those below them how they ended, beside what they made: nobody needs it in most books.
+    `starts_plain` says whether the flow may start plain cells that are quiet.
     """
 
     steps: dict[str, Step] = field(default_factory=dict[str, Step])
     revision: int = 0
     tells_states: bool = False
+    starts_plain: bool = True
     size: int = 0
     _order: list[str] = field(default_factory=list[str])
     _places: dict[str, int] = field(default_factory=dict[str, int])
@@ -447,6 +449,12 @@ class Book:
             self.steps[step].licence = Licence.NAME if rules["effect"] else Licence.FLOW
         if not self.tells_states and (self.steps[step].asks_states or self.steps[step].after):
             self.tells_states = True
+            self.revision += 1
+
+    def let_start_plain(self, may: bool) -> None:
+        """Say whether the flow may start plain cells that are quiet; what waits for one is judged anew."""
+        if may != self.starts_plain:
+            self.starts_plain = may
             self.revision += 1
 
     def move(self, step: str, place: int) -> None:

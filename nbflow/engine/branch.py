@@ -153,7 +153,7 @@ def _stands_of(step: Step) -> tuple[object, ...]:
 
 
 def _copied(book: Book) -> Book:
-    copies = Book(tells_states=book.tells_states)
+    copies = Book(tells_states=book.tells_states, starts_plain=book.starts_plain)
     for step in book.steps.values():
         copies.steps[step.id] = copy(step)
     for step in book:

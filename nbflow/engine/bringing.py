@@ -18,6 +18,7 @@ from nbflow.engine.perform import Performer
 from nbflow.engine.quiet import may_start_plain
 from nbflow.engine.record import CHANGES_PROCESS
 from nbflow.engine.sites import Site, site_of
+from nbflow.engine.unmade import UNMADE
 from nbflow.engine.verify import ORDER
 from nbflow.states import Origin
 from nbflow.types import Licence, Standing, Trace, Verdict
@@ -239,13 +240,17 @@ class Bringing:
         has_run = step.id in self._executed and step.id not in self._repeats
         if step.standing is not Standing.HERE or has_run:
             return False
-        is_early = any(cause.category == ORDER for cause in self.sweep.judgement(step).causes)
+        categories = {cause.category for cause in self.sweep.judgement(step).causes}
+        is_own_cell = named and self._origin is Origin.CELL
+        if UNMADE in categories and not is_own_cell and step.id not in self._forced:
+            return False
+        is_early = ORDER in categories
         if named and (step.body.wiring is None or not is_early):
             return step.id in self._forced or not self._may_have_happened(step)
         if is_early or (step.ended is not None and step.ended.is_paused()):
             return False
         if step.plain:
-            return may_start_plain(step) and makes_tasks_as_before(
+            return may_start_plain(step, self.book) and makes_tasks_as_before(
                 step, self.sweep.view(step), self.sweep.outside
             )
         return step.licence is Licence.FLOW

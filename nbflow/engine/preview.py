@@ -12,7 +12,7 @@ from nbflow.types import Cause, Licence, Standing, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from nbflow.engine.book import Step
+    from nbflow.engine.book import Book, Step
     from nbflow.engine.plan import Work
 
 
@@ -48,12 +48,12 @@ def preview(work: Work, targets: Iterable[Step] | None = None, forced: Iterable[
     if again:
         pending = [step for step in work.book if step.id in again or step in pending]
     due = [step for step in pending if not step.plain and not step.idle] if targets is None else list(targets)
-    wanted = _with_upstream(work, due)
+    wanted = with_upstream(work, due)
     named = {step.id for step in due} if targets is not None else set[str]()
     return [
         _planned(work, step, again=step.id in again, is_named=step.id in named)
         for step in pending
-        if step.id in wanted and _counts(step)
+        if step.id in wanted and _counts(step, work.book)
     ]
 
 
@@ -62,12 +62,13 @@ def expected_seconds(planned: Iterable[Planned]) -> float:
     return sum(line.seconds or 0.0 for line in planned if line.does in ("runs", "may run"))
 
 
-def _counts(step: Step) -> bool:
+def _counts(step: Step, book: Book) -> bool:
     """A plain cell that only the user starts is no part of a run: its readers wait and name it."""
-    return step.ran is not None and (not step.plain or may_start_plain(step))
+    return step.ran is not None and (not step.plain or may_start_plain(step, book))
 
 
-def _with_upstream(work: Work, due: Iterable[Step]) -> set[str]:
+def with_upstream(work: Work, due: Iterable[Step]) -> set[str]:
+    """The identifiers of these steps, and of all above them that are not up to date."""
     found: set[str] = set()
     todo = list(due)
     while todo:

@@ -44,6 +44,8 @@ class Turns:
     """
 
     def __init__(self) -> None:
+        self.is_held = False
+        """Whether no turn comes for now; may be set in any thread."""
         self._taken = Counter["Hashable"]()
         self._line: list[Ticket] = []
 
@@ -62,9 +64,14 @@ class Turns:
             self._taken[ticket.of] -= 1
             self._call()
 
+    def go_on(self) -> None:
+        """Let turns come again."""
+        self.is_held = False
+        self._call()
+
     def _call(self) -> None:
         for ticket in tuple(self._line):
-            if self._taken[ticket.of] < ticket.most:
+            if not self.is_held and self._taken[ticket.of] < ticket.most:
                 self._line.remove(ticket)
                 self._taken[ticket.of] += 1
                 ticket.come.set_result(None)

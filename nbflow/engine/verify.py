@@ -30,6 +30,7 @@ from nbflow.engine.quiet import may_start_plain, would_decide
 from nbflow.engine.reimport import ALTERED
 from nbflow.engine.shown import content_for
 from nbflow.engine.slots import SETTINGS, STATE, Outside, is_kept_in_memory, parts_of, path_of, slot_of
+from nbflow.engine.unmade import unmade_cause
 from nbflow.store.digests import key_digest
 from nbflow.types import (
     FILE,
@@ -253,7 +254,8 @@ class Judge:
         causes += self._not_compared(trace, slots, loose)
         if step.plain and step.standing is Standing.REMEMBERED:
             causes.append(Cause("unverified", step.name, after="not run in this kernel"))
-        return ((Verdict.STALE if would_decide(step) else Verdict.AS_OF) if causes else Verdict.FRESH), causes
+        doubtful = Verdict.STALE if would_decide(step, self._book) else Verdict.AS_OF
+        return (doubtful if causes else Verdict.FRESH), causes
 
     def _expired(self, step: Step, trace: Trace) -> list[Cause]:
         slot = expiry_of(step, trace)
@@ -416,7 +418,7 @@ class Judge:
             return person
         if step.licence is Licence.NAME:
             return self._effect(step, body)
-        if step.licence is Licence.USER and not may_start_plain(step):
+        if step.licence is Licence.USER and not may_start_plain(step, self._book):
             return Cause("plain cell" if step.plain else "manual", step.name, after=f"run {step.name}")
         for slot in (slot for slot in slots if slot.locator in body.analysis.reads):
             bound, timeline = self._view.bound(slot), self._timelines.get(slot)
@@ -424,7 +426,7 @@ class Judge:
             later = next((place for place, made in below if made.written), None)
             if bound.version is None and not bound.written and later is not None:
                 return Cause(ORDER, slot.locator, after=f"defined below, in {self._book.at(later).name}")
-        return None
+        return unmade_cause(step, slots, self._view, self._book)
 
     def _effect(self, step: Step, body: Body) -> Cause:
         """Why an effect waits for its name, and perhaps for more than that."""

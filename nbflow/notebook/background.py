@@ -33,6 +33,7 @@ from nbflow.views.words import counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from nbflow.engine.abreast import Abreast
     from nbflow.engine.action import Action
     from nbflow.engine.book import Step
     from nbflow.engine.requests import Request, Working
@@ -81,6 +82,11 @@ class _Going:
         return [self.branch.book.steps[id] for id in self.due if id not in ended]
 
     @property
+    def abreast(self) -> Abreast:
+        """What of it goes on at the same time."""
+        return self.branch.work.elsewhere.abreast
+
+    @property
     def shown_as(self) -> str:
         """Under which id its line is shown."""
         return f"nbflow-background-{self.number}"
@@ -104,12 +110,27 @@ class Background:
             return ()
         left = [step.name for step in self._going.left]
         told = f"{counted(len(left), 'task')} to go: {', '.join(left)}" if left else "about to end"
-        return (f"run #{self._going.number} goes on in the background, {told}; `%flow cancel` ends it",)
+        if not self.is_paused:
+            return (f"run #{self.number} goes on in the background, {told}; `%flow cancel` ends it",)
+        begun = ", ".join(step.name for step in self._going.abreast.begun)
+        ends = f"; {begun} runs to its end" if begun else ""
+        how = "`%flow resume` goes on with it, `%flow cancel` ends it"
+        return (f"run #{self.number} is paused in the background, {told}{ends}; {how}",)
 
     @property
     def is_going(self) -> bool:
         """Whether one goes on."""
         return self._going is not None
+
+    @property
+    def number(self) -> int:
+        """The number of the flow run that goes on; 0: none does."""
+        return self._going.number if self._going is not None else 0
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether one goes on of which no further body begins."""
+        return self._going is not None and self._going.abreast.turns.is_held
 
     def run(self, names: Sequence[str] = (), *, force: bool = False, runner: str = "") -> Shown:
         """Bring all tasks, or those named and what they need, up to date while the notebook goes on.
@@ -229,7 +250,7 @@ class Background:
         session.refresh_badges()
         going.told = self._words_of(going, _known(action, session), unused)
         if going.is_shown:
-            self._show(going)
+            self._show(going, going.told)
 
     def _words_of(self, going: _Going, action: Action, unused: Mapping[str, Trace]) -> Shown:
         session, steps = self._session, self._session.book.steps
@@ -237,20 +258,25 @@ class Background:
         left = [f"{steps[id].name} was not run in the background: {why}" for id, why in action.inline.items()]
         return session.report.action(action, asked, unused=unused, notices=left)
 
-    def _show(self, going: _Going) -> None:
+    def _show(self, going: _Going, shown: Shown) -> None:
         screen = self._session.around.screen
         if screen.can_update:
-            screen.show(going.told, going.shown_as, updates=True)
-        else:
-            screen.say(going.told.text)
+            screen.show(shown, going.shown_as, updates=True)
+        elif not self.is_going:
+            screen.say(shown.text)
+
+    # --- being steered ---------------------------------------------------------------------------
 
     def waited_for(self, targets: Sequence[Step] | None) -> Working[None]:
         """Let tasks in the background end whose results these steps, or what they need, would have to make.
 
         Raises:
             KeyboardInterrupt: If the user pressed Stop; the run in the background goes on.
+            SessionError: If it is paused.
         """
         while self._going is not None and self._has_what(targets):
+            if self._going.abreast.is_at_rest:
+                raise SessionError(f"nothing was run, as it would wait: {self.words[0]}")
             yield Waiting(self._going.waits.futures)
             self.follow()
 
@@ -262,13 +288,52 @@ class Background:
         left = ((step.id, step.ran.static_key) for step in self._going.left if step.ran is not None)
         return not keys.isdisjoint(left)
 
+    def hold(self) -> None:
+        """Let no further body begin, in whichever thread this is asked; what runs goes on."""
+        if self._going is not None:
+            self._going.abreast.turns.is_held = True
+
+    def pause(self) -> int:
+        """The same, and its line says so.
+
+        Returns:
+            The number of the flow run; 0: none goes on.
+        """
+        self.hold()
+        self._tell_paused()
+        return self.number
+
+    def go_on(self) -> int:
+        """Let bodies begin again, if that was held back.
+
+        Returns:
+            The number of the flow run; 0: none was paused.
+        """
+        going = self._going
+        if going is None or not self.is_paused:
+            return 0
+        going.abreast.turns.go_on()
+        self._tell_paused()
+        self.follow()
+        return going.number
+
+    def let_go(self) -> None:
+        """The same once no cell runs, in whichever thread this is asked."""
+        if self.is_paused:
+            self._session.around.link.soon(self.go_on)
+
+    def _tell_paused(self) -> None:
+        if self._going is not None and self._going.is_shown:
+            self._show(self._going, show_lines(*self.words))
+        self._session.live.follow()
+
     def cancel(self) -> int:
         """End the run that goes on: nothing new begins, what runs is given up, what is done counts.
 
         Returns:
             The number of the flow run; 0: none went on.
         """
-        number = self._going.number if self._going is not None else 0
+        number = self.number
         while (going := self._going) is not None:
             self._move(going.work.throw, KeyboardInterrupt())
         return number

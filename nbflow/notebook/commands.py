@@ -7,64 +7,24 @@ from __future__ import annotations
 
 import importlib
 import shlex
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.exceptions import OptionError, SessionError
+from nbflow.notebook.lines import Command, Words, read_pair, words_of
 from nbflow.retries import parse_duration
 from nbflow.views import Shown, show_diff, show_lines, show_why
 from nbflow.views.table import NO_TASKS
 from nbflow.views.words import counted, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from nbflow.engine.action import Action
     from nbflow.engine.requests import Working
     from nbflow.notebook.auditing import Audited
     from nbflow.notebook.holds import Restored
     from nbflow.notebook.session import Session
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One command of `%flow`.
-
-    Args:
-        run: Does it.
-        usage: What may stand behind its name.
-        help: What it does, in a line.
-        switches: Options that take no value.
-        valued: Options that take one.
-        acts: Whether it changes names, so that it cannot run in the middle of a cell.
-    """
-
-    run: Callable[[Session, Words], Any]
-    usage: str
-    help: str
-    switches: tuple[str, ...] = ()
-    valued: tuple[str, ...] = ()
-    acts: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What stands behind a command: plain words, switches, `-p NAME=VALUE` pairs, options with values."""
-
-    plain: tuple[str, ...] = ()
-    switches: frozenset[str] = frozenset()
-    pairs: tuple[tuple[str, str], ...] = ()
-    values: tuple[tuple[str, str], ...] = ()
-
-    def one_or_none(self, what: str) -> str:
-        """The only plain word, or an empty text.
-
-        Raises:
-            OptionError: If there are more.
-        """
-        if len(self.plain) > 1:
-            raise OptionError(f"one {what} at a time; {', '.join(self.plain)} are {len(self.plain)}")
-        return self.plain[0] if self.plain else ""
 
 
 def perform(session: Session, line: str) -> Any:
@@ -81,7 +41,7 @@ def perform(session: Session, line: str) -> Any:
 async def perform_waiting(session: Session, line: str) -> Any:
     """Do what a `%flow` line says, where bodies may await something; errors as `perform`."""
     command, words = _read(session, line)
-    is_behind = "--background" in words.switches
+    is_behind = "--background" in words.switches or _goes_on(session, command, words)
     if command.run not in (_run, _resume) or is_behind or _is_part_of_run(session, command):
         return perform(session, line)
     resumed = command.run is _resume
@@ -105,7 +65,7 @@ def _read(session: Session, line: str) -> tuple[Command, Words]:
     command = COMMANDS.get("help" if name in _HELP else name)
     if command is None:
         raise OptionError.unknown("command", name, filter(None, COMMANDS), "%flow help lists them")
-    told = _words(name, command, rest)
+    told = words_of(name, command, rest)
     if command.acts:
         if session.running is not None and not session.running.plain:
             raise SessionError(
@@ -117,46 +77,6 @@ def _read(session: Session, line: str) -> tuple[Command, Words]:
 
 _HELP: Final = frozenset({"--help", "-h", "?"})
 """What asks for help instead, behind a command or alone."""
-
-
-def _words(name: str, command: Command, rest: Sequence[str]) -> Words:
-    plain: list[str] = []
-    switches: set[str] = set()
-    pairs: list[tuple[str, str]] = []
-    values: list[tuple[str, str]] = []
-    left = list(rest)
-    while left:
-        word = left.pop(0)
-        if word == "-p" and "-p" in command.usage:
-            if not left:
-                raise OptionError("-p needs a value: -p NAME=VALUE")
-            pairs.append(read_pair(left.pop(0)))
-        elif word in command.switches:
-            switches.add(word)
-        elif (option := word.partition("="))[0] in command.valued:
-            value = option[2] if option[1] else left.pop(0) if left else ""
-            if not value:
-                raise OptionError(f"{word} needs a value: %flow {name} {command.usage}")
-            values.append((option[0], value))
-        elif word.startswith("-") and not word.lstrip("-").isdecimal():
-            raise OptionError.unknown(f"option of %flow {name}", word, (*command.switches, *command.valued))
-        else:
-            plain.append(word)
-    if plain and not command.usage:
-        raise OptionError(f"nothing stands behind %flow {name}, {plain[0]!r} neither: {command.help}")
-    return Words(tuple(plain), frozenset(switches), tuple(pairs), tuple(values))
-
-
-def read_pair(text: str) -> tuple[str, str]:
-    """Name and value of `NAME=VALUE`.
-
-    Raises:
-        OptionError: If it is not of that form.
-    """
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise OptionError(f"{text!r} is no parameter; write NAME=VALUE")
-    return name, value
 
 
 # --- the commands --------------------------------------------------------------------------------
@@ -177,7 +97,15 @@ def _resuming(session: Session, words: Words) -> Working[Action]:
     return importlib.import_module("nbflow.notebook.resuming").resume(session, words.plain)
 
 
+def _goes_on(session: Session, command: Command, words: Words) -> bool:
+    """Whether a line lets a run in the background go on that is paused."""
+    return command.run is _resume and not words.plain and session.background.is_paused
+
+
 def _resume(session: Session, words: Words) -> Shown:
+    if not words.plain and session.background.is_paused:
+        number = session.background.go_on()
+        return show_lines(*session.background.words or (f"run #{number} has ended",))
     done = session.perform(_resuming(session, words))
     return session.report.action(done, words.plain, resumed=True)
 
@@ -196,7 +124,15 @@ def _run_behind(session: Session, words: Words) -> Shown:
 
 def _cancel(session: Session, words: Words) -> Shown:
     number = session.background.cancel()
-    return show_lines(f"run #{number} was cancelled" if number else "nothing runs in the background")
+    return show_lines(f"run #{number} was cancelled" if number else _NOTHING_RUNS)
+
+
+def _pause(session: Session, words: Words) -> Shown:
+    session.background.pause()
+    return show_lines(*session.background.words or (f"{_NOTHING_RUNS}, so that there is nothing to pause",))
+
+
+_NOTHING_RUNS: Final = "nothing runs in the background"
 
 
 def _work(session: Session, words: Words) -> Working[Action]:
@@ -454,7 +390,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "run tasks once more, apart, and compare what they make; never effects",
         acts=True,
     ),
-    "resume": Command(_resume, "[TASK…]", "run what waits for a person: --manual, or paused", acts=True),
+    "pause": Command(_pause, "", "hold back what a run in the background would start next; resume goes on"),
+    "resume": Command(
+        _resume, "[TASK…]", "go on with a paused run; else run what waits for a person: --manual", acts=True
+    ),
     "cancel": Command(_cancel, "", "end the run in the background; what is done stays", acts=True),
     "auto": Command(
         _auto, "on|off [--below D]", "run short tasks after each cell", valued=("--below",), acts=True

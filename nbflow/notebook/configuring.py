@@ -43,6 +43,7 @@ def configurable_of(shell: Any, session: Callable[[], Session]) -> Configurable:
         if name == "runner":
             session().runners.named(str(value))
         around.settings = around.settings.changed(name, value, f"%config NBFlow.{name}")
+        session().book.let_start_plain(around.settings.settings.plain == "quiet")
         # Loading the extension must cost next to nothing: logs of runs are there with the session.
         importlib.import_module("nbflow.running.logs").log_as_set(around.settings)
         return getattr(around.settings.settings, name)

@@ -160,12 +160,13 @@ class Attached:
         screen.say(f"nbflow follows no cell before a %flow command works: {why}")
 
 
-def past(task: str, run: str = "-1") -> object:
+def past(task: str, run: int | str = -1) -> object:
     """The value that a task had after an earlier run; nothing in the session changes.
 
     Args:
         task: Its name.
-        run: `#12`, `-1` for the result before the present one, or a time such as `yesterday 14:00`.
+        run: `12` or `"#12"`, `-1` for the result before the present one, or a time such as
+            `"yesterday 14:00"`.
 
     Raises:
         SessionError: If there is no such run, or its values are no longer stored.

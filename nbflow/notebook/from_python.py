@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import os
 import shlex
@@ -18,8 +19,12 @@ from nbflow.types import Verdict
 from nbflow.views import HistoryCard, show_history
 from nbflow.views.words import causes_words
 
+AnyRun = int | str
+"""A run, as its user has it at hand."""
+
 if TYPE_CHECKING:
     from nbflow.notebook.auditing import Audited
+    from nbflow.notebook.versions import Versions
     from nbflow.types import Cause
     from nbflow.views import RunLine, Shown, TaskCard
 
@@ -28,7 +33,8 @@ class PythonSession(Session):
     """The session of a notebook, as its user calls it: `nbflow.session()`.
 
     Each method is a command of `%flow` and takes what that takes. Those that change names run at the end of a
-    cell, as nobody would see what code after them does.
+    cell, as nobody would see what code after them does. A run is its number `12` (or `"#12"`), `-1` for the
+    result before the present one, or a time such as `"yesterday 14:00"`.
     """
 
     def __repr__(self) -> str:
@@ -56,7 +62,7 @@ class PythonSession(Session):
             *tasks: Their names; none: all.
             only: Whether nothing but these runs, from the latest results above them.
             force: Whether their bodies run even where an earlier result fits.
-            plain: Whether stale plain cells run first.
+            plain: Whether stale plain cells run as well, each after what it needs.
             runner: Where bodies of tasks run that do not say themselves; empty: as the setting says.
             background: Whether the notebook goes on meanwhile.
             **parameters: Flow parameters, which count until they are reset.
@@ -66,6 +72,14 @@ class PythonSession(Session):
         pairs = [word for name, value in parameters.items() for word in ("-p", f"{name}={_as_text(value)}")]
         where = ["--runner", runner] if runner else []
         return self._do("run", *tasks, *switches, *where, *pairs)
+
+    def pause(self) -> Shown:
+        """Hold back what the run in the background would start next; what runs there goes on."""
+        return self._do("pause")
+
+    def resume(self, *tasks: str) -> Shown:
+        """Go on with a run that is paused; else run what waits for a person, or those of these tasks."""
+        return self._do("resume", *tasks)
 
     def cancel(self) -> Shown:
         """End the run in the background; what is done stays."""
@@ -87,26 +101,38 @@ class PythonSession(Session):
         """The runs of a task, or with `#12` those in a flow run; by default all."""
         return self._do("history", task)
 
-    def past(self, task: str, run: str = "-1") -> object:
+    def past(self, task: str, run: AnyRun = -1) -> object:
         """The value that a task had after an earlier run, see `nbflow.past`."""
         self.prepare()
-        return self.past_runs.value(task, run)
+        return self.past_runs.value(task, run_text(run))
 
-    def diff(self, task: str, first: str = "", second: str = "") -> Shown:
+    def versions(self, name: str) -> Versions:
+        """What tasks and cells have made of a name, in flow order, each with its value where that is kept.
+
+        Args:
+            name: The name of a variable.
+
+        Raises:
+            OptionError: If no task or cell has made it.
+        """
+        found: Versions = importlib.import_module("nbflow.notebook.versions").versions_of(self, name)
+        return found
+
+    def diff(self, task: str, first: AnyRun = "", second: AnyRun = "") -> Shown:
         """Two runs of a task side by side; by default the last two that differ; one: that run and now."""
-        return self._do("diff", task, first, second)
+        return self._do("diff", task, run_text(first), run_text(second))
 
-    def open(self, task: str, run: str = "") -> Shown:
+    def open(self, task: str, run: AnyRun = "") -> Shown:
         """Put what a run started from into the names, and its body into a new cell."""
-        return self._do("open", task, run)
+        return self._do("open", task, run_text(run))
 
-    def restore(self, what: str, run: str = "") -> Shown:
+    def restore(self, what: AnyRun, run: AnyRun = "") -> Shown:
         """Put back the values of an earlier run of a task, or, with a run alone, of the whole flow."""
-        return self._do("restore", what, run)
+        return self._do("restore", run_text(what), run_text(run))
 
-    def pin(self, task: str, run: str = "") -> Shown:
+    def pin(self, task: str, run: AnyRun = "") -> Shown:
         """Hold a task at its present result, or at that of a run, until it is unpinned."""
-        return self._do("pin", task, run)
+        return self._do("pin", task, run_text(run))
 
     def unpin(self, task: str) -> Shown:
         """End that."""
@@ -154,6 +180,21 @@ def _line_in_cell() -> int:
     for _ in range(3):  # this function, `_do`, the method
         frame = frame.f_back if frame is not None else None
     return frame.f_lineno if frame is not None and frame.f_code.co_name == "<module>" else 0
+
+
+def run_text(run: AnyRun) -> str:
+    """A run as the commands of `%flow` have it.
+
+    Args:
+        run: Its number; counted back from the present result where it is negative; or a text.
+
+    Example:
+        >>> run_text(12), run_text(-1), run_text("yesterday 14:00")
+        ('#12', '-1', 'yesterday 14:00')
+    """
+    if isinstance(run, str):
+        return run
+    return f"#{run}" if run >= 0 else str(run)
 
 
 def _as_text(value: object) -> str:

@@ -122,7 +122,7 @@ class Inquiry:
 
     def pausing(self, tell: Callable[[str], object]) -> Pausing:
         """What holds back the tasks of cells."""
-        return Pausing(tell)
+        return Pausing(tell, self._session.background)
 
     def stop(self) -> None:
         """Do what the front end's Stop does."""

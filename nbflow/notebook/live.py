@@ -81,6 +81,10 @@ class Pause(Protocol):
         """Let what waits start, and all after it."""
         ...
 
+    def rest(self) -> bool:
+        """No cell runs: whether something is held back all the same."""
+        ...
+
     def note(self, entered: Entered, /) -> None:
         """A run entered a state."""
         ...
@@ -359,8 +363,8 @@ class LiveFlow:
             self._link.soon(self._look, _LATER)
             return
         self._is_due, began = False, time.monotonic()
-        if self._pausing.is_asked:  # the last task ran before one could be held back
-            self._go_on()
+        # The last task may have run before one could be held back.
+        self._tell(pauses=self._pausing.rest())
         if self._view is None or self._view.is_closed:
             return
         try:

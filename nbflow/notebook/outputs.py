@@ -47,6 +47,7 @@ class Display(msgspec.Struct, frozen=True, tag="display"):
         metadata: What goes with it.
         id: Its display id, by which it can be updated; empty: none.
         updates: Whether it updates an earlier display of that id.
+        is_elsewhere: Whether that is shown by another cell.
         is_result: Whether it is the value of the last expression, which has a number in front of it.
     """
 
@@ -54,6 +55,7 @@ class Display(msgspec.Struct, frozen=True, tag="display"):
     metadata: dict[str, Any]
     id: str = ""
     updates: bool = False
+    is_elsewhere: bool = False
     is_result: bool = False
 
 
@@ -153,13 +155,12 @@ class Recorder:
             self._cut()
 
     def display(self, item: Display) -> None:
-        """Note something displayed; an update replaces what it updates."""
+        """Note something displayed; an update replaces what it updates, be it an update of another cell's."""
         self._close_stream()
-        if item.updates:
-            self._items = [
-                item if isinstance(old, Display) and old.id == item.id else old for old in self._items
-            ]
+        if item.updates and any(_is_of(old, item.id) for old in self._items):
+            self._items = [_renewed(old, item) if _is_of(old, item.id) else old for old in self._items]
             return
+        item = replace(item, is_elsewhere=item.updates)
         size = sum(len(content) for content in item.data.values() if isinstance(content, str | bytes))
         if len(self._items) >= MOST_ITEMS or size > self._bundles:
             self._cut()
@@ -184,12 +185,33 @@ class Recorder:
             self._items.append(Stream("stderr", "\n[nbflow kept no more of this output]\n"))
 
 
+def _is_of(item: Item, id: str) -> bool:
+    return isinstance(item, Display) and item.id == id
+
+
+def _renewed(old: Item, item: Display) -> Display:
+    return replace(item, is_elsewhere=isinstance(old, Display) and old.is_elsewhere)
+
+
+_LOST: Final = "[a widget; run its cell to have it back]"
+
+
 def _without_widget(item: Display) -> Display:
     if WIDGET not in item.data:
         return item
     data = {mime: content for mime, content in item.data.items() if mime != WIDGET}
-    data["text/plain"] = f"{data.get('text/plain', 'a widget')}  [a widget; run its cell to have it back]"
+    data["text/plain"] = f"{data.get('text/plain', 'a widget')}  {_LOST}"
     return replace(item, data=data)
+
+
+def is_lost_widget(item: Display) -> bool:
+    """Whether it only stands for a widget, which cannot be brought back.
+
+    Example:
+        >>> is_lost_widget(Display({"text/plain": "7"}, {}))
+        False
+    """
+    return str(item.data.get("text/plain", "")).endswith(_LOST)
 
 
 def waits_mark(task: str, why: str) -> dict[str, Any]:
@@ -248,7 +270,8 @@ class Screen:
             elif isinstance(item, Display) and item.is_result:
                 self._show_result(item)
             elif isinstance(item, Display):
-                self.publish(item.data, item.metadata)
+                id = item.id if self.can_update else ""
+                self.publish(item.data, item.metadata, id, updates=bool(id) and item.is_elsewhere)
 
     def _show_result(self, item: Display) -> None:
         """Show what was the value of the last expression as what it was."""

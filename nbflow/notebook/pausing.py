@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from nbflow.running.runs import Run
 from nbflow.running.steering import STEERING
@@ -17,39 +17,63 @@ if TYPE_CHECKING:
 _MOMENT: Final = 0.1
 
 
+class Behind(Protocol):
+    """A run in the background, which is held back there."""
+
+    @property
+    def number(self) -> int:
+        """The number of the flow run; 0: none goes on."""
+        ...
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether one goes on that is held back."""
+        ...
+
+    def hold(self) -> object:
+        """Let no further body of it begin."""
+        ...
+
+    def let_go(self) -> object:
+        """Let them begin again, soon."""
+        ...
+
+
 class Pausing:
-    """Holds back what is about to start in the thread that runs cells.
+    """Holds back what is about to start in the thread that runs cells, and a run in the background.
 
     A run waits in the state Pending, before anything of it is measured. Stop ends it as it ends any other.
 
     Args:
         tell: Called with the name of what waits, and with nothing when it goes on.
-
-    Example:
-        >>> pausing = Pausing(print)
-        >>> pausing.ask()
-        >>> pausing.go_on()
-        >>> pausing.is_asked
-        False
+        behind: The run in the background.
     """
 
-    def __init__(self, tell: Callable[[str], object]) -> None:
+    def __init__(self, tell: Callable[[str], object], behind: Behind) -> None:
         self._tell = tell
+        self._behind = behind
         self._free = threading.Event()
         self._free.set()
 
     @property
     def is_asked(self) -> bool:
         """Whether the next task will wait, or one does."""
-        return not self._free.is_set()
+        return not self._free.is_set() or self._behind.is_paused
 
     def ask(self) -> None:
         """Let nothing new start."""
         self._free.clear()
+        self._behind.hold()
 
     def go_on(self) -> None:
         """Let what waits start, and all after it."""
         self._free.set()
+        self._behind.let_go()
+
+    def rest(self) -> bool:
+        """No cell runs, so that none is held back any more; whether something else still is."""
+        self._free.set()
+        return self._behind.is_paused
 
     def note(self, entered: Entered) -> None:
         """A run entered a state: one that is about to start waits, if that was asked for.
@@ -58,7 +82,8 @@ class Pausing:
             KeyboardInterrupt: If the user pressed Stop meanwhile.
         """
         is_about_to_start = entered.state.type is StateType.PENDING
-        if self._free.is_set() or not is_about_to_start or not _is_here():
+        is_behind = entered.spec.flow_run == self._behind.number
+        if self._free.is_set() or not is_about_to_start or is_behind or not _is_here():
             return
         self._tell(entered.spec.name)
         try:
@@ -98,6 +123,12 @@ class FlowPausing:
         """Let what waits start, and all after it."""
         STEERING.go_on(self._run())
         self._tell("")
+
+    def rest(self) -> bool:
+        """No cell runs, so that nothing is held back any more."""
+        if self.is_asked:
+            self.go_on()
+        return False
 
     def note(self, entered: Entered) -> None:
         """A run entered a state: one that is about to start waits, if that was asked for."""

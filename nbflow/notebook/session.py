@@ -39,10 +39,12 @@ from nbflow.notebook.past import Past
 from nbflow.notebook.places import KERNEL, Cell, Places
 from nbflow.notebook.plain import PlainCells
 from nbflow.notebook.recent import Recent
+from nbflow.notebook.redisplay import Redisplay
 from nbflow.notebook.remembered import Remembered
 from nbflow.notebook.report import Report
 from nbflow.notebook.runners import Runners
 from nbflow.notebook.snapshots import Snapshots
+from nbflow.notebook.with_plain import run_plain
 from nbflow.running.records import records_over
 from nbflow.states import Origin
 from nbflow.store.owners import this_owner
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from nbflow.engine.drive import Entered
     from nbflow.engine.requests import Working
     from nbflow.notebook.asked import Asked
+    from nbflow.notebook.outputs import Item
     from nbflow.notebook.surroundings import Surroundings
 
 
@@ -74,7 +77,8 @@ class Session:
     notices: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
-        around, self.book = self.around, Book()
+        around, may = self.around, self.around.settings.settings.plain == "quiet"
+        self.book = Book(starts_plain=may)
         self.places = Places(self.book, around.saved, around.bodies.source_of, around.is_console)
         world = World(
             names=around.names,
@@ -97,16 +101,14 @@ class Session:
         self.places.disown = self.trunk.workspace.disown
         self.report, self.past_runs, self.automatic = Report(self), Past(self), Automatic(self)
         self.given = Given(self.book, self.parameters, around.given)
-        self.functions = Functions(self)
-        self.holds = Holds(self)
+        self.functions, self.holds = Functions(self), Holds(self)
         self.places.is_maker = self.functions.is_maker
-        self.plain = PlainCells(self)
-        self.live = LiveViews(self)
+        self.plain, self.background = PlainCells(self), Background(self)
+        self.live, self.redisplay = LiveViews(self), Redisplay(self)
         self.advance = Advance(self)
         self.runners = Runners(lambda: self.around.settings.settings.runner, around.names)
         self.runners.serve(self.work.elsewhere)
         what = around.bodies, around.screen, around.routes, self.parameters, self.trunk.flow
-        self.background = Background(self)
         self.snapshots = Snapshots(self)
         self.remembered = Remembered(self.trunk.runs.journal, around.store.history)
         self.recent = Recent()
@@ -205,7 +207,7 @@ class Session:
         Args:
             names: Names of tasks; none: all tasks.
             force: Whether their bodies run even where an earlier result fits.
-            plain: Whether plain cells that are not up to date run first, in order.
+            plain: Whether plain cells that are not up to date run as well, in order.
             runner: Where bodies of tasks run that do not say themselves; empty: as the setting says.
 
         Raises:
@@ -217,13 +219,10 @@ class Session:
         targets = [self.places.named(name).step for name in names] if names else None
         if force:
             self.holds.end_accepted(targets)
-        if plain:
-            for step in [step for step in self.trunk.sweep.pending() if step.plain and step.ran is not None]:
-                self.functions.reading.begin_plain(step)
-                yield from self.working(None, self.work.run_cell(step))
-                self.functions.reading.end_plain()
         with self.runners.asked(runner):
-            return (yield from self.run_steps(targets, force=force))
+            done = (yield from run_plain(self, targets)) if plain else Action()
+            done.add((yield from self.run_steps(targets, force=force)))
+        return done
 
     def run_steps(
         self, targets: Sequence[Step] | None, *, force: bool = False, origin: Origin = Origin.NAMED
@@ -318,9 +317,10 @@ class Session:
         trace = cell.step.bound_trace
         cell.shown = trace.id if trace is not None else ""
         if trace is not None and cell.step.id not in action.executed:
-            self.around.screen.replay(self._kept_outputs(trace))
+            self.around.screen.replay(self.kept_outputs(trace))
 
-    def _kept_outputs(self, trace: Trace) -> list[Any]:
+    def kept_outputs(self, trace: Trace) -> list[Item]:
+        """What a body has shown, as far as the store has it."""
         try:
             return decode(self.around.store.load(trace.captured)[0]) if trace.captured else []  # type: ignore[arg-type]
         except CacheError:
@@ -465,6 +465,8 @@ class Session:
     def refresh_badges(self, but: Cell | None = None) -> None:
         """Update the badges on the screen that say something else now, and the live view."""
         self.live.follow()
+        if self.around.screen.can_update:
+            self.redisplay.bring()
         badged = [cell for cell in self.places.cells.values() if cell.badge and cell is not but]
         if not badged or not self.around.screen.can_update:
             return

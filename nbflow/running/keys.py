@@ -193,9 +193,10 @@ class _Asked:
         return CallKey((key,), self.inputs, self.parameters, source, unequal)
 
     def by_validator(self, validator: Validator | None) -> CallKey:
-        """The key of all results of the present code, and before it that of those for the same inputs."""
+        """The key of all results of the task's present code, before it that of those for the same inputs."""
         shared = self.run.of.options.cache_key
         source = "" if shared else code_digest(self.run.of)
+        who = ("cache_key", shared) if shared else ("source", source, self.run.of.name)
         inputs = self.inputs.digests
         counted = _NO_DIGESTS
         if isinstance(validator, CacheValidator):
@@ -207,9 +208,7 @@ class _Asked:
         if getattr(validator, "compares", "") == "inputs":
             counted = _and_together(self.inputs, counted, code_of(self.run.of) if source else None)
         inputs = _and_together(self.inputs, inputs, code_of(self.run.of) if source else None)
-        wide = key_digest(
-            "validator", "cache_key" if shared else "source", shared or source, *in_order(counted)
-        )
+        wide = key_digest("validator", *who, *in_order(counted))
         exact = key_digest("same inputs", wide, *in_order(inputs))
         is_shared = counted != inputs
         keys = (exact, wide) if is_shared and all(inputs.values()) else (wide,)

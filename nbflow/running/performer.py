@@ -183,6 +183,7 @@ class Performer(PlainHandler):
     def call(self, effect: Call) -> Any:
         """Have the body executed by the runner."""
         self._scope.raise_stop()
+        self._scope.records.make_known(is_asked_for=self._run.role is Role.FLOW and self._run.parent is None)
         run, of = self._run, self._run.of
         run.parameters = effect.inputs
         if self._copies is None:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from nbflow.store.protocol import History, RunRecord, Store
 
 
+_MOMENT: Final = 0.05
+"""Seconds; writing down takes about a millisecond."""
+
+
 class Numbers:
     """Gives the flow runs of a notebook their numbers, one after the other.
 
@@ -72,6 +76,7 @@ class Records:
         timers: The time, and waiting for it.
         notebook: Identifier of the notebook.
         looped: Name of a task to whether a run of it has kept a LOOP, as far as that was asked.
+        written: When a run was last written down as it began.
     """
 
     history: History
@@ -81,10 +86,25 @@ class Records:
     timers: Timers = TIMERS
     notebook: str = ""
     looped: dict[str, bool] = field(default_factory=dict[str, bool])
+    written: list[float] = field(default_factory=lambda: [0.0])
 
     def begin(self, record: RunRecord) -> None:
         """Note a run before its first state."""
         self.history.begin(record)
+
+    def make_known(self, *, is_asked_for: bool) -> None:
+        """Have a run written down before its body begins, so that it is known to have died with its process.
+
+        Args:
+            is_asked_for: Whether somebody has called it, rather than another run. It is written at once,
+                unless one was a moment ago; what runs call, which may be much, within a moment, together.
+        """
+        now = self.timers.now()
+        if is_asked_for and now - self.written[0] > _MOMENT:
+            self.history.flush()
+            self.written[0] = now
+        else:
+            self.history.flush_soon()
 
 
 class _NoHistory:

@@ -6,6 +6,7 @@
     table.py    status, order, plan and what a run did
     story.py    why and history
     sides.py    two runs side by side
+    versions.py what steps have made of a name
     graph.py    the picture of a flow
     dot.py      the same for graphviz
     pdf.py      the same for documents
