@@ -36,7 +36,9 @@ def open_session(shell: Any) -> PythonSession:
     log_as_set(settings)
     home = settings.settings.store_in(folder)
     store = open_store(home, namespace=names, size_limit=read_size(settings.settings.size_limit))
-    ignored = [str(home), *([str(path)] if path else [])]
+    # Where IPython keeps what was typed, and in which folders.
+    profile = str(getattr(getattr(shell, "profile_dir", None), "location", ""))
+    ignored = [str(home), *filter(None, (str(path or ""), profile))]
     around = Surroundings(
         names=names,
         hidden=_names_of_shell(shell.user_ns_hidden),

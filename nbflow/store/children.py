@@ -274,7 +274,7 @@ What it imports, and does to its own process, is no matter of the one that watch
 """
 
 NOT_TOLD: Final = frozenset(
-    ["contents", "guessed", "imported", "environment", "folder", "named", "touched", "shaken"]
+    ["contents", "around", "guessed", "imported", "environment", "folder", "named", "touched", "shaken"]
 )
 """The other fields."""
 

@@ -261,6 +261,12 @@ def _forked(trail: Trail, _arguments: Arguments, _: FrameType) -> None:
     trail.noise["subprocess: fork"] = None
 
 
+def _forked_terminal(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
+    """As `!` of IPython does to run a program."""
+    _forked(trail, arguments, caller)
+    trail.look_around(working_folder())
+
+
 def _words(command: object) -> list[object]:
     """The words of a command line, those of a shell's `-c` text one by one."""
     if isinstance(command, (list, tuple)):
@@ -425,7 +431,7 @@ FOLLOWED: Final[Mapping[str, Callable[[Trail, Arguments, FrameType], None]]] = {
     "os.spawn": _spawned,
     "os.startfile": _spawned,
     "os.fork": _forked,
-    "os.forkpty": _forked,
+    "os.forkpty": _forked_terminal,
     "socket.connect": _connected,
     "socket.sendto": _connected,
     "socket.getaddrinfo": _resolved,

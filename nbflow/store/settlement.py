@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from nbflow.store.around import changed_around
 from nbflow.store.asked import ANSWERS
 from nbflow.store.paths import FileStat, folder_locator, real, working_folder
 from nbflow.types import OPEN
@@ -199,7 +200,18 @@ class _Settling:
         for path, stat in self.trail.handed.items():
             if self.now(path) != stat:
                 self._add_handed(path, stat)
+        for path, stat in self._changed_around().items():
+            self._add_handed(path, stat)
         self.own |= self.written.keys() & (self.trail.reads.keys() | self.trail.grown.keys())
+
+    def _changed_around(self) -> dict[str, FileStat | None]:
+        """What a program has written, or removed, where it ran: who else should have done it?"""
+        changed: dict[str, FileStat | None] = {}
+        for folder, before in self.trail.around.items():
+            after = self.trail.files_around(folder) if before is not None else None
+            if before is not None and after is not None:
+                changed.update(changed_around(before, after))
+        return {path: stat for path, stat in changed.items() if path not in self.written}
 
     def _add_handed(self, path: str, stat: FileStat | None) -> None:
         """A path named to a subprocess or database that changed: who else should have done it?"""

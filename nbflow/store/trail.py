@@ -14,12 +14,14 @@ from itertools import islice
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, Protocol
 
+from nbflow.store.around import files_around
 from nbflow.store.asked import ANSWERS
-from nbflow.store.paths import absolute, given_path, given_paths, pattern_base
+from nbflow.store.paths import absolute, given_path, given_paths, pattern_base, working_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from nbflow.store.around import Around
     from nbflow.store.paths import FileStat, Known
 
 YOUNG_NS: Final = 2_000_000_000
@@ -113,6 +115,7 @@ class Trail:
         writes: Path to its stat before the body first opened it for writing.
         grown: Paths that were changed without being emptied first, so that what they held counts.
         handed: Path to its stat before it was named to a subprocess or a database.
+        around: Folder to what was in it before a program was started there; None where that is too much.
         journals: Write-ahead log among `handed` to its database.
         listings: Locator to the names first seen.
         guessed: Patterns among them that it names, and may list or not.
@@ -135,6 +138,7 @@ class Trail:
         self.writes: dict[str, FileStat | None] = {}
         self.grown: dict[str, None] = {}
         self.handed: dict[str, FileStat | None] = {}
+        self.around: dict[str, Around | None] = {}
         self.journals: dict[str, str] = {}
         self.listings: dict[str, Names] = {}
         self.guessed = set[str]()
@@ -266,9 +270,20 @@ class Trail:
         return wide
 
     def start_program(self, program: str, words: Iterable[object], folder: object = None) -> None:
-        """Note a subprocess; the words of its command may name files."""
+        """Note a subprocess; the words of its command may name files, and it may write some around it."""
         self.noise[f"subprocess: {program}"] = None
         base = given_path(folder) or ""
+        self.look_around(working_folder())
+        self.look_around(absolute(base))
         for word in words:
             for path in given_paths([word]):
                 self.hand(absolute(os.path.join(base, path)))
+
+    def look_around(self, folder: str) -> None:
+        """Note what is in a folder in which something is about to write that nobody sees."""
+        if folder not in self.around:
+            self.around[folder] = self.files_around(folder)
+
+    def files_around(self, folder: str) -> Around | None:
+        """The files in a folder now, as far as they may be the body's."""
+        return files_around(folder, self.contents.stat, self.ignores)
