@@ -147,7 +147,7 @@ class Report:
         session = self._session
         card = self.card(step, session.places.cells.get(step.id))
         causes = self._reasons(step, self.root_causes(step))
-        diffs = session.trunk.explainer.diffs(step)
+        diffs = session.trunk.explainer.diffs(step) if causes else ()
         reuse = self._reuse_words(step) + compared_names(step.bound_trace)
         return WhyCard(card, causes, reuse, diffs, session.around.clock())
 
@@ -242,6 +242,11 @@ class Report:
                 maker = self._session.book.steps.get(action.spent.get(step.id, ""))
                 note = self.waiting_words((), maker) if maker is not None else ""
                 yield ActionLine(step.name, "not run", judgement.causes, note=note)
+
+    def _last_run(self, step: Step) -> str:
+        """The last run of a task, of an earlier kernel where it has none in this one, or an empty text."""
+        last = self._session.lasts.get(step.id)
+        return last.run if last is not None else self._newest_run(step).id
 
     def _newest_run(self, step: Step) -> RunRecord:
         """The last run of a step, by whoever wanted it."""
@@ -444,8 +449,9 @@ class Report:
         return "; ".join(filter(None, words)) or "it waits"
 
     def _causes_of_last_run(self, step: Step) -> tuple[Cause, ...]:
-        run = self._run_of(step.bound_trace)
-        causes = run.causes if run is not None else ()
+        """Why the run that made its result ran; nothing where the last one took what an older one had made."""
+        run, last = self._run_of(step.bound_trace), self._last_run(step)
+        causes = run.causes if run is not None and last in ("", run.id) else ()
         return tuple(cause for cause in causes if cause.category != _NEVER_RAN)
 
     def _reuse_words(self, step: Step) -> str:
