@@ -342,7 +342,7 @@ class Step:
         """Stand at a trace of its own: what was accepted counted for what its body saw before."""
         if self.hold is not None and self.hold.entries is not None and self.hold.trace is not trace:
             self.hold = None
-        self.trace, self.left, self.failure, self.ended = trace, None, "", None
+        self.trace, self.left, self.failure, self.ended, self.ended_on = trace, None, "", None, None
 
     def stored(self, trace: Trace) -> tuple[Output, ...]:
         """What of a trace of its own goes to the store, values and all."""

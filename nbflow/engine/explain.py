@@ -14,7 +14,7 @@ from nbflow.engine.slots import NAME
 from nbflow.engine.sources import Sources, first_change
 from nbflow.engine.wiring import definer_of
 from nbflow.exceptions import CacheError
-from nbflow.types import Cause, Slot
+from nbflow.types import Cause, Slot, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,7 +28,17 @@ if TYPE_CHECKING:
 
 UPSTREAM: Final = "upstream"
 _ENDED: Final = ("skipped", "trigger")
-_OF_ITSELF: Final = ("failed", "never ran", "skipped", "trigger", "paused", "unverified")
+_OF_ITSELF: Final = (
+    "failed",
+    "stopped",
+    "never ran",
+    "skipped",
+    "trigger",
+    "paused",
+    "unverified",
+    "held",
+    "outside",
+)
 _LARGEST: Final = 50_000_000
 """How many bytes of a stored value are loaded to tell where it differs."""
 
@@ -53,13 +63,17 @@ class Explainer:
         self.sources = Sources(history, workspace.names, sweep.book)
 
     def causes(self, step: Step) -> tuple[Cause, ...]:
-        """Why a step is not up to date: first the causes of the step that stands first, then those below."""
-        found: list[tuple[int, Step, Cause]] = []
+        """Why a step is not up to date: first the causes of the step that stands first, then those below.
+
+        What is only as of comes behind all that is proven to differ.
+        """
+        found: list[tuple[tuple[bool, int], Step, Cause]] = []
         for each in self._concerned(step):
-            place = self._book.place(each.id)
-            own = (*self._sweep.judgement(each).causes, *self._skip_of(each, step))
+            place, judgement = self._book.place(each.id), self._sweep.judgement(each)
+            own = (*judgement.causes, *self._skip_of(each, step))
             own = [_of(cause, each) for cause in own] if each is not step else own
-            found += [(len(self._book) if place is None else place, each, cause) for cause in own]
+            rank = judgement.verdict is Verdict.AS_OF, len(self._book) if place is None else place
+            found += [(rank, each, cause) for cause in own]
         roots = sorted((item for item in found if item[2].category != UPSTREAM), key=lambda item: item[0])
         told = [cause for _, each, cause in roots for cause in self._in_detail(each, cause)]
         blamed = (cause for _, _, cause in found if cause.category == UPSTREAM)
@@ -108,6 +122,8 @@ class Explainer:
             found = self._parts(step, cause)
             # Two values by two steps are told whole, unless one only changed the other's.
             found = found if cause.category == "input" or len(found) == 1 else []
+        elif cause.category == "held":
+            return (self._numbered(step, cause),)
         elif cause.category in ("code", "module"):
             diff = self._diff(step, cause)
             change = first_change(*diff[1:]) if diff is not None else None
@@ -117,6 +133,11 @@ class Explainer:
         named = (replace(cause, before=each.before, after=each.after, part=each.place) for each in found)
         return tuple(named) or (cause,)
 
+    def _numbered(self, step: Step, cause: Cause) -> Cause:
+        """A hold, with the run that it is held at."""
+        run = self._history.run(step.hold.trace.run) if step.hold is not None else None
+        return replace(cause, part=f"run {run.number}") if run is not None and run.number else cause
+
     def _parts(self, step: Step, cause: Cause) -> list[Part]:
         entry, version = self._entry(step, cause), self._version(step, cause)
         if entry is None or version is None or entry.looked.whole_unit:
@@ -125,8 +146,8 @@ class Explainer:
         return parts(before[0], after[0], self._workspace.names) if before and after else []
 
     def _entry(self, step: Step, cause: Cause) -> Entry | None:
-        trace = step.trace or step.earlier
-        entries = trace.entries if trace is not None else ()
+        trace = step.bound_trace or step.earlier
+        entries = trace.entries if trace is not None else step.ended_on or ()
         kinds = ("module",) if cause.category == "module" else (NAME,)
         slots = [Slot(kind, cause.subject) for kind in kinds]
         return next((entry for entry in entries if _is_about(entry, slots)), None)
@@ -166,9 +187,11 @@ class Explainer:
 
     def _own_diff(self, step: Step, edited: Step) -> Diff | None:
         """What was edited in the text of a step's own cell, also since an earlier kernel."""
-        before = edited.before.source if edited.before is not None else ""
-        if not before and step.earlier is not None:
-            run = self._history.run(step.earlier.run)
+        made = step.hold.trace if step.hold is not None else None
+        before = edited.before.source if edited.before is not None and made is None else ""
+        made = made or step.earlier
+        if not before and made is not None:
+            run = self._history.run(made.run)
             before = (self._history.source(run.source) if run is not None else None) or ""
         return (step.name, before, edited.ran.source) if before and edited.ran is not None else None
 

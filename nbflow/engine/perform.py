@@ -17,11 +17,11 @@ from nbflow.engine.counted import loose_in
 from nbflow.engine.docstrings import unseen_edits
 from nbflow.engine.each import Plan
 from nbflow.engine.forcing import has_gone
-from nbflow.engine.gates import asked_about, upstream_of
+from nbflow.engine.gates import STOPPED, asked_about, upstream_of
 from nbflow.engine.influence import lasting
 from nbflow.engine.insight import Insight
 from nbflow.engine.items import Items
-from nbflow.engine.keeping import forced_cause, gone_cause
+from nbflow.engine.keeping import forced_cause, gone_cause, reasons
 from nbflow.engine.labels import Label, is_local_module, next_copy
 from nbflow.engine.meanwhile import sure, with_found
 from nbflow.engine.observe import not_started
@@ -379,12 +379,7 @@ class Performer:
         """Why a step runs: where nothing is wrong with what it has, because the user wants it."""
         if step.id in self.absences.causes:
             return (self.absences.causes[step.id],)
-        # Who may start it is no reason to run.
-        causes = tuple(
-            cause
-            for cause in self._sweep.judgement(step).causes
-            if cause.category not in ("effect", "unsure")
-        )
+        causes = reasons(self._sweep.judgement(step).causes)
         if any(cause.category != "never ran" for cause in causes):
             return causes
         if step.id in self.forced:
@@ -450,6 +445,8 @@ class Performer:
         step.failure = seen or state.message
         if state.is_skipped() or state.is_paused():
             step.failure = ""
+        if state.is_cancelled():
+            step.failure = STOPPED
         self._sweep.touch(step)
         if observation is not None:
             step.trace = None

@@ -60,7 +60,9 @@ def _causes(session: Session, item: Subject, run: RunRecord) -> tuple[Cause, ...
     whole = session.around.store.history.run(run.parent) if run.parent else None
     before = whole.causes if whole is not None else ()
     # That the whole has failed is only the sum of how its items ended.
-    again, before = (tuple(each for each in told if each.category != "failed") for told in (again, before))
+    again, before = (
+        tuple(each for each in told if each.category not in ("failed", "stopped")) for told in (again, before)
+    )
     return again or before
 
 

@@ -225,9 +225,18 @@ class Report:
             return ActionLine(step.name, "skipped", self._told(step), seconds, is_plain=step.plain)
         if step.id in action.executed:
             inline = f"ran inline: {action.inline[step.id]}" if step.id in action.inline else ""
-            note = inline or ("resumed" if resumed else "" if causes else "first run")
+            note = inline or (
+                "resumed" if resumed else self._held_words(step, causes) if causes else "first run"
+            )
             return ActionLine(step.name, "ran", causes, seconds, note, is_plain=step.plain)
         return ActionLine(step.name, "reused", (), seconds, self._reuse_words(step), is_plain=step.plain)
+
+    def _held_words(self, step: Step, causes: Sequence[Cause]) -> str:
+        """Why a step was run that stands at a chosen result all the same; empty where there is none."""
+        held = next(iter(self._session.trunk.sweep.judgement(step).causes[:1]), None)
+        if held is None or held.category != "held":
+            return ""
+        return f"{causes_words(causes)}; it stays {cause_words(held)}"
 
     def _left(self, action: Action, names: Sequence[str]) -> Iterator[ActionLine]:
         """The tasks that a run could not bring up to date."""
@@ -449,10 +458,10 @@ class Report:
         return "; ".join(filter(None, words)) or "it waits"
 
     def _causes_of_last_run(self, step: Step) -> tuple[Cause, ...]:
-        """Why the run that made its result ran; nothing where the last one took what an older one had made."""
+        """Why the run that made its result ran; nothing where the last one took an older result."""
         run, last = self._run_of(step.bound_trace), self._last_run(step)
         causes = run.causes if run is not None and last in ("", run.id) else ()
-        return tuple(cause for cause in causes if cause.category != _NEVER_RAN)
+        return tuple(_as_over(cause) for cause in causes if cause.category != _NEVER_RAN)
 
     def _reuse_words(self, step: Step) -> str:
         trace = step.bound_trace
@@ -463,6 +472,15 @@ class Report:
         number = self._number_of(trace)
         when = moment(trace.started, self._session.around.clock())
         return f"result of run {number}, {when}; compared: {compared_words(trace)}"
+
+
+def _as_over(cause: Cause) -> Cause:
+    """That the run before had failed, or was stopped, of a step that has run since."""
+    is_over = cause.category in _WORDS_OF_END
+    return Cause("over", cause.subject, _WORDS_OF_END[cause.category], cause.after) if is_over else cause
+
+
+_WORDS_OF_END: Final = {"failed": "failed", "stopped": "was stopped"}
 
 
 def _registered(step: Step) -> tuple[Cause, ...]:

@@ -547,6 +547,58 @@ def _held() -> Told:
     return notebook, cells[1]
 
 
+def _held_and_changed_below() -> Told:
+    notebook, cells = run("!K = 1", "x = K", "y = x")
+    trace = notebook.step(cells[1]).trace
+    notebook.edit(cells[0], "K = 2")
+    notebook.run(cells[0])
+    notebook.flow()
+    assert trace is not None
+    notebook.pin(cells[1], Hold(trace, "restore"))
+    return notebook, cells[2]
+
+
+def _held_at_another_text() -> Told:
+    notebook, cells = run("x = 1")
+    trace = notebook.step(cells[0]).trace
+    notebook.edit(cells[0], "x = 2")
+    notebook.run(cells[0])
+    assert trace is not None
+    notebook.pin(cells[0], Hold(trace, "pin"))
+    return notebook, cells[0]
+
+
+def _clock_above_and_a_file() -> Told:
+    Path("f.txt").write_text("1")
+    notebook, cells = run("import time\nx = time.time()", "with open('f.txt') as s: y = (x > 0, s.read())")
+    Path("f.txt").write_text("22")
+    notebook.sweep.look_outside()
+    return notebook, cells[1]
+
+
+def _clock_above() -> Told:
+    notebook, cells = run("import time\nx = time.time()", "y = x > 0")
+    return notebook, cells[1]
+
+
+def _failed_then_changed() -> Told:
+    notebook, cells = run("!K = 1", "x = 10 // K")
+    for text in ("K = 0", "K = 2"):
+        notebook.edit(cells[0], text)
+        notebook.run(cells[0])
+        if text == "K = 0":
+            notebook.flow()
+    return notebook, cells[1]
+
+
+def _failed_and_unchanged() -> Told:
+    notebook, cells = run("!K = 1", "x = 10 // K")
+    notebook.edit(cells[0], "K = 0")
+    notebook.run(cells[0])
+    notebook.flow()
+    return notebook, cells[1]
+
+
 def _waits() -> Told:
     notebook, cells = run("raw = [3, 20]", "!LATE = max(raw)", "x = LATE")
     notebook.edit(cells[0], "raw = [3, 21]")
@@ -741,7 +793,42 @@ STORIES: dict[str, tuple[Callable[[], Told], str, list[Cause]]] = {
     "held above": (
         _held,
         "as of",
-        [cause("held", "t0", "", "pin"), cause("upstream", "x", "", "as of", "t0")],
+        [cause("held", "t0", "", "pin", "t0"), cause("upstream", "x", "", "as of", "t0")],
+    ),
+    "held above, and what it gives is another": (
+        _held_and_changed_below,
+        "stale",
+        [
+            cause("input", "x", "2", "1", "t1"),
+            cause("held", "t1", "", "restore", "t1"),
+            cause("input", "K", "1", "2", "cell 0"),
+            cause("upstream", "x", "", "as of", "t1"),
+        ],
+    ),
+    "held at a result of another text": (
+        _held_at_another_text,
+        "as of",
+        [cause("held", "t0", "", "pin"), cause("code", "t0", "x = 1", "x = 2", "", "line 1")],
+    ),
+    "clock above": (
+        _clock_above,
+        "as of",
+        [cause("outside", "clock: time.time", "", "", "t0"), cause("upstream", "x", "", "as of", "t0")],
+    ),
+    "clock above, and a file that changed": (
+        _clock_above_and_a_file,
+        "stale",
+        [
+            cause("file", "f.txt", "1 B", "2 B"),
+            cause("outside", "clock: time.time", "", "", "t0"),
+            cause("upstream", "x", "", "as of", "t0"),
+        ],
+    ),
+    "failed, then changed": (_failed_then_changed, "stale", [cause("input", "K", "0", "2", "cell 0")]),
+    "failed, and nothing changed": (
+        _failed_and_unchanged,
+        "stale",
+        [cause("failed", "t1", "", "ZeroDivisionError: integer division or modulo by zero")],
     ),
     "waits": (
         _waits,

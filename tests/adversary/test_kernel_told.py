@@ -1,4 +1,4 @@
-"""What commands and badges of a real kernel say after the deed: of a reuse, a forced run, a hold, a failure."""
+"""What commands and badges of a real kernel say after the deed: of reuses, forced runs, holds, failures."""
 
 from __future__ import annotations
 
@@ -58,3 +58,67 @@ class TestReuse:
         told = flow(kernel, "why a")
         assert "code of a" not in told
         assert "+a = K" not in told.replace("  +", "+")
+
+
+class TestHolds:
+    """Whose hold it is, at which run, and what differs from it."""
+
+    def test_of_two_tasks_above(self, kernel: Kernel) -> None:
+        """What has changed for the reader comes first, then each hold with its task."""
+        kernel.set(a2="#@task a2\na2 = K", b="#@task b\nb = a + a2")
+        for cell in ("a2", "b"):
+            kernel.run(cell)
+        let_k_be(kernel, 2)
+        flow(kernel, "restore a #1")
+        flow(kernel, "restore a2 #2")
+        told = [line.removeprefix("  why").strip() for line in flow(kernel, "why b").splitlines()[1:7]]
+        assert told[:3] == [
+            "a changed: 4 → 2",
+            "a2 changed: 2 → 1",
+            "a is restored from an earlier run (run 1)",
+        ]
+        assert told[3].startswith("K changed: 1 → 2 (cell [")
+        assert told[4] == "a2 is restored from an earlier run (run 2)"
+        assert flow(kernel, "why a").splitlines()[1] == "  why     restored from an earlier run (run 1)"
+
+    def test_of_what_was_accepted(self, kernel: Kernel) -> None:
+        """Both values are named."""
+        kernel.run("k", "K = 5")
+        flow(kernel, "accept a")
+        told = flow(kernel, "why a")
+        assert "accepted as up to date (run 1)" in told
+        assert "K changed: 1 → 5 (cell [" in told
+
+    def test_a_forced_run_below_a_hold(self, kernel: Kernel) -> None:
+        """It ran because somebody asked for it, and the hold stays; nothing of it is left once that ends."""
+        let_k_be(kernel, 2)
+        flow(kernel, "restore a #1")
+        told = flow(kernel, "run --force a")
+        assert "asked for with --force; it stays restored from an earlier run" in told
+        assert "asked for with --force" in flow(kernel, "history a").splitlines()[2]
+        flow(kernel, "restore latest")
+        assert "restored" not in flow(kernel, "why a") + flow(kernel, "status")
+
+
+class TestFailures:
+    """A failed run is over as soon as another has a result."""
+
+    def test_what_changed_since_is_the_cause(self, kernel: Kernel) -> None:
+        """Also of a task whose first run failed."""
+        kernel.set(z="#@task z\nz = 10 // K")
+        kernel.run("k", "K = 0")
+        kernel.run("z")
+        assert "last run failed: ZeroDivisionError" in flow(kernel, "why z")
+        kernel.run("k", "K = 2")
+        assert "K changed: 0 → 2 (cell [" in flow(kernel, "why z")
+        kernel.run("z")
+        assert "K changed: 0 → 2 (cell [" in flow(kernel, "history z").splitlines()[2]
+        assert "failed" not in flow(kernel, "status") + flow(kernel, "why z")
+
+    def test_where_nothing_changed(self, kernel: Kernel) -> None:
+        """That it failed is the cause, and afterwards told as over."""
+        kernel.execute("import builtins; builtins.fails = [1, 0]")
+        kernel.run("z", "#@task z\nimport builtins\nz = 1 // (1 - builtins.__dict__['fails'].pop(0))")
+        flow(kernel, "run z")
+        assert "ran again, the run before failed: ZeroDivisionError" in flow(kernel, "why z")
+        assert "last run failed" not in flow(kernel, "status")
