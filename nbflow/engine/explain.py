@@ -14,6 +14,7 @@ from nbflow.engine.slots import NAME
 from nbflow.engine.sources import Sources, first_change
 from nbflow.engine.wiring import definer_of
 from nbflow.exceptions import CacheError
+from nbflow.secrets import looks_secret
 from nbflow.types import Cause, Slot, Verdict
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Explainer:
         self._book = sweep.book
         self._workspace = workspace
         self._history = history
-        self.sources = Sources(history, workspace.names, sweep.book)
+        self.sources = Sources(history, workspace, sweep.book)
 
     def causes(self, step: Step) -> tuple[Cause, ...]:
         """Why a step is not up to date: first the causes of the step that stands first, then those below.
@@ -79,10 +80,26 @@ class Explainer:
         blamed = (cause for _, _, cause in found if cause.category == UPSTREAM)
         return tuple(dict.fromkeys((*told, *blamed)))
 
+    def named(self, step: Step, causes: Iterable[Cause]) -> tuple[Cause, ...]:
+        """Causes of a step; of what is the same by itself, that is named which is another in it."""
+        found = (each for cause in causes for each in self._instead_of(step, cause))
+        return tuple(dict.fromkeys(found))
+
+    def _instead_of(self, step: Step, cause: Cause) -> Iterable[Cause]:
+        diff = self._diff(step, cause)
+        if diff is not None and diff[1] != diff[2]:
+            return (cause,)
+        within = [
+            replace(each, before="", after="", part="") if each.part else each
+            for each in self._within(step, cause)
+        ]
+        return within or (cause,)
+
     def diffs(self, step: Step) -> tuple[Diff, ...]:
         """What changed in the code behind the causes: of the step itself, of helpers, of local modules."""
-        found = (self._diff(each, cause) for each in self._concerned(step) for cause in self._own(each))
-        return tuple(dict.fromkeys(diff for diff in found if diff is not None and diff[1] != diff[2]))
+        causes = [(each, cause) for each in self._concerned(step) for cause in self._own(each)]
+        found = [diff for each, cause in causes for diff in self._diffs(each, cause)]
+        return tuple(dict.fromkeys(found))
 
     def _own(self, step: Step) -> tuple[Cause, ...]:
         causes = self._sweep.judgement(step).causes
@@ -117,7 +134,10 @@ class Explainer:
     # --- details -----------------------------------------------------------------------------------
 
     def _in_detail(self, step: Step, cause: Cause) -> Iterable[Cause]:
-        """A cause, or one for each part of its subject that differs."""
+        """A cause, or one for each part of its subject that differs.
+
+        Of what is the same by itself, and another by what it is made of, that is named.
+        """
         if cause.category in ("input", WRITER):
             found = self._parts(step, cause)
             # Two values by two steps are told whole, unless one only changed the other's.
@@ -131,7 +151,32 @@ class Explainer:
         else:
             found = []
         named = (replace(cause, before=each.before, after=each.after, part=each.place) for each in found)
-        return tuple(named) or (cause,)
+        return tuple(named) or tuple(self._within(step, cause)) or (cause,)
+
+    def _within(self, step: Step, cause: Cause) -> Iterator[Cause]:
+        """What differs of what the subject of a cause is made of, where its own text does not tell it."""
+        is_told = cause.category != "code" and (cause.category != "input" or cause.before != cause.after)
+        entry, view = None if is_told else self._entry(step, cause), self._sweep.view(step)
+        if entry is None or entry.looked.slot.kind != NAME:
+            return
+        for then, now in self.sources.changed_within(entry, view):
+            version = view.bound(Slot(NAME, now.name)).version
+            origin = self._book.steps[version.step].name if version is not None else cause.origin
+            change = first_change(then.text, now.text) if now.is_code else None
+            if change is not None:
+                yield Cause("code", now.name, change.before, change.after, origin, change.place)
+            else:
+                yield Cause("input", now.name, then.text, now.text, origin)
+
+    def _diffs(self, step: Step, cause: Cause) -> Iterator[Diff]:
+        """The text of a cause's subject before and after, or else those of what that is made of."""
+        diff = self._diff(step, cause)
+        if diff is not None and diff[1] != diff[2]:
+            yield diff
+        elif cause.category in ("code", "input") and (entry := self._entry(step, cause)) is not None:
+            for then, now in self.sources.changed_within(entry, self._sweep.view(step)):
+                if now.is_code:
+                    yield (now.name, then.text, now.text)
 
     def _numbered(self, step: Step, cause: Cause) -> Cause:
         """A hold, with the run that it is held at."""
@@ -140,7 +185,8 @@ class Explainer:
 
     def _parts(self, step: Step, cause: Cause) -> list[Part]:
         entry, version = self._entry(step, cause), self._version(step, cause)
-        if entry is None or version is None or entry.looked.whole_unit:
+        is_open = entry is not None and not entry.looked.whole_unit and not looks_secret(cause.subject)
+        if entry is None or version is None or not is_open:
             return []
         before, after = self._stored(entry.digest), self._value(version)
         return parts(before[0], after[0], self._workspace.names) if before and after else []

@@ -94,10 +94,10 @@ class Report:
 
     def plan(self, targets: Sequence[Step] | None = None, ask: str = "") -> Shown:
         """What a run would do; with `ask`, why a cell did not run, and the ways on."""
-        work = self._session.work
+        work, named = self._session.work, self._session.trunk.explainer.named
         planned = preview(work, targets, forced(work, targets))
         lines = tuple(
-            PlanLine(line.step.name, line.does, line.causes, line.seconds, line.step.plain)  # type: ignore[arg-type]
+            PlanLine(line.step.name, line.does, named(line.step, line.causes), line.seconds, line.step.plain)  # type: ignore[arg-type]
             for line in planned
         )
         ways = (
@@ -298,7 +298,7 @@ class Report:
             name=step.name,
             verdict=judgement.verdict if is_judged else None,
             state=self._state_of(step, judgement.verdict),
-            causes=self._reasons(step, judgement.causes),
+            causes=self._reasons(step, session.trunk.explainer.named(step, judgement.causes)),
             seconds=trace.seconds if trace else None,
             saved=session.saved_seconds.get(step.id),
             attempt=last.attempt if last else 1,

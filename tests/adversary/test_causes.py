@@ -69,6 +69,8 @@ def cause(
     return Cause(category, subject, before, after, origin, part)
 
 
+DECORATED = "!def dec(f):\n    def g(*a): return f(*a) + 1\n    return g\n@dec\ndef h(x): return x"
+
 EDITS: dict[str, tuple[tuple[str, ...], int, str, list[Cause]]] = {
     # name: cells, which one is edited, its new text, the causes of the last cell
     "constant": (("!LATE = 15", "x = LATE"), 0, "!LATE = 18", [cause("input", "LATE", "15", "18", "cell 0")]),
@@ -132,6 +134,99 @@ EDITS: dict[str, tuple[tuple[str, ...], int, str, list[Cause]]] = {
         0,
         "!P = {1, 3}",
         [cause("input", "P", "{1, 2}", "{1, 3}", "cell 0")],
+    ),
+    "base class": (
+        ("!class Base:\n    def go(self): return 1\nclass Kid(Base):\n    x = 1", "x = Kid().go()"),
+        0,
+        "!class Base:\n    def go(self): return 2\nclass Kid(Base):\n    x = 1",
+        [cause("code", "Base", "def go(self): return 1", "def go(self): return 2", "cell 0", "line 2")],
+    ),
+    "base of a base": (
+        ("!class A:\n    a = 1\nclass B(A): pass\nclass C(B): pass", "x = C.a"),
+        0,
+        "!class A:\n    a = 2\nclass B(A): pass\nclass C(B): pass",
+        [cause("code", "A", "a = 1", "a = 2", "cell 0", "line 2")],
+    ),
+    "decorator": (
+        (DECORATED, "x = h(1)"),
+        0,
+        DECORATED.replace("+ 1", "+ 2"),
+        [
+            cause(
+                "code",
+                "dec",
+                "def g(*a): return f(*a) + 1",
+                "def g(*a): return f(*a) + 2",
+                "cell 0",
+                "line 2",
+            )
+        ],
+    ),
+    "what a decorator is given": (
+        ("!N = 1\ndef by(n): return lambda f: (lambda x: f(x) + n)\n@by(N)\ndef h(x): return x", "x = h(1)"),
+        0,
+        "!N = 2\ndef by(n): return lambda f: (lambda x: f(x) + n)\n@by(N)\ndef h(x): return x",
+        [cause("input", "N", "1", "2", "cell 0")],
+    ),
+    "default of a function": (
+        ("!D = 1\ndef h(x=D): return x", "x = h()"),
+        0,
+        "!D = 2\ndef h(x=D): return x",
+        [cause("input", "D", "1", "2", "cell 0")],
+    ),
+    "closed-over number": (
+        ("!def mk(n):\n    def g(x): return x + n\n    return g\nh = mk(1)", "x = h(1)"),
+        0,
+        "!def mk(n):\n    def g(x): return x + n\n    return g\nh = mk(2)",
+        [cause("input", "n of h", "1", "2", "cell 0")],
+    ),
+    "another module": (
+        ("!import math as mm", "x = mm.sqrt(4)"),
+        0,
+        "!import cmath as mm",
+        [cause("input", "mm", "math", "cmath", "cell 0")],
+    ),
+    "class of an instance": (
+        ("!class M:\n    def p(self): return 1\nm = M()", "x = m.p()"),
+        0,
+        "!class M:\n    def p(self): return 2\nm = M()",
+        [cause("code", "M", "def p(self): return 1", "def p(self): return 2", "cell 0", "line 2")],
+    ),
+    "function in a dict": (
+        ("!def f(x): return 1\nR = {'f': f}", "x = R['f'](1)"),
+        0,
+        "!def f(x): return 2\nR = {'f': f}",
+        [cause("code", "f", "def f(x): return 1", "def f(x): return 2", "cell 0", "line 1")],
+    ),
+    "function in a partial": (
+        ("!from functools import partial\ndef f(a, b): return a + b\nh = partial(f, 1)", "x = h(1)"),
+        0,
+        "!from functools import partial\ndef f(a, b): return a - b\nh = partial(f, 1)",
+        [cause("code", "f", "def f(a, b): return a + b", "def f(a, b): return a - b", "cell 0", "line 1")],
+    ),
+    "what a partial is given": (
+        ("!from functools import partial\ndef f(a, b): return a + b\nh = partial(f, 1)", "x = h(1)"),
+        0,
+        "!from functools import partial\ndef f(a, b): return a + b\nh = partial(f, 2)",
+        [cause("input", "what h is given", "(1,)", "(2,)", "cell 0")],
+    ),
+    "element of a matrix": (
+        ("!import numpy as np\nP = np.zeros((3, 3))", "x = P.sum()"),
+        0,
+        "!import numpy as np\nP = np.zeros((3, 3)); P[1, 2] = 5",
+        [cause("input", "P", "0.0", "5.0", "cell 0", "[1, 2]")],
+    ),
+    "type of a column": (
+        ("!import pandas as pd\nP = pd.DataFrame({'a': [1, 2]})", "x = P.a.sum()"),
+        0,
+        "!import pandas as pd\nP = pd.DataFrame({'a': [1.0, 2.0]})",
+        [cause("input", "P", "int64", "float64", "cell 0", "['a'].dtype")],
+    ),
+    "long text": (
+        ("!P = 'x' * 500", "x = len(P)"),
+        0,
+        "!P = 'x' * 499 + 'y'",
+        [cause("input", "P", "'x'", "'y'", "cell 0", "[499:]")],
     ),
     "element of an array": (
         ("!import numpy as np\nP = np.arange(4)", "x = int(P.sum())"),
@@ -213,7 +308,7 @@ EDITS: dict[str, tuple[tuple[str, ...], int, str, list[Cause]]] = {
         ("!def make(n):\n    def f(x): return x + n\n    return f\nf = make(1)", "x = f(1)"),
         0,
         "!def make(n):\n    def f(x): return x + n\n    return f\nf = make(2)",
-        [cause("code", "f", "", "", "cell 0")],
+        [cause("input", "n of f", "1", "2", "cell 0")],
     ),
     "method": (
         ("!class M:\n    def p(self): return 1", "x = M().p()"),
