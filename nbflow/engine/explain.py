@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from itertools import dropwhile
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -15,17 +16,18 @@ from nbflow.engine.sources import Sources, first_change
 from nbflow.engine.wiring import definer_of
 from nbflow.exceptions import CacheError
 from nbflow.secrets import looks_secret
+from nbflow.states import Origin
 from nbflow.types import Cause, Slot, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import Version
     from nbflow.engine.book import Step
     from nbflow.engine.sweep import Sweep
     from nbflow.store.protocol import History
-    from nbflow.types import Entry
+    from nbflow.types import Entry, Trace
 
 UPSTREAM: Final = "upstream"
 _ENDED: Final = ("skipped", "trigger")
@@ -40,11 +42,28 @@ _OF_ITSELF: Final = (
     "held",
     "outside",
 )
+_MOST_RUNS: Final = 50
+"""Among how many of its last runs the one before the run that made a result is looked for."""
 _LARGEST: Final = 50_000_000
 """How many bytes of a stored value are loaded to tell where it differs."""
 
 Diff = tuple[str, str, str]
 """What changed in code: the subject, its text before and after."""
+
+
+class _Sight(NamedTuple):
+    """What is compared to tell details: what was seen, and what was seen later; None: what is there now."""
+
+    then: tuple[Entry, ...]
+    later: tuple[Entry, ...] | None = None
+
+    def of(self, cause: Cause) -> Entry | None:
+        """The entry that a cause is about."""
+        return next((entry for entry in self.then if _is_about(entry, cause)), None)
+
+    def after(self, cause: Cause) -> Entry | None:
+        """What was seen of it later."""
+        return next((entry for entry in self.later or () if _is_about(entry, cause)), None)
 
 
 class Explainer:
@@ -76,7 +95,7 @@ class Explainer:
             rank = judgement.verdict is Verdict.AS_OF, len(self._book) if place is None else place
             found += [(rank, each, cause) for cause in own]
         roots = sorted((item for item in found if item[2].category != UPSTREAM), key=lambda item: item[0])
-        told = [cause for _, each, cause in roots for cause in self._in_detail(each, cause)]
+        told = [cause for _, each, cause in roots for cause in self._in_detail(each, cause, _present(each))]
         blamed = (cause for _, _, cause in found if cause.category == UPSTREAM)
         return tuple(dict.fromkeys((*told, *blamed)))
 
@@ -86,20 +105,39 @@ class Explainer:
         return tuple(dict.fromkeys(found))
 
     def _instead_of(self, step: Step, cause: Cause) -> Iterable[Cause]:
-        diff = self._diff(step, cause)
+        sight = _present(step)
+        diff = self._diff(step, cause, sight)
         if diff is not None and diff[1] != diff[2]:
             return (cause,)
         within = [
             replace(each, before="", after="", part="") if each.part else each
-            for each in self._within(step, cause)
+            for each in self._within(step, cause, sight)
         ]
         return within or (cause,)
 
     def diffs(self, step: Step) -> tuple[Diff, ...]:
         """What changed in the code behind the causes: of the step itself, of helpers, of local modules."""
         causes = [(each, cause) for each in self._concerned(step) for cause in self._own(each)]
-        found = [diff for each, cause in causes for diff in self._diffs(each, cause)]
+        found = [diff for each, cause in causes for diff in self._diffs(each, cause, _present(each))]
         return tuple(dict.fromkeys(found))
+
+    def in_past(self, step: Step, causes: Sequence[Cause]) -> tuple[tuple[Cause, ...], tuple[Diff, ...]]:
+        """Why its last run ran, as far as its result and the one before it tell, and what changed in code."""
+        before = self._result_before(step) if causes else None
+        if before is None or step.bound_trace is None:
+            return tuple(causes), self.diffs(step) if causes else ()
+        sight = _Sight(before.entries, step.bound_trace.entries)
+        told = [each for cause in causes for each in self._in_detail(step, cause, sight)]
+        diffs = [diff for cause in causes for diff in self._diffs(step, cause, sight)]
+        return tuple(dict.fromkeys(told)), tuple(dict.fromkeys(diffs))
+
+    def _result_before(self, step: Step) -> Trace | None:
+        """The result that a step had before its last run; None where that failed, or is not known."""
+        trace = step.bound_trace
+        runs = self._history.runs(trace.notebook, step.id, _MOST_RUNS) if trace is not None else ()
+        own = [run for run in runs if run.origin != Origin.AUDIT.value]
+        older = list(dropwhile(lambda run: trace is not None and run.id != trace.run, own))[1:2]
+        return self._workspace.store.trace(older[0].trace) if older and older[0].trace else None
 
     def _own(self, step: Step) -> tuple[Cause, ...]:
         causes = self._sweep.judgement(step).causes
@@ -133,33 +171,33 @@ class Explainer:
 
     # --- details -----------------------------------------------------------------------------------
 
-    def _in_detail(self, step: Step, cause: Cause) -> Iterable[Cause]:
+    def _in_detail(self, step: Step, cause: Cause, sight: _Sight) -> Iterable[Cause]:
         """A cause, or one for each part of its subject that differs.
 
         Of what is the same by itself, and another by what it is made of, that is named.
         """
         if cause.category in ("input", WRITER):
-            found = self._parts(step, cause)
+            found = self._parts(step, cause, sight)
             # Two values by two steps are told whole, unless one only changed the other's.
             found = found if cause.category == "input" or len(found) == 1 else []
         elif cause.category == "held":
             return (self._numbered(step, cause),)
         elif cause.category in ("code", "module"):
-            diff = self._diff(step, cause)
+            diff = self._diff(step, cause, sight)
             change = first_change(*diff[1:]) if diff is not None else None
             found = [change] if change is not None else []
         else:
             found = []
         named = (replace(cause, before=each.before, after=each.after, part=each.place) for each in found)
-        return tuple(named) or tuple(self._within(step, cause)) or (cause,)
+        return tuple(named) or tuple(self._within(step, cause, sight)) or (cause,)
 
-    def _within(self, step: Step, cause: Cause) -> Iterator[Cause]:
+    def _within(self, step: Step, cause: Cause, sight: _Sight) -> Iterator[Cause]:
         """What differs of what the subject of a cause is made of, where its own text does not tell it."""
         is_told = cause.category != "code" and (cause.category != "input" or cause.before != cause.after)
-        entry, view = None if is_told else self._entry(step, cause), self._sweep.view(step)
+        entry, view = None if is_told else sight.of(cause), self._sweep.view(step)
         if entry is None or entry.looked.slot.kind != NAME:
             return
-        for then, now in self.sources.changed_within(entry, view):
+        for then, now in self.sources.changed_within(entry, view, sight.after(cause)):
             version = view.bound(Slot(NAME, now.name)).version
             origin = self._book.steps[version.step].name if version is not None else cause.origin
             change = first_change(then.text, now.text) if now.is_code else None
@@ -168,13 +206,14 @@ class Explainer:
             else:
                 yield Cause("input", now.name, then.text, now.text, origin)
 
-    def _diffs(self, step: Step, cause: Cause) -> Iterator[Diff]:
+    def _diffs(self, step: Step, cause: Cause, sight: _Sight) -> Iterator[Diff]:
         """The text of a cause's subject before and after, or else those of what that is made of."""
-        diff = self._diff(step, cause)
+        diff = self._diff(step, cause, sight)
         if diff is not None and diff[1] != diff[2]:
             yield diff
-        elif cause.category in ("code", "input") and (entry := self._entry(step, cause)) is not None:
-            for then, now in self.sources.changed_within(entry, self._sweep.view(step)):
+        elif cause.category in ("code", "input") and (entry := sight.of(cause)) is not None:
+            view = self._sweep.view(step)
+            for then, now in self.sources.changed_within(entry, view, sight.after(cause)):
                 if now.is_code:
                     yield (now.name, then.text, now.text)
 
@@ -183,20 +222,16 @@ class Explainer:
         run = self._history.run(step.hold.trace.run) if step.hold is not None else None
         return replace(cause, part=f"run {run.number}") if run is not None and run.number else cause
 
-    def _parts(self, step: Step, cause: Cause) -> list[Part]:
-        entry, version = self._entry(step, cause), self._version(step, cause)
-        is_open = entry is not None and not entry.looked.whole_unit and not looks_secret(cause.subject)
-        if entry is None or version is None or not is_open:
+    def _parts(self, step: Step, cause: Cause, sight: _Sight) -> list[Part]:
+        entry, later = sight.of(cause), sight.after(cause)
+        if entry is None or entry.looked.whole_unit or looks_secret(cause.subject):
             return []
-        before, after = self._stored(entry.digest), self._value(version)
+        before, version = self._stored(entry.digest), self._version(step, cause)
+        if sight.later is not None:
+            after = self._stored(later.digest) if later is not None else None
+        else:
+            after = self._value(version) if version is not None else None
         return parts(before[0], after[0], self._workspace.names) if before and after else []
-
-    def _entry(self, step: Step, cause: Cause) -> Entry | None:
-        trace = step.bound_trace or step.earlier
-        entries = trace.entries if trace is not None else step.ended_on or ()
-        kinds = ("module",) if cause.category == "module" else (NAME,)
-        slots = [Slot(kind, cause.subject) for kind in kinds]
-        return next((entry for entry in entries if _is_about(entry, slots)), None)
 
     def _version(self, step: Step, cause: Cause) -> Version | None:
         return self._sweep.view(step).bound(Slot(NAME, cause.subject.partition(".")[0])).version
@@ -219,16 +254,21 @@ class Explainer:
         found = self._stored(version.output.unit)
         return (found[members.index(key)],) if found is not None and key in members else None
 
-    def _diff(self, step: Step, cause: Cause) -> Diff | None:
+    def _diff(self, step: Step, cause: Cause, sight: _Sight) -> Diff | None:
         if cause.category not in ("code", "module"):
             return None
         if step.body.wiring is not None and cause.subject == step.body.wiring.function:
             return self._own_diff(step, definer_of(self._book, step))
         if cause.category == "code" and cause.subject == step.name:
             return self._own_diff(step, step)
-        entry = self._entry(step, cause)
-        before = self._history.source(entry.digest) if entry is not None else None
-        after = self.sources.text(entry.looked.slot, self._sweep.view(step)) if entry is not None else ""
+        entry, later = sight.of(cause), sight.after(cause)
+        if entry is None or (sight.later is not None and later is None):
+            return None
+        before = self._history.source(entry.digest)
+        if later is not None:
+            after = self._history.source(later.digest)
+        else:
+            after = self.sources.text(entry.looked.slot, self._sweep.view(step))
         return (cause.subject, before, after) if before and after else None
 
     def _own_diff(self, step: Step, edited: Step) -> Diff | None:
@@ -247,6 +287,13 @@ def _of(cause: Cause, step: Step) -> Cause:
     return replace(cause, origin=step.name) if cause.category in _OF_ITSELF else cause
 
 
-def _is_about(entry: Entry, slots: Iterable[Slot]) -> bool:
+def _present(step: Step) -> _Sight:
+    """What the result that a step is bound to saw, beside what is there now."""
+    trace = step.bound_trace or step.earlier
+    return _Sight(trace.entries if trace is not None else step.ended_on or ())
+
+
+def _is_about(entry: Entry, cause: Cause) -> bool:
     slot = entry.looked.slot
-    return slot in slots or (slot.kind == NAME and Slot(NAME, slot.locator.partition(".")[0]) in slots)
+    wanted = Slot("module" if cause.category == "module" else NAME, cause.subject)
+    return slot == wanted or (slot.kind == NAME and Slot(NAME, slot.locator.partition(".")[0]) == wanted)

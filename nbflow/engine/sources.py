@@ -58,12 +58,20 @@ class Sources:
             if pieces := self._pieces.of(entry.looked.slot, view):
                 self._history.save_source(_within(entry.digest), json.dumps(pieces))
 
-    def changed_within(self, entry: Entry, view: View) -> list[tuple[Piece, Piece]]:
-        """What differs between the pieces of what an entry has seen and of what is there now."""
-        kept = self._history.source(_within(entry.digest))
-        then = [Piece(*each) for each in json.loads(kept)] if kept else []
-        now = {piece.name: piece for piece in self._pieces.of(entry.looked.slot, view)} if then else {}
+    def changed_within(
+        self, entry: Entry, view: View, later: Entry | None = None
+    ) -> list[tuple[Piece, Piece]]:
+        """What differs between the pieces that an entry has seen, and those seen later or there now."""
+        then = self._kept_pieces(entry)
+        if not then:
+            return []
+        found = self._kept_pieces(later) if later is not None else self._pieces.of(entry.looked.slot, view)
+        now = {piece.name: piece for piece in found}
         return [(each, now[each.name]) for each in then if each != now.get(each.name, each)]
+
+    def _kept_pieces(self, entry: Entry) -> list[Piece]:
+        kept = self._history.source(_within(entry.digest))
+        return [Piece(*each) for each in json.loads(kept)] if kept else []
 
     def _is_still(self, entry: Entry, view: View) -> bool:
         """Whether what a body saw is what is there now, so that its text is the present one."""

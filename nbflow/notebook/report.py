@@ -11,6 +11,7 @@ from nbflow.engine.preview import expected_seconds, preview
 from nbflow.exceptions import text_of
 from nbflow.notebook.compared import compared_names, compared_words, reads_of, writes_of
 from nbflow.notebook.edges import edges_of
+from nbflow.notebook.last import as_over
 from nbflow.notebook.mentions import outdated_cells
 from nbflow.notebook.parameters import as_default, defaults_of
 from nbflow.notebook.remarks import not_repeated, remarks
@@ -146,8 +147,10 @@ class Report:
         """Why a step is as it is."""
         session = self._session
         card = self.card(step, session.places.cells.get(step.id))
-        causes = self._reasons(step, self.root_causes(step))
-        diffs = session.trunk.explainer.diffs(step) if causes else ()
+        roots, explainer = self.root_causes(step), session.trunk.explainer
+        causes, diffs = (
+            (roots, explainer.diffs(step)) if roots else explainer.in_past(step, self._reasons(step, ()))
+        )
         reuse = self._reuse_words(step) + compared_names(step.bound_trace)
         return WhyCard(card, causes, reuse, diffs, session.around.clock())
 
@@ -461,7 +464,7 @@ class Report:
         """Why the run that made its result ran; nothing where the last one took an older result."""
         run, last = self._run_of(step.bound_trace), self._last_run(step)
         causes = run.causes if run is not None and last in ("", run.id) else ()
-        return tuple(_as_over(cause) for cause in causes if cause.category != _NEVER_RAN)
+        return tuple(as_over(cause) for cause in causes if cause.category != _NEVER_RAN)
 
     def _reuse_words(self, step: Step) -> str:
         trace = step.bound_trace
@@ -472,15 +475,6 @@ class Report:
         number = self._number_of(trace)
         when = moment(trace.started, self._session.around.clock())
         return f"result of run {number}, {when}; compared: {compared_words(trace)}"
-
-
-def _as_over(cause: Cause) -> Cause:
-    """That the run before had failed, or was stopped, of a step that has run since."""
-    is_over = cause.category in _WORDS_OF_END
-    return Cause("over", cause.subject, _WORDS_OF_END[cause.category], cause.after) if is_over else cause
-
-
-_WORDS_OF_END: Final = {"failed": "failed", "stopped": "was stopped"}
 
 
 def _registered(step: Step) -> tuple[Cause, ...]:

@@ -122,3 +122,47 @@ class TestFailures:
         flow(kernel, "run z")
         assert "ran again, the run before failed: ZeroDivisionError" in flow(kernel, "why z")
         assert "last run failed" not in flow(kernel, "status")
+
+
+class TestRemoved:
+    """What the store has nothing of any more has run all the same."""
+
+    def test_after_a_restart(self, kernel: Kernel) -> None:
+        """By plan, why and history."""
+        flow(kernel, "cache clear")
+        kernel.restart()
+        kernel.run("load")
+        kernel.run("k")
+        assert "its earlier result was removed" in flow(kernel, "why a")
+        assert "never ran" not in flow(kernel, "why a") + flow(kernel, "plan")
+        kernel.run("a")
+        assert "its earlier result was removed" in flow(kernel, "history a").splitlines()[2]
+
+
+class TestDetails:
+    """What `why` tells of a stale task it tells of it after the run as well."""
+
+    def test_of_values_and_helpers(self, kernel: Kernel) -> None:
+        """The key, the line and the difference, and what a helper is made of."""
+        cell = "D = {'a': 1, 'b': {'c': 1}}\ndef h(x):\n    return x"
+        kernel.set(d=cell, base="class A:\n    n = 1\nclass B(A): pass", t="#@task t\nt = (h(D['a']), B.n)")
+        for name in ("d", "base", "t"):
+            kernel.run(name)
+        kernel.run("d", cell.replace("'c': 1", "'c': 7").replace("return x", "return x + 1"))
+        kernel.run("base", "class A:\n    n = 2\nclass B(A): pass")
+        before = flow(kernel, "why t")
+        for told in (
+            "D['b']['c'] changed: 1 → 7",
+            "line 2 of h changed: return x → return x + 1",
+            "line 2 of A",
+        ):
+            assert told in before
+        assert "code of B" not in before
+        flow(kernel, "run")
+        after = flow(kernel, "why t")
+        assert _told(after) == _told(before)
+
+
+def _told(why: str) -> list[str]:
+    """Causes and differences in an answer, without verdict and result."""
+    return [line for line in why.splitlines()[1:] if "result" not in line]
