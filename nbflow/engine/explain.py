@@ -35,6 +35,7 @@ _OF_ITSELF: Final = (
     "failed",
     "stopped",
     "never ran",
+    "removed",
     "skipped",
     "trigger",
     "paused",

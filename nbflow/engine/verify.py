@@ -290,7 +290,9 @@ class Judge:
             return [python]
         if step.before is not None or (earlier and body and earlier.static_key != body.static_key):
             return [_edited(step)]
-        return self._since(step, earlier, slots) if earlier is not None else [Cause("never ran", step.name)]
+        if earlier is None:
+            return [Cause("removed" if step.is_bare else "never ran", step.name)]
+        return self._since(step, earlier, slots)
 
     def _since(self, step: Step, earlier: Trace, slots: tuple[Slot, ...]) -> list[Cause]:
         """What keeps the last result of an earlier kernel from being taken."""

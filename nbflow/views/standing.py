@@ -60,5 +60,11 @@ def never_ran(cause: Cause) -> str:
     return f"{cause.origin} never ran" if cause.origin else "never ran"
 
 
+def removed(cause: Cause) -> str:
+    """That the store has nothing of what it had run."""
+    whose = f"the earlier result of {cause.origin}" if cause.origin else "its earlier result"
+    return f"{whose} was removed"
+
+
 def _of(cause: Cause) -> str:
     return f" of {cause.origin}" if cause.origin else ""

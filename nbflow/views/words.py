@@ -441,6 +441,7 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "trigger": standing.of_state("not run"),
     "upstream state": _fixed("upstream", "ended otherwise"),
     "forced": lambda cause: cause.after or "asked for with --force",
+    "removed": standing.removed,
     "evicted": lambda _: "its value was removed to save space",
     "not stored": lambda _: "its value is not stored",
     "no cache": lambda _: "runs each time",
