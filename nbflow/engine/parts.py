@@ -12,6 +12,7 @@ from itertools import islice, product
 from operator import getitem
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
+from nbflow.engine.map_result import MapResult
 from nbflow.engine.previews import preview
 from nbflow.exceptions import CacheError
 from nbflow.secrets import HIDDEN, looks_secret
@@ -98,6 +99,13 @@ class _Search:
             return _of_mapping(before, after)
         if kind in (list, tuple):
             return _of_sequence(before, after)
+        if kind is MapResult:
+            items = before.shown, after.shown
+            return (
+                _of_sequence(*items)
+                if not self._is_same(*items)
+                else [(".elements", before.elements, after.elements)]
+            )
         if kind is str:
             return _of_text(before, after) if preview(before) == preview(after) else None
         root = kind.__module__.partition(".")[0]
