@@ -98,7 +98,7 @@ class Explainer:
         roots = sorted((item for item in found if item[2].category != UPSTREAM), key=lambda item: item[0])
         told = [cause for _, each, cause in roots for cause in self._in_detail(each, cause, _present(each))]
         blamed = (cause for _, _, cause in found if cause.category == UPSTREAM)
-        return tuple(dict.fromkeys((*told, *blamed)))
+        return _once((*told, *blamed))
 
     def named(self, step: Step, causes: Iterable[Cause]) -> tuple[Cause, ...]:
         """Causes of a step; of what is the same by itself, that is named which is another in it."""
@@ -286,6 +286,18 @@ class Explainer:
 def _of(cause: Cause, step: Step) -> Cause:
     """A cause that tells how a step itself stands, said of it to those below."""
     return replace(cause, origin=step.name) if cause.category in _OF_ITSELF else cause
+
+
+def _once(causes: Iterable[Cause]) -> tuple[Cause, ...]:
+    """Each cause once; of two that tell the same, the one that says whose doing it is."""
+    told = dict.fromkeys(causes)
+    owned = {replace(cause, origin="") for cause in told if cause.origin}
+    is_below = any(cause.category == "never ran" and cause.origin for cause in told)
+    # That what stands below what never ran has not run either goes without saying.
+    needless = ("never ran",) if is_below else ()
+    return tuple(
+        cause for cause in told if cause.origin or (cause not in owned and cause.category not in needless)
+    )
 
 
 def _present(step: Step) -> _Sight:

@@ -332,8 +332,7 @@ class Judge:
         differ = [each for each in entries if answer(each, self._view, self._outside) is Answer.DIFFERENT]
         if not (differ or others):
             return []
-        told = Differences(self._book, self._view, self._outside)
-        return [*map(told.of, differ), *told.other_inputs(others)]
+        return Differences(self._book, self._view, self._outside).told(differ, others)
 
     def _lost_file(self, trace: Trace) -> list[Cause]:
         for output in trace.outputs:

@@ -62,7 +62,7 @@ class Cell:
         options: What its header says.
         base: The name that its body suggests, before it was made unique.
         placed_after: The step that it was placed after for want of better knowledge.
-        shown: The trace whose outputs stand below it; empty where none do.
+        shown, screen: The trace whose outputs stand below it, and their digest; empty where none do.
         badge: The display id of its badge; empty where none is shown.
     """
 
@@ -74,6 +74,7 @@ class Cell:
     base: str = ""
     placed_after: str = ""
     shown: str = ""
+    screen: str = ""
     badge: str = ""
 
 

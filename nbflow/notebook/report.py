@@ -381,7 +381,7 @@ class Report:
         trace = cell.step.bound_trace
         if cell.placed_after:
             yield f"placed after {cell.placed_after}"
-        if cell.badge and trace is not None and cell.shown != trace.id and self._differs(cell.shown, trace):
+        if cell.badge and trace is not None and cell.shown != trace.id and cell.screen != trace.captured:
             yield self._old_screen(cell, trace)
         yield from self._parameter_notes(cell.step)
         if cell.step.id in self._session.inline:
@@ -406,12 +406,6 @@ class Report:
         text, value = self._session.around.given.get(name), self._session.parameters.values[name]
         is_given = text is not None and value == as_default(name, text, _default_of(name, step))
         return "given from outside" if is_given else "set by hand"
-
-    def _differs(self, shown: str, trace: Trace) -> bool:
-        if not shown:
-            return bool(trace.captured)
-        before = self._session.around.store.trace(shown)
-        return before is None or before.captured != trace.captured
 
     def _old_screen(self, cell: Cell, trace: Trace) -> str:
         before = self._session.around.store.trace(cell.shown)

@@ -402,7 +402,8 @@ def _order(cause: Cause) -> str:
 def _orphan(cause: Cause) -> str:
     if cause.before:
         maker = cause.before.rpartition(" of ")[2]
-        return f"the cell of {maker}, which made {cause.subject}, is gone: {cause.before} → {cause.after}"
+        whose = maker if maker.startswith("cell ") else f"the cell of {maker}"
+        return f"{whose}, which made {cause.subject}, is gone: {cause.before} → {cause.after}"
     return f"the cell of {cause.subject} is gone" + (f": {cause.after}" if cause.after else "")
 
 

@@ -457,6 +457,13 @@ def _file_appeared() -> Told:
     return after_file(source, lambda: written("none.txt", "1"))
 
 
+def _asked_for_file_appeared() -> Told:
+    notebook, cells = run("from pathlib import Path\nx = Path('none.txt').exists()")
+    Path("none.txt").write_text("1")
+    notebook.sweep.look_outside()
+    return notebook, cells[0]
+
+
 def _listing() -> Told:
     return after_file("import os\nx = sorted(os.listdir('d'))", lambda: written("d/b", "1"), "d/a")
 
@@ -780,6 +787,11 @@ STORIES: dict[str, tuple[Callable[[], Told], str, list[Cause]]] = {
     "file of equal size and time": (_file_same_size, "stale", [cause("file", "f.txt", "1 B", "1 B")]),
     "file deleted": (_file_deleted, "stale", [cause("file", "f.txt", "1 B", "not there")]),
     "file appeared": (_file_appeared, "stale", [cause("absent", "none.txt", "not there", "there")]),
+    "file that was asked for appeared": (
+        _asked_for_file_appeared,
+        "stale",
+        [cause("absent", "none.txt", "not there", "there")],
+    ),
     "listing": (_listing, "stale", [cause("listing", "d/", "a", "a, b")]),
     "pattern": (
         _glob,

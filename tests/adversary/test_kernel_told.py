@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nbflow.types import Cause
+from nbflow.views.words import cause_words
 from tests.kernels import Kernel
 
 if TYPE_CHECKING:
@@ -161,6 +163,40 @@ class TestDetails:
         flow(kernel, "run")
         after = flow(kernel, "why t")
         assert _told(after) == _told(before)
+
+
+class TestOnce:
+    """Nothing is told twice, and nothing that is no use."""
+
+    def test_what_never_ran_above(self, kernel: Kernel) -> None:
+        """The task below it has not run either."""
+        kernel.run("m", "#@task m --manual\nm = 1")
+        kernel.run("d", "#@task d\nd = m")
+        assert flow(kernel, "why d").count("never ran") == 1
+
+    def test_a_deleted_name(self, kernel: Kernel) -> None:
+        """With the cell that did it."""
+        kernel.run("k", "del K")
+        told = [line for line in flow(kernel, "why a").splitlines() if "K has no value now" in line]
+        assert len(told) == 1
+        assert "(cell [" in told[0]
+
+    def test_a_cell_that_is_gone(self, kernel: Kernel) -> None:
+        """It is named as it is everywhere."""
+        told = cause_words(Cause("orphan", "x", "52 of cell [27]", "51 of b", "b"))
+        assert told == "cell [27], which made x, is gone: 52 of cell [27] → 51 of b"
+
+    def test_the_screen_of_a_task_that_shows_nothing(self, kernel: Kernel) -> None:
+        """It is as it was, whatever the store has lost."""
+        flow(kernel, "cache clear")
+        let_k_be(kernel, 2)
+        assert "output above" not in flow(kernel, "status")
+
+    def test_accepting_because_of_a_name(self, kernel: Kernel) -> None:
+        """As `why` says it; the error says how else."""
+        kernel.run("k", "K = 2")
+        assert "as input:NAME" in kernel.execute("%flow accept --because J").error
+        assert "a" in flow(kernel, "accept --because K")
 
 
 def _told(why: str) -> list[str]:
