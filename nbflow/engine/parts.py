@@ -25,7 +25,7 @@ _DEEPEST: Final = 4
 _MOST_PARTS: Final = 5
 _MOST_LOOKED_AT: Final = 100_000
 _MISSING: Final = object()
-_KEY: Final = re.compile(r"\['(.*?)'\]")
+_NAMES: Final = re.compile(r"\w+")
 _WHOLE: Final = (int, bool, str)
 NOT_THERE: Final = "not there"
 
@@ -69,9 +69,10 @@ class _Search:
     def parts(self, place: str, before: Any, after: Any, depth: int) -> Iterator[Part]:
         if self._is_same(before, after):
             return
-        inner = self._inner(before, after) if depth < _DEEPEST and type(before) is type(after) else None
+        hidden = any(map(looks_secret, _NAMES.findall(place)))
+        is_open = depth < _DEEPEST and type(before) is type(after) and not hidden
+        inner = self._inner(before, after) if is_open else None
         if inner is None:
-            hidden = any(map(looks_secret, _KEY.findall(place)))
             yield Part(place, *(HIDDEN if hidden else _shown(each) for each in (before, after)))
             return
         for step, then, now in inner:

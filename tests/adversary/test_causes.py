@@ -180,6 +180,27 @@ EDITS: dict[str, tuple[tuple[str, ...], int, str, list[Cause]]] = {
         "!def mk(n):\n    def g(x): return x + n\n    return g\nh = mk(2)",
         [cause("input", "n of h", "1", "2", "cell 0")],
     ),
+    "closed-over secret": (
+        ("!def mk(token):\n    def g(x): return x, token\n    return g\nh = mk('abc1def')", "x = h(1)"),
+        0,
+        "!def mk(token):\n    def g(x): return x, token\n    return g\nh = mk('abc2def')",
+        [cause("code", "h", "", "", "cell 0")],
+    ),
+    "secret attribute": (
+        ("!class C: pass", "!P = C(); P.password = 'abc1'", "x = 1 if P else 2"),
+        1,
+        "!P = C(); P.password = 'abc2'",
+        [cause("input", "P", "•••", "•••", "cell 1", ".password")],
+    ),
+    "what is below a secret key": (
+        ("!P = {'password': ['z' * 99], 'n': [1]}", "x = len(P)"),
+        0,
+        "!P = {'password': ['z' * 98 + 'y'], 'n': [2]}",
+        [
+            cause("input", "P", "•••", "•••", "cell 0", "['password']"),
+            cause("input", "P", "1", "2", "cell 0", "['n'][0]"),
+        ],
+    ),
     "another module": (
         ("!import math as mm", "x = mm.sqrt(4)"),
         0,
