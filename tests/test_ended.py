@@ -103,7 +103,12 @@ class TestOthers:
         ("limit", "import time\ntime.sleep(60)\nlimit = 1", "TimedOut", "reached its limit"),
         ("asks", "from nbflow.engine.signals import PAUSE\nraise PAUSE('look')\nasks = 1", "Paused", ""),
         ("skips", "from nbflow.engine.signals import SKIP\nraise SKIP('no need')\nskips = 1", "Skipped", ""),
-        ("stopped", "import signal\nsignal.raise_signal(signal.SIGINT)\nstopped = 1", "Cancelled", "failed"),
+        (
+            "stopped",
+            "import signal\nsignal.raise_signal(signal.SIGINT)\nstopped = 1",
+            "Cancelled",
+            "last run was stopped",
+        ),
     )
 
     def test_every_end(self, kernel: Kernel) -> None:

@@ -76,3 +76,30 @@ class TestErrors:
             plain = re.sub(r"\x1b\[[0-9;]*m", "", shown.traceback)
             assert re.findall(r"----> \d+ (.*)", plain) == [reads]
             assert "nbflow" not in plain
+
+
+class TestCauses:
+    """Why an item ran, or was reused, is its own matter."""
+
+    def test_each_by_what_it_had_seen(self, kernel: Kernel) -> None:
+        """The list is no cause for an item whose element is the same; a new one has not run before."""
+        kernel.run("xs", "xs = [1, 2, 3]")
+        kernel.run("f", "F = 10")
+        kernel.run("mp", "#@task mp --map x=xs\ny = x * F")
+        kernel.run("t", "#@task t\nt = sum(y)")
+        kernel.run("xs", "xs = [1, 9, 3, 5]")
+        kernel.execute("%flow run mp t")
+        reused, other, new = (why(kernel, f"mp[{place}]") for place in (0, 1, 3))
+        assert reused[0].startswith("mp[0]: fresh · reused from run 2, saved ")
+        assert reused[1].startswith("  result  result of run 2")
+        assert other[1] == "  why     x changed: 2 → 9"
+        assert new[1] == "  why     never ran"
+        assert why(kernel, "t")[1:4] == [
+            "  why     y[1] changed: 20 → 90 (mp)",
+            "          y[3] changed: not there → 50 (mp)",
+            why(kernel, "t")[3],
+        ]
+        kernel.run("f", "F = 11")
+        assert why(kernel, "mp[0]")[1].startswith("  why     F changed: 10 → 11 (cell [")
+        kernel.execute("%flow run mp t")
+        assert why(kernel, "mp[0]")[1].startswith("  why     F changed: 10 → 11 (cell [")

@@ -218,7 +218,7 @@ class TestStop:
         (job.folder / "go").write_text("")
         assert job.kernel.value("float(work.sum()) > 3") == "True"
         assert job.verdicts() == {"plain": "fresh", "make": "fresh", "long": "stale"}
-        assert "KeyboardInterrupt" in job.why("long")
+        assert "error   stopped" in job.why("long")
         assert "Cancelled" in job.kernel.execute("%flow history long").text
         job.ran()
         assert job.run("long", "read") == ["long", "read"]

@@ -175,7 +175,10 @@ class TestVerdicts:
         """Whatever its trace says."""
         notebook, cells = opened("a = 1", "b = a")
         notebook.pin(cells[1], Hold(Trace("old", "k", (), ()), "accept"))
-        assert notebook.judgement(cells[1]).causes == (Cause("held", cells[1], after="accept"),)
+        assert notebook.judgement(cells[1]).causes == (
+            Cause("held", cells[1], after="accept"),
+            Cause("code", cells[1], "as last run", "edited"),
+        )
         assert notebook.verdict(cells[1]) is Verdict.AS_OF
 
     def test_another_helper_of_the_same_digest_reads_more(self) -> None:

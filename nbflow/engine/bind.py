@@ -145,6 +145,10 @@ class Timeline:
             (later, self._bounds[later]) for later in self._places[bisect_left(self._places, place + 1) :]
         )
 
+    def writer_after(self, place: int) -> int | None:
+        """The place of the next step that certainly gives a binding of its own; None where there is none."""
+        return next((later for later, bound in self.after(place) if bound.written), None)
+
     def next_after(self, place: int) -> int | None:
         """The place of the next step that gives a binding; None where there is none."""
         index = bisect_left(self._places, place + 1)

@@ -275,6 +275,7 @@ class Step:
             there is until it runs again. None else: a task that failed leaves nothing to those below it.
         earlier: The last result that an earlier kernel left. It is never reused for what it is; where
             `trace` is None, the causes tell what differs from it.
+        is_bare: Whether an earlier kernel has run it and the store has nothing of that any more.
         hold: A choice by hand that overrides `trace`.
         failure: Why its last run failed, in one line; empty if it did not.
         ended: The state that its last run ended in, or waits in, where that left it without a result.
@@ -307,6 +308,7 @@ class Step:
     trace: Trace | None = None
     left: Trace | None = None
     earlier: Trace | None = None
+    is_bare: bool = False
     hold: Hold | None = None
     failure: str = ""
     ended: State | None = None
@@ -342,7 +344,7 @@ class Step:
         """Stand at a trace of its own: what was accepted counted for what its body saw before."""
         if self.hold is not None and self.hold.entries is not None and self.hold.trace is not trace:
             self.hold = None
-        self.trace, self.left, self.failure, self.ended = trace, None, "", None
+        self.trace, self.left, self.failure, self.ended, self.ended_on = trace, None, "", None, None
 
     def stored(self, trace: Trace) -> tuple[Output, ...]:
         """What of a trace of its own goes to the store, values and all."""

@@ -32,6 +32,9 @@ PYTHON_VERSION: Final = "{}.{}".format(*sys.version_info)
 _MADE_BY_STEPS: Final = (NAME, RANDOM, SETTINGS, FILE, STATE)
 _CODE: Final = ("function", "class", "module")
 _UNTOLD: Final = (RANDOM,)
+_OF_CONTENT: Final = (FILE, "absent", "listing")
+_OF_PATHS: Final = ("presence", "stat", "target")
+"""What is asked about paths, of which their content, or that there is some, tells more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,12 @@ class Differences:
         path, now = path_of(slot.locator), version.output.preview if version is not None else ""
         before, after = (text.removeprefix(f"{path}: ") or "as it was" for text in (then, now))
         return Cause(SETTINGS, path, before, after, self._maker(version, slot), part=path)
+
+    def told(self, entries: Iterable[Entry], others: Iterable[Slot]) -> list[Cause]:
+        """The causes that entries which differ are, and other inputs; of a path what tells most of it."""
+        causes = [*map(self.of, entries), *self.other_inputs(others)]
+        paths = {cause.subject for cause in causes if cause.category in _OF_CONTENT}
+        return [cause for cause in causes if cause.category not in _OF_PATHS or cause.subject not in paths]
 
     def other_inputs(self, slots: Iterable[Slot]) -> Iterator[Cause]:
         """A body that reaches other names than its trace saw cannot be judged by that trace."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SKIPPED: Final = "skipped"
 """The flag of a trace whose body asked to be skipped: it gives nothing, and no store keeps it."""
 
+STOPPED: Final = "stopped"
+"""The text that tells how a run ended which somebody stopped."""
 _DONE: Final = (Verdict.FRESH, Verdict.AS_OF)
 _ASK_PERSON: Final = ("manual", "paused")
 
@@ -134,6 +136,13 @@ def ended_cause(step: Step) -> Cause | None:
     if step.body.wiring is None:  # a cell, whose options stand in a header
         told = told.replace(RUNS_ALL_THE_SAME, "`--skip-on-upstream-skip no` runs it all the same")
     return Cause(_CATEGORIES[step.ended.name], step.name, after=told)
+
+
+def ended_badly(step: Step) -> Cause:
+    """That the last run of a step failed, or was stopped."""
+    if step.ended is not None and step.ended.is_cancelled():
+        return Cause("stopped", step.name)
+    return Cause("failed", step.name, after=step.failure)
 
 
 def person_cause(step: Step) -> Cause | None:

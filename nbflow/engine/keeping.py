@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from nbflow.analysis import writes_outside
 from nbflow.engine.slots import NAME
 from nbflow.triggers import manual_only
-from nbflow.types import FILE, Cause, Effect, Slot, Standing
+from nbflow.types import FILE, Cause, Effect, Slot, Standing, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,6 +174,19 @@ def runs_each_time(step: Step) -> bool:
     """Whether each run of the whole flow executes the body of a step, whatever it has."""
     by_flow = step.standing is Standing.HERE and step.trigger is not manual_only
     return not step.keeping.reuses and step.hold is None and by_flow
+
+
+def reasons(causes: tuple[Cause, ...]) -> tuple[Cause, ...]:
+    """The causes among these for which a step runs.
+
+    Who may start it is none, nor is what is merely unproven above it; at what somebody has put it, it stands
+    whatever differs.
+    """
+    if any(cause.category == "held" for cause in causes):
+        return ()
+    above = ("upstream", Verdict.AS_OF.value)
+    found = (cause for cause in causes if cause.category not in ("effect", "unsure"))
+    return tuple(cause for cause in found if (cause.category, cause.after) != above)
 
 
 def forced_cause(step: Step) -> Cause:

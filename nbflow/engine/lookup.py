@@ -113,7 +113,8 @@ class Lookup:
             self._earlier = {run.step: run.trace for run in reversed(runs) if run.trace}
         known = self._earlier.get(step.id, "")
         step.earlier = self._store.trace(known) if known else None
-        if step.earlier is not None:
+        step.is_bare = bool(known) and step.earlier is None
+        if known:
             self._sweep.touch(step)
 
 

@@ -46,6 +46,11 @@ class MapResult(Sequence[Any]):
         """What the body was run for, by position; where two names were mapped, the pairs."""
         return self._elements
 
+    @property
+    def shown(self) -> tuple[Any, ...]:
+        """The values by position; of an item that has none, its error in words."""
+        return tuple(f"{item.error!r}" if isinstance(item, Unread) else item for item in self._items)
+
     def copied(self, make: Callable[[Any], Any]) -> MapResult:
         """The same with the copies of values and elements that `make` gives; errors are shared.
 

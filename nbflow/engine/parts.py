@@ -5,9 +5,14 @@ Only values of known types are looked into, a few levels deep; no code of the us
 
 from __future__ import annotations
 
-from itertools import islice
+import math
+import re
+from functools import reduce
+from itertools import islice, product
+from operator import getitem
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
+from nbflow.engine.map_result import MapResult
 from nbflow.engine.previews import preview
 from nbflow.exceptions import CacheError
 from nbflow.secrets import HIDDEN, looks_secret
@@ -20,6 +25,8 @@ _DEEPEST: Final = 4
 _MOST_PARTS: Final = 5
 _MOST_LOOKED_AT: Final = 100_000
 _MISSING: Final = object()
+_NAMES: Final = re.compile(r"\w+")
+_WHOLE: Final = (int, bool, str)
 NOT_THERE: Final = "not there"
 
 
@@ -62,17 +69,25 @@ class _Search:
     def parts(self, place: str, before: Any, after: Any, depth: int) -> Iterator[Part]:
         if self._is_same(before, after):
             return
-        inner = self._inner(before, after) if depth < _DEEPEST and type(before) is type(after) else None
+        hidden = any(map(looks_secret, _NAMES.findall(place)))
+        is_open = depth < _DEEPEST and type(before) is type(after) and not hidden
+        inner = self._inner(before, after) if is_open else None
         if inner is None:
-            hidden = place.endswith("']") and looks_secret(place.rpartition("['")[2][:-2])
             yield Part(place, *(HIDDEN if hidden else _shown(each) for each in (before, after)))
             return
         for step, then, now in inner:
             yield from self.parts(place + step, then, now, depth + 1)
 
     def _is_same(self, before: object, after: object) -> bool:
-        if before is _MISSING or after is _MISSING or type(before) is not type(after):
+        if (
+            type(before) is _Word
+            or before is _MISSING
+            or after is _MISSING
+            or type(before) is not type(after)
+        ):
             return False
+        if type(before) in _WHOLE:
+            return before == after
         try:
             return fingerprint(before, self._names).digest == fingerprint(after, self._names).digest
         except CacheError:
@@ -85,6 +100,15 @@ class _Search:
             return _of_mapping(before, after)
         if kind in (list, tuple):
             return _of_sequence(before, after)
+        if kind is MapResult:
+            items = before.shown, after.shown
+            return (
+                _of_sequence(*items)
+                if not self._is_same(*items)
+                else [(".elements", before.elements, after.elements)]
+            )
+        if kind is str:
+            return _of_text(before, after) if preview(before) == preview(after) else None
         root = kind.__module__.partition(".")[0]
         if root in ("pandas", "polars") and kind.__name__ == "DataFrame":
             return _of_frame(before, after)
@@ -96,7 +120,15 @@ class _Search:
         return ((f".{name[2:-2]}", then, now) for name, then, now in _of_mapping(held, holds))
 
 
+class _Word(str):
+    """A text that is shown without quotes."""
+
+    __slots__ = ()
+
+
 def _shown(value: object) -> str:
+    if type(value) is _Word:
+        return str(value)
     return NOT_THERE if value is _MISSING else preview(value)
 
 
@@ -123,11 +155,28 @@ def _of_frame(before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _of_column(before: Any, after: Any) -> Iterator[tuple[str, Any, Any]] | None:
-    """Elements of two columns of one type and length; only the first that differ are looked for."""
-    if before.dtype != after.dtype or before.shape != after.shape or len(before.shape) != 1:
+    """Elements of two columns or arrays of one type and shape, or the types where those differ."""
+    if before.dtype != after.dtype and before.shape == after.shape:
+        return iter([(".dtype", _Word(before.dtype), _Word(after.dtype))])
+    if before.shape != after.shape or math.prod(before.shape) > _MOST_LOOKED_AT:
         return None
     then, now = (each.tolist() if hasattr(each, "tolist") else each.to_list() for each in (before, after))
-    return _of_sequence(then, now) if len(then) <= _MOST_LOOKED_AT else None
+    return _of_sequence(then, now) if len(before.shape) == 1 else _of_array(then, now, before.shape)
+
+
+def _of_array(before: Any, after: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any, Any]]:
+    """Elements of arrays of several dimensions, as their nested lists have them."""
+    for place in product(*map(range, shape)):
+        then, now = (reduce(getitem, place, each) for each in (before, after))
+        if then is not now:
+            yield f"[{', '.join(map(str, place))}]", then, now
+
+
+def _of_text(before: str, after: str) -> Iterator[tuple[str, str, str]]:
+    """Where two long texts begin to differ."""
+    pairs = enumerate(zip(before, after, strict=False))
+    place = next((at for at, (then, now) in pairs if then != now), min(len(before), len(after)))
+    yield f"[{place}:]", before[place:], after[place:]
 
 
 def _attributes(value: object) -> dict[str, Any] | None:

@@ -16,12 +16,13 @@ from nbflow.engine.configured import Settings, live_settings, put_settings_back,
 from nbflow.engine.counted import loose_in
 from nbflow.engine.docstrings import unseen_edits
 from nbflow.engine.each import Plan
+from nbflow.engine.explain import Explainer
 from nbflow.engine.forcing import has_gone
-from nbflow.engine.gates import asked_about, upstream_of
+from nbflow.engine.gates import STOPPED, asked_about, upstream_of
 from nbflow.engine.influence import lasting
 from nbflow.engine.insight import Insight
 from nbflow.engine.items import Items
-from nbflow.engine.keeping import forced_cause, gone_cause
+from nbflow.engine.keeping import forced_cause, gone_cause, reasons
 from nbflow.engine.labels import Label, is_local_module, next_copy
 from nbflow.engine.meanwhile import sure, with_found
 from nbflow.engine.observation import not_started
@@ -46,7 +47,6 @@ from nbflow.engine.reimport import NO_IMPORTS, are_modules, with_imports
 from nbflow.engine.requests import Execution
 from nbflow.engine.sites import Site, lists_of, say_who_failed, site_of, with_own
 from nbflow.engine.slots import is_kept_in_memory, key_of, slot_of
-from nbflow.engine.sources import Sources
 from nbflow.engine.stateful import STATEFUL
 from nbflow.engine.storing import Storing
 from nbflow.engine.verify import begun_slot
@@ -118,7 +118,7 @@ class Performer:
         """All names under which objects may stand that belong to the process, as modules do."""
         self.absences = Absences(sweep, workspace)
         self._unwritten: list[Trace] = []
-        self._sources = Sources(runs.history, workspace.names, book)
+        self._explainer = Explainer(sweep, workspace, runs.history)
 
     @property
     def is_aside(self) -> bool:
@@ -380,12 +380,7 @@ class Performer:
         """Why a step runs: where nothing is wrong with what it has, because the user wants it."""
         if step.id in self.absences.causes:
             return (self.absences.causes[step.id],)
-        # Who may start it is no reason to run.
-        causes = tuple(
-            cause
-            for cause in self._sweep.judgement(step).causes
-            if cause.category not in ("effect", "unsure")
-        )
+        causes = self._explainer.named(step, reasons(self._sweep.judgement(step).causes))
         if any(cause.category != "never ran" for cause in causes):
             return causes
         if step.id in self.forced:
@@ -422,7 +417,7 @@ class Performer:
             self._runs.keep(trace.run, key_of_trace(trace), trace)
         else:
             self._commit(step, trace, observation, effects)
-            self._sources.keep(trace.entries, self._sweep.view(step))
+            self._explainer.sources.keep(trace.entries, self._sweep.view(step))
         self._take(step, trace, seen)
         self._forget_unseeded(trace, seeded)
         step.take(trace)
@@ -437,7 +432,7 @@ class Performer:
         for trace in unwritten:
             self.workspace.store.commit(key_of_trace(trace), trace, {})
             if trace.step in self._book.steps:
-                self._sources.keep(trace.entries, self._sweep.view(self._book.steps[trace.step]))
+                self._explainer.sources.keep(trace.entries, self._sweep.view(self._book.steps[trace.step]))
 
     def _fail(self, step: Step, finished: Finished) -> None:
         """Without a whole execution the step has no trace, whatever it left behind.
@@ -451,6 +446,8 @@ class Performer:
         step.failure = seen or state.message
         if state.is_skipped() or state.is_paused():
             step.failure = ""
+        if state.is_cancelled():
+            step.failure = STOPPED
         self._sweep.touch(step)
         if observation is not None:
             step.trace = None

@@ -356,7 +356,7 @@ class Work(Bringing):
         """The body that its cell has now is the one last run; a trace of another source is none of its."""
         if step.ran is not step.body:
             if step.ran is not None and step.ran.static_key != step.body.static_key:
-                step.before = step.ran
+                step.before, step.ended_on = step.ran, None
             step.ran = step.body
             step.trace = None
         step.standing = Standing.HERE

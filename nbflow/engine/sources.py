@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import json
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis import definition_source
 from nbflow.engine.parts import NOT_THERE, Part
+from nbflow.engine.pieces import Piece, Pieces
 from nbflow.engine.slots import NAME
+from nbflow.store.digests import key_digest
 from nbflow.store.modules import text_of_module
 from nbflow.store.paths import absolute
 from nbflow.types import Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
+    from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import View
     from nbflow.engine.book import Book
     from nbflow.store.protocol import History
@@ -29,23 +33,45 @@ class Sources:
 
     Args:
         history: Keeps the texts.
-        names: The user's namespace.
+        workspace: The user's names.
         book: The steps.
     """
 
-    def __init__(self, history: History, names: Mapping[str, object], book: Book) -> None:
+    def __init__(self, history: History, workspace: Workspace, book: Book) -> None:
         self._history = history
-        self._names = names
+        self._names = workspace.names
         self._book = book
+        self._pieces = Pieces(workspace, book, self.text)
         self._kept: set[str] = set()
 
     def keep(self, entries: Iterable[Entry], view: View) -> None:
-        """Keep the texts of the functions, classes and local modules among entries, each once."""
+        """Keep the texts of the functions, classes and local modules among entries, each once.
+
+        With them what those are made of besides their own text, also for values that hold code.
+        """
         for entry in entries:
-            is_code = entry.digest not in self._kept and self._is_still(entry, view)
-            if is_code and (text := self.text(entry.looked.slot, view)):
-                self._kept.add(entry.digest)
+            if entry.digest in self._kept or not self._is_still(entry, view):
+                continue
+            self._kept.add(entry.digest)
+            if text := self.text(entry.looked.slot, view):
                 self._history.save_source(entry.digest, text)
+            if pieces := self._pieces.of(entry.looked.slot, view):
+                self._history.save_source(_within(entry.digest), json.dumps(pieces))
+
+    def changed_within(
+        self, entry: Entry, view: View, later: Entry | None = None
+    ) -> list[tuple[Piece, Piece]]:
+        """What differs between the pieces that an entry has seen, and those seen later or there now."""
+        then = self._kept_pieces(entry)
+        if not then:
+            return []
+        found = self._kept_pieces(later) if later is not None else self._pieces.of(entry.looked.slot, view)
+        now = {piece.name: piece for piece in found}
+        return [(each, now[each.name]) for each in then if each != now.get(each.name, each)]
+
+    def _kept_pieces(self, entry: Entry) -> list[Piece]:
+        kept = self._history.source(_within(entry.digest))
+        return [Piece(*each) for each in json.loads(kept)] if kept else []
 
     def _is_still(self, entry: Entry, view: View) -> bool:
         """Whether what a body saw is what is there now, so that its text is the present one."""
@@ -71,6 +97,11 @@ class Sources:
         if ran is not None and made is not None and made.kind != "import":
             return definition_source(ran.source, (name,))
         return _live_text(getattr(self._names.get(name), part, None) if part else self._names.get(name))
+
+
+def _within(digest: str) -> str:
+    """Under what the pieces of something are kept."""
+    return key_digest("pieces", digest)
 
 
 def _live_text(value: object) -> str:

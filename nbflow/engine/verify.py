@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View, unit_digest
+from nbflow.engine.certain import sure_outputs
 from nbflow.engine.counted import loose_slots, unmade
 from nbflow.engine.differences import Differences, lost_file, other_python
 from nbflow.engine.docstrings import DOCSTRING, documentation
 from nbflow.engine.gates import (
     asked_about,
+    ended_badly,
     ended_cause,
     given_state,
     gives_nothing,
@@ -27,7 +29,6 @@ from nbflow.engine.keeping import asks_again, expiry_of, has_expired, is_effect,
 from nbflow.engine.marks import BEGUN, REFUTED
 from nbflow.engine.origins import seen_as, version_of
 from nbflow.engine.quiet import may_start_plain, would_decide
-from nbflow.engine.reimport import ALTERED
 from nbflow.engine.shown import content_for
 from nbflow.engine.slots import SETTINGS, STATE, Outside, is_kept_in_memory, parts_of, path_of, slot_of
 from nbflow.engine.unmade import unmade_cause
@@ -205,11 +206,13 @@ class Judge:
     def _verdict(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> tuple[Verdict, list[Cause]]:
         # A choice by hand outweighs all that could be proven, and is never called fresh.
         if step.hold is not None and self._counts(step.hold, (*slots, *step.parameter_slots)):
-            return Verdict.AS_OF, [Cause("held", step.name, before=step.hold.told, after=step.hold.reason)]
+            return Verdict.AS_OF, self._held(step, step.hold, body, slots)
         loose = self._loose(step, step.trace, slots)
         own, causes = self._own(step, slots, loose)
         above, blame = self._above(step, body, slots, loose)
-        causes = [*blame, *causes]
+        # What is proven to differ comes before what nobody can prove.
+        is_proven = _SEVERITY.index(own) > _SEVERITY.index(above)
+        causes = [*causes, *blame] if is_proven else [*blame, *causes]
         told = ended_cause(step)
         if told is not None and Verdict.FRESH is not max(own, above, key=_SEVERITY.index):
             causes = [told, *(each for each in causes if each.category not in _TOLD)]
@@ -219,6 +222,14 @@ class Judge:
                 return Verdict.WAITS, [obstacle, *causes]
             return (Verdict.WAITS if above is Verdict.WAITS else Verdict.STALE), causes
         return (Verdict.AS_OF if Verdict.AS_OF in (own, above) else Verdict.FRESH), causes
+
+    def _held(self, step: Step, hold: Hold, body: Body, slots: tuple[Slot, ...]) -> list[Cause]:
+        """That it stands where somebody has put it, and how that result differs from what is now."""
+        held = Cause("held", step.name, before=hold.told, after=hold.reason)
+        if hold.trace.static_key != body.static_key:
+            return [held, _edited(step)]
+        wanted = (*slots, *step.parameter_slots)
+        return [held, *self._what_differs(hold.trace, wanted, self._loose(step, hold.trace, slots))[0]]
 
     def _counts(self, hold: Hold, slots: tuple[Slot, ...]) -> bool:
         """Whether a hold counts still: one for a certain key ends with the next change."""
@@ -273,13 +284,17 @@ class Judge:
 
     def _without_trace(self, step: Step, slots: tuple[Slot, ...]) -> list[Cause]:
         earlier, body = step.earlier, step.ran
+        if step.ended_on and (differ := self._told(step.ended_on, ())):
+            return differ
         if step.failure and not (step.ended is not None and step.ended.name == "TriggerFailed"):
-            return [Cause("failed", step.name, after=step.failure)]
+            return [ended_badly(step)]
         if step.before is None and earlier is not None and (python := other_python(earlier)) is not None:
             return [python]
         if step.before is not None or (earlier and body and earlier.static_key != body.static_key):
-            return [Cause("code", step.name, before="as last run", after="edited")]
-        return self._since(step, earlier, slots) if earlier is not None else [Cause("never ran", step.name)]
+            return [_edited(step)]
+        if earlier is None:
+            return [Cause("removed" if step.is_bare else "never ran", step.name)]
+        return self._since(step, earlier, slots)
 
     def _since(self, step: Step, earlier: Trace, slots: tuple[Slot, ...]) -> list[Cause]:
         """What keeps the last result of an earlier kernel from being taken."""
@@ -319,8 +334,7 @@ class Judge:
         differ = [each for each in entries if answer(each, self._view, self._outside) is Answer.DIFFERENT]
         if not (differ or others):
             return []
-        told = Differences(self._book, self._view, self._outside)
-        return [*map(told.of, differ), *told.other_inputs(others)]
+        return Differences(self._book, self._view, self._outside).told(differ, others)
 
     def _lost_file(self, trace: Trace) -> list[Cause]:
         for output in trace.outputs:
@@ -422,8 +436,7 @@ class Judge:
             return Cause("plain cell" if step.plain else "manual", step.name, after=f"run {step.name}")
         for slot in (slot for slot in slots if slot.locator in body.analysis.reads):
             bound, timeline = self._view.bound(slot), self._timelines.get(slot)
-            below = timeline.after(self._view.place) if timeline is not None else ()
-            later = next((place for place, made in below if made.written), None)
+            later = timeline.writer_after(self._view.place) if timeline is not None else None
             if bound.version is None and not bound.written and later is not None:
                 return Cause(ORDER, slot.locator, after=f"defined below, in {self._book.at(later).name}")
         return unmade_cause(step, slots, self._view, self._book)
@@ -477,22 +490,11 @@ class Judge:
         return gives
 
 
-def sure_outputs(step: Step, body: Body, verdict: Verdict, causes: Iterable[Cause]) -> Collection[Slot]:
-    """What a step certainly gives although it is *as of* what it read outside: its constants.
-
-    Nothing that the world answers can make them others. A parameter is set from elsewhere.
-    """
-    if verdict is not Verdict.AS_OF or step.hold or not all(map(_is_of_world, causes)):
-        return ()
-    return {slot_of(name) for name in body.analysis.constants - step.parameters}
+def _edited(step: Step) -> Cause:
+    return Cause("code", step.name, before="as last run", after="edited")
 
 
-def _is_of_world(cause: Cause) -> bool:
-    """Whether a cause says that the world may answer otherwise, and not that an import may."""
-    return cause.category == "outside" and not cause.subject.startswith(ALTERED)
-
-
-_TOLD: Final = ("failed", "never ran")
+_TOLD: Final = ("failed", "stopped", "never ran")
 """What need not be said of a step of which is said why it did not run."""
 
 _SEVERITY: Final = (Verdict.FRESH, Verdict.AS_OF, Verdict.STALE, Verdict.WAITS)

@@ -210,7 +210,7 @@ def _rebody(step: Step, body: Body, sweep: Sweep) -> None:
     """Give a step another body; a result of another wiring is none of its."""
     before, step.body, step.ran = step.ran, body, body
     if before is not None and before.static_key != body.static_key:
-        step.before, step.trace = before, None
+        step.before, step.trace, step.ended_on = before, None, None
     if before is not body:
         sweep.touch(step)
 

@@ -122,8 +122,8 @@ class Holds:
 
         Args:
             names: The tasks; none: all that are not up to date, with `because`.
-            because: `category:subject` or `category`, such as `package:pandas`: only tasks are taken
-                whose whole cause that is.
+            because: `category:subject`, or one of them alone, such as `package:pandas` or `LATE`: only tasks
+                are taken whose whole cause that is.
 
         Returns:
             The names of the tasks that were accepted.
@@ -140,7 +140,9 @@ class Holds:
         steps = [step for step in steps if not because or self._is_only(step, because)]
         if not steps:
             told = (
-                f"no task is stale for {because} alone" if because else "nothing to accept, all is up to date"
+                f"no task is stale for {because} alone, as input:NAME, code:NAME or package:NAME say it"
+                if because
+                else "nothing to accept, all is up to date"
             )
             raise SessionError(f"{told}; see `%flow status`")
         self._stand({step: self._accepted(step) for step in steps})
@@ -149,9 +151,8 @@ class Holds:
     def _is_only(self, step: Step, because: str) -> bool:
         """Whether a step is not up to date for this one cause."""
         causes = [each for each in self._session.report.root_causes(step) if each.category != "upstream"]
-        category, _, subject = because.partition(":")
         return bool(causes) and all(
-            each.category == category and subject in ("", each.subject) for each in causes
+            because in (each.category, each.subject, f"{each.category}:{each.subject}") for each in causes
         )
 
     def _accepted(self, step: Step) -> Hold:

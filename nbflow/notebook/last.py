@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+from nbflow.types import Cause
 
 
 class Last(msgspec.Struct, frozen=True):
@@ -13,3 +17,12 @@ class Last(msgspec.Struct, frozen=True):
     attempt: int
     message: str = ""
     run: str = ""
+
+
+def as_over(cause: Cause) -> Cause:
+    """That the run before had failed, or was stopped, of a step that has run since."""
+    is_over = cause.category in _WORDS
+    return Cause("over", cause.subject, _WORDS[cause.category], cause.after) if is_over else cause
+
+
+_WORDS: Final = {"failed": "failed", "stopped": "was stopped"}

@@ -17,6 +17,7 @@ from nbflow.notebook.cells import Header, does_wait, is_only_ours, read_header
 from nbflow.notebook.named import check, naming, resolved, telling
 from nbflow.notebook.naming import default_name, free_name, label_of
 from nbflow.notebook.parameters import check_parameters, parameters_of
+from nbflow.notebook.saved import arranged
 from nbflow.options import TaskOptions, read_options
 from nbflow.types import Licence, Standing
 
@@ -62,7 +63,7 @@ class Cell:
         options: What its header says.
         base: The name that its body suggests, before it was made unique.
         placed_after: The step that it was placed after for want of better knowledge.
-        shown: The trace whose outputs stand below it; empty where none do.
+        shown, screen: The trace whose outputs stand below it, and their digest; empty where none do.
         badge: The display id of its badge; empty where none is shown.
     """
 
@@ -74,6 +75,7 @@ class Cell:
     base: str = ""
     placed_after: str = ""
     shown: str = ""
+    screen: str = ""
     badge: str = ""
 
 
@@ -194,7 +196,7 @@ class Places:
             self._take_back(back)
         self._in_file |= set(now)
         self._guessed -= self._in_file
-        order = _arranged(self.book.order, now)
+        order = arranged(self.book.order, now)
         if order != self.book.order:
             self.book.arrange(order)
 
@@ -478,23 +480,3 @@ def _defines(step: Step) -> frozenset[str]:
 
 def _has_code(source: str) -> bool:
     return bool(source.strip()) and not is_only_ours(source)
-
-
-def _arranged(order: tuple[str, ...], saved: list[str]) -> tuple[str, ...]:
-    """The order with the saved cells as in the file; each other step stays behind its predecessor.
-
-    Example:
-        >>> _arranged(("a", "x", "b", "c"), ["c", "a", "b"])
-        ('c', 'a', 'x', 'b')
-    """
-    known, ranks = set(saved), {id: rank for rank, id in enumerate(saved)}
-    behind: dict[str, list[str]] = {"": []}
-    leader = ""
-    for id in order:
-        if id in known:
-            leader = id
-            behind[leader] = []
-        else:
-            behind[leader].append(id)
-    leaders = sorted((id for id in behind if id), key=lambda id: ranks[id])
-    return tuple(behind[""]) + tuple(each for id in leaders for each in (id, *behind[id]))

@@ -11,6 +11,7 @@ from nbflow.engine.preview import expected_seconds, preview
 from nbflow.exceptions import text_of
 from nbflow.notebook.compared import compared_names, compared_words, reads_of, writes_of
 from nbflow.notebook.edges import edges_of
+from nbflow.notebook.last import as_over
 from nbflow.notebook.mentions import outdated_cells
 from nbflow.notebook.parameters import as_default, defaults_of
 from nbflow.notebook.remarks import not_repeated, remarks
@@ -94,10 +95,10 @@ class Report:
 
     def plan(self, targets: Sequence[Step] | None = None, ask: str = "") -> Shown:
         """What a run would do; with `ask`, why a cell did not run, and the ways on."""
-        work = self._session.work
+        work, named = self._session.work, self._session.trunk.explainer.named
         planned = preview(work, targets, forced(work, targets))
         lines = tuple(
-            PlanLine(line.step.name, line.does, line.causes, line.seconds, line.step.plain)  # type: ignore[arg-type]
+            PlanLine(line.step.name, line.does, named(line.step, line.causes), line.seconds, line.step.plain)  # type: ignore[arg-type]
             for line in planned
         )
         ways = (
@@ -146,8 +147,10 @@ class Report:
         """Why a step is as it is."""
         session = self._session
         card = self.card(step, session.places.cells.get(step.id))
-        causes = self._reasons(step, self.root_causes(step))
-        diffs = session.trunk.explainer.diffs(step)
+        roots, explainer = self.root_causes(step), session.trunk.explainer
+        causes, diffs = (
+            (roots, explainer.diffs(step)) if roots else explainer.in_past(step, self._reasons(step, ()))
+        )
         reuse = self._reuse_words(step) + compared_names(step.bound_trace)
         return WhyCard(card, causes, reuse, diffs, session.around.clock())
 
@@ -225,9 +228,18 @@ class Report:
             return ActionLine(step.name, "skipped", self._told(step), seconds, is_plain=step.plain)
         if step.id in action.executed:
             inline = f"ran inline: {action.inline[step.id]}" if step.id in action.inline else ""
-            note = inline or ("resumed" if resumed else "" if causes else "first run")
+            note = inline or (
+                "resumed" if resumed else self._held_words(step, causes) if causes else "first run"
+            )
             return ActionLine(step.name, "ran", causes, seconds, note, is_plain=step.plain)
         return ActionLine(step.name, "reused", (), seconds, self._reuse_words(step), is_plain=step.plain)
+
+    def _held_words(self, step: Step, causes: Sequence[Cause]) -> str:
+        """Why a step was run that stands at a chosen result all the same; empty where there is none."""
+        held = next(iter(self._session.trunk.sweep.judgement(step).causes[:1]), None)
+        if held is None or held.category != "held":
+            return ""
+        return f"{causes_words(causes)}; it stays {cause_words(held)}"
 
     def _left(self, action: Action, names: Sequence[str]) -> Iterator[ActionLine]:
         """The tasks that a run could not bring up to date."""
@@ -242,6 +254,11 @@ class Report:
                 maker = self._session.book.steps.get(action.spent.get(step.id, ""))
                 note = self.waiting_words((), maker) if maker is not None else ""
                 yield ActionLine(step.name, "not run", judgement.causes, note=note)
+
+    def _last_run(self, step: Step) -> str:
+        """The last run of a task, of an earlier kernel where it has none in this one, or an empty text."""
+        last = self._session.lasts.get(step.id)
+        return last.run if last is not None else self._newest_run(step).id
 
     def _newest_run(self, step: Step) -> RunRecord:
         """The last run of a step, by whoever wanted it."""
@@ -284,7 +301,7 @@ class Report:
             name=step.name,
             verdict=judgement.verdict if is_judged else None,
             state=self._state_of(step, judgement.verdict),
-            causes=self._reasons(step, judgement.causes),
+            causes=self._reasons(step, session.trunk.explainer.named(step, judgement.causes)),
             seconds=trace.seconds if trace else None,
             saved=session.saved_seconds.get(step.id),
             attempt=last.attempt if last else 1,
@@ -364,7 +381,7 @@ class Report:
         trace = cell.step.bound_trace
         if cell.placed_after:
             yield f"placed after {cell.placed_after}"
-        if cell.badge and trace is not None and cell.shown != trace.id and self._differs(cell.shown, trace):
+        if cell.badge and trace is not None and cell.shown != trace.id and cell.screen != trace.captured:
             yield self._old_screen(cell, trace)
         yield from self._parameter_notes(cell.step)
         if cell.step.id in self._session.inline:
@@ -389,12 +406,6 @@ class Report:
         text, value = self._session.around.given.get(name), self._session.parameters.values[name]
         is_given = text is not None and value == as_default(name, text, _default_of(name, step))
         return "given from outside" if is_given else "set by hand"
-
-    def _differs(self, shown: str, trace: Trace) -> bool:
-        if not shown:
-            return bool(trace.captured)
-        before = self._session.around.store.trace(shown)
-        return before is None or before.captured != trace.captured
 
     def _old_screen(self, cell: Cell, trace: Trace) -> str:
         before = self._session.around.store.trace(cell.shown)
@@ -444,9 +455,10 @@ class Report:
         return "; ".join(filter(None, words)) or "it waits"
 
     def _causes_of_last_run(self, step: Step) -> tuple[Cause, ...]:
-        run = self._run_of(step.bound_trace)
-        causes = run.causes if run is not None else ()
-        return tuple(cause for cause in causes if cause.category != _NEVER_RAN)
+        """Why the run that made its result ran; nothing where the last one took an older result."""
+        run, last = self._run_of(step.bound_trace), self._last_run(step)
+        causes = run.causes if run is not None and last in ("", run.id) else ()
+        return tuple(as_over(cause) for cause in causes if cause.category != _NEVER_RAN)
 
     def _reuse_words(self, step: Step) -> str:
         trace = step.bound_trace

@@ -105,3 +105,23 @@ def find_notebook(names: Mapping[str, object]) -> Path | None:
     told = [os.environ.get(variable, "") for variable in _NAMED_BY] + [str(names.get(_NAMED_BY_VSCODE, ""))]
     paths = (Path(text) for text in told if text.endswith(".ipynb"))
     return next((path.resolve() for path in paths if path.is_file()), None)
+
+
+def arranged(order: tuple[str, ...], saved: list[str]) -> tuple[str, ...]:
+    """The order with the saved cells as in the file; each other step stays behind its predecessor.
+
+    Example:
+        >>> arranged(("a", "x", "b", "c"), ["c", "a", "b"])
+        ('c', 'a', 'x', 'b')
+    """
+    known, ranks = set(saved), {id: rank for rank, id in enumerate(saved)}
+    behind: dict[str, list[str]] = {"": []}
+    leader = ""
+    for id in order:
+        if id in known:
+            leader = id
+            behind[leader] = []
+        else:
+            behind[leader].append(id)
+    leaders = sorted((id for id in behind if id), key=lambda id: ranks[id])
+    return tuple(behind[""]) + tuple(each for id in leaders for each in (id, *behind[id]))

@@ -315,7 +315,7 @@ class Session:
     def _show_result(self, cell: Cell, action: Action) -> None:
         """The outputs of what the cell has now: shown live, if it ran; else those kept with its result."""
         trace = cell.step.bound_trace
-        cell.shown = trace.id if trace is not None else ""
+        cell.shown, cell.screen = (trace.id, trace.captured) if trace is not None else ("", "")
         if trace is not None and cell.step.id not in action.executed:
             self.around.screen.replay(self.kept_outputs(trace))
 

@@ -16,6 +16,7 @@
     markup.py   pieces of HTML, escaping, style
     looks.py    words, colours, icons and shapes of verdicts and states
     words.py    durations, ages, sizes and causes in words
+    standing.py those causes that tell how a task itself stands
 
     widget.py   the live view: a page and a thread that tells it what changes
     feed.py     what a page is told, and when

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from nbflow.secrets import KNOWN
 from nbflow.types import Cause
+from nbflow.views import standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -221,6 +222,8 @@ def _phrases(causes: Sequence[Cause]) -> Iterator[str]:
 
 def cause_detail(cause: Cause) -> str:
     """Return what a cause was and is, where `cause_words` does not say it; empty if nothing is known."""
+    if cause.category == "held":
+        return one_line(cause.part, 40)
     if cause.category not in _QUIET:
         return ""
     before, after = one_line(cause.before, 120), one_line(cause.after, 120)
@@ -354,7 +357,13 @@ def _upstream(cause: Cause) -> str:
 
 
 def _outside(cause: Cause) -> str:
-    """What cannot be compared: a clause of its own, or the part of the world that a call reads."""
+    """What cannot be compared, of a step above with its name."""
+    told = _of_world(cause)
+    return f"{cause.origin} {told}" if cause.origin and told.startswith("reads ") else told
+
+
+def _of_world(cause: Cause) -> str:
+    """A clause of its own, or the part of the world that a call reads."""
     part, _, call = cause.subject.partition(" " if ":" not in cause.subject else ":")
     if part not in _PARTS:
         return cause.subject
@@ -386,35 +395,6 @@ def _audit(cause: Cause) -> str:
     return f"an audit got another result: {cause.after}" if cause.after else "an audit got another result"
 
 
-def _held(cause: Cause) -> str:
-    if cause.before:
-        return f"from {cause.before}"
-    return _HOLDS.get(cause.after, f"held by hand: {cause.after}" if cause.after else "held by hand")
-
-
-_HOLDS: Final = {
-    "pin": "pinned",
-    "accept": "accepted as up to date",
-    "restore": "restored from an earlier run",
-    "only": "ran with --only",
-    "cached inputs": "runs on the inputs given",
-    "task states": "its state was given",
-}
-
-
-def _failed(cause: Cause) -> str:
-    whose = f" of {cause.origin}" if cause.origin else ""
-    return f"last run{whose} failed" + (f": {cause.after}" if cause.after else "")
-
-
-def _of_state(word: str) -> Callable[[Cause], str]:
-    def words(cause: Cause) -> str:
-        of_whom = f"{cause.origin}: {word}" if cause.origin else word
-        return f"{of_whom}: {cause.after}" if cause.after else of_whom
-
-    return words
-
-
 def _order(cause: Cause) -> str:
     return f"{cause.subject} is {cause.after or 'defined below only'}"
 
@@ -422,12 +402,9 @@ def _order(cause: Cause) -> str:
 def _orphan(cause: Cause) -> str:
     if cause.before:
         maker = cause.before.rpartition(" of ")[2]
-        return f"the cell of {maker}, which made {cause.subject}, is gone: {cause.before} → {cause.after}"
+        whose = maker if maker.startswith("cell ") else f"the cell of {maker}"
+        return f"{whose}, which made {cause.subject}, is gone: {cause.before} → {cause.after}"
     return f"the cell of {cause.subject} is gone" + (f": {cause.after}" if cause.after else "")
-
-
-def _never_ran(cause: Cause) -> str:
-    return f"{cause.origin} never ran" if cause.origin else "never ran"
 
 
 _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
@@ -454,16 +431,19 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "context": _named("context"),
     "random": lambda cause: f"random state of {cause.subject} changed{_by(cause)}",
     "upstream": _upstream,
-    "never ran": _never_ran,
+    "never ran": standing.never_ran,
     "registered": lambda cause: (
         f"runs when {cause.subject}() is read, or by %flow run {cause.origin or cause.subject}"
     ),
-    "failed": _failed,
-    "skipped": _of_state("skipped"),
-    "paused": _of_state("paused"),
-    "trigger": _of_state("not run"),
+    "failed": standing.failed,
+    "stopped": standing.stopped,
+    "over": standing.over,
+    "skipped": standing.of_state("skipped"),
+    "paused": standing.of_state("paused"),
+    "trigger": standing.of_state("not run"),
     "upstream state": _fixed("upstream", "ended otherwise"),
     "forced": lambda cause: cause.after or "asked for with --force",
+    "removed": standing.removed,
     "evicted": lambda _: "its value was removed to save space",
     "not stored": lambda _: "its value is not stored",
     "no cache": lambda _: "runs each time",
@@ -477,7 +457,7 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "audit": _audit,
     "audited": lambda cause: f"audited: {cause.after}",
     "order": _order,
-    "held": _held,
+    "held": standing.held,
     "orphan": _orphan,
     "refused": lambda cause: f"its earlier results are not used: {cause.after}",
     "spent": lambda cause: f"{cause.subject} was {cause.after or 'used up'} by a later step",

@@ -69,6 +69,8 @@ def cause(
     return Cause(category, subject, before, after, origin, part)
 
 
+DECORATED = "!def dec(f):\n    def g(*a): return f(*a) + 1\n    return g\n@dec\ndef h(x): return x"
+
 EDITS: dict[str, tuple[tuple[str, ...], int, str, list[Cause]]] = {
     # name: cells, which one is edited, its new text, the causes of the last cell
     "constant": (("!LATE = 15", "x = LATE"), 0, "!LATE = 18", [cause("input", "LATE", "15", "18", "cell 0")]),
@@ -132,6 +134,120 @@ EDITS: dict[str, tuple[tuple[str, ...], int, str, list[Cause]]] = {
         0,
         "!P = {1, 3}",
         [cause("input", "P", "{1, 2}", "{1, 3}", "cell 0")],
+    ),
+    "base class": (
+        ("!class Base:\n    def go(self): return 1\nclass Kid(Base):\n    x = 1", "x = Kid().go()"),
+        0,
+        "!class Base:\n    def go(self): return 2\nclass Kid(Base):\n    x = 1",
+        [cause("code", "Base", "def go(self): return 1", "def go(self): return 2", "cell 0", "line 2")],
+    ),
+    "base of a base": (
+        ("!class A:\n    a = 1\nclass B(A): pass\nclass C(B): pass", "x = C.a"),
+        0,
+        "!class A:\n    a = 2\nclass B(A): pass\nclass C(B): pass",
+        [cause("code", "A", "a = 1", "a = 2", "cell 0", "line 2")],
+    ),
+    "decorator": (
+        (DECORATED, "x = h(1)"),
+        0,
+        DECORATED.replace("+ 1", "+ 2"),
+        [
+            cause(
+                "code",
+                "dec",
+                "def g(*a): return f(*a) + 1",
+                "def g(*a): return f(*a) + 2",
+                "cell 0",
+                "line 2",
+            )
+        ],
+    ),
+    "what a decorator is given": (
+        ("!N = 1\ndef by(n): return lambda f: (lambda x: f(x) + n)\n@by(N)\ndef h(x): return x", "x = h(1)"),
+        0,
+        "!N = 2\ndef by(n): return lambda f: (lambda x: f(x) + n)\n@by(N)\ndef h(x): return x",
+        [cause("input", "N", "1", "2", "cell 0")],
+    ),
+    "default of a function": (
+        ("!D = 1\ndef h(x=D): return x", "x = h()"),
+        0,
+        "!D = 2\ndef h(x=D): return x",
+        [cause("input", "D", "1", "2", "cell 0")],
+    ),
+    "closed-over number": (
+        ("!def mk(n):\n    def g(x): return x + n\n    return g\nh = mk(1)", "x = h(1)"),
+        0,
+        "!def mk(n):\n    def g(x): return x + n\n    return g\nh = mk(2)",
+        [cause("input", "n of h", "1", "2", "cell 0")],
+    ),
+    "closed-over secret": (
+        ("!def mk(token):\n    def g(x): return x, token\n    return g\nh = mk('abc1def')", "x = h(1)"),
+        0,
+        "!def mk(token):\n    def g(x): return x, token\n    return g\nh = mk('abc2def')",
+        [cause("code", "h", "", "", "cell 0")],
+    ),
+    "secret attribute": (
+        ("!class C: pass", "!P = C(); P.password = 'abc1'", "x = 1 if P else 2"),
+        1,
+        "!P = C(); P.password = 'abc2'",
+        [cause("input", "P", "•••", "•••", "cell 1", ".password")],
+    ),
+    "what is below a secret key": (
+        ("!P = {'password': ['z' * 99], 'n': [1]}", "x = len(P)"),
+        0,
+        "!P = {'password': ['z' * 98 + 'y'], 'n': [2]}",
+        [
+            cause("input", "P", "•••", "•••", "cell 0", "['password']"),
+            cause("input", "P", "1", "2", "cell 0", "['n'][0]"),
+        ],
+    ),
+    "another module": (
+        ("!import math as mm", "x = mm.sqrt(4)"),
+        0,
+        "!import cmath as mm",
+        [cause("input", "mm", "math", "cmath", "cell 0")],
+    ),
+    "class of an instance": (
+        ("!class M:\n    def p(self): return 1\nm = M()", "x = m.p()"),
+        0,
+        "!class M:\n    def p(self): return 2\nm = M()",
+        [cause("code", "M", "def p(self): return 1", "def p(self): return 2", "cell 0", "line 2")],
+    ),
+    "function in a dict": (
+        ("!def f(x): return 1\nR = {'f': f}", "x = R['f'](1)"),
+        0,
+        "!def f(x): return 2\nR = {'f': f}",
+        [cause("code", "f", "def f(x): return 1", "def f(x): return 2", "cell 0", "line 1")],
+    ),
+    "function in a partial": (
+        ("!from functools import partial\ndef f(a, b): return a + b\nh = partial(f, 1)", "x = h(1)"),
+        0,
+        "!from functools import partial\ndef f(a, b): return a - b\nh = partial(f, 1)",
+        [cause("code", "f", "def f(a, b): return a + b", "def f(a, b): return a - b", "cell 0", "line 1")],
+    ),
+    "what a partial is given": (
+        ("!from functools import partial\ndef f(a, b): return a + b\nh = partial(f, 1)", "x = h(1)"),
+        0,
+        "!from functools import partial\ndef f(a, b): return a + b\nh = partial(f, 2)",
+        [cause("input", "what h is given", "(1,)", "(2,)", "cell 0")],
+    ),
+    "element of a matrix": (
+        ("!import numpy as np\nP = np.zeros((3, 3))", "x = P.sum()"),
+        0,
+        "!import numpy as np\nP = np.zeros((3, 3)); P[1, 2] = 5",
+        [cause("input", "P", "0.0", "5.0", "cell 0", "[1, 2]")],
+    ),
+    "type of a column": (
+        ("!import pandas as pd\nP = pd.DataFrame({'a': [1, 2]})", "x = P.a.sum()"),
+        0,
+        "!import pandas as pd\nP = pd.DataFrame({'a': [1.0, 2.0]})",
+        [cause("input", "P", "int64", "float64", "cell 0", "['a'].dtype")],
+    ),
+    "long text": (
+        ("!P = 'x' * 500", "x = len(P)"),
+        0,
+        "!P = 'x' * 499 + 'y'",
+        [cause("input", "P", "'x'", "'y'", "cell 0", "[499:]")],
     ),
     "element of an array": (
         ("!import numpy as np\nP = np.arange(4)", "x = int(P.sum())"),
@@ -213,7 +329,7 @@ EDITS: dict[str, tuple[tuple[str, ...], int, str, list[Cause]]] = {
         ("!def make(n):\n    def f(x): return x + n\n    return f\nf = make(1)", "x = f(1)"),
         0,
         "!def make(n):\n    def f(x): return x + n\n    return f\nf = make(2)",
-        [cause("code", "f", "", "", "cell 0")],
+        [cause("input", "n of f", "1", "2", "cell 0")],
     ),
     "method": (
         ("!class M:\n    def p(self): return 1", "x = M().p()"),
@@ -360,6 +476,13 @@ def _file_deleted() -> Told:
 def _file_appeared() -> Told:
     source = "try:\n    with open('none.txt') as s: x = s.read()\nexcept FileNotFoundError: x = ''"
     return after_file(source, lambda: written("none.txt", "1"))
+
+
+def _asked_for_file_appeared() -> Told:
+    notebook, cells = run("from pathlib import Path\nx = Path('none.txt').exists()")
+    Path("none.txt").write_text("1")
+    notebook.sweep.look_outside()
+    return notebook, cells[0]
 
 
 def _listing() -> Told:
@@ -547,6 +670,58 @@ def _held() -> Told:
     return notebook, cells[1]
 
 
+def _held_and_changed_below() -> Told:
+    notebook, cells = run("!K = 1", "x = K", "y = x")
+    trace = notebook.step(cells[1]).trace
+    notebook.edit(cells[0], "K = 2")
+    notebook.run(cells[0])
+    notebook.flow()
+    assert trace is not None
+    notebook.pin(cells[1], Hold(trace, "restore"))
+    return notebook, cells[2]
+
+
+def _held_at_another_text() -> Told:
+    notebook, cells = run("x = 1")
+    trace = notebook.step(cells[0]).trace
+    notebook.edit(cells[0], "x = 2")
+    notebook.run(cells[0])
+    assert trace is not None
+    notebook.pin(cells[0], Hold(trace, "pin"))
+    return notebook, cells[0]
+
+
+def _clock_above_and_a_file() -> Told:
+    Path("f.txt").write_text("1")
+    notebook, cells = run("import time\nx = time.time()", "with open('f.txt') as s: y = (x > 0, s.read())")
+    Path("f.txt").write_text("22")
+    notebook.sweep.look_outside()
+    return notebook, cells[1]
+
+
+def _clock_above() -> Told:
+    notebook, cells = run("import time\nx = time.time()", "y = x > 0")
+    return notebook, cells[1]
+
+
+def _failed_then_changed() -> Told:
+    notebook, cells = run("!K = 1", "x = 10 // K")
+    for text in ("K = 0", "K = 2"):
+        notebook.edit(cells[0], text)
+        notebook.run(cells[0])
+        if text == "K = 0":
+            notebook.flow()
+    return notebook, cells[1]
+
+
+def _failed_and_unchanged() -> Told:
+    notebook, cells = run("!K = 1", "x = 10 // K")
+    notebook.edit(cells[0], "K = 0")
+    notebook.run(cells[0])
+    notebook.flow()
+    return notebook, cells[1]
+
+
 def _waits() -> Told:
     notebook, cells = run("raw = [3, 20]", "!LATE = max(raw)", "x = LATE")
     notebook.edit(cells[0], "raw = [3, 21]")
@@ -633,6 +808,11 @@ STORIES: dict[str, tuple[Callable[[], Told], str, list[Cause]]] = {
     "file of equal size and time": (_file_same_size, "stale", [cause("file", "f.txt", "1 B", "1 B")]),
     "file deleted": (_file_deleted, "stale", [cause("file", "f.txt", "1 B", "not there")]),
     "file appeared": (_file_appeared, "stale", [cause("absent", "none.txt", "not there", "there")]),
+    "file that was asked for appeared": (
+        _asked_for_file_appeared,
+        "stale",
+        [cause("absent", "none.txt", "not there", "there")],
+    ),
     "listing": (_listing, "stale", [cause("listing", "d/", "a", "a, b")]),
     "pattern": (
         _glob,
@@ -741,7 +921,42 @@ STORIES: dict[str, tuple[Callable[[], Told], str, list[Cause]]] = {
     "held above": (
         _held,
         "as of",
-        [cause("held", "t0", "", "pin"), cause("upstream", "x", "", "as of", "t0")],
+        [cause("held", "t0", "", "pin", "t0"), cause("upstream", "x", "", "as of", "t0")],
+    ),
+    "held above, and what it gives is another": (
+        _held_and_changed_below,
+        "stale",
+        [
+            cause("input", "x", "2", "1", "t1"),
+            cause("held", "t1", "", "restore", "t1"),
+            cause("input", "K", "1", "2", "cell 0"),
+            cause("upstream", "x", "", "as of", "t1"),
+        ],
+    ),
+    "held at a result of another text": (
+        _held_at_another_text,
+        "as of",
+        [cause("held", "t0", "", "pin"), cause("code", "t0", "x = 1", "x = 2", "", "line 1")],
+    ),
+    "clock above": (
+        _clock_above,
+        "as of",
+        [cause("outside", "clock: time.time", "", "", "t0"), cause("upstream", "x", "", "as of", "t0")],
+    ),
+    "clock above, and a file that changed": (
+        _clock_above_and_a_file,
+        "stale",
+        [
+            cause("file", "f.txt", "1 B", "2 B"),
+            cause("outside", "clock: time.time", "", "", "t0"),
+            cause("upstream", "x", "", "as of", "t0"),
+        ],
+    ),
+    "failed, then changed": (_failed_then_changed, "stale", [cause("input", "K", "0", "2", "cell 0")]),
+    "failed, and nothing changed": (
+        _failed_and_unchanged,
+        "stale",
+        [cause("failed", "t1", "", "ZeroDivisionError: integer division or modulo by zero")],
     ),
     "waits": (
         _waits,

@@ -15,7 +15,7 @@ from nbflow.engine.requests import answering
 from nbflow.store.disk import DiskStore
 from nbflow.testing import FakeClock, Notebook
 from nbflow.triggers import all_failed, any_failed, manual_only
-from nbflow.types import Cause, Effect
+from nbflow.types import Cause, Effect, Hold
 from nbflow.views.words import cause_words
 from tests.cells import kept
 
@@ -127,6 +127,23 @@ def _gone_from_the_context(s: Story) -> Story:
     return s.run("a")
 
 
+def _failed_then_changed(s: Story) -> Story:
+    with context(day=0):
+        s.add("from nbflow import context\nx = 1 // context.get('day', 1)")
+    with context(day=2):
+        return s.run("a")
+
+
+def _forced_where_it_is_held(s: Story) -> Story:
+    s.add("x = 1").edit("a", "x = 2")
+    first = s.notebook.work.runs.history.runs(step=s.cells["a"])[-1]
+    trace = s.notebook.work.workspace.store.trace(first.trace)
+    assert trace is not None
+    s.notebook.pin(s.cells["a"], Hold(trace, "restore"))
+    answered(s.notebook.work.run_flow(None, force=True), answering(s.notebook._perform))
+    return s
+
+
 def _forced(s: Story) -> Story:
     s.add("x = 1")
     answered(s.notebook.work.run_flow(None, force=True), answering(s.notebook._perform))
@@ -164,6 +181,17 @@ RUNS: dict[str, tuple[Callable[[Story], Story], list[Cause]]] = {
     "first": (lambda s: s.add("x = 1"), [cause("never ran", "a")]),
     "edited": (lambda s: s.add("x = 1").edit("a", "x = 2"), [cause("code", "a", "as last run", "edited")]),
     "forced": (_forced, [cause("forced", "a")]),
+    "forced where it is held": (_forced_where_it_is_held, [cause("forced", "a")]),
+    "failed, then changed": (_failed_then_changed, [cause("context", "day", "0", "2")]),
+    "new below a clock": (
+        lambda s: (
+            s.add("import time\nt = time.time()")
+            .add("y = t > 0")
+            .flow()
+            .edit("a", "import time\nt = 1 + time.time()")
+        ),
+        [cause("code", "a", "as last run", "edited")],
+    ),
     "no cache": (
         lambda s: s.add("x = 1").let("a", keeping=Keeping(reuses=False)).run("a"),
         [cause("no cache", "a")],
