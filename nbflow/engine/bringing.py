@@ -19,6 +19,7 @@ from nbflow.engine.quiet import may_start_plain
 from nbflow.engine.record import CHANGES_PROCESS
 from nbflow.engine.sites import Site, site_of
 from nbflow.engine.verify import ORDER
+from nbflow.exceptions import TaskFailedError
 from nbflow.states import Origin
 from nbflow.types import Licence, Standing, Trace, Verdict
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from nbflow.engine.requests import Working
     from nbflow.engine.sites import Site
     from nbflow.engine.sweep import Sweep
+    from nbflow.states import State
 
 _MOST_REPEATS: Final = 8
 """How often one action makes the spent inputs of others from one step again before it gives up."""
@@ -274,8 +276,14 @@ class Bringing:
         self.action.executed.append(step.id)
         if step.trace is not None and CHANGES_PROCESS in step.trace.flags:
             self._lookup.runs_here.add(finished.run)
-        error = finished.observation.error
-        if error is None and finished.state.is_failed():
-            error = finished.state.exception()  # its limit was reached, which no body raises
+        error = finished.observation.error or _unraised(step, finished.state)
         if error is not None and not (finished.state.is_completed() or finished.state.is_paused()):
             self.action.errors[step.id] = error
+
+
+def _unraised(step: Step, state: State) -> BaseException | None:
+    """The error of a run that no body has raised: its limit was reached, or its worker died."""
+    if state.is_crashed():
+        text = f"{step.name} crashed: {state.message}; run its cell to try again"
+        return TaskFailedError(text, state=state)
+    return state.exception() if state.is_failed() else None
