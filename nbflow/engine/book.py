@@ -24,7 +24,7 @@ from nbflow.exceptions import UnknownTaskError
 from nbflow.retries import NO_RETRIES, Retries
 from nbflow.store.digests import key_digest
 from nbflow.triggers import Trigger, all_successful
-from nbflow.types import TASK_VALUE, Effect, Entry, Hold, Licence, Output, Slot, Standing, Trace
+from nbflow.types import TASK_VALUE, Cause, Effect, Entry, Hold, Licence, Output, Slot, Standing, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -276,6 +276,8 @@ class Step:
         earlier: The last result that an earlier kernel left. It is never reused for what it is; where
             `trace` is None, the causes tell what differs from it.
         hold: A choice by hand that overrides `trace`.
+        lack: Why its body cannot run, where what it starts from is nowhere and may not be made again.
+        fits: Whether an earlier result fits of a step whose body nbflow may not start.
         failure: Why its last run failed, in one line; empty if it did not.
         ended: The state that its last run ended in, or waits in, where that left it without a result.
         ended_on: What its body had looked at when it ended so; None where it did not start.
@@ -308,6 +310,8 @@ class Step:
     left: Trace | None = None
     earlier: Trace | None = None
     hold: Hold | None = None
+    lack: Cause | None = None
+    fits: bool = False
     failure: str = ""
     ended: State | None = None
     ended_on: tuple[Entry, ...] | None = None

@@ -215,7 +215,7 @@ class Judge:
         if Verdict.STALE in (own, above) or Verdict.WAITS in (own, above):
             obstacle = self._obstacle(step, body, slots)
             if obstacle is not None:
-                return Verdict.WAITS, [obstacle, *causes]
+                return Verdict.WAITS, [obstacle, *(each for each in causes if each != obstacle)]
             return (Verdict.WAITS if above is Verdict.WAITS else Verdict.STALE), causes
         return (Verdict.AS_OF if Verdict.AS_OF in (own, above) else Verdict.FRESH), causes
 
@@ -409,6 +409,8 @@ class Judge:
 
     def _obstacle(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> Cause | None:
         """Why nbflow may not start the step itself."""
+        if step.fits or step.lack is not None:
+            return step.lack
         if step.standing is Standing.REMEMBERED:
             return Cause("unverified", step.name, after="not run in this kernel: run its cell")
         person = person_cause(step)

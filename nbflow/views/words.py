@@ -480,6 +480,7 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "orphan": _orphan,
     "refused": lambda cause: f"its earlier results are not used: {cause.after}",
     "spent": lambda cause: f"{cause.subject} was {cause.after or 'used up'} by a later step",
+    "lack": lambda cause: cause.after,
     "unbound": _fixed("", "has no value"),
     "void": _fixed("the last run of", "proves nothing"),
     "unstorable": lambda cause: f"what {cause.subject} made is gone: {cause.after}",
