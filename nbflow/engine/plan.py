@@ -187,7 +187,8 @@ class Work(Bringing):
     def remember_anew(self) -> None:
         """Find the traces of remembered steps again, which were found while others were held."""
         for step in self.book:
-            if step.standing is Standing.REMEMBERED and step.hold is None:
+            is_accepted = step.hold is not None and step.hold.entries is not None
+            if step.standing is Standing.REMEMBERED and not is_accepted:
                 step.trace = None
                 self.sweep.touch(step)
         self.remember()
