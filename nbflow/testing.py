@@ -361,7 +361,7 @@ class Notebook:
     def audit(self, *names: str) -> list[Finding]:
         """Run these tasks, or all, once more apart from the notebook, as `%flow audit` does."""
         steps = [self.book.named(name) for name in names] or [step for step in self.book if not step.plain]
-        self.sweep.look_outside()
+        self.sweep.look()
         audit = Audit(self._trunk)
         return answered(audit.run(steps), answering(partial(perform_apart, audit.apart)))
 
@@ -387,7 +387,7 @@ class Notebook:
 
     def judgement(self, cell: str) -> Judgement:
         """What is to be said of a cell now."""
-        self.sweep.look_outside()
+        self.sweep.look()
         return self.sweep.judgement(self.step(cell))
 
     def verdict(self, cell: str) -> Verdict:
@@ -396,7 +396,7 @@ class Notebook:
 
     def why(self, cell: str) -> tuple[Cause, ...]:
         """Why a cell is not up to date: root cause first, through all that stands above it."""
-        self.sweep.look_outside()
+        self.sweep.look()
         return self.explainer.causes(self.step(cell))
 
     def is_current(self, name: str) -> bool:

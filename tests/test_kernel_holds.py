@@ -93,6 +93,19 @@ class TestPin:
             kernel.run("late", "LATE = 18")
         assert kernel.execute("%flow unpin features").error == ""
 
+    def test_it_ends_where_another_was_restored_meanwhile(self, kernel: Kernel) -> None:
+        """In a new kernel: the task stands at its latest result, not at one made of what was restored."""
+        edit_late(kernel, 18)
+        kernel.execute("%flow pin total")
+        assert kernel.execute("%flow restore features").error == ""
+        kernel.restart()
+        kernel.run("load")
+        kernel.run("late")
+        kernel.execute("%flow restore latest")
+        kernel.execute("%flow unpin total")
+        assert verdicts(kernel) == dict.fromkeys(("raw", "features", "total"), "fresh")
+        assert kernel.value("total") == "20"
+
     def test_its_own_cell_ends_it_for_later_kernels(self, kernel: Kernel) -> None:
         """Also where nothing has to run."""
         kernel.execute("%flow pin features")

@@ -116,6 +116,17 @@ class TestProcesses:
         kernel.execute("%flow run c --runner process")
         assert kernel.value("__import__('os').getpid() in (a, b, c)") == "False"
 
+    def test_one_that_ends_its_process(self, kernel: Kernel) -> None:
+        """Has failed: its cell raises, what is below it does not run, and the run says so."""
+        kernel.run("load")
+        shown = kernel.run("k", "#@task k --runner process\nimport os\nos._exit(7)\nk = 1")
+        said = "k crashed: its process ended with exit code 7 before the body did"
+        assert shown.error == f"UsageError: {said}; 2 workers died; run its cell to try again"
+        assert "k failed" in kernel.run("below", "#@task below\nbelow = k").error
+        done = kernel.execute("%flow run k").text
+        assert "1 failed" in done
+        assert said in done
+
     def test_a_flow(self, kernel: Kernel) -> None:
         """With code, classes and globals of cells; prints below the cell; lines of the cell in errors."""
         kernel.run("load")

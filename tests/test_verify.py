@@ -154,6 +154,7 @@ class TestVerdicts:
     def test_the_worst_upstream_counts(self) -> None:
         """Waits over stale over as of."""
         notebook, cells = opened("a = 1", "b = 2", "c = [a, b]")
+        notebook.step(cells[1]).ran = read_body("b = 3")  # of which no result is known
         for cell, standing in ((cells[0], Standing.HERE), (cells[1], Standing.REMEMBERED)):
             notebook.step(cell).trace = None
             notebook.step(cell).standing = standing

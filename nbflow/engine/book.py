@@ -19,12 +19,13 @@ from nbflow.analysis.reads import analysis_of
 from nbflow.analysis.source import canonical
 from nbflow.engine.declared import NOTHING, Declared
 from nbflow.engine.keeping import KEPT, Keeping
+from nbflow.engine.looks import looks_like_asking_folder, looks_like_seeding, looks_like_writer
 from nbflow.engine.texts import asks_of, has_only_definitions, root_of, without_makers
 from nbflow.exceptions import UnknownTaskError
 from nbflow.retries import NO_RETRIES, Retries
 from nbflow.store.digests import key_digest
 from nbflow.triggers import Trigger, all_successful
-from nbflow.types import TASK_VALUE, Effect, Entry, Hold, Licence, Output, Slot, Standing, Trace
+from nbflow.types import TASK_VALUE, Cause, Effect, Entry, Hold, Licence, Output, Slot, Standing, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
 
 FORMAT = "4"
 """Part of every static key: raised when what a trace says changes its meaning."""
-
-WRITERS = ("to_", "write", "save", "dump", "sink_", "touch", "rename", "replace", "unlink", "remove", "copy")
-"""How the names of functions begin that may write a file."""
-
 
 _COMPUTES = (
     *(ast.Assign, ast.AnnAssign, ast.AugAssign, ast.If, ast.Pass),
@@ -191,8 +188,8 @@ def read_body(source: str, makers: frozenset[str] = frozenset()) -> Body:
     if not only_defines:
         reads |= analysis.deferred_reads
     nodes = [node for statement in statements for node in ast.walk(statement)]
-    asks_folder = any(map(_looks_like_asking_folder, nodes))
-    writes_files, reseeds = any(map(_looks_like_writer, nodes)), any(map(_looks_like_seeding, nodes))
+    asks_folder = any(map(looks_like_asking_folder, nodes))
+    writes_files, reseeds = any(map(looks_like_writer, nodes)), any(map(looks_like_seeding, nodes))
     functions = [node.func for node in nodes if isinstance(node, ast.Call)]
     callees = frozenset(map(root_of, functions))
     called = frozenset(root_of(each) for each in functions if not isinstance(each, ast.Attribute))
@@ -230,33 +227,6 @@ def definition_body(body: Body, name: str) -> Body:
     return read_body(definition_source(body.source, (name,)), body.makers)
 
 
-def _looks_like_writer(node: ast.AST) -> bool:
-    if not isinstance(node, ast.Call):
-        return False
-    name = getattr(node.func, "attr", None) or getattr(node.func, "id", "")
-    if name != "open":
-        return name.lower().startswith(WRITERS)
-    modes = [*node.args[1:2], *(keyword.value for keyword in node.keywords if keyword.arg == "mode")]
-    return any(not isinstance(mode, ast.Constant) or set(str(mode.value)) & set("wax+") for mode in modes)
-
-
-def _looks_like_asking_folder(node: ast.AST) -> bool:
-    if isinstance(node, ast.alias):
-        return node.name in _OF_FOLDER
-    return (getattr(node, "attr", None) or getattr(node, "id", "")) in _OF_FOLDER
-
-
-_OF_FOLDER: Final = frozenset(
-    ("getcwd", "getcwdb", "cwd", "abspath", "realpath", "relpath", "resolve", "absolute")
-)
-"""What gives the working folder, or completes a path by it."""
-
-
-def _looks_like_seeding(node: ast.AST) -> bool:
-    name = getattr(node, "attr", None) or getattr(node, "id", "")
-    return "seed" in name or name.endswith(("setstate", "set_state"))
-
-
 @dataclass(slots=True, eq=False)
 class Step:
     """A body at a place in flow order.
@@ -277,6 +247,8 @@ class Step:
             `trace` is None, the causes tell what differs from it.
         is_bare: Whether an earlier kernel has run it and the store has nothing of that any more.
         hold: A choice by hand that overrides `trace`.
+        lack: Why its body cannot run, where what it starts from is nowhere and may not be made again.
+        fits: Whether an earlier result fits of a step whose body nbflow may not start.
         failure: Why its last run failed, in one line; empty if it did not.
         ended: The state that its last run ended in, or waits in, where that left it without a result.
         ended_on: What its body had looked at when it ended so; None where it did not start.
@@ -310,6 +282,8 @@ class Step:
     earlier: Trace | None = None
     is_bare: bool = False
     hold: Hold | None = None
+    lack: Cause | None = None
+    fits: bool = False
     failure: str = ""
     ended: State | None = None
     ended_on: tuple[Entry, ...] | None = None

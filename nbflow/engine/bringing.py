@@ -20,20 +20,22 @@ from nbflow.engine.record import CHANGES_PROCESS
 from nbflow.engine.sites import Site, site_of
 from nbflow.engine.unmade import UNMADE
 from nbflow.engine.verify import ORDER
+from nbflow.exceptions import TaskFailedError
 from nbflow.states import Origin
 from nbflow.types import Licence, Standing, Trace, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Iterator
 
     from nbflow.engine.apply import Workspace
-    from nbflow.engine.bind import View
+    from nbflow.engine.bind import Doubt, View
     from nbflow.engine.book import Book, Step
     from nbflow.engine.enact import Finished, StepRuns
     from nbflow.engine.observe import Observer
     from nbflow.engine.requests import Working
     from nbflow.engine.sites import Site
     from nbflow.engine.sweep import Sweep
+    from nbflow.states import State
 
 _MOST_REPEATS: Final = 8
 """How often one action makes the spent inputs of others from one step again before it gives up."""
@@ -212,14 +214,14 @@ class Bringing:
         return self._stale_above(step, self.sweep.view(step))
 
     def _stale_above(self, step: Step, view: View) -> list[Step]:
-        if step.ran is None:
-            return []
-        looks_at = (*reached(step.ran, view), *lasting(step, step.ran))
-        if not looks_at:
-            return []
-        doubts = (doubt for slot in looks_at for doubt in view.bound(slot).doubts)
-        stale = {doubt.step for doubt in doubts if doubt.verdict not in _DONE}
-        places = sorted(place for place in map(self.book.place, stale) if place is not None)
+        return self._doubted(doubt.step for doubt in _doubts(step, view) if doubt.verdict not in _DONE)
+
+    def doubtful_above(self, step: Step) -> list[Step]:
+        """The steps that are not plainly fresh and make something that this one looks at, in flow order."""
+        return self._doubted(doubt.step for doubt in _doubts(step, self.sweep.view(step)))
+
+    def _doubted(self, steps: Iterable[str]) -> list[Step]:
+        places = sorted(place for place in map(self.book.place, set(steps)) if place is not None)
         return [self.book.at(place) for place in places]
 
     def _first_stale_above(self, step: Step, view: View, passed: Collection[str] = ()) -> Step | None:
@@ -238,7 +240,17 @@ class Bringing:
 
     def _may_execute(self, step: Step, *, named: bool = False) -> bool:
         has_run = step.id in self._executed and step.id not in self._repeats
-        if step.standing is not Standing.HERE or has_run:
+        return not has_run and self.may_ever_execute(step, named=named, forced=step.id in self._forced)
+
+    def may_ever_execute(self, step: Step, *, named: bool = False, forced: bool = False) -> bool:
+        """Whether an action may execute a step's body that has not done so yet.
+
+        Args:
+            step: The step.
+            named: Whether a person asks for it by name.
+            forced: Whether that is with `--force`.
+        """
+        if step.standing is not Standing.HERE:
             return False
         categories = {cause.category for cause in self.sweep.judgement(step).causes}
         is_own_cell = named and self._origin is Origin.CELL
@@ -246,7 +258,7 @@ class Bringing:
             return False
         is_early = ORDER in categories
         if named and (step.body.wiring is None or not is_early):
-            return step.id in self._forced or not self._may_have_happened(step)
+            return forced or not self._may_have_happened(step)
         if is_early or (step.ended is not None and step.ended.is_paused()):
             return False
         if step.plain:
@@ -279,8 +291,21 @@ class Bringing:
         self.action.executed.append(step.id)
         if step.trace is not None and CHANGES_PROCESS in step.trace.flags:
             self._lookup.runs_here.add(finished.run)
-        error = finished.observation.error
-        if error is None and finished.state.is_failed():
-            error = finished.state.exception()  # its limit was reached, which no body raises
+        error = finished.observation.error or _unraised(step, finished.state)
         if error is not None and not (finished.state.is_completed() or finished.state.is_paused()):
             self.action.errors[step.id] = error
+
+
+def _doubts(step: Step, view: View) -> Iterator[Doubt]:
+    """All that is doubtful of what a step looks at."""
+    if step.ran is not None:
+        for slot in (*reached(step.ran, view), *lasting(step, step.ran)):
+            yield from view.bound(slot).doubts
+
+
+def _unraised(step: Step, state: State) -> BaseException | None:
+    """The error of a run that no body has raised: its limit was reached, or its worker died."""
+    if state.is_crashed():
+        text = f"{step.name} crashed: {state.message}; run its cell to try again"
+        return TaskFailedError(text, state=state)
+    return state.exception() if state.is_failed() else None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from nbflow.engine.bind import Version, View
-    from nbflow.engine.book import Book
+    from nbflow.engine.book import Book, Step
     from nbflow.engine.slots import Outside
     from nbflow.types import Entry, Output, Trace
 
@@ -163,3 +163,8 @@ def lost_file(output: Output, now: str | None) -> Cause:
     """That a written file is not as it was written."""
     gone = "missing" if now == UNBOUND else "changed"
     return Cause("output file", output.slot.locator, before="as written", after=gone)
+
+
+def edited(step: Step) -> Cause:
+    """That a body is another than the one that ran last."""
+    return Cause("code", step.name, before="as last run", after="edited")

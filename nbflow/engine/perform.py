@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nbflow.engine.absence import SPENT, Absences
+from nbflow.engine.bind import first_of
 from nbflow.engine.book import definition_body
 from nbflow.engine.configured import Settings, live_settings, put_settings_back, settings_at
 from nbflow.engine.counted import loose_in
 from nbflow.engine.docstrings import unseen_edits
 from nbflow.engine.each import Plan
 from nbflow.engine.explain import Explainer
-from nbflow.engine.forcing import has_gone
 from nbflow.engine.gates import STOPPED, asked_about, upstream_of
 from nbflow.engine.influence import lasting
 from nbflow.engine.insight import Insight
 from nbflow.engine.items import Items
-from nbflow.engine.keeping import forced_cause, gone_cause, reasons
 from nbflow.engine.labels import Label, is_local_module, next_copy
 from nbflow.engine.meanwhile import sure, with_found
 from nbflow.engine.observation import not_started
 from nbflow.engine.origins import version_of
 from nbflow.engine.outward import Once
+from nbflow.engine.reasons import reasons_to_run
 from nbflow.engine.record import (
     NOTHING_SEEN,
     Maker,
@@ -56,7 +56,7 @@ from nbflow.triggers import BuiltIn, Gate, judge
 from nbflow.types import FILE, OPEN, UNBOUND, Cause, Effect, Entry, Looked, Slot, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
     from nbflow.engine.apply import Workspace
@@ -131,13 +131,20 @@ class Performer:
 
     def first_spent(self, site: Site) -> Step | None:
         """The producer of the first input that is neither live nor stored nor made by a definition."""
-        for versions in site.units:
-            version = next(iter(versions.values()))
-            if not self._is_defined(versions) and not self.workspace.is_available(versions):
-                step = self._book.steps[version.step]
-                self.absences.note_missed(step, versions)
-                return step
+        for versions in self._missed(site):
+            step = self._book.steps[first_of(versions).step]
+            self.absences.note_missed(step, versions)
+            return step
         return self._writer_of_lost_file(site)
+
+    def missed(self, site: Site) -> list[Step]:
+        """The producers of all such inputs."""
+        return [self._book.steps[first_of(versions).step] for versions in self._missed(site)]
+
+    def _missed(self, site: Site) -> Iterator[Mapping[str, Version]]:
+        for versions in site.units:
+            if not self._is_defined(versions) and not self.workspace.is_available(versions):
+                yield versions
 
     def _writer_of_lost_file(self, site: Site) -> Step | None:
         """Who wrote the file that the body is bound to, where a later step wrote another since."""
@@ -376,22 +383,16 @@ class Performer:
 
     # --- the run and its trace ---------------------------------------------------------------
 
-    def _causes(self, step: Step) -> tuple[Cause, ...]:
-        """Why a step runs: where nothing is wrong with what it has, because the user wants it."""
+    def _causes(self, step: Step, seen: Seen) -> tuple[Cause, ...]:
         if step.id in self.absences.causes:
             return (self.absences.causes[step.id],)
-        causes = self._explainer.named(step, reasons(self._sweep.judgement(step).causes))
-        if any(cause.category != "never ran" for cause in causes):
-            return causes
-        if step.id in self.forced:
-            is_gone = has_gone(self.workspace, self._sweep, step)
-            return (gone_cause(step) if is_gone else forced_cause(step),)
-        refused = self.workspace.store.reason(step.body.static_key)
-        return (Cause("refused", step.name, after=refused),) if refused else causes
+        forced = step.id in self.forced
+        causes = reasons_to_run(step, self._sweep, self.workspace, seen.upstream, forced=forced)
+        return self._explainer.named(step, causes)
 
     def _run(self, step: Step, body: Body, seen: Seen, doing: _Doing, origin: Origin) -> Executing:
         is_own_plain = step.plain and origin is Origin.CELL  # which must cost nothing noticeable
-        causes = () if is_own_plain else self._causes(step)
+        causes = () if is_own_plain else self._causes(step, seen)
         seeded = self.workspace.labels.keys() & STATEFUL.keys()
         finished = sure(
             (yield from self._runs.execute(step, doing.attempt, origin, causes, seen)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.action import Action
 from nbflow.engine.afterwards import stand_of, stand_of_flow
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Body, Step
     from nbflow.engine.requests import Working
     from nbflow.engine.sites import Site
+
+
+_STANDS: Final = ("hold", "trace", "left", "failure", "ended")
+"""What of a step says at which result it stands, see `Step.take`."""
 
 
 class Work(Bringing):
@@ -87,7 +91,7 @@ class Work(Bringing):
             yield from self._bring_all()
         else:
             named = self._origin is not Origin.AUTO
-            done = yield from self._bring_each(self._in_flow_order(targets), named=named)
+            done = yield from self._bring_each(self.in_flow_order(targets), named=named)
             for step in targets:
                 if step.id in done and named and step.effect is not None:
                     self._tell_done(step)
@@ -135,7 +139,7 @@ class Work(Bringing):
         """
         self._begin(Origin.NAMED, forced(self, targets, force=force))
         try:
-            for step in self._in_flow_order(targets):
+            for step in self.in_flow_order(targets):
                 if self.action.stop is None:
                     yield from self._bring_only(step)
         finally:
@@ -183,7 +187,8 @@ class Work(Bringing):
     def remember_anew(self) -> None:
         """Find the traces of remembered steps again, which were found while others were held."""
         for step in self.book:
-            if step.standing is Standing.REMEMBERED and step.hold is None:
+            is_accepted = step.hold is not None and step.hold.entries is not None
+            if step.standing is Standing.REMEMBERED and not is_accepted:
                 step.trace = None
                 self.sweep.touch(step)
         self.remember()
@@ -212,6 +217,36 @@ class Work(Bringing):
         if step.plain:
             self._caught_up.add(step.id)
         self.sweep.touch(step)
+
+    # --- asking, and doing nothing -----------------------------------------------------------
+
+    def missed_by(self, step: Step) -> list[Step]:
+        """Who has made what a step's body starts from and nobody has any more."""
+        view, ran = self.sweep.view(step), step.ran
+        return self._performer.missed(site_of(step, ran, view)) if ran is not None else []
+
+    def is_refused(self, step: Step) -> bool:
+        """Whether a trigger of nbflow will not let the step's body run."""
+        view, ran = self.sweep.view(step), step.ran
+        return ran is not None and self._performer.is_refused(site_of(step, ran, view))
+
+    @contextmanager
+    def supposing(self) -> Generator[Callable[[Step, Trace], None]]:
+        """For a block in which steps may be supposed to stand at other results; gives what lets one."""
+        before: dict[Step, tuple[object, ...]] = {}
+
+        def suppose(step: Step, trace: Trace) -> None:
+            before.setdefault(step, tuple(getattr(step, name) for name in _STANDS))
+            step.take(trace)
+            self.sweep.touch(step)
+
+        try:
+            yield suppose
+        finally:
+            for step, values in before.items():
+                for name, value in zip(_STANDS, values, strict=True):
+                    setattr(step, name, value)
+                self.sweep.touch(step)
 
     # --- beside others -----------------------------------------------------------------------
 
@@ -247,7 +282,7 @@ class Work(Bringing):
             The steps that stand at them.
         """
         self._begin(Origin.CATCH_UP)
-        steps = self._in_flow_order(step for id in made if (step := self.book.steps.get(id)) is not None)
+        steps = self.in_flow_order(step for id in made if (step := self.book.steps.get(id)) is not None)
         taken = [step for step in steps if self._takes_over(step, made[step.id], give)]
         self._settle_flow()
         self._finish()
@@ -324,7 +359,8 @@ class Work(Bringing):
         if step.trace is not None and step.hold is None and not is_told:
             self._reuse(step, step.trace)
 
-    def _in_flow_order(self, steps: Iterable[Step]) -> list[Step]:
+    def in_flow_order(self, steps: Iterable[Step]) -> list[Step]:
+        """These steps in flow order; those without a place behind all others."""
         return sorted(steps, key=lambda step: (place := self.book.place(step.id)) is None or place)
 
     def _recall(self, tried: Collection[str]) -> None:
@@ -398,6 +434,7 @@ class Work(Bringing):
             self.workspace.store.flush()
             self.runs.history.flush()
         self.workspace.close()
+        self.sweep.take_stock()
         return self.action
 
     def _settle_flow(self) -> None:

@@ -50,6 +50,8 @@ class Sweep:
         self._moved: set[Slot] = set()
         self.take_in: Callable[[], None] = lambda: None
         """Called first when all is looked at again: takes in what has changed and no body did."""
+        self.take_stock: Callable[[], None] = lambda: None
+        """Called by `look`: notes what names and store have for the steps that are not up to date."""
 
     def view(self, step: Step) -> View:
         """The bindings at the step's place, for reading only."""
@@ -124,6 +126,11 @@ class Sweep:
         for slot in self.outside.look(slots):
             for user in self._users.get(slot, ()):
                 self.touch(self.book.steps[user])
+
+    def look(self) -> None:
+        """Look at all that verdicts hang on: outside, and for what is not up to date at names and store."""
+        self.look_outside()
+        self.take_stock()
 
     def look_around(self) -> None:
         """Ask again what a body may have changed. No result is too old that was not when the work began."""

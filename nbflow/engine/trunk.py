@@ -16,6 +16,7 @@ from nbflow.engine.marks import BEGUN, BegunKind
 from nbflow.engine.observe import Observer
 from nbflow.engine.outward import remedy
 from nbflow.engine.plan import Work
+from nbflow.engine.remaking import Outlook
 from nbflow.engine.shown import FLOW, FlowKind
 from nbflow.engine.slots import CONTEXT, SETTINGS, ContextKind, FolderKind, Kind, Outside
 from nbflow.engine.sweep import Sweep
@@ -135,4 +136,5 @@ def trunk_over(world: World, book: Book) -> Trunk:
     runs = StepRuns(world.store.history, world.clock, world.notebook, world.sleep)
     explainer = Explainer(sweep, workspace, runs.history)
     work = Work(book, sweep, workspace, observer, runs)
+    sweep.take_stock = Outlook(work).note
     return Trunk(world, files, sweep, workspace, runs, work, explainer, flow)

@@ -13,7 +13,7 @@ import msgspec
 from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View, unit_digest
 from nbflow.engine.certain import sure_outputs
 from nbflow.engine.counted import loose_slots, unmade
-from nbflow.engine.differences import Differences, lost_file, other_python
+from nbflow.engine.differences import Differences, edited, lost_file, other_python
 from nbflow.engine.docstrings import DOCSTRING, documentation
 from nbflow.engine.gates import (
     asked_about,
@@ -219,7 +219,7 @@ class Judge:
         if Verdict.STALE in (own, above) or Verdict.WAITS in (own, above):
             obstacle = self._obstacle(step, body, slots)
             if obstacle is not None:
-                return Verdict.WAITS, [obstacle, *causes]
+                return Verdict.WAITS, [obstacle, *(each for each in causes if each != obstacle)]
             return (Verdict.WAITS if above is Verdict.WAITS else Verdict.STALE), causes
         return (Verdict.AS_OF if Verdict.AS_OF in (own, above) else Verdict.FRESH), causes
 
@@ -227,7 +227,7 @@ class Judge:
         """That it stands where somebody has put it, and how that result differs from what is now."""
         held = Cause("held", step.name, before=hold.told, after=hold.reason)
         if hold.trace.static_key != body.static_key:
-            return [held, _edited(step)]
+            return [held, edited(step)]
         wanted = (*slots, *step.parameter_slots)
         return [held, *self._what_differs(hold.trace, wanted, self._loose(step, hold.trace, slots))[0]]
 
@@ -291,7 +291,7 @@ class Judge:
         if step.before is None and earlier is not None and (python := other_python(earlier)) is not None:
             return [python]
         if step.before is not None or (earlier and body and earlier.static_key != body.static_key):
-            return [_edited(step)]
+            return [edited(step)]
         if earlier is None:
             return [Cause("removed" if step.is_bare else "never ran", step.name)]
         return self._since(step, earlier, slots)
@@ -425,6 +425,8 @@ class Judge:
 
     def _obstacle(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> Cause | None:
         """Why nbflow may not start the step itself."""
+        if step.fits or step.lack is not None:
+            return step.lack
         if step.standing is Standing.REMEMBERED:
             return Cause("unverified", step.name, after="not run in this kernel: run its cell")
         person = person_cause(step)
@@ -488,10 +490,6 @@ class Judge:
             unsure = output.slot not in sure
             gives[output.slot] = Bound(version, doubts if unsure else (), kin if unsure else (), written=True)
         return gives
-
-
-def _edited(step: Step) -> Cause:
-    return Cause("code", step.name, before="as last run", after="edited")
 
 
 _TOLD: Final = ("failed", "stopped", "never ran")

@@ -83,7 +83,7 @@ def audit(session: Session, names: Sequence[str] = ()) -> Audited:
         KeyboardInterrupt: If the user pressed Stop.
     """
     session.prepare()
-    session.trunk.sweep.look_outside()
+    session.trunk.sweep.look()
     cells = [session.places.named(name) for name in names] or list(session.places.tasks())
     work = Audit(session.trunk, _hindrance)
     numbers, session.trunk.runs.number = session.records.numbers, session.records.numbers.take()

@@ -172,7 +172,7 @@ class _Comparison:
         """What the task has, and what it would see now."""
         session = self._session
         trace, view = step.bound_trace, session.trunk.sweep.view(step)
-        session.trunk.sweep.look_outside()
+        session.trunk.sweep.look()
         last, seconds = session.lasts.get(step.id), trace.seconds if trace is not None else None
         started = trace.started if trace is not None else None
         card = SideCard(NOW, last.state if last is not None else "", started, seconds)

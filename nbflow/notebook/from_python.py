@@ -303,7 +303,7 @@ class FlowTask:
         """Whether it is up to date now, and why not."""
         step, sweep = self.session.places.named(self.name).step, self.session.trunk.sweep
         self.session.prepare()
-        sweep.look_outside()
+        sweep.look()
         return Freshness(sweep.judgement(step).verdict, self.session.report.root_causes(step))
 
     @property

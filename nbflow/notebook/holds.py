@@ -133,7 +133,7 @@ class Holds:
         """
         session = self._session
         session.prepare()
-        session.trunk.sweep.look_outside()
+        session.trunk.sweep.look()
         cells = [session.places.named(name) for name in names] or list(session.places.tasks())
         judged = session.trunk.sweep.judgement
         steps = [cell.step for cell in cells if judged(cell.step).verdict is not Verdict.FRESH]

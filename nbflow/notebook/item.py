@@ -33,7 +33,7 @@ def why_item(session: Session, item: Subject) -> WhyCard:
     Raises:
         SessionError: If it has not run.
     """
-    session.trunk.sweep.look_outside()
+    session.trunk.sweep.look()
     run = next(iter(session.past_runs.runs_of(item)), None)
     if run is None:
         whole = item.name.rpartition("[")[0]

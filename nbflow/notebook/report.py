@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.engine.forcing import forced
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.preview import expected_seconds, preview
+from nbflow.engine.remaking import LACK
 from nbflow.exceptions import text_of
 from nbflow.notebook.compared import compared_names, compared_words, reads_of, writes_of
 from nbflow.notebook.edges import edges_of
@@ -140,7 +141,7 @@ class Report:
 
     def why(self, name: str) -> Shown:
         """Why a task is as it is."""
-        self._session.trunk.sweep.look_outside()
+        self._session.trunk.sweep.look()
         return show_why(self.why_card(self._session.places.named(name).step))
 
     def why_card(self, step: Step) -> WhyCard:
@@ -339,12 +340,13 @@ class Report:
         return self._items.get(run, ())
 
     def _state_of(self, step: Step, verdict: Verdict) -> str:
-        """The state of a step's last run, but for a skip that the inputs have outlived."""
+        """The state of a step's last run, but for a skip or a pause that the inputs have outlived."""
         last = self._session.lasts.get(step.id)
         if last is None:
             return "Failed" if step.failure else ""
         outlived = last.state == "Skipped" and verdict is Verdict.STALE and step.ended is None
-        return "" if outlived else last.state
+        let_go = last.state == "Paused" and verdict in _DONE
+        return "" if outlived or let_go else last.state
 
     def _reasons(self, step: Step, causes: tuple[Cause, ...]) -> tuple[Cause, ...]:
         """Why a step is not up to date, by these causes; else why it is as it is."""
@@ -359,7 +361,7 @@ class Report:
 
     def _flow_card(self, *, with_plain: bool, every: bool = False) -> FlowCard:
         session = self._session
-        session.trunk.sweep.look_outside()
+        session.trunk.sweep.look()
         self._sizes = dict(session.around.store.sizes())
         edges = tuple(edges_of(session))
         used = {name for edge in edges for name in (edge.source, edge.target)}
@@ -448,7 +450,7 @@ class Report:
 
     def waiting_words(self, causes: Sequence[Cause], spent: Step | None = None) -> str:
         """What a step that cannot run waits for, in one line; `spent`: who has to make its inputs again."""
-        if spent is not None:
+        if spent is not None and not any(cause.category == LACK for cause in causes):
             return f"its inputs may have changed since they were made; run {spent.name} again first"
         told = [cause for cause in causes if cause.category != _NEVER_RAN] or causes
         words = dict.fromkeys(map(cause_words, told[:3]))

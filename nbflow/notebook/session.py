@@ -471,7 +471,7 @@ class Session:
         if not badged or not self.around.screen.can_update:
             return
         sweep = self.trunk.sweep
-        sweep.look_outside()
+        sweep.look()
         sweep.settle()
         for cell in self.report.with_other_badges(badged):
             self.around.screen.show(self.report.badge(cell), cell.badge, updates=True)

@@ -144,6 +144,10 @@ def look_of_state(name: str) -> Look:
     return STATES.get(name) or Look(name.lower() or NOT_RUN.word, _GREY, _RING)
 
 
+_KEPT_BACK: Final = ("skipped", "trigger")
+"""Of which causes the state of the last run tells more than that a task waits."""
+
+
 def look_of(card: TaskCard) -> Look:
     """Return the look of a task: its state where that is open or bad, else its verdict.
 
@@ -167,6 +171,8 @@ def look_of(card: TaskCard) -> Look:
 
 def _says_more(card: TaskCard, kind: StateType) -> bool:
     """Whether the state is the news: a fresh result is fresh, whatever became of a later run."""
+    if any(cause.category in _KEPT_BACK for cause in card.causes[:1]):
+        return True
     if kind is StateType.COMPLETED:
         return card.verdict in (Verdict.FRESH, Verdict.STALE, None)
     return kind not in FAILURES or card.verdict is Verdict.STALE

@@ -462,6 +462,7 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "refused": lambda cause: f"its earlier results are not used: {cause.after}",
     "spent": lambda cause: f"{cause.subject} was {cause.after or 'used up'} by a later step",
     "unbound": lambda cause: f"no cell makes {cause.subject} any more: {cause.after}",
+    "lack": lambda cause: cause.after,
     "void": _fixed("the last run of", "proves nothing"),
     "unstorable": lambda cause: f"what {cause.subject} made is gone: {cause.after}",
     "not compared": lambda cause: f"{cause.subject} is another now, and not compared",
