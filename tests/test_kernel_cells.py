@@ -166,7 +166,7 @@ class TestMutation:
         assert "run cell" in job.shown.error
         assert job.flow() == []
         assert "up to date" not in job.shown.text
-        assert re.search(r"made +not run +.*run cell \[\d+\] again first", job.shown.text)
+        assert re.search(r"made +waits +run cell \[\d+\]: what cell", job.shown.text)
 
     def test_two_names_on_one_array(self, kernel: Kernel, tmp_path: Path) -> None:
         """A change through one is a change of the other, for whoever reads it."""

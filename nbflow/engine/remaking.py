@@ -41,7 +41,7 @@ def lack_cause(step: Step, stuck: Iterable[Step]) -> Cause:
     held = next((each for each in (first, *rest) if each.hold is not None), None)
     if held is None:
         cells = ", then ".join(map(_cell_of, (first, *rest)))
-        told = f"run {cells}: what {first.name} made is not stored"
+        told = f"run {cells}: what {first.name} made is gone, and not stored"
     else:
         # What it makes anew need not be what it is held at.
         is_pinned = held.hold is not None and held.hold.reason == "pin"
