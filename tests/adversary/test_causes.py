@@ -986,7 +986,7 @@ STORIES: dict[str, tuple[Callable[[], Told], str, list[Cause]]] = {
             cause("code", "t0", "x = 1", "x = 3", "", "line 1"),
         ],
     ),
-    "trigger": (_trigger, "stale", [cause("trigger", "b", "", "trigger all_failed: 'a' is Completed")]),
+    "trigger": (_trigger, "waits", [cause("trigger", "b", "", "trigger all_failed: 'a' is Completed")]),
     "skipped": (
         _skipped,
         "stale",
