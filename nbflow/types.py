@@ -86,6 +86,9 @@ class Slot(NamedTuple):
     locator: str
 
 
+NO_REACHES: Final[Mapping[str, Reach]] = {}
+
+
 class Reach(NamedTuple):
     """What the code inside a value may touch when somebody calls it.
 
@@ -100,6 +103,7 @@ class Reach(NamedTuple):
         paths: Strings in the code that may be meant as paths, and files that the value has yet to read:
             native readers open files unseen.
         shows_texts: Whether it may look at docstrings, annotations or signatures.
+        attributes: For a local module, what each attribute of it may touch, where that is something.
     """
 
     reads: frozenset[str] = NO_NAMES
@@ -109,6 +113,22 @@ class Reach(NamedTuple):
     parts: Mapping[str, str] = NO_CODE
     paths: frozenset[str] = NO_NAMES
     shows_texts: bool = False
+    attributes: Mapping[str, Reach] = NO_REACHES
+
+    def by(self, names: frozenset[str] | None) -> Reach:
+        """What is touched by who uses of a value nothing but attributes of these names, None: all of it."""
+        if not (self.attributes and names and names <= self.parts.keys()):
+            return self
+        used = [self.attributes[name] for name in names if name in self.attributes]
+        return Reach(
+            NO_NAMES.union(*(each.reads for each in used)),
+            NO_NAMES.union(*(each.writes for each in used)),
+            NO_NAMES.union(*(each.mutates for each in used)),
+            self.changes_arguments,
+            self.parts,
+            NO_NAMES.union(*(each.paths for each in used)),
+            any(each.shows_texts for each in used),
+        )
 
 
 NO_REACH: Final = Reach()

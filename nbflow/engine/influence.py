@@ -20,10 +20,10 @@ from nbflow.engine.patches import touched
 from nbflow.engine.slots import NAME, RANDOM, SETTINGS, STATE, is_kept_in_memory, slot_of
 from nbflow.engine.stateful import patches
 from nbflow.store.paths import absolute
-from nbflow.types import FILE, FLOW_CODE, NO_REACH, TASK_VALUE, Reach, Slot
+from nbflow.types import FILE, FLOW_CODE, NO_NAMES, NO_REACH, TASK_VALUE, Reach, Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from nbflow.analysis import Call, Definition
     from nbflow.engine.bind import Bound, View
@@ -127,16 +127,12 @@ def reached_through(
         found[slot] = None
         if reach is None or not reach.reads:
             continue
-        value = reach.parts.get(TASK_VALUE) if reach.parts and place < direct else None
-        if value is None:
-            partly.discard(slot)
-            if FLOW_CODE in reach.parts:
-                flows.append(reach)
-            else:
-                todo.extend(sorted(reach.reads))
+        reads = _by_itself(name, body, reach) if reach.parts and place < direct else reach.reads
+        (partly.add if reads != reach.reads else partly.discard)(slot)
+        if FLOW_CODE in reach.parts:
+            flows.append(reach)
         else:
-            partly.add(slot)
-            todo.extend(sorted(_of_task(name, body, reach, value)))
+            todo.extend(sorted(reads))
     if flows:
         found.update(_within_flows(flows, found.keys() - partly, reach_of, builtin))
     return tuple(found)
@@ -184,11 +180,26 @@ def _code_read(reaches: Iterable[Reach]) -> list[str]:
     return [name for each in reaches for name in sorted(each.reads) if not name.endswith(TASK_VALUE)]
 
 
-def _of_task(name: str, body: Body, reach: Reach, value: str) -> frozenset[str]:
-    """What a body reaches through a task function that it names itself: its value only by reading it."""
+def _by_itself(name: str, body: Body, reach: Reach) -> frozenset[str]:
+    """What a body reaches through a name in its own text.
+
+    Of a task function the value only by reading it, of a module what the attributes lead to that it uses.
+    """
+    value = reach.parts.get(TASK_VALUE)
+    if value is None:
+        return reach.by(body.analysis.attributes.get(name)).reads
     if body.analysis.attributes.get(name) == frozenset((TASK_VALUE,)):
         return frozenset((value,))
     return reach.reads if name in body.asks else reach.reads - {value}
+
+
+def as_used(body: Body, reaches: Mapping[str, Reach]) -> list[Reach]:
+    """What a body touches through each name, given all that it reaches: of a module what it uses of it."""
+    attributes = body.analysis.attributes
+    if not any(reach.attributes for reach in reaches.values()):
+        return [*reaches.values()]
+    others = NO_NAMES.union(*(reach.reads for reach in reaches.values()))
+    return [reach if name in others else reach.by(attributes.get(name)) for name, reach in reaches.items()]
 
 
 def lasting(step: Step, body: Body) -> list[Slot]:

@@ -11,7 +11,7 @@ from nbflow.analysis.names import MAIN
 from nbflow.analysis.patches import leading_imports, patched_in, together
 from nbflow.engine.again import earlier_run
 from nbflow.engine.book import definition_body
-from nbflow.engine.influence import with_patches
+from nbflow.engine.influence import as_used, with_patches
 from nbflow.engine.libraries import LIBRARIES
 from nbflow.engine.outward import definitions_of, effects_of
 from nbflow.engine.own_modules import (
@@ -175,8 +175,9 @@ class Insight:
         """Strings that may be meant as paths, in the body and in code that it may call."""
         if not slots:
             return body.paths
-        reaches = [reach for slot in slots if slot.kind == NAME and (reach := self.live_reach(slot))]
-        return body.paths.union(*[reach.paths for reach in reaches])
+        named = [slot for slot in slots if slot.kind == NAME]
+        reaches = {slot.locator: reach for slot in named if (reach := self.live_reach(slot))}
+        return body.paths.union(*[reach.paths for reach in as_used(body, reaches)])
 
     def asked(self, step: Step, body: Body, writers: Collection[str]) -> tuple[Entry, ...]:
         """Entries for the slots outside that the source, or code that it may call, names."""

@@ -61,6 +61,7 @@ class Imports(msgspec.Struct, frozen=True):
 
     Args:
         names: The names above it that hold one of these modules: what was done to it there, it sees.
+            So it does what functions read that were put there.
         altered: The modules that somebody else has changed since they were loaded, as effects.
     """
 
@@ -79,10 +80,10 @@ def imports_of(asked: Iterable[Entry], view: View, workspace: Workspace, files: 
     modules = {name: set(map(id, loaded_behind(name, files))) for name in imported}
     wanted = set[int]().union(*modules.values())
     held = {key: id(value) for key, value in workspace.names.items() if id(value) in wanted}
-    bound = {key: module for key, module in held.items() if _is_bound(key, view, workspace)}
-    altered = altered_among(wanted) - set(bound.values())
+    seen = {key: names for key in held if (names := _seen_through(key, view, workspace))}
+    altered = altered_among(wanted) - {held[key] for key in seen}
     effects = (f"{ALTERED}: {name}" for name, behind in modules.items() if behind & altered)
-    return Imports(tuple(map(slot_of, sorted(bound))), frozenset(effects))
+    return Imports(tuple(map(slot_of, sorted(set[str]().union(*seen.values())))), frozenset(effects))
 
 
 def note_change(key: str, workspace: Workspace, loaded: int) -> None:
@@ -113,6 +114,12 @@ def with_imports(slots: Iterable[Slot], imports: Imports) -> tuple[Slot, ...]:
     return tuple(dict.fromkeys((*slots, *imports.names)))
 
 
-def _is_bound(key: str, view: View, workspace: Workspace) -> bool:
-    version = view.bound(slot_of(key)).version
-    return version is not None and workspace.holds(key, version)
+def _seen_through(key: str, view: View, workspace: Workspace) -> list[str]:
+    """The name of a module and all that code in it reads; none if not all of them hold what is bound here."""
+    names = [key] if view.bound(slot_of(key)).version is not None else []
+    for name in names:  # it grows meanwhile
+        version = view.bound(slot_of(name)).version
+        if name in workspace if version is None else not workspace.holds(name, version):
+            return []
+        names += version.output.reach.reads.difference(names) if version is not None else ()
+    return names

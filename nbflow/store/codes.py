@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from xxhash import xxh3_128_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 from nbflow.analysis import reach
 from nbflow.analysis.reach import CodeShape, Home, Import
@@ -141,7 +141,7 @@ def _function_content(walk: Walk, function: FunctionType) -> bytes:
         # Attributes that it may get later, from its own body or from elsewhere, are memory.
         walk.memory.add(id(function))
     shape = reach.shape_of(function.__code__)
-    walk.paths.update(filter(looks_like_path, given_paths(_held_by(function))))
+    _add_paths(walk, function, given_paths(_held_by(function)))
     parts = [_code(walk, function.__code__), text(function.__name__)]
     parts += (_part(walk, value, name) for name, value in _defaults(function))
     parts += (_cell(walk, cell, name, shape, is_member) for name, cell in _cells(function))
@@ -150,6 +150,13 @@ def _function_content(walk: Walk, function: FunctionType) -> bytes:
         parts += _imported(walk, function, shape)
         parts += _globals(walk, function, shape)
     return walk.group(b"y", *parts)
+
+
+def _add_paths(walk: Walk, function: FunctionType, texts: Iterable[str]) -> None:
+    paths = set(filter(looks_like_path, texts))
+    walk.paths |= paths
+    if function.__globals__ is walk.namespace:
+        walk.own_paths |= paths
 
 
 def _wrapped_by(function: FunctionType) -> Iterator[object]:
@@ -247,7 +254,7 @@ def _note(walk: Walk, value: Any) -> None:
 
 def _globals(walk: Walk, function: FunctionType, shape: CodeShape) -> Iterator[bytes]:
     scope = function.__globals__
-    walk.paths.update(filter(looks_like_path, shape.texts))
+    _add_paths(walk, function, shape.texts)
     if scope is walk.namespace:
         walk.reads |= reach.reads_of(shape, scope)
         walk.writes |= shape.stores
@@ -355,10 +362,7 @@ def _attributes(walk: Walk, module: ModuleType, enclosing: Mapping[int, int]) ->
             # Nobody can tell whether it is the same in another kernel.
             apart.gathered(value)
             part = _KERNEL + str(id(value)).encode()
-        walk.memory |= apart.memory
-        walk.copies |= apart.copies
-        walk.classes |= apart.classes
-        walk.kept.append(apart.kept)
+        walk.join(apart.leave_modules())
         yield name, part
 
 

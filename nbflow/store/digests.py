@@ -46,6 +46,7 @@ from nbflow.types import (
     NO_CODE,
     NO_NAMES,
     NO_REACH,
+    NO_REACHES,
     TASK_CODE,
     TASK_VALUE,
     TASK_WIRED,
@@ -195,15 +196,16 @@ def _fingerprint(value: object, namespace: Mapping[str, object] | None) -> Finge
         reach = Reach(paths=frozenset(walk.scans)) if walk.scans else NO_REACH
         return Fingerprint(made, memory, reach, NO_CODE, NO_CLASSES)
     code = {name: made if part is value else _alone(part, namespace) for name, part in walk.found.items()}
-    return Fingerprint(made, memory, _reach(walk, _parts(value, namespace)), code, walk.classes)
+    parts, attributes = _parts(value, namespace)
+    return Fingerprint(made, memory, _reach(walk, parts, attributes), code, walk.classes)
 
 
-def _reach(walk: Walk, parts: Mapping[str, str]) -> Reach:
+def _reach(walk: Walk, parts: Mapping[str, str], attributes: Mapping[str, Reach] = NO_REACHES) -> Reach:
     # Whoever reads the value of a task function gets a copy: nobody changes it.
     variables = frozenset(name for name in walk.reads if not name.endswith(TASK_VALUE))
     paths = frozenset(walk.paths | walk.scans)
     reads = walk.reads | _classes_by_name(walk)
-    return Reach(reads, walk.writes, variables, True, parts, paths, walk.shows_texts)
+    return Reach(reads, walk.writes, variables, True, parts, paths, walk.shows_texts, attributes)
 
 
 def _classes_by_name(walk: Walk) -> frozenset[str]:
@@ -367,15 +369,18 @@ def _alone(value: object, namespace: Mapping[str, object] | None) -> str:
     return _walked(Walk(namespace), {"value": value})
 
 
-def _parts(value: Any, namespace: Mapping[str, object] | None) -> dict[str, str]:
-    if handles.is_task(value):
-        alone = _alone(value.fn, namespace)
-        return {TASK_VALUE: value.key, TASK_CODE: alone, TASK_WIRED: " ".join(value.parameters)}
-    if handles.is_flow(value):
-        return {FLOW_CODE: _alone(value, namespace)}
+def _parts(
+    value: Any, namespace: Mapping[str, object] | None
+) -> tuple[Mapping[str, str], Mapping[str, Reach]]:
+    """The parts of a value, and of a local module what its attributes may touch."""
     if is_local_module(value):
         return _module_parts(value, namespace)
-    return _texts({"": value}, namespace) if isinstance(value, FunctionType) else {}
+    if handles.is_task(value):
+        alone = _alone(value.fn, namespace)
+        return {TASK_VALUE: value.key, TASK_CODE: alone, TASK_WIRED: " ".join(value.parameters)}, NO_REACHES
+    if handles.is_flow(value):
+        return {FLOW_CODE: _alone(value, namespace)}, NO_REACHES
+    return _texts({"": value}, namespace) if isinstance(value, FunctionType) else {}, NO_REACHES
 
 
 def _texts(values: Mapping[str, object], namespace: Mapping[str, object] | None) -> dict[str, str]:
@@ -390,16 +395,25 @@ def _texts(values: Mapping[str, object], namespace: Mapping[str, object] | None)
         return {}
 
 
-def _module_parts(module: Any, namespace: Mapping[str, object] | None) -> dict[str, str]:
-    parts = _texts(attributes_of(module), namespace)
+def _module_parts(
+    module: Any, namespace: Mapping[str, object] | None
+) -> tuple[dict[str, str], dict[str, Reach]]:
+    parts, reaches = _texts(attributes_of(module), namespace), dict[str, Reach]()
     for name, value in attributes_of(module).items():
         parts |= {f"{name}.{part}": text for part, text in _texts({"": value}, namespace).items()}
     for name, value in attributes_of(module).items():
+        walk = Walk(namespace)
         try:
-            parts[name] = _alone(value, namespace)
+            parts[name] = _walked(walk, {"value": value})
         except DigestError:
             continue
-    return parts
+        reach = _reach(walk.leave_modules(), {})
+        if reach != _TOUCHES_NOTHING:
+            reaches[name] = reach
+    return parts, reaches
+
+
+_TOUCHES_NOTHING: Final = Reach(changes_arguments=True)
 
 
 RULES[:] = [

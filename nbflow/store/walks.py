@@ -132,6 +132,7 @@ class Walk:
         "memo",
         "memory",
         "namespace",
+        "own_paths",
         "paths",
         "pending",
         "reads",
@@ -170,6 +171,7 @@ class Walk:
         self.writes: frozenset[str] = frozenset()
         self.shows_texts = False
         self.paths: set[str] = set()
+        self.own_paths: set[str] = set()
         self.scans: set[str] = set()
         self.classes: dict[int, type] = {}
         self.calls = False
@@ -292,16 +294,26 @@ class Walk:
         """Add the memory of a value that has no digest."""
         gathering = Gathering(self.namespace, self.enclosing)
         gathering.gather([value])
-        self.memory |= gathering.memory
-        self.copies |= gathering.copies
-        self.classes |= gathering.classes
-        self.calls |= gathering.calls
-        self.reads |= gathering.reads
-        self.writes |= gathering.writes
-        self.shows_texts |= gathering.shows_texts
-        self.paths |= gathering.paths
-        self.scans |= gathering.scans
-        self.kept.append(gathering.kept)
+        self.join(gathering)
+
+    def join(self, other: Walk) -> None:
+        """Add what another walk has met: memory, classes, and what the code in it may touch."""
+        self.memory |= other.memory
+        self.copies |= other.copies
+        self.classes |= other.classes
+        self.calls |= other.calls
+        self.reads |= other.reads
+        self.writes |= other.writes
+        self.shows_texts |= other.shows_texts
+        self.paths |= other.paths
+        self.own_paths |= other.own_paths
+        self.scans |= other.scans
+        self.kept.append(other.kept)
+
+    def leave_modules(self) -> Walk:
+        """Keep of the paths those in functions of the notebook: who uses a module may use little of it."""
+        self.paths = self.own_paths
+        return self
 
     def aside(self, value: object) -> bytes:
         """The token of something whose memory nobody changes by hand, like a class's annotations."""
