@@ -39,6 +39,7 @@ class Observation(msgspec.Struct, frozen=True):
         cause: What an item raised, where the outcome only sums up how the items have ended.
         doubt: Why nbflow could not tell which names it changed, so that all that it may have changed
             count as changed; empty where it could.
+        connections: Names of connections to databases that it had.
     """
 
     outcome: Outcome
@@ -55,6 +56,7 @@ class Observation(msgspec.Struct, frozen=True):
     data: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     cause: BaseException | None = None
     doubt: str = ""
+    connections: frozenset[str] = frozenset()
 
     @property
     def error(self) -> BaseException | None:
@@ -109,6 +111,7 @@ class Watched:
     folder: str
     data: Mapping[str, str] = field(default_factory=dict[str, str])
     undecided: frozenset[str] = frozenset()
+    connections: frozenset[str] = frozenset()
 
     @property
     def outside(self) -> Iterator[Entry]:
@@ -125,4 +128,5 @@ class Watched:
     ) -> Observation:
         """All of it, with what the body did to the names."""
         what = self.outcome, changed, outputs, self.watch, self.started, self.seconds, drew
-        return Observation(*what, self.context, self.undecided, fault, self.folder, self.data, doubt=doubt)
+        rest = self.context, self.undecided, fault, self.folder, self.data
+        return Observation(*what, *rest, doubt=doubt, connections=self.connections)

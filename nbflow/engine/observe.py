@@ -31,6 +31,7 @@ from nbflow.engine.standing import ABSENT, Standing
 from nbflow.engine.stateful import STATEFUL, following, load_settings
 from nbflow.exceptions import CacheError
 from nbflow.secrets import HIDDEN, KNOWN, looks_secret
+from nbflow.store.connections import is_connection, may_write, state_of
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
 from nbflow.store.given import Native
 from nbflow.store.handles import is_function
@@ -78,6 +79,7 @@ class Observer:
         self._step = ""
         self._states: dict[str, object] = {}
         self._looks: dict[str, Fingerprint] = {}
+        self._connections: dict[str, object] = {}
         self._loaded_before = 0
 
     def over(self, workspace: Workspace) -> Observer:
@@ -202,7 +204,7 @@ class Observer:
 
     def _timed(self, execution: Execution) -> Working[Watched]:
         """Have a body executed of which is known that nothing outside can be seen of it."""
-        started = self._clock()
+        self._connections, started = {}, self._clock()
         outcome = yield _with_context(execution)
         return Watched(outcome, self.no_watch, started, self._clock() - started, {}, "")
 
@@ -212,8 +214,9 @@ class Observer:
         load_settings(reached.settings)
         self._states = self._workspace.states.loaded()
         names = reached.inputs if reached.complete else before  # what it binds itself it is not given
-        given = (before[key] for key in names if key in before and not is_managed(key))
-        loaded = (value for value in given if not is_placeholder(value))
+        given = {key: before[key] for key in names if key in before and not is_managed(key)}
+        self._connections = _states(given, execution.body.source)
+        loaded = (value for value in given.values() if not is_placeholder(value))
         inputs: list[object] = [value for value in loaded if issubclass(type(value), _MAY_NAME_FILES)]
         asked: dict[str, InContext] = {}
 
@@ -230,7 +233,8 @@ class Observer:
             started = self._clock()
             outcome = yield _with_context(execution)
             seconds = self._clock() - started
-        return Watched(outcome, watch, started, seconds, asked, folder or "gone")
+        connections = frozenset(self._connections)
+        return Watched(outcome, watch, started, seconds, asked, folder or "gone", connections=connections)
 
     def _changed(self, rebound: set[str], before: Mapping[str, object], reached: Reached) -> set[str]:
         workspace = self._workspace
@@ -258,13 +262,19 @@ class Observer:
         # The attributes of a class can be changed, too, though it is no shared memory.
         if not label.memory and not (label.classes and isinstance(self._workspace.get(key), type)):
             return False
-        self._workspace.renew(key)
+        if not self._only_asked(key):
+            self._workspace.renew(key)
         now = self._look(key)
         self._workspace.refine(key, now.memory)
         if now.digest == label.digest and (now.memory == label.memory or label.is_private):
             return False
         self._workspace.spend(label.memory)
         return True
+
+    def _only_asked(self, key: str) -> bool:
+        """Whether a body had a connection under a key and wrote nothing through it, as far as can be told."""
+        before = self._connections.get(key)
+        return before is not None and state_of(self._workspace.get(key)) == before
 
     def _spend(self, key: str) -> None:
         self._workspace.note(key)
@@ -386,6 +396,13 @@ class Observer:
         KNOWN.meet_named({key: value})
         text = _preview(slot, value) if is_kept_in_memory(slot) and not looks_secret(key) else HIDDEN
         return Output(slot, now.digest, unit or now.digest, members, now.reach, _sort(value), text, classes)
+
+
+def _states(given: Mapping[str, object], source: str) -> dict[str, object]:
+    """The connections among these names, each as it is before a body; None where that says that it writes."""
+    connections = {key: value for key, value in given.items() if is_connection(value)}
+    writes = bool(connections) and may_write(source)
+    return {key: None if writes else state_of(value) for key, value in connections.items()}
 
 
 def _with_context(execution: Execution) -> Execution:

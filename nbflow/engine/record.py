@@ -385,12 +385,14 @@ def _unknowns(
     maker: Maker, observation: Observation, watch: Watch, is_compared: Callable[[str], bool]
 ) -> tuple[str, ...]:
     """Why the result can never be called fresh: what it depends on cannot be compared."""
-    doubts = (observation.doubt, *observation.undecided, *observation.context, *maker.effects)
-    if watch.saw_nothing and not any(doubts):
+    doubts = (*observation.undecided, *observation.context, *observation.connections, *maker.effects)
+    if watch.saw_nothing and not any((observation.doubt, *doubts)):
         return ()
     asked = filter(None, map(not_compared, observation.context))
     own = [f"reads {path}, which it writes itself" for path in sorted(watch.own)]
     read = sorted(effect for effect in maker.effects if effect.startswith(_UNSEEN))
+    if not any(effect.startswith("database") for effect in read):
+        read += [f"database: {name}" for name in sorted(observation.connections)]
     state = [f"changes the state of the process: {text}" for text in watch.process_state]
     bound = [f"nobody can tell whether it binds {name}" for name in sorted(observation.undecided)]
     followed = filter(None, (observation.doubt,))

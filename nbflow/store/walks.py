@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from xxhash import xxh3_128, xxh3_128_digest, xxh3_128_hexdigest
 
 from nbflow.analysis.reach import Home, place_of
+from nbflow.store.connections import is_connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -396,6 +397,8 @@ class Gathering(Walk):
         return b"?"
 
     def _look_inside(self, value: Any) -> None:
+        if is_connection(value):
+            return  # cursors, and many others, hold one, and what changes behind it is no memory
         kind = cast("type[object]", type(value))
         if not issubclass(kind, type):  # a class is memory under its own names alone
             self.memory.add(id(value))
