@@ -265,3 +265,58 @@ def _check(notebook: Notebook, cells: list[str]) -> None:
             assert output is not None
             (made,) = [each for each in output.outputs if each.slot.locator == name]
             assert made.preview == repr(expected[name]), (name, made.preview, expected[name])
+
+
+CLIENT = """
+import threading
+class Client:
+    def __init__(self): self.lock, self.n = threading.Lock(), 0
+    def ask(self, x):
+        self.n += 1
+        return x + self.n
+client = Client()
+print(__import__('subprocess').run(['true']))
+"""
+
+
+class TestSpent:
+    """What a header ignores is never used up: a body gets it as others have left it."""
+
+    def asked(self, *headers: str) -> tuple[Notebook, list[str]]:
+        """A plain cell that only the user starts, and tasks that use what it makes, which has no digest."""
+        notebook = Notebook()
+        cells = [notebook.add(CLIENT, plain=True)]
+        cells += [notebook.add(f"{header[0]} = client.ask(1)", name=header[0]) for header in headers]
+        for cell, header in zip(cells[1:], headers, strict=True):
+            notebook.let(cell, **read_options(header).rules)
+        notebook.run_all()
+        notebook.log.clear()
+        return notebook, cells
+
+    def test_an_edited_task_runs(self) -> None:
+        """Again and again; it is as of what it found, and so are the others that ignore it."""
+        notebook, cells = self.asked("q --ignore client", "r --ignore client")
+        assert verdicts(notebook) == ["fresh"] * 3
+        for number in 10, 20:
+            change(notebook, cells[1], f"q = client.ask({number})")
+        assert notebook.names["q"] == 24
+        assert verdicts(notebook) == ["fresh", "as of", "as of"]
+        assert notebook.log == [cells[1]] * 2
+
+    def test_who_compares_it_below_is_stale(self) -> None:
+        """It was changed."""
+        notebook, cells = self.asked("q --ignore client", "r")
+        change(notebook, cells[1], "q = client.ask(10)")
+        assert verdicts(notebook)[2] == "stale"
+
+    def test_who_compares_it_cannot_run(self) -> None:
+        """It was used up by the one above."""
+        notebook, cells = self.asked("q", "r --ignore client")
+        assert not change(notebook, cells[1], "q = client.ask(10)").executed
+
+    def test_another_object_is_none(self) -> None:
+        """Where the name holds one of another cell by now, the first has to be made again."""
+        notebook, cells = self.asked("q --ignore client", "r --ignore client")
+        notebook.add(CLIENT, plain=True)
+        notebook.run(notebook.book.order[-1])
+        assert not change(notebook, cells[1], "q = client.ask(10)").executed

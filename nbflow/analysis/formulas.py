@@ -24,7 +24,7 @@ _EVALUATE: Final = frozenset(("evaluate",))
 _OF_MODULES: Final = frozenset(("pd", "pandas", "ne", "numexpr", "evaluate"))
 """How code calls these functions, or the modules that have them."""
 
-_SQL: Final = frozenset(("sql", "query", "execute"))
+_SQL: Final = frozenset(("sql", "query", "execute", "execute_global"))
 """What takes SQL; DuckDB and polars look for tables among the variables of their caller."""
 
 _STATEMENT: Final = re.compile(

@@ -131,10 +131,6 @@ class Workspace(Labels):
         self.names.update({key: value for key, value in values.items() if key not in bound})
         return set(bound)
 
-    def renew(self, key: str) -> None:
-        """Note that a body had a value without a digest: it may have used it up or changed it."""
-        self._nameless.pop(id(self.get(key)), None)
-
     def made(self, key: str, step: str) -> None:
         """Note that a step made the class or module under a key, if it is one.
 
@@ -380,6 +376,7 @@ class Workspace(Labels):
     def prune(self, is_bound: Callable[[str, str], bool]) -> None:
         """Let go of the live objects whose unit no step is bound to: told by digest and one of its keys."""
         self.keeps_much = False
+        self.forget_used()
         if self._nameless:
             tokens = {label.digest for label in self.labels.values()}
             live = {id(value) for held in self._held.values() for value in held.values.values()}

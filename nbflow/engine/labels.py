@@ -120,6 +120,7 @@ class Labels:
         self.labels: dict[str, Label] = {}
         self._sharers: dict[int, set[str]] = {}
         self._nameless: dict[int, tuple[object, str]] = {}
+        self._used: dict[str, object] = {}
         self._left: Standing | None = None
         self._since: dict[str, object] = {}
         self._held: dict[tuple[str, tuple[str, ...], Classes], Held] = {}
@@ -179,6 +180,23 @@ class Labels:
         """Whether what a key holds has no digest, so that only this very object is known to be equal."""
         known, _ = self._nameless.get(id(self.names.get(key)), (None, ""))
         return known is not None and known is self.names.get(key)
+
+    def renew(self, key: str) -> None:
+        """Note that a body had a value without a digest: it may have used it up or changed it."""
+        known, token = self._nameless.pop(id(self.names.get(key)), (None, ""))
+        if known is not None:
+            self._used[token] = known
+
+    def holds_used(self, key: str, version: Version) -> bool:
+        """Whether a key holds the very object of a version that others may have used up or changed since."""
+        used = self._used.get(version.output.digest)
+        return used is not None and used is self.names.get(key)
+
+    def forget_used(self) -> None:
+        """Forget which objects without a digest were used whose names hold others by now."""
+        if self._used:
+            live = {id(self.names[key]) for key in self.labels if key in self.names}
+            self._used = {token: used for token, used in self._used.items() if id(used) in live}
 
     def know(self, value: object, digest: str) -> None:
         """Let a digest that some other names gave an object stand for it here, too."""

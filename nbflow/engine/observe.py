@@ -129,7 +129,8 @@ class Observer:
             bound |= self._rebound(then, before, self._named(reached.keys) if only_computes else names)
             return self._observed(seen, body, before, reached, bound)
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not become one of the task
-            touched = bound | reached.keys | body.analysis.writes | set(then.changed(names))
+            again = then.changed(self._named(reached.keys) if only_computes else names)
+            touched = bound | reached.keys | body.analysis.writes | set(again)
             return self._guessed(seen, {key for key in touched if not is_managed(key)}, reached, fault)
 
     def _brought(self, seen: Watched) -> Back | None:

@@ -19,6 +19,7 @@ from nbflow.engine.docstrings import unseen_edits
 from nbflow.engine.each import Plan
 from nbflow.engine.explain import Explainer
 from nbflow.engine.gates import STOPPED, asked_about, upstream_of
+from nbflow.engine.ignored import as_left, to_put_back
 from nbflow.engine.influence import lasting
 from nbflow.engine.insight import Insight
 from nbflow.engine.items import Items
@@ -142,7 +143,7 @@ class Performer:
         return [self._book.steps[first_of(versions).step] for versions in self._missed(site)]
 
     def _missed(self, site: Site) -> Iterator[Mapping[str, Version]]:
-        for versions in site.units:
+        for versions in to_put_back(site, self.workspace):
             if not self._is_defined(versions) and not self.workspace.is_available(versions):
                 yield versions
 
@@ -205,10 +206,11 @@ class Performer:
     def attempt(self, site: Site, reach: Reached, call: Call) -> Observing:
         """Run a body once; each attempt starts from what is bound: a failed one may have changed that."""
         if self.put_back(site):
+            units = to_put_back(site, self.workspace)
             execution = self._execution(site.step, site.body, call)
             observation = yield from self._observer.run(execution, reach, hide=True)
             say_who_failed(observation.error, site, self._book)
-            return observation
+            return as_left(observation, units, site)
         lost = StorageError(f"{site.step.name} changed its inputs before it failed, and they are not stored.")
         return not_started(call, lost)
 
@@ -307,13 +309,14 @@ class Performer:
         """Put every input of a body in place; False where one turns out to be lost."""
         for key in (*site.unbound, *self.workspace.set_besides(site.slots)):
             self.workspace.unbind(key)
-        if not site.units:
+        units = to_put_back(site, self.workspace)
+        if not units:
             return True
-        for _ in range(len(site.units) + 1):
+        for _ in range(len(units) + 1):
             # All of them even where one is spent, so that each loss is known at once.
-            placed = [self.workspace.place(versions) or self._define(versions) for versions in site.units]
+            placed = [self.workspace.place(versions) or self._define(versions) for versions in units]
             # A class that was made anew outdates what was made of the old one and stood already.
-            if not all(placed) or all(map(self.workspace.holds_together, site.units)):
+            if not all(placed) or all(map(self.workspace.holds_together, units)):
                 return all(placed)
         return False
 

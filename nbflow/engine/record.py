@@ -361,6 +361,10 @@ def _memory_entries(body: Body, seen: Seen, written: set[str], drew: frozenset[s
             yield Entry(Looked(slot, whole_unit=True), unit, text, entry.origin)
         else:
             yield from seen.parts.get(slot, (entry,))
+    # Drawn from what nobody had seeded: it is another input once somebody above does.
+    for slot in sorted(slot_of(key) for key in drew):
+        if slot.kind == RANDOM and slot not in seen.entries and slot.locator not in body.analysis.seeds:
+            yield Entry(Looked(slot), UNBOUND)
 
 
 def _settings_entries(body: Body, seen: Seen, observation: Observation) -> Iterable[Entry]:

@@ -82,6 +82,7 @@ def looked_at(path: Path) -> Generator[Looked]:
     home = settings.settings.store_in(folder)
     if not is_store(home):
         raise SessionError(f"nothing is known of {path}: it has no store yet; `nbflow run {path}` makes one")
+    as_python("")  # IPython is imported before modules are looked for in the notebook's folder
     with copied(home) as store, _in_folder(folder):
         files = Files([str(home), str(path.resolve())])
         saved = _Saved(path.resolve(), cells, _Known(store.history.runs(path.name, limit=_MOST_RUNS)))
