@@ -10,6 +10,7 @@ import sys
 import threading
 import warnings
 from functools import partial
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -992,7 +993,15 @@ class TestRandomness:
         trace = notebook.step(cells[1]).trace
         assert trace is not None
         assert [output.slot.kind for output in trace.outputs] == ["name"]
-        assert {entry.looked.slot.kind for entry in trace.entries} == {"name"}
+        assert verdicts(notebook) == ["fresh"] * 3
+
+    def test_a_draw_that_is_seeded_later(self) -> None:
+        """Who drew before somebody above seeded drew from something else."""
+        notebook, cells = opened("import random", "k = 1", "x = random.random()")
+        change(notebook, cells[1], "random.seed(1)\nk = 1")
+        assert notebook.verdict(cells[2]) is Verdict.STALE
+        notebook.flow()
+        assert values(notebook, "x") == [Random(1).random()]
         assert verdicts(notebook) == ["fresh"] * 3
 
 

@@ -129,9 +129,8 @@ class Observer:
             bound |= self._rebound(then, before, self._named(reached.keys) if only_computes else names)
             return self._observed(seen, body, before, reached, bound)
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not become one of the task
-            again = then.changed(self._named(reached.keys) if only_computes else names)
-            touched = bound | reached.keys | body.analysis.writes | set(again)
-            return self._guessed(seen, {key for key in touched if not is_managed(key)}, reached, fault)
+            now = self._named(reached.keys) if only_computes else names
+            return self._guessed(seen, bound | body.analysis.writes | {*then.changed(now)}, reached, fault)
 
     def _brought(self, seen: Watched) -> Back | None:
         """Let stand, and be seen, what another process tells of a body; None where it ran in this one."""
@@ -181,6 +180,7 @@ class Observer:
     def _guessed(self, seen: Watched, touched: set[str], reached: Reached, fault: Exception) -> Observation:
         """Where nbflow failed to tell what a body changed, all that it may have changed counts as changed."""
         why = f"{type(fault).__name__}: {fault}"
+        touched = {key for key in touched | reached.keys if not is_managed(key)}
         try:
             for key in touched:
                 (self._spend if key in self._workspace.labels else self._relabel)(key)
