@@ -55,6 +55,7 @@ class Known:
         open: What it looked at, or what it reads from did, that nobody can compare.
         doubts: Why it would be no more than *as of* if all that were as it was.
         needs: All steps that it reads from, by identifier.
+        blamed: All steps above it that have causes of their own for which it is stale, in flow order.
     """
 
     step: Step
@@ -63,6 +64,7 @@ class Known:
     open: tuple[Slot, ...] = ()
     doubts: tuple[Cause, ...] = ()
     needs: frozenset[str] = frozenset()
+    blamed: tuple[Known, ...] = ()
 
     @property
     def is_stale(self) -> bool:
@@ -84,13 +86,9 @@ class Known:
         for each in self.above:
             yield Cause("upstream", each.step.name, after="stale", origin=each.step.name)
 
-    def roots(self) -> Iterator[Known]:
+    def roots(self) -> tuple[Known, ...]:
         """The steps above and this one that have causes of their own, each once, in flow order."""
-        found: dict[int, Known] = {}
-        for each in (*(root for above in self.above for root in above.roots()), self):
-            if each.own:
-                found.setdefault(id(each), each)
-        yield from found.values()
+        return (*self.blamed, self) if self.own else self.blamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +150,9 @@ class Knowledge:
             stale.discard(definer_of(self.sweep.book, step).id)
         above = tuple(known for id, known in found.items() if id in stale)
         inherited = (slot for id, known in found.items() if id in needs for slot in known.open)
-        return Known(
-            step, own, above, tuple(dict.fromkeys((*open_here, *inherited))), doubts, frozenset(needs)
-        )
+        blamed = dict.fromkeys(root for known in above for root in known.roots())
+        not_compared = tuple(dict.fromkeys((*open_here, *inherited)))
+        return Known(step, own, above, not_compared, doubts, frozenset(needs), tuple(blamed))
 
     def _rewritten(self, step: Step) -> Iterator[Cause]:
         """What a step saw of a plain cell whose text says now that it is something else."""
