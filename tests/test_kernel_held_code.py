@@ -130,3 +130,29 @@ class TestHeld:
         job.run(k="K = 3")
         assert "a" not in job.flow()
         assert job.stale() == {}
+
+
+CHANGES = [
+    {"i": "import held", "put": "held.SETTINGS['x'] = K"},
+    {"put": "import held\nheld.SETTINGS['x'] = K"},
+    {"i": "import held", "put": "#@task put\nheld.SETTINGS['x'] = K"},
+    {"i": "import held", "put": "held.SETTINGS = {'x': K}\nheld.register(lambda: K)"},
+]
+
+
+class TestChanged:
+    """A module that a cell changes in place stands as the cells say, and not for a value that nobody has."""
+
+    @pytest.mark.parametrize("cells", CHANGES)
+    def test_to_and_fro_and_edited(self, job: Job, cells: dict[str, str]) -> None:
+        """A result that fits is no module: the cell runs."""
+        job.run(k="K = 2", **cells, a="#@task a\na = held.SETTINGS['x']")
+        for rate in (3, 2):
+            job.run(k=f"K = {rate}")
+            job.flow()
+            assert (value(job, "a"), value(job, "held.SETTINGS['x']")) == (str(rate), str(rate))
+            assert set(job.stale().values()) <= {"as of"}
+        job.run(put=cells["put"].replace("K", "K + 10"))
+        assert job.shown.error == ""
+        job.run("a")
+        assert (job.shown.error, value(job, "a"), value(job, "held.SETTINGS['x']")) == ("", "12", "12")

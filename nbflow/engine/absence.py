@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.bind import by_unit
 from nbflow.engine.keeping import gone_cause
+from nbflow.engine.labels import is_local_module
 from nbflow.engine.origins import version_of
 from nbflow.engine.placeholder import is_placeholder
+from nbflow.engine.record import outputs_in_memory
 from nbflow.engine.slots import is_kept_in_memory, key_of
 from nbflow.store.protocol import EVICTED, UNSTORABLE
 from nbflow.types import Cause, Standing
@@ -63,6 +65,18 @@ class Absences:
         is_here = step.standing is Standing.HERE
         return is_here and absence_of(step, trace, view, self._workspace, is_asked=False) is not None
 
+    def lacks_module(self, step: Step, trace: Trace) -> bool:
+        """Whether a result holds a module of the user's as the step has changed it, which stands nowhere.
+
+        No store puts it back, and loading it anew does not: the step has to run.
+        """
+        is_here = step.standing is Standing.HERE and step.ran is not None and not step.ran.only_defines
+        if not is_here or not any(map(is_local_module, trace.outputs)):
+            return False
+        made = by_unit(_versions(step, trace, self._sweep.view(step)))
+        modules = [unit for unit in made if any(is_local_module(each.output) for each in unit.values())]
+        return not all(map(self._workspace.is_available, modules))
+
     def forget(self, *, but: Collection[str]) -> None:
         """Forget what was noted of all steps but these."""
         for step in self.causes.keys() - but:
@@ -91,6 +105,11 @@ def absence_of(step: Step, trace: Trace, view: View, workspace: Workspace, *, is
             return _cause(step, reason)
     reason = absence(trace.captured) if is_asked and trace.captured else ""
     return _cause(step, reason) if reason else None
+
+
+def _versions(step: Step, trace: Trace, view: View) -> dict[str, Version | None]:
+    outputs = outputs_in_memory(trace)
+    return {key_of(each.slot): version_of(step.id, trace, each, view.classes) for each in outputs}
 
 
 def _values(step: Step, trace: Trace, view: View) -> Iterator[tuple[str, Version]]:

@@ -207,7 +207,8 @@ class Bringing:
 
     def find(self, step: Step) -> Trace | None:
         """The newest trace of the step's code that fits what is bound at its place."""
-        return self._lookup.find(step)
+        trace = self._lookup.find(step)
+        return None if trace is not None and self.absences.lacks_module(step, trace) else trace
 
     def stale_above(self, step: Step) -> list[Step]:
         """The steps that are not up to date and make something that this one looks at, in flow order."""
