@@ -989,7 +989,7 @@ STORIES: dict[str, tuple[Callable[[], Told], str, list[Cause]]] = {
     "trigger": (_trigger, "waits", [cause("trigger", "b", "", "trigger all_failed: 'a' is Completed")]),
     "skipped": (
         _skipped,
-        "stale",
+        "waits",
         [
             cause("skipped", "a", "", "no data", "a"),
             cause("skipped", "b", "", "'a' is Skipped; `--skip-on-upstream-skip no` runs it all the same"),
