@@ -336,6 +336,10 @@ SWITCHES: Final = {
 """Other ways to write an option: the field, its value, and what it means."""
 
 
+NO_OPTIONS: Final = TaskOptions()
+"""Those of a cell without a header."""
+
+
 def flags() -> tuple[str, ...]:
     """All that a header may write, sorted."""
     return tuple(sorted((*SWITCHES, *map(flag_of, options()))))

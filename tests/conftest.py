@@ -74,6 +74,13 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         yield kernel
 
 
+@pytest.fixture(scope="module")
+def asking_kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """The same of a kernel that may ask the user something, as one with a front end may."""
+    with Kernel(tmp_path_factory.mktemp("kernel"), asks=True) as kernel:
+        yield kernel
+
+
 @pytest.fixture
 def job(kernel: Kernel, tmp_path: Path) -> Job:
     """The job after its first run."""

@@ -144,6 +144,12 @@ class Kernel:
         """Change the text of cells, or put new ones at the end."""
         self.cells.update(cells)
 
+    def begin(self, **cells: str) -> None:
+        """Take these cells and run all; none may fail."""
+        self.set(**cells)
+        errors = [shown.error for shown in self.run_all()]
+        assert errors == [""] * len(self.cells)
+
     def insert(self, id: str, source: str, *, before: str) -> None:
         """Put a new cell before another."""
         new: dict[str, str] = {}

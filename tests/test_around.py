@@ -8,6 +8,7 @@ import pytest
 
 from nbflow.store.around import MOST_ENTRIES
 from tests.cells import change, opened, values, verdicts
+from tests.kernels import Kernel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +57,22 @@ class TestWritten:
         notebook, _ = opened("k = 2", RUN)
         (folder / "f").write_text("0")
         assert verdicts(notebook) == ["fresh", "stale"]
+
+    @pytest.mark.process
+    def test_a_writer_of_an_earlier_kernel(self, folder: Path) -> None:
+        """What it wrote then it may write again: who reads that waits for it."""
+        (folder / "run.sh").write_text("echo $1 > f")
+        with Kernel(folder) as kernel:
+            kernel.begin(
+                ext="%load_ext nbflow",
+                k="k = 2",
+                a=f"#@task a\n{RUN}",
+                b="#@task b\nwith open('f') as file:\n    b = file.read()",
+            )
+            kernel.restart()
+            kernel.run("ext")
+            kernel.run("k", "k = 3")
+            assert "b: waits" in kernel.run("b").text
 
 
 class TestLeftAlone:

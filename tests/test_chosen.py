@@ -46,6 +46,16 @@ class TestTasks:
         reads = "#@task reads --after other\nreads = open('out.txt').read()"
         assert chosen(IMPORTS, writes, OTHER, RAW, reads, tasks=("reads",)).tasks == ("raw",)
 
+    @pytest.mark.parametrize(
+        "acts",
+        ["!make {LIMIT}", "import subprocess\nsubprocess.run(['make'])", "import random\nrandom.seed(1)"],
+    )
+    def test_what_no_name_tells(self, acts: str) -> None:
+        """Who starts programs, or seeds, above what is asked for; below it that is nobody's."""
+        before, after = f"#@task before\n{acts}", f"#@task after\n{acts}"
+        found = chosen(IMPORTS, OTHER, before, RAW, after, tasks=("raw",))
+        assert found.tasks == ("other", "after")
+
     def test_a_name_from_the_body(self) -> None:
         """As the flow gives it."""
         assert chosen(RAW, "#@task\nlate = max(raw)", OTHER, tasks=("late",)).tasks == ("other",)

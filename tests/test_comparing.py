@@ -27,8 +27,7 @@ BANDED = "#@task features\nprint('late is', LATE)\nfeatures = raw.assign(band=ba
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
     """A kernel in which the cells above ran."""
     with Kernel(tmp_path) as kernel:
-        kernel.set(**CELLS)
-        assert [shown.error for shown in kernel.run_all()] == [""] * len(CELLS)
+        kernel.begin(**CELLS)
         yield kernel
 
 

@@ -47,6 +47,7 @@ class TestTexts:
             ("from df select a where b > 'from c'", {"df"}),
             ("select * from 'f.csv' where extract(year from day) > 1", {"day"}),
             ("select * from main.df", {"main"}),
+            ("-- all of it\n(select * from df)", {"df"}),
             ("rows from df", set[str]()),
         ],
     )
@@ -56,6 +57,12 @@ class TestTexts:
             found = analyze(f"{call}({statement!r})")
             assert found.reads | found.maybe_reads == {"con"} | names
         assert set(names_for(statement, ("duckdb", "sql"))) == names
+
+    def test_functions_that_take_sql(self) -> None:
+        """Imported by themselves, too; other functions of that name take none."""
+        found = analyze("from duckdb import sql as ask\nask('select * from df')")
+        assert found.maybe_reads == {"df"}
+        assert not analyze("from other import sql\nsql('select * from df')").maybe_reads
 
     def test_a_context_of_all_frames(self) -> None:
         """Nobody knows which names it is asked for later."""

@@ -8,28 +8,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kernel_job import Job
-from tests.kernels import Kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.kernels import Kernel
 
 pytestmark = pytest.mark.process
 
 START = {"ext": "%load_ext nbflow"}
 
 
-@pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    """One kernel for all; each test begins anew in it."""
-    with Kernel(tmp_path_factory.mktemp("kernel"), asks=True) as kernel:
-        yield kernel
-
-
 @pytest.fixture
-def job(kernel: Kernel, tmp_path: Path) -> Job:
+def job(asking_kernel: Kernel, tmp_path: Path) -> Job:
     """A notebook with nbflow."""
-    job = Job(kernel, tmp_path, START)
+    job = Job(asking_kernel, tmp_path, START)
     job.run_all()
     return job
 

@@ -38,8 +38,7 @@ CELLS = {
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
     """A kernel in which the cells above ran."""
     with Kernel(tmp_path) as kernel:
-        kernel.set(**CELLS)
-        assert [shown.error for shown in kernel.run_all()] == [""] * len(CELLS)
+        kernel.begin(**CELLS)
         yield kernel
 
 

@@ -30,8 +30,7 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.txt").write_text("a")
     with Kernel(tmp_path) as kernel:
-        kernel.set(**CELLS)
-        assert [shown.error for shown in kernel.run_all()] == [""] * len(CELLS)
+        kernel.begin(**CELLS)
         yield kernel
 
 

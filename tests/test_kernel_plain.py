@@ -27,8 +27,7 @@ CELLS = {
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
     """A kernel in which the cells above ran, and the first one was edited and run since."""
     with Kernel(tmp_path) as kernel:
-        kernel.set(**CELLS)
-        assert [shown.error for shown in kernel.run_all()] == [""] * len(CELLS)
+        kernel.begin(**CELLS)
         kernel.run("late", "LATE = 40")
         yield kernel
 
@@ -97,8 +96,7 @@ class TestWithPlain:
     def chain(self, tmp_path: Path) -> Iterator[Kernel]:
         """A kernel with tasks and plain cells in turns, of which the first cell was edited and run."""
         with Kernel(tmp_path) as kernel:
-            kernel.set(**CHAIN)
-            assert [shown.error for shown in kernel.run_all()] == [""] * len(CHAIN)
+            kernel.begin(**CHAIN)
             kernel.run("n", "N = 5")
             yield kernel
 

@@ -8,28 +8,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kernel_job import Job
-from tests.kernels import Kernel, Shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.kernels import Kernel, Shown
 
 pytestmark = pytest.mark.process
 
 START = {"ext": "%load_ext nbflow", "plain": "limit = 3"}
 
 
-@pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    """One kernel for all; each test begins anew in it."""
-    with Kernel(tmp_path_factory.mktemp("kernel"), asks=True) as kernel:
-        yield kernel
-
-
 @pytest.fixture
-def job(kernel: Kernel, tmp_path: Path) -> Job:
+def job(asking_kernel: Kernel, tmp_path: Path) -> Job:
     """A notebook with nbflow and a constant."""
-    job = Job(kernel, tmp_path, START)
+    job = Job(asking_kernel, tmp_path, START)
     job.run_all()
     return job
 
@@ -102,10 +95,10 @@ class TestTasks:
         assert job.flow() == ["b"]
         assert job.run("b") == []
 
-    def test_asking_first(self, kernel: Kernel, tmp_path: Path) -> None:
+    def test_asking_first(self, asking_kernel: Kernel, tmp_path: Path) -> None:
         """A new or edited cell asks as well, and what is run then is its new source."""
         (tmp_path / "pyproject.toml").write_text("[tool.nbflow]\nask_above = 0.1\n")
-        job = Job(kernel, tmp_path, START)
+        job = Job(asking_kernel, tmp_path, START)
         job.run_all()
         job.run(plain="import time\nlimit = 3", b="%%task b\ntime.sleep(.15)\nb = limit")
         job.run(c="%%task c\nc = b + 1")
@@ -195,9 +188,9 @@ class TestNames:
 class TestSettings:
     """A faulty setting is told, not thrown about."""
 
-    def test_a_faulty_project(self, kernel: Kernel, tmp_path: Path) -> None:
+    def test_a_faulty_project(self, asking_kernel: Kernel, tmp_path: Path) -> None:
         """One line that names the file; cells run as without nbflow, until it is mended."""
-        job = Job(kernel, tmp_path, START)
+        job = Job(asking_kernel, tmp_path, START)
         project = tmp_path / "pyproject.toml"
         project.write_text("[tool.nbflow]\nunknwn = 1\n")
         job.run("ext", "plain")
@@ -211,4 +204,4 @@ class TestSettings:
         project.write_text("")
         assert "pyproject.toml" not in job.kernel.execute("%flow status").text
         job.run("b", "c")
-        assert json.loads(kernel.probe("standing()"))["verdicts"]["c"] == "fresh"
+        assert json.loads(job.kernel.probe("standing()"))["verdicts"]["c"] == "fresh"

@@ -31,8 +31,7 @@ OLD = "output above is from"
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
     """A kernel in which the cells above ran, and the first one was edited and run since."""
     with Kernel(tmp_path) as kernel:
-        kernel.set(**CELLS)
-        assert [shown.error for shown in kernel.run_all()] == [""] * len(CELLS)
+        kernel.begin(**CELLS)
         kernel.run("n", "N = 2")
         yield kernel
 

@@ -27,8 +27,9 @@ _OF_MODULES: Final = frozenset(("pd", "pandas", "ne", "numexpr", "evaluate"))
 _SQL: Final = frozenset(("sql", "query", "execute", "execute_global"))
 """What takes SQL; DuckDB and polars look for tables among the variables of their caller."""
 
+_OF_SQL: Final = ("duckdb", "polars")
 _STATEMENT: Final = re.compile(
-    r"\s*(?:select|with|from|create|insert|copy|describe|summarize|pivot)\b", re.IGNORECASE
+    r"[\s(]*(?:select|with|from|create|insert|copy|describe|summarize|pivot)\b", re.IGNORECASE
 )
 _TABLES: Final = re.compile(
     r'\b(?:from|join|describe|summarize|pivot|copy)\s+((?:"?[^\W\d]\w*"?(?:\s+(?:as\s+)?\w+)?\s*,\s*)*"?[^\W\d]\w*)',
@@ -52,10 +53,11 @@ def note_formula(frame: Frame, node: ast.Call, name: str) -> None:
         name: The last part of what is called.
     """
     path = dotted(node.func)
-    evaluates = ".".join(parts_of(path, frame.cell.origins)) in _EVALUATES
+    parts = parts_of(path, frame.cell.origins)
+    evaluates = ".".join(parts) in _EVALUATES
     if evaluates or (name in _ASKS and isinstance(node.func, ast.Attribute)):
         _look_up(frame, node, path, evaluates=evaluates)
-    elif name in _SQL and isinstance(node.func, ast.Attribute):
+    elif parts[-1] in _SQL and (isinstance(node.func, ast.Attribute) or parts[0] in _OF_SQL):
         for text in map(_text_of, _told(node)):
             _load(frame, _tables_in(text or ""))
     elif name == "SQLContext" and any(word.arg in ("register_globals", None) for word in node.keywords):
@@ -76,7 +78,7 @@ def names_for(text: str, used: Collection[str]) -> list[str]:
         >>> names_for("select sum(delay) from flights join planes using (tail)", ("duckdb", "sql"))
         ['flights', 'planes']
     """
-    if _STATEMENT.match(text):
+    if _is_sql(text):
         return _tables_in(text) if not _SQL.isdisjoint(used) else []
     if "~" in text:
         return _functions_in(text)
@@ -136,10 +138,14 @@ def _names_in(text: str) -> list[str]:
 
 def _tables_in(text: str) -> list[str]:
     """What stands where SQL names tables; it counts as a variable where the notebook has one of that name."""
-    if not _STATEMENT.match(text):
+    if not _is_sql(text):
         return []
     found = " ".join(_TABLES.findall(_NO_TABLES.sub("''", text)))
     return [name for name in _WORD.findall(found) if name.lower() != "as"]
+
+
+def _is_sql(text: str) -> bool:
+    return _STATEMENT.match(_NO_TABLES.sub(" ", text)) is not None
 
 
 def _functions_in(text: str) -> list[str]:

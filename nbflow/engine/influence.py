@@ -279,7 +279,7 @@ def may_write(
     binds |= {Slot(FILE, absolute(path)) for path in body.declared.writes}
     if body.writes_files:
         binds |= {Slot(FILE, absolute(path)) for path in analysis.paths}
-    for trace in (step.trace, known, step.hold.trace if step.hold else None):
+    for trace in (step.trace, step.earlier, known, step.hold.trace if step.hold else None):
         # What only a run showed may have been an assignment or a change in place.
         changes |= {output.slot for output in trace.outputs} - binds if trace is not None else set()
     for slot in tuple(changes):

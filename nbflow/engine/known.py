@@ -215,8 +215,11 @@ class Knowledge:
 
 
 def _is_left_alone(slot: Slot, above: Known) -> bool:
-    """Whether all that is known to differ above is an edit that does not touch this name."""
+    """Whether all that is known to differ above, edits and parameters, does not touch this name."""
     step = above.step
+    if not above.above and all(cause.category == "parameter" for cause in above.own):
+        # No parameter is made of another.
+        return slot.kind == NAME and parts_of(slot)[0] not in {cause.subject for cause in above.own}
     if above.above or step.before is None or step.ran is None or not step.plain:
         return False
     texts = step.before.source, step.ran.source

@@ -16,7 +16,7 @@ from nbflow.exceptions import NbflowError, OptionError
 from nbflow.notebook.cells import is_only_ours, read_header
 from nbflow.notebook.naming import label_of
 from nbflow.notebook.written import as_python, names_of, options_of
-from nbflow.options import TaskOptions
+from nbflow.options import NO_OPTIONS, TaskOptions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 _STARTS: Final = ("run", "resume", "audit", "auto")
 """The commands that start more than was asked for."""
-
-
-_NO_OPTIONS: Final = TaskOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ class _Cell:
     text: str
     body: Body | None = None
     is_task: bool = False
-    options: TaskOptions = _NO_OPTIONS
+    options: TaskOptions = NO_OPTIONS
     functions: tuple[tuple[str, frozenset[str]], ...] = ()
 
     @property
@@ -82,6 +79,11 @@ class _Cell:
         if self.body is None:
             return frozenset()
         return frozenset(self.body.reads) | self.body.analysis.mutates
+
+    @property
+    def acts_unseen(self) -> bool:
+        """Whether it starts programs, or seeds: no name tells who hangs on that."""
+        return self.body is not None and any(map(_acts_unseen, self.body.analysis.effects))
 
     @property
     def starts_more(self) -> bool:
@@ -195,6 +197,10 @@ class _Reads:
         return frozenset(found)
 
 
+def _acts_unseen(effect: str) -> bool:
+    return effect.startswith(("subprocess:", "random:"))
+
+
 def _needed(cells: Sequence[_Cell], asked: Mapping[int, frozenset[str]], reads: _Reads) -> set[int]:
     """The places of the cells that are needed for those asked for, with what these read besides."""
     needed, wanted = set[int](), set[str]()
@@ -202,7 +208,8 @@ def _needed(cells: Sequence[_Cell], asked: Mapping[int, frozenset[str]], reads: 
     for place in range(len(cells) - 1, -1, -1):
         cell, body = cells[place], cells[place].body
         makes = cell.writes & wanted or (body is not None and body.writes_files and body.paths & paths)
-        if place not in asked and not makes and cell.label not in after:
+        is_behind = bool(needed) and cell.acts_unseen
+        if place not in asked and not makes and not is_behind and cell.label not in after:
             continue
         needed.add(place)
         after |= {*cell.options.after}

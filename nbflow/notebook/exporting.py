@@ -14,7 +14,6 @@ from nbflow.notebook.cells import is_only_ours, read_header
 from nbflow.notebook.naming import label_of
 from nbflow.notebook.saved import SavedCell, read_cells, refuse
 from nbflow.notebook.written import as_python, names_of, options_of
-from nbflow.options import TaskOptions
 from nbflow.views.words import counted
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from nbflow.notebook.session import Session
 
 _LOADS: Final = re.compile(r"^\s*%load_ext\s+nbflow\b", re.MULTILINE)
-_NO_OPTIONS: Final = TaskOptions()
 
 
 def export_session(session: Session, path: str, *, force: bool = False) -> str:

@@ -291,6 +291,7 @@ class Teller:
         self._seen = {run.id for run in store.history.runs(notebook, limit=100_000)}
         self._started = time.monotonic()
         self._lines: list[ActionLine] = []
+        self._has_failed = False
 
     def count(self, action: DeedWord) -> int:
         """How many runs of tasks ended so; what a flow that a cell runs did is the cell's own matter."""
@@ -319,6 +320,7 @@ class Teller:
     def note_failure(self, text: str) -> None:
         """Say why the last cell failed, unless the line of its task has just said so."""
         self.tell()
+        self._has_failed = True
         last = self._lines[-1] if self._lines else None
         if last is None or last.action != "failed" or not last.note or last.note not in text:
             self._say(f"failed: {text}")
@@ -368,7 +370,9 @@ class Teller:
     def summary(self) -> str:
         """The whole run in one line."""
         took = duration(time.monotonic() - self._started)
-        return f"{action_summary(ActionCard(tuple(self._lines)))} · {took} in all"
+        nothing = self._has_failed and not self._lines
+        told = "no task was run" if nothing else action_summary(ActionCard(tuple(self._lines)))
+        return f"{told} · {took} in all"
 
 
 def lines_that_act(source: str) -> list[str]:

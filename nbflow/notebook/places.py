@@ -18,7 +18,7 @@ from nbflow.notebook.named import check, naming, resolved, telling
 from nbflow.notebook.naming import default_name, free_name, label_of
 from nbflow.notebook.parameters import check_parameters, parameters_of
 from nbflow.notebook.saved import arranged
-from nbflow.options import TaskOptions, read_options
+from nbflow.options import NO_OPTIONS, TaskOptions, read_options
 from nbflow.types import Licence, Standing
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ class WasRun(Protocol):
         ...
 
 
-_NO_OPTIONS: Final = TaskOptions()
 _IS_PLAIN: Final = attrgetter("plain")
 
 
@@ -71,7 +70,7 @@ class Cell:
     text: str
     lines: int = 0
     number: int | None = None
-    options: TaskOptions = _NO_OPTIONS
+    options: TaskOptions = NO_OPTIONS
     base: str = ""
     placed_after: str = ""
     shown: str = ""
@@ -121,7 +120,7 @@ class Places:
             CellSyntaxError: If its body is not Python.
         """
         header = read_header(asked.text)
-        options = read_options(header.options) if header else _NO_OPTIONS
+        options = read_options(header.options) if header else NO_OPTIONS
         if header is not None:
             check(resolved({**options.rules, **options.hooks}, self.names))
             self._check_tasks(options.after)
@@ -322,7 +321,7 @@ class Places:
         return cell
 
     def _fill(self, cell: Cell, text: str, header: Header | None, options: TaskOptions, body: Body) -> None:
-        step, says, was_said = cell.step, options is not _NO_OPTIONS, cell.options is not _NO_OPTIONS
+        step, says, was_said = cell.step, options is not NO_OPTIONS, cell.options is not NO_OPTIONS
         cell.text, cell.options, cell.lines = text, options, header.lines if header else 0
         step.body = body
         step.plain = header is None or header.kind == "params"
@@ -438,7 +437,7 @@ class Places:
         """Make the step of one saved cell; None where it makes none, or was not run."""
         header = read_header(saved.source)
         try:
-            options = read_options(header.options) if header else _NO_OPTIONS
+            options = read_options(header.options) if header else NO_OPTIONS
             text = self.source_of(saved.source)
             makers = _NO_MAKERS if header else makers_in(text, _looks_like_maker(text))
             body = _body_of(text, options, makers)
@@ -455,7 +454,7 @@ class Places:
 
 def _body_of(text: str, options: TaskOptions, makers: frozenset[str]) -> Body:
     body = read_body(text, makers)
-    return body if options is _NO_OPTIONS else mapped_body(declared_body(body, options.declared), options.map)
+    return body if options is NO_OPTIONS else mapped_body(declared_body(body, options.declared), options.map)
 
 
 def _looks_like_maker(text: str) -> Callable[[str], bool]:

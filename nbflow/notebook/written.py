@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import importlib
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from nbflow.analysis import analyze
 from nbflow.analysis.magics import parsed, without_magics
 from nbflow.exceptions import OptionError
 from nbflow.notebook.naming import default_name, free_name, label_of
-from nbflow.options import TaskOptions, read_options
+from nbflow.options import NO_OPTIONS, TaskOptions, read_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nbflow.notebook.cells import Header
     from nbflow.notebook.saved import SavedCell
-
-_NO_OPTIONS: Final = TaskOptions()
 
 
 def options_of(header: Header | None, source: str) -> TaskOptions:
@@ -28,7 +26,7 @@ def options_of(header: Header | None, source: str) -> TaskOptions:
         OptionError: If it makes no sense.
     """
     if header is None or header.kind == "params":
-        return _NO_OPTIONS
+        return NO_OPTIONS
     try:
         return read_options(header.options)
     except OptionError as error:

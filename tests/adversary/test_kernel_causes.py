@@ -42,8 +42,7 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "a").write_text("")
     with Kernel(tmp_path) as kernel:
-        kernel.set(**CELLS)
-        assert [shown.error for shown in kernel.run_all()] == [""] * len(CELLS)
+        kernel.begin(**CELLS)
         yield kernel
 
 
