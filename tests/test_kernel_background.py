@@ -133,6 +133,21 @@ class TestItsEnd:
         told = kernel.execute("%flow run --background send").text
         assert "send was not run in the background: what it does outside must not happen twice" in told
 
+    def test_what_it_cannot_bring_up_to_date(self, tmp_path: Path) -> None:
+        """A task that hangs on a plain cell stays as it is, and is not said to be up to date."""
+        with Kernel(tmp_path) as kernel:
+            kernel.begin(
+                load="%load_ext nbflow",
+                params="%%params\nlimit = 1",
+                raw="#@task raw\nraw = [1, 2]",
+                some="some = [x for x in raw if x > limit]",
+                total="#@task total\ntotal = sum(some)",
+            )
+            kernel.run("params", "%%params\nlimit = 0")
+            told = kernel.execute("%flow run --background").text
+            assert told.startswith("nothing to do, but not up to date: total")
+            assert "1 task ran" in kernel.execute("%flow run").text
+
     def test_what_shows_only_as_it_runs(self, kernel: Kernel) -> None:
         """A body that may not run there has not failed; what it waits for is no task to go."""
         kernel.execute("%flow cancel")

@@ -41,7 +41,7 @@ from nbflow.views import (
     to_dot,
 )
 from nbflow.views.groups import counts_of
-from nbflow.views.words import cause_words, causes_words, moment
+from nbflow.views.words import cause_words, causes_words, listed, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -198,9 +198,11 @@ class Report:
         """How the tasks asked for stand after a run that had nothing to do."""
         places, judged = self._session.places, self._session.trunk.sweep.judgement
         asked = [places.named(name) for name in names] or places.tasks()
-        loose = [cell.step.name for cell in asked if judged(cell.step).verdict is Verdict.AS_OF]
-        more = ", …" if len(loose) > _MOST_LOOSE else ""
-        told = f"but not proven up to date, only as of: {', '.join(loose[:_MOST_LOOSE])}{more}"
+        stand = {cell.step.name: judged(cell.step).verdict for cell in asked if not cell.step.idle}
+        if old := [name for name, verdict in stand.items() if verdict in (Verdict.STALE, Verdict.WAITS)]:
+            return f"but not up to date: {listed(old, _MOST_LOOSE)}"
+        loose = [name for name, verdict in stand.items() if verdict is Verdict.AS_OF]
+        told = f"but not proven up to date, only as of: {listed(loose, _MOST_LOOSE)}"
         return told if loose else "everything is up to date"
 
     def _refused_line(self, step: Step, state: State) -> ActionLine:
