@@ -32,7 +32,7 @@ from nbflow.store.modules import is_missing
 from nbflow.types import NO_REACH, UNBOUND, Entry, Looked, Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from nbflow.analysis.patches import Patching
     from nbflow.engine.apply import Workspace
@@ -52,9 +52,17 @@ class Insight:
         book: The steps.
         sweep: What the slots outside hold.
         workspace: The names.
+        variables: Gives the environment variables that local modules among these name.
     """
 
-    def __init__(self, book: Book, sweep: Sweep, workspace: Workspace) -> None:
+    def __init__(
+        self,
+        book: Book,
+        sweep: Sweep,
+        workspace: Workspace,
+        variables: Callable[[Iterable[str]], frozenset[str]],
+    ) -> None:
+        self._variables = variables
         self._book = book
         self._sweep = sweep
         self._workspace = workspace
@@ -181,8 +189,11 @@ class Insight:
 
     def asked(self, step: Step, body: Body, writers: Collection[str]) -> tuple[Entry, ...]:
         """Entries for the slots outside that the source, or code that it may call, names."""
-        variables, modules = _asks(body, tuple(self._bodies_of(writers)))
-        slots = (*variables, *step.parameter_slots, *modules)
+        others = tuple(self._bodies_of(writers))
+        variables, modules = _asks(body, others)
+        named = self._variables(_imported(body, others))
+        of_modules = (Slot("environment", name) for name in sorted(named))
+        slots = (*dict.fromkeys((*variables, *of_modules)), *step.parameter_slots, *modules)
         if not slots:
             return ()
         outside = self._sweep.outside
@@ -258,6 +269,12 @@ def _asks(body: Body, later: tuple[Body, ...]) -> tuple[tuple[Slot, ...], tuple[
         (*(Slot("environment", name) for name in sorted(variables)), *folder),
         tuple(Slot(kind, module) for module in modules for kind in ("module", "package")),
     )
+
+
+@lru_cache(maxsize=20_000)
+def _imported(body: Body, others: tuple[Body, ...]) -> frozenset[str]:
+    """The modules that bodies import."""
+    return frozenset(item.module for ran in (body, *others) for item in ran.analysis.imports)
 
 
 def _imports(body: Body, later: Collection[Body]) -> list[str]:

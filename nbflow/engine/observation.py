@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nbflow.engine.effects import Call
     from nbflow.engine.slots import InContext
     from nbflow.store.watching import Watch
-    from nbflow.types import Entry, Output
+    from nbflow.types import Entry, Output, Slot
 
 
 class Observation(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ class Observation(msgspec.Struct, frozen=True):
         drew: The generators whose state it moved or set.
         context: What it read from `nbflow.context`, by key.
         undecided: Names of which nobody can tell whether it bound them: they hold the same object.
-        data: Files that local modules read when they were imported, with the content then.
+        data: What local modules asked for when they were imported, with the answers then.
         folder: Digest of the working folder when it started.
         fault: Why nbflow could not see what it did; empty where it could.
         cause: What an item raised, where the outcome only sums up how the items have ended.
@@ -53,7 +53,7 @@ class Observation(msgspec.Struct, frozen=True):
     undecided: frozenset[str] = frozenset()
     fault: str = ""
     folder: str = ""
-    data: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    data: Mapping[Slot, str] = msgspec.field(default_factory=dict["Slot", str])
     cause: BaseException | None = None
     doubt: str = ""
     connections: frozenset[str] = frozenset()
@@ -109,7 +109,7 @@ class Watched:
     seconds: float
     context: Mapping[str, InContext]
     folder: str
-    data: Mapping[str, str] = field(default_factory=dict[str, str])
+    data: Mapping[Slot, str] = field(default_factory=dict["Slot", str])
     undecided: frozenset[str] = frozenset()
     connections: frozenset[str] = frozenset()
 

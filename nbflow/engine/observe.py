@@ -35,7 +35,13 @@ from nbflow.store.connections import is_connection, may_write, state_of
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
 from nbflow.store.given import Native
 from nbflow.store.handles import is_function
-from nbflow.store.modules import module_data, note_loaded, purge_changed_modules, purge_module
+from nbflow.store.modules import (
+    module_data,
+    note_loaded,
+    purge_changed_modules,
+    purge_module,
+    variables_of_module,
+)
 from nbflow.store.walks import PLAIN, is_plain
 from nbflow.types import UNBOUND, Output
 
@@ -151,12 +157,12 @@ class Observer:
             now = self._workspace.look(key) if key in STATEFUL else None
             self._workspace.label(key, Label(now.digest) if now is not None else None)
 
-    def _loaded(self, body: Body) -> dict[str, str]:
-        """The files that the modules read which the body imports, when they were imported."""
+    def _loaded(self, body: Body) -> dict[Slot, str]:
+        """What the modules which the body imports asked for when they were imported."""
         note_loaded(self._files)
         modules = sorted({item.module for item in body.analysis.imports})
         data = [module_data(module, self._files) for module in modules]
-        return {path: now for found in data for path, now in found.items()}
+        return {slot: said for found in data for slot, said in found.items()}
 
     def _observed(
         self,
@@ -324,6 +330,10 @@ class Observer:
             return load_anew(versions, self._workspace, self._files, self._define)
         except Exception:  # noqa: BLE001 - then the whole step has to run instead
             return False
+
+    def variables(self, modules: Iterable[str]) -> frozenset[str]:
+        """The environment variables that the user's modules among these name."""
+        return frozenset[str]().union(*(variables_of_module(module, self._files) for module in modules))
 
     def imports(self, asked: Iterable[Entry], view: View) -> Imports:
         """What a body at the view's place imports of the user's modules."""

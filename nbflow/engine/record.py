@@ -22,7 +22,7 @@ from nbflow.engine.gates import SKIPPED
 from nbflow.engine.keeping import NOT_COMPARED, NOT_REUSED
 from nbflow.engine.origins import NONE, seen_as, shown_as
 from nbflow.engine.quiet import QUIET
-from nbflow.engine.reimport import ALTERED
+from nbflow.engine.reimport import ALTERED, ASKED
 from nbflow.engine.shown import not_compared
 from nbflow.engine.slots import NAME, RANDOM, SETTINGS, is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import unit_key, version_key
@@ -30,6 +30,7 @@ from nbflow.exceptions import InternalError
 from nbflow.store.digests import digest as value_digest
 from nbflow.store.digests import key_digest
 from nbflow.store.events import UNPICKLES
+from nbflow.store.importing import WORLD
 from nbflow.store.protocol import HAPPENS_ONCE, Given
 from nbflow.types import FILE, TASK_VALUE, UNBOUND, Effect, Entry, Looked, Output, Slot, Trace
 
@@ -390,7 +391,7 @@ def _unknowns(
 ) -> tuple[str, ...]:
     """Why the result can never be called fresh: what it depends on cannot be compared."""
     doubts = (*observation.undecided, *observation.context, *observation.connections, *maker.effects)
-    if watch.saw_nothing and not any((observation.doubt, *doubts)):
+    if watch.saw_nothing and not any((observation.doubt, *doubts, *observation.data)):
         return ()
     asked = filter(None, map(not_compared, observation.context))
     own = [f"reads {path}, which it writes itself" for path in sorted(watch.own)]
@@ -400,13 +401,16 @@ def _unknowns(
     state = [f"changes the state of the process: {text}" for text in watch.process_state]
     bound = [f"nobody can tell whether it binds {name}" for name in sorted(observation.undecided)]
     followed = filter(None, (observation.doubt,))
+    told = (f"{ASKED}: {slot.locator}" for slot in observation.data if slot.kind == WORLD)
     unfollowed = _unfollowed(maker, watch)
     outside = (
         text
         for text in watch.outside
         if not (text.startswith(UNPICKLES) and is_compared(text.removeprefix(UNPICKLES)))
     )
-    return tuple(dict.fromkeys((*followed, *own, *read, *asked, *unfollowed, *outside, *state, *bound)))
+    return tuple(
+        dict.fromkeys((*followed, *own, *read, *told, *asked, *unfollowed, *outside, *state, *bound))
+    )
 
 
 def _unfollowed(maker: Maker, watch: Watch) -> Iterator[str]:
@@ -419,7 +423,9 @@ def _unfollowed(maker: Maker, watch: Watch) -> Iterator[str]:
         yield f"writes a file that nobody saw ({', '.join(writers)})"
 
 
-_UNSEEN: Final = ("network", "database", "clock", "environment", "names", ALTERED)
+_LOUD: Final = ("network", "database", "clock", "environment", "names", ALTERED)
+"""How the effects begin that read what nbflow cannot see, and that only who asks for them is to repeat."""
+_UNSEEN: Final = (*_LOUD, ASKED)
 """How the effects begin that read what nbflow cannot see; such a result is *as of*."""
 
 
@@ -466,7 +472,7 @@ def skipped_trace(trace: Trace) -> Trace:
 def _is_quiet(maker: Maker, body: Body, observation: Observation, watch: Watch) -> bool:
     short = observation.seconds < maker.auto_below
     effects = maker.effects
-    acts = bool(effects) and any(changes_outside(each) or each.startswith(_UNSEEN) for each in effects)
+    acts = bool(effects) and any(changes_outside(each) or each.startswith(_LOUD) for each in effects)
     return short and body.analysis.complete and not acts and not watch.noise
 
 
