@@ -148,3 +148,73 @@ class TestTheWorld:
         )
         assert job.stale() == {}
         assert job.flow() == []
+
+
+SEEDS = (
+    "import numpy as np\nimport pandas as pd\nnp.random.seed({0})\npd.set_option('display.max_rows', {0})\n"
+)
+DRAWS = {
+    "i": "import numpy as np\nimport seeds_it",
+    "d": "#@task d\nimport numpy as np\nd = np.random.rand(2)",
+    "e": "#@task e\nimport numpy as np\nimport seeds_it\ne = np.random.rand(2)",
+    "o": "#@task o\nimport pandas as pd\no = pd.get_option('display.max_rows')",
+}
+
+
+class TestSettings:
+    """A module sets a random generator, and an option of a library, when it is imported."""
+
+    def test_an_edit_of_the_module(self, job: Job) -> None:
+        """What draws and asks below the import runs again, also after a restart, and by undoing the edit."""
+        write(job, seeds_it=SEEDS.format(42))
+        job.run(**DRAWS)
+        assert job.stale() == {}
+        write(job, seeds_it=SEEDS.format(43))
+        assert job.flow() == ["i", "d", "e", "o"]
+        assert (value(job, "o"), job.stale()) == ("43", {})
+        job.kernel.restart()
+        write(job, seeds_it=SEEDS.format(44))
+        job.run_all()
+        assert (value(job, "o"), job.stale()) == ("44", {})
+        write(job, seeds_it=SEEDS.format(43))
+        job.run_all()
+        assert (value(job, "o"), job.stale()) == ("43", {})
+
+    def test_all_cells_again(self, job: Job) -> None:
+        """The module is there and sets nothing any more: its state is put there, and nothing else runs."""
+        write(job, seeds_it=SEEDS.format(42))
+        job.run(**DRAWS)
+        assert (job.run_all(), job.stale()) == (["i"], {})
+        job.run(d=DRAWS["d"].replace("2", "3"))
+        assert (job.flow(), job.stale()) == (["e"], {})
+        job.run("i")
+        assert (job.flow(), job.stale()) == ([], {})
+
+    def test_a_body_that_imports_and_draws(self, job: Job) -> None:
+        """Nobody knows what the module had left before it drew: once edited it is as of, and says why."""
+        write(job, seeds_it=SEEDS.format(42))
+        body = "#@task d\nimport numpy as np\nimport seeds_it\nd = np.random.rand(2)"
+        job.run(d=body, e="#@task e\nimport numpy as np\ne = np.random.rand(2)")
+        assert job.stale() == {}
+        job.run(d=body.replace("2", "3"))
+        job.flow()
+        assert job.stale() == {"d": "as of", "e": "as of"}
+        assert "seeds_it sets the random state of numpy only when it is imported" in job.why("d")
+        job.kernel.restart()
+        job.run_all()
+        write(job, seeds_it=SEEDS.format(43))
+        job.flow()
+        assert job.stale() == {}
+
+    @pytest.mark.parametrize("is_added", [True, False])
+    def test_another_first_import(self, job: Job, *, is_added: bool) -> None:
+        """A cell further up imports the module now, or the first one does so no more."""
+        write(job, seeds_it=SEEDS.format(42))
+        imports, seeds = "import numpy as np\nimport seeds_it", "import numpy as np\nnp.random.seed(1)"
+        draws = "#@task d\nimport numpy as np\nd = np.random.rand(2)"
+        job.run(i=seeds if is_added else imports, k="import seeds_it", d=draws)
+        assert job.stale() == {}
+        job.run(i=imports if is_added else seeds)
+        job.run("k")
+        job.flow()
+        assert job.stale() == {}

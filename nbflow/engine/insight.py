@@ -131,7 +131,14 @@ class Insight:
             patching=(patching := _patching(told)),
             leading=leading_imports(body.source) if patching else (),
             imported=made_by_imports(body, self._workspace.labels.keys() & LIBRARIES.keys()),
+            above=self._imported_above(step) if body.analysis.imports else frozenset(),
         )
+
+    def _imported_above(self, step: Step) -> frozenset[str]:
+        """The modules that steps above one import."""
+        place = self._book.place(step.id)
+        above = self._book.order[:place] if place is not None else ()
+        return frozenset[str]().union(*(_imported_at_once(self._book.steps[id].body) for id in above))
 
     def _lazily(self, keys: Iterable[str]) -> frozenset[str]:
         """The effects of reading what has yet to be read: who collects it opens files that nobody sees."""
@@ -269,6 +276,11 @@ def _asks(body: Body, later: tuple[Body, ...]) -> tuple[tuple[Slot, ...], tuple[
         (*(Slot("environment", name) for name in sorted(variables)), *folder),
         tuple(Slot(kind, module) for module in modules for kind in ("module", "package")),
     )
+
+
+@lru_cache(maxsize=20_000)
+def _imported_at_once(body: Body) -> frozenset[str]:
+    return frozenset(item.module for item in body.analysis.imports if not item.deferred)
 
 
 @lru_cache(maxsize=20_000)

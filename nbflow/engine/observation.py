@@ -36,6 +36,7 @@ class Observation(msgspec.Struct, frozen=True):
         data: What local modules asked for when they were imported, with the answers then.
         folder: Digest of the working folder when it started.
         fault: Why nbflow could not see what it did; empty where it could.
+        seeded: The generators that modules which it imported set once, and whether they count as set by it.
         cause: What an item raised, where the outcome only sums up how the items have ended.
         doubt: Why nbflow could not tell which names it changed, so that all that it may have changed
             count as changed; empty where it could.
@@ -54,6 +55,7 @@ class Observation(msgspec.Struct, frozen=True):
     fault: str = ""
     folder: str = ""
     data: Mapping[Slot, str] = msgspec.field(default_factory=dict["Slot", str])
+    seeded: Mapping[str, bool] = msgspec.field(default_factory=dict[str, bool])
     cause: BaseException | None = None
     doubt: str = ""
     connections: frozenset[str] = frozenset()
@@ -112,6 +114,12 @@ class Watched:
     data: Mapping[Slot, str] = field(default_factory=dict["Slot", str])
     undecided: frozenset[str] = frozenset()
     connections: frozenset[str] = frozenset()
+    seeded: Mapping[str, bool] = field(default_factory=dict[str, bool])
+
+    @property
+    def set_by_imports(self) -> frozenset[str]:
+        """The generators that count as set by modules which the body imported."""
+        return frozenset(key for key, is_set in self.seeded.items() if is_set)
 
     @property
     def outside(self) -> Iterator[Entry]:
@@ -129,4 +137,4 @@ class Watched:
         """All of it, with what the body did to the names."""
         what = self.outcome, changed, outputs, self.watch, self.started, self.seconds, drew
         rest = self.context, self.undecided, fault, self.folder, self.data
-        return Observation(*what, *rest, doubt=doubt, connections=self.connections)
+        return Observation(*what, *rest, self.seeded, doubt=doubt, connections=self.connections)

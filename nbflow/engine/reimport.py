@@ -13,7 +13,13 @@ from nbflow.engine.slots import slot_of
 from nbflow.exceptions import CacheError
 from nbflow.store.altered import altered_among, note_altered
 from nbflow.store.digests import digest_without
-from nbflow.store.modules import effects_of_import, loaded_behind, purge_changed_modules, purge_module
+from nbflow.store.modules import (
+    effects_of_import,
+    loaded_behind,
+    purge_changed_modules,
+    purge_module,
+    seeds_of_modules,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,11 +73,13 @@ class Imports(msgspec.Struct, frozen=True):
             So it does what functions read that were put there.
         altered: The modules that somebody else has changed since they were loaded, as effects.
         asked: What the modules read, while they are imported, that nothing can be compared with, as effects.
+        seeds: Whether some of them set random generators when they are imported.
     """
 
     names: tuple[Slot, ...] = ()
     altered: frozenset[str] = frozenset()
     asked: frozenset[str] = frozenset()
+    seeds: bool = False
 
     @property
     def effects(self) -> frozenset[str]:
@@ -95,7 +103,8 @@ def imports_of(asked: Iterable[Entry], view: View, workspace: Workspace, files: 
     effects = (f"{ALTERED}: {name}" for name, behind in modules.items() if behind & altered)
     reads = (f"{ASKED}: {effect}" for name in imported for effect in effects_of_import(name, files))
     names = sorted(set[str]().union(*seen.values()))
-    return Imports(tuple(map(slot_of, names)), frozenset(effects), frozenset(reads))
+    seeds = bool(seeds_of_modules(imported, files))
+    return Imports(tuple(map(slot_of, names)), frozenset(effects), frozenset(reads), seeds)
 
 
 def note_change(key: str, workspace: Workspace, loaded: int) -> None:

@@ -126,6 +126,16 @@ def effects_of_import(name: str, files: Files) -> frozenset[str]:
     return frozenset(f"{each}: {effect}" for each, path in behind for effect in _at_import(path).effects)
 
 
+def seeds_of_modules(names: Iterable[str], files: Files) -> dict[str, frozenset[str]]:
+    """Which local modules, and modules that they import, set random generators when they are imported.
+
+    Returns:
+        Module to what it does to them, as effects.
+    """
+    behind = {each: path for name in names for each, path in _modules_behind(name, files).items()}
+    return {each: seeds for each, path in behind.items() if (seeds := _at_import(path).seeds)}
+
+
 def variables_of_module(name: str, files: Files) -> frozenset[str]:
     """The environment variables that a local module, or one that it imports, names."""
     behind = _modules_behind(name, files).values()
