@@ -61,7 +61,12 @@ class TestCommand:
         assert kernel.value("len(slow)") == "300000"
         assert "nothing to do, no task waits for you" in kernel.execute("%flow resume").text
         kernel.execute("%flow run slow --force")
+        assert "output above" not in kernel.execute("%flow why slow").text
+        kernel.run("slow", CELLS["slow"].replace("'made'", "time.perf_counter_ns()"))
+        kernel.execute("%flow cache clear slow")
+        kernel.execute("%flow run slow --force")
         assert "output above is from an earlier run" in kernel.execute("%flow why slow").text
+        kernel.run("slow", CELLS["slow"])
         kernel.execute("%flow cache clear slow")
         kernel.restart()
         for name in ("load", "numpy", "quick"):

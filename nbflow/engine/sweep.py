@@ -225,10 +225,8 @@ class Sweep:
         if slot not in self._timelines and meet(slot):
             self._judge_behind(place)
         timeline = self._timelines.setdefault(slot, Timeline())
-        before = timeline.get(place)
-        is_new = (before is None) != (bound is None) or _writes(before, self._order[place]) != _writes(
-            bound, self._order[place]
-        )
+        before, step = timeline.get(place), self._order[place]
+        is_new = _kind_of_writer(before, step) != _kind_of_writer(bound, step)
         timeline.give(place, bound)
         end = timeline.next_after(place)
         for user in self._users.get(slot, ()):
@@ -256,5 +254,8 @@ class Sweep:
         return slot.kind == FILE or not self._timelines[slot].before(at).written
 
 
-def _writes(bound: Bound | None, step: str) -> bool:
-    return bound is not None and (bound.is_removed or bound.is_written_by(step))
+def _kind_of_writer(bound: Bound | None, step: str) -> tuple[bool, bool] | None:
+    """What a step is to those above it by the binding that it gives; None: it gives none."""
+    if bound is None:
+        return None
+    return bound.written, bound.is_removed or bound.is_written_by(step)

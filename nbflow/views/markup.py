@@ -73,7 +73,7 @@ STYLE: Final = (
     f".nbf .nbf-t .nbf-c{{color:{MUTED};white-space:normal}}"
     ".nbf .nbf-r{display:block;min-width:56px;padding:0 4px;border-radius:2px;"
     f"background:linear-gradient(to left,{_BAR} var(--w),transparent var(--w))}}"
-    ".nbf .nbf-t .nbf-p td{opacity:.7}"
+    f".nbf .nbf-t .nbf-p td{{color:{MUTED}}}.nbf .nbf-t .nbf-p .nbf-m{{color:inherit}}"
     f".nbf pre.nbf-x{{font:12px/1.5 {CODE};background:{TINT};border-radius:4px;padding:6px 10px;"
     "margin:4px 0 8px;overflow-x:auto;white-space:pre;color:inherit}"
     ".nbf ul.nbf-l{list-style:none;margin:4px 0;padding:0}"
