@@ -36,6 +36,7 @@ class Shown:
         updates: Display id to the last bundle that updated it.
         error: Name and text of the error, or an empty text.
         traceback: The error's lines.
+        last: What came last, a stream by its name.
     """
 
     texts: list[str] = field(default_factory=list)
@@ -45,6 +46,7 @@ class Shown:
     updates: dict[str, dict[str, Any]] = field(default_factory=dict)
     error: str = ""
     traceback: str = ""
+    last: str = ""
 
     @property
     def text(self) -> str:
@@ -234,7 +236,11 @@ class Kernel:
     def _took(self, message: dict[str, Any], shown: Shown) -> bool:
         kind, content = message["msg_type"], message["content"]
         if kind == "stream":
-            shown.texts.append(content["text"])
+            # A slow machine sends one print in two messages, which a frontend joins.
+            if shown.last == content["name"]:
+                shown.texts[-1] += content["text"]
+            else:
+                shown.texts.append(content["text"])
             shown.stdout += content["text"] if content["name"] == "stdout" else ""
         elif kind == "update_display_data":
             shown.updates[content["transient"]["display_id"]] = content["data"]
@@ -245,6 +251,7 @@ class Kernel:
         elif kind == "error":
             shown.error = f"{content['ename']}: {content['evalue']}"
             shown.traceback = "\n".join(content["traceback"])
+        shown.last = content["name"] if kind == "stream" else kind
         return kind == "status" and content["execution_state"] == "idle"
 
     def ask(self, expression: str) -> Any:
