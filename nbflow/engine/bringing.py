@@ -75,7 +75,8 @@ class Bringing:
 
     def bring(self, target: Step, *, named: bool = False) -> Working[bool | None]:
         """Bring a step up to date; False where it waits or failed, None where it waits for others to end."""
-        stack, passed = [(target, False)], set[str]()
+        stack = [(target, False)]
+        passed: set[str] = set()
         self._resting.clear()
         while stack and self.action.stop is None:
             step, again = stack[-1]

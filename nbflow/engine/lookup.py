@@ -80,7 +80,8 @@ class Lookup:
         return (*slots, *step.parameter_slots, *asked)
 
     def _present(self, step: Step, looked: Iterable[Looked], view: View) -> list[str] | None:
-        looked, digests = tuple(looked), list[str]()
+        looked = tuple(looked)
+        digests: list[str] = []
         loose = loose_slots(step, (item.slot for item in looked), view, self._book)
         for item in looked:
             digest = NOT_COMPARED if item.slot in loose else content(item, view, self._sweep.outside)
