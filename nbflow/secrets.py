@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 HIDDEN: Final = "•••"
 _SURE: Final = ("secret", "password", "passwd", "passphrase", "credential")
 _UNSURE: Final = ("key", "token")
+_WORDS_OF_SECRETS: Final = (*_UNSURE, *_SURE)
 _ONE_WORD: Final = re.compile(r"(?:api|app|access|auth|client|private|refresh|session|ssh)(?:key|token)s?")
 """What is often written in one word, where `monkey` and `hockey` must not count."""
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\WA-Z_]+")
@@ -65,8 +66,7 @@ def looks_secret(name: str) -> bool:
 
 def _is_mentioned(text: str) -> bool:
     """Whether a text has one of the words at all; quick, as every name and every source is asked."""
-    text = text.casefold()
-    return any(word in text for word in (*_UNSURE, *_SURE))
+    return any(map(text.casefold().__contains__, _WORDS_OF_SECRETS))
 
 
 def _is_sure(words: Iterable[str]) -> bool:

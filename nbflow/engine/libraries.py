@@ -436,7 +436,7 @@ def set_in(source: str) -> frozenset[str]:
         >>> sorted(set_in("plt.rcParams['axes.grid'] = True"))
         ['<matplotlib settings>']
     """
-    asked = LIBRARIES.items() if any(word in source for word in _SPOKEN) else ()
+    asked = LIBRARIES.items() if any(map(source.__contains__, _SPOKEN)) else ()
     return frozenset(key for key, each in asked if each.spoken and re.search(each.spoken, source))
 
 

@@ -90,8 +90,8 @@ class Observation(msgspec.Struct, frozen=True):
     @property
     def is_whole(self) -> bool:
         """Whether the body completed and nothing that it looked at changed under it."""
-        seen = self.has_returned and self.watch is not None and not self.fault
-        return seen and self.watch is not None and not self.watch.voided
+        watch = self.watch
+        return watch is not None and not self.fault and self.outcome.has_returned and not watch.voided
 
 
 def not_started(call: Call, error: BaseException) -> Observation:
