@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 HIDDEN: Final = "•••"
 _SURE: Final = ("secret", "password", "passwd", "passphrase", "credential")
 _UNSURE: Final = ("key", "token")
-_MENTIONED: Final = re.compile("|".join((*_UNSURE, *_SURE)), re.IGNORECASE)
+_WORDS_OF_SECRETS: Final = (*_UNSURE, *_SURE)
 _ONE_WORD: Final = re.compile(r"(?:api|app|access|auth|client|private|refresh|session|ssh)(?:key|token)s?")
 """What is often written in one word, where `monkey` and `hockey` must not count."""
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\WA-Z_]+")
@@ -57,11 +57,16 @@ def looks_secret(name: str) -> bool:
         >>> [looks_secret(name) for name in ("API_TOKEN", "APIKEY", "authToken", "x-api-key", "monkey_count")]
         [True, True, True, True, False]
     """
-    if _MENTIONED.search(name) is None:
+    if not _is_mentioned(name):
         return False
     words = _words_in(name)
     unsure = any(word.startswith(_UNSURE) or _ONE_WORD.fullmatch(word) for word in words)
     return unsure or _is_sure(words)
+
+
+def _is_mentioned(text: str) -> bool:
+    """Whether a text has one of the words at all; quick, as every name and every source is asked."""
+    return any(map(text.casefold().__contains__, _WORDS_OF_SECRETS))
 
 
 def _is_sure(words: Iterable[str]) -> bool:
@@ -159,7 +164,7 @@ class Secrets:
 
     def meet_source(self, source: str) -> None:
         """Remember what stands in some code as a secret, before anything runs that binds it to a name."""
-        if _MENTIONED.search(source) is None:
+        if not _is_mentioned(source):
             return
         try:
             nodes = list(ast.walk(ast.parse(source)))

@@ -238,7 +238,7 @@ class Trace(msgspec.Struct, frozen=True):
     notebook: str = ""
     started: float = 0.0
     seconds: float = 0.0
-    packages: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    packages: Mapping[str, str] = {}
 
 
 ACCEPT: Final = "accept"
@@ -325,4 +325,4 @@ class Snapshot(msgspec.Struct, frozen=True):
     holds: Mapping[str, str]
     traces: Mapping[str, str]
     at: float = 0.0
-    chosen: Mapping[str, Chosen] = msgspec.field(default_factory=dict[str, Chosen])
+    chosen: Mapping[str, Chosen] = {}

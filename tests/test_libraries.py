@@ -16,6 +16,8 @@ import plotly.io as pio
 import polars as pl
 import pytest
 import sklearn
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, first_other, set_in, told
 from nbflow.engine.stateful import States, current_state, restore_state
@@ -290,6 +292,12 @@ class TestTexts:
     def test_a_source_that_sets(self, source: str) -> None:
         """Is found by how it speaks."""
         assert set_in(source)
+
+    @pytest.mark.parametrize("key", [key for key, library in LIBRARIES.items() if library.spoken])
+    @given(data=st.data())
+    def test_whatever_a_library_is_spoken_of_like(self, key: str, data: st.DataObject) -> None:
+        """Is found, in whichever words."""
+        assert key in set_in(data.draw(st.from_regex(LIBRARIES[key].spoken)))
 
     @pytest.mark.parametrize(
         "source",

@@ -46,7 +46,9 @@ class Version(msgspec.Struct, frozen=True):
 
     def is_same(self, other: Version | None) -> bool:
         """Whether both are one version: made by one step, stored as one unit."""
-        return other is not None and self.unit == other.unit
+        return self is other or (
+            other is not None and self.step == other.step and self.content == other.content
+        )
 
 
 def unit_digest(unit: str, members: Iterable[str]) -> str:

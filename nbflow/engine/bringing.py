@@ -25,7 +25,7 @@ from nbflow.states import Origin
 from nbflow.types import Licence, Standing, Trace, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterator
 
     from nbflow.engine.apply import Workspace
     from nbflow.engine.bind import Doubt, View
@@ -75,7 +75,8 @@ class Bringing:
 
     def bring(self, target: Step, *, named: bool = False) -> Working[bool | None]:
         """Bring a step up to date; False where it waits or failed, None where it waits for others to end."""
-        stack, passed = [(target, False)], set[str]()
+        stack = [(target, False)]
+        passed: set[str] = set()
         self._resting.clear()
         while stack and self.action.stop is None:
             step, again = stack[-1]
@@ -140,7 +141,7 @@ class Bringing:
         if stands_on_ended and step.plain:
             return False  # it has no trigger
         runs_anyway = again or step.id in self._forced
-        trace = None if runs_anyway else self.find(step)
+        trace = None if runs_anyway else self.find(step, view)
         if trace and not (self._may_execute(step, named=named) and self.absences.note(step, trace, named)):
             self._reuse(step, trace)
             self._settled.update((step.id,) if stands_on_ended else ())
@@ -174,9 +175,10 @@ class Bringing:
             started = yield from elsewhere.start(site, self._origin, self.action, end)
             if started:
                 return started
-        if elsewhere.is_aside:
-            self.action.inline.setdefault(step.id, "it is a plain cell" if step.plain else _SPENT)
-        return False if elsewhere.is_aside else None
+        if not elsewhere.is_aside:
+            return None
+        self.action.inline.setdefault(step.id, "it is a plain cell" if step.plain else _SPENT)
+        return False
 
     def _blocker(self, step: Step, view: View, passed: Collection[str]) -> tuple[Step, bool] | str | None:
         """What stands before a step: what has to be made first, or, where that is on its way, end first."""
@@ -205,9 +207,9 @@ class Bringing:
         self._settled.update((step.id,) if stands_on_ended or has_ended else ())
         return step.trace is not None and step.ended is None
 
-    def find(self, step: Step) -> Trace | None:
-        """The newest trace of the step's code that fits what is bound at its place."""
-        trace = self._lookup.find(step)
+    def find(self, step: Step, view: View | None = None) -> Trace | None:
+        """The newest trace of the step's code that fits what is bound at its place: what `view` shows."""
+        trace = self._lookup.find(step, view)
         return None if trace is not None and self.absences.lacks_module(step, trace) else trace
 
     def stale_above(self, step: Step) -> list[Step]:
@@ -215,13 +217,15 @@ class Bringing:
         return self._stale_above(step, self.sweep.view(step))
 
     def _stale_above(self, step: Step, view: View) -> list[Step]:
-        return self._doubted(doubt.step for doubt in _doubts(step, view) if doubt.verdict not in _DONE)
+        return self._doubted([doubt.step for doubt in _doubts(step, view) if doubt.verdict not in _DONE])
 
     def doubtful_above(self, step: Step) -> list[Step]:
         """The steps that are not plainly fresh and make something that this one looks at, in flow order."""
-        return self._doubted(doubt.step for doubt in _doubts(step, self.sweep.view(step)))
+        return self._doubted([doubt.step for doubt in _doubts(step, self.sweep.view(step))])
 
-    def _doubted(self, steps: Iterable[str]) -> list[Step]:
+    def _doubted(self, steps: Collection[str]) -> list[Step]:
+        if not steps:
+            return []
         places = sorted(place for place in map(self.book.place, set(steps)) if place is not None)
         return [self.book.at(place) for place in places]
 

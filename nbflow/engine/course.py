@@ -62,7 +62,7 @@ class Course:
 
     def enter(self, state: State) -> Moves:
         """Enter a state; what counts is the answer, because a state handler may replace it."""
-        if may_be_taken_up(state):
+        if (self.keeps or self.versions) and may_be_taken_up(state):
             state = yield from self.with_inputs(state)
         self.state = state
         entered = yield Enter(self.spec, state, self.attempt, self.loop)

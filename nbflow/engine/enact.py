@@ -339,10 +339,12 @@ class StepRuns:
     def _kept_source(self, step: Step) -> str:
         """The digest of a step's source, whose text the history keeps; it is told each text once."""
         body = step.ran or step.body
-        if body.text not in self._sources:
-            self._sources[body.text] = source_digest(body)
-            self.history.save_source(self._sources[body.text], body.text)
-        return self._sources[body.text]
+        text = body.text
+        digest = self._sources.get(text)
+        if digest is None:
+            digest = self._sources[text] = source_digest(body)
+            self.history.save_source(digest, text)
+        return digest
 
 
 def source_digest(body: Body) -> str:

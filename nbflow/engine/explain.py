@@ -43,6 +43,8 @@ _OF_ITSELF: Final = (
     "held",
     "outside",
 )
+_OF_CONTENT: Final = ("code", "module", "input")
+"""The categories of what is made of parts, or has a text."""
 _MOST_RUNS: Final = 50
 """Among how many of its last runs the one before the run that made a result is looked for."""
 _LARGEST: Final = 50_000_000
@@ -106,6 +108,8 @@ class Explainer:
         return tuple(dict.fromkeys(found))
 
     def _instead_of(self, step: Step, cause: Cause) -> Iterable[Cause]:
+        if cause.category not in _OF_CONTENT:
+            return (cause,)
         sight = _present(step)
         diff = self._diff(step, cause, sight)
         if diff is not None and diff[1] != diff[2]:

@@ -110,7 +110,8 @@ def reached_through(
         also: What it reads besides.
     """
     found: dict[Slot, None] = {}
-    partly, flows = set[Slot](), list[Reach]()
+    partly: set[Slot] = set()
+    flows: list[Reach] = []
     own = body.wiring.key if body.wiring is not None else None
     todo = list(body.reads)
     direct, own_code = len(todo), _called_back(body)

@@ -182,11 +182,13 @@ def reasons(causes: tuple[Cause, ...]) -> tuple[Cause, ...]:
     Who may start it is none, nor is what is merely unproven above it; at what somebody has put it, it stands
     whatever differs.
     """
-    if any(cause.category == "held" for cause in causes):
+    if "held" in [cause.category for cause in causes]:
         return ()
-    above = ("upstream", Verdict.AS_OF.value)
-    found = (cause for cause in causes if cause.category not in ("effect", "unsure"))
-    return tuple(cause for cause in found if (cause.category, cause.after) != above)
+    found = [cause for cause in causes if cause.category not in ("effect", "unsure")]
+    return tuple([cause for cause in found if (cause.category, cause.after) != _UNPROVEN_ABOVE])
+
+
+_UNPROVEN_ABOVE: Final = ("upstream", Verdict.AS_OF.value)
 
 
 def forced_cause(step: Step) -> Cause:

@@ -148,8 +148,8 @@ class Labels:
         todo = [key]
         while todo:
             label = self.labels.get(todo.pop())
-            near = (
-                {other for token in label.memory for other in self._sharers[token]} if label else set[str]()
+            near: set[str] = (
+                {other for token in label.memory for other in self._sharers[token]} if label else set()
             )
             todo.extend(near - found)
             found |= near

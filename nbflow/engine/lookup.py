@@ -49,9 +49,11 @@ class Lookup:
         self.runs_here: set[str] = set()
         """The runs of this kernel that changed the state of the process."""
 
-    def find(self, step: Step) -> Trace | None:
-        """The newest trace of the step's code that fits what is bound at its place."""
-        return self.found(step, step.ran, self._sweep.view(step)) if step.ran is not None else None
+    def find(self, step: Step, view: View | None = None) -> Trace | None:
+        """The newest trace of the step's code that fits what is bound at its place: what `view` shows."""
+        if step.ran is None:
+            return None
+        return self.found(step, step.ran, self._sweep.view(step) if view is None else view)
 
     def found(
         self, step: Step, body: Body, view: View, lists: Iterable[InputList] | None = None
@@ -80,7 +82,8 @@ class Lookup:
         return (*slots, *step.parameter_slots, *asked)
 
     def _present(self, step: Step, looked: Iterable[Looked], view: View) -> list[str] | None:
-        looked, digests = tuple(looked), list[str]()
+        looked = tuple(looked)
+        digests: list[str] = []
         loose = loose_slots(step, (item.slot for item in looked), view, self._book)
         for item in looked:
             digest = NOT_COMPARED if item.slot in loose else content(item, view, self._sweep.outside)

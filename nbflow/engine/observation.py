@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -48,12 +48,12 @@ class Observation(msgspec.Struct, frozen=True):
     watch: Watch | None
     started: float
     seconds: float
-    drew: frozenset[str] = msgspec.field(default_factory=frozenset[str])
-    context: Mapping[str, InContext] = msgspec.field(default_factory=dict[str, "InContext"])
+    drew: frozenset[str] = frozenset()
+    context: Mapping[str, InContext] = {}
     undecided: frozenset[str] = frozenset()
     fault: str = ""
     folder: str = ""
-    data: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    data: Mapping[str, str] = {}
     cause: BaseException | None = None
     doubt: str = ""
     connections: frozenset[str] = frozenset()
@@ -90,8 +90,8 @@ class Observation(msgspec.Struct, frozen=True):
     @property
     def is_whole(self) -> bool:
         """Whether the body completed and nothing that it looked at changed under it."""
-        seen = self.has_returned and self.watch is not None and not self.fault
-        return seen and self.watch is not None and not self.watch.voided
+        watch = self.watch
+        return watch is not None and not self.fault and self.outcome.has_returned and not watch.voided
 
 
 def not_started(call: Call, error: BaseException) -> Observation:
@@ -109,7 +109,7 @@ class Watched:
     seconds: float
     context: Mapping[str, InContext]
     folder: str
-    data: Mapping[str, str] = field(default_factory=dict[str, str])
+    data: Mapping[str, str]
     undecided: frozenset[str] = frozenset()
     connections: frozenset[str] = frozenset()
 

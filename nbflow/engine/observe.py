@@ -37,7 +37,7 @@ from nbflow.store.given import Native
 from nbflow.store.handles import is_function
 from nbflow.store.modules import module_data, note_loaded, purge_changed_modules, purge_module
 from nbflow.store.walks import PLAIN, is_plain
-from nbflow.types import UNBOUND, Output
+from nbflow.types import NO_NAMES, UNBOUND, Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -107,7 +107,7 @@ class Observer:
         # Operators over numbers, texts and the like run nobody's code: nothing outside can be touched.
         only_computes = body.only_computes and is_plain(before.values())
         then = Standing(before if only_computes else names)
-        hidden = reached.uncertain & before.keys() if hide and reached.complete else frozenset[str]()
+        hidden = reached.uncertain & before.keys() if hide and reached.complete else NO_NAMES
         self._workspace.hide(hidden)
         if execution.context is not None:
             looks = Looks(reached, {key: before[key] for key in hidden}, self._files.ignored)
@@ -118,7 +118,7 @@ class Observer:
             self._timed(execution) if only_computes else self._watched(execution, before, reached)
         )
         back = self._brought(seen)
-        bound = self._workspace.unhide({key: before[key] for key in hidden}) if hidden else set[str]()
+        bound: set[str] = self._workspace.unhide({key: before[key] for key in hidden}) if hidden else set()
         seen.data = back.data if back else self._loaded(body) if body.analysis.imports else {}
         shown = (reached.uncertain & before.keys()) - hidden
         same = frozenset(key for key in shown if names.get(key, ABSENT) is before[key])
@@ -169,9 +169,9 @@ class Observer:
         changed = self._changed(bound, before, reached)
         away = seen.outcome.away
         untouched = seen.watch is self.no_watch or away is not None
-        drew = set[str]() if untouched else self._drawn(reached)
+        drew: set[str] = set() if untouched else self._drawn(reached)
         returned = seen.outcome.has_returned
-        named = body.analysis.writes | body.analysis.deletes if returned else frozenset[str]()
+        named = body.analysis.writes | body.analysis.deletes if returned else NO_NAMES
         assigned = {key for key in named if not is_managed(key)}
         self._workspace.ensure(assigned)  # one may have been given the very object that a stranger left there
         outputs = self._outputs(changed | drew | assigned)
@@ -207,7 +207,7 @@ class Observer:
         """Have a body executed of which is known that nothing outside can be seen of it."""
         self._connections, started = {}, self._clock()
         outcome = yield _with_context(execution)
-        return Watched(outcome, self.no_watch, started, self._clock() - started, {}, "")
+        return Watched(outcome, self.no_watch, started, self._clock() - started, {}, "", {})
 
     def _watched(
         self, execution: Execution, before: Mapping[str, object], reached: Reached
@@ -235,7 +235,7 @@ class Observer:
             outcome = yield _with_context(execution)
             seconds = self._clock() - started
         connections = frozenset(self._connections)
-        return Watched(outcome, watch, started, seconds, asked, folder or "gone", connections=connections)
+        return Watched(outcome, watch, started, seconds, asked, folder or "gone", {}, connections=connections)
 
     def _changed(self, rebound: set[str], before: Mapping[str, object], reached: Reached) -> set[str]:
         workspace = self._workspace
@@ -245,7 +245,7 @@ class Observer:
         self._let_go(before, rebound, suspects)
         # What is gone cannot be changed.
         suspects = {key for key in suspects if key in workspace.names and key in workspace.labels}
-        mutated = {key for key in suspects - rebound if self._is_mutated(key)} if suspects else set[str]()
+        mutated = {key for key in suspects - rebound if self._is_mutated(key)}
         for key in rebound:
             workspace.note(key, before.get(key, ABSENT))
             self._relabel(key)

@@ -11,6 +11,7 @@ from nbflow.engine.libraries import LIBRARIES, set_in
 from nbflow.engine.patches import Patch
 from nbflow.engine.uses import is_of_user
 from nbflow.store.modules import texts_behind
+from nbflow.types import NO_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 
 def own_modules(bodies: Iterable[Body]) -> frozenset[str]:
     """The modules of the user's own that code imports."""
-    found = (item.module for body in bodies for item in body.analysis.imports)
-    return frozenset(module for module in found if is_of_user(module))
+    return frozenset(filter(is_of_user, {item.module for body in bodies for item in body.analysis.imports}))
 
 
 def has_own_modules(steps: Iterable[Step]) -> bool:
@@ -37,6 +37,8 @@ def made_by_imports(body: Body, keys: Iterable[str]) -> frozenset[str]:
         body: The body.
         keys: The settings in question, attributes of modules and classes among them.
     """
+    if not body.analysis.imports:
+        return NO_NAMES
     own = [name for name in own_modules((body,)) if name in sys.modules]
     texts = list(texts_behind(own, is_of_user)) if own and (keys := tuple(keys)) else []
     return frozenset(key for key in keys if any(_sets(text, key) for text in texts))

@@ -246,19 +246,22 @@ class Performer:
         if not isinstance(step.trigger, BuiltIn):
             return False
         skips = step.skip_on_upstream_skip
-        verdict = judge(step.trigger, self._upstream(site)[0], skip_on_upstream_skip=skips)
+        verdict = judge(step.trigger, self._above(site), skip_on_upstream_skip=skips)
         return verdict.gate is not Gate.RUN
 
     def _upstream(self, site: Site) -> tuple[Mapping[Edge, State], tuple[Entry, ...]]:
         """How the tasks above ended, for the trigger, and as entries where it asks for more than success."""
-        where = site.step, site.slots, site.view, self._book
-        upstream = upstream_of(*where, lambda each: self._sweep.judgement(each).verdict)
-        slots = asked_about(*where)
-        found = ((slot, site.view.bound(slot).version) for slot in slots)
-        entries = (
+        slots = asked_about(site.step, site.slots, site.view, self._book)
+        found = [(slot, site.view.bound(slot).version) for slot in slots]
+        entries = [
             Entry(Looked(slot), version.output.digest if version else UNBOUND) for slot, version in found
-        )
-        return upstream, tuple(entries) if slots else ()
+        ]
+        return self._above(site), tuple(entries)
+
+    def _above(self, site: Site) -> Mapping[Edge, State]:
+        """How the tasks above it ended, for the trigger."""
+        where = site.step, site.slots, site.view, self._book
+        return upstream_of(*where, lambda each: self._sweep.judgement(each).verdict)
 
     def execute_plain(self, step: Step, origin: Origin) -> Executing:
         """Run a plain cell on the names as they are."""
@@ -421,7 +424,6 @@ class Performer:
             self._runs.keep(trace.run, key_of_trace(trace), trace)
         else:
             self._commit(step, trace, observation, effects)
-            self._explainer.sources.keep(trace.entries, self._sweep.view(step))
         self._take(step, trace, seen)
         self._forget_unseeded(trace, seeded)
         step.take(trace)
@@ -458,9 +460,11 @@ class Performer:
             self._sweep.look_around()
 
     def _commit(self, step: Step, trace: Trace, seen: Observation, effects: Collection[str]) -> None:
-        key = key_of_trace(trace, loose_in(trace, step, self._sweep.view(step), self._book))
+        view = self._sweep.view(step)
+        key = key_of_trace(trace, loose_in(trace, step, view, self._book))
         self._storing.commit(step, trace, key, seen, effects)
         self._runs.keep(trace.run, key, trace)
+        self._explainer.sources.keep(trace.entries, view)
 
     def _forget_unseeded(self, trace: Trace, seeded: AbstractSet[str]) -> None:
         """A generator that nobody has seeded yet holds nothing that a cell could be said to read."""

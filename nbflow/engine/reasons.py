@@ -39,7 +39,7 @@ def reasons_to_run(
     is_let_in = not isinstance(step.trigger, BuiltIn) or _is_let_in(step, upstream)
     left_out = (*_WHO_MAY, *_WHAT_KEPT) if is_let_in else _WHO_MAY
     found = reasons(sweep.judgement(step).causes)
-    causes = tuple(cause for cause in found if cause.category not in left_out)
+    causes = tuple([cause for cause in found if cause.category not in left_out])
     let_in = tuple(_let_in_by(upstream)) if step.asks_states and is_let_in else ()
     if let_in:
         blamed = {cause.subject for cause in let_in}

@@ -31,7 +31,7 @@ from nbflow.store.digests import digest as value_digest
 from nbflow.store.digests import key_digest
 from nbflow.store.events import UNPICKLES
 from nbflow.store.protocol import HAPPENS_ONCE, Given
-from nbflow.types import FILE, TASK_VALUE, UNBOUND, Effect, Entry, Looked, Output, Slot, Trace
+from nbflow.types import FILE, NO_NAMES, TASK_VALUE, UNBOUND, Effect, Entry, Looked, Output, Slot, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -81,12 +81,12 @@ class Seen(msgspec.Struct, frozen=True):
 
     entries: Mapping[Slot, Entry]
     units: Mapping[Slot, tuple[str, frozenset[str]]]
-    parts: Mapping[Slot, tuple[Entry, ...]] = msgspec.field(default_factory=dict[Slot, "tuple[Entry, ...]"])
+    parts: Mapping[Slot, tuple[Entry, ...]] = {}
     asked: tuple[Entry, ...] = ()
-    texts: Mapping[Entry, str] = msgspec.field(default_factory=dict[Entry, str])
-    classes: Mapping[Slot, Classes] = msgspec.field(default_factory=dict[Slot, "Classes"])
-    upstream: Mapping[Edge, State] = msgspec.field(default_factory=dict["Edge", "State"])
-    inputs: Mapping[str, Given] = msgspec.field(default_factory=dict[str, Given])
+    texts: Mapping[Entry, str] = {}
+    classes: Mapping[Slot, Classes] = {}
+    upstream: Mapping[Edge, State] = {}
+    inputs: Mapping[str, Given] = {}
     settings: Settings | None = None
 
     def classes_of(self, slot: Slot) -> Classes:
@@ -115,7 +115,7 @@ def see_bound(body: Body, slots: Iterable[Slot], view: View, asked: tuple[Entry,
         units[slot] = unit_key(version, view), frozenset(key_of(member) for member in view.members(version))
         key, members = key_of(slot), version.output.members
         inputs[key] = Given(version.output.unit, members.index(key) if key in members else 0)
-    whole = {name for slot in entries for name in _read_by(slot, view)} if parts else set[str]()
+    whole = {name for slot in entries for name in _read_by(slot, view)} if parts else NO_NAMES
     alone = {slot: found for slot, found in parts.items() if slot.locator not in whole}
     texts = texts_of(body, {slot: view.bound(slot).version for slot in entries})
     classes = _classes(entries, view.classes)
@@ -355,7 +355,7 @@ def _memory_entries(body: Body, seen: Seen, written: set[str], drew: frozenset[s
             continue
         if slot.kind == RANDOM and (key_of(slot) not in drew or slot.locator in body.analysis.seeds):
             continue
-        unit, keys = seen.units.get(slot, ("", frozenset[str]()))
+        unit, keys = seen.units.get(slot, ("", NO_NAMES))
         if keys & written:
             text = with_sharers(entry.preview, slot.locator, keys)
             yield Entry(Looked(slot, whole_unit=True), unit, text, entry.origin)

@@ -117,7 +117,7 @@ class Storing:
 
     def _values(self, step: Step, trace: Trace) -> Values:
         units = {output.unit: output.members for output in step.stored(trace) if output.members}
-        return {unit: tuple(self._workspace.get(key) for key in members) for unit, members in units.items()}
+        return {unit: tuple(map(self._workspace.get, members)) for unit, members in units.items()}
 
     def _may_be_made_again(
         self, step: Step, trace: Trace, seen: Observation, effects: Collection[str]

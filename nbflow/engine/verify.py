@@ -69,7 +69,7 @@ class Judgement(msgspec.Struct, frozen=True):
 
     verdict: Verdict
     causes: tuple[Cause, ...] = ()
-    gives: Mapping[Slot, Bound] = msgspec.field(default_factory=dict["Slot", "Bound"])
+    gives: Mapping[Slot, Bound] = {}
     reached: tuple[Slot, ...] = ()
 
     def version(self, slot: Slot) -> Version | None:
@@ -469,7 +469,9 @@ class Judge:
             if step.left_random_alone and self._sees(step, Answer.SAME):
                 may = may.without_draws()
             # What nobody has asked for does not run, so that it changes nothing until somebody does.
-            changed = set[Slot]() if step.idle else may.change | self._kin.of(may.change, self._view)
+            changed: frozenset[Slot] = frozenset()
+            if not step.idle:
+                changed = may.change | self._kin.of(may.change, self._view)
             for slot in may.bind | changed:
                 bound = self._view.bound(slot)
                 kin = (*bound.kin, *near) if slot in may.bind else bound.kin

@@ -55,7 +55,18 @@ class Batch:
         ([('r', '', '{}')], [])
     """
 
-    __slots__ = ("_ended", "_runs", "_states", "keys", "paths", "size", "snapshots", "sources", "texts")
+    __slots__ = (
+        "_ended",
+        "_runs",
+        "_states",
+        "is_due",
+        "keys",
+        "paths",
+        "size",
+        "snapshots",
+        "sources",
+        "texts",
+    )
 
     def __init__(self) -> None:
         self.size = 0
@@ -67,15 +78,12 @@ class Batch:
         self._runs: defaultdict[str, list[RunRecord]] = defaultdict(list)
         self._states: dict[str, str] = {}
         self._ended = 0
+        self.is_due = False
+        """Whether it is time to write it."""
 
     def __contains__(self, run: str) -> bool:
         """Whether it knows more of a run than what is written."""
         return run in self._runs
-
-    @property
-    def is_due(self) -> bool:
-        """Whether it is time to write it."""
-        return self._ended >= ENDED_AT_ONCE or self.size >= FULL
 
     def begin(self, record: RunRecord) -> None:
         """Add a run, or complete what is known of it."""
@@ -86,6 +94,7 @@ class Batch:
         """Add a transition."""
         self.size += 1
         self._ended += transition.type in _ENDED
+        self.is_due = self._ended >= ENDED_AT_ONCE or self.size >= FULL
         self._states[transition.run] = transition.type
         self.paths[transition.run].append(transition)
 

@@ -89,8 +89,8 @@ class Fingerprint(msgspec.Struct, frozen=True):
     digest: str
     memory: frozenset[int] = NO_MEMORY
     reach: Reach = NO_REACH
-    code: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
-    classes: Mapping[int, type] = msgspec.field(default_factory=dict[int, type])
+    code: Mapping[str, str] = {}
+    classes: Mapping[int, type] = {}
 
 
 class NoDigestError(DigestError):

@@ -116,7 +116,7 @@ class Commit(msgspec.Struct, frozen=True):
     """
 
     stored: frozenset[str] = NO_UNITS
-    unstored: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    unstored: Mapping[str, str] = {}
     notices: tuple[str, ...] = ()
 
 
@@ -167,7 +167,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     owner: str = ""
     causes: tuple[Cause, ...] = ()
     source: str = ""
-    inputs: Mapping[str, Given] = msgspec.field(default_factory=dict[str, Given])
+    inputs: Mapping[str, Given] = {}
 
 
 class History(Protocol):
