@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from nbflow.context import context
 from nbflow.testing import Notebook
 from nbflow.types import Verdict
@@ -101,3 +103,44 @@ class TestBoundAgain:
         with context(mode="even"):
             notebook.run_all()
             assert notebook.verdict(cell) is not Verdict.FRESH
+
+
+class TestEdited:
+    """A cell whose text does not tell what it binds is edited, and binds the rest as before."""
+
+    def test_a_star_import(self) -> None:
+        """It binds what the module holds; names that the text no longer mentions are no longer made."""
+        notebook = Notebook()
+        cell = notebook.add("from math import *\nextra = 1\nmore = 2", plain=True)
+        reader = notebook.add("a = floor(tau) + extra")
+        notebook.run_all()
+        notebook.edit(cell, "from math import *\nextra = 2")
+        notebook.run(cell)
+        assert {"floor", "tau", "extra"} <= outputs(notebook, cell)
+        assert "more" not in outputs(notebook, cell)
+        assert notebook.verdict(cell) is Verdict.FRESH
+        assert notebook.run(reader).errors == {}
+        assert (notebook.names["a"], notebook.verdict(reader)) == (8, Verdict.FRESH)
+
+    def test_a_star_import_that_is_not_reached(self) -> None:
+        """Nobody says of what stands there still that the cell makes it."""
+        notebook = Notebook()
+        cell = notebook.add("if 1 > 0: from math import *", plain=True)
+        reader = notebook.add("a = floor(tau)")
+        notebook.run_all()
+        assert notebook.verdict(reader) is Verdict.FRESH
+        notebook.edit(cell, "if 1 > 2: from math import *")
+        notebook.run(cell)
+        assert notebook.verdict(reader) is not Verdict.FRESH
+
+    @pytest.mark.parametrize("plain", [True, False])
+    def test_names_in_texts(self, plain: bool) -> None:
+        """What the cell made stands there, and nobody can tell who made it."""
+        notebook = Notebook()
+        cell = notebook.add("exec('k = 3')\nextra = 1", plain=plain)
+        reader = notebook.add("a = k + extra")
+        notebook.run_all()
+        notebook.edit(cell, "exec('k = 3')\nextra = 2")
+        notebook.run(cell)
+        assert notebook.run(reader).errors == {}
+        assert (notebook.names["a"], notebook.verdict(reader)) == (5, Verdict.AS_OF)

@@ -3,15 +3,20 @@
 Binding a name to the very object that it holds already changes nothing that a look from outside
 could see. Where a name cannot be taken away meanwhile, only an earlier run of the same body tells,
 and only if that saw the same: names before the body ran, all else as it was read while it ran.
+A star import is the exception: it binds what its module holds.
 """
 
 from __future__ import annotations
 
+import ast
+import sys
 from collections.abc import Mapping  # noqa: TC003 - records are made by these annotations
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from nbflow.analysis.magics import parse_cell
 from nbflow.engine.libraries import LIBRARIES
 from nbflow.engine.shown import not_compared
 from nbflow.engine.slots import WORKING_FOLDER, is_kept_in_memory, key_of
@@ -22,6 +27,7 @@ from nbflow.types import FILE, Entry, Looked, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from types import ModuleType
 
     from nbflow.engine.book import Body
     from nbflow.engine.record import Seen
@@ -66,6 +72,25 @@ def earlier_run(trace: Trace | None, body: Body, seen: Seen) -> Earlier | None:
             outside[entry.looked] = entry.digest
     bound = (key_of(output.slot) for output in trace.outputs if is_kept_in_memory(output.slot))
     return Earlier(frozenset(bound), outside)
+
+
+def taken_all(body: Body, keys: Iterable[str], names: Mapping[str, object]) -> frozenset[str]:
+    """Those of these keys that hold what a star import of the body, which completed, binds them to."""
+    modules = [sys.modules[name] for name in _starred(body.source) if name in sys.modules]
+    return frozenset(key for key in keys if any(_gives(module, key, names[key]) for module in modules))
+
+
+@lru_cache(maxsize=2_000)
+def _starred(source: str) -> tuple[str, ...]:
+    """The modules of which a cell takes all names, under no condition."""
+    found = [line for line in parse_cell(source) if isinstance(line, ast.ImportFrom) and not line.level]
+    return tuple(line.module or "" for line in found if line.names[0].name == "*")
+
+
+def _gives(module: ModuleType, name: str, value: object) -> bool:
+    offered = vars(module).get("__all__")
+    is_offered = not name.startswith("_") if offered is None else name in offered
+    return is_offered and vars(module).get(name, module) is value
 
 
 def _digests_now(seen: Seen) -> dict[Slot, set[str]]:

@@ -9,6 +9,7 @@ import msgspec
 
 from nbflow.analysis.names import MAIN
 from nbflow.analysis.patches import leading_imports, patched_in, together
+from nbflow.analysis.result import Analysis
 from nbflow.engine.again import earlier_run
 from nbflow.engine.book import definition_body
 from nbflow.engine.influence import as_used, with_patches
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from nbflow.engine.sweep import Sweep
     from nbflow.types import Reach
 
+_NOTHING_TOLD: Final = Analysis()
 ANY_NAME: Final = "names: "
 """How the effect begins that code reads such names."""
 
@@ -105,6 +107,7 @@ class Insight:
         others, keys = self.others(body, writers), tuple([key_of(slot) for slot in slots])
         told = _told(body, tuple(others), keys)
         last = frozenset([key_of(output.slot) for output in outputs_in_memory(step.trace)])
+        last |= frozenset[str]() if told.complete else self._left(step)
         uncertain = (told.may_bind | last).difference(body.analysis.writes, keys)
         effects = told.effects | self._lazily(keys)
         looks_into_main = bool(told.own_modules) and reach_main(told.own_modules)
@@ -124,6 +127,12 @@ class Insight:
             leading=leading_imports(body.source) if patching else (),
             imported=made_by_imports(body, self._workspace.labels.keys() & LIBRARIES.keys()),
         )
+
+    def _left(self, step: Step) -> frozenset[str]:
+        """What a step made in ways that its text did not tell: edited, it may bind that once more, unseen."""
+        told = step.before.analysis if step.before is not None else _NOTHING_TOLD
+        made = self._workspace.made_by(step.id, self._workspace.labels)
+        return made - told.writes - told.maybe_writes
 
     def _lazily(self, keys: Iterable[str]) -> frozenset[str]:
         """The effects of reading what has yet to be read: who collects it opens files that nobody sees."""

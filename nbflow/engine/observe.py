@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from nbflow.analysis import is_native, writes_natively
 from nbflow.analysis.names import is_managed
 from nbflow.context import IDENTITIES, watched_by
+from nbflow.engine.again import taken_all
 from nbflow.engine.baggage import brought
 from nbflow.engine.labels import Label
 from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, told
@@ -122,15 +123,24 @@ class Observer:
         seen.data = back.data if back else self._loaded(body) if body.analysis.imports else {}
         shown = (reached.uncertain & before.keys()) - hidden
         same = frozenset(key for key in shown if names.get(key, ABSENT) is before[key])
-        again = reached.earlier.bound_if(seen.outside) if reached.earlier and same else None
-        bound |= same & (self._workspace.made_by(self._step, same) if again is None else again)
-        seen.undecided = same if again is None else frozenset()
+        bound |= self._bound_again(body, same, reached, seen) if same else same
         try:
             bound |= self._rebound(then, before, self._named(reached.keys) if only_computes else names)
             return self._observed(seen, body, before, reached, bound)
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not become one of the task
             now = self._named(reached.keys) if only_computes else names
             return self._guessed(seen, bound | body.analysis.writes | {*then.changed(now)}, reached, fault)
+
+    def _bound_again(
+        self, body: Body, same: frozenset[str], reached: Reached, seen: Watched
+    ) -> frozenset[str]:
+        """Which of these names, each with the object that it had before, a body has bound all the same."""
+        again = reached.earlier.bound_if(seen.outside) if reached.earlier else None
+        if again is not None:
+            return same & again
+        taken = taken_all(body, same, self._workspace.names)
+        seen.undecided = same - taken
+        return taken | self._workspace.made_by(self._step, same)
 
     def _brought(self, seen: Watched) -> Back | None:
         """Let stand, and be seen, what another process tells of a body; None where it ran in this one."""
