@@ -40,6 +40,7 @@ class Watched(Feed):
 
 sent, lags = {{}}, []
 flow = flow_of(MANY, reach=60)
+began = time.time()
 feed = Watched(time.monotonic)
 feed.show(picture_of(flow))
 view = LiveView('many', feed, print)
@@ -58,6 +59,12 @@ for turn in range(200):
 share = (time.process_time() - spent) / (time.monotonic() - began)
 print([round(share, 3), round(sorted(lags)[int(0.95 * (len(lags) - 1))], 3)])
 """
+
+
+SHOWN = """() => {
+  const stage = document.querySelector('.nbf-flow')?.shadowRoot.querySelector(".stage[data-level='far']");
+  return stage ? Date.now() / 1000 : 0;
+}"""
 
 
 class Burst(NamedTuple):
@@ -81,6 +88,16 @@ def opened_with(lab: Lab, many: int) -> Generator[Notebook]:
         opened.page.wait_for_selector(".nbf-flow .stage[data-level=far]")
         yield opened
         assert opened.errors == []
+
+
+def seconds_to_open(lab: Lab, many: int) -> float:
+    """How long it takes from the first line about the flow in the kernel until the page shows it."""
+    cells = OPEN_MANY.replace("MANY", str(many)), "print(began)"
+    with lab.opened(notebook_of(lab.folder / f"open{many}.ipynb", *cells)) as opened:
+        opened.perform("notebook:run-cell", 0)
+        shown = float(opened.page.wait_for_function(SHOWN).json_value())
+        opened.run(1)
+        return shown - float(opened.cell(1).locator(".jp-OutputArea").inner_text())
 
 
 def change(notebook: Notebook) -> Burst:

@@ -27,6 +27,13 @@ class TestCauses:
             ("upstream", "c"),
         ]
 
+    def test_a_step_to_blame_is_told_once(self) -> None:
+        """By whichever of its names it was met."""
+        notebook, cells = opened("a = 1", "b = a; c = a + 1", "d = b", "e = c + d")
+        change(notebook, cells[0], "a = 2")
+        told = [(each.category, each.origin) for each in notebook.why(cells[3])]
+        assert told == [("input", cells[0]), ("upstream", cells[1]), ("upstream", cells[2])]
+
     def test_what_is_up_to_date_has_none(self) -> None:
         """Nor anything that changed in code."""
         notebook, cells = opened("a = 1", "b = a")

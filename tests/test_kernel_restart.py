@@ -77,6 +77,13 @@ class TestRestart:
         assert said["clean"] in ("fresh", "as of")
         assert job.kernel.value("len(clean)") == str(len_of(job, "clean"))
 
+    def test_a_badge_opens_to_runs_of_earlier_kernels(self, job: Job) -> None:
+        """Each with its number, by which it can be looked at and restored."""
+        job.kernel.restart()
+        job.run("ext")
+        badge = job.kernel.run("load").bundles[-1]["text/html"]
+        assert re.findall(r"#(\d+) (\w+)", badge) == [("6", "cached"), ("1", "completed")]
+
     @pytest.mark.parametrize("task", ["clean", "report"])
     def test_each_cell_alone_behind_the_plain_ones(self, job: Job, task: str) -> None:
         """Its result is proven up to date."""

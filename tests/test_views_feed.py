@@ -253,6 +253,22 @@ class TestContent:
         page.hear(feed.message())
         assert page.live == {}
 
+    def test_a_brief_plain_cell_ends_none(self) -> None:
+        """What ran before it is still to be seen; one that takes long, or in which something runs, does."""
+        for seconds, state, expected in ((0.05, "Completed", ["task_0"]), (2.0, "Failed", ["cell [9]"])):
+            feed, _ = feed_of()
+            feed.note(event("task_0", "Running", 100.0))
+            feed.note(event("task_0", "Completed", 101.0))
+            cell = Ran("cell [9]", is_plain=True)
+            feed.note(Event(cell, "Running", 200.0, is_open=True))
+            assert feed.is_working
+            feed.note(Event(cell, state, 200.0 + seconds))
+            assert list(dict.fromkeys(values[0] for values in feed.whole()["events"])) == expected
+        feed.note(Event(cell, "Running", 300.0, is_open=True))
+        feed.note(event("task_1", "Running", 300.01))
+        told = [(values[0], values[2]) for values in feed.whole()["events"]]
+        assert told == [("cell [9]", 300.0), ("task_1", 300.01)]
+
     def test_a_pause_ends_a_burst(self) -> None:
         """The timeline begins anew with work that nobody connects with the last."""
         feed, _ = feed_of()

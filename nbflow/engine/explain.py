@@ -99,8 +99,7 @@ class Explainer:
             found += [(rank, each, cause) for cause in own]
         roots = sorted((item for item in found if item[2].category != UPSTREAM), key=lambda item: item[0])
         told = [cause for _, each, cause in roots for cause in self._in_detail(each, cause, _present(each))]
-        blamed = (cause for _, _, cause in found if cause.category == UPSTREAM)
-        return _once((*told, *blamed))
+        return _once((*told, *_blamed(cause for _, _, cause in found)))
 
     def named(self, step: Step, causes: Iterable[Cause]) -> tuple[Cause, ...]:
         """Causes of a step; of what is the same by itself, that is named which is another in it."""
@@ -310,6 +309,15 @@ def _once(causes: Iterable[Cause]) -> tuple[Cause, ...]:
     return tuple(
         cause for cause in told if cause.origin or (cause not in owned and cause.category not in needless)
     )
+
+
+def _blamed(causes: Iterable[Cause]) -> Iterable[Cause]:
+    """The steps above that are to blame, each once, by whatever name each reader has met it."""
+    found: dict[tuple[str, str], Cause] = {}
+    for cause in causes:
+        if cause.category == UPSTREAM:
+            found.setdefault((cause.origin or cause.subject, cause.after), cause)
+    return found.values()
 
 
 def _present(step: Step) -> _Sight:

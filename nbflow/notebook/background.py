@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from nbflow.task_runners.base import Runner
     from nbflow.types import Trace
 
+_LATER: Final = 0.25
+"""Seconds after which what was put off because a cell runs is tried again."""
+
 _SHARED: Final = "it draws from a global random generator, and bodies ran in the background meanwhile"
 
 
@@ -128,6 +131,11 @@ class Background:
         return self._going.number if self._going is not None else 0
 
     @property
+    def is_alone(self) -> bool:
+        """Whether one goes on and no cell runs, so that *Stop* can mean nothing else."""
+        return self.is_going and self._is_idle
+
+    @property
     def is_paused(self) -> bool:
         """Whether one goes on of which no further body begins."""
         return self._going is not None and self._going.abreast.turns.is_held
@@ -208,9 +216,12 @@ class Background:
             self._move(going.work.send, None)
 
     def _follow_if_idle(self) -> None:
-        session = self._session
-        if not (session.plain.is_running or session.is_at_work):
+        if self._is_idle:
             self.follow()
+
+    @property
+    def _is_idle(self) -> bool:
+        return not (self._session.plain.is_running or self._session.is_at_work)
 
     def _move(self, how: Callable[[Any], Request], what: object) -> None:
         """Let the run go on until it has to wait for bodies, or ends."""
@@ -230,6 +241,8 @@ class Background:
             self._session.around.screen.say(f"the run in the background ended: {text_of(fault)}")
         else:
             going.waits = request
+            if self.is_paused:
+                self._tell_paused()  # what ran to its end has ended
             for future in request.futures:
                 future.add_done_callback(lambda _: self._session.around.link.soon(self._follow_if_idle))
 
@@ -292,9 +305,10 @@ class Background:
         """Let no further body begin, in whichever thread this is asked; what runs goes on."""
         if self._going is not None:
             self._going.abreast.turns.is_held = True
+            self._session.around.link.soon(self._tell_paused)
 
     def pause(self) -> int:
-        """The same, and its line says so.
+        """The same, and its line says so at once.
 
         Returns:
             The number of the flow run; 0: none goes on.
@@ -337,6 +351,16 @@ class Background:
         while (going := self._going) is not None:
             self._move(going.work.throw, KeyboardInterrupt())
         return number
+
+    def end(self) -> None:
+        """The same as soon as no cell runs, in whichever thread this is asked."""
+        self._session.around.link.soon(self._cancel_if_idle)
+
+    def _cancel_if_idle(self) -> None:
+        if self._is_idle:
+            self.cancel()
+        else:
+            self._session.around.link.soon(self._cancel_if_idle, _LATER)
 
     # --- what all share ------------------------------------------------------------------------------
 

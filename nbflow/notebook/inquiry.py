@@ -115,7 +115,8 @@ class Inquiry:
         spec, result = entered.spec, entered.state.result
         saved = result.seconds if isinstance(result, Trace) else None
         role = STEP if seen else spec.role.value
-        of = Ran(spec.name, spec.flow_run, spec.id, spec.parent, role, spec.index)
+        is_plain = seen and not spec.flow_run
+        of = Ran(spec.name, spec.flow_run, spec.id, spec.parent, role, spec.index, is_plain)
         return event_of(of, entered.transition, saved)
 
     # --- what its buttons do -------------------------------------------------------------------
@@ -125,8 +126,11 @@ class Inquiry:
         return Pausing(tell, self._session.background)
 
     def stop(self) -> None:
-        """Do what the front end's Stop does."""
-        self._session.around.link.stop()
+        """Do what the front end's Stop does; while no cell runs, end the run in the background."""
+        if self._session.background.is_alone:
+            self._session.background.end()
+        else:
+            self._session.around.link.stop()
 
     def act(self, asked: Answer) -> str:
         """Do what a button stands for, as its line of `%flow` does."""

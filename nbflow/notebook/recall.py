@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.exceptions import SessionError
@@ -132,6 +133,14 @@ class Recall:
             if len(runs) == most or len(found) < limit or limit > _MOST_RUNS:
                 return runs
             limit *= 10
+
+    def newest(self, most: int) -> Iterator[tuple[str, RunLine]]:
+        """The newest runs of the steps that ran last, each with its step; at most so many of each."""
+        seen = Counter[str]()
+        for run in self.runs(None, _MOST_LAST):
+            seen[run.step] += 1
+            if seen[run.step] <= most:
+                yield run.step, self.line(run, is_idle=False)
 
     def line(self, run: RunRecord, *, is_idle: bool = True) -> RunLine:
         """A run as a line of the history."""

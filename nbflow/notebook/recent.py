@@ -1,4 +1,4 @@
-"""The last runs of each step in this kernel, for its badge: noted, as to ask the history takes longer."""
+"""The last runs of each step, for its badge: noted, as to ask the history each time takes longer."""
 
 from __future__ import annotations
 
@@ -9,15 +9,25 @@ from nbflow.types import Trace
 from nbflow.views.cards import RunLine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from nbflow.engine.drive import Entered
 
-_MOST: Final = 5
+MOST: Final = 5
+"""How many of a step: a badge is small."""
 
 
 class Recent:
-    """Takes note of how runs of steps end."""
+    """Takes note of how runs of steps end.
 
-    def __init__(self) -> None:
+    Args:
+        earlier: Gives what the history knows, steps with their runs, newest first; asked once, when the first
+            badge is drawn.
+    """
+
+    def __init__(self, earlier: Callable[[], Iterable[tuple[str, RunLine]]]) -> None:
+        self._earlier = earlier
+        self._before: dict[str, list[RunLine]] | None = None
         self._began: dict[str, float] = {}
         self._runs: dict[str, deque[RunLine]] = {}
 
@@ -39,9 +49,20 @@ class Recent:
             seconds=None if began is None else at - began,
             attempts=entered.transition.attempt,
             saved=state.result.seconds if isinstance(state.result, Trace) and state.is_cached() else None,
+            id=spec.id,
         )
-        self._runs.setdefault(step, deque(maxlen=_MOST)).appendleft(line)
+        self._runs.setdefault(step, deque(maxlen=MOST)).appendleft(line)
 
     def of(self, step: str) -> tuple[RunLine, ...]:
-        """The last runs of a step, newest first."""
-        return tuple(self._runs.get(step, ()))
+        """The last runs of a step, newest first, those in earlier kernels included."""
+        here = self._runs.get(step, ())
+        known = {line.id for line in here}
+        before = (line for line in self._from_history().get(step, ()) if line.id not in known)
+        return (*here, *before)[:MOST]
+
+    def _from_history(self) -> Mapping[str, list[RunLine]]:
+        if self._before is None:
+            self._before = {}
+            for step, line in self._earlier():
+                self._before.setdefault(step, []).append(line)
+        return self._before

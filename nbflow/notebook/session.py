@@ -38,7 +38,8 @@ from nbflow.notebook.parameters import Given
 from nbflow.notebook.past import Past
 from nbflow.notebook.places import KERNEL, Cell, Places
 from nbflow.notebook.plain import PlainCells
-from nbflow.notebook.recent import Recent
+from nbflow.notebook.recall import Recall
+from nbflow.notebook.recent import MOST, Recent
 from nbflow.notebook.redisplay import Redisplay
 from nbflow.notebook.remembered import Remembered
 from nbflow.notebook.report import Report
@@ -111,7 +112,7 @@ class Session:
         what = around.bodies, around.screen, around.routes, self.parameters, self.trunk.flow
         self.snapshots = Snapshots(self)
         self.remembered = Remembered(self.trunk.runs.journal, around.store.history)
-        self.recent = Recent()
+        self.recent = Recent(partial(Recall(self).newest, MOST))
         self.left_settings = LeftSettings(self.trunk.workspace.states)
         self._executor = Executor(
             *what, self.places.cells, self.functions.reading, self.remembered.heard, self.runners.of

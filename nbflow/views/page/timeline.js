@@ -17,7 +17,7 @@ class Timeline {
   }
 
   tick() {
-    if (this.store.isWorking) this.build();
+    if (this.isRunning) this.build();
   }
 
   chose(changes) {
@@ -49,18 +49,27 @@ class Timeline {
   build() {
     const lanes = this.lanes();
     if (!lanes.length) {
-      const text = this.store.runs.roots.length ? "nothing matches the filter" : "nothing has run in this kernel yet; the history shows earlier runs";
-      return renew(this.element, html("p", { class: "more" }, text));
+      return renew(this.element, html("p", { class: "more" }, this.nothing));
     }
     const start = Math.min(...lanes.map((lane) => lane.stretches[0].start));
     const last = Math.max(...lanes.map((lane) => lane.stretches.at(-1).end ?? 0));
-    const end = Math.max(this.store.isWorking ? this.store.now : last, start + 0.05);
+    const end = Math.max(this.isRunning ? this.store.now : last, start + 0.05);
     const at = (time) => (100 * (Math.min(time, end) - start)) / (end - start); // what waits for a person goes on for ever
     const path = this.criticalPath(lanes);
     const isOn = new Set(path.ids);
     renew(this.element, this.head(lanes, start, end, path), this.axis(end - start),
       html("ul", { class: "lanes" }, lanes.flatMap((lane) => this.group(lane, at, isOn))),
-      this.store.isWorking ? html("div", { class: "playhead", "aria-hidden": "true" }, html("i")) : "");
+      this.isRunning ? html("div", { class: "playhead", "aria-hidden": "true" }, html("i")) : "");
+  }
+
+  // A cell that has only just begun is not shown yet, and what was before has ended.
+  get isRunning() {
+    return this.store.runs.open.size > 0;
+  }
+
+  get nothing() {
+    if (!this.store.runs.roots.length) return "nothing has run in this kernel yet; the history shows earlier runs";
+    return this.store.isFiltered ? "nothing matches the filter" : "no task has run since; the history shows earlier runs";
   }
 
   criticalPath(lanes) {
