@@ -32,7 +32,7 @@ from nbflow.store.modules import is_missing
 from nbflow.types import NO_REACH, UNBOUND, Entry, Looked, Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from nbflow.analysis.patches import Patching
     from nbflow.engine.apply import Workspace
@@ -52,9 +52,17 @@ class Insight:
         book: The steps.
         sweep: What the slots outside hold.
         workspace: The names.
+        variables: Gives the environment variables that local modules among these name.
     """
 
-    def __init__(self, book: Book, sweep: Sweep, workspace: Workspace) -> None:
+    def __init__(
+        self,
+        book: Book,
+        sweep: Sweep,
+        workspace: Workspace,
+        variables: Callable[[Iterable[str]], frozenset[str]],
+    ) -> None:
+        self._variables = variables
         self._book = book
         self._sweep = sweep
         self._workspace = workspace
@@ -123,7 +131,14 @@ class Insight:
             patching=(patching := _patching(told)),
             leading=leading_imports(body.source) if patching else (),
             imported=made_by_imports(body, self._workspace.labels.keys() & LIBRARIES.keys()),
+            above=self._imported_above(step) if body.analysis.imports else frozenset(),
         )
+
+    def _imported_above(self, step: Step) -> frozenset[str]:
+        """The modules that steps above one import."""
+        place = self._book.place(step.id)
+        above = self._book.order[:place] if place is not None else ()
+        return frozenset[str]().union(*(_imported_at_once(self._book.steps[id].body) for id in above))
 
     def _lazily(self, keys: Iterable[str]) -> frozenset[str]:
         """The effects of reading what has yet to be read: who collects it opens files that nobody sees."""
@@ -181,8 +196,11 @@ class Insight:
 
     def asked(self, step: Step, body: Body, writers: Collection[str]) -> tuple[Entry, ...]:
         """Entries for the slots outside that the source, or code that it may call, names."""
-        variables, modules = _asks(body, tuple(self._bodies_of(writers)))
-        slots = (*variables, *step.parameter_slots, *modules)
+        others = tuple(self._bodies_of(writers))
+        variables, modules = _asks(body, others)
+        named = self._variables(_imported(body, others))
+        of_modules = (Slot("environment", name) for name in sorted(named))
+        slots = (*dict.fromkeys((*variables, *of_modules)), *step.parameter_slots, *modules)
         if not slots:
             return ()
         outside = self._sweep.outside
@@ -258,6 +276,17 @@ def _asks(body: Body, later: tuple[Body, ...]) -> tuple[tuple[Slot, ...], tuple[
         (*(Slot("environment", name) for name in sorted(variables)), *folder),
         tuple(Slot(kind, module) for module in modules for kind in ("module", "package")),
     )
+
+
+@lru_cache(maxsize=20_000)
+def _imported_at_once(body: Body) -> frozenset[str]:
+    return frozenset(item.module for item in body.analysis.imports if not item.deferred)
+
+
+@lru_cache(maxsize=20_000)
+def _imported(body: Body, others: tuple[Body, ...]) -> frozenset[str]:
+    """The modules that bodies import."""
+    return frozenset(item.module for ran in (body, *others) for item in ran.analysis.imports)
 
 
 def _imports(body: Body, later: Collection[Body]) -> list[str]:

@@ -111,7 +111,7 @@ class Performer:
         self._runs = runs
         self._storing = Storing(book, workspace)
         self.hands = workspace, observer, runs, sweep, self._storing
-        self.insight = Insight(book, sweep, workspace)
+        self.insight = Insight(book, sweep, workspace, observer.variables)
         self.forced: Collection[str] = ()
         self.bound_to_names: dict[str, str] = {}
         """Why bodies have to run on the user's names, as a run elsewhere has shown; by static key."""
@@ -181,7 +181,7 @@ class Performer:
         seen = see_bound(body, with_imports(site.slots, imports), site.view, asked)
         seen = msgspec.structs.replace(seen, upstream=upstream, settings=self._settings(site))
         reach = self.insight.reached(step, body, site.slots, site.writers, seen)
-        effects = reach.effects | imports.altered
+        effects = reach.effects | imports.effects
         if body.one is not None:
             items = self.items(site, asked, origin)
             doing = _Doing(items.attempt, effects, items.joined)
@@ -283,7 +283,7 @@ class Performer:
             return self._observer.run(self._execution(step, body, call), reach)
 
         return (
-            yield from self._run(step, body, seen, _Doing(attempt, reach.effects | imports.altered), origin)
+            yield from self._run(step, body, seen, _Doing(attempt, reach.effects | imports.effects), origin)
         )
 
     def _settings(self, site: Site) -> Settings:

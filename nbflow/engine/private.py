@@ -195,7 +195,7 @@ class Beside(Performer):
             return "nobody can tell which names it reads"
         if any("get_ipython" in body.callees for body in bodies):
             return "it calls IPython"
-        if reach.reseeds or site.body.analysis.seeds:
+        if reach.reseeds or site.body.analysis.seeds or self._imported(site).seeds:
             return "it may set a global random state"
         if self._is_apart and self._imported(site).altered:
             return "a module that it imports was changed in place"

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Final, cast
 
 import xxhash
 
+from nbflow.analysis.imported import AtImport, at_import
+from nbflow.store.importing import Environment, forget_said, is_still_said, said_to, variables_now
 from nbflow.store.paths import absolute
-from nbflow.store.trail import data_of_module, forget_data
 from nbflow.store.watching import unwatched
-from nbflow.types import UNBOUND
+from nbflow.types import UNBOUND, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -95,22 +96,54 @@ def module_digest(name: str, files: Files) -> str:
     return xxhash.xxh3_128("".join(digests).encode()).hexdigest()
 
 
-def module_data(name: str, files: Files) -> dict[str, str]:
-    """The files that a local module, or one that it imports, read while it was imported.
+def module_data(name: str, files: Files) -> dict[Slot, str]:
+    """What a local module, or one that it imports, asked for while it was imported.
 
-    Known for modules that were imported in this process while a body was watched. They are no
-    part of `module_digest`, which must be the same before and after the import: whoever uses
-    the module depends on each of these files.
+    Files, folders and paths are known for modules that were imported in this process while a body was
+    watched; modules that were not found, for all. They are no part of `module_digest`, which must be the
+    same before and after the import: whoever uses the module depends on each of them.
 
     Args:
         name: A dotted name.
         files: The session's files.
 
     Returns:
-        Absolute path to the digest of the content then, `UNBOUND` for a file that was missed.
+        What was asked for and what was said then: of a file the digest of its content, `UNBOUND` for
+        one that was missed.
     """
     modules = _modules_behind(name, files)
-    return {path: digest for each in modules for path, digest in data_of_module(each).items()}
+    said = {slot: answer for each in modules for slot, answer in said_to(each).items()}
+    missed = {top for each in modules if each in _loaded for top in _loaded[each].missed}
+    return said | {Slot(kind, top): UNBOUND for top in sorted(missed) for kind in ("module", "package")}
+
+
+def effects_of_import(name: str, files: Files) -> frozenset[str]:
+    """What a local module, or one that it imports, reads of the world while it is imported, by their texts.
+
+    Each effect has the name of its module before it: `settings: clock: time.time`.
+    """
+    behind = _modules_behind(name, files).items()
+    return frozenset(f"{each}: {effect}" for each, path in behind for effect in _at_import(path).effects)
+
+
+def seeds_of_modules(names: Iterable[str], files: Files) -> dict[str, frozenset[str]]:
+    """Which local modules, and modules that they import, set random generators when they are imported.
+
+    Returns:
+        Module to what it does to them, as effects.
+    """
+    behind = {each: path for name in names for each, path in _modules_behind(name, files).items()}
+    return {each: seeds for each, path in behind.items() if (seeds := _at_import(path).seeds)}
+
+
+def variables_of_module(name: str, files: Files) -> frozenset[str]:
+    """The environment variables that a local module, or one that it imports, names."""
+    behind = _modules_behind(name, files).values()
+    return frozenset[str]().union(*(_at_import(path).environment for path in behind))
+
+
+def _at_import(path: str) -> AtImport:
+    return at_import(_text_of_file(path))
 
 
 def _files_behind(name: str, files: Files) -> set[str]:
@@ -174,11 +207,21 @@ def _spec_of(top: str) -> ModuleSpec | None:
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """The file that a loaded module came from; `digest` is empty if it may have changed since."""
+    """The file that a loaded module came from, and what it found around itself.
+
+    Args:
+        module: The module.
+        path: The file.
+        digest: Of its content; empty if it may have changed since.
+        environment: The environment variables that its code names, with their values.
+        missed: Top-level modules that its code imports, and that are not there.
+    """
 
     module: ModuleType
     path: str
     digest: str
+    environment: Environment
+    missed: frozenset[str]
 
 
 _loaded: dict[str, _Loaded] = {}
@@ -205,7 +248,11 @@ def _note(name: str, module: ModuleType, files: Files, since: int) -> None:
         return
     stat = files.stat(path)
     doubtful = stat is None or stat.changed_ns > since or _is_newer_than_compiled(module, path)
-    _loaded[name] = _Loaded(module, path, "" if doubtful else files.digest(path))
+    digest = files.digest(path)
+    around = variables_now(_at_import(path).environment)
+    tops = {imported.partition(".")[0] for imported in _source_imports(name, path, digest)}
+    missed = frozenset(top for top in tops if is_missing(top))
+    _loaded[name] = _Loaded(module, path, "" if doubtful else digest, around, missed)
 
 
 def _is_exempt(name: str) -> bool:
@@ -253,8 +300,9 @@ def loaded_behind(name: str, files: Files) -> list[ModuleType]:
 def purge_changed_modules(files: Files) -> list[str]:
     """Forget each loaded local module whose file has changed, and all that are built on it.
 
-    So is one that read another file while it was imported, as far as a watch saw it, if that
-    file has changed. The next import gives the new code; names that already hold the old code keep it.
+    So is one that was told something else while it was imported: by a file, a folder or a path, as far
+    as a watch saw it, by an environment variable, or by a module that was not there. The next import gives
+    the new code; names that already hold the old code keep it.
 
     Returns:
         The names dropped from `sys.modules`, sorted.
@@ -281,14 +329,18 @@ def _purge(changed: set[str], files: Files) -> list[str]:
     for name in purged:
         _drop_ambiguous(_loaded[name].path)
         del sys.modules[name], _loaded[name], _judged[name]
-        forget_data(name)
+        forget_said(name)
     importlib.invalidate_caches()
     return sorted(purged)
 
 
 def _is_changed(name: str, known: _Loaded, files: Files) -> bool:
-    return files.digest(known.path) != known.digest or any(
-        files.digest(path) != digest for path, digest in data_of_module(name).items()
+    """Whether a module would find something else if it were imported now."""
+    return (
+        files.digest(known.path) != known.digest
+        or any(os.environ.get(variable) != value for variable, value in known.environment)
+        or not all(map(is_missing, known.missed))
+        or not all(is_still_said(slot, answer, files) for slot, answer in said_to(name).items())
     )
 
 
@@ -399,12 +451,14 @@ def text_of_module(name: str) -> str:
     """
     loaded = sys.modules.get(name)
     origin = _namespace(loaded).get("__file__") if loaded is not None else _origin_of(name)
-    if not isinstance(origin, str):
-        return ""
+    return _text_of_file(origin) if isinstance(origin, str) else ""
+
+
+def _text_of_file(path: str) -> str:
     try:
         with unwatched():
-            mark = os.stat(origin)
-            return _text_at(origin, mark.st_mtime_ns, mark.st_size)
+            mark = os.stat(path)
+            return _text_at(path, mark.st_mtime_ns, mark.st_size)
     except OSError:
         return ""
 
