@@ -62,8 +62,8 @@ class TestVariables:
                 {"a": "#@task a\nfrom settings import STAGE\na = STAGE * 2"},
             ),
             (
-                {"settings": "import os\ndef stage():\n    return os.environ['STAGE']\n"},
-                {"i": "from settings import stage", "a": "#@task a\na = stage() * 2"},
+                {"settings": "import os\ndef stage():\n    return os.environ['STAGE']\nSTAGE = stage()\n"},
+                {"i": "import settings", "a": "#@task a\na = settings.STAGE * 2"},
             ),
         ],
     )
@@ -78,6 +78,92 @@ class TestVariables:
         job.kernel.restart()
         job.run_all()
         assert (value(job, "a"), job.verdicts()["a"]) == ("'testtest'", "fresh")
+
+
+CALLED = """\
+import os
+SEEN = []
+class Entry: ...
+class Stage:
+    def read(self):
+        return os.environ["STAGE"]
+def stage():
+    return os.environ["STAGE"]
+def rate():
+    return 2
+"""
+CALLING = """\
+import called
+KEY = "STAGE"
+def stage():
+    return called.stage()
+def by_key():
+    return called.os.environ[KEY]
+"""
+CALLS = {
+    "function": {"i": "from called import stage", "a": "#@task a\na = stage() * 2"},
+    "attribute": {"i": "import called", "a": "#@task a\na = called.stage() * 2"},
+    "class": {"i": "from called import Stage", "a": "#@task a\na = Stage().read() * 2"},
+    "instance": {"i": "from called import Stage\nS = Stage()", "a": "#@task a\na = S.read() * 2"},
+    "held": {"i": "from called import stage\nALL = [stage]", "a": "#@task a\na = ALL[0]() * 2"},
+    "further": {"i": "import calling", "a": "#@task a\na = calling.stage() * 2"},
+    "further function": {"i": "from calling import stage", "a": "#@task a\na = stage() * 2"},
+    "name": {"i": "from calling import by_key", "a": "#@task a\na = by_key() * 2"},
+    "helper": {"i": "import called\ndef help(): return called.stage()", "a": "#@task a\na = help() * 2"},
+    "own import": {"i": "import called", "a": "#@task a\nfrom called import stage\na = stage() * 2"},
+    "deferred": {
+        "i": "def help():\n    from called import stage\n    return stage()",
+        "a": "#@task a\na = help() * 2",
+    },
+}
+
+
+class TestCalls:
+    """A function of a module asks for an environment variable when it is called."""
+
+    @pytest.mark.parametrize("cells", CALLS.values(), ids=list(CALLS))
+    def test_who_calls_it(self, job: Job, cells: dict[str, str]) -> None:
+        """Who calls it runs again, as does who imports the module and calls something; it stays as it is."""
+        write(job, called=CALLED, calling=CALLING)
+        others = {"e": "from called import Entry, rate", "b": "#@task b\nb = [Entry.__name__, rate()]"}
+        job.run(env=SET.format("dev"), **cells, **others)
+        before = value(job, "id(Entry)")
+        job.run(env=SET.format("prod"))
+        assert job.flow() == (["i", "a"] if " = " in cells["i"] else ["a"])
+        assert (value(job, "a"), job.verdicts()["a"]) == ("'prodprod'", "fresh")
+        assert (value(job, "id(Entry)"), job.verdicts()["b"]) == (before, "fresh")
+
+    def test_the_top_level_reads_it(self, job: Job) -> None:
+        """The module is loaded anew, and so is one of those used that is built on it; no other."""
+        write(job, settings=READS, around=AROUND.replace("inner_", ""), other="import os\nV = [1]\n")
+        cells = {"i": "import settings, around, other", "a": "#@task a\na = settings.STAGE + around.STAGE"}
+        job.run(env=SET.format("dev"), **cells)
+        ids = "id(settings)", "id(around)", "id(other)"
+        before = [value(job, each) for each in ids]
+        job.run(env=SET.format("prod"))
+        assert job.flow() == ["i", "a"]
+        assert (value(job, "a"), job.verdicts()["a"]) == ("'prodprod'", "fresh")
+        assert [value(job, each) == old for each, old in zip(ids, before, strict=True)] == [
+            False,
+            False,
+            True,
+        ]
+
+    def test_one_that_nobody_wants_anew(self, job: Job) -> None:
+        """A module that only leans on it stays until somebody imports it again, and is loaded anew then."""
+        write(job, settings=READS, around=AROUND.replace("inner_", ""))
+        job.run(
+            env=SET.format("dev"),
+            i="from settings import STAGE",
+            j="import sys, around",
+            a="#@task a\na = STAGE",
+        )
+        before = value(job, "id(sys.modules['around'])")
+        job.run(env=SET.format("prod"))
+        job.run("i")
+        assert value(job, "id(sys.modules['around'])") == before
+        job.run("j")
+        assert value(job, "around.STAGE") == "'prod'"
 
 
 CASES = {

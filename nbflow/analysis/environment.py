@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from nbflow.analysis.facts import dotted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from nbflow.analysis.flow import Frame
 
@@ -76,6 +76,28 @@ _FILLED_IN: Final = re.compile(r"\$\{?(\w+)")
 _IN_LOCAL_TIME: Final = frozenset(
     ("fromtimestamp", "timestamp", "astimezone", "mktime", "localtime", "tzlocal")
 )
+
+
+ASKING: Final = _ASK_ANY | _IN_LOCAL_TIME | {"environ", "environb", "expanduser", "home"}
+"""Names by which code asks for variables."""
+
+
+def variables_named(names: Iterable[str], texts: Iterable[str]) -> Iterator[str]:
+    """The variables that compiled code may ask for by names of `ASKING`, given the texts that it has at hand.
+
+    Example:
+        >>> [*variables_named(("environ",), ("STAGE", "not a name"))], [*variables_named(("home",), ())]
+        (['STAGE'], ['HOME'])
+    """
+    for name in names:
+        if name in _IN_LOCAL_TIME:
+            yield "TZ"
+        elif name in ("expanduser", "home"):
+            yield "HOME"
+        elif name == "expandvars":
+            yield from (variable for text in texts for variable in _FILLED_IN.findall(text))
+        else:
+            yield from filter(str.isidentifier, texts)
 
 
 def _is_environ(node: ast.expr) -> bool:

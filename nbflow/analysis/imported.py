@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nbflow.analysis.reads import analysis_of
+from nbflow.analysis.running import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,7 @@ _SEEDS: Final = "random: "
 
 _MAY_ASK: Final = re.compile(
     r"environ|getenv|expand|home|now|today|time|date|Period|uuid|url|request|http|socket|seed|set_?state"
-    r"|sql|database|connect|client|redis|import_module|__import__|find_spec|read_|load|scan_|open|dataset"
+    r"|sql|database|connect|client|redis|import_module|__import__|find_spec|\bexcept\b|suppress|read_|load|scan_|open|dataset"
 )
 
 
@@ -31,12 +32,14 @@ class AtImport(msgspec.Struct, frozen=True):
     Args:
         effects: What it reads of the world that nothing can be compared with later.
         seeds: What it does to the global random generators, as effects.
-        environment: The environment variables that it names, those of its functions included.
+        environment: The environment variables that it asks for; what only its functions name is not asked.
+        optional: The top-level modules that it can do without.
     """
 
     effects: frozenset[str] = frozenset()
     seeds: frozenset[str] = frozenset()
     environment: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
 
 
 NOTHING: Final = AtImport()
@@ -47,23 +50,52 @@ def at_import(text: str) -> AtImport:
     r"""What the text of a module asks while it runs as an import.
 
     Example:
-        >>> at_import("import os, time\nSTAGE = os.environ['STAGE']\ndef now(): return time.time()")
-        AtImport(effects=frozenset(), seeds=frozenset(), environment=frozenset({'STAGE'}))
+        >>> at_import("import os\nSTAGE = os.environ['STAGE']\ndef f(): os.environ['HOME']").environment
+        frozenset({'STAGE'})
         >>> at_import("import time\nSTART = time.time()").effects
         frozenset({'clock: time.time'})
     """
     if not _MAY_ASK.search(text):
         return NOTHING
     try:
-        statements = list(_imported(ast.parse(text).body))
+        statements = running(list(_imported(ast.parse(text).body)))
         found = analysis_of(ast.unparse(ast.Module(statements, [])), statements)
     except (SyntaxError, ValueError, RecursionError):
         return NOTHING
+    effects = found.effects.union(*(each.effects for each in found.definitions.values()))
     return AtImport(
-        frozenset(effect for effect in found.effects if effect.startswith(_OPEN)),
-        frozenset(effect for effect in found.effects if effect.startswith(_SEEDS)),
+        frozenset(effect for effect in effects if effect.startswith(_OPEN)),
+        frozenset(effect for effect in effects if effect.startswith(_SEEDS)),
         found.environment,
+        frozenset(_optional(statements)),
     )
+
+
+@lru_cache(maxsize=500)
+def variables_in(text: str) -> frozenset[str]:
+    r"""The environment variables that the text of a module names, those of its functions included.
+
+    Example:
+        >>> variables_in("import os\ndef home(): return os.environ['HOME']")
+        frozenset({'HOME'})
+    """
+    if not _MAY_ASK.search(text):
+        return frozenset()
+    try:
+        return analysis_of(text, ast.parse(text).body).environment
+    except (SyntaxError, ValueError, RecursionError):
+        return frozenset()
+
+
+def _optional(statements: list[ast.stmt]) -> Iterator[str]:
+    """What is imported where it need not be there."""
+    for node in (part for statement in statements for part in ast.walk(statement)):
+        if isinstance(node, ast.Try | ast.TryStar | ast.With | ast.If):
+            for part in ast.walk(node):
+                if isinstance(part, ast.Import):
+                    yield from (alias.name.partition(".")[0] for alias in part.names)
+                elif isinstance(part, ast.ImportFrom) and part.module and not part.level:
+                    yield part.module.partition(".")[0]
 
 
 def _imported(statements: list[ast.stmt]) -> Iterator[ast.stmt]:

@@ -52,7 +52,8 @@ class Insight:
         book: The steps.
         sweep: What the slots outside hold.
         workspace: The names.
-        variables: Gives the environment variables that local modules among these name.
+        variables: Gives the environment variables that local modules among these ask for when they are
+            imported, or that code of them may.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Insight:
         book: Book,
         sweep: Sweep,
         workspace: Workspace,
-        variables: Callable[[Iterable[str]], frozenset[str]],
+        variables: Callable[[Iterable[str], bool], frozenset[str]],
     ) -> None:
         self._variables = variables
         self._book = book
@@ -190,15 +191,22 @@ class Insight:
         """Strings that may be meant as paths, in the body and in code that it may call."""
         if not slots:
             return body.paths
-        named = [slot for slot in slots if slot.kind == NAME]
-        reaches = {slot.locator: reach for slot in named if (reach := self.live_reach(slot))}
-        return body.paths.union(*[reach.paths for reach in as_used(body, reaches)])
+        return body.paths.union(*[reach.paths for reach in self._used(body, slots)])
 
-    def asked(self, step: Step, body: Body, writers: Collection[str]) -> tuple[Entry, ...]:
+    def _used(self, body: Body, slots: Collection[Slot]) -> list[Reach]:
+        """What a body touches through the names that it reads."""
+        named = [slot for slot in slots if slot.kind == NAME]
+        return as_used(body, {slot.locator: reach for slot in named if (reach := self.live_reach(slot))})
+
+    def asked(
+        self, step: Step, body: Body, writers: Collection[str], inputs: Collection[Slot]
+    ) -> tuple[Entry, ...]:
         """Entries for the slots outside that the source, or code that it may call, names."""
-        others = tuple(self._bodies_of(writers))
-        variables, modules = _asks(body, others)
-        named = self._variables(_imported(body, others))
+        variables, modules = _asks(body, tuple(self._bodies_of(writers)))
+        imported = [slot.locator for slot in modules if slot.kind == "module"]
+        named = self._variables(imported, not body.only_defines)
+        if not body.only_defines:
+            named = named.union(*(reach.environment for reach in self._used(body, inputs)))
         of_modules = (Slot("environment", name) for name in sorted(named))
         slots = (*dict.fromkeys((*variables, *of_modules)), *step.parameter_slots, *modules)
         if not slots:
@@ -281,12 +289,6 @@ def _asks(body: Body, later: tuple[Body, ...]) -> tuple[tuple[Slot, ...], tuple[
 @lru_cache(maxsize=20_000)
 def _imported_at_once(body: Body) -> frozenset[str]:
     return frozenset(item.module for item in body.analysis.imports if not item.deferred)
-
-
-@lru_cache(maxsize=20_000)
-def _imported(body: Body, others: tuple[Body, ...]) -> frozenset[str]:
-    """The modules that bodies import."""
-    return frozenset(item.module for ran in (body, *others) for item in ran.analysis.imports)
 
 
 def _imports(body: Body, later: Collection[Body]) -> list[str]:

@@ -143,7 +143,7 @@ class Observer:
         """The modules that a body imports and that set random generators, ready to be imported."""
         if body.analysis.imports:
             # A module whose file changed must be loaded anew, else the old code would run.
-            purge_changed_modules(self._files)
+            purge_changed_modules(self._files, _modules_of(body))
         seeders = Seeders(body, self._step, reached, self._files)
         seeders.put_back(self._workspace.states)
         return seeders
@@ -180,8 +180,7 @@ class Observer:
     def _loaded(self, body: Body) -> dict[Slot, str]:
         """What the modules which the body imports asked for when they were imported."""
         note_loaded(self._files)
-        modules = sorted({item.module for item in body.analysis.imports})
-        data = [module_data(module, self._files) for module in modules]
+        data = [module_data(module, self._files) for module in _modules_of(body)]
         return {slot: said for found in data for slot, said in found.items()}
 
     def _observed(
@@ -325,7 +324,7 @@ class Observer:
         if key in self._workspace:
             self._workspace.leave(key)
         if body.analysis.imports:
-            purge_changed_modules(self._files)
+            purge_changed_modules(self._files, _modules_of(body))
         try:
             self._define(body.source, self._workspace.names)
             now = self._workspace.look(key)
@@ -351,9 +350,10 @@ class Observer:
         except Exception:  # noqa: BLE001 - then the whole step has to run instead
             return False
 
-    def variables(self, modules: Iterable[str]) -> frozenset[str]:
-        """The environment variables that the user's modules among these name."""
-        return frozenset[str]().union(*(variables_of_module(module, self._files) for module in modules))
+    def variables(self, modules: Iterable[str], called: bool) -> frozenset[str]:
+        """The environment variables that the user's modules among these ask for."""
+        asked = (variables_of_module(module, self._files, called=called) for module in modules)
+        return frozenset[str]().union(*asked)
 
     def imports(self, asked: Iterable[Entry], view: View) -> Imports:
         """What a body at the view's place imports of the user's modules."""
@@ -432,6 +432,11 @@ class Observer:
         KNOWN.meet_named({key: value})
         text = _preview(slot, value) if is_kept_in_memory(slot) and not looks_secret(key) else HIDDEN
         return Output(slot, now.digest, unit or now.digest, members, now.reach, _sort(value), text, classes)
+
+
+def _modules_of(body: Body) -> list[str]:
+    """The modules that a body imports."""
+    return sorted({item.module for item in body.analysis.imports})
 
 
 def _states(given: Mapping[str, object], source: str) -> dict[str, object]:

@@ -176,7 +176,7 @@ class Performer:
         """Run a body on what is bound at its place, which was put there by `prepare`."""
         step, body = site.step, site.body
         upstream, states = self._upstream(site)
-        asked = (*self.insight.asked(step, body, site.writers), *states)
+        asked = (*self.insight.asked(step, body, site.writers, site.slots), *states)
         imports = self.imports(asked, site.view)
         seen = see_bound(body, with_imports(site.slots, imports), site.view, asked)
         seen = msgspec.structs.replace(seen, upstream=upstream, settings=self._settings(site))
@@ -272,7 +272,7 @@ class Performer:
         self.workspace.ensure(keys)
         found = [label for key in keys if key not in STATEFUL and (label := labels.get(key)) is not None]
         writers = frozenset([label.version.step for label in found if label.version])
-        asked = self.insight.asked(step, body, writers)
+        asked = self.insight.asked(step, body, writers, slots)
         imports = self.imports(asked, self._sweep.view(step)) if asked else NO_IMPORTS
         seen = see_live(body, with_imports(slots, imports), self.workspace, asked)
         used = self.insight.uses(body, slots, writers)

@@ -229,7 +229,8 @@ class Beside(Performer):
         return self._main.imports(asked, view)
 
     def _imported(self, site: Site) -> Imports:
-        return self.imports(self.insight.asked(site.step, site.body, site.writers), site.view)
+        asked = self.insight.asked(site.step, site.body, site.writers, site.slots)
+        return self.imports(asked, site.view)
 
     def _with_modules(self, site: Site) -> Site:
         """With the names of the modules that it imports: another process loads these by itself.

@@ -15,7 +15,7 @@ from nbflow.store.paths import absolute
 from nbflow.types import FILE, Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from types import FrameType
 
     from nbflow.store.trail import Contents
@@ -156,6 +156,6 @@ Environment = tuple[tuple[str, str | None], ...]
 """Variables and their values, `None` for one that is not set."""
 
 
-def variables_now(names: frozenset[str]) -> Environment:
+def variables_now(names: Iterable[str]) -> Environment:
     """The values that variables have."""
     return tuple((name, os.environ.get(name)) for name in sorted(names))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from importlib import util
 from importlib.machinery import PathFinder
@@ -16,11 +15,11 @@ from typing import TYPE_CHECKING, Final, cast
 
 import xxhash
 
-from nbflow.analysis.imported import AtImport, at_import
+from nbflow.analysis.imported import AtImport, at_import, variables_in
 from nbflow.store.importing import Environment, forget_said, is_still_said, said_to, variables_now
 from nbflow.store.paths import absolute
-from nbflow.store.watching import unwatched
-from nbflow.types import UNBOUND, Slot
+from nbflow.store.texts import imports_in, imports_of_text, text_of_file
+from nbflow.types import FILE, UNBOUND, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -136,14 +135,21 @@ def seeds_of_modules(names: Iterable[str], files: Files) -> dict[str, frozenset[
     return {each: seeds for each, path in behind.items() if (seeds := _at_import(path).seeds)}
 
 
-def variables_of_module(name: str, files: Files) -> frozenset[str]:
-    """The environment variables that a local module, or one that it imports, names."""
+def variables_of_module(name: str, files: Files, *, called: bool) -> frozenset[str]:
+    """The environment variables that a local module, or one that it imports, asks for when it is imported.
+
+    Args:
+        name: A dotted name.
+        files: The session's files.
+        called: Whether functions of it may be called as well: then those that they name are among them.
+    """
     behind = _modules_behind(name, files).values()
-    return frozenset[str]().union(*(_at_import(path).environment for path in behind))
+    asked = (variables_in(text_of_file(path)) if called else _at_import(path).environment for path in behind)
+    return frozenset[str]().union(*asked)
 
 
 def _at_import(path: str) -> AtImport:
-    return at_import(_text_of_file(path))
+    return at_import(text_of_file(path))
 
 
 def _files_behind(name: str, files: Files) -> set[str]:
@@ -171,7 +177,7 @@ def _modules_behind(name: str, files: Files) -> dict[str, str]:
 def _source_imports(name: str, path: str, digest: str) -> frozenset[str]:
     """What a module's source imports; `digest` says which content is meant."""
     is_package = os.path.basename(path) == "__init__.py"
-    return frozenset(_imports_in(path, name if is_package else name.rpartition(".")[0]))
+    return frozenset(imports_in(path, name if is_package else name.rpartition(".")[0]))
 
 
 def _origin_of(name: str) -> str | None:
@@ -213,8 +219,9 @@ class _Loaded:
         module: The module.
         path: The file.
         digest: Of its content; empty if it may have changed since.
-        environment: The environment variables that its code names, with their values.
-        missed: Top-level modules that its code imports, and that are not there.
+        environment: The environment variables that it asked for when it was imported, with their values.
+        missed: Top-level modules that it can do without, and that were not there.
+        outdated: Whether a module that it leans on was loaded anew since.
     """
 
     module: ModuleType
@@ -222,6 +229,7 @@ class _Loaded:
     digest: str
     environment: Environment
     missed: frozenset[str]
+    outdated: bool = False
 
 
 _loaded: dict[str, _Loaded] = {}
@@ -248,11 +256,10 @@ def _note(name: str, module: ModuleType, files: Files, since: int) -> None:
         return
     stat = files.stat(path)
     doubtful = stat is None or stat.changed_ns > since or _is_newer_than_compiled(module, path)
-    digest = files.digest(path)
-    around = variables_now(_at_import(path).environment)
-    tops = {imported.partition(".")[0] for imported in _source_imports(name, path, digest)}
-    missed = frozenset(top for top in tops if is_missing(top))
-    _loaded[name] = _Loaded(module, path, "" if doubtful else digest, around, missed)
+    asks = _at_import(path)
+    missed = frozenset(filter(is_missing, asks.optional))
+    digest = "" if doubtful else files.digest(path)
+    _loaded[name] = _Loaded(module, path, digest, variables_now(asks.environment), missed)
 
 
 def _is_exempt(name: str) -> bool:
@@ -297,35 +304,56 @@ def loaded_behind(name: str, files: Files) -> list[ModuleType]:
     return [module for module in found if module is not None]
 
 
-def purge_changed_modules(files: Files) -> list[str]:
+def purge_changed_modules(files: Files, wanted: Iterable[str] = ()) -> list[str]:
     """Forget each loaded local module whose file has changed, and all that are built on it.
 
-    So is one that was told something else while it was imported: by a file, a folder or a path, as far
-    as a watch saw it, by an environment variable, or by a module that was not there. The next import gives
-    the new code; names that already hold the old code keep it.
+    So is one that read another file while it was imported, as far as a watch saw it, if that file has
+    changed. The next import gives the new code; names that already hold the old code keep it.
+
+    Args:
+        files: The session's files.
+        wanted: Modules that are to be imported now: those of them, and behind them, that would be told
+            something else if they were imported now are forgotten as well. What they ask for are folders and
+            paths, as far as a watch saw it, environment variables, and modules that they can do without.
 
     Returns:
         The names dropped from `sys.modules`, sorted.
     """
     note_loaded(files)
     changed = {name for name, known in _present() if _is_changed(name, known, files)}
-    return _purge(changed, files) if changed else []
+    purged = _purge(_with_dependents(changed, files)) if changed else []
+    behind = {each for name in wanted for each in _modules_behind(name, files)}
+    told = {name for name in behind if name in _loaded and _is_told_else(name, _loaded[name], files)}
+    return sorted(purged + _purge_for(behind, told, files)) if told else purged
+
+
+def _purge_for(behind: set[str], told: set[str], files: Files) -> list[str]:
+    """Forget modules that were told something else, for who imports these; others that lean on them wait.
+
+    Nobody may want those anew, as the program that the notebook runs in does not.
+    """
+    built = _with_dependents(told, files)
+    # Other submodules of a package that is forgotten would be missed in the one loaded anew.
+    gone = {name for name in built if name in behind or _is_below(name, told)}
+    for name in built - gone:
+        _loaded[name] = replace(_loaded[name], outdated=True)
+    return _purge(gone)
 
 
 def purge_module(module: ModuleType, files: Files) -> list[str]:
     """Forget a local module that was changed in place, and all that is built on it; as above."""
     note_loaded(files)
-    return _purge({name for name, known in _present() if known.module is module}, files)
+    changed = {name for name, known in _present() if known.module is module}
+    return _purge(_with_dependents(changed, files))
 
 
 def purge_modules(files: Files) -> list[str]:
     """Forget all local modules, so that each is imported anew; as above."""
     note_loaded(files)
-    return _purge({name for name, _ in _present()}, files)
+    return _purge({name for name, _ in _present()})
 
 
-def _purge(changed: set[str], files: Files) -> list[str]:
-    purged = _with_dependents(changed, files)
+def _purge(purged: set[str]) -> list[str]:
     for name in purged:
         _drop_ambiguous(_loaded[name].path)
         del sys.modules[name], _loaded[name], _judged[name]
@@ -335,10 +363,17 @@ def _purge(changed: set[str], files: Files) -> list[str]:
 
 
 def _is_changed(name: str, known: _Loaded, files: Files) -> bool:
-    """Whether a module would find something else if it were imported now."""
+    """Whether the file of a module, or one that it read while it was imported, is another now."""
+    said = ((slot, answer) for slot, answer in said_to(name).items() if slot.kind == FILE)
+    is_same = files.digest(known.path) == known.digest
+    return not (is_same and all(is_still_said(slot, answer, files) for slot, answer in said))
+
+
+def _is_told_else(name: str, known: _Loaded, files: Files) -> bool:
+    """Whether a module would be told something else of its surroundings if it were imported now."""
     return (
-        files.digest(known.path) != known.digest
-        or any(os.environ.get(variable) != value for variable, value in known.environment)
+        known.outdated
+        or variables_now(variable for variable, _ in known.environment) != known.environment
         or not all(map(is_missing, known.missed))
         or not all(is_still_said(slot, answer, files) for slot, answer in said_to(name).items())
     )
@@ -405,44 +440,6 @@ def _home_of(value: object) -> str:
     return home if isinstance(home, str) else ""
 
 
-def _imports_in(path: str, package: str) -> set[str]:
-    try:
-        with unwatched(), open(path, "rb") as stream:
-            return _imports_in_text(stream.read(), package)
-    except OSError:
-        return set()
-
-
-def _imports_in_text(text: str | bytes, package: str) -> set[str]:
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return set()
-    return {found for statement in _statements(tree) for found in _imports_of(statement, package)}
-
-
-def _statements(tree: ast.Module) -> Iterator[ast.AST]:
-    """All statements, however deep; what they compute is not looked into."""
-    todo: list[ast.AST] = [tree]
-    while todo:
-        node = todo.pop()
-        yield node
-        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
-            todo += getattr(node, part, ())
-
-
-def _imports_of(node: ast.AST, package: str) -> Iterable[str]:
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    if not isinstance(node, ast.ImportFrom):
-        return []
-    base = node.module or ""
-    if node.level:
-        above = package.split(".")[: len(package.split(".")) - node.level + 1]
-        base = ".".join((*above, *([base] if base else [])))
-    return [base, *(f"{base}.{alias.name}" for alias in node.names)]
-
-
 def text_of_module(name: str) -> str:
     """The text of a local module's file; empty where it cannot be read.
 
@@ -451,22 +448,7 @@ def text_of_module(name: str) -> str:
     """
     loaded = sys.modules.get(name)
     origin = _namespace(loaded).get("__file__") if loaded is not None else _origin_of(name)
-    return _text_of_file(origin) if isinstance(origin, str) else ""
-
-
-def _text_of_file(path: str) -> str:
-    try:
-        with unwatched():
-            mark = os.stat(path)
-            return _text_at(path, mark.st_mtime_ns, mark.st_size)
-    except OSError:
-        return ""
-
-
-@lru_cache(maxsize=500)
-def _text_at(path: str, *_: int) -> str:
-    with open(path, encoding="utf-8", errors="replace") as stream:
-        return stream.read(_MOST_TEXT)
+    return text_of_file(origin) if isinstance(origin, str) else ""
 
 
 def texts_behind(modules: Iterable[str], is_local: Callable[[str], bool]) -> Iterator[str]:
@@ -484,12 +466,4 @@ def texts_behind(modules: Iterable[str], is_local: Callable[[str], bool]) -> Ite
             text = text_of_module(name)
             yield text
             is_package = hasattr(sys.modules.get(name), "__path__")
-            todo += _imports_of_text(text, name if is_package else name.rpartition(".")[0])
-
-
-@lru_cache(maxsize=500)
-def _imports_of_text(text: str, package: str) -> frozenset[str]:
-    return frozenset(_imports_in_text(text, package))
-
-
-_MOST_TEXT: Final = 200_000
+            todo += imports_of_text(text, name if is_package else name.rpartition(".")[0])
