@@ -47,6 +47,20 @@ def write(job: Job, **modules: str) -> None:
 SET = "import os\nos.environ['STAGE'] = '{}'"
 READS = "import os\nSTAGE = os.environ.get('STAGE', 'none')\n"
 AROUND = "from inner_settings import STAGE\n"
+CALLED = """\
+import os
+SEEN = []
+class Entry: ...
+class Stage:
+    def read(self):
+        return os.environ["STAGE"]
+def stage():
+    return os.environ["STAGE"]
+def get(name):
+    return os.environ[name]
+def rate():
+    return 2
+"""
 
 
 class TestVariables:
@@ -65,6 +79,10 @@ class TestVariables:
                 {"settings": "import os\ndef stage():\n    return os.environ['STAGE']\nSTAGE = stage()\n"},
                 {"i": "import settings", "a": "#@task a\na = settings.STAGE * 2"},
             ),
+            (
+                {"settings": "from called import Stage\nSTAGE = Stage().read()\n", "called": CALLED},
+                {"i": "from settings import STAGE", "a": "#@task a\na = STAGE * 2"},
+            ),
         ],
     )
     def test_another_value(self, job: Job, modules: dict[str, str], cells: dict[str, str]) -> None:
@@ -80,18 +98,6 @@ class TestVariables:
         assert (value(job, "a"), job.verdicts()["a"]) == ("'testtest'", "fresh")
 
 
-CALLED = """\
-import os
-SEEN = []
-class Entry: ...
-class Stage:
-    def read(self):
-        return os.environ["STAGE"]
-def stage():
-    return os.environ["STAGE"]
-def rate():
-    return 2
-"""
 CALLING = """\
 import called
 KEY = "STAGE"
@@ -109,6 +115,11 @@ CALLS = {
     "further": {"i": "import calling", "a": "#@task a\na = calling.stage() * 2"},
     "further function": {"i": "from calling import stage", "a": "#@task a\na = stage() * 2"},
     "name": {"i": "from calling import by_key", "a": "#@task a\na = by_key() * 2"},
+    "handed": {"i": "import called", "a": "#@task a\na = called.get('STAGE') * 2"},
+    "handed by a helper": {
+        "i": "import called\ndef help(): return called.get('STAGE')",
+        "a": "#@task a\na = help() * 2",
+    },
     "helper": {"i": "import called\ndef help(): return called.stage()", "a": "#@task a\na = help() * 2"},
     "own import": {"i": "import called", "a": "#@task a\nfrom called import stage\na = stage() * 2"},
     "deferred": {
@@ -218,11 +229,21 @@ class TestTheWorld:
         told = job.kernel.execute("%flow why a").text
         assert "started reads the clock (datetime.datetime.now) when it is imported" in told
 
+    def test_through_another_module(self, job: Job) -> None:
+        """What it calls there is asked by it, and by nobody who only imports that one."""
+        write(job, begun="import clocks\nV = [clocks.now()]\n")
+        write(job, clocks="import time\ndef now():\n    return time.time()\ndef one():\n    return 1\n")
+        job.run(i="from begun import V\nfrom clocks import one", a="#@task a\na = [V]")
+        job.run(j="from clocks import one as uno", b="#@task b\nb = [uno()]")
+        assert (job.verdicts()["a"], job.verdicts()["b"]) == ("as of", "fresh")
+        assert "begun reads the clock (time.time) when it is imported" in job.why("a")
+
     def test_what_libraries_ask(self, job: Job) -> None:
         """That is nobody's matter."""
         text = (
             "import os, time\nimport numpy as np\nimport pandas as pd\n"
-            "import matplotlib.pyplot as plt\nV = np.arange(3)\n"
+            "import matplotlib.pyplot as plt\nfrom contextlib import contextmanager\nV = np.arange(3)\n"
+            "@contextmanager\ndef timed():\n    begun = time.time()\n    yield begun\n"
             "def now():\n    return time.time()\n"
             "if __name__ == '__main__':\n    print(time.time())\n"
         )

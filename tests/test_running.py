@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
 import pytest
 
+from nbflow.analysis.environment import HANDED
 from nbflow.analysis.imported import AtImport, at_import, variables_in
 from nbflow.analysis.running import running
+from nbflow.store.texts import asked_behind
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ASKS = "os.environ['A']"
 IMPORTS = """\
@@ -75,12 +81,46 @@ class TestFunctions:
     def test_that_do_not(self, text: str) -> None:
         """They ask for nothing, though they name it."""
         assert at_import(IMPORTS + text).environment == set()
-        assert variables_in(IMPORTS + text) == {"A"}
+        assert variables_in(IMPORTS + text) == {"A", HANDED}
 
     def test_decorators_and_defaults_stay(self) -> None:
         """They run where the function is made."""
         (left,) = running(ast.parse("@deco(1)\ndef f(x=g()):\n    return x").body)
         assert ast.unparse(left) == "@deco(1)\ndef f(x=g()):\n    pass"
+
+
+class TestCalls:
+    """What a module calls of others while it is imported, by where it comes from."""
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("from tools import load\nx = load()", {"tools.load"}),
+            ("import tools.io as io\nx = io.load()", {"tools.io.load"}),
+            ("import tools.io\nx = tools.io.load()", {"tools.io.load"}),
+            ("from .tools import load\nx = load()", {".tools.load"}),
+            ("from . import tools\nx = tools.load()", {".tools.load"}),
+            ("from tools import task\n@task\ndef f(): ...", {"tools.task"}),
+            ("from tools import load\ndef f(): return load()", set()),
+            ("from tools import load\ndef f(): return load()\nx = f()", {"tools.load"}),
+        ],
+    )
+    def test_of_what_it_imports(self, text: str, expected: set[str]) -> None:
+        """Also by functions of its own that it calls."""
+        assert at_import(text).calls == expected
+
+    def test_are_asked_where_they_lead(self, tmp_path: Path) -> None:
+        """By the module that calls; nothing is asked by the one that has the function."""
+        texts = {
+            "pack.config": "from .tools import Reader\nA = Reader.read()",
+            "pack.tools": "from . import deep\nclass Reader:\n    def read(): return deep.read()",
+            "pack.deep": f"import os\ndef read(): return {ASKS}\ndef other(): os.environ['B']",
+        }
+        for module, text in texts.items():
+            (tmp_path / module).write_text(text)
+        asked = asked_behind({module: str(tmp_path / module) for module in texts})
+        named = {module: set(asks.environment) for module, asks in asked.items()}
+        assert named == {"pack.config": {"A"}, "pack.tools": set(), "pack.deep": set()}
 
 
 class TestOptional:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from nbflow.analysis.environment import HANDED
+from nbflow.analysis.facts import dotted
 from nbflow.analysis.reads import analysis_of
 from nbflow.analysis.running import running
 
@@ -26,6 +28,9 @@ _MAY_ASK: Final = re.compile(
 )
 
 
+_HANDS: Final = re.compile("environ|getenv")
+
+
 class AtImport(msgspec.Struct, frozen=True):
     """What a module asks, and sets, when it is imported.
 
@@ -34,20 +39,36 @@ class AtImport(msgspec.Struct, frozen=True):
         seeds: What it does to the global random generators, as effects.
         environment: The environment variables that it asks for; what only its functions name is not asked.
         optional: The top-level modules that it can do without.
+        calls: What it calls of what it imports, as `module.function`, or `.module.function`.
     """
 
     effects: frozenset[str] = frozenset()
     seeds: frozenset[str] = frozenset()
     environment: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
+    calls: frozenset[str] = frozenset()
+
+    def joined(self, other: AtImport) -> AtImport:
+        """What this one and another ask and set; they call and can do without what this one does."""
+        found = (self.effects | other.effects, self.seeds | other.seeds, self.environment | other.environment)
+        return AtImport(*found, self.optional, self.calls)
+
+    def beyond(self, other: AtImport) -> AtImport:
+        """What another does not."""
+        found = (self.effects - other.effects, self.seeds - other.seeds, self.environment - other.environment)
+        return AtImport(*found, self.optional - other.optional, self.calls - other.calls)
 
 
 NOTHING: Final = AtImport()
 
 
-@lru_cache(maxsize=500)
-def at_import(text: str) -> AtImport:
+@lru_cache(maxsize=2_000)
+def at_import(text: str, called: frozenset[str] = frozenset()) -> AtImport:
     r"""What the text of a module asks while it runs as an import.
+
+    Args:
+        text: The text.
+        called: What others call of it then, as `load` or `Config.load`.
 
     Example:
         >>> at_import("import os\nSTAGE = os.environ['STAGE']\ndef f(): os.environ['HOME']").environment
@@ -55,10 +76,11 @@ def at_import(text: str) -> AtImport:
         >>> at_import("import time\nSTART = time.time()").effects
         frozenset({'clock: time.time'})
     """
-    if not _MAY_ASK.search(text):
-        return NOTHING
     try:
-        statements = running(list(_imported(ast.parse(text).body)))
+        statements = running(list(_imported(ast.parse(text).body)), called)
+        calls = frozenset(_called(statements))
+        if not _MAY_ASK.search(text):
+            return AtImport(calls=calls)
         found = analysis_of(ast.unparse(ast.Module(statements, [])), statements)
     except (SyntaxError, ValueError, RecursionError):
         return NOTHING
@@ -68,6 +90,7 @@ def at_import(text: str) -> AtImport:
         frozenset(effect for effect in effects if effect.startswith(_SEEDS)),
         found.environment,
         frozenset(_optional(statements)),
+        calls,
     )
 
 
@@ -75,16 +98,43 @@ def at_import(text: str) -> AtImport:
 def variables_in(text: str) -> frozenset[str]:
     r"""The environment variables that the text of a module names, those of its functions included.
 
+    `HANDED` is among them where who calls a function may name another.
+
     Example:
-        >>> variables_in("import os\ndef home(): return os.environ['HOME']")
-        frozenset({'HOME'})
+        >>> sorted(variables_in("import os\ndef home(): return os.environ['HOME']"))
+        ['*', 'HOME']
     """
     if not _MAY_ASK.search(text):
         return frozenset()
     try:
-        return analysis_of(text, ast.parse(text).body).environment
+        named = analysis_of(text, ast.parse(text).body).environment
+        return named | {HANDED} if _HANDS.search(text) else named
     except (SyntaxError, ValueError, RecursionError):
         return frozenset()
+
+
+def _called(statements: list[ast.stmt]) -> Iterator[str]:
+    """What is called of what is imported, by where it comes from."""
+    parts = [part for statement in statements for part in ast.walk(statement)]
+    origins: dict[str, str] = {}
+    for part in parts:
+        if isinstance(part, ast.Import):
+            origins |= {
+                alias.asname or alias.name.partition(".")[0]: _bound_by(alias) for alias in part.names
+            }
+        elif isinstance(part, ast.ImportFrom):
+            base = "." * part.level + (f"{part.module}." if part.module else "")
+            origins |= {alias.asname or alias.name: base + alias.name for alias in part.names}
+    for part in parts:
+        made = part.decorator_list if isinstance(part, ast.FunctionDef | ast.ClassDef) else ()
+        for function in (part.func,) if isinstance(part, ast.Call) else made:
+            name, dot, rest = dotted(function).partition(".")
+            if name in origins:
+                yield f"{origins[name]}{dot}{rest}"
+
+
+def _bound_by(alias: ast.alias) -> str:
+    return alias.name if alias.asname else alias.name.partition(".")[0]
 
 
 def _optional(statements: list[ast.stmt]) -> Iterator[str]:

@@ -38,8 +38,12 @@ _KEEPERS: Final = frozenset(
 """Calls that keep the functions which they are given, and call none of them at once."""
 
 
-def running(statements: Sequence[ast.stmt]) -> list[ast.stmt]:
+def running(statements: Sequence[ast.stmt], called: Iterable[str] = ()) -> list[ast.stmt]:
     r"""Leave of the statements of a module what runs while it is imported; changes them.
+
+    Args:
+        statements: The statements.
+        called: What is called besides, as `load` or `Config.load`.
 
     Functions that nothing calls meanwhile lose what stands in them. Who decorates a function is taken to
     call it only where the module itself says so; who is given one in any other way, to call it.
@@ -49,7 +53,7 @@ def running(statements: Sequence[ast.stmt]) -> list[ast.stmt]:
         >>> ast.unparse(running(tree.body)[0]), ast.unparse(running(tree.body)[1])
         ('def now():\n    pass', 'def today():\n    return clock()')
     """
-    runs = _Import(statements).runs
+    runs = _Import(statements, called).runs
     emptied = _Emptied(runs)
     return [emptied.visit(statement) for statement in statements]
 
@@ -78,9 +82,10 @@ class _Import:
 
     Args:
         statements: Its top level.
+        called: What is called besides.
     """
 
-    def __init__(self, statements: Sequence[ast.stmt]) -> None:
+    def __init__(self, statements: Sequence[ast.stmt], called: Iterable[str]) -> None:
         self.runs: set[ast.AST] = set()
         self._functions: dict[str, list[_Code]] = {}
         self._methods: dict[str, list[_Code]] = {}
@@ -91,6 +96,9 @@ class _Import:
         self._todo: list[ast.AST] = list(statements)
         for statement in statements:
             self._find(statement)
+        for name, _, method in (each.partition(".") for each in called):
+            self._by_name(name)
+            self._run(self._methods.get(method, ()))
         self._follow()
 
     # -- what there is ------------------------------------------------------------------------

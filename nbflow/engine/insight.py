@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from nbflow.analysis.environment import HANDED, names_handed
 from nbflow.analysis.names import MAIN
 from nbflow.analysis.patches import leading_imports, patched_in, together
 from nbflow.engine.again import earlier_run
@@ -202,11 +203,14 @@ class Insight:
         self, step: Step, body: Body, writers: Collection[str], inputs: Collection[Slot]
     ) -> tuple[Entry, ...]:
         """Entries for the slots outside that the source, or code that it may call, names."""
-        variables, modules = _asks(body, tuple(self._bodies_of(writers)))
+        others = self._bodies_of(writers)
+        variables, modules = _asks(body, tuple(others))
         imported = [slot.locator for slot in modules if slot.kind == "module"]
         named = self._variables(imported, not body.only_defines)
         if not body.only_defines:
             named = named.union(*(reach.environment for reach in self._used(body, inputs)))
+        if HANDED in named:
+            named = named - {HANDED} | names_handed(ran.source for ran in (body, *others))
         of_modules = (Slot("environment", name) for name in sorted(named))
         slots = (*dict.fromkeys((*variables, *of_modules)), *step.parameter_slots, *modules)
         if not slots:

@@ -5,7 +5,6 @@ A module is imported once, and then asks no more: what it saw then counts for ea
 
 from __future__ import annotations
 
-import os
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
@@ -15,7 +14,7 @@ from nbflow.store.paths import absolute
 from nbflow.types import FILE, Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from types import FrameType
 
     from nbflow.store.trail import Contents
@@ -150,12 +149,3 @@ def _is_another(loaded: object, namespace: Mapping[str, object]) -> bool:
 def forget_said(module: str) -> None:
     """Forget what a module was told, because it will be imported anew."""
     _said.pop(module, None)
-
-
-Environment = tuple[tuple[str, str | None], ...]
-"""Variables and their values, `None` for one that is not set."""
-
-
-def variables_now(names: Iterable[str]) -> Environment:
-    """The values that variables have."""
-    return tuple((name, os.environ.get(name)) for name in sorted(names))

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final, cast
 
 import xxhash
 
-from nbflow.analysis.imported import AtImport, at_import, variables_in
-from nbflow.store.importing import Environment, forget_said, is_still_said, said_to, variables_now
+from nbflow.analysis.imported import at_import, variables_in
+from nbflow.store.importing import forget_said, is_still_said, said_to
 from nbflow.store.paths import absolute
-from nbflow.store.texts import imports_in, imports_of_text, text_of_file
+from nbflow.store.texts import asked_behind, imports_in, imports_of_text, text_of_file
 from nbflow.types import FILE, UNBOUND, Slot
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ def effects_of_import(name: str, files: Files) -> frozenset[str]:
 
     Each effect has the name of its module before it: `settings: clock: time.time`.
     """
-    behind = _modules_behind(name, files).items()
-    return frozenset(f"{each}: {effect}" for each, path in behind for effect in _at_import(path).effects)
+    asked = asked_behind(_modules_behind(name, files)).items()
+    return frozenset(f"{each}: {effect}" for each, asks in asked for effect in asks.effects)
 
 
 def seeds_of_modules(names: Iterable[str], files: Files) -> dict[str, frozenset[str]]:
@@ -132,7 +132,7 @@ def seeds_of_modules(names: Iterable[str], files: Files) -> dict[str, frozenset[
         Module to what it does to them, as effects.
     """
     behind = {each: path for name in names for each, path in _modules_behind(name, files).items()}
-    return {each: seeds for each, path in behind.items() if (seeds := _at_import(path).seeds)}
+    return {each: asks.seeds for each, asks in asked_behind(behind).items() if asks.seeds}
 
 
 def variables_of_module(name: str, files: Files, *, called: bool) -> frozenset[str]:
@@ -143,13 +143,10 @@ def variables_of_module(name: str, files: Files, *, called: bool) -> frozenset[s
         files: The session's files.
         called: Whether functions of it may be called as well: then those that they name are among them.
     """
-    behind = _modules_behind(name, files).values()
-    asked = (variables_in(text_of_file(path)) if called else _at_import(path).environment for path in behind)
-    return frozenset[str]().union(*asked)
-
-
-def _at_import(path: str) -> AtImport:
-    return at_import(text_of_file(path))
+    behind = _modules_behind(name, files)
+    if called:
+        return frozenset[str]().union(*(variables_in(text_of_file(path)) for path in behind.values()))
+    return frozenset[str]().union(*(asks.environment for asks in asked_behind(behind).values()))
 
 
 def _files_behind(name: str, files: Files) -> set[str]:
@@ -219,7 +216,7 @@ class _Loaded:
         module: The module.
         path: The file.
         digest: Of its content; empty if it may have changed since.
-        environment: The environment variables that it asked for when it was imported, with their values.
+        environment: The environment when it was imported.
         missed: Top-level modules that it can do without, and that were not there.
         outdated: Whether a module that it leans on was loaded anew since.
     """
@@ -227,7 +224,7 @@ class _Loaded:
     module: ModuleType
     path: str
     digest: str
-    environment: Environment
+    environment: Mapping[str, str]
     missed: frozenset[str]
     outdated: bool = False
 
@@ -244,22 +241,22 @@ def note_loaded(files: Files) -> None:
     counts as changed, because nobody can tell which content was loaded.
     """
     since, _noted_ns[0] = _noted_ns[0], time.time_ns()
+    around = dict(os.environ)
     for name, module in tuple(sys.modules.items()):
         if _judged.get(name) is not module:
             _judged[name] = module
-            _note(name, module, files, since)
+            _note(name, module, files, since, around)
 
 
-def _note(name: str, module: ModuleType, files: Files, since: int) -> None:
+def _note(name: str, module: ModuleType, files: Files, since: int, around: Mapping[str, str]) -> None:
     path = module_file(name, files)
     if path is None:
         return
     stat = files.stat(path)
     doubtful = stat is None or stat.changed_ns > since or _is_newer_than_compiled(module, path)
-    asks = _at_import(path)
-    missed = frozenset(filter(is_missing, asks.optional))
+    missed = frozenset(filter(is_missing, at_import(text_of_file(path)).optional))
     digest = "" if doubtful else files.digest(path)
-    _loaded[name] = _Loaded(module, path, digest, variables_now(asks.environment), missed)
+    _loaded[name] = _Loaded(module, path, digest, around, missed)
 
 
 def _is_exempt(name: str) -> bool:
@@ -371,9 +368,10 @@ def _is_changed(name: str, known: _Loaded, files: Files) -> bool:
 
 def _is_told_else(name: str, known: _Loaded, files: Files) -> bool:
     """Whether a module would be told something else of its surroundings if it were imported now."""
+    variables = variables_of_module(name, files, called=False)
     return (
         known.outdated
-        or variables_now(variable for variable, _ in known.environment) != known.environment
+        or any(os.environ.get(each) != known.environment.get(each) for each in variables)
         or not all(map(is_missing, known.missed))
         or not all(is_still_said(slot, answer, files) for slot, answer in said_to(name).items())
     )

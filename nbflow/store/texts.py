@@ -1,4 +1,4 @@
-"""The texts of modules, and what they import."""
+"""The texts of modules: what they import, and what they ask meanwhile."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from nbflow.analysis.imported import at_import
 from nbflow.store.watching import unwatched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from nbflow.analysis.imported import AtImport
 
 _MOST_TEXT: Final = 200_000
 
@@ -79,3 +82,45 @@ def _imports_of(node: ast.AST, package: str) -> Iterable[str]:
 def imports_of_text(text: str, package: str) -> frozenset[str]:
     """The same of a text."""
     return frozenset(_imports_in_text(text, package))
+
+
+def asked_behind(paths: Mapping[str, str]) -> dict[str, AtImport]:
+    """What modules ask while they are imported, also by functions of each other that they call then.
+
+    Args:
+        paths: Module to file.
+    """
+    return {name: _asked(name, paths, frozenset(), set()) for name in paths}
+
+
+def _asked(
+    name: str, paths: Mapping[str, str], called: frozenset[str], seen: set[tuple[str, str]]
+) -> AtImport:
+    text = text_of_file(paths[name])
+    asked = at_import(text, called).beyond(at_import(text)) if called else at_import(text)
+    for target in sorted(asked.calls):
+        module, function = _found(_absolute(target, name, paths[name]), paths)
+        if module and function and (module, function) not in seen:
+            seen.add((module, function))
+            asked = asked.joined(_asked(module, paths, frozenset((function,)), seen))
+    return asked
+
+
+def _absolute(target: str, module: str, path: str) -> str:
+    """The full name of what a module calls by a relative one."""
+    rest = target.lstrip(".")
+    level = len(target) - len(rest)
+    if not level:
+        return target
+    parts = module.split(".")
+    above = level - 1 if os.path.basename(path) == "__init__.py" else level
+    return ".".join((*parts[: len(parts) - above], rest))
+
+
+def _found(target: str, modules: Collection[str]) -> tuple[str, str]:
+    """The module that a full name leads into, and the rest of it."""
+    parts = target.split(".")
+    for count in range(len(parts) - 1, 0, -1):
+        if (module := ".".join(parts[:count])) in modules:
+            return module, ".".join(parts[count:])
+    return "", ""
