@@ -73,7 +73,7 @@ def _asked_by_others(node: ast.Call) -> Iterable[str]:
 
 
 _FILLED_IN: Final = re.compile(r"\$\{?(\w+)")
-_QUOTED: Final = re.compile(r"""["']([A-Za-z_]\w*)["']""")
+_QUOTED: Final = re.compile(r"""["']([A-Z_][A-Z0-9_]*)["']""")
 _IN_LOCAL_TIME: Final = frozenset(
     ("fromtimestamp", "timestamp", "astimezone", "mktime", "localtime", "tzlocal")
 )
@@ -106,7 +106,7 @@ def variables_named(names: Iterable[str], texts: Iterable[str]) -> Iterator[str]
 
 
 def names_handed(sources: Iterable[str]) -> frozenset[str]:
-    """The texts in sources that may be names of variables.
+    """The texts in sources that may be names of variables: those in capitals.
 
     Example:
         >>> sorted(names_handed(["config.get('STAGE', 'not set')"]))

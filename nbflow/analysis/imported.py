@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from nbflow.analysis.environment import HANDED
+from nbflow.analysis.environment import ASKING, variables_named
 from nbflow.analysis.facts import dotted
 from nbflow.analysis.reads import analysis_of
+from nbflow.analysis.result import Analysis
 from nbflow.analysis.running import running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _OPEN: Final = ("network: ", "database: ", "clock: ", "environment: ", "names: ", "native: ")
 """How the effects begin that read what nothing can be compared with later."""
@@ -24,11 +25,11 @@ _SEEDS: Final = "random: "
 
 _MAY_ASK: Final = re.compile(
     r"environ|getenv|expand|home|now|today|time|date|Period|uuid|url|request|http|socket|seed|set_?state"
-    r"|sql|database|connect|client|redis|import_module|__import__|find_spec|\bexcept\b|suppress|read_|load|scan_|open|dataset"
+    r"|sql|database|connect|client|redis|import_module|__import__|find_spec|read_|load|scan_|open|dataset"
 )
 
 
-_HANDS: Final = re.compile("environ|getenv")
+_NAMES: Final = re.compile("|".join(sorted(ASKING)))
 
 
 class AtImport(msgspec.Struct, frozen=True):
@@ -78,10 +79,8 @@ def at_import(text: str, called: frozenset[str] = frozenset()) -> AtImport:
     """
     try:
         statements = running(list(_imported(ast.parse(text).body)), called)
-        calls = frozenset(_called(statements))
-        if not _MAY_ASK.search(text):
-            return AtImport(calls=calls)
-        found = analysis_of(ast.unparse(ast.Module(statements, [])), statements)
+        left = ast.unparse(ast.Module(statements, []))
+        found = analysis_of(left, statements) if _MAY_ASK.search(left) else Analysis()
     except (SyntaxError, ValueError, RecursionError):
         return NOTHING
     effects = found.effects.union(*(each.effects for each in found.definitions.values()))
@@ -90,7 +89,7 @@ def at_import(text: str, called: frozenset[str] = frozenset()) -> AtImport:
         frozenset(effect for effect in effects if effect.startswith(_SEEDS)),
         found.environment,
         frozenset(_optional(statements)),
-        calls,
+        frozenset(_called(statements)),
     )
 
 
@@ -104,13 +103,35 @@ def variables_in(text: str) -> frozenset[str]:
         >>> sorted(variables_in("import os\ndef home(): return os.environ['HOME']"))
         ['*', 'HOME']
     """
-    if not _MAY_ASK.search(text):
+    if not _NAMES.search(text):
         return frozenset()
     try:
-        named = analysis_of(text, ast.parse(text).body).environment
-        return named | {HANDED} if _HANDS.search(text) else named
+        statements = list(_unfolded(ast.parse(text).body))
+        parts = [list(ast.walk(statement)) for statement in statements]
     except (SyntaxError, ValueError, RecursionError):
         return frozenset()
+    fixed = _texts_in(each.value for each in statements if isinstance(each, ast.Assign))
+    named = (variables_named(_asking_in(part), [*fixed, *_texts_in(part)]) for part in parts)
+    return frozenset[str]().union(*named)
+
+
+def _unfolded(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements, those in classes each by itself."""
+    for statement in statements:
+        if isinstance(statement, ast.ClassDef):
+            yield from _unfolded(statement.body)
+        else:
+            yield statement
+
+
+def _asking_in(parts: list[ast.AST]) -> frozenset[str]:
+    names = (part.id if isinstance(part, ast.Name) else getattr(part, "attr", "") for part in parts)
+    return ASKING.intersection(names)
+
+
+def _texts_in(parts: Iterable[ast.AST]) -> list[str]:
+    values = (part.value for part in parts if isinstance(part, ast.Constant))
+    return [value for value in values if isinstance(value, str)]
 
 
 def _called(statements: list[ast.stmt]) -> Iterator[str]:
