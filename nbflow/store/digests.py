@@ -205,7 +205,8 @@ def _reach(walk: Walk, parts: Mapping[str, str], attributes: Mapping[str, Reach]
     variables = frozenset(name for name in walk.reads if not name.endswith(TASK_VALUE))
     paths = frozenset(walk.paths | walk.scans)
     reads = walk.reads | _classes_by_name(walk)
-    return Reach(reads, walk.writes, variables, True, parts, paths, walk.shows_texts, attributes)
+    asked = frozenset(walk.variables)
+    return Reach(reads, walk.writes, variables, True, parts, paths, walk.shows_texts, attributes, asked)
 
 
 def _classes_by_name(walk: Walk) -> frozenset[str]:

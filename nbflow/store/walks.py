@@ -142,6 +142,7 @@ class Walk:
         "shows_texts",
         "tables",
         "tokens",
+        "variables",
         "writes",
     )
 
@@ -174,6 +175,7 @@ class Walk:
         self.paths: set[str] = set()
         self.own_paths: set[str] = set()
         self.scans: set[str] = set()
+        self.variables: set[str] = set()
         self.classes: dict[int, type] = {}
         self.calls = False
         self.copies = False
@@ -309,6 +311,7 @@ class Walk:
         self.paths |= other.paths
         self.own_paths |= other.own_paths
         self.scans |= other.scans
+        self.variables |= other.variables
         self.kept.append(other.kept)
 
     def leave_modules(self) -> Walk:
