@@ -270,7 +270,9 @@ class Observer:
             outcome = yield _with_context(execution)
             seconds = self._clock() - started
         connections = frozenset(self._connections)
-        return Watched(outcome, watch, started, seconds, asked, folder or "gone", {}, {}, connections=connections)
+        return Watched(
+            outcome, watch, started, seconds, asked, folder or "gone", {}, {}, connections=connections
+        )
 
     def _changed(self, rebound: set[str], before: Mapping[str, object], reached: Reached) -> set[str]:
         workspace = self._workspace
