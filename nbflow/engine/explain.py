@@ -42,6 +42,8 @@ _OF_ITSELF: Final = (
     "unverified",
     "held",
     "outside",
+    "manual",
+    "effect",
 )
 _MOST_RUNS: Final = 50
 """Among how many of its last runs the one before the run that made a result is looked for."""

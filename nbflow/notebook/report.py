@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.engine.forcing import forced
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.preview import expected_seconds, preview
-from nbflow.engine.remaking import LACK
 from nbflow.exceptions import text_of
 from nbflow.notebook.compared import compared_names, compared_words, reads_of, writes_of
 from nbflow.notebook.edges import edges_of
 from nbflow.notebook.last import as_over
 from nbflow.notebook.mentions import outdated_cells
+from nbflow.notebook.obstacles import Obstacles
 from nbflow.notebook.parameters import as_default, defaults_of
 from nbflow.notebook.remarks import not_repeated, remarks
 from nbflow.secrets import HIDDEN, looks_secret
@@ -71,6 +71,7 @@ class Report:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._obstacles = Obstacles(session.trunk.sweep)
         self._badges: dict[str, tuple[Any, ...]] = {}
         self._sizes: dict[str, int] = {}
         self._runs: dict[str, RunRecord] = {}
@@ -97,9 +98,9 @@ class Report:
     def plan(self, targets: Sequence[Step] | None = None, ask: str = "") -> Shown:
         """What a run would do; with `ask`, why a cell did not run, and the ways on."""
         work, named = self._session.work, self._session.trunk.explainer.named
-        planned = preview(work, targets, forced(work, targets))
+        planned, told = preview(work, targets, forced(work, targets)), self._obstacles.named
         lines = tuple(
-            PlanLine(line.step.name, line.does, named(line.step, line.causes), line.seconds, line.step.plain)  # type: ignore[arg-type]
+            PlanLine(line.step.name, line.does, told(named(line.step, line.causes)), line.seconds, line.step.plain)  # type: ignore[arg-type]
             for line in planned
         )
         ways = (
@@ -120,8 +121,17 @@ class Report:
         """The cells among these whose badge would say something else than it last did."""
         # Who has no place is judged when asked, and parameters may have been set: that makes no news.
         may_be = self._session.trunk.sweep.news | self._session.book.unplaced()
-        may = [cell for cell in cells if cell.step.id in may_be or cell.step.parameters]
+        may = [
+            cell
+            for cell in cells
+            if cell.step.id in may_be or cell.step.parameters or self._waits_otherwise(cell.step)
+        ]
         return [cell for cell in may if self._badges.get(cell.step.id) != self._badge_key(cell)]
+
+    def _waits_otherwise(self, step: Step) -> bool:
+        """Whether a step that waits as ever does so for something else, further above."""
+        is_waiting = self._session.trunk.sweep.judgement(step).verdict is Verdict.WAITS
+        return is_waiting and self._obstacles.of(step) != self._badges.get(step.id, ("", ""))[1]
 
     def _badge_key(self, cell: Cell) -> tuple[Any, ...]:
         step = cell.step
@@ -129,7 +139,7 @@ class Report:
         trace = step.bound_trace
         return (
             judgement.verdict,
-            judgement.causes,
+            self._obstacles.named(judgement.causes),
             trace.id if trace is not None else "",
             cell.shown,
             self._session.lasts.get(step.id),
@@ -208,7 +218,7 @@ class Report:
     def _refused_line(self, step: Step, state: State) -> ActionLine:
         """What became of a task that its trigger did not let run."""
         word: DeedWord = "skipped" if state.is_skipped() else "waits" if state.is_paused() else "not run"
-        return ActionLine(step.name, word, self._session.trunk.sweep.judgement(step).causes)
+        return ActionLine(step.name, word, self._obstacles.of(step))
 
     def _unused_line(self, step: Step, made: Trace) -> ActionLine:
         """What was made beside the notebook, which does not stand at it."""
@@ -226,7 +236,7 @@ class Report:
                 return ActionLine(step.name, "stopped", causes, is_plain=step.plain)
             return ActionLine(step.name, "failed", causes, note=text_of(error), is_plain=step.plain)
         if step.ended is not None and step.ended.is_paused():
-            return ActionLine(step.name, "waits", self._session.trunk.sweep.judgement(step).causes)
+            return ActionLine(step.name, "waits", self._obstacles.of(step))
         if step.trace is not None and SKIPPED in step.trace.flags:
             return ActionLine(step.name, "skipped", self._told(step), seconds, is_plain=step.plain)
         if step.id in action.executed:
@@ -252,7 +262,7 @@ class Report:
             if step.id in done or step.ran is None or (names and step.name not in names) or step.idle:
                 continue
             if judgement.verdict is Verdict.WAITS:
-                yield ActionLine(step.name, "waits", judgement.causes)
+                yield ActionLine(step.name, "waits", self._obstacles.of(step))
             elif judgement.verdict is Verdict.STALE and (action.errors or action.spent):
                 maker = self._session.book.steps.get(action.spent.get(step.id, ""))
                 note = self.waiting_words((), maker) if maker is not None else ""
@@ -304,7 +314,9 @@ class Report:
             name=step.name,
             verdict=judgement.verdict if is_judged else None,
             state=self._state_of(step, judgement.verdict),
-            causes=self._reasons(step, session.trunk.explainer.named(step, judgement.causes)),
+            causes=self._reasons(
+                step, self._obstacles.named(session.trunk.explainer.named(step, judgement.causes))
+            ),
             seconds=trace.seconds if trace else None,
             saved=session.saved_seconds.get(step.id),
             attempt=last.attempt if last else 1,
@@ -452,11 +464,7 @@ class Report:
 
     def waiting_words(self, causes: Sequence[Cause], spent: Step | None = None) -> str:
         """What a step that cannot run waits for, in one line; `spent`: who has to make its inputs again."""
-        if spent is not None and not any(cause.category == LACK for cause in causes):
-            return f"its inputs may have changed since they were made; run {spent.name} again first"
-        told = [cause for cause in causes if cause.category != _NEVER_RAN] or causes
-        words = dict.fromkeys(map(cause_words, told[:3]))
-        return "; ".join(filter(None, words)) or "it waits"
+        return self._obstacles.words(causes, spent)
 
     def _causes_of_last_run(self, step: Step) -> tuple[Cause, ...]:
         """Why the run that made its result ran; nothing where the last one took an older result."""
