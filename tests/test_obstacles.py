@@ -1,4 +1,4 @@
-"""What a task that waits is said to wait for, in a real kernel: its one line names the root and what to do."""
+"""What a task that waits is said to wait for, in a real kernel: its line names the root and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the way of tasks that wait: the first step above that may not start, and what to do about it."""
+"""What stands in the way of tasks that wait: which step above may not start, and what to do about it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_STEPS = 3
 
 
 class _Way(NamedTuple):
-    """How to get past what stands in the way: the steps to run by hand, in order, or else what is the matter."""
+    """How to get past it: the steps to run by hand, in order, or else what is the matter."""
 
     steps: tuple[str, ...] = ()
     matter: str = ""
