@@ -103,6 +103,6 @@ def _is_waiting(cause: Cause) -> bool:
 
 def _matter(cause: Cause, step: Step) -> str:
     """Why a step may not start, said to those below; of one that only a person starts, how."""
-    if cause.category in ("manual", "effect"):
+    if cause.category in ("manual", "effect", "paused"):
         return cause.after.removesuffix(" runs it")
     return cause_words(as_said_below(cause, step))
