@@ -224,8 +224,9 @@ class Trace(msgspec.Struct, frozen=True):
         step: Identifier of the step that made it.
         notebook: Identifier of the notebook.
         started: When the body started, seconds since the epoch.
-        seconds: How long the body took.
+        seconds: How long the body took; of a mapped step, what all items took that its values are of.
         packages: Distribution name to version for the packages that it reached.
+        reused: How much of `seconds` is of items that were reused.
     """
 
     id: str
@@ -242,6 +243,12 @@ class Trace(msgspec.Struct, frozen=True):
     started: float = 0.0
     seconds: float = 0.0
     packages: Mapping[str, str] = {}
+    reused: float = 0.0
+
+    @property
+    def ran(self) -> float:
+        """How many seconds its own run took."""
+        return self.seconds - self.reused
 
 
 ACCEPT: Final = "accept"

@@ -284,7 +284,9 @@ class TestWaiting:
             done = nbflow_run(notebook, "--output", str(target))
             assert done.returncode == 3, done.stdout + done.stderr
             assert line_of(done.stdout, "approve").split()[1] == "waits"
-            for name, why in (("publish", "upstream approve waits"), ("tell", "upstream publish waits")):
+            way = ("look; " if "PAUSE" in approve else "") + "`%flow resume approve`"
+            for name, above in (("publish", "approve"), ("tell", "publish")):
+                why = f"upstream {above} waits: {way}"
                 assert line_of(done.stdout, name).split(maxsplit=2)[1:] == ["waits", why]
             assert line_of(done.stdout, "other").split()[1] == action
             assert "failed" not in done.stdout

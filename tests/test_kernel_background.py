@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,6 +94,20 @@ class TestMeanwhile:
         assert kernel.value("slow") == "15"
         assert "2 fresh" in ended(kernel)
         assert kernel.execute("%flow history slow").text.count("Running") == 1
+
+    def test_what_is_told_of_who_waited(self, kernel: Kernel) -> None:
+        """It has saved nothing; the run in the background says under its own number what it ran, and why."""
+        kernel.execute("%flow cancel")
+        kernel.execute("threading.last = threading.Event()")
+        kernel.run("below", "#@task below --defer\nthreading.last.wait(60)\nbelow = [slow, slow]")
+        begun = re.search(r"run #(\d+) goes on", kernel.execute("%flow run --background").text)
+        assert begun is not None
+        kernel.execute("threading.Timer(1.0, threading.gate.set).start()")
+        shown = kernel.execute("%flow run slow").text
+        assert f"waited for run {begun[1]}" in shown
+        assert "saved" not in shown
+        assert f"run {begun[1]} · 2 tasks ran" in told(kernel, kernel.execute("threading.last.set()"))
+        assert "reuse saved" not in ended(kernel)
 
 
 class TestItsEnd:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,6 +70,29 @@ class TestMap:
         assert "ZeroDivisionError" in shown.error
         assert kernel.value("size[0]") == "-1.0"
         assert "[1]" in kernel.execute("%flow history sizes").text
+
+    @pytest.mark.parametrize("where", ["", " --runner thread"])
+    def test_which_item_failed_is_said(self, kernel: Kernel, where: str) -> None:
+        """With its element, in badge, status, the line of a run and `why`; of several, the first."""
+        kernel.run("years", "years = [2000, 2001]")
+        shown = kernel.run("sizes", CELLS["sizes"].replace(" --map", f"{where} --map"))
+        error = "item [1] (year = 2001): ZeroDivisionError: division by zero"
+        assert f"sizes: failed · {error}" in shown.text
+        for command in ("status", "run", "why sizes"):
+            assert error in kernel.execute(f"%flow {command}").text
+        kernel.run("years", "years = [2001, 2000, '2001']")
+        told = "failed · 2 of 3 items, first [0] (year = 2001): ZeroDivisionError: division by zero"
+        assert told in kernel.run("sizes").text
+
+    def test_times_are_of_what_ran(self, kernel: Kernel) -> None:
+        """What reused items saved is told beside it."""
+        kernel.run("years", "years = [2000, 2002]")
+        shown = kernel.execute("%flow run sizes")
+        assert re.search(r"1 task ran, \d+ ms, \d+ ms saved", shown.text)
+        badge = next(each["text/plain"] for each in shown.updates.values())
+        assert re.search(r"sizes: fresh · .*ran in \d+ ms, saved \d+ ms", badge)
+        kernel.run("years", "years = [2005, 2006]")
+        assert "saved" not in kernel.execute("%flow run sizes").text.splitlines()[0]
 
     @pytest.mark.parametrize("where", ["", " --runner thread", " --runner process"])
     def test_a_name_from_before_nbflow_watched(self, kernel: Kernel, where: str) -> None:

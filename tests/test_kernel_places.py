@@ -39,7 +39,8 @@ class TestGoneAndBack:
         kernel.save()
         assert "2 waits" in kernel.execute("%flow run").text
         assert "no cell makes raw any more: put back the cell" in kernel.execute("%flow why top").text
-        assert kernel.run("top").text == "top: waits · upstream count waits"
+        gone = "no cell makes raw any more: put back the cell that made it, or edit that of count"
+        assert kernel.run("top").text == f"top: waits · upstream count waits: {gone}"
         kernel.insert("raw", "#@task raw\nraw = [1, 2]", before="count")
         kernel.save()
         assert "3 fresh" in kernel.execute("%flow status").text

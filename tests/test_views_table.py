@@ -118,7 +118,7 @@ class TestAction:
     LINES = (
         ActionLine("params", "ran", (), 0.001, is_plain=True),
         ActionLine("features", "ran", (LATE,), 12.0),
-        ActionLine("model", "reused", (), 41.0, "result of run 9"),
+        ActionLine("model", "reused", (), note="result of run 9", saved=41.0),
         ActionLine("report", "failed", (LATE,), None, "KeyError: 'x'"),
         ActionLine("mail", "waits", (Cause("manual", "mail", after="run mail"),)),
     )

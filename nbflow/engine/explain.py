@@ -42,6 +42,8 @@ _OF_ITSELF: Final = (
     "unverified",
     "held",
     "outside",
+    "manual",
+    "effect",
 )
 _OF_CONTENT: Final = ("code", "module", "input")
 """The categories of what is made of parts, or has a text."""

@@ -50,6 +50,7 @@ class Items:
         self._workspace, self._observer, self._runs, *_ = hands
         self._each = Each(plan, hands)
         self._done: dict[int, Done] = {}
+        self._elements: dict[int, list[str]] = {}
 
     def attempt(self, call: Call) -> Observing:
         """Run all items, or reuse what is kept of them, and say what the step has made by that."""
@@ -61,6 +62,7 @@ class Items:
     def _attempt(self, call: Call) -> Observing:
         plan, started = self._plan, self._runs.now()
         self._done.clear()
+        self._elements.clear()
         try:
             self._each.prepare()
             rows = rows_of(plan.body.mapped, self._workspace.names, plan.step.name)
@@ -74,7 +76,8 @@ class Items:
         state = ended_by_items(tuple(done.state for done in self._in_order))
         outcome = Outcome(call.attempt, Ended.RAISED, ENDRUN(state), captured=self._shown())
         outputs = self._observer.taken(plan.step, self._bind(rows))
-        return self._observation(outcome, started, outputs, self._error(state))
+        seen = self._observation(outcome, started, outputs, self._error(state))
+        return msgspec.structs.replace(seen, item="" if state.is_completed() else self._which_failed())
 
     @property
     def _in_order(self) -> list[Done]:
@@ -119,7 +122,8 @@ class Items:
 
         finished = yield from self._runs.execute_item(self._plan.step, item, attempt, self._plan.origin)
         if not finished.state.is_completed():
-            self._runs.history.keep_text(finished.run, ELEMENT, at.element_lines())
+            self._elements[item.index] = at.element_lines()
+            self._runs.history.keep_text(finished.run, ELEMENT, self._elements[item.index])
         done = at.done(finished)
         if once is not None and (not finished.state.is_completed() or at.found(item)):
             self._workspace.store.flush()
@@ -161,6 +165,15 @@ class Items:
             return None
         errors = (done.error for done in self._in_order if done.error is not None)
         return next(errors, None) or SessionError(f"{self._plan.step.name}: {state.message}")
+
+    def _which_failed(self) -> str:
+        """Which item the error is of, with its elements, and how many there are that have one."""
+        failed = [index for index in sorted(self._done) if self._done[index].error is not None]
+        if not failed:
+            return ""
+        first, elements = failed[0], ", ".join(self._elements.get(failed[0], ()))
+        which = f"[{first}] ({elements})" if elements else f"[{first}]"
+        return f"{len(failed)} of {len(self._done)} items, first {which}" if failed[1:] else f"item {which}"
 
     def _failed(self, call: Call, error: BaseException) -> Observation:
         return self._observation(Outcome(call.attempt, Ended.RAISED, error), self._runs.now(), ())

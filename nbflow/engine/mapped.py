@@ -76,6 +76,7 @@ def joined_by_items(trace: Trace, done: Sequence[Done], plan: Plan) -> Trace:
         flags=trace.flags.union(*(each.flags for each in traces)),
         started=min((trace.started, *started)),
         seconds=sum(each.seconds for each in traces),
+        reused=sum(each.trace.seconds for each in done if each.trace is not None and each.state.is_cached()),
     )
 
 

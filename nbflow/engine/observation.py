@@ -38,6 +38,7 @@ class Observation(msgspec.Struct, frozen=True):
         fault: Why nbflow could not see what it did; empty where it could.
         seeded: The generators that modules which it imported set once, and whether they count as set by it.
         cause: What an item raised, where the outcome only sums up how the items have ended.
+        item: Which item that was, in words.
         doubt: Why nbflow could not tell which names it changed, so that all that it may have changed
             count as changed; empty where it could.
         connections: Names of connections to databases that it had.
@@ -57,6 +58,7 @@ class Observation(msgspec.Struct, frozen=True):
     data: Mapping[Slot, str] = {}
     seeded: Mapping[str, bool] = {}
     cause: BaseException | None = None
+    item: str = ""
     doubt: str = ""
     connections: frozenset[str] = frozenset()
 
@@ -75,7 +77,7 @@ class Observation(msgspec.Struct, frozen=True):
     def failure(self) -> str:
         """Why there is no trace, in one line; empty where there may be one."""
         if self.error is not None:
-            return text_of(self.error)
+            return ": ".join(filter(None, (self.item, text_of(self.error))))
         if not self.has_returned:
             told: object = self.outcome.value if self.outcome.ended is Ended.CRASHED else ""
             return str(told or self.outcome.ended.value)

@@ -138,7 +138,7 @@ class _Asked:
             last.state if last else "",
             last.number if last else 0,
             path[-1].at if path else None,
-            trace.seconds if trace is not None else seconds_running(path),
+            trace.ran if trace is not None else seconds_running(path),
             why if verdict == STALE else known.doubts,
             tuple(_open_words(known.open)),
             self._knowledge.diffs(known) if in_full else (),

@@ -105,6 +105,8 @@ class Background:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._going: _Going | None = None
+        self.awaited = 0
+        """The number of the run that what a cell wanted last had to wait for; 0: for none."""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -269,7 +271,7 @@ class Background:
         session, steps = self._session, self._session.book.steps
         asked = [name for name in going.names if any(step.name == name for step in session.book)]
         left = [f"{steps[id].name} was not run in the background: {why}" for id, why in action.inline.items()]
-        return session.report.action(action, asked, unused=unused, notices=left)
+        return session.report.action(action, asked, unused=unused, notices=left, number=going.number)
 
     def _show(self, going: _Going, shown: Shown) -> None:
         screen = self._session.around.screen
@@ -287,7 +289,9 @@ class Background:
             KeyboardInterrupt: If the user pressed Stop; the run in the background goes on.
             SessionError: If it is paused.
         """
+        self.awaited = 0
         while self._going is not None and self._has_what(targets):
+            self.awaited = self.number
             if self._going.abreast.is_at_rest:
                 raise SessionError(f"nothing was run, as it would wait: {self.words[0]}")
             yield Waiting(self._going.waits.futures)

@@ -173,7 +173,7 @@ class _Comparison:
         session = self._session
         trace, view = step.bound_trace, session.trunk.sweep.view(step)
         session.trunk.sweep.look()
-        last, seconds = session.lasts.get(step.id), trace.seconds if trace is not None else None
+        last, seconds = session.lasts.get(step.id), trace.ran if trace is not None else None
         started = trace.started if trace is not None else None
         card = SideCard(NOW, last.state if last is not None else "", started, seconds)
         run = (self._store.history.run(trace.run) if trace is not None else None) or RunRecord("")

@@ -330,7 +330,7 @@ class Teller:
         self._lines.append(line)
         time = duration(line.seconds) if line.action == "ran" else ""
         if line.action == "reused" and not line.is_plain:
-            time = f"saved {duration(line.seconds)}"
+            time = f"saved {duration(line.saved)}"
         why = line.note or causes_words(line.causes, 2)
         self._say(f"  {line.name:<15} {line.action:<7} {time:<16} {why}".rstrip())
 
@@ -353,12 +353,14 @@ class Teller:
         transitions = self._store.history.transitions(run.id)
         last, is_plain = transitions[-1] if transitions else None, run.step in self._plain
         trace = self._store.trace(run.trace) if run.trace else None
-        seconds = trace.seconds if trace is not None else None
+        seconds = trace.ran if trace is not None else None
         if last is not None and last.name == _REUSED and trace is not None:
-            return ActionLine(run.name, "reused", (), seconds, self._reuse_words(trace), is_plain)
+            words = self._reuse_words(trace)
+            return ActionLine(run.name, "reused", (), note=words, is_plain=is_plain, saved=trace.seconds)
         if last is not None and last.name in _RAN:
             causes = tuple(cause for cause in run.causes if cause.category != "never ran")
-            return ActionLine(run.name, "ran", causes, seconds, "" if causes else "first run", is_plain)
+            note, saved = "" if causes else "first run", trace.reused or None if trace is not None else None
+            return ActionLine(run.name, "ran", causes, seconds, note, is_plain, saved)
         ended: DeedWord = _ENDED.get(last.name, "failed") if last is not None else "failed"
         return ActionLine(run.name, ended, note=last.message if last else "", is_plain=is_plain)
 

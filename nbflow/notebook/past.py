@@ -303,7 +303,7 @@ def _others(made: Sequence[Output], stored: Sequence[Output]) -> str:
 
 def seconds_of(trace: Trace | None, transitions: Sequence[Transition]) -> float | None:
     """How long the body of a run took; of one without a result, all its attempts together."""
-    return trace.seconds if trace is not None else seconds_running(transitions)
+    return trace.ran if trace is not None else seconds_running(transitions)
 
 
 def names_made(trace: Trace) -> list[Output]:

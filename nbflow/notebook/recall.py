@@ -154,7 +154,7 @@ class Recall:
             states[-1].name if states else "",
             run.origin,
             states[0].at if states else None,
-            trace.seconds if trace is not None and is_own else seconds_running(states),
+            trace.ran if trace is not None and is_own else seconds_running(states),
             max((state.attempt for state in states), default=1),
             run.causes,
             states,

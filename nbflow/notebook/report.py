@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.engine.forcing import forced
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.preview import expected_seconds, preview
-from nbflow.engine.remaking import LACK
-from nbflow.exceptions import text_of
 from nbflow.notebook.compared import compared_names, compared_words, reads_of, writes_of
+from nbflow.notebook.deeds import Deeds
 from nbflow.notebook.edges import edges_of
 from nbflow.notebook.last import as_over
 from nbflow.notebook.mentions import outdated_cells
+from nbflow.notebook.obstacles import Obstacles
 from nbflow.notebook.parameters import as_default, defaults_of
 from nbflow.notebook.remarks import not_repeated, remarks
 from nbflow.secrets import HIDDEN, looks_secret
@@ -21,8 +21,6 @@ from nbflow.states import state_of
 from nbflow.store.protocol import RunRecord
 from nbflow.types import Cause, Effect, Trace, Verdict
 from nbflow.views import (
-    ActionCard,
-    ActionLine,
     FlowCard,
     HistoryCard,
     PlanCard,
@@ -41,7 +39,7 @@ from nbflow.views import (
     to_dot,
 )
 from nbflow.views.groups import counts_of
-from nbflow.views.words import cause_words, causes_words, listed, moment
+from nbflow.views.words import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -50,14 +48,9 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Step
     from nbflow.notebook.places import Cell
     from nbflow.notebook.session import Session
-    from nbflow.states import State
-    from nbflow.views.cards import DeedWord
 
 _UPSTREAM: Final = "upstream"
 _NEVER_RAN: Final = "never ran"
-_MOST_LOOSE: Final = 5
-_MEANWHILE: Final = "kept in the history, as meanwhile"
-_NOT_HANDED: Final = "what it made can be neither stored nor handed over; `%flow run` runs it here"
 _NONE: Final[Mapping[str, Trace]] = {}
 _DONE: Final = (Verdict.FRESH, Verdict.AS_OF)
 
@@ -71,6 +64,7 @@ class Report:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self.obstacles = Obstacles(session.trunk.sweep)
         self._badges: dict[str, tuple[Any, ...]] = {}
         self._sizes: dict[str, int] = {}
         self._runs: dict[str, RunRecord] = {}
@@ -97,10 +91,11 @@ class Report:
     def plan(self, targets: Sequence[Step] | None = None, ask: str = "") -> Shown:
         """What a run would do; with `ask`, why a cell did not run, and the ways on."""
         work, named = self._session.work, self._session.trunk.explainer.named
-        planned = preview(work, targets, forced(work, targets))
+        planned, told = preview(work, targets, forced(work, targets)), self.obstacles.named
+        whys = [told(named(line.step, line.causes)) for line in planned]
         lines = tuple(
-            PlanLine(line.step.name, line.does, named(line.step, line.causes), line.seconds, line.step.plain)  # type: ignore[arg-type]
-            for line in planned
+            PlanLine(line.step.name, line.does, why, line.seconds, line.step.plain)  # type: ignore[arg-type]
+            for line, why in zip(planned, whys, strict=True)
         )
         ways = (
             (f"`%flow run {ask}` runs all this", "`%flow run` runs everything that is stale"),
@@ -120,8 +115,17 @@ class Report:
         """The cells among these whose badge would say something else than it last did."""
         # Who has no place is judged when asked, and parameters may have been set: that makes no news.
         may_be = self._session.trunk.sweep.news | self._session.book.unplaced()
-        may = [cell for cell in cells if cell.step.id in may_be or cell.step.parameters]
+        may = [
+            cell
+            for cell in cells
+            if cell.step.id in may_be or cell.step.parameters or self._waits_otherwise(cell.step)
+        ]
         return [cell for cell in may if self._badges.get(cell.step.id) != self._badge_key(cell)]
+
+    def _waits_otherwise(self, step: Step) -> bool:
+        """Whether a step that waits as ever does so for something else, further above."""
+        is_waiting = self._session.trunk.sweep.judgement(step).verdict is Verdict.WAITS
+        return is_waiting and self.obstacles.of(step) != self._badges.get(step.id, ("", ""))[1]
 
     def _badge_key(self, cell: Cell) -> tuple[Any, ...]:
         step = cell.step
@@ -129,7 +133,7 @@ class Report:
         trace = step.bound_trace
         return (
             judgement.verdict,
-            judgement.causes,
+            self.obstacles.named(judgement.causes),
             trace.id if trace is not None else "",
             cell.shown,
             self._session.lasts.get(step.id),
@@ -152,7 +156,7 @@ class Report:
         causes, diffs = (
             (roots, explainer.diffs(step)) if roots else explainer.in_past(step, self._reasons(step, ()))
         )
-        reuse = self._reuse_words(step) + compared_names(step.bound_trace)
+        reuse = self.reuse_words(step) + compared_names(step.bound_trace)
         return WhyCard(card, causes, reuse, diffs, session.around.clock())
 
     def history(self, name: str = "") -> Shown:
@@ -169,6 +173,7 @@ class Report:
         resumed: bool = False,
         unused: Mapping[str, Trace] = _NONE,
         notices: Sequence[str] = (),
+        number: int = 0,
     ) -> Shown:
         """What one flow run did, in the order of work, and what of the tasks asked for it had to leave.
 
@@ -178,92 +183,17 @@ class Report:
             resumed: Whether a person let in what had waited; nothing else was asked for.
             unused: What bodies made, by step, of code or inputs that are others now.
             notices: What else is to be said, a line each.
+            number: The number of the flow run; 0: that of the newest run among what was done.
         """
-        steps = self._session.book.steps
-        done = [steps[id] for id in dict.fromkeys((*action.executed, *action.reused))]
-        number = max((self._newest_run(step).number for step in done), default=0)
-        lines = [
-            self._unused_line(step, unused[step.id])
-            if step.id in unused
-            else self._action_line(step, action, resumed=resumed)
-            for step in done
-        ]
-        refused = [self._refused_line(steps[id], state) for id, state in action.refused.items()]
-        left = () if resumed else self._left(action, names)
-        rest = "no task waits for you" if resumed else self._rest(names)
-        outdated = filter(None, [outdated_cells(self._session.book, self._session.trunk.sweep)])
-        return show_action(ActionCard((*lines, *refused, *left), number, (*notices, *outdated), rest))
-
-    def _rest(self, names: Sequence[str]) -> str:
-        """How the tasks asked for stand after a run that had nothing to do."""
-        places, judged = self._session.places, self._session.trunk.sweep.judgement
-        asked = [places.named(name) for name in names] or places.tasks()
-        stand = {cell.step.name: judged(cell.step).verdict for cell in asked if not cell.step.idle}
-        if old := [name for name, verdict in stand.items() if verdict in (Verdict.STALE, Verdict.WAITS)]:
-            return f"but not up to date: {listed(old, _MOST_LOOSE)}"
-        loose = [name for name, verdict in stand.items() if verdict is Verdict.AS_OF]
-        told = f"but not proven up to date, only as of: {listed(loose, _MOST_LOOSE)}"
-        return told if loose else "everything is up to date"
-
-    def _refused_line(self, step: Step, state: State) -> ActionLine:
-        """What became of a task that its trigger did not let run."""
-        word: DeedWord = "skipped" if state.is_skipped() else "waits" if state.is_paused() else "not run"
-        return ActionLine(step.name, word, self._session.trunk.sweep.judgement(step).causes)
-
-    def _unused_line(self, step: Step, made: Trace) -> ActionLine:
-        """What was made beside the notebook, which does not stand at it."""
-        causes = self.root_causes(step)
-        is_same = all(cause.category == _NEVER_RAN for cause in causes)
-        note = _NOT_HANDED if is_same else f"{_MEANWHILE}: {causes_words(causes)}"
-        return ActionLine(step.name, "ran", causes, made.seconds, note, is_plain=step.plain)
-
-    def _action_line(self, step: Step, action: Action, *, resumed: bool) -> ActionLine:
-        run, seconds = self._newest_run(step), step.bound_trace.seconds if step.bound_trace else None
-        causes = tuple(cause for cause in run.causes if cause.category != _NEVER_RAN and not resumed)
-        error = action.errors.get(step.id)
-        if error is not None:
-            if isinstance(error, KeyboardInterrupt):
-                return ActionLine(step.name, "stopped", causes, is_plain=step.plain)
-            return ActionLine(step.name, "failed", causes, note=text_of(error), is_plain=step.plain)
-        if step.ended is not None and step.ended.is_paused():
-            return ActionLine(step.name, "waits", self._session.trunk.sweep.judgement(step).causes)
-        if step.trace is not None and SKIPPED in step.trace.flags:
-            return ActionLine(step.name, "skipped", self._told(step), seconds, is_plain=step.plain)
-        if step.id in action.executed:
-            inline = f"ran inline: {action.inline[step.id]}" if step.id in action.inline else ""
-            note = inline or (
-                "resumed" if resumed else self._held_words(step, causes) if causes else "first run"
-            )
-            return ActionLine(step.name, "ran", causes, seconds, note, is_plain=step.plain)
-        return ActionLine(step.name, "reused", (), seconds, self._reuse_words(step), is_plain=step.plain)
-
-    def _held_words(self, step: Step, causes: Sequence[Cause]) -> str:
-        """Why a step was run that stands at a chosen result all the same; empty where there is none."""
-        held = next(iter(self._session.trunk.sweep.judgement(step).causes[:1]), None)
-        if held is None or held.category != "held":
-            return ""
-        return f"{causes_words(causes)}; it stays {cause_words(held)}"
-
-    def _left(self, action: Action, names: Sequence[str]) -> Iterator[ActionLine]:
-        """The tasks that a run could not bring up to date."""
-        done = {*action.executed, *action.reused, *action.refused}
-        for cell in self._session.places.tasks():
-            step, judgement = cell.step, self._session.trunk.sweep.judgement(cell.step)
-            if step.id in done or step.ran is None or (names and step.name not in names) or step.idle:
-                continue
-            if judgement.verdict is Verdict.WAITS:
-                yield ActionLine(step.name, "waits", judgement.causes)
-            elif judgement.verdict is Verdict.STALE and (action.errors or action.spent):
-                maker = self._session.book.steps.get(action.spent.get(step.id, ""))
-                note = self.waiting_words((), maker) if maker is not None else ""
-                yield ActionLine(step.name, "not run", judgement.causes, note=note)
+        deeds = Deeds(self._session, self, action, is_resumed=resumed)
+        return show_action(deeds.card(names, unused, notices, number))
 
     def _last_run(self, step: Step) -> str:
         """The last run of a task, of an earlier kernel where it has none in this one, or an empty text."""
         last = self._session.lasts.get(step.id)
-        return last.run if last is not None else self._newest_run(step).id
+        return last.run if last is not None else self.newest_run(step).id
 
-    def _newest_run(self, step: Step) -> RunRecord:
+    def newest_run(self, step: Step) -> RunRecord:
         """The last run of a step, by whoever wanted it."""
         found = self._session.around.store.history.runs(self._session.around.notebook, step.id, 1)
         return found[0] if found else RunRecord("")
@@ -304,12 +234,14 @@ class Report:
             name=step.name,
             verdict=judgement.verdict if is_judged else None,
             state=self._state_of(step, judgement.verdict),
-            causes=self._reasons(step, session.trunk.explainer.named(step, judgement.causes)),
-            seconds=trace.seconds if trace else None,
-            saved=session.saved_seconds.get(step.id),
+            causes=self._reasons(
+                step, self.obstacles.named(session.trunk.explainer.named(step, judgement.causes))
+            ),
+            seconds=trace.ran if trace else None,
+            saved=self.saved_by(step),
             attempt=last.attempt if last else 1,
-            run=self._number_of(trace),
-            made=trace.started + trace.seconds if trace else None,
+            run=self.number_of(trace),
+            made=trace.started + trace.ran if trace else None,
             size=self._size_of(trace),
             reads=tuple(reads_of(trace)),
             writes=tuple(writes_of(trace)),
@@ -322,6 +254,24 @@ class Report:
             items=self._items_of(step),
             hold=step.hold.reason if step.hold is not None else "",
         )
+
+    def saved_by(self, step: Step) -> float | None:
+        """How many seconds its last run saved by what it reused: a whole result, or some items."""
+        trace, last = step.bound_trace, self._session.lasts.get(step.id)
+        if trace is not None and trace.reused and last is not None and last.run == trace.run:
+            return trace.reused
+        return self._session.saved_seconds.get(step.id)
+
+    def run_of(self, trace: Trace | None) -> RunRecord | None:
+        """The run that made a result; asked of the history once, as it never changes."""
+        if trace is None or not trace.run:
+            return None
+        if trace.run not in self._runs:
+            found = self._session.around.store.history.run(trace.run)
+            if found is None:
+                return None
+            self._runs[trace.run] = found
+        return self._runs[trace.run]
 
     def grouping_run(self, step: Step) -> str:
         """Identifier of the run that has started the items which a mapped step has now, or an empty text."""
@@ -352,9 +302,9 @@ class Report:
 
     def _reasons(self, step: Step, causes: tuple[Cause, ...]) -> tuple[Cause, ...]:
         """Why a step is not up to date, by these causes; else why it is as it is."""
-        return _registered(step) or causes or self._told(step) or self._causes_of_last_run(step)
+        return _registered(step) or causes or self.told(step) or self._causes_of_last_run(step)
 
-    def _told(self, step: Step) -> tuple[Cause, ...]:
+    def told(self, step: Step) -> tuple[Cause, ...]:
         """What its body said when it asked to be skipped."""
         last = self._session.lasts.get(step.id)
         if last is None or step.trace is None or SKIPPED not in step.trace.flags:
@@ -420,23 +370,13 @@ class Report:
 
     def _run_words(self, trace: Trace | None, otherwise: str) -> str:
         """The run that made a result; removed results and plain cells have none with a number."""
-        number = self._number_of(trace)
+        number = self.number_of(trace)
         return f"run {number}" if number else otherwise
 
-    def _number_of(self, trace: Trace | None) -> int:
-        run = self._run_of(trace)
+    def number_of(self, trace: Trace | None) -> int:
+        """The number of the flow run that made a result; 0: none, or one without a number."""
+        run = self.run_of(trace)
         return run.number if run is not None else 0
-
-    def _run_of(self, trace: Trace | None) -> RunRecord | None:
-        """The run that made a result; asked of the history once, as it never changes."""
-        if trace is None or not trace.run:
-            return None
-        if trace.run not in self._runs:
-            found = self._session.around.store.history.run(trace.run)
-            if found is None:
-                return None
-            self._runs[trace.run] = found
-        return self._runs[trace.run]
 
     def _size_of(self, trace: Trace | None) -> int | None:
         """How many bytes of the store a result takes; small ones lie with their trace and count nothing."""
@@ -452,25 +392,22 @@ class Report:
 
     def waiting_words(self, causes: Sequence[Cause], spent: Step | None = None) -> str:
         """What a step that cannot run waits for, in one line; `spent`: who has to make its inputs again."""
-        if spent is not None and not any(cause.category == LACK for cause in causes):
-            return f"its inputs may have changed since they were made; run {spent.name} again first"
-        told = [cause for cause in causes if cause.category != _NEVER_RAN] or causes
-        words = dict.fromkeys(map(cause_words, told[:3]))
-        return "; ".join(filter(None, words)) or "it waits"
+        return self.obstacles.words(causes, spent)
 
     def _causes_of_last_run(self, step: Step) -> tuple[Cause, ...]:
         """Why the run that made its result ran; nothing where the last one took an older result."""
-        run, last = self._run_of(step.bound_trace), self._last_run(step)
+        run, last = self.run_of(step.bound_trace), self._last_run(step)
         causes = run.causes if run is not None and last in ("", run.id) else ()
         return tuple(as_over(cause) for cause in causes if cause.category != _NEVER_RAN)
 
-    def _reuse_words(self, step: Step) -> str:
+    def reuse_words(self, step: Step) -> str:
+        """From which run its result is, and what of it was compared."""
         trace = step.bound_trace
         if trace is None:
             return ""
         if step.effect is Effect.ONCE:
             return not_repeated(self._session, step)
-        number = self._number_of(trace)
+        number = self.number_of(trace)
         when = moment(trace.started, self._session.around.clock())
         return f"result of run {number}, {when}; compared: {compared_words(trace)}"
 

@@ -300,13 +300,16 @@ class Session:
         return action
 
     def _count_saved(self, action: Action) -> None:
-        for id in action.executed:
+        for id in (*action.executed, *action.reused):
             self.saved_seconds.pop(id, None)
+        for id in action.executed:
             self.inline.pop(id, None)
         self.inline |= action.inline
         for id in action.reused:
             trace = self.book.steps[id].bound_trace
-            self.saved_seconds[id] = trace.seconds if trace is not None else 0.0
+            # Who waits for what is being made saves nothing by that.
+            if not (made := self.report.number_of(trace)) or made != self.background.awaited:
+                self.saved_seconds[id] = trace.seconds if trace is not None else 0.0
 
     def _new_notices(self) -> list[str]:
         new = [text for text in (*self.around.store.notices, *self.places.notices) if text not in self._told]

@@ -107,6 +107,7 @@ def _when_fresh(card: TaskCard) -> tuple[str, ...]:
         source = f"reused from run {card.run}" if card.run else "reused"
         return (f"{source}, saved {duration(card.saved)}" if card.saved is not None else source,)
     ran = "" if card.seconds is None else f"ran in {duration(card.seconds)}"
+    ran += f", saved {duration(card.saved)}" if ran and card.saved is not None and card.items else ""
     return ran, _attempt(card, static=False), _some(card.causes)
 
 

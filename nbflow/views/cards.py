@@ -158,9 +158,11 @@ class ActionLine:
         action: `ran`, `reused`, `failed`, `stopped`, `skipped`, `waits`, or `not run` because something above
             it failed.
         causes: Why it ran, waits or was not run, root cause first.
-        seconds: How long it ran; of a reused result, how long the run took that made it.
+        seconds: How long it ran.
         note: What else is to be said: the error, or which result was reused.
         is_plain: Whether it is a plain cell.
+        saved: How much time it saved by what was reused: how long the run took that made the result, or
+            those of the items that did not run again.
     """
 
     name: str
@@ -169,6 +171,7 @@ class ActionLine:
     seconds: float | None = None
     note: str = ""
     is_plain: bool = False
+    saved: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,12 +281,12 @@ def action_grid(action: ActionCard) -> Grid:
 
 
 def _action_row(line: ActionLine, longest: float) -> Row:
-    look, is_reused = DEEDS[line.action], line.action == "reused"
+    look = DEEDS[line.action]
     cells = (
         name_cell(line.name, is_plain=line.is_plain),
         Cell(look.word, markup.marked(look)),
-        Cell("") if is_reused else _bar_cell(line.seconds, longest),
-        Cell(duration(line.seconds) if is_reused else ""),
+        _bar_cell(line.seconds, longest),
+        Cell(duration(line.saved)),
         Cell(line.note or causes_words(line.causes)),
     )
     return Row(cells, "nbf-p" if line.is_plain else "")
@@ -297,7 +297,7 @@ def action_summary(action: ActionCard) -> str:
 
     Example:
         >>> from nbflow.views.cards import ActionCard, ActionLine
-        >>> ran, reused = ActionLine("model", "ran", seconds=41.2), ActionLine("clean", "reused", seconds=1.5)
+        >>> ran, reused = ActionLine("model", "ran", seconds=41.2), ActionLine("clean", "reused", saved=1.5)
         >>> action_summary(ActionCard((ran, reused), number=12))
         'run 12 · 1 task ran, 41 s · 1 reused, 1.5 s saved'
         >>> action_summary(ActionCard(()))
@@ -313,9 +313,10 @@ def _deeds(action: ActionCard, word: str, *, is_first: bool) -> str:
     found = [line for line in action.lines if line.action == word and not line.is_plain]
     if not found:
         return ""
-    seconds = duration(sum(line.seconds or 0.0 for line in found))
-    time = {"ran": f", {seconds}", "reused": f", {seconds} saved"}.get(word, "")
-    return f"{counted(len(found), 'task') if is_first else f'{len(found):,}'} {word}{time}"
+    took = f", {duration(sum(line.seconds or 0.0 for line in found))}" if word == "ran" else ""
+    known = [line.saved for line in found if line.saved is not None]
+    saved = f", {duration(sum(known))} saved" if known else ""
+    return f"{counted(len(found), 'task') if is_first else f'{len(found):,}'} {word}{took}{saved}"
 
 
 def tasks_summary(flow: FlowCard) -> str:

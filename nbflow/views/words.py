@@ -192,6 +192,8 @@ def cause_words(cause: Cause) -> str:
         'line 2 of f changed: return h // 6 → return h // 4 (cell 3)'
         >>> cause_words(Cause("upstream", "df", after="stale", origin="clean"))
         'upstream clean is stale'
+        >>> cause_words(Cause("upstream", "df", after="waits", origin="clean", part="run cell 3"))
+        'upstream clean waits: run cell 3'
         >>> cause_words(Cause("comet", "Halley", "far", "near"))
         'comet Halley: far → near'
     """
@@ -214,13 +216,19 @@ def causes_words(causes: Sequence[Cause], most: int = 3) -> str:
 
 
 def _phrases(causes: Sequence[Cause]) -> Iterator[str]:
-    for (category, after), group in groupby(causes, lambda cause: (cause.category, cause.after)):
+    for (category, after, what), group in groupby(causes, _as_told):
         found = list(group)
         names = list(dict.fromkeys(cause.origin or cause.subject for cause in found))
         if category == "upstream" and len(names) > 1:
-            yield f"upstream {listed(names, 2)} {'wait' if after == 'waits' else f'are {after}'}"
+            how = f": {one_line(what, 120)}" if what else ""
+            yield f"upstream {listed(names, 2)} {'wait' if after == 'waits' else f'are {after}'}{how}"
         else:
             yield from map(cause_words, found)
+
+
+def _as_told(cause: Cause) -> tuple[str, str, str]:
+    """What of it is told; what of it stands above is told together."""
+    return cause.category, cause.after, cause.part if cause.category == "upstream" else ""
 
 
 def cause_detail(cause: Cause) -> str:
@@ -242,6 +250,8 @@ def short_cause(cause: Cause) -> str:
         >>> short_cause(Cause("unverified", "report", after="not run in this kernel: run its cell"))
         'run its cell'
     """
+    if cause.category == "upstream" and cause.part:
+        return one_line(cause.part, 40)
     if cause.category == "upstream":
         return f"needs {one_line(cause.origin or cause.subject, 40)}"
     if cause.category == "unverified":
@@ -356,7 +366,7 @@ def _listing(cause: Cause) -> str:
 
 def _upstream(cause: Cause) -> str:
     is_what = "waits" if cause.after == "waits" else f"is {cause.after or 'not up to date'}"
-    return f"upstream {cause.origin or cause.subject} {is_what}"
+    return f"upstream {cause.origin or cause.subject} {is_what}" + (f": {cause.part}" if cause.part else "")
 
 
 def _outside(cause: Cause) -> str:
@@ -396,7 +406,7 @@ def _unverified(cause: Cause) -> str:
 
 
 def _manual(cause: Cause) -> str:
-    return f"only you start it: {cause.after or f'run {cause.subject}'}"
+    return f"only you start {cause.origin or 'it'}: {cause.after or f'run {cause.subject}'}"
 
 
 def _audit(cause: Cause) -> str:
