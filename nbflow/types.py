@@ -104,7 +104,6 @@ class Reach(NamedTuple):
             native readers open files unseen.
         shows_texts: Whether it may look at docstrings, annotations or signatures.
         attributes: For a local module, what each attribute of it may touch, where that is something.
-        environment: The environment variables that functions of the user's modules in it may ask for.
     """
 
     reads: frozenset[str] = NO_NAMES
@@ -115,7 +114,6 @@ class Reach(NamedTuple):
     paths: frozenset[str] = NO_NAMES
     shows_texts: bool = False
     attributes: Mapping[str, Reach] = NO_REACHES
-    environment: frozenset[str] = NO_NAMES
 
     def by(self, names: frozenset[str] | None) -> Reach:
         """What is touched by who uses of a value nothing but attributes of these names, None: all of it."""
@@ -130,7 +128,6 @@ class Reach(NamedTuple):
             self.parts,
             NO_NAMES.union(*(each.paths for each in used)),
             any(each.shows_texts for each in used),
-            environment=NO_NAMES.union(*(each.environment for each in used)),
         )
 
 

@@ -21,7 +21,7 @@ from nbflow.store.modules import (
     purge_changed_modules,
 )
 from nbflow.testing import Notebook
-from nbflow.types import UNBOUND, Slot
+from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -220,11 +220,7 @@ class TestData:
     def test_belong_to_each_module_being_imported(self, here: Path, files: Files) -> None:
         """Also to one that names the reader in no import statement; what the body reads does not."""
         path = str(here / "nbm.json")
-        assert (
-            module_data("nbm_a", files)
-            == module_data("nbm_b", files)
-            == {Slot("file", path): files.digest(path)}
-        )
+        assert module_data("nbm_a", files) == module_data("nbm_b", files) == {path: files.digest(path)}
         assert module_data("nbm_free", files) == {}
 
     def test_a_change_purges_the_module(self, data: Path, files: Files) -> None:
@@ -260,7 +256,7 @@ class TestData:
         with files.watch():
             importlib.import_module("nbm_a")
         note_loaded(files)
-        assert module_data("nbm_a", files) == {Slot("file", str(here / "nbm_a.py.txt")): UNBOUND}
+        assert module_data("nbm_a", files) == {str(here / "nbm_a.py.txt"): UNBOUND}
         write(here / "nbm_a.py.txt", "1")
         assert purge_changed_modules(files) == ["nbm_a"]
 

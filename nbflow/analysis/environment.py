@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from nbflow.analysis.facts import dotted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from nbflow.analysis.flow import Frame
 
@@ -73,46 +73,9 @@ def _asked_by_others(node: ast.Call) -> Iterable[str]:
 
 
 _FILLED_IN: Final = re.compile(r"\$\{?(\w+)")
-_QUOTED: Final = re.compile(r"""["']([A-Z_][A-Z0-9_]*)["']""")
 _IN_LOCAL_TIME: Final = frozenset(
     ("fromtimestamp", "timestamp", "astimezone", "mktime", "localtime", "tzlocal")
 )
-
-
-ASKING: Final = _ASK_ANY | _IN_LOCAL_TIME | {"environ", "environb", "expanduser", "home"}
-"""Names by which code asks for variables."""
-
-HANDED: Final = "*"
-"""Stands for the variables that who calls code may name to it."""
-
-
-def variables_named(names: Iterable[str], texts: Iterable[str]) -> Iterator[str]:
-    """The variables that compiled code may ask for by names of `ASKING`, given the texts that it has at hand.
-
-    Example:
-        >>> [*variables_named(("environ",), ("STAGE", "not a name"))], [*variables_named(("home",), ())]
-        (['*', 'STAGE'], ['HOME'])
-    """
-    for name in names:
-        if name in _IN_LOCAL_TIME:
-            yield "TZ"
-        elif name in ("expanduser", "home"):
-            yield "HOME"
-        elif name == "expandvars":
-            yield from (variable for text in texts for variable in _FILLED_IN.findall(text))
-        else:
-            yield HANDED
-            yield from filter(str.isidentifier, texts)
-
-
-def names_handed(sources: Iterable[str]) -> frozenset[str]:
-    """The texts in sources that may be names of variables: those in capitals.
-
-    Example:
-        >>> sorted(names_handed(["config.get('STAGE', 'not set')"]))
-        ['STAGE']
-    """
-    return frozenset(name for source in sources for name in _QUOTED.findall(source))
 
 
 def _is_environ(node: ast.expr) -> bool:

@@ -23,7 +23,6 @@ from pathlib import Path
 from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from nbflow.analysis.environment import ASKING
 from nbflow.analysis.formulas import names_for
 from nbflow.analysis.names import TEXT_NAMES
 from nbflow.analysis.packages import owners_of_modules
@@ -72,7 +71,6 @@ class CodeShape:
         rebinds: Variables of enclosing functions that it binds anew.
         shows_text: Whether it may look at docstrings, annotations or signatures.
         texts: The strings among its constants.
-        asks: The names in it by which code asks for environment variables.
     """
 
     content: tuple[object, ...]
@@ -83,7 +81,6 @@ class CodeShape:
     rebinds: frozenset[str] = frozenset()
     shows_text: bool = False
     texts: frozenset[str] = frozenset()
-    asks: frozenset[str] = frozenset()
 
 
 def _words(text: str) -> frozenset[str]:
@@ -142,7 +139,6 @@ class _Reader:
             rebinds | (self._joined("rebinds", ()) & free),
             self._shows_text(),
             self._joined("texts", self._texts()),
-            self._joined("asks", ASKING.intersection(self.code.co_names)),
         )
 
     def _shows_text(self) -> bool:

@@ -56,19 +56,6 @@ def seeds_of(statements: Iterable[ast.stmt]) -> frozenset[str]:
     return frozenset(seeded)
 
 
-def cannot_draw(source: str) -> bool:
-    r"""Say whether nothing in a source but what it imports can draw or set a state.
-
-    Example:
-        >>> cannot_draw("import tools\nRATE = 0.5"), cannot_draw("import tools\nx = tools.draw()")
-        (True, False)
-    """
-    try:
-        return all(map(_cannot_draw, ast.parse(source).body))
-    except (SyntaxError, ValueError):
-        return False
-
-
 def _seeded_by(statement: ast.stmt, origins: Mapping[str, str]) -> str:
     match statement:
         case ast.Expr(value=ast.Call(func=function, args=[seed])) if _is_plain(seed):

@@ -21,8 +21,7 @@ from nbflow.engine.libraries import LIBRARIES
 from nbflow.engine.shown import not_compared
 from nbflow.engine.slots import WORKING_FOLDER, is_kept_in_memory, key_of
 from nbflow.secrets import KNOWN
-from nbflow.store.asked import ANSWERS, in_words
-from nbflow.store.importing import WORLD
+from nbflow.store.asked import in_words
 from nbflow.store.paths import working_folder
 from nbflow.types import FILE, Entry, Looked, Slot
 
@@ -111,7 +110,7 @@ def _digests_now(seen: Seen) -> dict[Slot, set[str]]:
 
 
 def outside_entries(
-    watch: Watch, context: Mapping[str, InContext], folder: str, data: Mapping[Slot, str]
+    watch: Watch, context: Mapping[str, InContext], folder: str, data: Mapping[str, str]
 ) -> Iterator[Entry]:
     """What a body looked at outside the notebook while it ran.
 
@@ -119,7 +118,7 @@ def outside_entries(
         watch: What was seen of files.
         context: What it read from `nbflow.context`, by key.
         folder: Digest of the working folder.
-        data: What local modules asked for when they were imported, with the answers then.
+        data: Files that local modules read when they were imported, with the content then.
     """
     for key, (digest, shown) in context.items():
         if not_compared(key):
@@ -130,12 +129,11 @@ def outside_entries(
         yield from _file_entries(watch, folder, data)
 
 
-def _file_entries(watch: Watch, folder: str, data: Mapping[Slot, str]) -> Iterator[Entry]:
-    if watch.read or watch.absent or watch.listings or watch.asked or watch.written or data:
+def _file_entries(watch: Watch, folder: str, data: Mapping[str, str]) -> Iterator[Entry]:
+    if watch.read or watch.absent or watch.listings or watch.asked or watch.written:
         # The same relative path means another file elsewhere.
         yield Entry(Looked(WORKING_FOLDER), folder, watch.trail.folder or working_folder())
-    files = {slot.locator: digest for slot, digest in data.items() if slot.kind == FILE}
-    for path, digest in {**files, **watch.read}.items():
+    for path, digest in {**data, **watch.read}.items():
         if path not in watch.written:
             yield Entry(Looked(Slot(FILE, path)), digest, watch.shown(path))
     for path in sorted(watch.absent - watch.written.keys()):
@@ -146,13 +144,3 @@ def _file_entries(watch: Watch, folder: str, data: Mapping[Slot, str]) -> Iterat
     for (kind, path), said in watch.asked.items():
         if KNOWN.masked(path) == path:
             yield Entry(Looked(Slot(kind, path)), said, in_words(said))
-    yield from _told_to_modules(watch, data)
-
-
-def _told_to_modules(watch: Watch, data: Mapping[Slot, str]) -> Iterator[Entry]:
-    """What modules were told besides files, as far as the body itself did not ask for it, or change it."""
-    for slot, said in data.items():
-        place = slot.locator
-        is_own = place in watch.listings or (slot.kind, place) in watch.asked or place in watch.written
-        if slot.kind not in (FILE, WORLD) and not is_own and KNOWN.masked(place) == place:
-            yield Entry(Looked(slot), said, in_words(said) if slot.kind in ANSWERS else "")

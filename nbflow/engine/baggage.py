@@ -105,7 +105,7 @@ class Back(msgspec.Struct, frozen=True):
         seconds: How long it took.
         folder: Digest of the working folder.
         context: What it read from `nbflow.context`, by key.
-        data: What local modules asked for when they were imported.
+        data: Files that local modules read when they were imported.
         drew: The global generators that it drew from.
     """
 
@@ -118,7 +118,7 @@ class Back(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     folder: str = ""
     context: dict[str, InContext] = {}
-    data: dict[Slot, str] = {}
+    data: dict[str, str] = {}
     drew: frozenset[str] = frozenset()
 
     def doubt(self, outputs: Iterable[Output]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbflow.engine.reimport import ALTERED, ASKED
+from nbflow.engine.reimport import ALTERED
 from nbflow.engine.slots import slot_of
 from nbflow.types import Cause, Slot, Verdict
 
@@ -26,4 +26,4 @@ def sure_outputs(step: Step, body: Body, verdict: Verdict, causes: Iterable[Caus
 
 def _is_of_world(cause: Cause) -> bool:
     """Whether a cause says that the world may answer otherwise, and not that an import may."""
-    return cause.category == "outside" and not cause.subject.startswith((ALTERED, ASKED))
+    return cause.category == "outside" and not cause.subject.startswith(ALTERED)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from nbflow.analysis.environment import HANDED, names_handed
 from nbflow.analysis.names import MAIN
 from nbflow.analysis.patches import leading_imports, patched_in, together
 from nbflow.analysis.result import Analysis
@@ -34,7 +33,7 @@ from nbflow.store.modules import is_missing
 from nbflow.types import NO_REACH, UNBOUND, Entry, Looked, Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Collection, Iterable
 
     from nbflow.analysis.patches import Patching
     from nbflow.engine.apply import Workspace
@@ -55,18 +54,9 @@ class Insight:
         book: The steps.
         sweep: What the slots outside hold.
         workspace: The names.
-        variables: Gives the environment variables that local modules among these ask for when they are
-            imported, or that code of them may.
     """
 
-    def __init__(
-        self,
-        book: Book,
-        sweep: Sweep,
-        workspace: Workspace,
-        variables: Callable[[Iterable[str], bool], frozenset[str]],
-    ) -> None:
-        self._variables = variables
+    def __init__(self, book: Book, sweep: Sweep, workspace: Workspace) -> None:
         self._book = book
         self._sweep = sweep
         self._workspace = workspace
@@ -136,7 +126,6 @@ class Insight:
             patching=(patching := _patching(told)),
             leading=leading_imports(body.source) if patching else (),
             imported=made_by_imports(body, self._workspace.labels.keys() & LIBRARIES.keys()),
-            above=self._imported_above(step) if body.analysis.imports else frozenset(),
         )
 
     def _left(self, step: Step) -> frozenset[str]:
@@ -144,12 +133,6 @@ class Insight:
         told = step.before.analysis if step.before is not None else _NOTHING_TOLD
         made = self._workspace.made_by(step.id, self._workspace.labels)
         return made - told.writes - told.maybe_writes
-
-    def _imported_above(self, step: Step) -> frozenset[str]:
-        """The modules that steps above one import."""
-        place = self._book.place(step.id)
-        above = self._book.order[:place] if place is not None else ()
-        return frozenset[str]().union(*(_imported_at_once(self._book.steps[id].body) for id in above))
 
     def _lazily(self, keys: Iterable[str]) -> frozenset[str]:
         """The effects of reading what has yet to be read: who collects it opens files that nobody sees."""
@@ -201,27 +184,14 @@ class Insight:
         """Strings that may be meant as paths, in the body and in code that it may call."""
         if not slots:
             return body.paths
-        return body.paths.union(*[reach.paths for reach in self._used(body, slots)])
-
-    def _used(self, body: Body, slots: Collection[Slot]) -> list[Reach]:
-        """What a body touches through the names that it reads."""
         named = [slot for slot in slots if slot.kind == NAME]
-        return as_used(body, {slot.locator: reach for slot in named if (reach := self.live_reach(slot))})
+        reaches = {slot.locator: reach for slot in named if (reach := self.live_reach(slot))}
+        return body.paths.union(*[reach.paths for reach in as_used(body, reaches)])
 
-    def asked(
-        self, step: Step, body: Body, writers: Collection[str], inputs: Collection[Slot]
-    ) -> tuple[Entry, ...]:
+    def asked(self, step: Step, body: Body, writers: Collection[str]) -> tuple[Entry, ...]:
         """Entries for the slots outside that the source, or code that it may call, names."""
-        others = self._bodies_of(writers)
-        variables, modules = _asks(body, tuple(others))
-        imported = [slot.locator for slot in modules if slot.kind == "module"]
-        named = self._variables(imported, not body.only_defines)
-        if not body.only_defines:
-            named = named.union(*(reach.environment for reach in self._used(body, inputs)))
-        if HANDED in named:
-            named = named - {HANDED} | names_handed(ran.source for ran in (body, *others))
-        of_modules = (Slot("environment", name) for name in sorted(named))
-        slots = (*dict.fromkeys((*variables, *of_modules)), *step.parameter_slots, *modules)
+        variables, modules = _asks(body, tuple(self._bodies_of(writers)))
+        slots = (*variables, *step.parameter_slots, *modules)
         if not slots:
             return ()
         outside = self._sweep.outside
@@ -297,11 +267,6 @@ def _asks(body: Body, later: tuple[Body, ...]) -> tuple[tuple[Slot, ...], tuple[
         (*(Slot("environment", name) for name in sorted(variables)), *folder),
         tuple(Slot(kind, module) for module in modules for kind in ("module", "package")),
     )
-
-
-@lru_cache(maxsize=20_000)
-def _imported_at_once(body: Body) -> frozenset[str]:
-    return frozenset(item.module for item in body.analysis.imports if not item.deferred)
 
 
 def _imports(body: Body, later: Collection[Body]) -> list[str]:

@@ -22,7 +22,7 @@ EXPIRY: Final = "expiry"
 NOT_REUSED: Final = "no cache"
 """The flag of a trace that stands as long as nobody asks for its step, and is never found for another run."""
 _PASSED: Final = "passed"
-_WORLD: Final = ("network:", "database:", "clock:", "reads the network", "imported:")
+_WORLD: Final = ("network:", "database:", "clock:", "reads the network")
 """How those of a trace's unknowns begin that tell of the outside world, see `record.py`."""
 
 

@@ -45,5 +45,4 @@ def _following(earlier: Observation, last: Observation) -> Observation:
         undecided=earlier.undecided | last.undecided,
         fault=earlier.fault or last.fault,
         data={**last.data, **earlier.data},
-        seeded={**last.seeded, **earlier.seeded},
     )

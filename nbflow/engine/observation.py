@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nbflow.engine.effects import Call
     from nbflow.engine.slots import InContext
     from nbflow.store.watching import Watch
-    from nbflow.types import Entry, Output, Slot
+    from nbflow.types import Entry, Output
 
 
 class Observation(msgspec.Struct, frozen=True):
@@ -33,10 +33,9 @@ class Observation(msgspec.Struct, frozen=True):
         drew: The generators whose state it moved or set.
         context: What it read from `nbflow.context`, by key.
         undecided: Names of which nobody can tell whether it bound them: they hold the same object.
-        data: What local modules asked for when they were imported, with the answers then.
+        data: Files that local modules read when they were imported, with the content then.
         folder: Digest of the working folder when it started.
         fault: Why nbflow could not see what it did; empty where it could.
-        seeded: The generators that modules which it imported set once, and whether they count as set by it.
         cause: What an item raised, where the outcome only sums up how the items have ended.
         item: Which item that was, in words.
         doubt: Why nbflow could not tell which names it changed, so that all that it may have changed
@@ -55,8 +54,7 @@ class Observation(msgspec.Struct, frozen=True):
     undecided: frozenset[str] = frozenset()
     fault: str = ""
     folder: str = ""
-    data: Mapping[Slot, str] = {}
-    seeded: Mapping[str, bool] = {}
+    data: Mapping[str, str] = {}
     cause: BaseException | None = None
     item: str = ""
     doubt: str = ""
@@ -113,15 +111,9 @@ class Watched:
     seconds: float
     context: Mapping[str, InContext]
     folder: str
-    data: Mapping[Slot, str]
-    seeded: Mapping[str, bool]
+    data: Mapping[str, str]
     undecided: frozenset[str] = frozenset()
     connections: frozenset[str] = frozenset()
-
-    @property
-    def set_by_imports(self) -> frozenset[str]:
-        """The generators that count as set by modules which the body imported."""
-        return frozenset(key for key, is_set in self.seeded.items() if is_set)
 
     @property
     def outside(self) -> Iterator[Entry]:
@@ -139,4 +131,4 @@ class Watched:
         """All of it, with what the body did to the names."""
         what = self.outcome, changed, outputs, self.watch, self.started, self.seconds, drew
         rest = self.context, self.undecided, fault, self.folder, self.data
-        return Observation(*what, *rest, self.seeded, doubt=doubt, connections=self.connections)
+        return Observation(*what, *rest, doubt=doubt, connections=self.connections)

@@ -20,7 +20,6 @@ from nbflow.analysis.names import is_managed
 from nbflow.context import IDENTITIES, watched_by
 from nbflow.engine.again import taken_all
 from nbflow.engine.baggage import brought
-from nbflow.engine.generators import GENERATORS
 from nbflow.engine.labels import Label
 from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, told
 from nbflow.engine.observation import Watched
@@ -28,7 +27,6 @@ from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.previews import preview
 from nbflow.engine.reimport import imports_of, load_anew, note_change
 from nbflow.engine.requests import Looks
-from nbflow.engine.seeders import Seeders
 from nbflow.engine.slots import SETTINGS, FolderKind, in_context, is_kept_in_memory, slot_of
 from nbflow.engine.standing import ABSENT, Standing
 from nbflow.engine.stateful import STATEFUL, following, load_settings
@@ -38,19 +36,12 @@ from nbflow.store.connections import is_connection, may_write, state_of
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
 from nbflow.store.given import Native
 from nbflow.store.handles import is_function
-from nbflow.store.modules import (
-    module_data,
-    note_loaded,
-    purge_changed_modules,
-    purge_module,
-    variables_of_module,
-)
+from nbflow.store.modules import module_data, note_loaded, purge_changed_modules, purge_module
 from nbflow.store.walks import PLAIN, is_plain
 from nbflow.types import NO_NAMES, UNBOUND, Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from collections.abc import Set as AbstractSet
 
     from nbflow.engine.apply import Workspace
     from nbflow.engine.baggage import Back, Define
@@ -106,7 +97,9 @@ class Observer:
                 one to the very object that it held can be told from not binding it.
         """
         body, self._step = execution.body, execution.step.id
-        seeders = self._seeders(body, reached)
+        if body.analysis.imports:
+            # A module whose file changed must be loaded anew, else the old code would run.
+            purge_changed_modules(self._files)
         self._looks, self._loaded_before = {}, len(sys.modules)
         names = self._workspace.names
         if not reached.complete:
@@ -127,7 +120,7 @@ class Observer:
         )
         back = self._brought(seen)
         bound: set[str] = self._workspace.unhide({key: before[key] for key in hidden}) if hidden else set()
-        seen.data = back.data if back else self._asked_by_imports(body, seen, seeders)
+        seen.data = back.data if back else self._loaded(body) if body.analysis.imports else {}
         shown = (reached.uncertain & before.keys()) - hidden
         same = frozenset(key for key in shown if names.get(key, ABSENT) is before[key])
         bound |= self._bound_again(body, same, reached, seen) if same else same
@@ -149,15 +142,6 @@ class Observer:
         seen.undecided = same - taken
         return taken | self._workspace.made_by(self._step, same)
 
-    def _seeders(self, body: Body, reached: Reached) -> Seeders:
-        """The modules that a body imports and that set random generators, ready to be imported."""
-        if body.analysis.imports:
-            # A module whose file changed must be loaded anew, else the old code would run.
-            purge_changed_modules(self._files, _modules_of(body))
-        seeders = Seeders(body, self._step, reached, self._files)
-        seeders.put_back(self._workspace.states)
-        return seeders
-
     def _brought(self, seen: Watched) -> Back | None:
         """Let stand, and be seen, what another process tells of a body; None where it ran in this one."""
         back: Back | None = seen.outcome.away
@@ -177,21 +161,12 @@ class Observer:
             now = self._workspace.look(key) if key in STATEFUL else None
             self._workspace.label(key, Label(now.digest) if now is not None else None)
 
-    def _asked_by_imports(self, body: Body, seen: Watched, seeders: Seeders) -> dict[Slot, str]:
-        """What the modules which the body imports asked for, and the generators that count as set by them."""
-        if not body.analysis.imports:
-            return {}
-        data = self._loaded(body)
-        if seeders:
-            data |= seeders.note(self._workspace.states, self._moved())
-            seen.seeded = seeders.seeded
-        return data
-
-    def _loaded(self, body: Body) -> dict[Slot, str]:
-        """What the modules which the body imports asked for when they were imported."""
+    def _loaded(self, body: Body) -> dict[str, str]:
+        """The files that the modules read which the body imports, when they were imported."""
         note_loaded(self._files)
-        data = [module_data(module, self._files) for module in _modules_of(body)]
-        return {slot: said for found in data for slot, said in found.items()}
+        modules = sorted({item.module for item in body.analysis.imports})
+        data = [module_data(module, self._files) for module in modules]
+        return {path: now for found in data for path, now in found.items()}
 
     def _observed(
         self,
@@ -204,7 +179,7 @@ class Observer:
         changed = self._changed(bound, before, reached)
         away = seen.outcome.away
         untouched = seen.watch is self.no_watch or away is not None
-        drew: set[str] = set() if untouched else self._drawn(reached.set_anyhow | seen.set_by_imports)
+        drew: set[str] = set() if untouched else self._drawn(reached)
         returned = seen.outcome.has_returned
         named = body.analysis.writes | body.analysis.deletes if returned else NO_NAMES
         assigned = {key for key in named if not is_managed(key)}
@@ -219,7 +194,7 @@ class Observer:
         try:
             for key in touched:
                 (self._spend if key in self._workspace.labels else self._relabel)(key)
-            drew = self._drawn(reached.set_anyhow | seen.set_by_imports)
+            drew = self._drawn(reached)
             outputs = self._outputs(touched | drew)
         except Exception:  # noqa: BLE001 - then nobody knows what these names hold
             self._forget(touched & self._workspace.labels.keys())
@@ -242,7 +217,7 @@ class Observer:
         """Have a body executed of which is known that nothing outside can be seen of it."""
         self._connections, started = {}, self._clock()
         outcome = yield _with_context(execution)
-        return Watched(outcome, self.no_watch, started, self._clock() - started, {}, "", {}, {})
+        return Watched(outcome, self.no_watch, started, self._clock() - started, {}, "", {})
 
     def _watched(
         self, execution: Execution, before: Mapping[str, object], reached: Reached
@@ -270,9 +245,7 @@ class Observer:
             outcome = yield _with_context(execution)
             seconds = self._clock() - started
         connections = frozenset(self._connections)
-        return Watched(
-            outcome, watch, started, seconds, asked, folder or "gone", {}, {}, connections=connections
-        )
+        return Watched(outcome, watch, started, seconds, asked, folder or "gone", {}, connections=connections)
 
     def _changed(self, rebound: set[str], before: Mapping[str, object], reached: Reached) -> set[str]:
         workspace = self._workspace
@@ -336,7 +309,7 @@ class Observer:
         if key in self._workspace:
             self._workspace.leave(key)
         if body.analysis.imports:
-            purge_changed_modules(self._files, _modules_of(body))
+            purge_changed_modules(self._files)
         try:
             self._define(body.source, self._workspace.names)
             now = self._workspace.look(key)
@@ -362,26 +335,16 @@ class Observer:
         except Exception:  # noqa: BLE001 - then the whole step has to run instead
             return False
 
-    def variables(self, modules: Iterable[str], called: bool) -> frozenset[str]:
-        """The environment variables that the user's modules among these ask for."""
-        asked = (variables_of_module(module, self._files, called=called) for module in modules)
-        return frozenset[str]().union(*asked)
-
     def imports(self, asked: Iterable[Entry], view: View) -> Imports:
         """What a body at the view's place imports of the user's modules."""
         return imports_of(asked, view, self._workspace, self._files)
 
-    def _moved(self) -> set[str]:
-        """The generators whose state is another now."""
-        states = self._workspace.states.loaded(anew=True).items() if self._states else ()
-        return {key for key, state in states if key in GENERATORS and self._states.get(key, state) != state}
-
-    def _drawn(self, set_anyhow: AbstractSet[str]) -> set[str]:
+    def _drawn(self, reached: Reached) -> set[str]:
         """What holds another state now; a generator loaded by the body itself counts from its load."""
         drawn: set[str] = set()
         for key, state in self._workspace.states.loaded(anew=True).items():
             before = self._states.setdefault(key, AS_IT_STARTS if key in LIBRARIES else state)
-            if before != state or key in set_anyhow:
+            if before != state or key in reached.set_anyhow:
                 drawn.add(key)
                 self._workspace.note(key, before)
                 self._relabel(key)
@@ -444,11 +407,6 @@ class Observer:
         KNOWN.meet_named({key: value})
         text = _preview(slot, value) if is_kept_in_memory(slot) and not looks_secret(key) else HIDDEN
         return Output(slot, now.digest, unit or now.digest, members, now.reach, _sort(value), text, classes)
-
-
-def _modules_of(body: Body) -> list[str]:
-    """The modules that a body imports."""
-    return sorted({item.module for item in body.analysis.imports})
 
 
 def _states(given: Mapping[str, object], source: str) -> dict[str, object]:

@@ -111,7 +111,7 @@ class Performer:
         self._runs = runs
         self._storing = Storing(book, workspace)
         self.hands = workspace, observer, runs, sweep, self._storing
-        self.insight = Insight(book, sweep, workspace, observer.variables)
+        self.insight = Insight(book, sweep, workspace)
         self.forced: Collection[str] = ()
         self.bound_to_names: dict[str, str] = {}
         """Why bodies have to run on the user's names, as a run elsewhere has shown; by static key."""
@@ -176,12 +176,12 @@ class Performer:
         """Run a body on what is bound at its place, which was put there by `prepare`."""
         step, body = site.step, site.body
         upstream, states = self._upstream(site)
-        asked = (*self.insight.asked(step, body, site.writers, site.slots), *states)
+        asked = (*self.insight.asked(step, body, site.writers), *states)
         imports = self.imports(asked, site.view)
         seen = see_bound(body, with_imports(site.slots, imports), site.view, asked)
         seen = msgspec.structs.replace(seen, upstream=upstream, settings=self._settings(site))
         reach = self.insight.reached(step, body, site.slots, site.writers, seen)
-        effects = reach.effects | imports.effects
+        effects = reach.effects | imports.altered
         if body.one is not None:
             items = self.items(site, asked, origin)
             doing = _Doing(items.attempt, effects, items.joined)
@@ -275,7 +275,7 @@ class Performer:
         self.workspace.ensure(keys)
         found = [label for key in keys if key not in STATEFUL and (label := labels.get(key)) is not None]
         writers = frozenset([label.version.step for label in found if label.version])
-        asked = self.insight.asked(step, body, writers, slots)
+        asked = self.insight.asked(step, body, writers)
         imports = self.imports(asked, self._sweep.view(step)) if asked else NO_IMPORTS
         seen = see_live(body, with_imports(slots, imports), self.workspace, asked)
         used = self.insight.uses(body, slots, writers)
@@ -286,7 +286,7 @@ class Performer:
             return self._observer.run(self._execution(step, body, call), reach)
 
         return (
-            yield from self._run(step, body, seen, _Doing(attempt, reach.effects | imports.effects), origin)
+            yield from self._run(step, body, seen, _Doing(attempt, reach.effects | imports.altered), origin)
         )
 
     def _settings(self, site: Site) -> Settings:

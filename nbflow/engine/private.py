@@ -195,7 +195,7 @@ class Beside(Performer):
             return "nobody can tell which names it reads"
         if any("get_ipython" in body.callees for body in bodies):
             return "it calls IPython"
-        if reach.reseeds or site.body.analysis.seeds or self._imported(site).seeds:
+        if reach.reseeds or site.body.analysis.seeds:
             return "it may set a global random state"
         if self._is_apart and self._imported(site).altered:
             return "a module that it imports was changed in place"
@@ -229,8 +229,7 @@ class Beside(Performer):
         return self._main.imports(asked, view)
 
     def _imported(self, site: Site) -> Imports:
-        asked = self.insight.asked(site.step, site.body, site.writers, site.slots)
-        return self.imports(asked, site.view)
+        return self.imports(self.insight.asked(site.step, site.body, site.writers), site.view)
 
     def _with_modules(self, site: Site) -> Site:
         """With the names of the modules that it imports: another process loads these by itself.

@@ -30,7 +30,6 @@ class Reached(msgspec.Struct, frozen=True):
         patching: What it, or code that it may call, may change about modules and classes.
         leading: The modules that it imports before it does anything else, where it may change something.
         imported: The keys of settings that modules which it imports have made, and will not make again.
-        above: The modules that steps above it import, so that an import in it loads them no more.
     """
 
     inputs: tuple[str, ...]
@@ -45,7 +44,6 @@ class Reached(msgspec.Struct, frozen=True):
     patching: Patching = NO_PATCHING
     leading: tuple[str, ...] = ()
     imported: frozenset[str] = frozenset()
-    above: frozenset[str] = frozenset()
 
     @property
     def set_anyhow(self) -> AbstractSet[str]:

@@ -12,28 +12,26 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from nbflow.analysis import changes_outside, is_native, writes_natively
+from nbflow.analysis import changes_outside, is_native, may_set, writes_natively
 from nbflow.engine.again import UNDECIDED, outside_entries
 from nbflow.engine.bind import unit_digest
 from nbflow.engine.configured import Settings  # noqa: TC001 - records are made by these annotations
-from nbflow.engine.differences import PYTHON, PYTHON_VERSION
+from nbflow.engine.differences import PYTHON, PYTHON_VERSION, with_sharers
 from nbflow.engine.docstrings import texts_of
-from nbflow.engine.entries import drawn_from, memory_entries, outputs_of, settings_entries
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.keeping import NOT_COMPARED, NOT_REUSED
 from nbflow.engine.origins import NONE, seen_as, shown_as
 from nbflow.engine.quiet import QUIET
-from nbflow.engine.reimport import ALTERED, ASKED
+from nbflow.engine.reimport import ALTERED
 from nbflow.engine.shown import not_compared
-from nbflow.engine.slots import NAME, RANDOM, is_kept_in_memory, key_of, slot_of
+from nbflow.engine.slots import NAME, RANDOM, SETTINGS, is_kept_in_memory, key_of, slot_of
 from nbflow.engine.verify import unit_key, version_key
 from nbflow.exceptions import InternalError
 from nbflow.store.digests import digest as value_digest
 from nbflow.store.digests import key_digest
 from nbflow.store.events import UNPICKLES
-from nbflow.store.importing import WORLD
 from nbflow.store.protocol import HAPPENS_ONCE, Given
-from nbflow.types import FILE, NO_NAMES, UNBOUND, Effect, Entry, Looked, Output, Slot, Trace
+from nbflow.types import FILE, NO_NAMES, TASK_VALUE, UNBOUND, Effect, Entry, Looked, Output, Slot, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -244,11 +242,11 @@ def leaves_random_alone(left: Trace | None, body: Body) -> bool:
 
 def _trace(maker: Maker, body: Body, seen: Seen, observation: Observation, watch: Watch) -> Trace:
     """What a body looked at and what it made of names."""
-    outputs = outputs_of(body, seen, observation, maker.effects)
+    outputs = [output for output in observation.outputs if _is_slot_output(output, body, seen, maker.effects)]
     written = {key_of(output.slot) for output in outputs if is_kept_in_memory(output.slot)}
     entries = [
-        *memory_entries(body, seen, written, drawn_from(body, observation)),
-        *settings_entries(body, seen, observation),
+        *_memory_entries(body, seen, written, observation.drew),
+        *_settings_entries(body, seen, observation),
         *seen.texts,
         *seen.asked,
         *outside_entries(watch, observation.context, observation.folder, observation.data),
@@ -270,8 +268,8 @@ def _trace(maker: Maker, body: Body, seen: Seen, observation: Observation, watch
 def looked_at(body: Body, seen: Seen, observation: Observation) -> tuple[Entry, ...]:
     """What a body that ended without a result had looked at."""
     names = (
-        *memory_entries(body, seen, set(), frozenset()),
-        *settings_entries(body, seen, observation),
+        *_memory_entries(body, seen, set(), frozenset()),
+        *_settings_entries(body, seen, observation),
     )
     watch = observation.watch
     if watch is None:
@@ -339,6 +337,42 @@ def captured_unit(captured: bytes) -> str:
     return value_digest(captured) if captured else ""
 
 
+def _is_slot_output(output: Output, body: Body, seen: Seen, effects: Iterable[str]) -> bool:
+    """Whether a slot that changed is an output; a generator that nobody ever seeded is no slot."""
+    slot = output.slot
+    if slot.locator.endswith(TASK_VALUE):
+        # The value of a task function is what its step gives, whatever becomes of the object meanwhile.
+        return body.wiring is not None and slot.locator == body.wiring.key
+    if slot.kind != RANDOM or slot.locator in body.analysis.seeds:
+        return True
+    is_seeded = slot in seen.entries and seen.entries[slot].digest != UNBOUND
+    return is_seeded or may_set(slot.locator, effects)
+
+
+def _memory_entries(body: Body, seen: Seen, written: set[str], drew: frozenset[str]) -> Iterator[Entry]:
+    for slot, entry in seen.entries.items():
+        if slot.kind == SETTINGS:
+            continue
+        if slot.kind == RANDOM and (key_of(slot) not in drew or slot.locator in body.analysis.seeds):
+            continue
+        unit, keys = seen.units.get(slot, ("", NO_NAMES))
+        if keys & written:
+            text = with_sharers(entry.preview, slot.locator, keys)
+            yield Entry(Looked(slot, whole_unit=True), unit, text, entry.origin)
+        else:
+            yield from seen.parts.get(slot, (entry,))
+    # Drawn from what nobody had seeded: it is another input once somebody above does.
+    for slot in sorted(slot_of(key) for key in drew):
+        if slot.kind == RANDOM and slot not in seen.entries and slot.locator not in body.analysis.seeds:
+            yield Entry(Looked(slot), UNBOUND)
+
+
+def _settings_entries(body: Body, seen: Seen, observation: Observation) -> Iterable[Entry]:
+    # What items of a mapped task show is none of its own outputs.
+    shows = bool(observation.outcome.captured or body.mapped)
+    return seen.settings.looked_at(observation.drew, shows=shows) if seen.settings is not None else ()
+
+
 def _compared(body: Body, seen: Seen) -> Callable[[str], bool]:
     """Tells which names, and modules, of the user's a result is compared by, or makes itself."""
 
@@ -356,7 +390,7 @@ def _unknowns(
 ) -> tuple[str, ...]:
     """Why the result can never be called fresh: what it depends on cannot be compared."""
     doubts = (*observation.undecided, *observation.context, *observation.connections, *maker.effects)
-    if watch.saw_nothing and not any((observation.doubt, *doubts, *observation.data)):
+    if watch.saw_nothing and not any((observation.doubt, *doubts)):
         return ()
     asked = filter(None, map(not_compared, observation.context))
     own = [f"reads {path}, which it writes itself" for path in sorted(watch.own)]
@@ -366,16 +400,13 @@ def _unknowns(
     state = [f"changes the state of the process: {text}" for text in watch.process_state]
     bound = [f"nobody can tell whether it binds {name}" for name in sorted(observation.undecided)]
     followed = filter(None, (observation.doubt,))
-    told = (f"{ASKED}: {slot.locator}" for slot in observation.data if slot.kind == WORLD)
     unfollowed = _unfollowed(maker, watch)
     outside = (
         text
         for text in watch.outside
         if not (text.startswith(UNPICKLES) and is_compared(text.removeprefix(UNPICKLES)))
     )
-    return tuple(
-        dict.fromkeys((*followed, *own, *read, *told, *asked, *unfollowed, *outside, *state, *bound))
-    )
+    return tuple(dict.fromkeys((*followed, *own, *read, *asked, *unfollowed, *outside, *state, *bound)))
 
 
 def _unfollowed(maker: Maker, watch: Watch) -> Iterator[str]:
@@ -388,9 +419,7 @@ def _unfollowed(maker: Maker, watch: Watch) -> Iterator[str]:
         yield f"writes a file that nobody saw ({', '.join(writers)})"
 
 
-_LOUD: Final = ("network", "database", "clock", "environment", "names", ALTERED)
-"""How the effects begin that read what nbflow cannot see, and that only who asks for them is to repeat."""
-_UNSEEN: Final = (*_LOUD, ASKED)
+_UNSEEN: Final = ("network", "database", "clock", "environment", "names", ALTERED)
 """How the effects begin that read what nbflow cannot see; such a result is *as of*."""
 
 
@@ -437,7 +466,7 @@ def skipped_trace(trace: Trace) -> Trace:
 def _is_quiet(maker: Maker, body: Body, observation: Observation, watch: Watch) -> bool:
     short = observation.seconds < maker.auto_below
     effects = maker.effects
-    acts = bool(effects) and any(changes_outside(each) or each.startswith(_LOUD) for each in effects)
+    acts = bool(effects) and any(changes_outside(each) or each.startswith(_UNSEEN) for each in effects)
     return short and body.analysis.complete and not acts and not watch.noise
 
 

@@ -13,13 +13,7 @@ from nbflow.engine.slots import slot_of
 from nbflow.exceptions import CacheError
 from nbflow.store.altered import altered_among, note_altered
 from nbflow.store.digests import digest_without
-from nbflow.store.modules import (
-    effects_of_import,
-    loaded_behind,
-    purge_changed_modules,
-    purge_module,
-    seeds_of_modules,
-)
+from nbflow.store.modules import loaded_behind, purge_changed_modules, purge_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,9 +23,6 @@ if TYPE_CHECKING:
     from nbflow.engine.bind import Version, View
     from nbflow.store.files import Files
     from nbflow.types import Entry, Slot
-
-ASKED: Final = "imported"
-"""How the effect begins of a body that imports a module which read the world while it was imported."""
 
 ALTERED: Final = "altered"
 """How the effect begins of a body that imports a module as somebody has changed it since it was loaded."""
@@ -72,19 +63,10 @@ class Imports(msgspec.Struct, frozen=True):
         names: The names above it that hold one of these modules: what was done to it there, it sees.
             So it does what functions read that were put there.
         altered: The modules that somebody else has changed since they were loaded, as effects.
-        asked: What the modules read, while they are imported, that nothing can be compared with, as effects.
-        seeds: Whether some of them set random generators when they are imported.
     """
 
     names: tuple[Slot, ...] = ()
     altered: frozenset[str] = frozenset()
-    asked: frozenset[str] = frozenset()
-    seeds: bool = False
-
-    @property
-    def effects(self) -> frozenset[str]:
-        """Why what the body makes of them is never plainly fresh."""
-        return self.altered | self.asked
 
 
 NO_IMPORTS: Final = Imports()
@@ -101,10 +83,7 @@ def imports_of(asked: Iterable[Entry], view: View, workspace: Workspace, files: 
     seen = {key: names for key in held if (names := _seen_through(key, view, workspace))}
     altered = altered_among(wanted) - {held[key] for key in seen}
     effects = (f"{ALTERED}: {name}" for name, behind in modules.items() if behind & altered)
-    reads = (f"{ASKED}: {effect}" for name in imported for effect in effects_of_import(name, files))
-    names = sorted(set[str]().union(*seen.values()))
-    seeds = bool(seeds_of_modules(imported, files))
-    return Imports(tuple(map(slot_of, names)), frozenset(effects), frozenset(reads), seeds)
+    return Imports(tuple(map(slot_of, sorted(set[str]().union(*seen.values())))), frozenset(effects))
 
 
 def note_change(key: str, workspace: Workspace, loaded: int) -> None:

@@ -34,21 +34,6 @@ def draws_by(sources: Iterable[str]) -> bool:
     return any(map(_DRAWS.search, sources))
 
 
-def asks_settings(source: str) -> bool:
-    """Whether code asks how a library is set, so that what only decides how values look counts as well.
-
-    Example:
-        >>> asks_settings("pd.get_option('display.max_rows')"), asks_settings("df.head()")
-        (True, False)
-    """
-    return bool(_ASKS.search(source))
-
-
-_ASKS: Final = re.compile(
-    r"\b((get|describe)_option|options\b|get_printoptions|PRINT_OPTS|Config\.(state|save))"
-)
-
-
 def reads_lazily(value: object) -> bool:
     """Whether who collects a value reads files that nobody sees."""
     kind: type = type(value)

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 from nbflow.analysis import reach
-from nbflow.analysis.environment import variables_named
 from nbflow.analysis.reach import CodeShape, Home, Import
 from nbflow.store.paths import given_paths, looks_like_path
 from nbflow.store.walks import Encoder, NoDigest, Walk, builtin, marshalled, text
@@ -268,9 +267,7 @@ def _globals(walk: Walk, function: FunctionType, shape: CodeShape) -> Iterator[b
         if name in scope or not hasattr(builtins, name):
             label, value = _follow(name, attributes, scope.get(name, _MISSING))
             reached[label] = value
-    texts = [value for value in reached.values() if type(value) is str]
-    walk.paths.update(filter(looks_like_path, texts))
-    walk.variables.update(variables_named(shape.asks, (*shape.texts, *texts)))
+    walk.paths.update(value for value in reached.values() if type(value) is str and looks_like_path(value))
     for label, value in reached.items():
         yield _reached(walk, label, value, shows_text=shape.shows_text)
 

@@ -205,8 +205,7 @@ def _reach(walk: Walk, parts: Mapping[str, str], attributes: Mapping[str, Reach]
     variables = frozenset(name for name in walk.reads if not name.endswith(TASK_VALUE))
     paths = frozenset(walk.paths | walk.scans)
     reads = walk.reads | _classes_by_name(walk)
-    asked = frozenset(walk.variables)
-    return Reach(reads, walk.writes, variables, True, parts, paths, walk.shows_texts, attributes, asked)
+    return Reach(reads, walk.writes, variables, True, parts, paths, walk.shows_texts, attributes)
 
 
 def _classes_by_name(walk: Walk) -> frozenset[str]:

@@ -10,15 +10,6 @@ from urllib.parse import unquote, urlsplit
 
 from nbflow.analysis.reach import Home, place_of
 from nbflow.store.asked import EVENT, question_of
-from nbflow.store.importing import (
-    IMPORTERS,
-    module_of,
-    note_listing,
-    note_made,
-    note_question,
-    note_read,
-    note_world,
-)
 from nbflow.store.paths import absolute, folder_locator, working_folder
 
 if TYPE_CHECKING:
@@ -28,6 +19,15 @@ if TYPE_CHECKING:
     from nbflow.store.trail import Trail
 
 WRITING_FLAGS: Final = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
+
+_IMPORTERS: Final = (
+    "importlib._bootstrap",
+    "importlib._bootstrap_external",
+    "_frozen_importlib",
+    "_frozen_importlib_external",
+    "importlib.metadata",
+    "importlib_metadata",  # which looks for all packages once some library has imported it
+)
 
 Arguments = tuple[object, ...]
 
@@ -63,26 +63,31 @@ def _folder_of(raw: object) -> str:
     return path_of(raw) or ""
 
 
+def _module_of(frame: FrameType | None) -> str:
+    name = frame.f_globals.get("__name__", "") if frame is not None else ""
+    return name if isinstance(name, str) else ""
+
+
 def _imports(caller: FrameType) -> bool:
     """Whether the import system looks for modules, or for the metadata of packages."""
-    return module_of(caller) in IMPORTERS
+    return _module_of(caller) in _IMPORTERS
 
 
 def _is_set_by_import(trail: Trail, caller: FrameType) -> bool:
     """Whether an installed package sets a variable while it is being imported, as many do."""
     frame: FrameType | None = caller
-    while frame is not None and module_of(frame) == "os":
+    while frame is not None and _module_of(frame) == "os":
         frame = frame.f_back
     if frame is None or not trail.contents.ignores(frame.f_code.co_filename):
         return False
-    while frame is not None and module_of(frame) not in IMPORTERS:
+    while frame is not None and _module_of(frame) not in _IMPORTERS:
         frame = frame.f_back
     return frame is not None
 
 
 def _quotes_source(caller: FrameType) -> bool:
     """Whether a traceback or a warning looks up a line of source: no input of the body."""
-    return module_of(caller) == "tokenize" and module_of(caller.f_back) == "linecache"
+    return _module_of(caller) == "tokenize" and _module_of(caller.f_back) == "linecache"
 
 
 def _opened(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
@@ -100,10 +105,20 @@ def _opened(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
     if flags & WRITING_FLAGS or set(text) & set("wax+"):
         empties = "w" in text or flags & os.O_TRUNC
         trail.write(path, grows=not empties)
-        note_made(trail.contents, path, caller)
     else:
         trail.read(path)
-        note_read(trail.contents, path, caller)
+        _note_data(trail, path, caller)
+
+
+def _note_data(trail: Trail, path: str, caller: FrameType) -> None:
+    """Keep a file for all local modules that are being imported: what they hold may come from it."""
+    frame: FrameType | None = caller
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and _module_of(frame.f_back) in _IMPORTERS:
+            source = frame.f_globals.get("__file__")
+            if isinstance(source, str) and not trail.contents.ignores(absolute(source)):
+                trail.read_by_module(_module_of(frame), frame.f_globals, path)
+        frame = frame.f_back
 
 
 def _imported(trail: Trail, path: str) -> None:
@@ -118,20 +133,15 @@ def _loaded_extension(trail: Trail, arguments: Arguments, _: FrameType) -> None:
 
 def _listed(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
     if not _imports(caller) and not _matches_pattern(caller):
-        _look_in(trail, folder_locator(_folder_of(arguments[0])), caller)
-
-
-def _look_in(trail: Trail, locator: str, caller: FrameType) -> None:
-    trail.look_in(locator)
-    note_listing(trail.contents, locator, caller)
+        trail.look_in(folder_locator(_folder_of(arguments[0])))
 
 
 def _matches_pattern(caller: FrameType) -> bool:
     """Whether a folder is listed to match a pattern, which has an event of its own."""
-    if module_of(caller) == "glob":
+    if _module_of(caller) == "glob":
         return True
     frame: FrameType | None = caller
-    while frame is not None and module_of(frame).partition(".")[0] == "pathlib":
+    while frame is not None and _module_of(frame).partition(".")[0] == "pathlib":
         if frame.f_code.co_name in ("glob", "rglob"):
             return True
         frame = frame.f_back
@@ -143,27 +153,25 @@ def _asked_for(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
     if isinstance(raw, (str, bytes, os.PathLike)) and folder is None:
         question = question_of(str(name), caller, trail.contents)
         if question:
-            path = path_of(cast("object", raw)) or ""
-            trail.ask(question, path)
-            note_question(trail.contents, question, path, caller)
+            trail.ask(question, path_of(cast("object", raw)) or "")
 
 
-def _globbed(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
+def _globbed(trail: Trail, arguments: Arguments, _: FrameType) -> None:
     pattern, recursive, root, folder = arguments
     text = os.fsdecode(cast("str | bytes", pattern))
     if folder is not None:
         root = _folder_of(folder)
     if not recursive:
         text = text.replace("**", "*")
-    _look_in(trail, absolute(os.path.join(path_of(root) or "", text)), caller)
+    trail.look_in(absolute(os.path.join(path_of(root) or "", text)))
 
 
-def _path_globbed(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
-    _look_in(trail, absolute(os.path.join(str(arguments[0]), str(arguments[1]))), caller)
+def _path_globbed(trail: Trail, arguments: Arguments, _: FrameType) -> None:
+    trail.look_in(absolute(os.path.join(str(arguments[0]), str(arguments[1]))))
 
 
-def _path_globbed_below(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
-    _look_in(trail, absolute(os.path.join(str(arguments[0]), "**", str(arguments[1]))), caller)
+def _path_globbed_below(trail: Trail, arguments: Arguments, _: FrameType) -> None:
+    trail.look_in(absolute(os.path.join(str(arguments[0]), "**", str(arguments[1]))))
 
 
 def _moved(trail: Trail, arguments: Arguments, _: FrameType) -> None:
@@ -216,10 +224,9 @@ def _truncated(trail: Trail, arguments: Arguments, _: FrameType) -> None:
         trail.write(path, grows=True)
 
 
-def _made_folder(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
+def _made_folder(trail: Trail, arguments: Arguments, _: FrameType) -> None:
     path = path_of(arguments[0])
     if path is not None and not os.path.isdir(path):
-        note_made(trail.contents, path, caller)
         trail.change_folder(path, "made")
 
 
@@ -294,35 +301,34 @@ def _program(command: object) -> str:
 
 def _connected(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
     if not _looks_after_processes(caller):
-        _reached(trail, _address(arguments[-1]), caller)
+        _reached(trail, _address(arguments[-1]))
 
 
 def _looks_after_processes(caller: FrameType) -> bool:
     """Whether `multiprocessing` starts a process, or counts who has a value of a server: neither reads."""
     frame: FrameType | None = caller
-    while frame is not None and module_of(frame) == "multiprocessing.connection":
+    while frame is not None and _module_of(frame) == "multiprocessing.connection":
         frame = frame.f_back
     counts = frame is not None and frame.f_code.co_name in ("_incref", "_decref")
-    return module_of(frame) == "multiprocessing.forkserver" or (
-        counts and module_of(frame) == "multiprocessing.managers"
+    return _module_of(frame) == "multiprocessing.forkserver" or (
+        counts and _module_of(frame) == "multiprocessing.managers"
     )
 
 
-def _resolved(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
-    _reached(trail, _address(arguments[:2]), caller)
+def _resolved(trail: Trail, arguments: Arguments, _: FrameType) -> None:
+    _reached(trail, _address(arguments[:2]))
 
 
-def _requested(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
+def _requested(trail: Trail, arguments: Arguments, _: FrameType) -> None:
     parts = urlsplit(str(arguments[0]))
     if parts.scheme not in ("file", "data"):
         # Neither user, password nor query: they may be secrets.
-        _reached(trail, f"{parts.scheme}://{parts.hostname or ''}{parts.path}", caller)
+        _reached(trail, f"{parts.scheme}://{parts.hostname or ''}{parts.path}")
 
 
-def _reached(trail: Trail, address: str, caller: FrameType) -> None:
+def _reached(trail: Trail, address: str) -> None:
     trail.noise[f"network: {address}"] = None
     trail.outside[f"reads the network: {address}"] = None
-    note_world(trail.contents, f"reads the network: {address}", caller)
 
 
 def _address(address: object) -> str:

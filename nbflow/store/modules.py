@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib import util
 from importlib.machinery import PathFinder
@@ -15,11 +16,10 @@ from typing import TYPE_CHECKING, Final, cast
 
 import xxhash
 
-from nbflow.analysis.imported import at_import, variables_in
-from nbflow.store.importing import forget_said, is_still_said, said_to
 from nbflow.store.paths import absolute
-from nbflow.store.texts import asked_behind, imports_in, imports_of_text, text_of_file
-from nbflow.types import FILE, UNBOUND, Slot
+from nbflow.store.trail import data_of_module, forget_data
+from nbflow.store.watching import unwatched
+from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -95,58 +95,22 @@ def module_digest(name: str, files: Files) -> str:
     return xxhash.xxh3_128("".join(digests).encode()).hexdigest()
 
 
-def module_data(name: str, files: Files) -> dict[Slot, str]:
-    """What a local module, or one that it imports, asked for while it was imported.
+def module_data(name: str, files: Files) -> dict[str, str]:
+    """The files that a local module, or one that it imports, read while it was imported.
 
-    Files, folders and paths are known for modules that were imported in this process while a body was
-    watched; modules that were not found, for all. They are no part of `module_digest`, which must be the
-    same before and after the import: whoever uses the module depends on each of them.
+    Known for modules that were imported in this process while a body was watched. They are no
+    part of `module_digest`, which must be the same before and after the import: whoever uses
+    the module depends on each of these files.
 
     Args:
         name: A dotted name.
         files: The session's files.
 
     Returns:
-        What was asked for and what was said then: of a file the digest of its content, `UNBOUND` for
-        one that was missed.
+        Absolute path to the digest of the content then, `UNBOUND` for a file that was missed.
     """
     modules = _modules_behind(name, files)
-    said = {slot: answer for each in modules for slot, answer in said_to(each).items()}
-    missed = {top for each in modules if each in _loaded for top in _loaded[each].missed}
-    return said | {Slot(kind, top): UNBOUND for top in sorted(missed) for kind in ("module", "package")}
-
-
-def effects_of_import(name: str, files: Files) -> frozenset[str]:
-    """What a local module, or one that it imports, reads of the world while it is imported, by their texts.
-
-    Each effect has the name of its module before it: `settings: clock: time.time`.
-    """
-    asked = asked_behind(_modules_behind(name, files)).items()
-    return frozenset(f"{each}: {effect}" for each, asks in asked for effect in asks.effects)
-
-
-def seeds_of_modules(names: Iterable[str], files: Files) -> dict[str, frozenset[str]]:
-    """Which local modules, and modules that they import, set random generators when they are imported.
-
-    Returns:
-        Module to what it does to them, as effects.
-    """
-    behind = {each: path for name in names for each, path in _modules_behind(name, files).items()}
-    return {each: asks.seeds for each, asks in asked_behind(behind).items() if asks.seeds}
-
-
-def variables_of_module(name: str, files: Files, *, called: bool) -> frozenset[str]:
-    """The environment variables that a local module, or one that it imports, asks for when it is imported.
-
-    Args:
-        name: A dotted name.
-        files: The session's files.
-        called: Whether functions of it may be called as well: then those that they name are among them.
-    """
-    behind = _modules_behind(name, files)
-    if called:
-        return frozenset[str]().union(*(variables_in(text_of_file(path)) for path in behind.values()))
-    return frozenset[str]().union(*(asks.environment for asks in asked_behind(behind).values()))
+    return {path: digest for each in modules for path, digest in data_of_module(each).items()}
 
 
 def _files_behind(name: str, files: Files) -> set[str]:
@@ -174,7 +138,7 @@ def _modules_behind(name: str, files: Files) -> dict[str, str]:
 def _source_imports(name: str, path: str, digest: str) -> frozenset[str]:
     """What a module's source imports; `digest` says which content is meant."""
     is_package = os.path.basename(path) == "__init__.py"
-    return frozenset(imports_in(path, name if is_package else name.rpartition(".")[0]))
+    return frozenset(_imports_in(path, name if is_package else name.rpartition(".")[0]))
 
 
 def _origin_of(name: str) -> str | None:
@@ -210,23 +174,11 @@ def _spec_of(top: str) -> ModuleSpec | None:
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """The file that a loaded module came from, and what it found around itself.
-
-    Args:
-        module: The module.
-        path: The file.
-        digest: Of its content; empty if it may have changed since.
-        environment: The environment when it was imported.
-        missed: Top-level modules that it can do without, and that were not there.
-        outdated: Whether a module that it leans on was loaded anew since.
-    """
+    """The file that a loaded module came from; `digest` is empty if it may have changed since."""
 
     module: ModuleType
     path: str
     digest: str
-    environment: Mapping[str, str]
-    missed: frozenset[str]
-    outdated: bool = False
 
 
 _loaded: dict[str, _Loaded] = {}
@@ -241,22 +193,19 @@ def note_loaded(files: Files) -> None:
     counts as changed, because nobody can tell which content was loaded.
     """
     since, _noted_ns[0] = _noted_ns[0], time.time_ns()
-    around = dict(os.environ)
     for name, module in tuple(sys.modules.items()):
         if _judged.get(name) is not module:
             _judged[name] = module
-            _note(name, module, files, since, around)
+            _note(name, module, files, since)
 
 
-def _note(name: str, module: ModuleType, files: Files, since: int, around: Mapping[str, str]) -> None:
+def _note(name: str, module: ModuleType, files: Files, since: int) -> None:
     path = module_file(name, files)
     if path is None:
         return
     stat = files.stat(path)
     doubtful = stat is None or stat.changed_ns > since or _is_newer_than_compiled(module, path)
-    missed = frozenset(filter(is_missing, at_import(text_of_file(path)).optional))
-    digest = "" if doubtful else files.digest(path)
-    _loaded[name] = _Loaded(module, path, digest, around, missed)
+    _loaded[name] = _Loaded(module, path, "" if doubtful else files.digest(path))
 
 
 def _is_exempt(name: str) -> bool:
@@ -301,79 +250,45 @@ def loaded_behind(name: str, files: Files) -> list[ModuleType]:
     return [module for module in found if module is not None]
 
 
-def purge_changed_modules(files: Files, wanted: Iterable[str] = ()) -> list[str]:
+def purge_changed_modules(files: Files) -> list[str]:
     """Forget each loaded local module whose file has changed, and all that are built on it.
 
-    So is one that read another file while it was imported, as far as a watch saw it, if that file has
-    changed. The next import gives the new code; names that already hold the old code keep it.
-
-    Args:
-        files: The session's files.
-        wanted: Modules that are to be imported now: those of them, and behind them, that would be told
-            something else if they were imported now are forgotten as well. What they ask for are folders and
-            paths, as far as a watch saw it, environment variables, and modules that they can do without.
+    So is one that read another file while it was imported, as far as a watch saw it, if that
+    file has changed. The next import gives the new code; names that already hold the old code keep it.
 
     Returns:
         The names dropped from `sys.modules`, sorted.
     """
     note_loaded(files)
     changed = {name for name, known in _present() if _is_changed(name, known, files)}
-    purged = _purge(_with_dependents(changed, files)) if changed else []
-    behind = {each for name in wanted for each in _modules_behind(name, files)}
-    told = {name for name in behind if name in _loaded and _is_told_else(name, _loaded[name], files)}
-    return sorted(purged + _purge_for(behind, told, files)) if told else purged
-
-
-def _purge_for(behind: set[str], told: set[str], files: Files) -> list[str]:
-    """Forget modules that were told something else, for who imports these; others that lean on them wait.
-
-    Nobody may want those anew, as the program that the notebook runs in does not.
-    """
-    built = _with_dependents(told, files)
-    # Other submodules of a package that is forgotten would be missed in the one loaded anew.
-    gone = {name for name in built if name in behind or _is_below(name, told)}
-    for name in built - gone:
-        _loaded[name] = replace(_loaded[name], outdated=True)
-    return _purge(gone)
+    return _purge(changed, files) if changed else []
 
 
 def purge_module(module: ModuleType, files: Files) -> list[str]:
     """Forget a local module that was changed in place, and all that is built on it; as above."""
     note_loaded(files)
-    changed = {name for name, known in _present() if known.module is module}
-    return _purge(_with_dependents(changed, files))
+    return _purge({name for name, known in _present() if known.module is module}, files)
 
 
 def purge_modules(files: Files) -> list[str]:
     """Forget all local modules, so that each is imported anew; as above."""
     note_loaded(files)
-    return _purge({name for name, _ in _present()})
+    return _purge({name for name, _ in _present()}, files)
 
 
-def _purge(purged: set[str]) -> list[str]:
+def _purge(changed: set[str], files: Files) -> list[str]:
+    purged = _with_dependents(changed, files)
     for name in purged:
         _drop_ambiguous(_loaded[name].path)
         del sys.modules[name], _loaded[name], _judged[name]
-        forget_said(name)
+        forget_data(name)
     importlib.invalidate_caches()
     return sorted(purged)
 
 
 def _is_changed(name: str, known: _Loaded, files: Files) -> bool:
-    """Whether the file of a module, or one that it read while it was imported, is another now."""
-    said = ((slot, answer) for slot, answer in said_to(name).items() if slot.kind == FILE)
-    is_same = files.digest(known.path) == known.digest
-    return not (is_same and all(is_still_said(slot, answer, files) for slot, answer in said))
-
-
-def _is_told_else(name: str, known: _Loaded, files: Files) -> bool:
-    """Whether a module would be told something else of its surroundings if it were imported now."""
-    variables = variables_of_module(name, files, called=False)
-    return (
-        known.outdated
-        or any(os.environ.get(each) != known.environment.get(each) for each in variables)
-        or not all(map(is_missing, known.missed))
-        or not all(is_still_said(slot, answer, files) for slot, answer in said_to(name).items())
+    return files.digest(known.path) != known.digest or any(
+        files.digest(path) != digest for path, digest in data_of_module(name).items()
     )
 
 
@@ -438,6 +353,44 @@ def _home_of(value: object) -> str:
     return home if isinstance(home, str) else ""
 
 
+def _imports_in(path: str, package: str) -> set[str]:
+    try:
+        with unwatched(), open(path, "rb") as stream:
+            return _imports_in_text(stream.read(), package)
+    except OSError:
+        return set()
+
+
+def _imports_in_text(text: str | bytes, package: str) -> set[str]:
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return set()
+    return {found for statement in _statements(tree) for found in _imports_of(statement, package)}
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """All statements, however deep; what they compute is not looked into."""
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
+        yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            todo += getattr(node, part, ())
+
+
+def _imports_of(node: ast.AST, package: str) -> Iterable[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    base = node.module or ""
+    if node.level:
+        above = package.split(".")[: len(package.split(".")) - node.level + 1]
+        base = ".".join((*above, *([base] if base else [])))
+    return [base, *(f"{base}.{alias.name}" for alias in node.names)]
+
+
 def text_of_module(name: str) -> str:
     """The text of a local module's file; empty where it cannot be read.
 
@@ -446,7 +399,20 @@ def text_of_module(name: str) -> str:
     """
     loaded = sys.modules.get(name)
     origin = _namespace(loaded).get("__file__") if loaded is not None else _origin_of(name)
-    return text_of_file(origin) if isinstance(origin, str) else ""
+    if not isinstance(origin, str):
+        return ""
+    try:
+        with unwatched():
+            mark = os.stat(origin)
+            return _text_at(origin, mark.st_mtime_ns, mark.st_size)
+    except OSError:
+        return ""
+
+
+@lru_cache(maxsize=500)
+def _text_at(path: str, *_: int) -> str:
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        return stream.read(_MOST_TEXT)
 
 
 def texts_behind(modules: Iterable[str], is_local: Callable[[str], bool]) -> Iterator[str]:
@@ -464,4 +430,12 @@ def texts_behind(modules: Iterable[str], is_local: Callable[[str], bool]) -> Ite
             text = text_of_module(name)
             yield text
             is_package = hasattr(sys.modules.get(name), "__path__")
-            todo += imports_of_text(text, name if is_package else name.rpartition(".")[0])
+            todo += _imports_of_text(text, name if is_package else name.rpartition(".")[0])
+
+
+@lru_cache(maxsize=500)
+def _imports_of_text(text: str, package: str) -> frozenset[str]:
+    return frozenset(_imports_in_text(text, package))
+
+
+_MOST_TEXT: Final = 200_000

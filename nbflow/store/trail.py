@@ -8,8 +8,10 @@ add up to is decided after the body, in `settlement.py`.
 from __future__ import annotations
 
 import os
+import sys
 from glob import has_magic
 from itertools import islice
+from types import ModuleType
 from typing import TYPE_CHECKING, Final, Protocol
 
 from nbflow.store.around import files_around
@@ -17,7 +19,7 @@ from nbflow.store.asked import ANSWERS
 from nbflow.store.paths import absolute, given_path, given_paths, pattern_base, working_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from nbflow.store.around import Around
     from nbflow.store.paths import FileStat, Known
@@ -27,6 +29,13 @@ MATCHES_LOOKED_AT: Final = 1_000
 
 Names = frozenset[str] | None
 """What a listing lists; `None` for a folder that is not there."""
+
+
+_data: dict[str, tuple[Mapping[str, object], dict[str, str]]] = {}
+"""Local module to its namespace, and the files that it read while it was imported.
+
+One for the process, as `sys.modules` is: a module is imported once, whoever watches.
+"""
 
 
 class Contents(Protocol):
@@ -68,6 +77,30 @@ class Contents(Protocol):
     def now_ns(self) -> int:
         """The time, nanoseconds since the epoch."""
         ...
+
+
+def data_of_module(module: str) -> Mapping[str, str]:
+    """The files that a local module read while a watch saw it imported, with their digests then."""
+    known = _data.get(module)
+    return known[1] if known is not None and not _is_another(sys.modules.get(module), known[0]) else {}
+
+
+def _is_another(loaded: object, namespace: Mapping[str, object]) -> bool:
+    """Whether a module was imported once more since: somebody had taken it out of `sys.modules`.
+
+    One that has put something else in its own place there counts as itself.
+    """
+    if not isinstance(loaded, ModuleType):
+        return False
+    # Asking a lazy module in the usual way would load it.
+    names: Mapping[str, object] = ModuleType.__getattribute__(loaded, "__dict__")
+    spec = names.get("__spec__")
+    return spec is not None and spec is not namespace.get("__spec__")
+
+
+def forget_data(module: str) -> None:
+    """Forget what a module read, because it will be imported anew."""
+    _data.pop(module, None)
 
 
 class Trail:
@@ -148,6 +181,15 @@ class Trail:
         self.reads[path] = stat
         if stat is not None and path not in self.writes and self._is_young(stat):
             self.early[path] = self.contents.known(path)
+
+    def read_by_module(self, module: str, namespace: Mapping[str, object], path: str) -> None:
+        """Note that a local module, which is being imported, is about to read a file."""
+        if self.contents.ignores(path):
+            return
+        known = _data.get(module)
+        if known is None or known[0] is not namespace:
+            known = _data[module] = (namespace, {})
+        known[1][path] = self.contents.known(path).digest
 
     def _is_young(self, stat: FileStat) -> bool:
         return self.contents.now_ns() - stat.changed_ns < YOUNG_NS

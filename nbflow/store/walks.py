@@ -142,7 +142,6 @@ class Walk:
         "shows_texts",
         "tables",
         "tokens",
-        "variables",
         "writes",
     )
 
@@ -175,7 +174,6 @@ class Walk:
         self.paths: set[str] = set()
         self.own_paths: set[str] = set()
         self.scans: set[str] = set()
-        self.variables: set[str] = set()
         self.classes: dict[int, type] = {}
         self.calls = False
         self.copies = False
@@ -311,7 +309,6 @@ class Walk:
         self.paths |= other.paths
         self.own_paths |= other.own_paths
         self.scans |= other.scans
-        self.variables |= other.variables
         self.kept.append(other.kept)
 
     def leave_modules(self) -> Walk:

@@ -377,19 +377,14 @@ def _outside(cause: Cause) -> str:
 
 def _of_world(cause: Cause) -> str:
     """A clause of its own, or the part of the world that a call reads."""
-    if cause.subject.startswith(_IMPORTED):
-        module, _, read = cause.subject.removeprefix(_IMPORTED).partition(": ")
-        return f"{module} {_of_world(Cause('outside', read))} when it is imported"
     part, _, call = cause.subject.partition(" " if ":" not in cause.subject else ":")
     if part not in _PARTS:
         return cause.subject
     return f"reads {_PARTS[part]} ({call.strip()})" if call.strip() else f"reads {_PARTS[part]}"
 
 
-_IMPORTED: Final = "imported: "
 _PARTS: Final = {
     "network": "the network",
-    "native": "a file that nobody saw",
     "database": "a database",
     "clock": "the clock",
     "environment": "environment variables that no name tells",

@@ -106,7 +106,7 @@ def _by_value(body: Any, seen: Any, written: set[str], drew: frozenset[str]) -> 
     return _memory_entries(body, seen, set(), drew)
 
 
-_memory_entries = record.memory_entries
+_memory_entries = record._memory_entries
 
 
 def _keeps_trace(self: Performer, step: Any, finished: Any) -> None:
@@ -161,7 +161,7 @@ VARIANTS: Mapping[str, Variant] = {
         ("alias",), ((Observer, "_outputs", _only_written),)
     ),
     "names are put back one by one": Variant(("alias",), ((View, "members", _alone),)),
-    "an entry never is the whole unit": Variant(("alias",), ((record, "memory_entries", _by_value),)),
+    "an entry never is the whole unit": Variant(("alias",), ((record, "_memory_entries", _by_value),)),
     "a reader is bound to a later writer": Variant(("fail", "order"), ((Timeline, "before", _later_too),)),
     "a live version may be shared with outsiders": Variant(
         ("alias", "order"), ((Workspace, "place", _without_check),)
