@@ -111,6 +111,15 @@ class TestMain:
         verdict = job.kernel.ask("__import__('nbflow').session().flow['a'].freshness.verdict.value")
         assert verdict == "as of"
 
+    @pytest.mark.parametrize("body", ["%run -i nbflow_own_script.py", "a = _", "a = Out[max(Out)]"])
+    def test_what_ipython_hands_on(self, job: Job, body: str) -> None:
+        """A script within the notebook's names, and the results of earlier cells."""
+        (job.folder / "nbflow_own_script.py").write_text("a = n\n")
+        job.run(n="n = 1\nn", a=f"#@task a\n{body}")
+        assert (job.shown.error, value(job, "a")) == ("", "1")
+        job.run(n="n = 2\nn")
+        assert job.kernel.ask("__import__('nbflow').session().flow['a'].freshness.verdict.value") == "as of"
+
     def test_a_guard_is_none(self, job: Job) -> None:
         """What scripts ask before they run."""
         job.run(a="#@task a\nif __name__ == '__main__':\n    a = 1")

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from nbflow.analysis.names import MAIN
+from nbflow.analysis.names import MAIN, is_of_earlier_cells
 from nbflow.analysis.result import DefinitionKind, Import
 from nbflow.analysis.scopes import Scope, ScopeKind
 from nbflow.analysis.summaries import Function, Owner, Pending, Source
@@ -272,6 +272,8 @@ class Frame:
         held = self.state.get(key, OUTSIDE)
         if not held & UNSEEN:
             return
+        if is_of_earlier_cells(key):
+            self.effects.add(f"names: {key}")
         if held != OUTSIDE or self.tentative or key in self.guarded:
             self.maybe.add(key)
             if self.postponed:

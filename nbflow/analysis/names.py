@@ -26,6 +26,8 @@ TEXT_NAMES: Final = frozenset(
 BUILTINS: Final = (frozenset(dir(builtins)) | {"display"}) - MANAGED
 """What every cell can load without anybody having bound it; `display` is IPython's."""
 
+_OF_EARLIER_CELLS: Final = frozenset(("In", "Out", "_ih", "_oh", "_", "__", "___", "_i", "_ii", "_iii"))
+
 _NUMBERED = re.compile(r"_i?[0-9]+\Z")
 
 
@@ -41,6 +43,16 @@ def is_managed(name: str) -> bool:
         (True, False)
     """
     return name in MANAGED or (name.startswith("_") and _NUMBERED.match(name) is not None)
+
+
+def is_of_earlier_cells(name: str) -> bool:
+    """Say whether IPython keeps in this name what earlier cells gave, or what stood in them.
+
+    Example:
+        >>> is_of_earlier_cells("_12"), is_of_earlier_cells("Out"), is_of_earlier_cells("exit")
+        (True, True, False)
+    """
+    return name in _OF_EARLIER_CELLS or (name.startswith("_") and _NUMBERED.match(name) is not None)
 
 
 def of_the_user(names: Iterable[str]) -> frozenset[str]:

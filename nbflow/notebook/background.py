@@ -358,13 +358,15 @@ class Background:
 
     def end(self) -> None:
         """The same as soon as no cell runs, in whichever thread this is asked."""
-        self._session.around.link.soon(self._cancel_if_idle)
+        self._session.around.link.soon(partial(self._cancel_if_idle, self.number))
 
-    def _cancel_if_idle(self) -> None:
+    def _cancel_if_idle(self, number: int) -> None:
+        if self.number != number:
+            return  # it has ended by itself, and another one is not meant
         if self._is_idle:
             self.cancel()
         else:
-            self._session.around.link.soon(self._cancel_if_idle, _LATER)
+            self._session.around.link.soon(partial(self._cancel_if_idle, number), _LATER)
 
     # --- what all share ------------------------------------------------------------------------------
 
