@@ -124,6 +124,13 @@ class TestItsEnd:
         kernel.execute("%flow run")
         assert kernel.value("below") == "[15, 15]"
 
+    def test_stop_that_comes_late(self, kernel: Kernel) -> None:
+        """It ends no run but the one that it was meant for."""
+        late = "nbflow.session().background.end()\nnbflow.session().background.cancel()"
+        assert "2 tasks to go" in kernel.execute(f"{late}\n%flow run --background").text
+        kernel.execute(GO_ON)
+        assert "2 fresh" in ended(kernel)
+
     def test_a_failure(self, kernel: Kernel) -> None:
         """Is told as one of any other run is."""
         kernel.execute("%flow cancel")
