@@ -111,7 +111,7 @@ class TestMain:
         verdict = job.kernel.ask("__import__('nbflow').session().flow['a'].freshness.verdict.value")
         assert verdict == "as of"
 
-    @pytest.mark.parametrize("body", ["%run -i nbflow_own_script.py", "a = _", "a = Out[max(Out)]"])
+    @pytest.mark.parametrize("body", ["%run -i nbflow_own_script.py", "a = Out[max(Out)]"])
     def test_what_ipython_hands_on(self, job: Job, body: str) -> None:
         """A script within the notebook's names, and the results of earlier cells."""
         (job.folder / "nbflow_own_script.py").write_text("a = n\n")
