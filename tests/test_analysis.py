@@ -790,7 +790,7 @@ class TestFacts:
             ("a = _ + Out[3]", {"names: _", "names: Out"}),
             ("a, _ = pair\nb = _", set()),
             ("a = _total", set()),
-            ("%run -t -i job.py", {"names: %run -i"}),
+            ("%run -t -N 5 -i job.py", {"names: %run -i"}),
             ("%run job.py", set()),
             ("m = importlib.import_module(name)", {"names: importlib.import_module"}),
             ("m = __import__(name)", {"names: __import__"}),

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _FIELDS: Final = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|\$\$|\$([A-Za-z_]\w*(?:\.\w+)*)")
 _VARIABLES: Final = re.compile(r"(?<![$\\])\$\{?([A-Za-z_]\w*)")
-_IN_NOTEBOOK: Final = re.compile(r"(?:\s*-\w+)*?\s*-\w*i")
-"""The options of a `%run` whose script sees the names of the notebook."""
+_IN_NOTEBOOK: Final = re.compile(r"(?:^|\s)-\w*i")
+"""The option of a `%run` whose script sees the names of the notebook."""
 _OPTION: Final = re.compile(r"\s*-(\w)\s*(\S*)")
 _WITH_VALUE: Final[Mapping[str, str]] = {
     "timeit": "nr",
@@ -149,13 +149,12 @@ def _line_magic(frame: Frame, texts: list[str]) -> None:
         _note_variables(frame, line)
     if name == "env":
         _environment(frame, line.strip())
-    elif name == "run" and _IN_NOTEBOOK.match(line):
-        frame.cell.incomplete("%run -i binds names that the text does not tell")
-        frame.effects.add("names: %run -i")
     elif name in _SHELLS or name in _PROCESS:
         frame.effects.add(f"{'subprocess' if name in _SHELLS else 'process'}: %{name}")
     else:
         _note_unknown(frame, name, name not in _INERT_LINES)
+        if name == "run" and _IN_NOTEBOOK.search(line):
+            frame.effects.add("names: %run -i")
 
 
 def _cell_magic(frame: Frame, texts: list[str]) -> None:

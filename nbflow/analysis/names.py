@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_OF_EARLIER_CELLS: Final = frozenset(("In", "Out", "_ih", "_oh", "_", "__", "___", "_i", "_ii", "_iii"))
+
 MANAGED: Final = frozenset(
-    {"_", "__", "___", "_i", "_ii", "_iii", "_oh", "_ih", "_dh", "_sh", "In", "Out"}
+    _OF_EARLIER_CELLS
+    | {"_dh", "_sh"}
     | {"exit", "quit", "get_ipython", "_exit_code"}
     | {"__name__", "__doc__", "__package__", "__loader__", "__spec__", "__builtin__", "__builtins__"}
     | {"__build_class__", "__import__", "__debug__", "__annotations__", "__class__", "__classdict__"}
@@ -26,8 +29,6 @@ TEXT_NAMES: Final = frozenset(
 BUILTINS: Final = (frozenset(dir(builtins)) | {"display"}) - MANAGED
 """What every cell can load without anybody having bound it; `display` is IPython's."""
 
-_OF_EARLIER_CELLS: Final = frozenset(("In", "Out", "_ih", "_oh", "_", "__", "___", "_i", "_ii", "_iii"))
-
 _NUMBERED = re.compile(r"_i?[0-9]+\Z")
 
 
@@ -42,7 +43,7 @@ def is_managed(name: str) -> bool:
         >>> is_managed("_i12"), is_managed("_total")
         (True, False)
     """
-    return name in MANAGED or (name.startswith("_") and _NUMBERED.match(name) is not None)
+    return name in MANAGED or is_of_earlier_cells(name)
 
 
 def is_of_earlier_cells(name: str) -> bool:
