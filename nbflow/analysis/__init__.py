@@ -1,6 +1,13 @@
 """What the text of a cell tells: names read, written and changed, definitions, paths, effects."""
 
-from nbflow.analysis.effects import changes_outside, effect_of, is_native, writes_natively, writes_outside
+from nbflow.analysis.effects import (
+    asks_database,
+    changes_outside,
+    effect_of,
+    is_native,
+    writes_natively,
+    writes_outside,
+)
 from nbflow.analysis.reads import analyze
 from nbflow.analysis.result import EVERYTHING, PARAMETERS, Analysis, Call, Definition, Import
 from nbflow.analysis.seeding import may_set
@@ -14,6 +21,7 @@ __all__ = [
     "Definition",
     "Import",
     "analyze",
+    "asks_database",
     "changes_outside",
     "definition_source",
     "effect_of",

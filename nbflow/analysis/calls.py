@@ -45,6 +45,7 @@ from nbflow.analysis.purity import (
     PURE_METHODS,
     STORING_METHODS,
 )
+from nbflow.analysis.queries import note_query
 from nbflow.analysis.readers import may_be_native
 from nbflow.analysis.result import Import
 from nbflow.analysis.scopes import ScopeKind
@@ -256,6 +257,7 @@ def _note_call(frame: Frame, node: ast.Call, given: set[str]) -> None:
 def _note_outside(frame: Frame, node: ast.Call, name: str) -> None:
     if name in JOINS:
         note_join(frame.cell, node)
+    note_query(frame, node)
     path = dotted(node.func)
     known = "" if _names_a_module(node, name) else effect_of(path, frame.cell.origins)
     effect = known or asked_by_call(frame, node, path)

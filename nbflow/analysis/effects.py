@@ -296,6 +296,16 @@ def writes_natively(effect: str) -> bool:
     return effect.startswith("written: ")
 
 
+def asks_database(effect: str) -> bool:
+    """Say whether an effect is a call that reads a database, or changes it.
+
+    Example:
+        >>> asks_database(effect_of("duckdb.connect")), asks_database(effect_of("df.head"))
+        (True, False)
+    """
+    return effect.startswith("database: ")
+
+
 def is_remote(text: str) -> bool:
     """Say whether a text is the address of something on another machine.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from msgspec.structs import replace
 
-from nbflow.analysis import is_native, writes_natively
+from nbflow.analysis import asks_database, is_native, writes_natively
 from nbflow.analysis.names import is_managed
 from nbflow.context import IDENTITIES, watched_by
 from nbflow.engine.again import taken_all
@@ -236,7 +236,11 @@ class Observer:
                 asked.setdefault(key, in_context(key, value))
 
         folder, effects, declared = FolderKind().now(""), reached.effects, execution.body.declared
-        native = Native(any(map(is_native, effects)), any(map(writes_natively, effects)))
+        native = Native(
+            any(map(is_native, effects)),
+            any(map(writes_natively, effects)),
+            asks=bool(self._connections) or any(map(asks_database, effects)),
+        )
         watched = declared.watching(self._files, reached.paths, inputs, native)
         with watched as watch, watched_by(note), following(reached, self._workspace.names):
             if execution.context is not None:

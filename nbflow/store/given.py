@@ -32,10 +32,12 @@ class Native:
     Args:
         reads: Whether it reads some, perhaps all of a folder that is named.
         writes: Whether it writes some; what is named and changes meanwhile is then its doing.
+        asks: Whether it asks a database, which may read what is named and change it, too.
     """
 
     reads: bool = False
     writes: bool = False
+    asks: bool = False
 
 
 NOT_NATIVE: Final = Native()
@@ -83,7 +85,7 @@ class Given:
         named = tuple(given_paths(filter(looks_like_path, self._constants)))
         given = tuple(given_paths(self._inputs))
         self._trail.name((*named, *given))
-        if native.writes:
+        if native.writes or native.asks:
             self._writes = (*self._writes, *named, *filter(looks_like_path, given))
         stats = self._stats_of(named, given, native)
         outputs = self._expand(writes).difference(self._expand(self._reads))
@@ -96,7 +98,7 @@ class Given:
         )
         if not native.reads:
             self._trail.guessed = self._trail.listings.keys() - declared
-        if native.reads and native.writes:
+        if native.asks or (native.reads and native.writes):
             changed = (path for path, stat in self.before.writers.items() if stat is not None)
             self._trail.grown.update(dict.fromkeys(changed))
         self._patterns = tuple(filter(_is_pattern, given))
@@ -121,8 +123,8 @@ class Given:
         folders = filter(os.path.isdir, set(paths)) if native.reads else ()
         below = [os.path.join(folder, "**") for folder in folders if not self._trail.ignores(folder)]
         # What only names files to be written is no question of what is there.
-        asks = native.reads or not native.writes
-        for pattern in (*(filter(has_magic, map(absolute, named)) if asks else ()), *below):
+        reads = native.reads or native.asks or not native.writes
+        for pattern in (*(filter(has_magic, map(absolute, named)) if reads else ()), *below):
             paths += self._trail.matches(pattern)
         stats = {path: contents.stat(path) for path in paths if not self._trail.ignores(path)}
         if is_cut(self._inputs):
