@@ -83,6 +83,26 @@ class TestSettings:
         assert "reused" in shown["style"].text
         assert shown["figure"].stdout == "True\n"
 
+    def test_a_cell_that_sets_what_stands_already(self, tmp_path: Path) -> None:
+        """In a new kernel, where the task above it has not run yet: it hangs on what that one leaves."""
+        cells = {
+            "load": "%load_ext nbflow",
+            "imports": "import pandas as pd\npd.set_option('display.max_rows', 8)",
+            "sets": "#@task sets\npd.set_option('display.precision', 2)",
+            "resets": "pd.reset_option('display.precision')",
+            "table": "#@task table\npd.Series([1.23456])",
+        }
+        with Kernel(tmp_path) as kernel:
+            kernel.set(**cells)
+            kernel.run_all()
+            kernel.restart()
+            shown = [kernel.run(cell) for cell in ("load", "imports", "resets", "table")]
+            assert "table: stale" in shown[-1].text
+            kernel.execute("%flow run")
+            text = kernel.run("table").text
+            assert "1.23456" in text
+            assert "table: fresh" in text
+
 
 class TestInContextsOfTheirOwn:
     """Cells that await, and what a page asks for, run in context variables of their own."""

@@ -20,6 +20,7 @@ from nbflow.engine.differences import PYTHON, PYTHON_VERSION, with_sharers
 from nbflow.engine.docstrings import texts_of
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.keeping import NOT_COMPARED, NOT_REUSED
+from nbflow.engine.libraries import set_in
 from nbflow.engine.origins import NONE, seen_as, shown_as
 from nbflow.engine.quiet import QUIET
 from nbflow.engine.reimport import ALTERED
@@ -370,7 +371,10 @@ def _memory_entries(body: Body, seen: Seen, written: set[str], drew: frozenset[s
 def _settings_entries(body: Body, seen: Seen, observation: Observation) -> Iterable[Entry]:
     # What items of a mapped task show is none of its own outputs.
     shows = bool(observation.outcome.captured or body.mapped)
-    return seen.settings.looked_at(observation.drew, shows=shows) if seen.settings is not None else ()
+    if seen.settings is None:
+        return ()
+    # What it sets may be what stands there already: set otherwise above it, it would be a change.
+    return seen.settings.looked_at(observation.drew | set_in(body.source), shows=shows)
 
 
 def _compared(body: Body, seen: Seen) -> Callable[[str], bool]:
