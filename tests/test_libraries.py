@@ -223,6 +223,12 @@ class TestStates:
         mpl.rcParams["interactive"] = not mpl.rcParams["interactive"]
         assert state("matplotlib") == AS_IT_STARTS
 
+    def test_an_import_changes_one(self) -> None:
+        """Dask has pandas compute without numexpr, once: a second run of the cell that imports it does not."""
+        pd.set_option("compute.use_numexpr", False)
+        assert current_state("<pandas settings>") == AS_IT_STARTS
+        pd.reset_option("compute.use_numexpr")
+
     def test_a_library_that_is_not_loaded(self) -> None:
         """Is not loaded by looking, and is set once it is there."""
         code = (

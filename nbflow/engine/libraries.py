@@ -42,7 +42,7 @@ class Library:
         shown: Whether they only decide how values look.
         of_thread: Whether each thread has its own.
         in_context: Whether they are kept in context variables.
-        leave_out: Settings that hosts change by themselves.
+        leave_out: Settings that hosts, or other libraries as they are imported, change by themselves.
     """
 
     module: str
@@ -311,6 +311,7 @@ LIBRARIES: Final[dict[str, Library]] = {
         _start_of_pandas,
         _put_in_pandas,
         r"\b(re)?set_option\b|\boptions\.(?!display\b|styler\b)\w+\.",
+        leave_out=frozenset({"compute.use_numexpr"}),
     ),
     "<pandas display settings>": Library(
         "pandas._config.config",
