@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES
+from nbflow.engine.libraries import LIBRARIES
+from nbflow.engine.library import AS_IT_STARTS
 from nbflow.engine.stateful import restore_state
 from nbflow.task_runners.process import ProcessPoolTaskRunner
 from nbflow.task_runners.thread import ThreadPoolTaskRunner

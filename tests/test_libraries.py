@@ -5,6 +5,7 @@ from __future__ import annotations
 import decimal
 import subprocess
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -19,14 +20,16 @@ import sklearn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, first_other, set_in, told
+from nbflow.engine.libraries import LIBRARIES, first_other, set_in, told
+from nbflow.engine.library import AS_IT_STARTS
 from nbflow.engine.stateful import States, current_state, restore_state
 from nbflow.store.digests import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-    from nbflow.engine.libraries import Changed
+    from nbflow.engine.library import Changed
 
 pytestmark = pytest.mark.usefixtures("as_libraries_start")
 
@@ -128,6 +131,26 @@ class Torch(ModuleType):
         self.set.update(deterministic=is_on, warn_only=warn_only)
 
 
+class Registry:
+    """What Altair keeps its themes in."""
+
+    def __init__(self) -> None:
+        self.active = "default"
+        self.options: dict[str, Any] = {}
+
+    def enable(self, name: str, **options: Any) -> None:
+        """Choose one, with options."""
+        self.active, self.options = name, options
+
+
+class Altair(ModuleType):
+    """What Altair says of its settings."""
+
+    def __init__(self) -> None:
+        super().__init__("altair")
+        self.theme, self.data_transformers = Registry(), Registry()
+
+
 TORCH: Final[list[tuple[str, Callable[[Any], object], str]]] = [
     ("torch", lambda torch: torch.set_default_dtype(torch.float64), "default_dtype: torch.float64"),
     (
@@ -224,7 +247,7 @@ class TestStates:
         assert state("matplotlib") == AS_IT_STARTS
 
     def test_an_import_changes_one(self) -> None:
-        """Dask has pandas compute without numexpr, once: a second run of the cell that imports it does not."""
+        """Dask has pandas compute without numexpr once, however often a cell imports it."""
         pd.set_option("compute.use_numexpr", False)
         assert current_state("<pandas settings>") == AS_IT_STARTS
         pd.reset_option("compute.use_numexpr")
@@ -267,6 +290,40 @@ class TestStates:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines() == ["()", "(('font.size', 5.0),)"]
 
+    def test_xarray(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """Likewise, with a stand-in: how it starts is what its module has when it is loaded."""
+        source = tmp_path / "options.py"
+        source.write_text(
+            "OPTIONS = {'keep_attrs': 'default', 'display_width': 80}\n"
+            "def set_options(**options):\n    OPTIONS.update(options)\n"
+        )
+        spec = spec_from_file_location("xarray.core.options", source)
+        assert spec is not None
+        assert spec.loader is not None
+        options = module_from_spec(spec)
+        spec.loader.exec_module(options)
+        monkeypatch.setitem(sys.modules, "xarray.core.options", options)
+        options.set_options(keep_attrs=True, display_width=60)
+        assert [told(state(name)) for name in ("xarray", "xarray display")] == [
+            "keep_attrs: True",
+            "display_width: 60",
+        ]
+        restore_state("<xarray settings>", AS_IT_STARTS)
+        assert options.OPTIONS == {"keep_attrs": "default", "display_width": 60}
+
+    def test_altair(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Likewise: a theme with its options."""
+        altair = Altair()
+        monkeypatch.setitem(sys.modules, "altair", altair)
+        assert state("altair") == AS_IT_STARTS
+        altair.theme.enable("dark", size=3)
+        after = state("altair")
+        assert told(after) == "theme: dark; theme.options: (('size', 3),)"
+        restore_state("<altair settings>", AS_IT_STARTS)
+        assert (altair.theme.active, altair.theme.options) == ("default", {})
+        restore_state("<altair settings>", after)
+        assert (altair.theme.active, altair.theme.options) == ("dark", {"size": 3})
+
 
 class TestTexts:
     """What a source says of settings, and what users are told."""
@@ -293,6 +350,8 @@ class TestTexts:
             "pio.templates.default = 'none'",
             "px.defaults.width = 300",
             "pl.Config.set_tbl_rows(3)",
+            "import xarray as xr\nxr.set_options(keep_attrs=True)",
+            "alt.theme.enable('dark')",
         ],
     )
     def test_a_source_that_sets(self, source: str) -> None:
@@ -315,6 +374,7 @@ class TestTexts:
             "prec = decimal.getcontext().prec",
             "with torch.set_grad_enabled(False), torch.no_grad(): pass",
             "with pl.Config(tbl_rows=3): pass",
+            "if late:\n    with xr.set_options(keep_attrs=True):\n        pass",
             "if torch.backends.cudnn.benchmark == True: pass",
         ],
     )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, set_in, told
+from nbflow.engine.libraries import LIBRARIES, set_in, told
+from nbflow.engine.library import AS_IT_STARTS
 from nbflow.engine.own_modules import made_by_imports
 from nbflow.engine.patches import Patch
 from nbflow.engine.slots import SETTINGS, key_of, slot_of

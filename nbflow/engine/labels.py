@@ -13,7 +13,8 @@ import msgspec
 from msgspec.structs import replace
 
 from nbflow.engine.bind import first_of
-from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES
+from nbflow.engine.libraries import LIBRARIES
+from nbflow.engine.library import AS_IT_STARTS
 from nbflow.engine.origins import NONE, Known, is_same_class, name_of, seen_as
 from nbflow.engine.placeholder import REMEDY
 from nbflow.engine.slots import key_of, slot_of
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from nbflow.engine.bind import Version
-    from nbflow.engine.libraries import Changed
+    from nbflow.engine.library import Changed
     from nbflow.engine.origins import Classes
     from nbflow.types import Output, Slot
 

@@ -9,96 +9,17 @@ from __future__ import annotations
 import json
 import re
 import sys
-import warnings
-from dataclasses import dataclass
 from functools import cache, lru_cache
-from operator import itemgetter
+from importlib.util import module_from_spec
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from nbflow.engine.changes import Tables
+from nbflow.engine.library import Changed, Library, frozen
 from nbflow.engine.slots import SETTINGS, key_of
-from nbflow.exceptions import CacheError, text_of
 from nbflow.types import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-
-Changed = tuple[tuple[str, object], ...]
-"""The settings that are not as their library starts, by name, sorted."""
-
-AS_IT_STARTS: Final[Changed] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Library:
-    """How to get and set a group of settings of one library.
-
-    Args:
-        module: The module that keeps them.
-        now: Gives all of them.
-        start: Gives them as the library starts.
-        put: Sets one of them.
-        spoken: What a source looks like that sets them, as a regular expression.
-        shown: Whether they only decide how values look.
-        of_thread: Whether each thread has its own.
-        in_context: Whether they are kept in context variables.
-        leave_out: Settings that hosts, or other libraries as they are imported, change by themselves.
-    """
-
-    module: str
-    now: Callable[[Any], Mapping[str, object]]
-    start: Callable[[Any], Mapping[str, object]]
-    put: Callable[[Any, str, object], object]
-    spoken: str
-    shown: bool = False
-    of_thread: bool = False
-    in_context: bool = False
-    leave_out: frozenset[str] = frozenset()
-
-    def get(self, module: Any) -> Changed:
-        """What is set otherwise than at the start, as an immutable value."""
-        start = self.start(module)
-        now = ((name, _frozen(value)) for name, value in self.now(module).items())
-        changed = (item for item in now if not _is_same(item[1], _frozen(start.get(item[0]))))
-        return tuple(sorted((item for item in changed if item[0] not in self.leave_out), key=itemgetter(0)))
-
-    def set(self, module: Any, state: Changed) -> None:
-        """Let all settings be as `get` gave them.
-
-        Raises:
-            CacheError: If the library does not take one of them any more.
-        """
-        now, start = self.get(module), self.start(module)
-        wanted = {name: start.get(name) for name, _ in now} | dict(state)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # who set them has been told already that they will go
-            for name in sorted(wanted):
-                if (name, wanted[name]) not in now:
-                    self._put(module, name, wanted[name])
-
-    def _put(self, module: Any, name: str, value: object) -> None:
-        try:
-            self.put(module, name, value)
-        except Exception as error:
-            raise CacheError(f"{self.module} refuses its setting {name}: {text_of(error)}") from error
-
-
-def _is_same(one: object, other: object) -> bool:
-    try:
-        return one is other or bool(one == other)
-    except (TypeError, ValueError):
-        return False
-
-
-def _frozen(value: object) -> object:
-    """A setting as a value that nobody can change in place, and that compares as plain values do."""
-    kind = type(value)
-    if kind.__name__ == "Cycler":
-        return _frozen(sorted(cast("Any", value).by_key().items()))
-    if kind.__module__ == "numpy" and hasattr(value, "tolist"):
-        return _frozen(cast("Any", value).tolist())
-    return tuple(map(_frozen, cast("list[object]", value))) if isinstance(value, (list, tuple)) else value
-
 
 # --- the libraries ---------------------------------------------------------------------------
 
@@ -143,7 +64,7 @@ def _parameters_of(module: Any, table: int) -> _Parameters:
 @lru_cache(maxsize=4)
 def _start_of_matplotlib(module: Any) -> Mapping[str, object]:
     """As of the first look: its own copy has the same lists, which code may change in place."""
-    return {name: _frozen(value) for name, value in _table(module.rcParamsOrig).items()}
+    return {name: frozen(value) for name, value in _table(module.rcParamsOrig).items()}
 
 
 def _put_in_matplotlib(module: Any, name: str, value: Any) -> None:
@@ -291,6 +212,43 @@ def _start_of_plotly_express(module: Any) -> Mapping[str, object]:
     return {name: getattr(defaults, name) for name in defaults.__slots__}
 
 
+def _options_of_xarray(module: Any, *, display: bool) -> Mapping[str, object]:
+    return {name: value for name, value in module.OPTIONS.items() if name.startswith("display_") is display}
+
+
+@lru_cache(maxsize=1)
+def _start_of_xarray(module: Any) -> Mapping[str, object]:
+    """As a second copy of the module has them: it keeps no other record of how it starts."""
+    copy = module_from_spec(module.__spec__)
+    module.__spec__.loader.exec_module(copy)
+    return copy.OPTIONS
+
+
+def _of_altair(module: Any) -> Mapping[str, object]:
+    return {name: registry.active for name, registry in _registries_of_altair(module).items()} | {
+        f"{name}.options": tuple(sorted(registry.options.items()))
+        for name, registry in _registries_of_altair(module).items()
+    }
+
+
+def _registries_of_altair(module: Any) -> Mapping[str, Any]:
+    """Its theme, and what becomes of the data of charts."""
+    return {"theme": module.theme, "data_transformers": module.data_transformers}
+
+
+def _put_in_altair(module: Any, name: str, value: Any) -> None:
+    group, _, part = name.partition(".")
+    registry = _registries_of_altair(module)[group]
+    active = registry.active if part else value
+    registry.enable(active, **dict(value if part else registry.options))
+
+
+_ALTAIR: Final[Mapping[str, object]] = {
+    "theme": "default", "theme.options": (), "data_transformers": "default", "data_transformers.options": (),
+}  # fmt: skip
+_SETS_OPTIONS: Final = r"(?m:^(?!\s*(async\s+)?with\b).*\bset_options\b)"
+"""What sets options of xarray, but for a block: that leaves none."""
+
 MATPLOTLIB: Final = "<matplotlib settings>"
 
 LIBRARIES: Final[dict[str, Library]] = {
@@ -401,11 +359,34 @@ LIBRARIES: Final[dict[str, Library]] = {
         lambda module, name, value: setattr(module.defaults, name, value),
         r"\b(px|express)\.(set_)?defaults\b",
     ),
+    "<xarray settings>": Library(
+        "xarray.core.options",
+        lambda module: _options_of_xarray(module, display=False),
+        _start_of_xarray,
+        lambda module, name, value: module.set_options(**{name: value}),
+        _SETS_OPTIONS,
+    ),
+    "<xarray display settings>": Library(
+        "xarray.core.options",
+        lambda module: _options_of_xarray(module, display=True),
+        _start_of_xarray,
+        lambda module, name, value: module.set_options(**{name: value}),
+        _SETS_OPTIONS,
+        shown=True,
+    ),
+    "<altair settings>": Library(
+        "altair",
+        _of_altair,
+        lambda module: _ALTAIR,
+        _put_in_altair,
+        r"\bthemes?\.(enable|register)\b|\bdata_transformers\.\w+\(",
+    ),
 }
 """Workspace key to settings; what is followed of modules and classes comes to them, see `patches.py`."""
 
 _SPOKEN: Final = ("rcParams", "rcdefaults", "rc_file", "rc(", "style.use", "xkcd", "set_", "seterr", "sns.",
-                  "options", "context", "deterministic", "cudnn", "Config.", "default")  # fmt: skip
+                  "options", "context", "deterministic", "cudnn", "Config.", "default",
+                  "theme", "data_")  # fmt: skip
 """One is in all that speaks of setting: looking for them is quick, where one pattern of all is not."""
 
 MARKS: Final[Mapping[str, Callable[[Any], object]]] = {
@@ -418,6 +399,8 @@ MARKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "polars.config": lambda module: module.Config.state(),
     "plotly.io._templates": lambda module: module.templates.default,
     "plotly.express._core": lambda module: repr(_of_plotly_express(module)),
+    "xarray.core.options": lambda module: dict(module.OPTIONS),
+    "altair": _of_altair,
 }
 """Module to what is quick to have of it, and equal only where all its settings are."""
 
@@ -497,4 +480,4 @@ def _start(locator: str, name: str) -> str:
     library = LIBRARIES.get(key_of(Slot(SETTINGS, locator)))
     module = sys.modules.get(library.module) if library is not None else None
     start = library.start(module) if library is not None and module is not None else _NOTHING
-    return _text(_frozen(start[name])) if name in start else "as it starts"
+    return _text(frozen(start[name])) if name in start else "as it starts"

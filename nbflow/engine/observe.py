@@ -21,7 +21,8 @@ from nbflow.context import IDENTITIES, watched_by
 from nbflow.engine.again import taken_all
 from nbflow.engine.baggage import brought
 from nbflow.engine.labels import Label
-from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, told
+from nbflow.engine.libraries import LIBRARIES, told
+from nbflow.engine.library import AS_IT_STARTS
 from nbflow.engine.observation import Watched
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.previews import preview

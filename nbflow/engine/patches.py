@@ -16,7 +16,7 @@ from types import BuiltinFunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from nbflow.analysis.patches import words_in
-from nbflow.engine.libraries import AS_IT_STARTS, Library
+from nbflow.engine.library import AS_IT_STARTS, Library
 from nbflow.engine.slots import NEW, SETTINGS, key_of, path_of
 from nbflow.store.requirements import distributions_behind
 from nbflow.store.walks import is_plain
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from nbflow.analysis.patches import Chain, Patching
     from nbflow.engine.book import Body
-    from nbflow.engine.libraries import Changed
+    from nbflow.engine.library import Changed
 
 Owner = ModuleType | type
 

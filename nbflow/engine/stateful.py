@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from nbflow.engine.generators import GENERATORS, Generator, mark_of
-from nbflow.engine.libraries import AS_IT_STARTS, LIBRARIES, MARKS, Library
+from nbflow.engine.libraries import LIBRARIES, MARKS
+from nbflow.engine.library import AS_IT_STARTS, Library
 from nbflow.engine.patches import patch_of, watching
 from nbflow.engine.slots import SETTINGS, slot_of
 from nbflow.exceptions import CacheError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from contextlib import AbstractContextManager
 
-    from nbflow.engine.libraries import Changed
+    from nbflow.engine.library import Changed
     from nbflow.engine.patches import Patch
     from nbflow.engine.reached import Reached
     from nbflow.types import Slot
