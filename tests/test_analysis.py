@@ -733,15 +733,11 @@ class TestFacts:
             "from os import environ\nenv = {**environ, 'A': '1'}",
             "subprocess.run(a, env=os.environ)",
             "for name in os.environ: print(name)",
-            "a = os.environ.get(name)",
             "a = os.environb[b'A']",
-            "a = os.getenv(name)",
-            "a = name in os.environ",
-            "a = os.path.expandvars(name)",
         ],
     )
     def test_the_environment_as_a_whole(self, source: str) -> None:
-        """Where no constant names a variable, any may be read; who calls such a function reads it, too."""
+        """Whoever takes it in hand may read any variable; who calls such a function reads it, too."""
         assert any(effect.startswith("environment: ") for effect in analyze(source).effects)
         notebook = Notebook()
         notebook.add("import os\ndef read(): return os.environ.copy()", plain=True)

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbflow.store.environment import EnvironmentKind, PackageKind, environment_digest, package_version
+from nbflow.store.installed import PackageKind, package_version
+from nbflow.store.variables import EnvironmentKind, environment_digest
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:

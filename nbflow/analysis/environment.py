@@ -1,4 +1,7 @@
-"""What the text of a cell reads of the environment: variables by name, or more than any name tells."""
+"""What the text of a cell reads of the environment: variables by name, or all of them.
+
+Which ones are asked for by computed names is seen while it runs.
+"""
 
 from __future__ import annotations
 
@@ -14,31 +17,28 @@ if TYPE_CHECKING:
     from nbflow.analysis.flow import Frame
 
 _WHOLE: Final = "environment: os.environ"
-_COMPUTED: Final = "environment: a computed name"
-_ASK_ANY: Final = frozenset(("getenv", "getenvb", "expandvars"))
 
 
 def note_environment(frame: Frame, node: ast.Subscript | ast.Compare | ast.Call) -> None:
-    """Keep the variable that is asked for by a constant, or by what stands for it; else that one is."""
+    """Keep the variable that is asked for by a constant; and that only one is, where its name is computed."""
     cell = frame.cell
     if isinstance(node, ast.Call):
         cell.environment.update(_asked_by_others(node))
     match node:
         case ast.Subscript(value=where, slice=ast.Constant(value=str(name)), ctx=ast.Load()):
             known = _is_environ(where)
-        case ast.Subscript(value=where, ctx=ast.Store() | ast.Del()):
+        case ast.Subscript(value=where):
             known, name = _is_environ(where), ""
         case ast.Compare(left=ast.Constant(value=str(name)), comparators=[where]):
             known = _is_environ(where)
-        case ast.Call(func=ast.Attribute(value=where, attr="update")):
+        case ast.Compare(ops=[ast.In() | ast.NotIn()], comparators=[where]):
             known, name = _is_environ(where), ""
         case ast.Call(func=ast.Attribute(value=where) as function, args=[ast.Constant(value=str(name)), *_]):
             known = _asks_environment(function)
+        case ast.Call(func=ast.Attribute(value=where, attr="update" | "get" | "pop" | "setdefault")):
+            known, name = _is_environ(where), ""
         case ast.Call(func=where, args=[ast.Constant(value=str(name)), *_]):
             known = _asks_environment(where)
-        case ast.Call(func=where) if dotted(where).rpartition(".")[2] in _ASK_ANY:
-            frame.effects.add(_COMPUTED)
-            return
         case _:
             return
     if known:
@@ -47,7 +47,7 @@ def note_environment(frame: Frame, node: ast.Subscript | ast.Compare | ast.Call)
 
 
 def note_whole_environment(frame: Frame, node: ast.Attribute | ast.Name) -> None:
-    """Keep that all variables may be read, where `os.environ` is loaded and no constant asks it for one."""
+    """Keep that all variables may be read, where `os.environ` is loaded and not asked for one."""
     if node not in frame.cell.named and _origin(frame, node) in ("environ", "environb"):
         frame.effects.add(_WHOLE)
 

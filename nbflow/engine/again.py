@@ -23,6 +23,7 @@ from nbflow.engine.slots import WORKING_FOLDER, is_kept_in_memory, key_of
 from nbflow.secrets import KNOWN
 from nbflow.store.asked import in_words
 from nbflow.store.paths import working_folder
+from nbflow.store.variables import shown_variable
 from nbflow.types import FILE, Entry, Looked, Slot
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ def _file_entries(watch: Watch, folder: str, data: Mapping[str, str]) -> Iterato
     for path, digest in {**data, **watch.read}.items():
         if path not in watch.written:
             yield Entry(Looked(Slot(FILE, path)), digest, watch.shown(path))
+    for name, digest in watch.variables.items():
+        yield Entry(Looked(Slot("environment", name)), digest, shown_variable(digest))
     for path in sorted(watch.absent - watch.written.keys()):
         if KNOWN.masked(path) == path:
             yield Entry(Looked(Slot("absent", path)), "absent", "not there")

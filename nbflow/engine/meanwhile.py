@@ -88,6 +88,7 @@ def _with_names(seen: Seen, names: Iterable[str], body: Body, view: View) -> See
 
 
 def _moved(watch: Watch, asked: Iterable[Entry], outside: Outside) -> Iterator[str]:
+    yield from sorted(watch.settled.variables.keys() & watch.trail.shaken)
     for entry in asked:
         slot = entry.looked.slot
         if slot.kind == "environment":

@@ -67,6 +67,12 @@ class Observation(msgspec.Struct, frozen=True):
         return self.cause or (value if isinstance(value, BaseException) else None)
 
     @property
+    def outside(self) -> Iterator[Entry]:
+        """What the body looked at that no name holds; nothing if it never started."""
+        watch = self.watch
+        return iter(()) if watch is None else outside_entries(watch, self.context, self.folder, self.data)
+
+    @property
     def has_returned(self) -> bool:
         """Whether the body ran to its end, be it by a signal that it is done."""
         return self.outcome.has_returned

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nbflow.analysis import changes_outside, is_native, may_set, writes_natively
-from nbflow.engine.again import UNDECIDED, outside_entries
+from nbflow.engine.again import UNDECIDED
 from nbflow.engine.bind import unit_digest
 from nbflow.engine.configured import Settings  # noqa: TC001 - records are made by these annotations
 from nbflow.engine.differences import PYTHON, PYTHON_VERSION, with_sharers
@@ -245,12 +245,13 @@ def _trace(maker: Maker, body: Body, seen: Seen, observation: Observation, watch
     """What a body looked at and what it made of names."""
     outputs = [output for output in observation.outputs if _is_slot_output(output, body, seen, maker.effects)]
     written = {key_of(output.slot) for output in outputs if is_kept_in_memory(output.slot)}
+    known = {entry.looked for entry in seen.asked}
     entries = [
         *_memory_entries(body, seen, written, observation.drew),
         *_settings_entries(body, seen, observation),
         *seen.texts,
         *seen.asked,
-        *outside_entries(watch, observation.context, observation.folder, observation.data),
+        *(entry for entry in observation.outside if entry.looked not in known),
     ]
     return Trace(
         id=new_id(observation.started),
@@ -268,14 +269,8 @@ def _trace(maker: Maker, body: Body, seen: Seen, observation: Observation, watch
 
 def looked_at(body: Body, seen: Seen, observation: Observation) -> tuple[Entry, ...]:
     """What a body that ended without a result had looked at."""
-    names = (
-        *_memory_entries(body, seen, set(), frozenset()),
-        *_settings_entries(body, seen, observation),
-    )
-    watch = observation.watch
-    if watch is None:
-        return names
-    return (*names, *outside_entries(watch, observation.context, observation.folder, observation.data))
+    names = _memory_entries(body, seen, set(), frozenset())
+    return (*names, *_settings_entries(body, seen, observation), *observation.outside)
 
 
 _PACKAGES: Final = {PYTHON: PYTHON_VERSION}
@@ -393,7 +388,13 @@ def _unknowns(
     maker: Maker, observation: Observation, watch: Watch, is_compared: Callable[[str], bool]
 ) -> tuple[str, ...]:
     """Why the result can never be called fresh: what it depends on cannot be compared."""
-    doubts = (*observation.undecided, *observation.context, *observation.connections, *maker.effects)
+    doubts = (
+        *observation.undecided,
+        *observation.data,
+        *observation.context,
+        *observation.connections,
+        *maker.effects,
+    )
     if watch.saw_nothing and not any((observation.doubt, *doubts)):
         return ()
     asked = filter(None, map(not_compared, observation.context))

@@ -22,10 +22,11 @@ from nbflow.engine.slots import CONTEXT, SETTINGS, ContextKind, FolderKind, Kind
 from nbflow.engine.sweep import Sweep
 from nbflow.secrets import HIDDEN, KNOWN, looks_secret
 from nbflow.store.digests import digest
-from nbflow.store.environment import EnvironmentKind, PackageKind
 from nbflow.store.files import Files
+from nbflow.store.installed import PackageKind
 from nbflow.store.modules import ModuleKind
 from nbflow.store.signing import hidden_digest
+from nbflow.store.variables import EnvironmentKind
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def trunk_over(world: World, book: Book) -> Trunk:
     workspace = Workspace(world.names, world.store, is_shared=world.is_shared)
     workspace.of_shell = world.of_shell
     workspace.remedy = lambda step: remedy(book.steps[step])
+    files.key = world.key
     kinds: list[NamedKind] = [*files.kinds(), ModuleKind(files), PackageKind(), EnvironmentKind(world.key)]
     flow = FlowKind(world.notebook, world.clock, book)
     named = {

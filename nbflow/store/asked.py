@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.store.paths import ABSENT, absolute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from types import FrameType
 
     from nbflow.store.trail import Contents
@@ -138,12 +138,27 @@ def question_of(name: str, caller: FrameType, contents: Contents) -> str:
     Returns:
         `PRESENCE`, `STAT` or `TARGET`; an empty text where a library asks for itself.
     """
+    asker = asker_of(caller, _LAYERS, contents)
     frame = caller.f_back
-    while frame is not None and _module_of(frame) in _LAYERS:
+    while frame is not None and frame is not asker:
         name, frame = frame.f_code.co_name, frame.f_back
-    if frame is None or name in _COMPLETE_PATHS or not _is_own(frame, contents):
+    if asker is None or name in _COMPLETE_PATHS:
         return ""
     return TARGET if name in _ASK_TARGET else PRESENCE if name in _ASK_PRESENCE else STAT
+
+
+def asker_of(caller: FrameType, layers: Collection[str], contents: Contents) -> FrameType | None:
+    """The frame of the user's own code that asks something; None where a library asks for itself.
+
+    Args:
+        caller: The frame that tells of the question.
+        layers: Modules that ask for somebody else.
+        contents: The session's files, which know whose code is the user's own.
+    """
+    frame = caller.f_back
+    while frame is not None and _module_of(frame) in layers:
+        frame = frame.f_back
+    return frame if frame is not None and _is_own(frame, contents) else None
 
 
 def _module_of(frame: FrameType) -> str:

@@ -265,6 +265,7 @@ _TOLD: Final[dict[str, Callable[[Any], object]]] = {
     "listings": _same,
     "folders": _same,
     "asked": _same,
+    "variables": _same,
     "noise": _same,
     "outside": _same,
 }

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import unquote, urlsplit
 
 from nbflow.analysis.reach import Home, place_of
+from nbflow.store import variables
 from nbflow.store.asked import EVENT, question_of
 from nbflow.store.paths import absolute, folder_locator, working_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
 
     from nbflow.store.trail import Trail
@@ -107,17 +108,18 @@ def _opened(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
         trail.write(path, grows=not empties)
     else:
         trail.read(path)
-        _note_data(trail, path, caller)
+        for module, names in _being_imported(trail, caller):
+            trail.read_by_module(module, names, path)
 
 
-def _note_data(trail: Trail, path: str, caller: FrameType) -> None:
-    """Keep a file for all local modules that are being imported: what they hold may come from it."""
+def _being_imported(trail: Trail, caller: FrameType) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """The local modules that are being imported, with their names: what they hold may come from it."""
     frame: FrameType | None = caller
     while frame is not None:
         if frame.f_code.co_name == "<module>" and _module_of(frame.f_back) in _IMPORTERS:
             source = frame.f_globals.get("__file__")
             if isinstance(source, str) and not trail.contents.ignores(absolute(source)):
-                trail.read_by_module(_module_of(frame), frame.f_globals, path)
+                yield _module_of(frame), frame.f_globals
         frame = frame.f_back
 
 
@@ -154,6 +156,17 @@ def _asked_for(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
         question = question_of(str(name), caller, trail.contents)
         if question:
             trail.ask(question, path_of(cast("object", raw)) or "")
+
+
+def _variable_asked_for(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
+    """A variable; or all of them, which who copies them does not ask for one by one."""
+    name = _text(arguments[0]) if arguments else variables.ALL
+    if name in trail.variables or variables.ALL in trail.variables:
+        return
+    asker = variables.asks_itself(caller, trail.contents)
+    # A module that is loaded does not ask once more when the variable changes.
+    if asker is not None and not any(_being_imported(trail, asker)):
+        trail.ask_variable(name)
 
 
 def _globbed(trail: Trail, arguments: Arguments, _: FrameType) -> None:
@@ -410,6 +423,7 @@ FOLLOWED: Final[Mapping[str, Callable[[Trail, Arguments, FrameType], None]]] = {
     "os.listdir": _listed,
     "os.scandir": _listed,
     EVENT: _asked_for,
+    variables.EVENT: _variable_asked_for,
     "glob.glob/2": _globbed,
     "pathlib.Path.glob": _path_globbed,
     "pathlib.Path.rglob": _path_globbed_below,

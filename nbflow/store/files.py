@@ -27,6 +27,7 @@ from nbflow.store.paths import (
     shown_stat,
 )
 from nbflow.store.trail import YOUNG_NS
+from nbflow.store.variables import variable_digest
 from nbflow.store.watching import Watch, begin_reports, unwatched
 from nbflow.types import UNBOUND
 
@@ -70,6 +71,9 @@ class Files:
             system: the store, the notebook.
         clock: Seconds since the epoch, as the file system counts them.
 
+    Attributes:
+        key: Secret key of the digests of environment variables.
+
     Example:
         >>> import tempfile
         >>> files = Files()
@@ -86,6 +90,7 @@ class Files:
         self._ignore = tuple(ignore)
         self._ignored = Ignored(self._ignore)
         self._clock = clock
+        self.key = b""
         self._memory: dict[str, Known] = {}
 
     @property
@@ -182,6 +187,10 @@ class Files:
     def is_in_package(self, path: str) -> bool:
         """Whether an absolute path is an input where the user's own code names it."""
         return self._ignored.is_in_package(path)
+
+    def variable(self, name: str, value: str | None) -> str:
+        """Keyed digest of a value of an environment variable, `UNBOUND` for None."""
+        return variable_digest(name, value, self.key)
 
     def now_ns(self) -> int:
         """The time by this session's clock, nanoseconds since the epoch."""

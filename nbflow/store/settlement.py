@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from nbflow.store.around import changed_around
 from nbflow.store.asked import ANSWERS
 from nbflow.store.paths import FileStat, folder_locator, real, working_folder
+from nbflow.store.variables import ALL
 from nbflow.types import OPEN
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Settlement:
         absent: Paths that it looked for and did not find.
         listings: Folder (ends with a separator) or pattern to the digest of the names found.
         asked: A kind and a path to what the system said of it.
+        variables: Environment variables that it asked for, with their values; None: not set.
         voided: Paths that somebody else changed while the body ran: the trace is void.
         still_open: Paths that it opened for writing and did not close; their content is not settled.
         own: Paths, or listings, that it both read and changed: never plainly fresh.
@@ -45,6 +47,7 @@ class Settlement:
     absent: frozenset[str] = frozenset()
     listings: Mapping[str, str] = field(default_factory=dict[str, str])
     asked: Mapping[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
+    variables: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
     voided: tuple[str, ...] = ()
     still_open: tuple[str, ...] = ()
     own: frozenset[str] = frozenset()
@@ -85,6 +88,7 @@ def joined(one: Settlement, other: Settlement) -> Settlement:
         asked={
             place: said for place, said in {**other.asked, **one.asked}.items() if place[1] not in written
         },
+        variables={**other.variables, **one.variables},
         voided=(*one.voided, *other.voided, *sorted(changed - written.keys())),
         still_open=(*one.still_open, *other.still_open),
         own=one.own | other.own | mixed | moved,
@@ -167,6 +171,7 @@ class _Settling:
             read=self.read,
             listings=listings,
             asked=asked,
+            variables=self._variables(),
             written=self.written | dict.fromkeys(still_open, OPEN),
             absent=frozenset(self.absent),
             voided=tuple(self.voided),
@@ -175,7 +180,7 @@ class _Settling:
             imported=frozenset(self.trail.imported),
             noise=(*self._noise(), *process_state),
             process_state=process_state,
-            outside=tuple(self.trail.outside),
+            outside=self._outside(),
         )
 
     def now(self, path: str) -> FileStat | None:
@@ -294,6 +299,16 @@ class _Settling:
                 asked[kind, path] = ANSWERS[kind](path)
         return asked
 
+    def _variables(self) -> dict[str, str | None]:
+        """The environment variables that it asked for and did not set."""
+        names = self.trail.variables.keys() - self.trail.environment.keys() - self.trail.touched - {ALL}
+        return {name: os.environ.get(name) for name in sorted(names)}
+
+    def _outside(self) -> tuple[str, ...]:
+        """What no digest covers; a copy of all variables is what a program is started with."""
+        asks_all = ALL in self.trail.variables and not any(map(starts_program, self.trail.noise))
+        return (*self.trail.outside, ALL) if asks_all else tuple(self.trail.outside)
+
     def _changed_names(self, locator: str, seen: Names, now: Names) -> set[str]:
         names = (seen or frozenset()) ^ (now or frozenset())
         return {os.path.join(locator, name) if locator.endswith(os.sep) else name for name in names}
@@ -309,6 +324,16 @@ class _Settling:
             state.append("module search path changed")
         changed = (name for name, value in self.trail.environment.items() if os.environ.get(name) != value)
         return (*state, *(f"environment changed: {name}" for name in changed))
+
+
+def starts_program(noise: str) -> bool:
+    """Whether it is the noise of a started program, a child of Python's own apart.
+
+    Example:
+        >>> starts_program("subprocess: git"), starts_program("subprocess: fork")
+        (True, False)
+    """
+    return noise.startswith("subprocess: ") and noise != "subprocess: fork"
 
 
 def _open_for_writing(paths: Iterable[str]) -> tuple[str, ...]:

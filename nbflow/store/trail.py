@@ -74,6 +74,10 @@ class Contents(Protocol):
         """Whether the path is an input where the user's own code names it."""
         ...
 
+    def variable(self, name: str, value: str | None) -> str:
+        """Keyed digest of a value of an environment variable, `UNBOUND` for None."""
+        ...
+
     def now_ns(self) -> int:
         """The time, nanoseconds since the epoch."""
         ...
@@ -125,6 +129,7 @@ class Trail:
         noise: Why the body was not quiet, in the order seen.
         outside: What it read that no digest covers.
         environment: Variable to its value before the first change.
+        variables: Environment variables that its own code asked for before it set them.
         folder: The working folder before the first change, `None` before there is one.
         named: Files and folders of packages that the body's inputs name: they are data.
         touched: Environment variables, and `FOLDER`, that it set itself, be it by an import.
@@ -148,6 +153,7 @@ class Trail:
         self.noise: dict[str, None] = {}
         self.outside: dict[str, None] = {}
         self.environment: dict[str, str | None] = {}
+        self.variables: dict[str, None] = {}
         self.folder: str | None = None
         self.named: tuple[str, ...] = ()
         self.touched, self.shaken = set[str](), set[str]()
@@ -156,7 +162,7 @@ class Trail:
     def is_empty(self) -> bool:
         """Whether nothing was seen."""
         files = self.reads or self.writes or self.handed or self.listings or self.imported
-        rest = self.noise or self.outside or self.environment or self.asked
+        rest = self.noise or self.outside or self.environment or self.asked or self.variables
         return not files and not rest and self.folder is None
 
     def name(self, paths: Iterable[str]) -> None:
@@ -190,6 +196,11 @@ class Trail:
         if known is None or known[0] is not namespace:
             known = _data[module] = (namespace, {})
         known[1][path] = self.contents.known(path).digest
+
+    def ask_variable(self, name: str) -> None:
+        """Note that a variable of the environment is about to be asked for, if the body has not set it."""
+        if name not in self.environment and name not in self.touched:
+            self.variables[name] = None
 
     def _is_young(self, stat: FileStat) -> bool:
         return self.contents.now_ns() - stat.changed_ns < YOUNG_NS

@@ -22,6 +22,7 @@ from nbflow.store.given import NOT_NATIVE, Given
 from nbflow.store.paths import shown_names, shown_stat
 from nbflow.store.settlement import NOTHING, Settlement, settle
 from nbflow.store.trail import Trail
+from nbflow.store.variables import tell_of_variables
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Mapping
@@ -134,6 +135,12 @@ class Watch:
     def asked(self) -> Mapping[tuple[str, str], str]:
         """A kind and a path to what the system said of it."""
         return self.settled.asked
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """Environment variable that it asked for to the keyed digest of its value."""
+        digest = self.trail.contents.variable
+        return {name: digest(name, value) for name, value in self.settled.variables.items()}
 
     @property
     def voided(self) -> tuple[str, ...]:
@@ -343,6 +350,7 @@ def _install() -> None:
             _installed.append(True)
             sys.addaudithook(_hook)
             tell_of_questions()
+            tell_of_variables()
             accompany(_source_for_child)
             if hasattr(os, "register_at_fork"):
                 os.register_at_fork(after_in_child=_forked)

@@ -387,7 +387,7 @@ _PARTS: Final = {
     "network": "the network",
     "database": "a database",
     "clock": "the clock",
-    "environment": "environment variables that no name tells",
+    "environment": "all environment variables",
     "names": "names that cannot be seen",
     "altered": "a module that was changed after its import",
 }

@@ -1,8 +1,7 @@
-"""The slot kinds of the process's surroundings: environment variables and installed packages."""
+"""The slot kind of installed packages."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import time
@@ -11,60 +10,15 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis.packages import modules_of, owners_of_modules
-from nbflow.secrets import KNOWN
 from nbflow.store.paths import PACKAGE_FOLDERS
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LONGEST_KEY_BYTES: Final = 64
 _STARTED_NS: Final = time.time_ns()
 
 Stamp = tuple[tuple[str, int], ...]
-
-
-def environment_digest(name: str, key: bytes) -> str:
-    """Keyed digest of an environment variable's value: without the key nobody can guess it.
-
-    Args:
-        name: The variable.
-        key: The user's secret key; of a longer one the first 64 bytes count.
-
-    Returns:
-        32 hexadecimal characters, or `UNBOUND` if the variable is not set.
-
-    Example:
-        >>> environment_digest("SURELY_NOT_SET", b"key")
-        'unbound'
-    """
-    value = os.environ.get(name)
-    if value is None:
-        return UNBOUND
-    KNOWN.meet_named({name: value})
-    data = os.fsencode(f"{len(name)}:{name}{value}")
-    return hashlib.blake2b(data, digest_size=16, key=key[:LONGEST_KEY_BYTES]).hexdigest()
-
-
-class EnvironmentKind:
-    """The value of an environment variable, which is never shown.
-
-    Args:
-        key: The user's secret key.
-    """
-
-    name = "environment"
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-
-    def now(self, locator: str) -> str:
-        """Keyed digest of the value, `UNBOUND` if it is not set."""
-        return environment_digest(locator, self._key)
-
-    def show(self, locator: str) -> str:
-        """Whether the variable is set."""
-        return "•••" if locator in os.environ else "not set"
 
 
 class PackageKind:
