@@ -1,6 +1,13 @@
 """What the text of a cell tells: names read, written and changed, definitions, paths, effects."""
 
-from nbflow.analysis.effects import changes_outside, effect_of, is_native, writes_natively, writes_outside
+from nbflow.analysis.effects import (
+    changes_outside,
+    effect_of,
+    is_native,
+    starts_program,
+    writes_natively,
+    writes_outside,
+)
 from nbflow.analysis.reads import analyze
 from nbflow.analysis.result import EVERYTHING, PARAMETERS, Analysis, Call, Definition, Import
 from nbflow.analysis.seeding import may_set
@@ -20,6 +27,7 @@ __all__ = [
     "is_native",
     "may_set",
     "normalise",
+    "starts_program",
     "writes_natively",
     "writes_outside",
 ]
