@@ -477,6 +477,15 @@ class TestText:
             "c: --effect once happens each time the module is run",
         )
 
+    def test_what_a_notebook_shows_is_told(self) -> None:
+        """The line stays, and task functions are tasks as well."""
+        function = "from nbflow import task\n@task\ndef total(a): return sum(a)"
+        cells = cells_of(("a", "a = [1, 2]\na[:1]"), ("", function), ("", "total();"), ("", "print(a)"))
+        made = module_of(cells, "nb.ipynb")
+        assert made.tasks == 2
+        assert made.notices == ("a module shows nothing by the last line of a cell, print it: a",)
+        assert "    a[:1]\n" in made.text
+
     def test_an_edit_is_noticed(self) -> None:
         """The mark is of the whole text."""
         text = text_of(("a", "a = 1"))
