@@ -6,7 +6,34 @@ import ast
 from typing import Final
 
 _GIVE_NOTHING: Final = frozenset(
-    ["print", "display", "show", "savefig", "append", "extend", "insert", "add", "update", "clear", "remove", "sort", "reverse", "setdefault", "close", "write", "writelines", "flush", "seed", "run", "main", "mkdir", "start", "join", "put", "sleep"]
+    [
+        "print",
+        "display",
+        "show",
+        "savefig",
+        "append",
+        "extend",
+        "insert",
+        "add",
+        "update",
+        "clear",
+        "remove",
+        "sort",
+        "reverse",
+        "setdefault",
+        "close",
+        "write",
+        "writelines",
+        "flush",
+        "seed",
+        "run",
+        "main",
+        "mkdir",
+        "start",
+        "join",
+        "put",
+        "sleep",
+    ]
 )
 """Functions and methods that are called for what they do."""
 

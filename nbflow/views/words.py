@@ -244,6 +244,11 @@ def cause_detail(cause: Cause) -> str:
     return f"{before} → {after}" if before and after else after and f"now {after}"
 
 
+def untold(error: str, causes: Iterable[Cause]) -> str:
+    """Return an error, empty where one of these causes says it whole."""
+    return "" if any(one_line(error, 600) in cause_words(cause) for cause in causes) else error
+
+
 def short_cause(cause: Cause) -> str:
     """Return a cause in very few words, for where there is no room; often only what to do.
 
