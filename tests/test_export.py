@@ -503,7 +503,7 @@ class TestRefusals:
             ([("a", "a = eval('1 + 1')")], r"a calls eval\(…\), which reads or binds names"),
             ([("a", "a = globals()['b']")], r"a calls globals\(…\)"),
             ([("a", "a = _ + 1")], "a uses _, which only IPython keeps"),
-            ([("a", "a = b")], "a reads b, which no cell makes; run the cell that makes it"),
+            ([("a", "a = b")], "a reads b, which no cell makes; write a cell that does, and run it"),
             ([("a", "a = (")], "a is no Python, line 1"),
             (
                 [("", "files = get_ipython().getoutput('ls')")],
