@@ -24,6 +24,9 @@ UNBOUND: Final = "unbound"
 OPEN: Final = "open"
 """The digest of a written file that was not closed: nobody can tell yet what is in it."""
 
+WHILE_IT_RAN: Final = "changed while the body ran"
+"""What is said of what makes a run prove nothing."""
+
 NO_NAMES: Final[frozenset[str]] = frozenset()
 NO_CODE: Final[Mapping[str, str]] = {}
 

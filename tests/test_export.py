@@ -477,6 +477,15 @@ class TestText:
             "c: --effect once happens each time the module is run",
         )
 
+    def test_what_a_notebook_shows_is_told(self) -> None:
+        """The line stays, and task functions are tasks as well."""
+        function = "from nbflow import task\n@task\ndef total(a): return sum(a)"
+        cells = cells_of(("a", "a = [1, 2]\na[:1]"), ("", function), ("", "total();"), ("", "print(a)"))
+        made = module_of(cells, "nb.ipynb")
+        assert made.tasks == 2
+        assert made.notices == ("a module shows nothing by the last line of a cell, print it: a",)
+        assert "    a[:1]\n" in made.text
+
     def test_an_edit_is_noticed(self) -> None:
         """The mark is of the whole text."""
         text = text_of(("a", "a = 1"))
@@ -494,7 +503,7 @@ class TestRefusals:
             ([("a", "a = eval('1 + 1')")], r"a calls eval\(…\), which reads or binds names"),
             ([("a", "a = globals()['b']")], r"a calls globals\(…\)"),
             ([("a", "a = _ + 1")], "a uses _, which only IPython keeps"),
-            ([("a", "a = b")], "a reads b, which no cell makes; run the cell that makes it"),
+            ([("a", "a = b")], "a reads b, which no cell makes; write a cell that does, and run it"),
             ([("a", "a = (")], "a is no Python, line 1"),
             (
                 [("", "files = get_ipython().getoutput('ls')")],

@@ -176,6 +176,24 @@ class TestHeader:
             "changes something outside (requests.post); --effect keeps it from being repeated" in shown.text
         )
 
+    @pytest.mark.parametrize("line", ["subprocess.run(['sh', '-c', {!r}])", "os.system({!r})", "!{}"])
+    def test_a_note_on_a_program(self, kernel: Kernel, line: str) -> None:
+        """What it was seen to write is named; what is not seen, or not sure, the header may say."""
+        for command, advice in (
+            ("true", "--writes FILE, if it writes one"),
+            ("seq 2 > found.txt", "found.txt counts as written"),
+            ("seq 3 > found.txt", "--writes found.txt, if it does not read that"),
+        ):
+            text = f"#@task program\nimport os, subprocess\n{line.format(command)}\nx = {command!r}"
+            shown = kernel.run("program", text)
+            assert "starts a program (" in shown.text
+            assert f"); {advice}; --effect, if it changes anything else" in shown.text
+
+    def test_no_note_on_a_program_whose_files_are_named(self, kernel: Kernel) -> None:
+        """It has said what it does."""
+        shown = kernel.run("program", "#@task program --writes out.txt\n!seq 2 > out.txt\nx = 1")
+        assert re.fullmatch(r"program: fresh · ran in [\d.]+ m?s", shown.text)
+
     def test_as_a_function(self, kernel: Kernel) -> None:
         """`@task(effect="once")`."""
         text = 'from nbflow import task\n@task(effect="once")\ndef tell(report):\n    print("told", report)'

@@ -56,6 +56,14 @@ class TestMap:
         again = kernel.run("sizes")
         assert again.text.index("counting 2000") < again.text.index("counting 2002")
 
+    def test_the_traceback_names_the_item(self, kernel: Kernel) -> None:
+        """Below the lines of the cell; of several the first, with how many there are."""
+        kernel.run("years", "years = [1999, 2001]")
+        assert kernel.run("sizes").traceback.splitlines()[-1] == "in item [1] (year = 2001)"
+        kernel.run("years", "years = [2001, 1999, 2001 + 0.0]")
+        assert kernel.run("sizes").traceback.endswith("\nin 2 of 3 items, first [0] (year = 2001)")
+        assert kernel.run("after", "#@task after\nafter = 1 / 0").traceback.endswith("division by zero")
+
     def test_after_a_restart_nothing_runs(self, kernel: Kernel) -> None:
         """The values come back, and a cell below them is fresh."""
         kernel.restart()

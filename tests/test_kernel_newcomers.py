@@ -94,6 +94,7 @@ class TestSlips:
     def test_help(self, kernel: Kernel) -> None:
         """Of all commands, and of one, however it is asked for."""
         whole = kernel.execute("%flow help").text
+        assert max(map(len, whole.splitlines())) <= 100
         assert "%flow restore" in whole
         assert "# @task NAME" in whole
         for line in ("%flow help run", "%flow run --help", "%flow run?", "%flow run clean -h"):

@@ -113,3 +113,14 @@ class TestResults:
         kernel.run("squares")
         assert kernel.ask("__import__('nbflow').past('squares[1]')") == 4
         assert "only" in kernel.execute("%flow pin squares[1]").error
+
+    def test_without_what_the_body_imports_and_defines(self, kernel: Kernel) -> None:
+        """Values are given, alone where there is one; where there is nothing else, the definition."""
+        kernel.run(
+            "one", "#@task one\nimport math\nfrom math import pi\ndef h(x): return x\none = h(math.e > pi)"
+        )
+        kernel.run("two", "#@task two\nimport json\nrows = json.loads('[1]')\ntwo = 2")
+        assert kernel.ask("__import__('nbflow').past('one', 3)") is False
+        assert kernel.ask("__import__('nbflow').past('two', 4)") == {"rows": [1], "two": 2}
+        kernel.run("help", "#@task help\ndef double(x): return 2 * x")
+        assert kernel.ask("__import__('nbflow').past('help', 5)(4)") == 8

@@ -141,6 +141,16 @@ class TestHtml:
             text in html for text in ("file a.csv changed", "clean, LATE", "X, y", "63 MB", "also ran cell 7")
         )
 
+    def test_it_says_an_error_once(self) -> None:
+        """A cause tells it whole, or a row of its own does."""
+        causes = (Cause("failed", "a", after="ValueError: boom"),)
+        card = replace(CARD, verdict=Verdict.STALE, state="Failed", error="ValueError: boom", causes=causes)
+        opened = badge_html(card).partition("</summary>")[2]
+        assert opened.count("ValueError: boom") == 1
+        long = f"ValueError: {'x' * 200}!"
+        card = replace(card, error=long, causes=(Cause("failed", "a", after=long),))
+        assert f"<dt>error</dt><dd>{long}</dd>" in badge_html(card)
+
     def test_it_opens_to_earlier_runs(self) -> None:
         """The newest first; one alone is the result, and a badge that shall stay as it is tells of none."""
         failed = RunLine(4, "features", "Failed", started=1.7e9, seconds=0.2, attempts=3)

@@ -5,6 +5,7 @@ from nbflow.analysis.effects import (
     changes_outside,
     effect_of,
     is_native,
+    starts_program,
     writes_natively,
     writes_outside,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "is_native",
     "may_set",
     "normalise",
+    "starts_program",
     "writes_natively",
     "writes_outside",
 ]

@@ -334,6 +334,19 @@ def writes_outside(effect: str) -> bool:
     return category in _ELSEWHERE and changes_outside(effect)
 
 
+def starts_program(effect: str) -> bool:
+    """Say whether an effect is that a program runs, which may write files and nothing else.
+
+    Example:
+        >>> starts_program("subprocess: !seq 3 > out"), starts_program("network: requests.post")
+        (True, False)
+        >>> starts_program(effect_of("os.system")), starts_program(effect_of("os.kill"))
+        (True, False)
+    """
+    category, _, path = effect.partition(": ")
+    return category == "subprocess" and path != "os.kill"
+
+
 _ELSEWHERE: Final = ("network", "database", "mail", "subprocess")
 
 _LOOKS: Final = frozenset(

@@ -21,6 +21,7 @@ from nbflow.engine.outward import effects_called, outward_calls
 from nbflow.engine.record import ACTS, CHANGES_PROCESS, key_of_trace
 from nbflow.engine.slots import key_of
 from nbflow.states import Completed, Failed
+from nbflow.store.told import with_told_paths
 from nbflow.types import ACCEPT, FILE, Cause, Slot, Standing, Verdict
 
 if TYPE_CHECKING:
@@ -165,7 +166,8 @@ class Audit:
         flag = next((flag for flag in (ACTS, CHANGES_PROCESS) if flag in trace.flags), "")
         if flag:
             return f"it {flag}"
-        return f"it depends on what cannot be compared ({trace.unknowns[0]})" if trace.unknowns else ""
+        unknown = with_told_paths(trace.unknowns[0]) if trace.unknowns else ""
+        return f"it depends on what cannot be compared ({unknown})" if unknown else ""
 
     def _unseen(self, step: Step) -> str:
         site = self.apart.site(step)

@@ -14,7 +14,7 @@ from nbflow.engine.influence import reached
 from nbflow.engine.record import see_bound
 from nbflow.engine.slots import WORKING_FOLDER, FolderKind
 from nbflow.store.events import FOLDER, UNPICKLES
-from nbflow.types import UNBOUND, Entry, Looked
+from nbflow.types import UNBOUND, WHILE_IT_RAN, Entry, Looked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,7 +42,7 @@ def sure(finished: Finished, asked: Iterable[Entry], outside: Outside) -> Finish
     if observation is None or watch is None or not observation.is_whole:
         return finished
     moved = ", ".join(dict.fromkeys((*_moved(watch, asked, outside), *_folder(watch, observation))))
-    fault = f"{moved} changed while the body ran"
+    fault = f"{moved} {WHILE_IT_RAN}"
     return replace(finished, observation=replace(observation, fault=fault)) if moved else finished
 
 

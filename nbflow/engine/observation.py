@@ -10,6 +10,8 @@ import msgspec
 from nbflow.engine.again import outside_entries
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.exceptions import text_of
+from nbflow.store.told import told_path
+from nbflow.types import WHILE_IT_RAN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -87,8 +89,8 @@ class Observation(msgspec.Struct, frozen=True):
             return str(told or self.outcome.ended.value)
         if self.fault:
             return self.fault
-        voided = ", ".join(self.watch.voided) if self.watch is not None else ""
-        return f"{voided} changed while the body ran" if voided else ""
+        voided = ", ".join(map(told_path, self.watch.voided)) if self.watch is not None else ""
+        return f"{voided} {WHILE_IT_RAN}; --writes, if the body writes it" if voided else ""
 
     @property
     def touched_outside(self) -> bool:

@@ -71,8 +71,12 @@ def effects_called(step: Step, view: View, book: Book) -> frozenset[str]:
 
 def outward_calls(step: Step, view: View, book: Book) -> list[str]:
     """The calls by which a step, or code that it may call, visibly changes something outside."""
-    effects = effects_called(step, view, book)
-    return sorted({effect.partition(": ")[2] for effect in effects if writes_outside(effect)})
+    return sorted({effect.partition(": ")[2] for effect in outward_effects(step, view, book)})
+
+
+def outward_effects(step: Step, view: View, book: Book) -> list[str]:
+    """The same calls, each behind the category of what it does."""
+    return sorted(filter(writes_outside, effects_called(step, view, book)))
 
 
 def is_effect(step: Step, view: View, book: Book) -> bool:

@@ -48,7 +48,7 @@ def with_values(units: Sequence[Unit], taken: Collection[str], named: Collection
     Raises:
         ExportError: If a function's value is read where main cannot hand it.
     """
-    functions = _functions_in(units, taken)
+    functions = functions_in(units, taken)
     if not functions:
         return list(units)
     read = {name for unit in units for name in _reads_of(unit, functions)} | (set(named) & functions.keys())
@@ -59,7 +59,13 @@ def with_values(units: Sequence[Unit], taken: Collection[str], named: Collection
     return _with_calls(changed, [functions[name] for name in functions if name in read], functions)
 
 
-def _functions_in(units: Sequence[Unit], taken: Collection[str]) -> dict[str, TaskFunction]:
+def functions_in(units: Sequence[Unit], taken: Collection[str]) -> dict[str, TaskFunction]:
+    """The task functions that units define, by their names.
+
+    Args:
+        units: The units of a notebook.
+        taken: Names that are in use.
+    """
     makers = frozenset(name for unit in units for name in _makers_in(unit))
     found: dict[str, TaskFunction] = {}
     for place, unit in enumerate(units):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import keyword
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis.names import BUILTINS
@@ -13,11 +13,12 @@ from nbflow.exceptions import ExportError
 from nbflow.export.cells import CellText
 from nbflow.export.certain import certain
 from nbflow.export.decorators import waits_for_a_person
-from nbflow.export.functions import with_values
+from nbflow.export.functions import functions_in, with_values
 from nbflow.export.layout import apart
 from nbflow.export.magics import without_ipython
 from nbflow.export.placing import Placed, place
 from nbflow.export.refusals import check, without_session
+from nbflow.export.screen import shows_its_last_line
 from nbflow.export.units import bound_by, imported, module_in, units_of
 from nbflow.export.writing import (
     TaskText,
@@ -29,6 +30,7 @@ from nbflow.export.writing import (
     top_blocks,
     with_imports,
 )
+from nbflow.views.words import listed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -90,17 +92,22 @@ def module_of(cells: Iterable[CellText], notebook: str, named: Collection[str] =
             main()
         <BLANKLINE>
     """
-    plain, notes, bound = list[CellText](), list[str](), frozenset[str]()
+    plain, notes, bound, showing = list[CellText](), list[str](), frozenset[str](), list[str]()
     for cell in cells:
         python = without_ipython(cell.source, cell.label)
+        showing += [cell.label] if shows_its_last_line(python.source) else []
         source, bound = _without_what_is_shown(_tidy(python.source), bound)
         notes += python.notes
         plain.append(CellText(cell.kind, cell.label, source, cell.options))
     units = without_session(units_of(plain))
     taken = _words_in(units)
     check(units)
+    functions = functions_in(units, taken)
     units = with_values(units, taken, named)
-    return _Module(place(units), notebook, taken | _words_in(units), notes).exported()
+    if showing:
+        notes.append(f"a module shows nothing by the last line of a cell, print it: {listed(showing)}")
+    made = _Module(place(units), notebook, taken | _words_in(units), notes).exported()
+    return replace(made, tasks=made.tasks + len(functions))
 
 
 def _tidy(source: str) -> str:

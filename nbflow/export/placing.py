@@ -133,7 +133,7 @@ class _Notebook:
             missing = min(unit.analysis.reads - made - BUILTINS - elements, default="")
             if missing:
                 raise ExportError(
-                    f"{unit.label} reads {missing}, which no cell makes; run the cell that makes it"
+                    f"{unit.label} reads {missing}, which no cell makes; write a cell that does, and run it"
                 )
 
     def reached(self, place: int) -> frozenset[int]:

@@ -6,8 +6,10 @@ A command takes the words behind it and returns what shows itself, or None.
 from __future__ import annotations
 
 import importlib
+import re
 import shlex
 from dataclasses import fields
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.exceptions import OptionError, SessionError
@@ -18,7 +20,7 @@ from nbflow.views.table import NO_TASKS
 from nbflow.views.words import counted, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from nbflow.engine.action import Action
     from nbflow.engine.requests import Working
@@ -423,10 +425,26 @@ COMMANDS: Final[Mapping[str, Command]] = {
 
 
 def help_text() -> str:
-    """All commands, a line each."""
-    rows = [(f"%flow {name} {command.usage}".strip(), command.help) for name, command in COMMANDS.items()]
-    width = max(len(usage) for usage, _ in rows)
-    return "\n".join(f"  {usage:<{width}}  {text}" for usage, text in rows)
+    """All commands, a line each where there is room, no line wider than a page."""
+    rows = ((f"%flow {name} {command.usage}".strip(), command.help) for name, command in COMMANDS.items())
+    return "\n".join(line for usage, text in rows for line in _help_lines(usage, text))
+
+
+def _help_lines(usage: str, text: str) -> Iterator[str]:
+    """How to write a command and what it does, below that where both do not fit side by side."""
+    indent = " " * (_USAGE + 4)
+    beside = f"  {usage:<{_USAGE}}  "
+    if len(beside) > len(indent):
+        yield f"  {usage}"
+        beside = indent
+    whole = _CODE.sub(lambda code: code[0].replace(" ", "\xa0"), text)
+    lines = wrap(whole, _PAGE, initial_indent=beside, subsequent_indent=indent, break_on_hyphens=False)
+    yield from (line.replace("\xa0", " ") for line in lines)
+
+
+_CODE: Final = re.compile("`[^`]*`")
+_PAGE: Final = 100
+_USAGE: Final = 36
 
 
 def no_session() -> SessionError:

@@ -163,6 +163,8 @@ class Attached:
 def past(task: str, run: int | str = -1) -> object:
     """The value that a task had after an earlier run; nothing in the session changes.
 
+    Of a task that makes several it is a dict, without what its body only imports or defines.
+
     Args:
         task: Its name.
         run: `12` or `"#12"`, `-1` for the result before the present one, or a time such as

@@ -9,7 +9,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
 from nbflow import options
-from nbflow.exceptions import NbflowError
+from nbflow.exceptions import NbflowError, text_of
 from nbflow.notebook import commands
 from nbflow.notebook.asked import Asked
 from nbflow.notebook.cells import read_header
@@ -98,11 +98,21 @@ class FlowMagics(Magics):
         """Our own errors in one line; the user's with the traceback of the user's lines alone."""
         if isinstance(error, NbflowError) and not self._is_raised_by_body(error):
             return UsageError(str(error))
-        render_only_users_part(error)
+        render_only_users_part(error, _items_of(self._session(), error))
         return error
 
     def _is_raised_by_body(self, error: NbflowError) -> bool:
         return self._session().is_raised_by_body(error) and has_users_lines(error)
+
+
+def _items_of(session: Session, error: BaseException) -> str:
+    """Which items of a mapped task an error is of, in words; empty where it is of none."""
+    said = f": {text_of(error)}"
+    for id, raised in session.work.action.errors.items():
+        step = session.book.steps.get(id) if raised is error else None
+        if step is not None and step.body.mapped and step.failure.endswith(said):
+            return step.failure.removesuffix(said)
+    return ""
 
 
 @contextmanager

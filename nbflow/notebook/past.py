@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from nbflow.analysis import analyze
 from nbflow.engine.slots import NAME
 from nbflow.exceptions import CacheError, SessionError, UnknownTaskError
 from nbflow.notebook.moments import moment_of
@@ -205,7 +206,8 @@ class Past:
         """The value that a task, or an item of one, had after an earlier run; the session stays as it is.
 
         Returns:
-            Its value; name to value, if it makes several.
+            Its value; name to value, if it makes several. What it imports or defines is none, unless
+            it makes nothing else.
 
         Raises:
             SessionError: If there is no such run, or its values are no longer stored.
@@ -215,11 +217,21 @@ class Past:
         try:
             values = {
                 each.slot.locator: store.load(each.unit)[each.members.index(each.slot.locator)]
-                for each in names_made(trace)
+                for each in self._asked_for(trace)
             }
         except CacheError as error:
             raise self.lost(subject, trace, str(error)) from None
         return next(iter(values.values())) if len(values) == 1 else values
+
+    def _asked_for(self, trace: Trace) -> list[Output]:
+        """The outputs that are its value: what its code imports or defines is none of them."""
+        history = self._session.around.store.history
+        made = history.run(trace.run)
+        source = history.source(made.source) if made is not None else None
+        defined = analyze(source).definitions.values() if source else ()
+        brought = {each.name for each in defined if not each.conditional}
+        found = [each for each in values_made(trace) if each.slot.locator not in brought]
+        return found or names_made(trace)
 
     # --- as lines ------------------------------------------------------------------------------
 

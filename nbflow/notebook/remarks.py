@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nbflow.analysis import starts_program
 from nbflow.engine.marks import VARIES
-from nbflow.engine.outward import outward_calls
+from nbflow.engine.outward import outward_effects
 from nbflow.store.protocol import NON_DETERMINISTIC
-from nbflow.types import Effect, Verdict
-from nbflow.views.words import moment
+from nbflow.store.told import told_path
+from nbflow.types import FILE, Effect, Verdict
+from nbflow.views.words import listed, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +49,28 @@ def _not_repeated(session: Session, step: Step) -> Iterator[str]:
 
 def _visible(session: Session, step: Step) -> Iterator[str]:
     """A body that visibly writes outside, and does not say that this is its point."""
-    if step.effect is None:
-        calls = outward_calls(step, session.trunk.sweep.view(step), session.book)
-        if calls:
-            yield f"changes something outside ({calls[0]}); --effect keeps it from being repeated"
+    if step.effect is not None:
+        return
+    effects = outward_effects(step, session.trunk.sweep.view(step), session.book)
+    others = [effect for effect in effects if not starts_program(effect)]
+    if others:
+        yield f"changes something outside ({_call(others[0])}); --effect keeps it from being repeated"
+    elif effects and not (step.ran and step.ran.declared.writes):
+        yield f"starts a program ({_call(effects[0])}); {_advice(step)}"
+
+
+def _call(effect: str) -> str:
+    return effect.partition(": ")[2]
+
+
+def _advice(step: Step) -> str:
+    """What a header may say of a program, given the files that it was seen to write."""
+    trace = step.bound_trace
+    found = [output.slot.locator for output in trace.outputs if output.slot.kind == FILE] if trace else []
+    doubtful = [path for path in found if trace and f"reads {path}, which it writes itself" in trace.unknowns]
+    told = "--writes FILE, if it writes one"
+    if doubtful:
+        told = f"--writes {told_path(doubtful[0])}, if it does not read that"
+    elif found:
+        told = f"{listed(found, 2)} counts as written"
+    return f"{told}; --effect, if it changes anything else"

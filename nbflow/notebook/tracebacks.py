@@ -101,15 +101,21 @@ def _parts(trace: TracebackType | None) -> Iterator[TracebackType]:
         trace = trace.tb_next
 
 
-def render_only_users_part(error: BaseException) -> None:
-    """Let IPython show an exception of a body, and `%debug` enter it, as if the cell had raised it itself."""
+def render_only_users_part(error: BaseException, items: str = "") -> None:
+    """Let IPython show an exception of a body, and `%debug` enter it, as if the cell had raised it itself.
+
+    Args:
+        error: The exception.
+        items: Which items of a mapped task raised it, told below it.
+    """
     own = getattr(error, "_render_traceback_", None)
 
     def render() -> list[str]:
         del error._render_traceback_  # type: ignore[attr-defined]
         error.__traceback__ = users_part(error.__traceback__)
         _leave_users_lines(error.__cause__ or error.__context__)
-        return _shown(error, error.__traceback__) if own is None else own()
+        lines = _shown(error, error.__traceback__) if own is None else own()
+        return [*lines, f"in {items}"] if items else lines
 
     # Some exceptions take no attributes; they are shown with our frames.
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from nbflow.store.told import told_path
 from nbflow.views.groups import worst_first
 from nbflow.views.looks import look_of_state
 from nbflow.views.scene import look_name
@@ -174,7 +175,7 @@ def _cause(cause: Cause) -> list[str]:
 
 def _value(card: ValueCard) -> dict[str, Any]:
     return {
-        "name": card.name,
+        "name": told_path(card.name),
         "kind": card.kind,
         "preview": card.preview,
         "shape": card.shape,

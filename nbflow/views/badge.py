@@ -18,6 +18,7 @@ from nbflow.views.words import (
     moment,
     one_line,
     size,
+    untold,
 )
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def _details(card: TaskCard, *, static: bool) -> Iterator[tuple[str, str]]:
     tells_why = not (static and card.verdict is Verdict.FRESH)
     causes = [_cause(cause, static=static) for cause in card.causes] if tells_why else []
     yield "why", "<br>".join(causes)
-    yield "error", markup.escaped(_scrubbed(card.error), 400)
+    yield "error", markup.escaped(_scrubbed(untold(card.error, card.causes if tells_why else ())), 400)
     yield "reads", markup.escaped(listed(card.reads, 12), 600)
     yield "writes", markup.escaped(listed(card.writes, 12), 600)
     if not static:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.states import TYPES
+from nbflow.store.told import told_path
 from nbflow.views.graph import plot, subtitle
 from nbflow.views.looks import NOT_RUN, REGISTERED, REUSED, STATES, VERDICTS, look_of
 from nbflow.views.table import reason
@@ -74,8 +75,8 @@ def entry_of(card: TaskCard) -> Entry:
         "notes": list(card.notes),
         "hold": card.hold,
         "items": [list(each) for each in card.items],
-        "reads": list(card.reads[:_MOST_NAMES]),
-        "writes": list(card.writes[:_MOST_NAMES]),
+        "reads": [told_path(name) for name in card.reads[:_MOST_NAMES]],
+        "writes": [told_path(name) for name in card.writes[:_MOST_NAMES]],
     }
     always = {"name": card.name, "look": look_name(look_of(card)), "sub": subtitle(card)}
     return always | {field: value for field, value in known.items() if value not in (None, "", 0, False, [])}

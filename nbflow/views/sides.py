@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from nbflow.store.told import told_path
 from nbflow.views import markup
 from nbflow.views.grid import Cell, Column, Grid, Row
 from nbflow.views.looks import look_of_state
@@ -127,7 +128,8 @@ def _grid(diff: DiffCard, changes: Iterable[ChangeCard]) -> Grid:
 def _change_row(change: ChangeCard) -> Row:
     kind = "" if change.kind == "name" else change.kind
     sides = Cell(change.before or "—"), Cell(change.after or "—")
-    return Row((Cell(change.name), Cell(kind, markup.muted(kind)), *sides, Cell("; ".join(change.notes))))
+    name = Cell(told_path(change.name))
+    return Row((name, Cell(kind, markup.muted(kind)), *sides, Cell("; ".join(change.notes))))
 
 
 def diff_summary(diff: DiffCard) -> str:

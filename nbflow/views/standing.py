@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from nbflow.types import WHILE_IT_RAN
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -32,7 +34,8 @@ _HOLDS: Final = {
 
 def failed(cause: Cause) -> str:
     """That the last run failed, and how."""
-    return f"last run{_of(cause)} failed" + (f": {cause.after}" if cause.after else "")
+    how = "proves nothing" if WHILE_IT_RAN in cause.after else "failed"
+    return f"last run{_of(cause)} {how}" + (f": {cause.after}" if cause.after else "")
 
 
 def stopped(cause: Cause) -> str:
@@ -42,7 +45,8 @@ def stopped(cause: Cause) -> str:
 
 def over(cause: Cause) -> str:
     """That a step was run again because the run before had come to nothing."""
-    return f"ran again, the run before {cause.before}" + (f": {cause.after}" if cause.after else "")
+    how = "proved nothing" if WHILE_IT_RAN in cause.after else cause.before
+    return f"ran again, the run before {how}" + (f": {cause.after}" if cause.after else "")
 
 
 def of_state(word: str) -> Callable[[Cause], str]:

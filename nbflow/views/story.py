@@ -12,7 +12,16 @@ from nbflow.views.badge import headline
 from nbflow.views.grid import Cell, Column, Grid, Row
 from nbflow.views.looks import Look, look_of, look_of_state
 from nbflow.views.table import name_cell
-from nbflow.views.words import cause_detail, cause_words, causes_words, counted, duration, moment, one_line
+from nbflow.views.words import (
+    cause_detail,
+    cause_words,
+    causes_words,
+    counted,
+    duration,
+    moment,
+    one_line,
+    untold,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +44,7 @@ def why_html(why: WhyCard) -> str:
     head = markup.heading(why.task.name, markup.marked(look), markup.muted(_how(why)))
     rows = (
         ("why", markup.bullets(map(_cause_html, why.causes))),
-        ("error", markup.escaped(why.task.error, 600)),
+        ("error", markup.escaped(untold(why.task.error, why.causes), 600)),
         ("result", markup.escaped(why.reuse, 400)),
         ("notes", "<br>".join(markup.escaped(note, 400) for note in why.task.notes)),
     )
@@ -49,7 +58,8 @@ def why_text(why: WhyCard) -> str:
     how = _how(why)
     lines = [f"{name}: {look_of(why.task).word}" + (f" · {how}" if how else "")]
     lines += labelled("why", [told_cause(cause) for cause in why.causes])
-    lines += labelled("error", [one_line(why.task.error, 600)] if why.task.error else [])
+    error = untold(why.task.error, why.causes)
+    lines += labelled("error", [one_line(error, 600)] if error else [])
     lines += labelled("result", [one_line(why.reuse, 400)] if why.reuse else [])
     lines += labelled("notes", [one_line(note, 400) for note in why.task.notes])
     for subject, before, after in why.diffs:

@@ -243,8 +243,8 @@ def plan_summary(plan: PlanCard) -> str:
         >>> from nbflow.views.cards import PlanCard, PlanLine
         >>> plan_summary(PlanCard((PlanLine("clean", "runs"), PlanLine("model", "may run")), seconds=41.2))
         '1 step runs, 1 may run, about 41 s'
-        >>> plan_summary(PlanCard(()))
-        'nothing to do'
+        >>> plan_summary(PlanCard(())), plan_summary(PlanCard((PlanLine("model", "waits"),), seconds=0.0))
+        ('nothing to do', '1 step waits')
     """
     found = Counter(line.action for line in plan.lines)
     parts: list[str] = []
@@ -252,7 +252,7 @@ def plan_summary(plan: PlanCard) -> str:
         if found[action]:
             noun = "" if parts else f" step{'s' * (found[action] != 1)}"
             parts.append(f"{found[action]:,}{noun} {word[found[action] != 1]}")
-    about = [f"about {duration(plan.seconds)}"] if plan.seconds is not None and parts else []
+    about = [f"about {duration(plan.seconds)}"] if plan.seconds and parts else []
     return ", ".join([*parts, *about]) or "nothing to do"
 
 

@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from nbflow.secrets import KNOWN
+from nbflow.store.told import told_path, with_told_paths
 from nbflow.types import Cause
 from nbflow.views import standing
 
@@ -51,13 +52,13 @@ def shortened(text: str, limit: int) -> str:
 
 
 def short_path(path: str, limit: int = 40) -> str:
-    """Return a path shortened from the left, where it says least.
+    """Return a path from the working folder or home, shortened from the left, where it says least.
 
     Example:
         >>> short_path("data/2013/flights.csv", limit=16)
         '…013/flights.csv'
     """
-    plain = one_line(path, 1000)
+    plain = one_line(told_path(path), 1000)
     return plain if len(plain) <= limit else "…" + plain[1 - limit :]
 
 
@@ -197,7 +198,9 @@ def cause_words(cause: Cause) -> str:
         >>> cause_words(Cause("comet", "Halley", "far", "near"))
         'comet Halley: far → near'
     """
-    texts = (cause.category, cause.subject, cause.before, cause.after, cause.origin, cause.part)
+    # Of a path the end tells most, which is kept.
+    subject = short_path(cause.subject, 120) if cause.subject.startswith("/") else cause.subject
+    texts = (cause.category, subject, cause.before, cause.after, cause.origin, cause.part)
     plain = Cause(*(one_line(text, 120) for text in texts))
     return _PHRASES.get(cause.category, _anything)(plain)
 
@@ -241,6 +244,11 @@ def cause_detail(cause: Cause) -> str:
     return f"{before} → {after}" if before and after else after and f"now {after}"
 
 
+def untold(error: str, causes: Iterable[Cause]) -> str:
+    """Return an error, empty where one of these causes says it whole."""
+    return "" if any(one_line(error, 600) in cause_words(cause) for cause in causes) else error
+
+
 def short_cause(cause: Cause) -> str:
     """Return a cause in very few words, for where there is no room; often only what to do.
 
@@ -263,7 +271,7 @@ def short_cause(cause: Cause) -> str:
     if cause.category == "unsure":
         return "may have happened"
     if cause.category == "outside":
-        return one_line(cause.subject.partition(":")[0], 40)
+        return one_line(with_told_paths(cause.subject.partition(":")[0]), 40)
     return cause_words(cause)
 
 
@@ -379,7 +387,7 @@ def _of_world(cause: Cause) -> str:
     """A clause of its own, or the part of the world that a call reads."""
     part, _, call = cause.subject.partition(" " if ":" not in cause.subject else ":")
     if part not in _PARTS:
-        return cause.subject
+        return with_told_paths(cause.subject)
     return f"reads {_PARTS[part]} ({call.strip()})" if call.strip() else f"reads {_PARTS[part]}"
 
 
