@@ -309,7 +309,7 @@ class Feed:
             self._is_whole = self._is_whole or number != self._sent
 
     def due(self) -> float | None:
-        """Seconds until a message may be sent, 0 for now, or is to be asked again; None if there is nothing."""
+        """Seconds until a message may be sent, 0 for now, or to be asked again; None if there is nothing."""
         with self._lock:
             later = self._weigh_again()
             if not (self._is_whole or self._tasks or self._told or self._new or self._others):
