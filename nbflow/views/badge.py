@@ -175,7 +175,8 @@ def _details(card: TaskCard, *, static: bool) -> Iterator[tuple[str, str]]:
     tells_why = not (static and card.verdict is Verdict.FRESH)
     causes = [_cause(cause, static=static) for cause in card.causes] if tells_why else []
     yield "why", "<br>".join(causes)
-    yield "error", markup.escaped(_scrubbed(card.error), 400)
+    is_told = tells_why and any(card.error in cause_words(cause) for cause in card.causes)
+    yield "error", "" if is_told else markup.escaped(_scrubbed(card.error), 400)
     yield "reads", markup.escaped(listed(card.reads, 12), 600)
     yield "writes", markup.escaped(listed(card.writes, 12), 600)
     if not static:
