@@ -10,19 +10,26 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
+
+import nbflow
+from tests.headless import notebook_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from playwright.sync_api import Browser, Page
 
 PATIENCE = 90_000
+PICTURES = Path(nbflow.__file__).parents[1] / "build" / "views"
+"""Where pictures are kept for those who look at them."""
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 OFFLINE = (
     "--no-sandbox",
@@ -134,6 +141,19 @@ class Lab:
         finally:
             if self._page is not page:
                 page.context.close()
+
+    @contextmanager
+    def undisturbed(self, name: str, *cells: str) -> Iterator[Notebook]:
+        """A notebook in a folder of its own, dark where the name says so; in the end nothing has gone wrong.
+
+        Nothing was wrong in the page, and nobody was asked for anything but the server.
+        """
+        folder = self.folder / name.translate({ord("["): "-", ord("]"): None})
+        folder.mkdir()
+        with self.opened(notebook_of(folder / "nb.ipynb", *cells), dark="dark" in name) as opened:
+            yield opened
+            assert opened.errors == []
+            assert opened.requested - {self.url.removeprefix("http://"), ""} == set()
 
     def _open(self, page: Page, path: str) -> None:
         if page.url == "about:blank":
@@ -258,6 +278,13 @@ class Notebook:
         """The badge below a cell."""
         return self.cell(index).locator(".nbf-b")
 
+    def keep(self, shown: Any, name: str, *, within: str = ".nbf-flow") -> None:
+        """Keep a picture of an element; what lies within others breaks no rule of accessibility."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        shown.screenshot(path=PICTURES / f"{name}.png", animations="disabled")
+        found = Axe().run(self.page, context=within).response["violations"]
+        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+
     # --- the live view -------------------------------------------------------------------------
 
     @property
@@ -280,9 +307,13 @@ class Notebook:
         self.page.wait_for_selector(f".nbf-flow[data-tab={tab}]")
         self.view.locator(".main :is(.node, tbody tr, .lane, .more:not(:empty))").first.wait_for()
 
+    def press(self, what: str) -> None:
+        """Press a button of the view, without waiting for what comes of it."""
+        self.view.locator(f"[data-do='{what}']").click()
+
     def do(self, what: str) -> None:
         """Press a button of the view and wait until it is done."""
-        self.view.locator(f"[data-do='{what}']").click()
+        self.press(what)
         self.page.wait_for_selector(".nbf-flow[data-act=done]")
 
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
-import nbflow
-from tests.headless import notebook_of
 from tests.lab import GATE
 
 if TYPE_CHECKING:
@@ -66,20 +62,15 @@ def etl(year=2013):
 """
 LOAD, DEFINED, GRAPH, CALLS, FREE = range(5)
 CELLS = (f"{GATE}%load_ext nbflow", DEFINE, "graph", "nbflow.view(etl)", "answer = 0")
-PICTURES = Path(nbflow.__file__).parents[1] / "build" / "views"
 
 
 @pytest.fixture
 def notebook(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Notebook]:
     """The notebook, opened and run; nothing went wrong, and nothing left the machine."""
-    folder = lab.folder / request.node.name.translate({ord("["): "-", ord("]"): None})
-    folder.mkdir()
-    with lab.opened(notebook_of(folder / "nb.ipynb", *CELLS), dark="dark" in request.node.name) as opened:
+    with lab.undisturbed(request.node.name, *CELLS) as opened:
         opened.run_all()
         opened.view.nth(1).wait_for()
         yield opened
-        assert opened.errors == []
-        assert opened.requested - {lab.url.removeprefix("http://"), ""} == set()
 
 
 def graph_of(notebook: Notebook) -> Any:
@@ -291,18 +282,11 @@ class TestLook:
         side = graph_of(notebook).locator(".side")
         side.locator("[data-part=outputs] [data-value=result] button").click()
         side.locator("[data-shown='result 0']").wait_for()
-        self._keep(notebook, graph_of(notebook), f"flow-details-task-{theme}")
+        notebook.keep(graph_of(notebook), f"flow-details-task-{theme}")
         lane(notebook, "clean").locator("button").first.click()
         side = calls_of(notebook).locator(".side")
         side.locator("[data-part=inputs] [data-value=rows]").wait_for()
-        self._keep(notebook, calls_of(notebook), f"flow-details-run-{theme}")
-
-    @staticmethod
-    def _keep(notebook: Notebook, view: Any, name: str) -> None:
-        PICTURES.mkdir(parents=True, exist_ok=True)
-        view.screenshot(path=PICTURES / f"{name}.png")
-        found = Axe().run(notebook.page, context=".nbf-flow").response["violations"]
-        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+        notebook.keep(calls_of(notebook), f"flow-details-run-{theme}")
 
     @pytest.mark.parametrize("theme", ["light", "dark"])
     def test_rules(self, notebook: Notebook, theme: str) -> None:
@@ -313,4 +297,4 @@ class TestLook:
             for tab in ("graph", "table", "timeline", "history"):
                 view.locator(f"#tab-{tab}").click()
                 view.locator(".main :is(.node, tbody tr, .lane)").first.wait_for()
-                self._keep(notebook, view, f"flow-{name}-{tab}-{theme}")
+                notebook.keep(view, f"flow-{name}-{tab}-{theme}")

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.headless import notebook_of
 from tests.lab import GATE, HOLD
 
 if TYPE_CHECKING:
@@ -31,21 +30,12 @@ LATE, RUN, FREE = 2, 5, 6
 @pytest.fixture
 def notebook(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Notebook]:
     """The notebook with a run in the background, whose first task is held; nothing went wrong."""
-    folder = lab.folder / request.node.name
-    folder.mkdir()
-    with lab.opened(notebook_of(folder / "nb.ipynb", *CELLS)) as opened:
+    with lab.undisturbed(request.node.name, *CELLS) as opened:
         opened.run_all()
         opened.hold()
         opened.run(RUN, "%flow run --background")
         opened.task("late", state="Running").wait_for()
         yield opened
-        assert opened.errors == []
-        assert opened.requested - {lab.url.removeprefix("http://"), ""} == set()
-
-
-def press(notebook: Notebook, what: str) -> None:
-    """Press a button of the bar, without waiting for what comes of it."""
-    notebook.view.locator(f"[data-do='{what}']").click()
 
 
 def value_of(notebook: Notebook, expression: str) -> str:
@@ -64,7 +54,7 @@ class TestPause:
 
     def test_what_comes_next_waits(self, notebook: Notebook) -> None:
         """Cells run meanwhile; the line of the run and the view say how it stands; it goes on to its end."""
-        press(notebook, "pause")
+        notebook.press("pause")
         notebook.view.locator("[data-do='go on']").wait_for()
         line_of_the_run(notebook, "run #1 is paused in the background, 2 tasks to go: late, total")
         assert value_of(notebook, "LIMIT + 1") == "16"
@@ -74,7 +64,7 @@ class TestPause:
         notebook.view.locator(".note", has_text="run #1 is paused in the background").wait_for()
         assert value_of(notebook, "'total' in globals()") == "False"
         assert notebook.view.locator("[data-do=stop]").is_visible()
-        press(notebook, "go on")
+        notebook.press("go on")
         notebook.task("total", look="fresh").wait_for()
         line_of_the_run(notebook, "2 tasks ran")
         assert value_of(notebook, "total") == "36"
@@ -95,7 +85,7 @@ class TestStop:
 
     def test_it_ends_the_run(self, notebook: Notebook) -> None:
         """What has not ended is cancelled, and said so; the kernel goes on."""
-        press(notebook, "stop")
+        notebook.press("stop")
         notebook.page.wait_for_selector(".nbf-flow:not([data-working])")
         line_of_the_run(notebook, "late")
         notebook.task("late", look="cancelled").wait_for()
@@ -106,11 +96,11 @@ class TestStop:
 
     def test_while_it_is_paused(self, notebook: Notebook) -> None:
         """What was done stays."""
-        press(notebook, "pause")
+        notebook.press("pause")
         notebook.view.locator("[data-do='go on']").wait_for()
         notebook.let_go()
         notebook.task("late", state="Completed").wait_for()
-        press(notebook, "stop")
+        notebook.press("stop")
         notebook.page.wait_for_selector(".nbf-flow:not([data-working])")
         notebook.task("late", look="fresh").wait_for()
         assert value_of(notebook, "late") == "[20, 16]"
@@ -119,9 +109,9 @@ class TestStop:
         """As the notebook's own Stop does; pressed once more, it ends the run in the background."""
         notebook.start(FREE, "#@task endless\nimport time\nwhile True: time.sleep(0.01)")
         notebook.task("endless", state="Running").wait_for()
-        press(notebook, "stop")
+        notebook.press("stop")
         notebook.task("endless", look="cancelled").wait_for()
         assert notebook.task("late", state="Running").count() == 1
-        press(notebook, "stop")
+        notebook.press("stop")
         notebook.task("late", look="cancelled").wait_for()
         notebook.let_go()

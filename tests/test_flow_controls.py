@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.headless import notebook_of
 from tests.lab import GATE, HOLD
 
 if TYPE_CHECKING:
@@ -30,19 +29,10 @@ LIMIT, LATE, TOTAL, FREE = 1, 2, 3, 5
 @pytest.fixture
 def notebook(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Notebook]:
     """The notebook, opened and run; nothing went wrong, and nothing left the machine."""
-    folder = lab.folder / request.node.name
-    folder.mkdir()
-    with lab.opened(notebook_of(folder / "nb.ipynb", *CELLS)) as opened:
+    with lab.undisturbed(request.node.name, *CELLS) as opened:
         opened.run_all()
         opened.task("total", look="fresh").wait_for()
         yield opened
-        assert opened.errors == []
-        assert opened.requested - {lab.url.removeprefix("http://"), ""} == set()
-
-
-def press(notebook: Notebook, what: str) -> None:
-    """Press a button of the bar, without waiting for what comes of it."""
-    notebook.view.locator(f"[data-do='{what}']").click()
 
 
 def act(notebook: Notebook, task: str, what: str) -> None:
@@ -63,13 +53,13 @@ class TestPause:
         notebook.hold()
         notebook.start(FREE, "%flow run")
         notebook.task("late", state="Running").wait_for()
-        press(notebook, "pause")
+        notebook.press("pause")
         notebook.view.locator("[data-do='go on']").wait_for()
         notebook.let_go()
         notebook.page.wait_for_selector(".nbf-flow[data-paused=total]")
         notebook.task("total", state="Pending").wait_for()
         assert "paused before total" in notebook.view.locator(".note").inner_text()
-        press(notebook, "go on")
+        notebook.press("go on")
         notebook.task("total", look="fresh").wait_for()
         notebook.page.wait_for_selector(".nbf-flow:not([data-paused])")
 
@@ -80,11 +70,11 @@ class TestPause:
         notebook.hold()
         notebook.start(FREE, "%flow run")
         notebook.task("late", state="Running").wait_for()
-        press(notebook, "pause")
+        notebook.press("pause")
         notebook.view.locator("[data-do='go on']").wait_for()
         notebook.let_go()
         notebook.page.wait_for_selector(".nbf-flow[data-paused=total]")
-        press(notebook, "stop")
+        notebook.press("stop")
         notebook.page.wait_for_selector(".nbf-flow:not([data-working])")
         notebook.task("late", look="fresh").wait_for()
         assert notebook.task("total").get_attribute("data-look") in ("cancelled", "stale")

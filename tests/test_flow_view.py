@@ -304,6 +304,18 @@ class TestHands:
         notebook.view.get_by_role("button", name="Fit").click()
         assert notebook.view.locator(".stage").get_attribute("data-level") == "near"
 
+    def test_fitting_into_a_narrow_window(self, notebook: Notebook) -> None:
+        """The graph is as high as it is drawn, and grows as it comes nearer."""
+        wide, stage = notebook.page.viewport_size, notebook.view.locator(".stage")
+        notebook.page.set_viewport_size({"width": 700, "height": 1000})
+        before = stage.bounding_box()["height"]
+        notebook.view.get_by_role("button", name="Fit").click()
+        assert stage.bounding_box()["height"] < before
+        for _ in range(9):
+            notebook.view.get_by_role("button", name="zoom in").click()
+        assert stage.bounding_box()["height"] == before
+        notebook.page.set_viewport_size(wide)
+
     def test_looking_into_a_value(self, notebook: Notebook) -> None:
         """Rows are asked for when somebody looks, twenty at a time."""
         notebook.run(FREE, "#@task many\nmany = list(range(1000, 1080))")

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-
-import nbflow
-from tests.headless import notebook_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,31 +70,22 @@ PALEST = """() => {
 }"""
 """The text with the least contrast; axe takes no text in outputs of JupyterLab for visible."""
 
-PICTURES = Path(nbflow.__file__).parents[1] / "build" / "views"
-
 
 @pytest.fixture
 def notebook(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Notebook]:
     """The notebook, run cell by cell; nothing went wrong in the page, and nothing left the machine."""
-    folder = lab.folder / request.node.name.translate({ord("["): "-", ord("]"): None})
-    folder.mkdir()
-    with lab.opened(notebook_of(folder / "nb.ipynb", *CELLS), dark="dark" in request.node.name) as opened:
+    with lab.undisturbed(request.node.name, *CELLS) as opened:
         for place in range(len(CELLS)):
             opened.run(place)
         opened.badge(EACH).get_by_text("failed", exact=True).wait_for()
         yield opened
-        assert opened.errors == []
-        assert opened.requested - {lab.url.removeprefix("http://"), ""} == set()
 
 
 def keep(notebook: Notebook, shown: Any, name: str) -> None:
     """Keep a picture, and check what it shows by the rules of accessibility."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    shown.screenshot(path=PICTURES / f"{name}.png", animations="disabled")
+    notebook.keep(shown, name, within=".jp-OutputArea .nbf")
     contrast, text = notebook.page.evaluate(PALEST)
     assert contrast >= 4.5, text
-    found = Axe().run(notebook.page, context=".jp-OutputArea .nbf").response["violations"]
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -269,6 +269,24 @@ class TestContent:
         told = [(values[0], values[2]) for values in feed.whole()["events"]]
         assert told == [("cell [9]", 300.0), ("task_1", 300.01)]
 
+    def test_a_long_plain_cell_begins_one_while_it_runs(self) -> None:
+        """After a pause nobody is told of it at once, and everybody once it has taken a while."""
+        feed, clock = feed_of()
+        feed.note(Event(Ran("cell [9]", is_plain=True), "Running", 200.0, is_open=True))
+        feed.message()
+        wait = feed.due()
+        assert wait is not None
+        assert 0 < wait <= 0.1
+        assert feed.whole()["events"] == []
+        clock.now += 1
+        assert feed.due() is not None
+        assert [values[0] for values in feed.message()["events"]] == ["cell [9]"]
+        feed.note(Event(Ran("cell [9]", is_plain=True), "Completed", 260.0))
+        assert [values[1:3] for values in feed.whole()["events"]] == [
+            ["Running", 200.0],
+            ["Completed", 260.0],
+        ]
+
     def test_a_pause_ends_a_burst(self) -> None:
         """The timeline begins anew with work that nobody connects with the last."""
         feed, _ = feed_of()

@@ -239,6 +239,7 @@ class Screen:
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
+        self._publisher: Any = getattr(shell, "display_pub", None)
 
     @property
     def can_update(self) -> bool:
@@ -324,6 +325,11 @@ class Screen:
         """Display a bundle, under an id where it shall be updated later."""
         transient = {"display_id": id} if id else {}
         self._shell.display_pub.publish(dict(data), dict(metadata or {}), transient=transient, update=updates)
+
+    def update_beside(self, shown: Shown, id: str) -> None:
+        """Update a view below another cell, in any thread; nothing that captures outputs has it."""
+        publish = self._publisher.__class__.publish
+        publish(self._publisher, shown.bundle(), {}, transient={"display_id": id}, update=True)
 
     def line(self) -> Callable[[str], object] | None:
         """A line below the cell that runs, or in the terminal, which any thread may write anew.

@@ -30,6 +30,7 @@ from nbflow.views import (
     WhyCard,
     show_action,
     show_badge,
+    show_badge_under_way,
     show_history,
     show_lines,
     show_order,
@@ -66,6 +67,7 @@ class Report:
         self._session = session
         self.obstacles = Obstacles(session.trunk.sweep)
         self._badges: dict[str, tuple[Any, ...]] = {}
+        self._badged: dict[str, TaskCard] = {}
         self._sizes: dict[str, int] = {}
         self._runs: dict[str, RunRecord] = {}
         self._items: dict[str, tuple[tuple[str, int], ...]] = {}
@@ -107,9 +109,23 @@ class Report:
     def badge(self, cell: Cell) -> Shown:
         """The line below a task's cell."""
         self._badges[cell.step.id] = self._badge_key(cell)
-        static = self._session.around.settings.settings.badge == "static"
-        card = self.card(cell.step, cell)
-        return show_badge(replace(card, runs=self._session.recent.of(cell.step.id)), static=static)
+        card = self._badged[cell.step.id] = self.card(cell.step, cell)
+        runs = self._session.recent.of(cell.step.id)
+        return show_badge(replace(card, runs=runs), static=self._is_static)
+
+    @property
+    def _is_static(self) -> bool:
+        return self._session.around.settings.settings.badge == "static"
+
+    def badge_under_way(
+        self, cell: Cell, state: str, attempt: int, seconds: float | None, error: str
+    ) -> Shown | None:
+        """The line below a task's cell while it runs elsewhere; in any thread, as nothing is judged anew."""
+        self._badges.pop(cell.step.id, None)  # whatever the badge says next is another
+        card = self._badged.get(cell.step.id)
+        if card is None:
+            return None
+        return show_badge_under_way(card, state, attempt, seconds, error, static=self._is_static)
 
     def with_other_badges(self, cells: Iterable[Cell]) -> list[Cell]:
         """The cells among these whose badge would say something else than it last did."""

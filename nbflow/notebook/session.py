@@ -24,6 +24,7 @@ from nbflow.exceptions import CacheError, SessionError, TaskTimeoutError
 from nbflow.notebook.advance import Advance
 from nbflow.notebook.automatic import Automatic
 from nbflow.notebook.background import Background
+from nbflow.notebook.badges import Badges
 from nbflow.notebook.cells import does_wait
 from nbflow.notebook.ended import note_ends, was_run
 from nbflow.notebook.execution import Executor
@@ -106,7 +107,7 @@ class Session:
         self.places.is_maker = self.functions.is_maker
         self.plain, self.background = PlainCells(self), Background(self)
         self.live, self.redisplay = LiveViews(self), Redisplay(self)
-        self.advance = Advance(self)
+        self.advance, self.badges = Advance(self), Badges(self)
         self.runners = Runners(lambda: self.around.settings.settings.runner, around.names)
         self.runners.serve(self.work.elsewhere)
         what = around.bodies, around.screen, around.routes, self.parameters, self.trunk.flow
@@ -138,6 +139,7 @@ class Session:
     def close(self) -> None:
         """End the session: what is in memory stays valid."""
         self.live.close()
+        self.badges.close()
         self.remembered.close()
         self.background.cancel()
         self.work.write_down()
@@ -364,6 +366,10 @@ class Session:
         """The step whose body the flow is running now."""
         return self._executor.running
 
+    def is_own(self, step: Step) -> bool:
+        """Whether it is the step of the cell that runs."""
+        return self._executor.own is step
+
     @property
     def is_at_work(self) -> bool:
         """Whether work of the flow is under way in this thread, be it waiting for a body."""
@@ -387,6 +393,7 @@ class Session:
         number, attempt = spec.flow_run, transition.attempt
         self.lasts[step] = Last(entered.state.name, number, attempt, entered.state.message, spec.id)
         self.recent.note(step, entered)
+        self.badges.note(step, entered)
         self.trunk.sweep.news.add(step)
 
     # --- earlier kernels -----------------------------------------------------------------------
@@ -463,7 +470,7 @@ class Session:
         """Put the badge below the cell that ran and bring all others up to date."""
         if self.around.settings.settings.badge != "off":
             cell.badge = f"nbflow-{self.around.notebook}-{cell.step.id}-{cell.number}"
-            self.around.screen.show(self.report.badge(cell), cell.badge)
+            self.badges.show(cell)
         self.refresh_badges(but=cell)
 
     def refresh_badges(self, but: Cell | None = None) -> None:
@@ -478,7 +485,7 @@ class Session:
         sweep.look()
         sweep.settle()
         for cell in self.report.with_other_badges(badged):
-            self.around.screen.show(self.report.badge(cell), cell.badge, updates=True)
+            self.badges.show(cell, updates=True)
         sweep.news.clear()
 
     def has_to_wait(self, source: str = "") -> bool:

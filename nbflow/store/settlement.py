@@ -306,7 +306,7 @@ class _Settling:
 
     def _outside(self) -> tuple[str, ...]:
         """What no digest covers; a copy of all variables is what a program is started with."""
-        asks_all = ALL in self.trail.variables and not any(map(starts_program, self.trail.noise))
+        asks_all = ALL in self.trail.variables and not any(map(_tells_of_program, self.trail.noise))
         return (*self.trail.outside, ALL) if asks_all else tuple(self.trail.outside)
 
     def _changed_names(self, locator: str, seen: Names, now: Names) -> set[str]:
@@ -326,13 +326,8 @@ class _Settling:
         return (*state, *(f"environment changed: {name}" for name in changed))
 
 
-def starts_program(noise: str) -> bool:
-    """Whether it is the noise of a started program, a child of Python's own apart.
-
-    Example:
-        >>> starts_program("subprocess: git"), starts_program("subprocess: fork")
-        (True, False)
-    """
+def _tells_of_program(noise: str) -> bool:
+    """Whether a program was started, and not only a child of Python's own."""
     return noise.startswith("subprocess: ") and noise != "subprocess: fork"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from nbflow.states import TYPES, StateType
@@ -79,12 +80,38 @@ def badge_text(card: TaskCard, *, static: bool = False) -> str:
     return " · ".join((f"{one_line(card.name, 60)}: {look_of(card).word}", *headline(card, static=static)))
 
 
+def under_way(card: TaskCard, state: str, attempt: int, seconds: float | None, error: str) -> TaskCard:
+    """Return the card of a task whose run has come to a state since, and which nobody has judged anew.
+
+    Args:
+        card: The task as it stood before the run.
+        state: Name of the state.
+        attempt: Which attempt.
+        seconds: How long the run took; None while it goes on.
+        error: What it failed with; an empty text if it did not.
+
+    Example:
+        >>> from nbflow.views.cards import TaskCard
+        >>> stale = TaskCard("clean", Verdict.STALE, "Completed", seconds=1.4, run=12)
+        >>> badge_text(under_way(stale, "Running", 1, None, ""))
+        'clean: running · took 1.4 s last time'
+        >>> badge_text(under_way(stale, "Completed", 1, 2.0, ""))
+        'clean: completed · ran in 2.0 s'
+    """
+    # Why the result before was made says nothing of this run.
+    causes = card.causes if card.verdict is not Verdict.FRESH else ()
+    begun = replace(card, verdict=None, state=state, attempt=attempt, error=error, causes=causes, saved=None)
+    return begun if seconds is None else replace(begun, seconds=seconds, run=0, made=None, size=None)
+
+
 def headline(card: TaskCard, *, static: bool = False) -> tuple[str, ...]:
     """Return what is to be said beside the word: the reason where something is wrong, else how it went."""
     kind = TYPES.get(card.state)
     word = look_of(card).word
     if kind in _OPEN:
         parts = _while_open(card, static=static)
+    elif card.verdict is None and card.state == "Completed":
+        parts = () if static else _when_fresh(card)
     elif word not in ("fresh", "stale", "waits", "as of", "not run", "registered"):
         parts = (card.error or _some(card.causes), _attempt(card, static=static))
     elif card.verdict is Verdict.FRESH:

@@ -148,6 +148,7 @@ class Feed:
     _burst: int = 0
     _kept: int = 0
     _last: float = 0.0
+    _aside_at: float = 0.0
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -210,6 +211,8 @@ class Feed:
             if event.of.role == STEP:
                 self._live[event.of.task] = self._told[event.of.task] = values
             if is_first or self._aside:
+                if is_first:
+                    self._aside_at = self.clock()
                 self._aside.append(values)
                 self._weigh(event)
             else:
@@ -219,12 +222,25 @@ class Feed:
         """After a pause a plain cell begins a burst once it has taken a while, or something else runs."""
         if event.of.is_plain and event.is_open:
             return
-        aside, self._aside = self._aside, []
-        if event.of.is_plain and event.at - aside[0][_AT] < BRIEF:
+        if event.of.is_plain and event.at - self._aside[0][_AT] < BRIEF:
+            self._aside = []
             return
+        self._begin_with_aside(event.at)
+
+    def _begin_with_aside(self, at: float) -> None:
+        aside, self._aside = self._aside, []
         self._begin_burst()
         for values in aside:
-            self._keep(event.at, values)
+            self._keep(at, values)
+
+    def _weigh_again(self) -> float | None:
+        """Seconds until what is set aside will have taken a while; when it has, its burst begins."""
+        if not self._aside:
+            return None
+        rest = BRIEF - (self.clock() - self._aside_at)
+        if rest <= 0:
+            self._begin_with_aside(self._aside[0][_AT])
+        return rest
 
     def _keep(self, at: float, values: list[Any]) -> None:
         self._last = at
@@ -293,10 +309,11 @@ class Feed:
             self._is_whole = self._is_whole or number != self._sent
 
     def due(self) -> float | None:
-        """Seconds until a message may be sent, 0 for now; None if there is nothing to say."""
+        """Seconds until a message may be sent, 0 for now, or to be asked again; None if there is nothing."""
         with self._lock:
+            later = self._weigh_again()
             if not (self._is_whole or self._tasks or self._told or self._new or self._others):
-                return None
+                return later
             since = self.clock() - self._sent_at
             is_behind = self.waits and self._painted < self._sent
             return max((PATIENCE if is_behind else 1 / RATE) - since, 0.0)

@@ -7,7 +7,7 @@ from html import escape
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nbflow.views.badge import badge_html, badge_text
+from nbflow.views.badge import badge_html, badge_text, under_way
 from nbflow.views.graph import GRAPH_STYLE, MOST_WITH_NAMES, draw
 from nbflow.views.looks import look_of_state
 from nbflow.views.markup import (
@@ -114,6 +114,13 @@ def show_badge(card: TaskCard, *, static: bool = False) -> Shown:
         static: Whether to leave out what differs between two runs on the same inputs.
     """
     return Shown(badge_html(card, static=static), badge_text(card, static=static))
+
+
+def show_badge_under_way(
+    card: TaskCard, state: str, attempt: int, seconds: float | None, error: str, *, static: bool = False
+) -> Shown:
+    """Return the badge of a task whose run has come to a state since, see `nbflow.views.badge.under_way`."""
+    return show_badge(under_way(card, state, attempt, seconds, error), static=static)
 
 
 def show_status(flow: FlowCard) -> Shown:

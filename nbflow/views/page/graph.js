@@ -170,7 +170,7 @@ class Graph {
       put(line, "d", moved(path, (each) => each + more(each)));
       if (text) put(text, "y", y + lower(y));
     }
-    if (this.isPlaced) this.size();
+    if (this.isPlaced) this.size(this.scaled);
   }
 
   get extent() {
@@ -264,8 +264,11 @@ class Graph {
     return { width: this.canvas.clientWidth, height: this.canvas.clientHeight };
   }
 
-  size() {
-    this.canvas.style.minHeight = `${Math.round(Math.min(Math.max(this.extent[1] + MARGIN + BELOW, this.tools.hidden ? 64 : 200), TALLEST))}px`;
+  // As high as the graph is at a scale.
+  size(scale = 1) {
+    this.scaled = scale;
+    const high = Math.max(scale * this.extent[1] + MARGIN + BELOW, this.tools.hidden ? 64 : 200);
+    this.canvas.style.minHeight = `${Math.round(Math.min(high, TALLEST))}px`;
   }
 
   // The first time words have their size, unless there are so many tasks that only the map makes sense.
@@ -345,16 +348,19 @@ class Graph {
   }
 
   fit() {
+    this.size();
     const [width, height] = this.extent;
     const { width: across, height: down } = this.room;
     if (!across) return;
     const k = Math.min(across / (width + 2 * MARGIN), down / (height + 2 * MARGIN), 1.25);
-    this.move({ x: (across / k - width) / -2, y: (down / k - height) / -2, k });
+    this.size(Math.min(k, 1));
+    this.move({ x: (across / k - width) / -2, y: -MARGIN / k, k });
   }
 
   zoomBy(factor, at = { x: this.room.width / 2, y: this.room.height / 2 }) {
     const { x, y, k } = this.view;
     const next = Math.min(3, Math.max(0.04, k * factor));
+    if (next > this.scaled) this.size(Math.min(next, 1));
     this.move({ x: x + at.x / k - at.x / next, y: y + at.y / k - at.y / next, k: next });
   }
 
