@@ -234,7 +234,6 @@ class TaskOptions:
     on_crashed: tuple[Callable[..., Any], ...] = _option(
         "function of the notebook to call when it crashed", "F[,F…]", read_names, (), as_callables
     )
-
     on_commit: tuple[Callable[..., Any], ...] = _argument(
         "called with the transaction when that commits", as_callables, ()
     )
