@@ -151,7 +151,7 @@ class Attached:
 
     def _guarded(self, step: Callable[[Session], None]) -> None:
         """A fault of ours never breaks the user's cell."""
-        if not self._is_open and self._is_told:
+        if self._is_told and not self._is_open:
             return  # a command of ours tries again
         try:
             step(self.session)
