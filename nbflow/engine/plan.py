@@ -52,7 +52,9 @@ class Work(Bringing):
         force = force and step.effect is not Effect.ONCE
         self._begin(Origin.CELL, forced(self, [step], force=force, is_again=step.id in self._own))
         self._own.add(step.id)
-        if not (is_adopted and _is_adopted(step)):
+        if is_adopted and _is_adopted(step):
+            self._caught_up.discard(step.id)
+        else:
             self.adopt_source(step)
         if step.trace is not None and SKIPPED in step.trace.flags:
             step.trace = None  # a skip is never reused
