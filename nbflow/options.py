@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import Field, dataclass, field, fields, replace
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.arguments import (
@@ -233,7 +234,6 @@ class TaskOptions:
     on_crashed: tuple[Callable[..., Any], ...] = _option(
         "function of the notebook to call when it crashed", "F[,F…]", read_names, (), as_callables
     )
-
     on_commit: tuple[Callable[..., Any], ...] = _argument(
         "called with the transaction when that commits", as_callables, ()
     )
@@ -355,6 +355,7 @@ def flag_of(option: Field[Any]) -> str:
     return option.metadata["flag"] or "--" + option.name.replace("_", "-")
 
 
+@cache
 def options() -> tuple[Field[Any], ...]:
     """The options of a header, in the order of its help; the name is none of them."""
     return tuple(each for each in fields(TaskOptions)[1:] if each.metadata["in_header"])
@@ -413,14 +414,19 @@ def _taken(option: Field[Any], value: Any, retries: object) -> Any:
         raise OptionError(f"{option.name}={value!r} makes no sense") from None
 
 
+@cache
+def _by_flag() -> Mapping[str, Field[Any]]:
+    return {flag_of(option): option for option in options()}
+
+
+@lru_cache(maxsize=4096)
 def read_options(text: str) -> TaskOptions:
-    """Read what stands behind `%%task` or `#@task`.
+    """Read what stands behind `%%task` or `#@task`; each text once, as cells are run again and again.
 
     Raises:
         OptionError: If an option or its value does not exist; the message says what does.
     """
-    by_flag = {flag_of(option): option for option in options()}
-    given: dict[str, Any] = {}
+    by_flag, given = _by_flag(), dict[str, Any]()
     words = _split(text)
     while words:
         word = words.pop(0)

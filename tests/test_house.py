@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import os
 import pkgutil
 import statistics
 import subprocess
@@ -99,6 +100,24 @@ class TestReadme:
         }
 
 
+LOADING = """
+import asyncio, sys
+from IPython.core.interactiveshell import InteractiveShell
+later = ("nbflow.notebook.opening", "nbflow.options", "nbflow.views", "nbflow.store")
+async def load():
+    shell = InteractiveShell()
+    shell.run_line_magic("load_ext", "nbflow")
+    print([name for name in later if name in sys.modules])
+    help_on = shell.find_cell_magic("task")
+    async with asyncio.timeout(60):
+        while "--retries" not in help_on.__doc__:
+            await asyncio.sleep(0)
+    print(all(name in sys.modules for name in later), "%flow" in shell.find_line_magic("flow").__doc__)
+asyncio.run(load())
+"""
+"""A shell in a loop, as a kernel has one, that nobody gives a cell."""
+
+
 class TestImports:
     """Importing the core is cheap."""
 
@@ -107,3 +126,9 @@ class TestImports:
         code = f"import sys, nbflow.testing; print([m for m in {HEAVY!r} if m in sys.modules])"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.strip() == "[]"
+
+    def test_loading_the_extension_leaves_the_rest_for_when_the_kernel_waits(self, tmp_path: Path) -> None:
+        """What opens a session, and draws, comes from the kernel's loop, and help lists all options then."""
+        command, env = [sys.executable, "-c", LOADING], {**os.environ, "IPYTHONDIR": str(tmp_path)}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+        assert done.stdout.split() == ["[]", "True", "True"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbflow.engine.standing import ABSENT, Standing
+from nbflow.engine.standing import ABSENT, Standing, StandingOf
 from nbflow.testing import Notebook
 from nbflow.types import Verdict
 from tests.cells import change, opened
@@ -34,6 +34,19 @@ class TestChanged:
         expected = {k for k in every if before.get(k, ABSENT) is not names.get(k, ABSENT)}
         assert set(then.changed(names)) == expected
         assert all(then.of(key) is before.get(key, ABSENT) for key in every)
+
+    @given(st.lists(KEYS, unique=True), st.lists(KEYS, unique=True), CHANGES)
+    def test_of_some_names_it_is_the_same_without_the_others(
+        self, keys: list[str], some: list[str], changes: list[tuple[str, int | None]]
+    ) -> None:
+        """Names that were not there count where they are asked about."""
+        names: dict[str, object] = {key: [key] for key in keys}
+        before, then = dict(names), StandingOf(names, some)
+        for key, value in changes:
+            names.update({key: [value]}) if value is not None else names.pop(key, None)
+        expected = [key for key in some if before.get(key, ABSENT) is not names.get(key, ABSENT)]
+        assert then.changed(names) == expected
+        assert all(then.of(key) is before.get(key, ABSENT) for key in some)
 
 
 class TestUnseenWriters:

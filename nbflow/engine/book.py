@@ -314,6 +314,12 @@ class Step:
             return ()
         return tuple(Slot("parameter", name) for name in sorted(self.parameters))
 
+    def stands_at(self, trace: Trace | None) -> bool:
+        """Whether a trace is its own already, and nothing has happened or was chosen since."""
+        is_chosen = self.hold is not None or self.idle
+        has_ended = self.failure or self.ended is not None or self.ended_on is not None
+        return self.trace is trace and self.left is None and not (is_chosen or has_ended)
+
     def take(self, trace: Trace) -> None:
         """Stand at a trace of its own: what was accepted counted for what its body saw before."""
         if self.hold is not None and self.hold.entries is not None and self.hold.trace is not trace:

@@ -283,6 +283,8 @@ class Bringing:
         self.runs.reuse(step, trace, self._origin)
 
     def _bind(self, step: Step, trace: Trace) -> None:
+        if step.stands_at(trace):
+            return  # what was judged of it holds
         step.take(trace)
         step.idle = False
         self.sweep.touch(step)

@@ -19,6 +19,7 @@ from nbflow.engine.loops import Iterations
 from nbflow.engine.record import NOTHING_SEEN, new_id
 from nbflow.engine.requests import Rest, Turn
 from nbflow.engine.run import run_task
+from nbflow.engine.straight import Straight, goes_straight, with_first
 from nbflow.engine.turns import asking
 from nbflow.retries import NO_RETRIES
 from nbflow.states import Cached, Origin, Paused, Pending, Role, Running, State, StateType
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nbflow.engine.book import Body, Step
+    from nbflow.engine.drive import Ledger
     from nbflow.engine.effects import Steps
     from nbflow.engine.observation import Observation
     from nbflow.engine.record import Seen
@@ -175,7 +177,34 @@ class StepRuns:
         else:
             run = self._begin(step, origin, causes=causes, inputs=seen.inputs)
         spec = _spec(step, run, self.number, origin, seen, let_in)
+        if step.plain and step.named is None and not self._gives_turns and goes_straight(spec):
+            return (yield from self._go_straight(spec, step, attempt))
         return (yield from self._drive(spec, step, attempt, seen.upstream))
+
+    def _go_straight(self, spec: RunSpec, step: Step, attempt: Callable[[Call], Observing]) -> Executing:
+        """Run the body of a cell of which nothing is asked; unless it just returns, the rules decide."""
+        straight = Straight(spec, self.journal)
+        try:
+            straight.begin()
+        except BaseException as stop:  # noqa: BLE001 - the rules say what becomes of the run
+            return (yield from self._drive(spec, step, attempt, _NO_UPSTREAM, straight.again(stop)))
+        made: Observation | BaseException
+        try:
+            made = yield from attempt(straight.call())
+            ended = straight.end(made)
+        except GeneratorExit:  # nobody will answer any more
+            self.steps.pop(spec.id, None)
+            raise
+        except BaseException as fault:  # noqa: BLE001 - the same
+            made, ended = fault, None
+        if ended is None or isinstance(made, BaseException):
+            attempt = with_first(made, attempt)
+            return (yield from self._drive(spec, step, attempt, _NO_UPSTREAM, straight.again()))
+        try:
+            self.journal.tell(ended)
+        finally:
+            self.steps.pop(spec.id, None)
+        return Finished(spec.id, ended.state, made)
 
     def execute_item(
         self, step: Step, item: Item, attempt: Callable[[Call], Observing], origin: Origin
@@ -205,11 +234,12 @@ class StepRuns:
         step: Step,
         attempt: Callable[[Call], Observing],
         upstream: Mapping[Edge, State],
+        ledger: Ledger | None = None,
     ) -> Executing:
         run, observation, iterations = spec.id, None, Iterations()
         outside = (Call, Begin, Sleep) if self._lets_others else (Call, Begin)
         steps = self._steps(spec, step)
-        effects = driving(steps, PlainHandler(upstream, self._sleep), self.journal, outside)
+        effects = driving(steps, PlainHandler(upstream, self._sleep), ledger or self.journal, outside)
         try:
             effect = next(effects)
             if spec.role is not Role.ITEM:

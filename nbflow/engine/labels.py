@@ -18,7 +18,7 @@ from nbflow.engine.library import AS_IT_STARTS
 from nbflow.engine.origins import NONE, Known, is_same_class, name_of, seen_as
 from nbflow.engine.placeholder import REMEDY
 from nbflow.engine.slots import key_of, slot_of
-from nbflow.engine.standing import ABSENT, Standing
+from nbflow.engine.standing import ABSENT, StandingOf
 from nbflow.engine.stateful import STATEFUL, States
 from nbflow.exceptions import CacheError
 from nbflow.secrets import looks_secret
@@ -122,7 +122,7 @@ class Labels:
         self._sharers: dict[int, set[str]] = {}
         self._nameless: dict[int, tuple[object, str]] = {}
         self._used: dict[str, object] = {}
-        self._left: Standing | None = None
+        self._left: StandingOf | None = None
         self._since: dict[str, object] = {}
         self._held: dict[tuple[str, tuple[str, ...], Classes], Held] = {}
         self._found: dict[int, frozenset[int]] = {}
@@ -221,8 +221,8 @@ class Labels:
             self._since.setdefault(key, self._left.of(key) if before else self.names.get(key, ABSENT))
 
     def leave_to_others(self) -> None:
-        """Between two actions others may bind names: note what stands under each."""
-        self._left = Standing(self.names)
+        """Between two actions others may bind names: note what stands under each that has a label."""
+        self._left = StandingOf(self.names, self.labels)
 
     def take_from_others(self) -> None:
         """What a callback, or code that nobody saw, has bound since the last action is no version."""

@@ -38,12 +38,13 @@ class Work(Bringing):
 
     # --- what a user does --------------------------------------------------------------------
 
-    def run_cell(self, step: Step, *, force: bool = False) -> Working[Action]:
+    def run_cell(self, step: Step, *, force: bool = False, is_adopted: bool = False) -> Working[Action]:
         """Run a step's own cell: a plain one on the names as they are, a task incrementally.
 
         Args:
             step: The step.
             force: Whether its body runs even where an earlier result fits.
+            is_adopted: Whether its source was adopted already, with all that is said of it.
         """
         if step.plain:
             return (yield from self._run_plain(step))
@@ -51,7 +52,10 @@ class Work(Bringing):
         force = force and step.effect is not Effect.ONCE
         self._begin(Origin.CELL, forced(self, [step], force=force, is_again=step.id in self._own))
         self._own.add(step.id)
-        self.adopt_source(step)
+        if is_adopted and _is_adopted(step):
+            self._caught_up.discard(step.id)
+        else:
+            self.adopt_source(step)
         if step.trace is not None and SKIPPED in step.trace.flags:
             step.trace = None  # a skip is never reused
         if (yield from self._bring_each([step], named=True)):
@@ -443,3 +447,8 @@ class Work(Bringing):
     def _settle(self, stand: Mapping[str, Version | None]) -> None:
         self._performer.define_missing(stand)
         self.workspace.settle(stand)
+
+
+def _is_adopted(step: Step) -> bool:
+    """Whether adopting the source of a step once more would change nothing."""
+    return step.ran is step.body and step.standing is Standing.HERE and step.stands_at(step.trace)

@@ -101,6 +101,8 @@ class Reading:
 
     def _make_again(self, step: Step) -> None:
         """Have tasks run again whose values a plain cell reaches, and that went with their kernel."""
+        if not self._work.runs.recalls:
+            return  # what is gone was used up here
         workspace = self._work.workspace
         gone = (each for key, each in self._away(step).items() if not workspace.is_available({key: each}))
         makers = {each.step: self._work.book.steps[each.step] for each in gone}
@@ -120,8 +122,6 @@ class Reading:
 
     def _away(self, step: Step) -> dict[str, Version]:
         """The values that a plain cell reaches by names, and that do not stand there."""
-        if not self._work.runs.recalls:
-            return {}  # what is gone was used up here
         view, slots = self._work.sweep.view(step), reached_through(step.body, self._work.live_reach)
         bound = {key_of(slot): version for slot in slots if (version := view.bound(slot).version)}
         return {key: each for key, each in bound.items() if self._is_away(key, each)}

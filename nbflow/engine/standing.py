@@ -6,12 +6,12 @@ every name, because code can bind names in ways that no analysis sees.
 
 from __future__ import annotations
 
-from itertools import compress, islice
+from itertools import compress, islice, repeat
 from operator import is_not
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 ABSENT: Final = object()
 """What a name stands for that is not there."""
@@ -54,3 +54,34 @@ class Standing:
             return self._objects[self._keys.index(key)]
         except ValueError:
             return ABSENT
+
+
+class StandingOf:
+    """The objects under some names at one moment; what stands under others is not looked at.
+
+    Args:
+        names: The namespace.
+        keys: The names, be they there or not.
+
+    Example:
+        >>> names = {"a": 1, "b": 2}
+        >>> then = StandingOf(names, ["a", "c"])
+        >>> names.update(b=3, c=4)
+        >>> then.changed(names), then.of("a")
+        (['c'], 1)
+    """
+
+    __slots__ = ("_keys", "_objects")
+
+    def __init__(self, names: Mapping[str, object], keys: Iterable[str]) -> None:
+        self._keys = list(keys)
+        self._objects = list(map(names.get, self._keys, repeat(ABSENT)))
+
+    def changed(self, names: Mapping[str, object]) -> list[str]:
+        """Those under which another object stands now, or none, or one where there was none."""
+        now = map(names.get, self._keys, repeat(ABSENT))
+        return list(compress(self._keys, map(is_not, self._objects, now)))
+
+    def of(self, key: str) -> object:
+        """The object that stood under one of them; `ABSENT` where none did."""
+        return self._objects[self._keys.index(key)] if key in self._keys else ABSENT

@@ -1,11 +1,9 @@
-"""Completion of headers and commands: IPython completes no options of magics by itself."""
+"""The words of headers and commands: IPython completes no options of magics by itself."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
-
-from IPython.core import completer
+from typing import TYPE_CHECKING, Final
 
 from nbflow import options
 from nbflow.cache_policies import POLICIES
@@ -20,26 +18,6 @@ if TYPE_CHECKING:
 
 _HEADER: Final = re.compile(r"\s*(?:%%task|#\s?@task)\b(.*)")
 _COMMAND: Final = re.compile(r"\s*%?flow\b(.*)")
-
-
-def matcher(session: Callable[[], Session]) -> Any:
-    """A matcher for IPython's completer.
-
-    Args:
-        session: Gives the session, whose tasks are completed.
-    """
-    ipython: Any = completer  # its decorators tell no types
-
-    def nbflow_matcher(context: Any) -> dict[str, Any]:
-        line = context.line_with_cursor[: context.cursor_position]
-        found = [word for word in words_for(line, session) if word.startswith(context.token)]
-        # Names of the namespace mean nothing in such a line.
-        return {
-            "completions": [ipython.SimpleCompletion(text=word) for word in found],
-            "suppress": bool(found),
-        }
-
-    return ipython.context_matcher()(nbflow_matcher)
 
 
 def words_for(line: str, session: Callable[[], Session]) -> list[str]:

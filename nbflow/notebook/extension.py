@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import atexit
 import importlib
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.exceptions import NbflowError
 from nbflow.notebook.asked import Asked
 from nbflow.notebook.cells import as_call, is_only_ours, read_header
-from nbflow.notebook.completion import matcher
 from nbflow.notebook.configuring import configurable_of
-from nbflow.notebook.magics import FlowMagics
+from nbflow.notebook.magics import FlowMagics, describe
+from nbflow.notebook.matching import matcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from nbflow.views import Shown
 
 _ATTACHED: Final[dict[int, Attached]] = {}
+_SOON: Final = 0.05
+"""Seconds after which a kernel has told that the cell which loads nbflow has ended."""
 
 
 class Attached:
@@ -45,6 +47,7 @@ class Attached:
         self._offer_settings()
         self._listen("pre_run_cell", self._before_cell)
         self._listen("post_run_cell", self._after_cell)
+        self._get_ready_later()
 
     @cached_property
     def session(self) -> PythonSession:
@@ -52,7 +55,7 @@ class Attached:
         from nbflow.showing import attach_page
         from nbflow.tasks import attach_reader
 
-        made: PythonSession = importlib.import_module("nbflow.notebook.opening").open_session(self._shell)
+        made: PythonSession = _ready().open_session(self._shell)
         self._undo.callback(made.close)
         atexit.register(made.close)
         self._undo.callback(atexit.unregister, made.close)
@@ -101,6 +104,12 @@ class Attached:
         self._shell.configurables.append(made)
         self._undo.callback(self._shell.configurables.remove, made)
 
+    def _get_ready_later(self) -> None:
+        """Import what the first cell needs while nobody waits: a kernel has a loop, a terminal has none."""
+        with suppress(RuntimeError):
+            waiting = asyncio.get_running_loop().call_later(_SOON, _get_ready)
+            self._undo.callback(waiting.cancel)
+
     def _listen(self, event: str, callback: Callable[[Any], None]) -> None:
         self._shell.events.register(event, callback)
         self._undo.callback(self._shell.events.unregister, event, callback)
@@ -142,7 +151,7 @@ class Attached:
 
     def _guarded(self, step: Callable[[Session], None]) -> None:
         """A fault of ours never breaks the user's cell."""
-        if not self._is_open and self._is_told:
+        if self._is_told and not self._is_open:
             return  # a command of ours tries again
         try:
             step(self.session)
@@ -184,6 +193,18 @@ def _is_followed(info: Any) -> bool:
 def _stable(handle: str) -> str:
     """The cell's identifier where the front end sends that of the notebook's file."""
     return "" if handle.startswith("vscode-notebook-cell:") else handle
+
+
+def _ready() -> Any:
+    """What opens sessions, imported with all that they need."""
+    opening = importlib.import_module("nbflow.notebook.opening")
+    describe()
+    return opening
+
+
+def _get_ready() -> None:
+    with suppress(Exception):  # a session that cannot be opened says so when it is
+        _ready()
 
 
 def _put_back(owner: dict[str, Any], name: str, before: Any) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
-from nbflow import options
 from nbflow.exceptions import NbflowError, text_of
-from nbflow.notebook import commands
 from nbflow.notebook.asked import Asked
 from nbflow.notebook.cells import read_header
 from nbflow.notebook.tracebacks import has_users_lines, render_only_users_part, render_stop
@@ -53,13 +52,13 @@ class FlowMagics(Magics):
     def flow(self, line: str) -> Any:
         """Show and run the flow."""
         with _told_in_a_line():
-            return commands.perform(self._session(), line)
+            return _commands().perform(self._session(), line)
 
     async def flow_waiting(self, line: str) -> Any:
         """What `%flow` does, in a cell that may await something."""
         shell: Any = self.shell
         with _told_in_a_line():
-            return await commands.perform_waiting(self._session(), shell.var_expand(line))
+            return await _commands().perform_waiting(self._session(), shell.var_expand(line))
 
     def _run_header(self, text: str) -> Awaitable[None] | None:
         """Run the cell; as the front end knows it, where it is that cell."""
@@ -127,12 +126,19 @@ def _told_in_a_line() -> Generator[None]:
         raise
 
 
-FlowMagics.task.__doc__ = f"""%%task [NAME] [options], or #@task [NAME] [options] as the first line.
+def _commands() -> Any:
+    """The commands, with all the views that they show; imported with the first of them."""
+    return importlib.import_module("nbflow.notebook.commands")
+
+
+def describe() -> None:
+    """Let help on the magics list all options and commands; what knows them takes a while to import."""
+    options = importlib.import_module("nbflow.options")
+    FlowMagics.task.__doc__ = f"""%%task [NAME] [options], or #@task [NAME] [options] as the first line.
 
 Makes this cell a task of the flow and brings it up to date: what is stale above it runs first.
 Without NAME it is called after what it assigns.
 
 {options.help_text()}
 """
-
-FlowMagics.flow.__doc__ = f"%flow [COMMAND]\n\n{commands.help_text()}\n"
+    FlowMagics.flow.__doc__ = f"%flow [COMMAND]\n\n{_commands().help_text()}\n"

@@ -348,6 +348,9 @@ class Places:
 
     def _name(self, cell: Cell, given: str) -> None:
         """Give a task its name; a given one that another cell has is taken from that cell."""
+        if given and self._called(given) in ([], [cell.step]):
+            self.call(cell, given, ())
+            return
         others = {other.step.name: other for other in self.tasks() if other is not cell}
         before = others.pop(given, None) if given else None
         self.call(cell, given or self._base_name(cell), others)
@@ -357,6 +360,10 @@ class Places:
             self.notices.append(
                 f"two cells define {given}; this one owns it now, {where} is {before.step.name}"
             )
+
+    def _called(self, name: str) -> list[Step]:
+        """The steps that have a name, of tasks or not; told at the speed of a plain loop."""
+        return [step for step in self.book.steps.values() if step.name == name]
 
     def call(self, cell: Cell, base: str, others: Collection[str] | None = None) -> None:
         """Call a task by a name, or, if another task has it, by that name with a number; that sticks.
@@ -393,6 +400,8 @@ class Places:
         order = [cell.id for cell in self.saved.cells() if cell.id] if self.saved else []
         if id in order:
             at = order.index(id)
+            if at and self.book.place(order[at - 1]) == len(self.book) - 1:
+                return len(self.book), ""  # as where all are read from the file, one behind the other
             above = [(place, other) for other in order[:at] if (place := self.book.place(other)) is not None]
             if not above:
                 return self._first_place(order[at + 1 :]), ""

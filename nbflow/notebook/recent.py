@@ -34,13 +34,13 @@ class Recent:
     def note(self, step: str, entered: Entered) -> None:
         """A run of a step entered a state."""
         spec, state, at = entered.spec, entered.state, entered.transition.at
+        if not spec.flow_run:
+            return
         if not state.is_final():
             if state.is_running():
                 self._began.setdefault(spec.id, at)
             return
         began = self._began.pop(spec.id, None)
-        if not spec.flow_run:
-            return
         line = RunLine(
             spec.flow_run,
             spec.name,

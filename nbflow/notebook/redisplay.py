@@ -31,12 +31,24 @@ class Redisplay:
 
     def bring(self) -> None:
         """Update the displays of all cells that show another result than their task has."""
-        for cell in list(self._session.places.cells.values()):
+        for cell in self._others():
             trace = cell.step.bound_trace
             if trace is not None and cell.number is not None and trace.id != cell.shown:
                 self._bring(cell, trace)
             elif cell.step.id in self._brought:
                 self._bring_back(cell, trace)
+
+    def _others(self) -> list[Cell]:
+        """All cells but those that plainly show what their task has; told at the speed of a plain loop."""
+        brought, cells = self._brought, self._session.places.cells.values()
+        return [
+            cell
+            for cell in cells
+            if (step := cell.step).hold is not None
+            or step.trace is None
+            or step.trace.id != cell.shown
+            or step.id in brought
+        ]
 
     def _bring_back(self, cell: Cell, trace: Trace | None) -> None:
         """What the cell shows is what its task has again, be it by a run of the cell."""

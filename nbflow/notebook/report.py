@@ -130,12 +130,10 @@ class Report:
     def with_other_badges(self, cells: Iterable[Cell]) -> list[Cell]:
         """The cells among these whose badge would say something else than it last did."""
         # Who has no place is judged when asked, and parameters may have been set: that makes no news.
-        may_be = self._session.trunk.sweep.news | self._session.book.unplaced()
-        may = [
-            cell
-            for cell in cells
-            if cell.step.id in may_be or cell.step.parameters or self._waits_otherwise(cell.step)
-        ]
+        sweep = self._session.trunk.sweep
+        may_be = sweep.news | self._session.book.unplaced()
+        may_be.update(step.id for step in sweep.pending() if self._waits_otherwise(step))
+        may = [cell for cell in cells if cell.step.id in may_be or cell.step.parameters]
         return [cell for cell in may if self._badges.get(cell.step.id) != self._badge_key(cell)]
 
     def _waits_otherwise(self, step: Step) -> bool:

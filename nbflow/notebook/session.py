@@ -192,7 +192,8 @@ class Session:
             return
         yield from self.background.waited_for([cell.step])
         self._refuse_waiting([cell.step], forced(self.work, [cell.step], force=self.around.forces))
-        action = yield from self.working(cell.step, self.work.run_cell(cell.step, force=self.around.forces))
+        work = self.work.run_cell(cell.step, force=self.around.forces, is_adopted=True)
+        action = yield from self.working(cell.step, work)
         self._show_result(cell, action)
         self._close_cell(cell)
         error = action.stop or action.errors.get(cell.step.id)

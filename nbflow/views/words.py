@@ -36,7 +36,7 @@ def one_line(text: str, limit: int = 200) -> str:
         'abc…'
     """
     plain = KNOWN.masked(text)[: 4 * limit]
-    if plain.isascii() and plain.isprintable():
+    if plain.isprintable():
         return shortened(" ".join(plain.split()), limit)
     plain = _ESCAPE.sub("", plain)
     plain = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in plain)

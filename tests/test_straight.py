@@ -1,0 +1,144 @@
+"""Runs that go straight on: their path is that which the rules of the engine lead them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nbflow.engine.enact import StepRuns
+from nbflow.engine.observation import not_started
+from nbflow.engine.straight import goes_straight
+from nbflow.states import Origin
+from nbflow.store.memory import MemoryHistory
+from nbflow.testing import FakeClock, Notebook
+from tests.test_enact import paths
+
+if TYPE_CHECKING:
+    from nbflow.engine.drive import Entered
+    from nbflow.engine.effects import Call, RunSpec
+    from nbflow.engine.requests import Observing
+
+SIGNALS = "from nbflow.engine.signals import *\n"
+ENDS = {
+    "a = 1": ["Pending", "Running", "Completed"],
+    "1 / 0": ["Pending", "Running", "Failed"],
+    f"{SIGNALS}raise SKIP('not now')": ["Pending", "Running", "Skipped"],
+    f"{SIGNALS}raise FAIL('no')": ["Pending", "Running", "Failed"],
+    f"{SIGNALS}raise SUCCESS('enough')": ["Pending", "Running", "Completed"],
+    f"{SIGNALS}raise PAUSE('ask')": ["Pending", "Running", "Paused"],
+    f"{SIGNALS}n = globals().get('n', 0) + 1\nif n < 3: raise LOOP(result=n)": [
+        "Pending", "Running", "Looping", "Looping", "Completed",
+    ],
+    "raise SystemExit": ["Pending", "Running", "Failed"],
+}  # fmt: skip
+
+
+class TestEnds:
+    """However the body ends."""
+
+    @pytest.mark.parametrize("body", ENDS)
+    @pytest.mark.parametrize("timeout", [None, 60.0], ids=["straight", "by the rules"])
+    def test_the_path_is_the_same(self, body: str, timeout: float | None) -> None:
+        """With a limit, which is not reached, the rules decide from the start."""
+        notebook = Notebook()
+        cell = notebook.add(body, plain=True)
+        notebook.step(cell).timeout = timeout
+        notebook.run(cell)
+        assert paths(notebook, cell) == [ENDS[body]]
+
+
+class TestStops:
+    """A Stop while others are told of a state."""
+
+    @pytest.mark.parametrize(
+        ("at", "path"),
+        [
+            ("Pending", ["Pending", "Cancelled"]),
+            ("Running", ["Pending", "Running", "Cancelling", "Cancelled"]),
+            ("Completed", ["Pending", "Running", "Completed"]),
+        ],
+    )
+    @pytest.mark.parametrize("timeout", [None, 60.0], ids=["straight", "by the rules"])
+    def test_the_run_ends_legally(self, at: str, path: list[str], timeout: float | None) -> None:
+        """And the Stop ends what called it; each state was told once."""
+        notebook, told = Notebook(), list[str]()
+        cell = notebook.add("a = 1", plain=True)
+        notebook.step(cell).timeout = timeout
+
+        def press(entered: Entered) -> None:
+            told.append(entered.state.name)
+            if entered.state.name == at:
+                raise KeyboardInterrupt
+
+        notebook.records.journal.subscribe(press)
+        with pytest.raises(KeyboardInterrupt):
+            notebook.run(cell)
+        assert paths(notebook, cell) == [path]
+        assert told == path
+
+
+class TestFaults:
+    """Where the body cannot be observed."""
+
+    @pytest.mark.parametrize(
+        ("fault", "path"),
+        [
+            (RuntimeError("no"), ["Pending", "Running", "Failed"]),
+            (KeyboardInterrupt(), ["Pending", "Running", "Cancelling", "Cancelled"]),
+        ],
+    )
+    @pytest.mark.parametrize("timeout", [None, 60.0], ids=["straight", "by the rules"])
+    def test_the_run_ends_as_the_rules_say(
+        self, fault: BaseException, path: list[str], timeout: float | None
+    ) -> None:
+        """An error of ours is a failure of the run, a Stop ends it."""
+        history = MemoryHistory()
+        runs, notebook = StepRuns(history, FakeClock()), Notebook()
+        step = notebook.step(notebook.add("a = 1", plain=True))
+        step.timeout = timeout
+
+        def attempt(_: Call) -> Observing:
+            yield from ()
+            raise fault
+
+        executing = runs.execute(step, attempt, Origin.CELL, ())
+        with pytest.raises((StopIteration, KeyboardInterrupt)):
+            next(executing)
+        (run,) = history.runs()
+        assert [transition.name for transition in history.transitions(run.id)] == path
+
+    def test_one_that_nobody_answers_is_left_open(self) -> None:
+        """As where the kernel dies: its history says later that it crashed."""
+        history = MemoryHistory()
+        runs, notebook = StepRuns(history, FakeClock()), Notebook()
+        step = notebook.step(notebook.add("a = 1", plain=True))
+
+        def attempt(call: Call) -> Observing:
+            yield from ()
+            return not_started(call, RuntimeError((yield None)))  # type: ignore[misc]
+
+        executing = runs.execute(step, attempt, Origin.CELL, ())
+        next(executing)
+        executing.close()
+        (run,) = history.runs()
+        assert [transition.name for transition in history.transitions(run.id)] == ["Pending", "Running"]
+        assert runs.steps == {}
+
+
+class TestWhich:
+    """Which runs nothing is asked of."""
+
+    def test_a_task_goes_by_the_rules(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Also one with no options: who runs it beside others has to be able to let them in."""
+        asked: list[str] = []
+
+        def ask(spec: RunSpec) -> bool:
+            asked.append(spec.name)
+            return goes_straight(spec)
+
+        monkeypatch.setattr("nbflow.engine.enact.goes_straight", ask)
+        notebook = Notebook()
+        for source, plain in (("a = 1", False), ("b = a", True)):
+            notebook.run(notebook.add(source, plain=plain))
+        assert len(asked) == 1
