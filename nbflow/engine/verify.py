@@ -210,18 +210,18 @@ class Judge:
         loose = self._loose(step, step.trace, slots)
         own, causes = self._own(step, slots, loose)
         above, blame = self._above(step, body, slots, loose)
+        worst = max(own, above, key=_SEVERITY.index)
         # What is proven to differ comes before what nobody can prove.
-        is_proven = _SEVERITY.index(own) > _SEVERITY.index(above)
-        causes = [*causes, *blame] if is_proven else [*blame, *causes]
+        causes = [*blame, *causes] if worst is above else [*causes, *blame]
         told = ended_cause(step)
-        if told is not None and Verdict.FRESH is not max(own, above, key=_SEVERITY.index):
+        if told is not None and worst is not Verdict.FRESH:
             causes = [told, *(each for each in causes if each.category not in _TOLD)]
-        if Verdict.STALE in (own, above) or Verdict.WAITS in (own, above):
+        if worst in _SEVERITY[2:]:
             obstacle = self._obstacle(step, body, slots)
             if obstacle is not None:
                 return Verdict.WAITS, [obstacle, *(each for each in causes if each != obstacle)]
             return (Verdict.WAITS if above is Verdict.WAITS else Verdict.STALE), causes
-        return (Verdict.AS_OF if Verdict.AS_OF in (own, above) else Verdict.FRESH), causes
+        return worst, causes
 
     def _held(self, step: Step, hold: Hold, body: Body, slots: tuple[Slot, ...]) -> list[Cause]:
         """That it stands where somebody has put it, and how that result differs from what is now."""
