@@ -124,7 +124,7 @@ class State(msgspec.Struct, ShowsItself, frozen=True, eq=False, weakref=True):
     message: str = ""
     timestamp: float | None = None
     result: Any = None
-    details: Mapping[str, Any] = msgspec.field(default_factory=lambda: _NOTHING)
+    details: Mapping[str, Any] = {}
     run: str = ""
 
     def is_final(self) -> bool:
@@ -300,7 +300,7 @@ class Transition(msgspec.Struct, frozen=True):
     type: str
     name: str
     message: str = ""
-    details: Mapping[str, str] = msgspec.field(default_factory=lambda: _NOTHING)
+    details: Mapping[str, str] = {}
     seq: int = 0
 
 

@@ -226,6 +226,9 @@ class Notebook:
     def _execute_read(self, execution: Execution) -> None:
         """Execute a body whose reads of task functions are answered."""
         step, workspace = execution.step, execution.workspace
+        if execution.only_computes:
+            self._execute(step, execution.body, workspace.names)
+            return
         if execution.context is not None:
             watched_here()
         within = nullcontext() if step is self._own else self.reading.within(step, workspace)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ MAIN: Final = "__main__"
 """The module that the notebook's names are of."""
 
 
+@lru_cache(maxsize=20_000)
 def is_managed(name: str) -> bool:
     """Say whether Python or IPython keeps this name, so that it is no input or output.
 

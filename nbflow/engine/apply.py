@@ -66,7 +66,7 @@ class Workspace(Labels):
         Raises:
             NotLoadedError: If it cannot be.
         """
-        value = self._standing(key)
+        value = current_state(key) if key in STATEFUL else self.names[key]
         if not is_placeholder(value):
             return value
         if not self.realise((key,)):

@@ -191,7 +191,7 @@ class View:
 
     def given(self, slots: Iterable[Slot]) -> list[Slot]:
         """Those of these slots that some step gives something, be it below this place."""
-        return [slot for slot in slots if slot in self._timelines]
+        return list(filter(self._timelines.__contains__, slots))
 
     def giver(self, slot: Slot) -> int | None:
         """The place of the step that gave the slot its binding here; None where nobody did."""

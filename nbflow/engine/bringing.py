@@ -217,7 +217,8 @@ class Bringing:
         return self._stale_above(step, self.sweep.view(step))
 
     def _stale_above(self, step: Step, view: View) -> list[Step]:
-        return self._doubted([doubt.step for doubt in _doubts(step, view) if doubt.verdict not in _DONE])
+        doubted = [doubt.step for doubt in _doubts(step, view) if doubt.verdict not in _DONE]
+        return self._doubted(doubted) if doubted else []
 
     def doubtful_above(self, step: Step) -> list[Step]:
         """The steps that are not plainly fresh and make something that this one looks at, in flow order."""
@@ -230,8 +231,10 @@ class Bringing:
         return [self.book.at(place) for place in places]
 
     def _first_stale_above(self, step: Step, view: View, passed: Collection[str] = ()) -> Step | None:
-        found = (above for above in self._stale_above(step, view) if above.id not in self._settled)
-        return next((above for above in found if above.id not in passed), None)
+        for above in self._stale_above(step, view):
+            if above.id not in self._settled and above.id not in passed:
+                return above
+        return None
 
     def _may_start(self, step: Step, again: bool) -> bool:
         """Whether catch-up may start the step, for its own sake or to make a spent value again."""
@@ -298,8 +301,10 @@ class Bringing:
         self.action.executed.append(step.id)
         if step.trace is not None and CHANGES_PROCESS in step.trace.flags:
             self._lookup.runs_here.add(finished.run)
+        if finished.state.is_completed() or finished.state.is_paused():
+            return
         error = finished.observation.error or _unraised(step, finished.state)
-        if error is not None and not (finished.state.is_completed() or finished.state.is_paused()):
+        if error is not None:
             self.action.errors[step.id] = error
 
 

@@ -48,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True):
                 but for an attribute of a module or class, which is alone.
             shows: Whether it has shown something.
         """
+        if not (self.used or changed):
+            return
         counted = {key for key in self.used if shows or not LIBRARIES[key].shown}
         hang = {key for key in changed & LIBRARIES.keys() if not isinstance(LIBRARIES[key], Patch)}
         for key in sorted(counted | hang):
@@ -60,7 +62,10 @@ class Settings(msgspec.Struct, frozen=True):
 
 def settings_at(view: View, workspace: Workspace, used: frozenset[str]) -> Settings:
     """How libraries are set at a place in flow order."""
-    bound = ((slot, view.bound(slot).version) for slot in view.given(setting_slots()))
+    given = view.given(setting_slots())
+    if not given:
+        return Settings({}, used, partial(_ambient, workspace))
+    bound = ((slot, view.bound(slot).version) for slot in given)
     made = {
         key_of(slot): Entry(Looked(slot), version_key(version, view), version.output.preview, version.step)
         for slot, version in bound

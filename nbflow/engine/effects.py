@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -20,8 +20,6 @@ from nbflow.triggers import Edge, Trigger, all_successful
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-
-_NOTHING: Final[Mapping[str, Any]] = {}
 
 StateHandler = Callable[[State, State], "State | None"]
 
@@ -85,7 +83,7 @@ class RunSpec(msgspec.Struct, frozen=True):
     name: str
     body: Any = None
     upstream: tuple[Edge, ...] = ()
-    inputs: Mapping[str, Any] = msgspec.field(default_factory=lambda: _NOTHING)
+    inputs: Mapping[str, Any] = {}
     bind: Callable[[Mapping[Edge, Any]], Mapping[str, Any]] | None = None
     trigger: Trigger = all_successful
     skip_on_upstream_skip: bool = True
@@ -102,7 +100,7 @@ class RunSpec(msgspec.Struct, frozen=True):
     attempt: int = 1
     loop: int = 1
     loop_result: Any = None
-    versions: Mapping[str, str] = msgspec.field(default_factory=lambda: _NOTHING)
+    versions: Mapping[str, str] = {}
     state_handlers: tuple[StateHandler, ...] = ()
     draw: Draw | None = None
     reason: str = ""
@@ -131,7 +129,7 @@ class Outcome(msgspec.Struct, frozen=True):
     ended: Ended
     value: Any = None
     enforced: str = ""
-    versions: Mapping[str, str] = msgspec.field(default_factory=lambda: _NOTHING)
+    versions: Mapping[str, str] = {}
     captured: bytes = b""
     away: Any = None
 
@@ -157,7 +155,7 @@ class Hit(msgspec.Struct, frozen=True):
 
     value: Any
     message: str = ""
-    details: Mapping[str, Any] = msgspec.field(default_factory=lambda: _NOTHING)
+    details: Mapping[str, Any] = {}
 
 
 class Saved(msgspec.Struct, frozen=True):

@@ -101,7 +101,7 @@ def _spec(step: Step, run: str, number: int, origin: Origin, seen: Seen, let_in:
         started_by_name=let_in is not None,
         resumed=let_in.state if let_in is not None and let_in.run else None,
         upstream=tuple(seen.upstream),
-        versions={name: given.unit for name, given in seen.inputs.items()},
+        versions={name: given.unit for name, given in seen.inputs.items()} if seen.inputs else {},
         bind=_pass_nothing,
         trigger=step.trigger,
         skip_on_upstream_skip=step.skip_on_upstream_skip,

@@ -105,8 +105,10 @@ class Explainer:
 
     def named(self, step: Step, causes: Iterable[Cause]) -> tuple[Cause, ...]:
         """Causes of a step; of what is the same by itself, that is named which is another in it."""
-        found = (each for cause in causes for each in self._instead_of(step, cause))
-        return tuple(dict.fromkeys(found))
+        found: dict[Cause, None] = {}
+        for cause in causes:
+            found |= dict.fromkeys(self._instead_of(step, cause))
+        return tuple(found)
 
     def _instead_of(self, step: Step, cause: Cause) -> Iterable[Cause]:
         if cause.category not in _OF_CONTENT:

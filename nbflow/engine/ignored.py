@@ -37,6 +37,8 @@ def as_left(observation: Observation, units: tuple[dict[str, Version], ...], sit
         units: The units that were put back for it.
         site: The body at its place.
     """
+    if not site.step.keeping.compared.without:
+        return observation
     kept = {key for versions in units for key in versions}
     taken = sorted({key for versions in site.units for key in versions} - kept)
     if not taken:

@@ -46,6 +46,9 @@ def reached(
         builtin: Told each name of a builtin that is meant as such.
         also: Names that it reads besides.
     """
+    given = [patch for patch in patches() if view.given((slot_of(patch.key),))]
+    if not (body.reads or also or given):
+        return ()
 
     def reach_of(slot: Slot) -> Reach | None:
         bound = view.bound(slot)
@@ -57,7 +60,6 @@ def reached(
         version = view.bound(slot).version
         return view.steps[version.step].ran if version is not None and version.step in view.steps else None
 
-    given = [patch for patch in patches() if view.given((slot_of(patch.key),))]
     touches = None
     if given:
         touches = partial(touched, given, body, loads_own=has_own_modules(view.steps.values()))
@@ -209,14 +211,16 @@ def lasting(step: Step, body: Body) -> list[Slot]:
     Those of its last run, the files that its constants name, and the names that share memory with what it
     made: it gives them along, as they stood above it.
     """
-    paths = (*body.paths, *body.declared.files)
-    entries, outputs = (step.trace.entries, step.trace.outputs) if step.trace is not None else ((), ())
-    if not (paths or entries or outputs or step.after):
-        return []
-    named = [Slot(FILE, absolute(path)) for path in paths]
-    named += [Slot(STATE, name) for name in step.after]
-    named += [output.slot for output in outputs if len(output.members) > 1 and not _binds(body, output.slot)]
-    return named + [entry.looked.slot for entry in entries if entry.looked.slot.kind in _LASTING]
+    paths, trace = (*body.paths, *body.declared.files), step.trace
+    named = [Slot(FILE, absolute(path)) for path in paths] if paths else []
+    if step.after:
+        named += [Slot(STATE, name) for name in step.after]
+    if trace is None:
+        return named
+    named += [out.slot for out in trace.outputs if len(out.members) > 1 and not _binds(body, out.slot)]
+    if trace.entries:
+        named += [entry.looked.slot for entry in trace.entries if entry.looked.slot.kind in _LASTING]
+    return named
 
 
 def _binds(body: Body, slot: Slot) -> bool:
@@ -268,16 +272,16 @@ def may_write(
         known: A run that saw what the body would see now; it tells what calls change, which no text does.
     """
     analysis = body.analysis
-    binds = {slot_of(name) for name in analysis.writes | analysis.maybe_writes | analysis.deletes}
-    changes = {slot_of(name) for name in analysis.mutates}
-    binds |= {slot_of(f"<{generator}>") for generator in analysis.seeds}
-    binds |= set(map(slot_of, set_in(body.source)))
+    binds = set(map(slot_of, analysis.writes | analysis.maybe_writes | analysis.deletes))
+    changes = set(map(slot_of, analysis.mutates))
+    binds.update(map(slot_of, map("<{}>".format, analysis.seeds)), map(slot_of, set_in(body.source)))
     if known is None and (body.callees or analysis.definitions or reached_slots):
         harm = _Harm(body, view, book)
         changes |= {slot_of(name) for name in harm.names(reached_slots)}
         if harm.may_draw():
             binds |= {slot for slot in _GENERATORS if view.bound(slot).version is not None}
-    binds |= {Slot(FILE, absolute(path)) for path in body.declared.writes}
+    if body.declared.writes:
+        binds |= {Slot(FILE, absolute(path)) for path in body.declared.writes}
     if body.writes_files:
         binds |= {Slot(FILE, absolute(path)) for path in analysis.paths}
     for trace in (step.trace, step.earlier, known, step.hold.trace if step.hold else None):

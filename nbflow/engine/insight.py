@@ -107,9 +107,9 @@ class Insight:
         others, keys = self.others(body, writers), tuple([key_of(slot) for slot in slots])
         told = _told(body, tuple(others), keys)
         last = frozenset([key_of(output.slot) for output in outputs_in_memory(step.trace)])
-        last |= frozenset[str]() if told.complete else self._left(step)
+        last = last if told.complete else last | self._left(step)
         uncertain = (told.may_bind | last).difference(body.analysis.writes, keys)
-        effects = told.effects | self._lazily(keys)
+        effects = told.effects | self._lazily(keys) if keys else told.effects
         looks_into_main = bool(told.own_modules) and reach_main(told.own_modules)
         if looks_into_main:
             effects |= {f"{ANY_NAME}{MAIN}"}
@@ -119,7 +119,7 @@ class Insight:
             uncertain=uncertain,
             earlier=earlier_run(step.trace, body, seen) if uncertain else None,
             complete=told.complete and not looks_into_main,
-            reseeds=body.reseeds or any(self._may_seed(ran, keys) for ran in others),
+            reseeds=body.reseeds or (bool(others) and any(self._may_seed(ran, keys) for ran in others)),
             effects=effects,
             settings=seen.settings.used if seen.settings is not None else frozenset(),
             paths=self._paths(body, slots),
@@ -241,10 +241,11 @@ def _told(body: Body, others: tuple[Body, ...], keys: tuple[str, ...]) -> _Told:
     # Code that it calls may bind names, too: those that the cells defining that code speak of.
     may_bind = analysis.maybe_writes.union(*[definition.writes for definition in called])
     names = may_bind | analysis.writes | analysis.deletes
-    complete = all(ran.analysis.complete for ran in (body, *others))
+    bodies = (body, *others)
+    complete = all(ran.analysis.complete for ran in bodies)
     draws = draws_by([body.source, *(call.path for definition in called for call in definition.calls)])
-    patching = together(patched_in(ran.source) for ran in (body, *others))
-    own = own_modules((body, *others))
+    patching = together([patched_in(ran.source) for ran in bodies])
+    own = own_modules(bodies)
     return _Told(names, may_bind, complete, effects_of(body, called), draws, patching, own)
 
 
@@ -258,6 +259,8 @@ def _patching(told: _Told) -> Patching:
 @lru_cache(maxsize=20_000)
 def _asks(body: Body, later: tuple[Body, ...]) -> tuple[tuple[Slot, ...], tuple[Slot, ...]]:
     """The environment variables and the working folder, and modules with their packages, that bodies name."""
+    if not (later or body.analysis.environment or body.analysis.imports or body.asks_folder):
+        return (), ()
     variables = body.analysis.environment.union(*[ran.analysis.environment for ran in later])
     modules = _imports(body, later)
     # What it only defines does not run.

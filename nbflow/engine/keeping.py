@@ -133,8 +133,9 @@ class ExpiryKind:
 
 def expiry_of(step: Step, trace: Trace) -> Slot | None:
     """The slot that tells whether a result is too old for a step; None where it may have any age."""
-    at = step.keeping.expires(trace)
-    return None if at is None else Slot(EXPIRY, repr(at))
+    if step.keeping.at_most is None:
+        return None  # asked at every judgement, and mostly so
+    return Slot(EXPIRY, repr(step.keeping.expires(trace)))
 
 
 def has_expired(step: Step, trace: Trace, outside: Outside) -> bool:
@@ -182,12 +183,16 @@ def reasons(causes: tuple[Cause, ...]) -> tuple[Cause, ...]:
     Who may start it is none, nor is what is merely unproven above it; at what somebody has put it, it stands
     whatever differs.
     """
-    if "held" in [cause.category for cause in causes]:
-        return ()
-    found = [cause for cause in causes if cause.category not in ("effect", "unsure")]
-    return tuple([cause for cause in found if (cause.category, cause.after) != _UNPROVEN_ABOVE])
+    found: list[Cause] = []
+    for cause in causes:
+        if cause.category == "held":
+            return ()
+        if cause.category not in _WHO_MAY and (cause.category, cause.after) != _UNPROVEN_ABOVE:
+            found.append(cause)
+    return tuple(found)
 
 
+_WHO_MAY: Final = ("effect", "unsure")
 _UNPROVEN_ABOVE: Final = ("upstream", Verdict.AS_OF.value)
 
 

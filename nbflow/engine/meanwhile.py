@@ -17,7 +17,7 @@ from nbflow.store.events import FOLDER, UNPICKLES
 from nbflow.types import UNBOUND, WHILE_IT_RAN, Entry, Looked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from nbflow.engine.bind import View
     from nbflow.engine.book import Body, Step
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nbflow.store.watching import Watch
 
 
-def sure(finished: Finished, asked: Iterable[Entry], outside: Outside) -> Finished:
+def sure(finished: Finished, asked: Collection[Entry], outside: Outside) -> Finished:
     """The same run; with a fault where others changed meanwhile what its body may have seen.
 
     Args:
@@ -40,6 +40,8 @@ def sure(finished: Finished, asked: Iterable[Entry], outside: Outside) -> Finish
     observation = finished.observation
     watch = observation.watch if observation is not None else None
     if observation is None or watch is None or not observation.is_whole:
+        return finished
+    if watch.saw_nothing and not asked:
         return finished
     moved = ", ".join(dict.fromkeys((*_moved(watch, asked, outside), *_folder(watch, observation))))
     fault = f"{moved} {WHILE_IT_RAN}"
@@ -59,7 +61,7 @@ def with_found(seen: Seen, observation: Observation, step: Step, body: Body, swe
         sweep: The judgements, which look at these modules again.
     """
     watch = observation.watch
-    if watch is None:
+    if watch is None or watch.saw_nothing:
         return seen
     names = [name for text in watch.outside if (name := text.removeprefix(UNPICKLES)) != text]
     if names and not step.plain:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -95,13 +94,16 @@ class Observation(msgspec.Struct, frozen=True):
     @property
     def touched_outside(self) -> bool:
         """Whether it may have changed what slots outside hold."""
-        return self.watch is None or bool(self.watch.written or self.watch.noise)
+        watch = self.watch
+        return watch is None or not (watch.saw_nothing or not (watch.written or watch.noise))
 
     @property
     def is_whole(self) -> bool:
         """Whether the body completed and nothing that it looked at changed under it."""
         watch = self.watch
-        return watch is not None and not self.fault and self.outcome.has_returned and not watch.voided
+        if watch is None or self.fault or not self.outcome.has_returned:
+            return False
+        return watch.saw_nothing or not watch.voided
 
 
 def not_started(call: Call, error: BaseException) -> Observation:
@@ -109,8 +111,7 @@ def not_started(call: Call, error: BaseException) -> Observation:
     return Observation(Outcome(call.attempt, Ended.RAISED, error), frozenset(), (), None, 0.0, 0.0)
 
 
-@dataclass(slots=True)
-class Watched:
+class Watched(msgspec.Struct):
     """What was seen of an execution so far; what it did to the names is looked at afterwards."""
 
     outcome: Outcome

@@ -210,14 +210,15 @@ class Observer:
     def _rebound(self, then: Standing, before: dict[str, object], names: Mapping[str, object]) -> set[str]:
         """The names that stand for another object now; code can bind some that no analysis sees."""
         rebound = {key for key in then.changed(names) if not is_managed(key)}
-        unseen = {key: then.of(key) for key in rebound - before.keys()}
-        before |= {key: value for key, value in unseen.items() if value is not ABSENT}
+        for key in rebound - before.keys():
+            if (value := then.of(key)) is not ABSENT:
+                before[key] = value
         return rebound
 
     def _timed(self, execution: Execution) -> Working[Watched]:
         """Have a body executed of which is known that nothing outside can be seen of it."""
         self._connections, started = {}, self._clock()
-        outcome = yield _with_context(execution)
+        outcome = yield replace(_with_context(execution), only_computes=True)
         return Watched(outcome, self.no_watch, started, self._clock() - started, {}, "", {})
 
     def _watched(
@@ -255,12 +256,12 @@ class Observer:
     def _changed(self, rebound: set[str], before: Mapping[str, object], reached: Reached) -> set[str]:
         workspace = self._workspace
         suspects = set(reached.inputs) if reached.complete else set(workspace.labels)
-        groups = {key: workspace.group(key) for key in suspects}
+        groups = {key: workspace.group(key) for key in suspects} if suspects else {}
         suspects = suspects.union(*groups.values())
         self._let_go(before, rebound, suspects)
         # What is gone cannot be changed.
         suspects = {key for key in suspects if key in workspace.names and key in workspace.labels}
-        mutated = {key for key in suspects - rebound if self._is_mutated(key)}
+        mutated = {key for key in suspects - rebound if self._is_mutated(key)} if suspects else set[str]()
         for key in rebound:
             workspace.note(key, before.get(key, ABSENT))
             self._relabel(key)
@@ -409,8 +410,10 @@ class Observer:
             return Output(slot, UNBOUND)
         value = self._workspace.get(key)
         now = self._look(key)
-        KNOWN.meet_named({key: value})
-        text = _preview(slot, value) if is_kept_in_memory(slot) and not looks_secret(key) else HIDDEN
+        is_secret = looks_secret(key)
+        if is_secret:
+            KNOWN.meet_named({key: value})
+        text = _preview(slot, value) if is_kept_in_memory(slot) and not is_secret else HIDDEN
         return Output(slot, now.digest, unit or now.digest, members, now.reach, _sort(value), text, classes)
 
 

@@ -53,10 +53,12 @@ def definitions_of(bodies: Collection[Body], keys: Collection[str]) -> list[Defi
 def effects_of(body: Body, called: Iterable[Definition]) -> frozenset[str]:
     """What a body, or code that it may call, visibly does outside."""
     called = list(called)
+    hidden = ["names: " + name for name in sorted(_READ_ANY_NAME & body.analysis.builtins)]
+    if not called:
+        return body.analysis.effects.union(hidden)
     origins = {definition.name: definition.origin for definition in called if definition.origin}
     later = [effect_of(call.path, origins) for definition in called for call in definition.calls]
     later += [effect_of(call.path, origins) for call in body.analysis.calls if call.callee in origins]
-    hidden = ["names: " + name for name in sorted(_READ_ANY_NAME & body.analysis.builtins)]
     return body.analysis.effects.union(hidden, filter(None, later), *(each.effects for each in called))
 
 

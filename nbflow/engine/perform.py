@@ -6,7 +6,7 @@ What is executed next is not decided here but in `plan.py`.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -71,11 +71,7 @@ if TYPE_CHECKING:
     from nbflow.engine.reimport import Imports
     from nbflow.engine.requests import Observing
     from nbflow.engine.sweep import Sweep
-    from nbflow.states import State
     from nbflow.triggers import Edge
-
-_UNSEEN: Final = "unseen"
-"""The digest of a slot of which nobody could tell what it held: no later content equals it."""
 
 
 def _as_it_is(trace: Trace) -> Trace:
@@ -177,7 +173,7 @@ class Performer:
         step, body = site.step, site.body
         upstream, states = self._upstream(site)
         asked = (*self.insight.asked(step, body, site.writers), *states)
-        imports = self.imports(asked, site.view)
+        imports = self.imports(asked, site.view) if asked else NO_IMPORTS
         seen = see_bound(body, with_imports(site.slots, imports), site.view, asked)
         seen = msgspec.structs.replace(seen, upstream=upstream, settings=self._settings(site))
         reach = self.insight.reached(step, body, site.slots, site.writers, seen)
@@ -252,6 +248,8 @@ class Performer:
     def _upstream(self, site: Site) -> tuple[Mapping[Edge, State], tuple[Entry, ...]]:
         """How the tasks above ended, for the trigger, and as entries where it asks for more than success."""
         slots = asked_about(site.step, site.slots, site.view, self._book)
+        if not slots:
+            return self._above(site), ()
         found = [(slot, site.view.bound(slot).version) for slot in slots]
         entries = [
             Entry(Looked(slot), version.output.digest if version else UNBOUND) for slot, version in found
@@ -460,11 +458,12 @@ class Performer:
             self._sweep.look_around()
 
     def _commit(self, step: Step, trace: Trace, seen: Observation, effects: Collection[str]) -> None:
-        view = self._sweep.view(step)
-        key = key_of_trace(trace, loose_in(trace, step, view, self._book))
+        view = self._sweep.view(step) if trace.entries else None
+        key = key_of_trace(trace, loose_in(trace, step, view, self._book) if view is not None else ())
         self._storing.commit(step, trace, key, seen, effects)
         self._runs.keep(trace.run, key, trace)
-        self._explainer.sources.keep(trace.entries, view)
+        if view is not None:
+            self._explainer.sources.keep(trace.entries, view)
 
     def _forget_unseeded(self, trace: Trace, seeded: AbstractSet[str]) -> None:
         """A generator that nobody has seeded yet holds nothing that a cell could be said to read."""

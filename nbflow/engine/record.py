@@ -99,8 +99,10 @@ NOTHING_SEEN: Final = Seen({}, {})
 """What nobody has seen who only takes what is there."""
 
 
-def see_bound(body: Body, slots: Iterable[Slot], view: View, asked: tuple[Entry, ...] = ()) -> Seen:
+def see_bound(body: Body, slots: Collection[Slot], view: View, asked: tuple[Entry, ...] = ()) -> Seen:
     """What a body sees whose bindings were put in place: the versions bound there, and `asked`."""
+    if not slots:
+        return Seen({}, {}, asked=asked)
     parts: dict[Slot, tuple[Entry, ...]] = {}
     entries: dict[Slot, Entry] = {}
     units: dict[Slot, tuple[str, frozenset[str]]] = {}
@@ -494,6 +496,8 @@ def key_of_trace(trace: Trace, loose: Collection[Slot] = ()) -> str:
         trace: The trace.
         loose: What does not count of what its step looked at.
     """
+    if not trace.entries:
+        return action_key(trace.static_key, (), ())
     looked = [entry.looked for entry in trace.entries]
     seen = (NOT_COMPARED if each.looked.slot in loose else each.digest for each in trace.entries)
     return action_key(trace.static_key, looked, seen)

@@ -54,6 +54,8 @@ class Execution(msgspec.Struct, frozen=True):
         workspace: The names that it runs over.
         context: Where it runs elsewhere, the context variables that it is to see; None: it runs here.
         looks: How it is looked at.
+        only_computes: Whether it runs nobody's code, so that it can ask for nothing: neither what
+            `nbflow.context` shows nor a task function, and prints nothing.
     """
 
     step: Step
@@ -62,6 +64,7 @@ class Execution(msgspec.Struct, frozen=True):
     workspace: Workspace
     context: Context | None = None
     looks: Looks | None = None
+    only_computes: bool = False
 
 
 class Alone(msgspec.Struct, frozen=True):

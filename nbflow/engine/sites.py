@@ -48,7 +48,8 @@ class Site(msgspec.Struct, frozen=True):
 
 def site_of(step: Step, body: Body, view: View) -> Site:
     """Collect what a body needs at the view's place."""
-    seeded = [slot for slot in view.given(SEEDED) if view.bound(slot).version is not None]
+    seeded = view.given(SEEDED)
+    seeded = [slot for slot in seeded if view.bound(slot).version is not None] if seeded else seeded
     # A builtin is meant, so a leftover of that name must not stand in its way.
     unbound: list[str] = []
     set_above = view.given(setting_slots())

@@ -87,11 +87,12 @@ class Storing:
         on_screen = frozenset(
             unit for unit, parts in values.items() if self._is_on_screen(step, trace, unit, parts)
         )
-        stored = {unit: parts for unit, parts in values.items() if unit not in on_screen}
+        if on_screen:
+            values = {unit: parts for unit, parts in values.items() if unit not in on_screen}
         if trace.captured and step.keeping.reuses:
-            stored[trace.captured] = (seen.outcome.captured,)
+            values[trace.captured] = (seen.outcome.captured,)
         choice = self.choice(step, trace, key, seen, effects, on_screen)
-        workspace.store.commit(key, trace, stored, workspace.names, choice)
+        workspace.store.commit(key, trace, values, workspace.names, choice)
 
     def choice(
         self,

@@ -7,7 +7,7 @@ that its cost follows what was touched: one forward pass, no recursion.
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.bind import Bound, Timeline, View
 from nbflow.engine.keeping import EXPIRY
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from nbflow.engine.book import Book, Step
     from nbflow.engine.slots import Outside
+
+
+_NOT_UP_TO_DATE: Final = (Verdict.STALE, Verdict.WAITS)
 
 
 class Sweep:
@@ -188,7 +191,7 @@ class Sweep:
         before = earlier.gives
         self._judgements[step.id] = judgement
         self._note_kinship(place, step.id, earlier, judgement)
-        if judgement.verdict in (Verdict.STALE, Verdict.WAITS):
+        if judgement.verdict in _NOT_UP_TO_DATE:
             self._pending.add(step.id)
         else:
             self._pending.discard(step.id)

@@ -80,7 +80,8 @@ def check(old: State | None, new: State, run: str = "") -> None:
         >>> from nbflow.states import Completed, Pending
         >>> check(Pending(), Completed())
     """
-    if not is_legal(old, new):
+    before = None if old is None else (old.name, old.type)
+    if not _may_follow(before, (new.name, new.type)):
         raise IllegalTransitionError.between(run, old.name if old else None, new.name)
 
 

@@ -210,18 +210,18 @@ class Judge:
         loose = self._loose(step, step.trace, slots)
         own, causes = self._own(step, slots, loose)
         above, blame = self._above(step, body, slots, loose)
+        worst = max(own, above, key=_SEVERITY.index)
         # What is proven to differ comes before what nobody can prove.
-        is_proven = _SEVERITY.index(own) > _SEVERITY.index(above)
-        causes = [*causes, *blame] if is_proven else [*blame, *causes]
+        causes = [*blame, *causes] if worst is above else [*causes, *blame]
         told = ended_cause(step)
-        if told is not None and Verdict.FRESH is not max(own, above, key=_SEVERITY.index):
+        if told is not None and worst is not Verdict.FRESH:
             causes = [told, *(each for each in causes if each.category not in _TOLD)]
-        if Verdict.STALE in (own, above) or Verdict.WAITS in (own, above):
+        if worst in _SEVERITY[2:]:
             obstacle = self._obstacle(step, body, slots)
             if obstacle is not None:
                 return Verdict.WAITS, [obstacle, *(each for each in causes if each != obstacle)]
             return (Verdict.WAITS if above is Verdict.WAITS else Verdict.STALE), causes
-        return (Verdict.AS_OF if Verdict.AS_OF in (own, above) else Verdict.FRESH), causes
+        return worst, causes
 
     def _held(self, step: Step, hold: Hold, body: Body, slots: tuple[Slot, ...]) -> list[Cause]:
         """That it stands where somebody has put it, and how that result differs from what is now."""
@@ -258,14 +258,14 @@ class Judge:
         differ = differ or self._expired(step, trace) or self._refuted(step, trace)
         if differ:
             return Verdict.STALE, differ
-        unknowns = (each for each in trace.unknowns if step.effect is None or not is_effect(each))
-        causes = [Cause("outside", unknown) for unknown in unknowns]
+        unknowns = [each for each in trace.unknowns if step.effect is None or not is_effect(each)]
+        causes = [Cause("outside", unknown) for unknown in unknowns] if unknowns else []
         if entry is not None:
             causes.append(Cause("unknown", entry.looked.slot.locator, before=entry.preview))
-        causes += self._not_compared(trace, slots, loose)
+        causes += self._not_compared(trace, slots, loose) if loose else ()
         if step.plain and step.standing is Standing.REMEMBERED:
             causes.append(Cause("unverified", step.name, after="not run in this kernel"))
-        doubtful = Verdict.STALE if would_decide(step, self._book) else Verdict.AS_OF
+        doubtful = Verdict.STALE if causes and would_decide(step, self._book) else Verdict.AS_OF
         return (doubtful if causes else Verdict.FRESH), causes
 
     def _expired(self, step: Step, trace: Trace) -> list[Cause]:
@@ -309,8 +309,6 @@ class Judge:
 
     def _not_compared(self, trace: Trace, slots: tuple[Slot, ...], loose: frozenset[Slot]) -> Iterator[Cause]:
         """What need not be as the trace saw it, and is not."""
-        if not loose:
-            return
         for slot in not_looked_at((entry.looked for entry in trace.entries), loose.intersection(slots)):
             yield Cause("not compared", slot.locator)
         for entry in trace.entries:
@@ -322,6 +320,8 @@ class Judge:
         self, trace: Trace, slots: tuple[Slot, ...], loose: frozenset[Slot] = frozenset()
     ) -> tuple[list[Cause], Entry | None]:
         """All that is not as the trace saw it, or else the first entry of which nobody can tell."""
+        if not (trace.entries or slots):
+            return self._lost_file(trace), None
         unseen = not_looked_at((entry.looked for entry in trace.entries), slots)
         others = tuple(slot for slot in unseen if slot not in loose)
         entries = [entry for entry in trace.entries if entry.looked.slot not in loose]

@@ -217,7 +217,10 @@ class Executor:
 
     @contextmanager
     def _within(self, execution: Execution) -> Generator[None]:
-        """What surrounds the code of a body."""
+        """What surrounds the code of a body; nothing where that can ask for nothing."""
+        if execution.only_computes:
+            yield
+            return
         reads = self.reading.within(execution.step, execution.workspace)
         with reads, untagged(), shown_in(execution, self.flow), prints_in(execution.call):
             yield

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
     from nbflow.types import Trace
 
+Q = TypeVar("Q")
 T = TypeVar("T")
 
 _SPARE_BUDGET: Final = 2**28
@@ -102,18 +103,18 @@ class DiskStore:
 
     def expect(self, static_keys: Iterable[str]) -> None:
         """Say which codes will be asked for, in about this order, so that they are read together."""
-        self._asked(lambda: self._traces.expect(static_keys), None)
+        self._asked(self._traces.expect, None, static_keys)
 
     def lists(self, static_key: str) -> tuple[InputList, ...]:
         """Return the input lists of a code, newest first."""
-        found = self._asked(lambda: self._traces.lists(static_key), ())
+        found = self._asked(self._traces.lists, (), static_key)
         if not found and static_key in self._traces.reasons:
             self._tell_refused(self._traces.reasons[static_key])
         return found or self._spare.lists(static_key)
 
     def find(self, action_key: str) -> tuple[Trace, ...]:
         """Return the traces under a key, newest first."""
-        found = self._asked(lambda: self._traces.find(action_key), ())
+        found = self._asked(self._traces.find, (), action_key)
         if not found and action_key in self._traces.reasons:
             self._tell_refused(self._traces.reasons[action_key])
         return found or self._spare.find(action_key)
@@ -153,11 +154,12 @@ class DiskStore:
         try:
             with self._scratch.announced(large) if large else nullcontext():
                 # Values before the record that refers to them: a crash between leaves but loose files.
-                unstored |= self._write(
-                    payloads,
-                    large,
-                    lambda lost: self._encode({unit: units[unit] for unit in lost}, formats)[0],
-                )
+                if large:
+                    unstored |= self._write(
+                        payloads,
+                        large,
+                        lambda lost: self._encode({unit: units[unit] for unit in lost}, formats)[0],
+                    )
                 self._checkpoint("blobs")
                 waiting = self._traces.wait(result)
                 self._at_risk += trace.seconds
@@ -196,7 +198,7 @@ class DiskStore:
         """Keep no longer what a name stands for."""
         self._blobs.remove(unit)
         self._spare.discard(unit)
-        self._asked(lambda: self._traces.drop(unit), None)
+        self._asked(self._traces.drop, None, unit)
 
     def forgets(self, unit: str) -> bool:
         """Whether what a name stands for goes with this process, because it could not be written."""
@@ -223,7 +225,7 @@ class DiskStore:
 
     def _is_kept(self, unit: str) -> bool:
         """Whether it is kept for its own sake: what only a result has goes with that."""
-        return self._spare.has(unit) or self._asked(lambda: self._traces.is_kept(unit), False)
+        return self._spare.has(unit) or self._asked(self._traces.is_kept, False, unit)
 
     def has(self, unit: str) -> bool:
         """Whether `load` may succeed, by what is known without loading."""
@@ -239,7 +241,7 @@ class DiskStore:
 
     def _why_not(self, unit: str, reason: str) -> str:
         """Why a unit's file is not there, if it was removed on purpose."""
-        is_evicted = reason == NOT_STORED and self._asked(lambda: self._traces.is_evicted(unit), False)
+        is_evicted = reason == NOT_STORED and self._asked(self._traces.is_evicted, False, unit)
         return EVICTED if is_evicted else reason
 
     def is_costly(self, unit: str) -> bool:
@@ -264,7 +266,7 @@ class DiskStore:
             try:
                 opened = self._blobs.open(unit)
             except Missing as missing:
-                packed = self._asked(lambda: self._traces.sought(unit), None)
+                packed = self._asked(self._traces.sought, None, unit)
                 if packed is None:
                     self._tell_refused(missing.reason)
                     raise Missing(self._why_not(unit, missing.reason)) from None
@@ -363,12 +365,12 @@ class DiskStore:
         return unstored
 
     def _value(self, unit: str) -> Packed | None:
-        return self._asked(lambda: self._traces.value(unit), None)
+        return self._asked(self._traces.value, None, unit)
 
-    def _asked(self, ask: Callable[[], T], otherwise: T) -> T:
-        """What the index says; something else where it is at fault, which is told."""
+    def _asked(self, ask: Callable[[Q], T], otherwise: T, about: Q) -> T:
+        """What the index says about something; something else where it is at fault, which is told."""
         try:
-            return ask()
+            return ask(about)
         except FAULTS as error:
             self._fault(error)
             return otherwise

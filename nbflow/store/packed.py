@@ -28,7 +28,7 @@ class Packed(msgspec.Struct, array_like=True, frozen=True):
 
 def pack(payload: Payload) -> Packed:
     """Return a payload with a copy of its buffers."""
-    regions = tuple(bytes(region) for region in payload.regions)
+    regions = tuple(map(bytes, payload.regions))
     return Packed(payload.pickled, payload.spans, regions, dict(payload.packages))
 
 
@@ -41,7 +41,7 @@ def small_of(payloads: Mapping[str, Payload]) -> dict[str, Payload]:
     """Return the payloads that together are small, the smallest first."""
     small: dict[str, Payload] = {}
     total = 0
-    for size, unit in sorted((payload.size, unit) for unit, payload in payloads.items()):
+    for size, unit in sorted([(payload.size, unit) for unit, payload in payloads.items()]):
         total += size
         if total >= SMALL:
             break

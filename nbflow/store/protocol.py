@@ -380,7 +380,7 @@ class Store(Protocol):
 
 def input_list(trace: Trace) -> InputList:
     """Return what a trace looked at, in the order first seen."""
-    return tuple(entry.looked for entry in trace.entries)
+    return tuple([entry.looked for entry in trace.entries])
 
 
 def with_list(lists: tuple[InputList, ...], new: InputList) -> tuple[InputList, ...]:

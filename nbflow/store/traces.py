@@ -456,7 +456,8 @@ class Traces:
         The latter keeps the memory of a kernel that runs for months; what is needed is read again.
         What was read ahead with others is given once as it was then.
         """
-        self._forget_outdated()
+        if self._is_outdated:
+            self._forget_outdated()
         if key in self._ahead:
             self._ahead.remove(key)
             return

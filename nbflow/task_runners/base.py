@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
+
 from nbflow.engine.effects import Ended, Outcome
 
 if TYPE_CHECKING:
@@ -97,8 +99,7 @@ class Entry:
         return getattr(importlib.import_module(module), name)(self.payload)
 
 
-@dataclass(frozen=True, slots=True)
-class TaskCall:
+class TaskCall(msgspec.Struct, frozen=True):
     """One attempt at a body.
 
     Args:
@@ -118,8 +119,7 @@ class TaskCall:
     is_alone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class TaskReport:
+class TaskReport(msgspec.Struct, frozen=True):
     """How one attempt ended.
 
     Args:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import threading
 import time
 from contextvars import copy_context
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from nbflow.engine.daemons import DAEMONS
 from nbflow.engine.effects import Ended
