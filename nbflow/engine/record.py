@@ -390,13 +390,7 @@ def _unknowns(
     maker: Maker, observation: Observation, watch: Watch, is_compared: Callable[[str], bool]
 ) -> tuple[str, ...]:
     """Why the result can never be called fresh: what it depends on cannot be compared."""
-    doubts = (
-        *observation.undecided,
-        *observation.data,
-        *observation.context,
-        *observation.connections,
-        *maker.effects,
-    )
+    doubts = (*observation.undecided, *observation.context, *observation.connections, *maker.effects)
     if watch.saw_nothing and not any((observation.doubt, *doubts)):
         return ()
     asked = filter(None, map(not_compared, observation.context))

@@ -138,9 +138,8 @@ class Session:
 
     def close(self) -> None:
         """End the session: what is in memory stays valid."""
-        self.live.close()
-        self.badges.close()
-        self.remembered.close()
+        for part in (self.live, self.badges, self.remembered):
+            part.close()
         self.background.cancel()
         self.work.write_down()
         self.snapshots.close()
