@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -37,6 +38,7 @@ class Notebook:
 
     now: float = 0.0
     own: str = ""
+    sees: bool = False
     shown: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
@@ -46,7 +48,7 @@ class Notebook:
             is_own=lambda step: step.id == self.own,
             report=SimpleNamespace(badge=lambda cell: f"{cell.step.id} judged", badge_under_way=self._words),
             around=SimpleNamespace(
-                link=SimpleNamespace(is_open=False),
+                link=SimpleNamespace(is_open=self.sees),
                 screen=SimpleNamespace(
                     show=lambda shown, id: self.shown.append(shown),
                     update_beside=lambda shown, id: self.shown.append(shown),
@@ -174,3 +176,38 @@ class TestLive:
         assert badge(shown, "late").startswith("late: fresh · ran in")
         assert badge(shown, "total").startswith("total: fresh · ran in")
         assert kernel.value("late, total") == "([18], 18)"
+
+
+class Limited(threading.Thread):
+    """A thread that cannot be started, as where a process may have no more of them."""
+
+    def start(self) -> None:
+        """Refuse."""
+        raise RuntimeError("can't start new thread")
+
+
+class TestWhere:
+    """Whatever happens around it, badges say what is so."""
+
+    def test_no_more_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Badges change when the cell has ended; the next run tries again."""
+        notebook = Notebook(sees=True)
+        with monkeypatch.context() as limited:
+            limited.setattr("nbflow.notebook.badges.threading.Thread", Limited)
+            notebook.enter(Running(), 0.0)
+        assert notebook.look(1.0) == ["late Running 1"]
+
+    @pytest.mark.process
+    @pytest.mark.parametrize("first", ["%%capture\n%load_ext nbflow\n%flow status", "%load_ext nbflow"])
+    def test_a_session_that_was_opened_unseen(self, tmp_path: Path, first: str) -> None:
+        """What captured the outputs then has none of later cells; a cell that fails changes badges, too."""
+        with Kernel(tmp_path, asks=True) as kernel:
+            kernel.set(load=first, limit="LIMIT = 15", late="#@task late\nlate = [LIMIT]", other="LIMIT")
+            kernel.save()
+            for cell in ("load", "limit", "late"):
+                assert kernel.run(cell).error == ""
+            kernel.set(limit="LIMIT = 18")
+            assert badge(kernel.run("limit"), "late").startswith("late: stale")
+            kernel.run("late")
+            kernel.set(limit="LIMIT = 19\n1 / 0")
+            assert badge(kernel.run("limit"), "late").startswith("late: waits")

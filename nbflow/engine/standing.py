@@ -84,4 +84,7 @@ class StandingOf:
 
     def of(self, key: str) -> object:
         """The object that stood under one of them; `ABSENT` where none did."""
-        return self._objects[self._keys.index(key)] if key in self._keys else ABSENT
+        try:
+            return self._objects[self._keys.index(key)]
+        except ValueError:
+            return ABSENT

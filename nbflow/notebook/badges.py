@@ -140,10 +140,14 @@ class Badges:
     # --- the thread ----------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        self._awake.set()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._follow, name="nbflow-badges", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._follow, name="nbflow-badges", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # there can be no more threads; badges change when the cell has ended
+                return
+            self._thread = thread
+        self._awake.set()
 
     def _follow(self) -> None:
         while self._awake.wait() and not self._over.wait(_EVERY):

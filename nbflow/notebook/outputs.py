@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
 import msgspec
+from IPython.core.displaypub import CapturingDisplayPublisher
 from msgspec.structs import replace
 
 from nbflow.exceptions import writable
@@ -239,7 +240,14 @@ class Screen:
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
-        self._publisher: Any = getattr(shell, "display_pub", None)
+        self._publisher: Any = None
+        self.note_publisher()
+
+    def note_publisher(self) -> None:
+        """Know what shows displays: to be called before each cell, which may put something in its place."""
+        publisher = getattr(self._shell, "display_pub", None)
+        if not isinstance(publisher, CapturingDisplayPublisher):
+            self._publisher = publisher
 
     @property
     def can_update(self) -> bool:
@@ -328,8 +336,9 @@ class Screen:
 
     def update_beside(self, shown: Shown, id: str) -> None:
         """Update a view below another cell, in any thread; nothing that captures outputs has it."""
-        publish = self._publisher.__class__.publish
-        publish(self._publisher, shown.bundle(), {}, transient={"display_id": id}, update=True)
+        publisher = self._publisher or self._shell.display_pub
+        publish = publisher.__class__.publish
+        publish(publisher, shown.bundle(), {}, transient={"display_id": id}, update=True)
 
     def line(self) -> Callable[[str], object] | None:
         """A line below the cell that runs, or in the terminal, which any thread may write anew.

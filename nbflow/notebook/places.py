@@ -362,7 +362,7 @@ class Places:
             )
 
     def _called(self, name: str) -> list[Step]:
-        """The steps that have a name, of tasks or not; told at the speed of a plain loop."""
+        """The steps that have a name, of tasks or not; in one pass over all of them."""
         return [step for step in self.book.steps.values() if step.name == name]
 
     def call(self, cell: Cell, base: str, others: Collection[str] | None = None) -> None:

@@ -61,6 +61,7 @@ class PlainCells:
             source: It as plain Python, where that is known already.
         """
         self._pending, session = None, self._session
+        session.around.screen.note_publisher()
         session.background.follow()
         session.left_settings.begin()
         if is_only_ours(asked.text):
@@ -111,6 +112,8 @@ class PlainCells:
         if error is None:
             self._session.functions.follow(pending.cell.step, by_user=True)
             self._session.after_plain(pending.cell)
+        elif self._session.places.has_tasks:
+            self._session.refresh_badges()
 
     def finish(self, line: str) -> None:
         """End the observation of a cell from whose line `%flow line` on all code is ours.

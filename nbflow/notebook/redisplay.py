@@ -39,7 +39,7 @@ class Redisplay:
                 self._bring_back(cell, trace)
 
     def _others(self) -> list[Cell]:
-        """All cells but those that plainly show what their task has; told at the speed of a plain loop."""
+        """All cells but those that plainly show what their task has; in one pass over all of them."""
         brought, cells = self._brought, self._session.places.cells.values()
         return [
             cell

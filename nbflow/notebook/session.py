@@ -393,8 +393,8 @@ class Session:
         number, attempt = spec.flow_run, transition.attempt
         self.lasts[step] = Last(entered.state.name, number, attempt, entered.state.message, spec.id)
         self.recent.note(step, entered)
-        self.badges.note(step, entered)
         self.trunk.sweep.news.add(step)
+        self.badges.note(step, entered)
 
     # --- earlier kernels -----------------------------------------------------------------------
 
