@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,7 +37,8 @@ class TestKernel:
             assert "1 task ran" in shown.text
             assert "done" not in kernel.run("slow", CELLS["slow"].replace(" --defer", "")).text
             again = kernel.run("flow", "%flow run slow --force")
-            assert any("of about 1.7 s" in text for text in again.texts)
+            # How long it took before, on a machine that may have been busy.
+            assert any(re.search(r"of about (1\.[7-9]|[2-9]|\d\d)", text) for text in again.texts)
 
     def test_a_short_one_says_nothing(self, tmp_path: Path) -> None:
         """Nor does one that nobody watches."""

@@ -148,7 +148,7 @@ class TestHands:
 
     def test_dragging_moves_the_graph(self, notebook: Notebook) -> None:
         """And chooses nothing."""
-        notebook.task("late").scroll_into_view_if_needed()
+        notebook.task("late").evaluate("node => node.scrollIntoView({block: 'nearest'})")
         box = notebook.task("late").bounding_box()
         notebook.page.mouse.move(box["x"] - 30, box["y"] + 5)
         notebook.page.mouse.down()
