@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
 import msgspec
-from IPython.core.displaypub import CapturingDisplayPublisher
 from msgspec.structs import replace
 
 from nbflow.exceptions import writable
@@ -246,7 +245,7 @@ class Screen:
     def note_publisher(self) -> None:
         """Know what shows displays: to be called before each cell, which may put something in its place."""
         publisher = getattr(self._shell, "display_pub", None)
-        if not isinstance(publisher, CapturingDisplayPublisher):
+        if not hasattr(publisher, "outputs"):  # which only one has that keeps what it is given
             self._publisher = publisher
 
     @property
