@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nbflow.analysis.environment import WHOLE
 from nbflow.store.files import Files
-from nbflow.store.variables import ALL
 from nbflow.testing import Notebook
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class TestAsked:
         """Who asks for all has a result as of its run."""
         notebook, (task,) = notebook_of("import nbv_conf\nx = 'NBV_LEVEL' in nbv_conf.every()")
         assert notebook.verdict(task).value == "as of"
-        assert [cause.subject for cause in notebook.why(task)] == [ALL]
+        assert [cause.subject for cause in notebook.why(task)] == [WHOLE]
 
     def test_what_a_library_asks_for_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Libraries ask for their settings whenever they like."""

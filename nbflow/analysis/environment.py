@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from nbflow.analysis.flow import Frame
 
-_WHOLE: Final = "environment: os.environ"
+WHOLE: Final = "environment: os.environ"
+"""The effect of who asks for all variables, or may do so."""
 
 
 def note_environment(frame: Frame, node: ast.Subscript | ast.Compare | ast.Call) -> None:
@@ -49,7 +50,7 @@ def note_environment(frame: Frame, node: ast.Subscript | ast.Compare | ast.Call)
 def note_whole_environment(frame: Frame, node: ast.Attribute | ast.Name) -> None:
     """Keep that all variables may be read, where `os.environ` is loaded and not asked for one."""
     if node not in frame.cell.named and _origin(frame, node) in ("environ", "environb"):
-        frame.effects.add(_WHOLE)
+        frame.effects.add(WHOLE)
 
 
 def _origin(frame: Frame, node: ast.Attribute | ast.Name) -> str:

@@ -8,6 +8,7 @@ from importlib.util import source_from_cache
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import unquote, urlsplit
 
+from nbflow.analysis.environment import WHOLE
 from nbflow.analysis.reach import Home, place_of
 from nbflow.store import variables
 from nbflow.store.asked import EVENT, question_of
@@ -160,10 +161,10 @@ def _asked_for(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
 
 def _variable_asked_for(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
     """A variable; or all of them, which who copies them does not ask for one by one."""
-    name = _text(arguments[0]) if arguments else variables.ALL
-    if name in trail.variables or variables.ALL in trail.variables:
+    name = _text(arguments[0]) if arguments else WHOLE
+    if name in trail.variables or WHOLE in trail.variables:
         return
-    asker = variables.asks_itself(caller, trail.contents)
+    asker = variables.asker_in(caller, trail.contents)
     # A module that is loaded does not ask once more when the variable changes.
     if asker is not None and not any(_being_imported(trail, asker)):
         trail.ask_variable(name)

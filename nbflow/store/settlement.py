@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from nbflow.analysis.environment import WHOLE
 from nbflow.store.around import changed_around
 from nbflow.store.asked import ANSWERS
 from nbflow.store.paths import FileStat, folder_locator, real, working_folder
-from nbflow.store.variables import ALL
 from nbflow.types import OPEN
 
 if TYPE_CHECKING:
@@ -301,13 +301,13 @@ class _Settling:
 
     def _variables(self) -> dict[str, str | None]:
         """The environment variables that it asked for and did not set."""
-        names = self.trail.variables.keys() - self.trail.environment.keys() - self.trail.touched - {ALL}
+        names = self.trail.variables.keys() - self.trail.environment.keys() - self.trail.touched - {WHOLE}
         return {name: os.environ.get(name) for name in sorted(names)}
 
     def _outside(self) -> tuple[str, ...]:
         """What no digest covers; a copy of all variables is what a program is started with."""
-        asks_all = ALL in self.trail.variables and not any(map(_tells_of_program, self.trail.noise))
-        return (*self.trail.outside, ALL) if asks_all else tuple(self.trail.outside)
+        asks_all = WHOLE in self.trail.variables and not any(map(_tells_of_program, self.trail.noise))
+        return (*self.trail.outside, WHOLE) if asks_all else tuple(self.trail.outside)
 
     def _changed_names(self, locator: str, seen: Names, now: Names) -> set[str]:
         names = (seen or frozenset()) ^ (now or frozenset())

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 LONGEST_KEY_BYTES: Final = 64
 EVENT: Final = "nbflow.variable"
-ALL: Final = "environment: os.environ"
-"""What a body depends on that asks for all variables."""
 
 _LAYERS: Final = (
     *("os", "_collections_abc", "collections", "genericpath", "posixpath", "ntpath", "pathlib"),
@@ -91,7 +89,7 @@ def shown_variable(digest: str) -> str:
     return "not set" if digest == UNBOUND else "•••"
 
 
-def asks_itself(caller: FrameType, contents: Contents) -> FrameType | None:
+def asker_in(caller: FrameType, contents: Contents) -> FrameType | None:
     """The frame of the user's own code that asks for a variable; None where a library does so.
 
     Args:
