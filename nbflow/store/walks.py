@@ -22,10 +22,11 @@ from marshal import dumps
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from xxhash import xxh3_128, xxh3_128_digest, xxh3_128_hexdigest
+from xxhash import xxh3_128_digest, xxh3_128_hexdigest
 
 from nbflow.analysis.reach import Home, place_of
 from nbflow.store.connections import is_connection
+from nbflow.store.hashing import buffers_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -334,12 +335,7 @@ class Walk:
 
     def buffers(self, parts: Iterable[Any]) -> bytes:
         """The digest of contiguous buffers one after another; where they are cut does not count."""
-        if self.blind:
-            return b""
-        hasher = xxh3_128()
-        for part in parts:
-            hasher.update(part)
-        return hasher.digest()
+        return b"" if self.blind else buffers_digest(parts)
 
 
 class Gathering(Walk):
