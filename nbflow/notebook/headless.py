@@ -8,8 +8,9 @@ import json
 import os
 import re
 import signal
+import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,7 +32,7 @@ from nbflow.views.table import action_summary
 from nbflow.views.words import causes_words, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Generator, Iterable, Mapping
     from pathlib import Path
 
     from nbflow.store.protocol import RunRecord, Store
@@ -44,6 +45,8 @@ _REUSED: Final = "Cached"
 _ENDED: Final[Mapping[str, DeedWord]] = {"Cancelled": "stopped", "Skipped": "skipped", "Paused": "waits"}
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 _BEHIND_SOURCE: Final = f"\n{'-' * 18}\n"
+_SLOW: Final = "rfc3987_syntax"
+"""What jsonschema checks international addresses with, which no notebook has; a second to import."""
 COMPLETED: Final = 0
 FAILED: Final = 1
 PAUSED: Final = 3
@@ -206,11 +209,26 @@ def _told(asked: Headless) -> str:
 
 def _module(name: str) -> Any:
     try:
-        return importlib.import_module(name)
+        with _absent(_SLOW):
+            return importlib.import_module(name)
     except ImportError:
         raise SessionError(
             "running notebooks needs nbclient and nbformat: pip install 'nbflow[run]'"
         ) from None
+
+
+@contextmanager
+def _absent(name: str) -> Generator[None]:
+    """Let a module that others import where there is one look as if there were none."""
+    if name in sys.modules:
+        yield
+        return
+    modules: dict[str, Any] = sys.modules
+    modules[name] = None
+    try:
+        yield
+    finally:
+        del modules[name]
 
 
 def _read(path: Path) -> Any:
