@@ -12,7 +12,7 @@ WORKERS := $(shell $(PYTHON) -c "import os; print(1 + (os.cpu_count() or 1))")
 # Two threads of OpenMP on two busy cores make the trees of the tutorial several times slower than one.
 demo test bench: export OMP_NUM_THREADS = 1
 
-.PHONY: demo lab test check bench law browser install-browser clean
+.PHONY: demo lab test behaviour check bench law browser install-browser clean
 
 demo: $(VENV)/ready-demo
 	@rm -rf build/demo && mkdir -p build/demo && cp $(NOTEBOOK) build/demo
@@ -28,8 +28,11 @@ lab: $(VENV)/ready-demo,lab
 	@mkdir -p build/lab && cp -n $(NOTEBOOK) build/lab || true
 	$(BIN)/jupyter lab --ip=127.0.0.1 $(if $(ROOT),--allow-root) build/lab/flights.ipynb
 
-test: browser check
+test: browser $(VENV)/ready-test
 	@$(BIN)/python -m compileall -q nbflow # else each kernel compiles it anew where bytecode is not kept
+	@$(MAKE) --no-print-directory --jobs=2 check behaviour
+
+behaviour:
 	$(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 4 --dist loadfile $(if $(CI),--randomly-seed=1)
 
 check: $(VENV)/ready-test

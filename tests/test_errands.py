@@ -48,9 +48,9 @@ class TestTheLaw:
         self, mix: tuple[str, ...], tmp_path: Path, runner: ProcessPoolTaskRunner
     ) -> None:
         """Verdicts, causes, what was executed and reused, and each entry and output of each trace."""
-        for seed in (8000, 8001):
-            here = moments(seed, mix, tmp_path / "game", None)
-            assert moments(seed, mix, tmp_path / "game", runner) == here
+        seed = 8000 + MIXES.index(mix)
+        here = moments(seed, mix, tmp_path / "game", None)
+        assert moments(seed, mix, tmp_path / "game", runner) == here
 
 
 class TestWhatIsSent:

@@ -68,7 +68,7 @@ class Given:
     ) -> None:
         self.before = UNKNOWN
         self._trail = trail
-        self._constants = tuple(constants)
+        self._constants = tuple(sorted(constants))  # a set of texts lies in another order in each process
         self._inputs = tuple(inputs)
         self._writes = tuple(writes)
         self._reads = tuple(reads)
@@ -79,7 +79,7 @@ class Given:
         if not (self._constants or self._inputs or self._writes or self._reads):
             self.before = Before(search_path=tuple(sys.path))
             return
-        for each in self._expand(self._reads, listed=True):
+        for each in sorted(self._expand(self._reads, listed=True)):
             self._trail.read(each)
         declared, writes = set(self._trail.listings), self._writes
         named = tuple(given_paths(filter(looks_like_path, self._constants)))
