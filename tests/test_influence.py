@@ -125,6 +125,23 @@ class TestMayWrite:
         notebook, cells = opened('exec("hidden = 1")')
         assert "hidden" in may(notebook, cells[0])
 
+    @pytest.mark.parametrize("how", ["x = own(list)\nx[0] = 2", "unknown(a, list)", "f(a)", "d.m(a)"])
+    def test_a_builtin_that_it_hands_on(self, how: str) -> None:
+        """Nothing changes that one, but what somebody has bound under its name, or may have."""
+        code = "def f(v):\n    w = unknown(v, list)\n    w[0] = 1"
+        cells = ("a = [1]", code, "class D:\n    def m(self, v): f(v)\nd = D()", "if not a: list = [2]")
+        notebook, (first, *_) = opened(*cells)
+        cell = notebook.add(how)
+        assert "list" not in may(notebook, cell)
+        change(notebook, first, "a = []")
+        assert "list" in may(notebook, cell)
+        assert "list" in may(notebook, opened("list = [1]", *cells, how, notebook=notebook)[1][-1])
+
+    def test_a_builtin_that_a_callee_binds(self) -> None:
+        """Is another thing from then on."""
+        notebook, _ = opened("def f():\n    global list\n    list = [1]")
+        assert "list" in may(notebook, notebook.add("f()"))
+
     def test_names_of_the_same_unit(self) -> None:
         """A change through one name is a change of the other."""
         notebook, _ = opened("a = [1]", "b = a")

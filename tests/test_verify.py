@@ -224,6 +224,18 @@ class TestVerdicts:
         change(notebook, cells[0], "a = 2")
         assert causes(notebook, cells[2]) == [("unverified", cells[2]), ("upstream", "b")]
 
+    def test_builtins_are_what_they_are_below_a_step_that_hands_them_on(self) -> None:
+        """Who calls `list` below one that failed is fresh, and below one that is held as of that alone."""
+        grow = "x = own(x, list)\nx.append(1)"
+        notebook, cells = opened(
+            "def own(v, kind): return kind(v)", "x = [1]", grow, "y = list('a')", "z = x"
+        )
+        notebook.pin(cells[2], Hold(notebook.step(cells[2]).trace or Trace("none", "", (), ()), "pin"))
+        assert verdicts(notebook) == ["fresh", "fresh", "as of", "fresh", "as of"]
+        notebook.pin(cells[2], None)
+        change(notebook, cells[2], f"{grow}\nx[0] = 1 / 0")
+        assert verdicts(notebook) == ["fresh", "fresh", "stale", "fresh", "stale"]
+
     def test_judging_is_pure(self) -> None:
         """Twice the same."""
         notebook, cells = opened("a = 1", "b = a")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 from functools import partial
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from nbflow.types import Trace
 
 BUILTINS: Final = frozenset(vars(builtins))
+_FIXED: Final = frozenset(
+    name for name, value in vars(builtins).items() if isinstance(value, (type, BuiltinFunctionType))
+)
+"""The builtins that nothing can change in place."""
 PARAMETER: Final = "*"
 
 
@@ -52,7 +57,7 @@ def reached(
 
     def reach_of(slot: Slot) -> Reach | None:
         bound = view.bound(slot)
-        if bound.version is None and not bound.written and not bound.doubts:
+        if _is_given_nothing(bound):
             return None
         return bound.version.output.reach if bound.version else NO_REACH
 
@@ -64,6 +69,11 @@ def reached(
     if given:
         touches = partial(touched, given, body, loads_own=has_own_modules(view.steps.values()))
     return with_patches(body, reach_of, ran_by, touches, builtin, also)
+
+
+def _is_given_nothing(bound: Bound) -> bool:
+    """Whether no step gives a name anything, or may, so that a builtin of that name is meant."""
+    return bound.version is None and not bound.written and not bound.doubts
 
 
 def with_patches(
@@ -273,7 +283,7 @@ def may_write(
     """
     analysis = body.analysis
     binds = set(map(slot_of, analysis.writes | analysis.maybe_writes | analysis.deletes))
-    changes = set(map(slot_of, analysis.mutates))
+    changes = set(map(slot_of, _changeable(analysis.mutates, view)))
     binds.update(map(slot_of, map("<{}>".format, analysis.seeds)), map(slot_of, set_in(body.source)))
     if known is None and (body.callees or analysis.definitions or reached_slots):
         harm = _Harm(body, view, book)
@@ -292,6 +302,18 @@ def may_write(
         if version is not None and len(version.output.members) > 1:
             changes |= view.members(version)
     return May(frozenset(binds), frozenset(changes))
+
+
+def left_open(body: Body, view: View) -> Iterator[Slot]:
+    """The slots in memory of which nobody knows what a body leaves in them that has no result."""
+    analysis = body.analysis
+    bound = analysis.writes | analysis.maybe_writes | analysis.deletes
+    return map(slot_of, bound | _changeable(analysis.mutates, view))
+
+
+def _changeable(names: frozenset[str], view: View) -> frozenset[str]:
+    """Those of these names that may stand for what can be changed: `list` mostly stands for a builtin."""
+    return names - {name for name in names & _FIXED if _is_given_nothing(view.bound(slot_of(name)))}
 
 
 def _defines_code(body: Body, name: str) -> bool:
@@ -322,7 +344,8 @@ class _Harm:
             names += self._body.analysis.definitions
         for name in names:
             for definition in self._candidates(name):
-                found |= definition.mutates | definition.writes | self._changed(definition.calls)
+                found |= definition.writes | _changeable(definition.mutates, self._view)
+                found |= self._changed(definition.calls)
             found |= self._unanalysed(name)
         found |= self._changed_by_calls(names)
         return found | self._changed(self._body.analysis.calls)
@@ -369,8 +392,9 @@ class _Harm:
         return False
 
     def _changed(self, calls: Iterable[Call]) -> set[str]:
-        changed = {name for call in calls if self._is_harmful(call.callee) for name in call.arguments}
-        return {name for name in changed - {PARAMETER} if not is_code(self._view.bound(slot_of(name)))}
+        handed = [call.arguments for call in calls if self._is_harmful(call.callee)]
+        changed = _changeable(NO_NAMES.union(*handed) - {PARAMETER}, self._view)
+        return {name for name in changed if not is_code(self._view.bound(slot_of(name)))}
 
     def _is_harmful(self, callee: str) -> bool:
         """Whether calling the name may change an argument in place."""
@@ -408,15 +432,14 @@ class _Harm:
         own = [self._body] if name in self._body.analysis.definitions else []
         return own + [body for body in bodies if body is not None]
 
-    def _unanalysed(self, name: str, *, arguments: bool = False) -> set[str]:
+    def _unanalysed(self, name: str, *, arguments: bool = False) -> frozenset[str]:
         """What code may change that no definition describes: a callback in an object, a closure."""
         version = self._view.bound(slot_of(name)).version
         if version is None or not (version.output.reach.changes_arguments or version.output.reach.mutates):
-            return set()
+            return NO_NAMES
         ran = self._book.steps[version.step].ran
         if ran is not None and name in ran.analysis.definitions:
-            return set()
+            return NO_NAMES
         reach = version.output.reach
-        return set(reach.mutates | reach.writes) | (
-            {name} if arguments and reach.changes_arguments else set()
-        )
+        itself = {name} if arguments and reach.changes_arguments else NO_NAMES
+        return _changeable(reach.mutates, self._view) | reach.writes | itself

@@ -24,13 +24,13 @@ from nbflow.engine.gates import (
     person_cause,
     saw_end_of,
 )
-from nbflow.engine.influence import is_code, lasting, may_write, reached
+from nbflow.engine.influence import is_code, lasting, left_open, may_write, reached
 from nbflow.engine.keeping import asks_again, expiry_of, has_expired, is_effect, world_of
 from nbflow.engine.marks import BEGUN, REFUTED
 from nbflow.engine.origins import seen_as, version_of
 from nbflow.engine.quiet import may_start_plain, would_decide
 from nbflow.engine.shown import content_for
-from nbflow.engine.slots import SETTINGS, STATE, Outside, is_kept_in_memory, parts_of, path_of, slot_of
+from nbflow.engine.slots import SETTINGS, STATE, Outside, is_kept_in_memory, parts_of, path_of
 from nbflow.engine.unmade import unmade_cause
 from nbflow.store.digests import key_digest
 from nbflow.types import (
@@ -460,7 +460,7 @@ class Judge:
         self, step: Step, body: Body, slots: tuple[Slot, ...], verdict: Verdict, sure: Collection[Slot]
     ) -> dict[Slot, Bound]:
         gives: dict[Slot, Bound] = {}
-        analysis, trace = body.analysis, step.left if gives_nothing(step, verdict) else step.given
+        trace = step.left if gives_nothing(step, verdict) else step.given
         doubts = () if verdict is Verdict.FRESH else (Doubt(step.id, verdict),)
         near = (step.id,) if doubts and any(not is_code(self._view.bound(slot)) for slot in slots) else ()
         if doubts:
@@ -481,8 +481,7 @@ class Judge:
             gives |= [given_state(step, verdict, doubts, is_outlived=self._sees(step, Answer.DIFFERENT))]
         # Without a result nobody knows what these hold: an older version would be a guess.
         if trace is None:
-            for name in analysis.writes | analysis.maybe_writes | analysis.deletes | analysis.mutates:
-                slot = slot_of(name)
+            for slot in left_open(body, self._view):
                 may_be = gives.get(slot, NOTHING)
                 gives[slot] = Bound(None, may_be.doubts, may_be.kin, written=True)
             return gives

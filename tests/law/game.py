@@ -14,6 +14,7 @@ import random as global_random
 import shutil
 import sys
 import types
+from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ from nbflow.store.digests import digest, fingerprint
 from nbflow.testing import Notebook
 from nbflow.types import UNBOUND, Effect, Hold, Standing, Verdict
 from tests.cells import kept
+from tests.law.demanded import demanded_by
 from tests.law.notebooks import DATA, FILES, FUNCTIONS, LIBRARY, PRELUDE, Author, Cell
 
 if TYPE_CHECKING:
@@ -39,18 +41,34 @@ TRACKED = (*DATA, *FUNCTIONS, "Box", "year", "library", "OFFSET", "xs", "m")
 
 @dataclass
 class Tally:
-    """What a number of games claimed and did."""
+    """What a number of games claimed and did.
+
+    Attributes:
+        checks: How often a step was looked at.
+        fresh: How often it was called fresh.
+        names: How often a name was called current.
+        needless: How often a step was not called fresh although a fresh run would give the same.
+        demanded: How often that is demanded by the design, by rule, see `demanded.py`; not in `needless`.
+    """
 
     games: int = 0
     checks: int = 0
     fresh: int = 0
     names: int = 0
     needless: int = 0
+    demanded: Counter[str] = field(default_factory=Counter[str])
     executed: int = 0
     repeated: int = 0
     audited: int = 0
     wrong: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+
+    def shares(self) -> str:
+        """What was not called fresh although it was equal, in parts of all checks, for people."""
+        each = 100 / max(1, self.checks)
+        told = ", ".join(f"{rule} {count * each:.1f}" for rule, count in sorted(self.demanded.items()))
+        demanded = f"{self.demanded.total() * each:4.1f} % ({told})" if told else " 0.0 %"
+        return f"not fresh though equal: needless {self.needless * each:4.1f} %, demanded {demanded}"
 
 
 @dataclass
@@ -393,6 +411,8 @@ class Game:
                 tally.fresh += 1
                 if reason:
                     wrong.append(f"{step.id} is called fresh, but {reason}")
+            elif not reason and (rule := demanded_by(self.notebook, step.id)):
+                tally.demanded[rule] += 1
             elif not reason:
                 tally.needless += 1
                 tally.reasons.append(

@@ -228,9 +228,8 @@ def main() -> int:
     finally:
         os.chdir(start)
         shutil.rmtree(root, ignore_errors=True)
-    share = 100 * tally.needless / max(1, tally.checks)
     print(f"games {tally.games} checks {tally.checks} fresh {tally.fresh} wrong {len(tally.wrong)}", end=" ")
-    print(f"not fresh though equal {share:.1f} %")
+    print(tally.shares())
     return 1 if tally.wrong else 0
 
 
