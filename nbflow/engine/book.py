@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from nbflow.states import State
 
-FORMAT = "4"
+FORMAT = "5"
 """Part of every static key: raised when what a trace says changes its meaning."""
 
 _COMPUTES = (

@@ -18,6 +18,7 @@ from nbflow.engine.outward import definitions_of, effects_of
 from nbflow.engine.own_modules import (
     has_own_modules,
     made_by_imports,
+    modules_in,
     own_modules,
     patching_of_own,
     reach_main,
@@ -277,4 +278,4 @@ def _imports(body: Body, later: Collection[Body]) -> list[str]:
     if not (later or body.analysis.imports):
         return []
     deferred = [item for ran in later for item in ran.analysis.imports if item.deferred]
-    return sorted({item.module for item in (*body.analysis.imports, *deferred) if item.module})
+    return sorted(modules_in((*body.analysis.imports, *deferred)))

@@ -21,6 +21,8 @@ IN_PLACE = {
     "mod import",
     "mod in fn",
     "mod from in body",
+    "mod from package",
+    "mod from nested namespace",
     "mod relative",
     "mod pkg attr",
     "mod init",
@@ -122,7 +124,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with modules of the user's own, forgotten afterwards."""
     for name, source in MODULES.items():
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
