@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -121,6 +122,26 @@ class TestEdited:
         assert notebook.verdict(cell) is Verdict.FRESH
         assert notebook.run(reader).errors == {}
         assert (notebook.names["a"], notebook.verdict(reader)) == (8, Verdict.FRESH)
+
+    def test_a_star_import_of_what_was_changed_since(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its reader runs on what the cell binds; it had been told that only the cell below makes that."""
+        monkeypatch.syspath_prepend(tmp_path)
+        (tmp_path / "starred_lib.py").write_text("ROWS = [1]\n")
+        notebook = Notebook()
+        cell = notebook.add("from starred_lib import *\nextra = 1", plain=True)
+        reader = notebook.add("a = [*ROWS, extra]")
+        change = notebook.add("ROWS.append(5)", plain=True)
+        notebook.run_all()
+        notebook.edit(cell, "from starred_lib import *\nextra = 2")
+        notebook.run(cell)
+        assert "ROWS" in outputs(notebook, cell)
+        assert notebook.run(reader).errors == {}
+        assert notebook.names["a"] == [1, 5, 2]
+        assert notebook.verdict(reader) is Verdict.AS_OF  # a new kernel loads the module anew
+        assert notebook.run(change).errors == {}
+        del sys.modules["starred_lib"]
 
     def test_a_star_import_that_is_not_reached(self) -> None:
         """Nobody says of what stands there still that the cell makes it."""

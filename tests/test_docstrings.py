@@ -82,3 +82,22 @@ class TestModules:
         assert notebook.flow().executed == cells[:2]
         assert verdicts(notebook) == ["fresh"] * 4
         del sys.modules["documented_lib"]
+
+    def test_a_table_has_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who looks at what a task has put into a table is up to date; who holds its function is not."""
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        (tmp_path / "documented_lib.py").write_text("CACHE = {}\nSCALE = 2\ndef f(): return 1\n")
+        notebook, cells = opened(
+            "import documented_lib as lib",
+            "lib.CACHE['a'] = 1",
+            "y = sorted(lib.CACHE) * lib.SCALE",
+            "z = [lib.f]",
+            plain=(0,),
+        )
+        assert notebook.names["y"] == ["a", "a"]
+        assert verdicts(notebook) == ["fresh", "fresh", "fresh", "as of"]
+        change(notebook, cells[1], "lib.CACHE['b'] = 1")
+        assert notebook.flow().executed == [cells[2]]
+        assert notebook.names["y"] == ["b", "b"]
+        del sys.modules["documented_lib"]

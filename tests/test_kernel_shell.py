@@ -52,6 +52,8 @@ class TestOutputs:
             "print('x' * 100_000)",
             "import warnings\nwarnings.warn('careful', stacklevel=1)",
             "import logging\nlogging.getLogger('q').warning('told')",
+            "import sys\nfor done in range(4):\n print(f'\\r{done}/3', end='', file=sys.stderr, flush=True)",
+            "for done in range(4):\n print(f'\\r{done}/3', end='', flush=True)\nprint()\nprint('done')",
         ],
         ids=lambda body: body.splitlines()[0][:24],
     )
@@ -69,6 +71,25 @@ class TestOutputs:
             assert "'first'" not in again.text
         if "clear" in body:
             assert again.stdout == "stays\n"
+
+    @pytest.mark.parametrize("stream", ["stdout", "stderr"])
+    def test_live_while_it_runs(self, job: Job, tmp_path: Path, stream: str) -> None:
+        """The body ends only after somebody has seen on the screen what it shows before that."""
+        body = (
+            "import sys, time\nfrom pathlib import Path\n"
+            f"print('\\r1/2', end='', file=sys.{stream}, flush=True)\ndisplay('between')\n"
+            "rounds = 0\nwhile not Path('seen').exists() and rounds < 3000:\n"
+            " rounds += 1\n time.sleep(0.01)\n"
+            f"print('\\r2/2', file=sys.{stream})\nseen = rounds < 3000"
+        )
+
+        def heard(shown: Shown) -> None:
+            if shown.texts[:2] == ["\r1/2", "'between'"]:
+                (tmp_path / "seen").touch()
+
+        shown = job.kernel.collect(job.kernel.send(f"%%task seen\n{body}", "seen"), heard)
+        assert shown.texts[:3] == ["\r1/2", "'between'", "\r2/2\n"]
+        assert job.kernel.value("seen") == "True"
 
     def test_a_figure(self, job: Job) -> None:
         """It is shown by its own cell, once, and comes back with the same pixels."""

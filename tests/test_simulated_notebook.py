@@ -10,6 +10,7 @@ import sys
 import threading
 import warnings
 from functools import partial
+from itertools import permutations
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -839,6 +840,40 @@ class TestRestarting:
         notebook.run(cells[0])
         assert notebook.flow().executed == []
         assert type(notebook.names["m"]) is notebook.names["Box"]
+
+
+class TestRestartingInAnyOrder:
+    """After a restart the cells are run by hand, in every order that there is."""
+
+    SOURCES = ("k = 2", "a = [1, k]", "m = len(a) + k", "a.append(m)", "n = sum(a)")
+
+    @staticmethod
+    def plainly(sources: tuple[str, ...]) -> dict[str, object]:
+        """What plain Python gives."""
+        names: dict[str, object] = {}
+        exec("\n".join(sources), names)
+        return names
+
+    @pytest.mark.parametrize("edited", ["", "k = 3", "a = [5, k]", "a.append(-m)"])
+    def test_no_claim_is_wrong(self, edited: str) -> None:
+        """Whichever comes first; once all have run and the flow was brought up to date, all is proven."""
+        place = next((at for at, each in enumerate(self.SOURCES) if each[:3] == edited[:3]), None)
+        for order in permutations(range(len(self.SOURCES))):
+            notebook, cells = opened(*self.SOURCES, plain=(0, 2), notebook=Notebook(store=kept()))
+            notebook.restart()
+            sources = list(self.SOURCES)
+            for at in order:
+                if at == place:
+                    sources[at] = edited
+                    notebook.edit(cells[at], edited)
+                notebook.run(cells[at])
+                truth = self.plainly(tuple(sources))
+                said = {name: notebook.names[name] for name in "kamn" if name in notebook.names}
+                assert all(value == truth[name] for name, value in said.items() if notebook.is_current(name))
+            notebook.run(cells[2])  # where it came before `k` it has failed, and is nobody's to start
+            notebook.flow()
+            assert verdicts(notebook) == ["fresh"] * 5, order
+            assert values(notebook, *"kamn") == [truth[name] for name in "kamn"], order
 
 
 class TestHolding:

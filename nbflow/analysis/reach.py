@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from nbflow.analysis.formulas import names_for
 from nbflow.analysis.names import TEXT_NAMES
-from nbflow.analysis.packages import owners_of_modules
+from nbflow.analysis.packages import owners_of_modules, spec_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -476,13 +476,10 @@ def _with_parents(module: str) -> Iterator[str]:
 
 def _source_file(module: str) -> Path | None:
     """Find a module's file as the import system would, but without importing its parents."""
-    locations: list[str] | None = None
-    spec = None
-    for name in _with_parents(module):
-        if not name or (spec is not None and locations is None):
+    top, *rest = _with_parents(module)
+    spec = importlib.machinery.PathFinder.find_spec(top) if top else None
+    for name in rest:
+        if spec is None or spec.submodule_search_locations is None:
             return None
-        spec = importlib.machinery.PathFinder.find_spec(name, locations)
-        if spec is None:
-            return None
-        locations = spec.submodule_search_locations
+        spec = spec_within(name, list(spec.submodule_search_locations))
     return Path(spec.origin) if spec is not None and spec.origin and spec.origin.endswith(".py") else None

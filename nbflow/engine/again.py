@@ -77,8 +77,21 @@ def earlier_run(trace: Trace | None, body: Body, seen: Seen) -> Earlier | None:
 
 def taken_all(body: Body, keys: Iterable[str], names: Mapping[str, object]) -> frozenset[str]:
     """Those of these keys that hold what a star import of the body, which completed, binds them to."""
-    modules = [sys.modules[name] for name in _starred(body.source) if name in sys.modules]
+    modules = _modules_starred(body)
     return frozenset(key for key in keys if any(_gives(module, key, names[key]) for module in modules))
+
+
+def offered_all(body: Body) -> frozenset[str]:
+    """The names that star imports of the body bind, as far as their modules are loaded.
+
+    Who has changed such an object since has made the name last, and not the cell that binds it.
+    """
+    modules = _modules_starred(body)
+    return frozenset(name for module in modules for name in vars(module) if _offers(module, name))
+
+
+def _modules_starred(body: Body) -> list[ModuleType]:
+    return [sys.modules[name] for name in _starred(body.source) if name in sys.modules]
 
 
 @lru_cache(maxsize=2_000)
@@ -89,9 +102,12 @@ def _starred(source: str) -> tuple[str, ...]:
 
 
 def _gives(module: ModuleType, name: str, value: object) -> bool:
+    return _offers(module, name) and vars(module).get(name, module) is value
+
+
+def _offers(module: ModuleType, name: str) -> bool:
     offered = vars(module).get("__all__")
-    is_offered = not name.startswith("_") if offered is None else name in offered
-    return is_offered and vars(module).get(name, module) is value
+    return not name.startswith("_") if offered is None else name in offered
 
 
 def _digests_now(seen: Seen) -> dict[Slot, set[str]]:

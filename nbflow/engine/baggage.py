@@ -16,6 +16,7 @@ import msgspec
 from nbflow.engine.book import Body, definition_body
 from nbflow.engine.closed import Closed, closed_file, closed_of
 from nbflow.engine.generators import GENERATORS
+from nbflow.engine.own_modules import modules_in
 from nbflow.engine.reached import Reached  # noqa: TC001 - records are made by these annotations
 from nbflow.engine.slots import NAME, InContext, key_of, slot_of
 from nbflow.engine.stateful import (
@@ -191,7 +192,7 @@ def set_libraries(settings: Mapping[str, Packed], names: dict[str, Any]) -> str:
 
 def _loaded(body: Body, workspace: Workspace) -> Iterator[tuple[str, str]]:
     """The modules that a body imports and that are loaded, with their content as it is now."""
-    for name in {item.module for item in body.analysis.imports} & sys.modules.keys():
+    for name in modules_in(body.analysis.imports) & sys.modules.keys():
         yield name, workspace.look_at(sys.modules[name]).digest
 
 

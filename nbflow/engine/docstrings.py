@@ -7,6 +7,7 @@ so that others may look, depends on that as well: it is a slot of its own beside
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis import EVERYTHING
@@ -15,7 +16,7 @@ from nbflow.engine.slots import slot_of
 from nbflow.types import TEXTS, UNBOUND, Entry, Looked, Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from nbflow.engine.bind import Version, View
     from nbflow.engine.book import Body, Book
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 DOCSTRING: Final = "docstring"
 """The kind of the slots that are what documents a function, a module or an attribute of one."""
+_DATA: Final = frozenset((dict, list, set, tuple, str, bytes, int, float, bool))
 
 
 def name_behind(slot: Slot) -> Slot:
@@ -80,16 +82,32 @@ def _attributes(body: Body, output: Output) -> tuple[str, ...]:
     return tuple(sorted(used))
 
 
-def unseen_edits(texts: Mapping[Entry, str], book: Book) -> frozenset[str]:
+def unseen_edits(texts: Mapping[Entry, str], book: Book, value_of: Callable[[str], object]) -> frozenset[str]:
     """Why nobody can tell whether these are up to date, as effects.
 
     What documents a function that a task writes is no part of the task's code: who edits it there
     gets the result of the run before.
+
+    Args:
+        texts: The entries, each with the step that made what is documented.
+        book: The steps.
+        value_of: Gives what a name holds.
     """
-    if not texts:
-        return frozenset()
-    names = ((name_behind(entry.looked.slot).locator, step) for entry, step in texts.items())
-    return frozenset(f"names: what documents {name}" for name, step in names if _is_of_task(name, step, book))
+    return frozenset(
+        f"names: what documents {name_behind(entry.looked.slot).locator}"
+        for entry, step in texts.items()
+        if _is_of_task(name_behind(entry.looked.slot).locator, step, book)
+        and not _is_data(entry.looked.slot, value_of)
+    )
+
+
+def _is_data(slot: Slot, value_of: Callable[[str], object]) -> bool:
+    """Whether it is data in a module: its digest leaves nothing out, as that of a function does."""
+    name, _, attribute = slot.locator.partition(".")
+    if not attribute:
+        return False
+    module = value_of(name)
+    return isinstance(module, ModuleType) and type(vars(module).get(attribute)) in _DATA
 
 
 def _is_of_task(name: str, step: str, book: Book) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 from nbflow.analysis.names import MAIN
 from nbflow.analysis.patches import leading_imports, patched_in, together
 from nbflow.analysis.result import Analysis
-from nbflow.engine.again import earlier_run
+from nbflow.engine.again import earlier_run, offered_all
 from nbflow.engine.book import definition_body
 from nbflow.engine.influence import as_used, with_patches
 from nbflow.engine.libraries import LIBRARIES
@@ -18,6 +18,7 @@ from nbflow.engine.outward import definitions_of, effects_of
 from nbflow.engine.own_modules import (
     has_own_modules,
     made_by_imports,
+    modules_in,
     own_modules,
     patching_of_own,
     reach_main,
@@ -107,7 +108,7 @@ class Insight:
         others, keys = self.others(body, writers), tuple([key_of(slot) for slot in slots])
         told = _told(body, tuple(others), keys)
         last = frozenset([key_of(output.slot) for output in outputs_in_memory(step.trace)])
-        last = last if told.complete else last | self._left(step)
+        last = last if told.complete else last | self._left(step) | offered_all(body)
         uncertain = (told.may_bind | last).difference(body.analysis.writes, keys)
         effects = told.effects | self._lazily(keys) if keys else told.effects
         looks_into_main = bool(told.own_modules) and reach_main(told.own_modules)
@@ -277,4 +278,4 @@ def _imports(body: Body, later: Collection[Body]) -> list[str]:
     if not (later or body.analysis.imports):
         return []
     deferred = [item for ran in later for item in ran.analysis.imports if item.deferred]
-    return sorted({item.module for item in (*body.analysis.imports, *deferred) if item.module})
+    return sorted(modules_in((*body.analysis.imports, *deferred)))

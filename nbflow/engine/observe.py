@@ -24,6 +24,7 @@ from nbflow.engine.labels import Label
 from nbflow.engine.libraries import LIBRARIES, told
 from nbflow.engine.library import AS_IT_STARTS
 from nbflow.engine.observation import Watched
+from nbflow.engine.own_modules import modules_in
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.previews import preview
 from nbflow.engine.reimport import imports_of, load_anew, note_change
@@ -165,8 +166,7 @@ class Observer:
     def _loaded(self, body: Body) -> dict[str, str]:
         """The files that the modules read which the body imports, when they were imported."""
         note_loaded(self._files)
-        modules = sorted({item.module for item in body.analysis.imports})
-        data = [module_data(module, self._files) for module in modules]
+        data = [module_data(module, self._files) for module in sorted(modules_in(body.analysis.imports))]
         return {path: now for found in data for path, now in found.items()}
 
     def _observed(

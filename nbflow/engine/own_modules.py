@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from nbflow.analysis.patches import patched_in
+from nbflow.analysis.reach import Home, place_of
 from nbflow.engine.libraries import LIBRARIES, set_in
 from nbflow.engine.patches import Patch
 from nbflow.engine.uses import is_of_user
@@ -17,12 +18,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from nbflow.analysis.patches import Patching
+    from nbflow.analysis.result import Import
     from nbflow.engine.book import Body, Step
+
+
+def modules_in(imports: Iterable[Import]) -> frozenset[str]:
+    """The modules that statements import: of the user's own also what may be one within its package.
+
+    `from src import features` looks at a file that no name in it tells apart from a function's.
+    """
+    found = {item.module for item in imports if item.module}
+    within = (
+        f"{item.module}.{name}"
+        for item in imports
+        if item.names and item.module and place_of(item.module).home is Home.LOCAL
+        for name in item.names
+        if name != "*"
+    )
+    return frozenset(found.union(within))
 
 
 def own_modules(bodies: Iterable[Body]) -> frozenset[str]:
     """The modules of the user's own that code imports."""
-    return frozenset(filter(is_of_user, {item.module for body in bodies for item in body.analysis.imports}))
+    imports = [item for body in bodies for item in body.analysis.imports]
+    return frozenset(filter(is_of_user, modules_in(imports)))
 
 
 def has_own_modules(steps: Iterable[Step]) -> bool:

@@ -10,12 +10,12 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib import util
-from importlib.machinery import PathFinder
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Final, cast
 
 import xxhash
 
+from nbflow.analysis.packages import spec_within
 from nbflow.store.paths import absolute
 from nbflow.store.trail import data_of_module, forget_data
 from nbflow.store.watching import unwatched
@@ -149,7 +149,7 @@ def _origin_of(name: str) -> str | None:
         if spec is None or spec.submodule_search_locations is None:
             return None
         full = ".".join((top, *rest[: count + 1]))
-        spec = PathFinder.find_spec(full, list(spec.submodule_search_locations))
+        spec = spec_within(full, list(spec.submodule_search_locations))
     return None if spec is None or not spec.has_location else spec.origin
 
 
@@ -280,10 +280,19 @@ def _purge(changed: set[str], files: Files) -> list[str]:
     purged = _with_dependents(changed, files)
     for name in purged:
         _drop_ambiguous(_loaded[name].path)
+        _leave_package(name)
         del sys.modules[name], _loaded[name], _judged[name]
         forget_data(name)
     importlib.invalidate_caches()
     return sorted(purged)
+
+
+def _leave_package(name: str) -> None:
+    """Take a module out of a package that has no file and stays: `from src import features` would find it."""
+    package, _, attribute = name.rpartition(".")
+    held = _namespace(sys.modules.get(package))
+    if held.get("__file__") is None and held.get(attribute) is sys.modules[name]:
+        delattr(sys.modules[package], attribute)
 
 
 def _is_changed(name: str, known: _Loaded, files: Files) -> bool:

@@ -1452,6 +1452,58 @@ import init
 y=init.f()
 => init/sub.py: return 1 ~> return 2
 
+# mod from package
+from lib import a
+---
+y=a.f()
+=> lib/a.py: return b.g()+K ~> return b.g()-K
+=> lib/b.py: return 1 ~> return 2
+== lib/c.py: J=6 ~> J=7
+
+# mod from package in fn
+def h():
+ from lib import a as m
+ return m.f()
+---
+y=h()
+=> lib/b.py: return 1 ~> return 2
+
+# mod from package in body
+from lib import b
+y=b.g()
+=> lib/b.py: return 1 ~> return 2
+
+# mod from package in mod
+import taker
+---
+y=taker.f()
+=> lib/b.py: return 1 ~> return 2
+=> ns/part.py: return 1 ~> return 2
+
+# mod from nested namespace
+from ns.sub import deep
+---
+y=deep.f()
+=> ns/sub/deep.py: return part.f() ~> return -part.f()
+=> ns/part.py: return 1 ~> return 2
+
+# mod namespace
+import ns.part
+---
+y=ns.part.f()
+=> ns/part.py: return 1 ~> return 2
+
+# mod namespace from
+from ns import part
+---
+y=part.f()
+=> ns/part.py: return 1 ~> return 2
+
+# mod namespace in body
+from ns.part import f
+y=f()
+=> ns/part.py: return 1 ~> return 2
+
 # mod getattr
 import ga
 ---
@@ -1572,6 +1624,9 @@ MODULES = {
     "lib/c.py": "K=5\nJ=6\n",
     "lone.py": "def f(): return 1\n",
     "ga.py": "def __getattr__(n): return 1\n",
+    "ns/part.py": "def f(): return 1\n",
+    "ns/sub/deep.py": "from ns import part\ndef f(): return part.f()\n",
+    "taker.py": "from lib import b\nfrom ns import part\ndef f(): return b.g(), part.f()\n",
     "init/__init__.py": "from .sub import f\n",
     "init/sub.py": "def f(): return 1\n",
     "data.py": "import os\nV=1\nclass C:\n def m(self): return V\n",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import site
 import sys
+from importlib.machinery import ModuleSpec, PathFinder
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +16,19 @@ from tests.adversary.code_cases import IN_CELLS, IN_MODULES, MODULES, Case, pars
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+IN_PLACE = {
+    "mod import",
+    "mod in fn",
+    "mod from in body",
+    "mod from package",
+    "mod from nested namespace",
+    "mod relative",
+    "mod pkg attr",
+    "mod init",
+    "mod class",
+}
+"""The cases that are enough where only the way to a module differs."""
 
 TOPS = {name.partition("/")[0].removesuffix(".py") for name in MODULES}
 
@@ -109,7 +124,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with modules of the user's own, forgotten afterwards."""
     for name, source in MODULES.items():
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
@@ -154,6 +169,59 @@ class TestModules:
         assert notebook.verdict(cells[2]).value != "fresh"
         notebook.run_all()
         assert notebook.names["y"] == 2
+
+
+class Finder:
+    """What an editable install puts on `sys.meta_path` where a line in a `.pth` file would not do."""
+
+    def __init__(self, source: Path) -> None:
+        self.source = source
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """Whatever is a top module of the project."""
+        return PathFinder.find_spec(name, [str(self.source)]) if name in TOPS else None
+
+
+@pytest.fixture(params=["pth", "finder"])
+def project(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """The source folder of a project that `pip install -e` has installed."""
+    source, packages = tmp_path / "project/src", tmp_path / "lib/site-packages"
+    known = packages / "mine-1.0.dist-info"
+    known.mkdir(parents=True)
+    (known / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (known / "top_level.txt").write_text("\n".join(sorted(TOPS)))
+    for name, text in MODULES.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(text)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    if request.param == "finder":
+        sys.meta_path.append(Finder(source))
+    else:
+        (packages / "mine.pth").write_text(f"{source}\n")
+    site.addsitedir(str(packages))
+    forget()
+    yield source
+    forget()
+
+
+class TestEditableInstalls:
+    """Modules of a project that is installed in place: they are the user's own, not a package."""
+
+    @pytest.mark.parametrize("case", [each for each in parsed(IN_MODULES) if each.label in IN_PLACE], ids=str)
+    def test_an_edit(self, case: Case, project: Path) -> None:
+        """It counts as that of a module beside the notebook does; the version stays the same."""
+        played = Played(case, plain=True)
+        path = project / case.edit.file
+        path.write_text(path.read_text().replace(case.edit.old, case.edit.new))
+        loaded = forget()
+        expected = in_a_new_kernel(played.cells)
+        forget()
+        sys.modules.update(loaded)
+        check(played, case, expected)
 
 
 class TestForeignNames:
