@@ -19,7 +19,7 @@ from nbflow.engine.loops import Iterations
 from nbflow.engine.record import NOTHING_SEEN, new_id
 from nbflow.engine.requests import Rest, Turn
 from nbflow.engine.run import run_task
-from nbflow.engine.straight import Straight, goes_straight, with_first
+from nbflow.engine.straight import Straight, goes_straight, plainly, with_first
 from nbflow.engine.turns import asking
 from nbflow.retries import NO_RETRIES
 from nbflow.states import Cached, Origin, Paused, Pending, Role, Running, State, StateType
@@ -177,6 +177,7 @@ class StepRuns:
         else:
             run = self._begin(step, origin, causes=causes, inputs=seen.inputs)
         spec = _spec(step, run, self.number, origin, seen, let_in)
+        attempt = plainly(attempt) if step.plain else attempt
         if step.plain and step.named is None and not self._gives_turns and goes_straight(spec):
             return (yield from self._go_straight(spec, step, attempt))
         return (yield from self._drive(spec, step, attempt, seen.upstream))
