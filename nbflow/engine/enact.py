@@ -189,6 +189,7 @@ class StepRuns:
             straight.begin()
         except BaseException as stop:  # noqa: BLE001 - the rules say what becomes of the run
             return (yield from self._drive(spec, step, attempt, _NO_UPSTREAM, straight.again(stop)))
+        self._make_known(step, spec.origin)
         made: Observation | BaseException
         try:
             made = yield from attempt(straight.call())
@@ -293,9 +294,12 @@ class StepRuns:
         """A run that takes long is known to others meanwhile, and known to have died with its kernel.
 
         How long a first one takes nobody knows; of the many that a flow may have, the quick ones are
-        written together.
+        written together. Of plain cells, which cost nothing, those are written that have taken long.
         """
-        if step.plain or (step.trace is not None and step.trace.seconds <= _SLOW_SECONDS):
+        if step.plain:
+            self.history.flush_if_open()
+            return
+        if step.trace is not None and step.trace.seconds <= _SLOW_SECONDS:
             return
         if step.trace is None and origin is not Origin.CELL:
             self.history.flush_soon()
