@@ -17,6 +17,16 @@ pytestmark = pytest.mark.process
 LOAD = "%load_ext nbflow"
 RUN_ITS_CELL = "run its cell: not run in this kernel"
 
+DIES_WHEN_WRITTEN = """
+import os, sqlite3
+history = sqlite3.connect(".nbflow/history.db")
+while not history.execute("SELECT 1 FROM runs WHERE state = 'RUNNING'").fetchall():
+    pass
+os.kill(os.getpid(), 9)
+"""
+HISTORY = "__import__('nbflow').session().around.store.history"
+PATHS = f"[(run.name, [each.name for each in {HISTORY}.transitions(run.id)]) for run in {HISTORY}.runs()]"
+
 
 @pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
@@ -126,6 +136,16 @@ class TestOthers:
             assert line.startswith(f"{name} waits {state} {RUN_ITS_CELL}"), line
             assert told in line
         assert "everything is up to date" not in kernel.execute("%flow run").text
+
+    def test_a_plain_cell_that_takes_long(self, kernel: Kernel) -> None:
+        """Its run is on disk once it has taken a while, and has crashed with its kernel."""
+        kernel.set(died=DIES_WHEN_WRITTEN)
+        kernel.save()
+        kernel.send(DIES_WHEN_WRITTEN, "died")
+        kernel.manager.provisioner.process.wait()
+        restarted(kernel)
+        (died,) = kernel.ask(f"[path for name, path in {PATHS} if name == 'cell [2]'][:1]")
+        assert died == ["Pending", "Running", "Crashed"]
 
     def test_those_that_wait_hold_nobody_up(self, kernel: Kernel) -> None:
         """`%flow resume` lets in what has been run here, and says what to do where there is nothing."""

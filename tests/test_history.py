@@ -94,6 +94,18 @@ class TestBatches:
         assert written.wait(10.0)
         assert len(notebook.rows("SELECT * FROM paths")) == 1
 
+    @pytest.mark.parametrize(("last", "written"), [("Running", 1), ("Completed", 0)])
+    def test_in_a_while_what_goes_on(self, notebook: Notebook, last: str, written: int) -> None:
+        """Of plain cells, which are many and quick, only one that takes long costs a write."""
+        history = notebook.history()
+        looked, look = threading.Event(), history._later._act
+        history._later = Soon(lambda: (look(), looked.set()), delay=0.0)
+        history.begin(RunRecord("r"))
+        history.append(step("r", last))
+        history.flush_if_open()
+        assert looked.wait(10.0)
+        assert len(notebook.rows("SELECT * FROM paths")) == written
+
     def test_enough_that_has_ended_is_written(self, notebook: Notebook) -> None:
         """Without being asked."""
         history = notebook.history()

@@ -197,3 +197,15 @@ class TestJupyterLab:
             opened.badge(place).get_by_text("reused from run").wait_for()
         opened.save()
         assert shown_in(opened.path) == SHOWN
+
+    def test_ctrl_c_while_a_cell_awaits(self, tmp_path: Path) -> None:
+        """It ends that cell; those below it are followed as before."""
+        press = "loop.call_soon(os.kill, os.getpid(), signal.SIGINT)"
+        terminal = Terminal(tmp_path)
+        terminal.run("%load_ext nbflow")
+        terminal.run("import asyncio, os, signal")
+        said = terminal.run(f"loop = asyncio.get_running_loop()\nn = 1; {press}\nawait asyncio.sleep(600)")
+        assert "KeyboardInterrupt" in said
+        assert "reader: waits" in terminal.run("%%task reader\nreader = n")
+        assert "was stopped" in terminal.run("%flow why reader")
+        terminal.close()

@@ -73,6 +73,22 @@ class TestManual:
         assert kernel.ask("(clean, total)") == ([3, 20, 40], 40)
 
 
+class TestSignals:
+    """Plain cells that raise what only tasks can follow."""
+
+    @pytest.mark.parametrize("signal", ["RETRY", "LOOP", "PAUSE"])
+    def test_a_cell_cannot_run_again_or_wait(self, kernel: Kernel, signal: str) -> None:
+        """Its run has failed, its reader says so, and its line says where the signal belongs."""
+        words = f"only a task can run again or wait after {signal}; let the cell begin with `#@task`"
+        source = f"from nbflow.engine import signals\nclean = 1\nraise signals.{signal}('no')"
+        shown = kernel.run("clean", source)
+        assert shown.error == f"{signal}: no"
+        assert words in shown.text
+        assert words in kernel.execute("%flow why total").text
+        assert words in kernel.execute("%flow run --plain").text
+        assert "ENDRUN" not in kernel.execute("%flow why total").text
+
+
 LOUD = "open('{0}.txt', 'w').write(str({0}))"
 """What makes a plain cell one that only its user starts."""
 

@@ -141,3 +141,37 @@ def test_a_task_that_awaits(flows: Kernel, rest: str) -> None:
     shown = stopped(flows, f"#@task long_{len(rest)}\nprint('begun', flush=True)\n{rest}")
     assert shown.error.startswith("KeyboardInterrupt")
     assert flows.ask("quick()") == 7
+
+
+def pressed_beside(kernel: Kernel, code: str) -> Shown:
+    """The same; a kernel whose loop sleeps hears Stop with the next message."""
+    pressed: list[bool] = []
+
+    def press(shown: Shown) -> None:
+        if "begun" in shown.text and not pressed:
+            pressed.append(True)
+            kernel.manager.interrupt_kernel()
+            kernel.client.is_complete("1")
+
+    return kernel.collect(kernel.send(code), press)
+
+
+AWAITING = """
+import asyncio
+n = 2
+rest = asyncio.ensure_future(asyncio.sleep(600))
+print("begun", flush=True)
+await rest
+"""
+
+
+@pytest.mark.process
+def test_a_plain_cell_that_awaits(kernel: Kernel) -> None:
+    """It was stopped, which is no failure; one whose own code cancels what it awaits has failed."""
+    kernel.execute("%load_ext nbflow")
+    assert pressed_beside(kernel, AWAITING).error.startswith("CancelledError")
+    kernel.execute("#@task reader\nreader = n")
+    assert re.search(r"last run of cell \[\d+\] was stopped", kernel.execute("%flow why reader").text)
+    kernel.execute(AWAITING.replace("print", "rest.cancel() or print"))
+    kernel.execute("#@task other\nother = n")
+    assert re.search(r"cell \[\d+\] failed: CancelledError", kernel.execute("%flow why other").text)

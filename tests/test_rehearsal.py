@@ -103,6 +103,26 @@ class TestReuse:
         assert planned(notebook) == {cells[2]: "waits"}
 
 
+class TestMapped:
+    """A mapped task, whose items are reused each for itself."""
+
+    def test_items_that_run_are_expected_to_take_what_others_took(self) -> None:
+        """Of what is kept nothing; where nothing of it is kept, or known yet, all that it took last."""
+        ran: list[str] = []
+        notebook = Notebook(clock=lambda: 10.0 * len(ran))  # each body takes ten seconds
+        notebook.log = ran
+        given, task = notebook.add("xs = [1, 2, 3]", plain=True), notebook.add("y = x", name="task", x="xs")
+        notebook.run_all()
+        expected: list[float | None] = []
+        for elements in ([2, 3], [1, 2, 3, 4, 5], [6]):
+            change(notebook, given, f"xs = {elements}")
+            (line,) = preview(notebook.work)
+            assert line.step.id == task
+            expected.append(line.seconds)
+        assert expected == [0, 20, 30]
+        assert notebook.flow().executed == [task]
+
+
 class TestSpent:
     """Inputs that are nowhere any more."""
 

@@ -26,12 +26,11 @@ ENDS = {
     f"{SIGNALS}raise SKIP('not now')": ["Pending", "Running", "Skipped"],
     f"{SIGNALS}raise FAIL('no')": ["Pending", "Running", "Failed"],
     f"{SIGNALS}raise SUCCESS('enough')": ["Pending", "Running", "Completed"],
-    f"{SIGNALS}raise PAUSE('ask')": ["Pending", "Running", "Paused"],
-    f"{SIGNALS}n = globals().get('n', 0) + 1\nif n < 3: raise LOOP(result=n)": [
-        "Pending", "Running", "Looping", "Looping", "Completed",
-    ],
+    f"{SIGNALS}raise PAUSE('ask')": ["Pending", "Running", "Failed"],
+    f"{SIGNALS}raise LOOP(result=1)": ["Pending", "Running", "Failed"],
+    f"{SIGNALS}raise RETRY": ["Pending", "Running", "Failed"],
     "raise SystemExit": ["Pending", "Running", "Failed"],
-}  # fmt: skip
+}
 
 
 class TestEnds:

@@ -180,7 +180,7 @@ class Each:
     def _give(self, row: tuple[Any, ...]) -> tuple[Seen, bool]:
         """Bind the names to their elements; return what the item sees, and whether that can be kept."""
         entries, keeps = dict(self.plan.seen.entries), True
-        for name, element in zip(self.plan.names, row, strict=True):
+        for name, element in self._named(row):
             own, is_own = copied(element, self.home, self._workspace)
             if not is_own:
                 raise DefinitionError(
@@ -251,6 +251,17 @@ class Each:
         except CacheError:
             return b""
         return captured if isinstance(captured, bytes) else b""
+
+    def looked_for(self, item: Item, row: tuple[Any, ...]) -> Trace | None:
+        """What is kept of an item that is given nothing and will not run now."""
+        slots = {slot_of(name): self._workspace.look_at(each, name) for name, each in self._named(row)}
+        entries = {slot: Entry(Looked(slot), look.digest) for slot, look in slots.items()}
+        seen = self.plan.seen
+        self.given = msgspec.structs.replace(seen, entries={**seen.entries, **entries})
+        return self.found(item)
+
+    def _named(self, row: tuple[Any, ...]) -> Iterable[tuple[str, Any]]:
+        return zip(self.plan.names, row, strict=True)
 
     def found(self, item: Item) -> Trace | None:
         """The newest result that is kept of what the present item sees."""

@@ -19,7 +19,7 @@ from nbflow.engine.loops import Iterations
 from nbflow.engine.record import NOTHING_SEEN, new_id
 from nbflow.engine.requests import Rest, Turn
 from nbflow.engine.run import run_task
-from nbflow.engine.straight import Straight, goes_straight, with_first
+from nbflow.engine.straight import Straight, goes_straight, plainly, with_first
 from nbflow.engine.turns import asking
 from nbflow.retries import NO_RETRIES
 from nbflow.states import Cached, Origin, Paused, Pending, Role, Running, State, StateType
@@ -177,6 +177,7 @@ class StepRuns:
         else:
             run = self._begin(step, origin, causes=causes, inputs=seen.inputs)
         spec = _spec(step, run, self.number, origin, seen, let_in)
+        attempt = plainly(attempt) if step.plain else attempt
         if step.plain and step.named is None and not self._gives_turns and goes_straight(spec):
             return (yield from self._go_straight(spec, step, attempt))
         return (yield from self._drive(spec, step, attempt, seen.upstream))
@@ -188,6 +189,7 @@ class StepRuns:
             straight.begin()
         except BaseException as stop:  # noqa: BLE001 - the rules say what becomes of the run
             return (yield from self._drive(spec, step, attempt, _NO_UPSTREAM, straight.again(stop)))
+        self._make_known(step, spec.origin)
         made: Observation | BaseException
         try:
             made = yield from attempt(straight.call())
@@ -292,9 +294,12 @@ class StepRuns:
         """A run that takes long is known to others meanwhile, and known to have died with its kernel.
 
         How long a first one takes nobody knows; of the many that a flow may have, the quick ones are
-        written together.
+        written together. Of plain cells, which cost nothing, those are written that have taken long.
         """
-        if step.plain or (step.trace is not None and step.trace.seconds <= _SLOW_SECONDS):
+        if step.plain:
+            self.history.flush_if_open()
+            return
+        if step.trace is not None and step.trace.seconds <= _SLOW_SECONDS:
             return
         if step.trace is None and origin is not Origin.CELL:
             self.history.flush_soon()

@@ -8,6 +8,7 @@ import msgspec
 
 from nbflow.engine.again import outside_entries
 from nbflow.engine.effects import Ended, Outcome
+from nbflow.engine.signals import ENDRUN, Signal
 from nbflow.exceptions import text_of
 from nbflow.store.told import told_path
 from nbflow.types import WHILE_IT_RAN
@@ -82,7 +83,7 @@ class Observation(msgspec.Struct, frozen=True):
     def failure(self) -> str:
         """Why there is no trace, in one line; empty where there may be one."""
         if self.error is not None:
-            return ": ".join(filter(None, (self.item, text_of(self.error))))
+            return ": ".join(filter(None, (self.item, _said(self.error))))
         if not self.has_returned:
             told: object = self.outcome.value if self.outcome.ended is Ended.CRASHED else ""
             return str(told or self.outcome.ended.value)
@@ -104,6 +105,24 @@ class Observation(msgspec.Struct, frozen=True):
         if watch is None or self.fault or not self.outcome.has_returned:
             return False
         return watch.saw_nothing or not watch.voided
+
+
+def _said(error: BaseException) -> str:
+    """What an error says; of one that only hands over a state, what that says."""
+    return (isinstance(error, ENDRUN) and error.state.message) or text_of(error)
+
+
+def refusal(error: BaseException | None) -> str:
+    """Why a plain cell cannot go on as it has asked by a signal; empty where it has asked for nothing.
+
+    Example:
+        >>> from nbflow.engine.signals import PAUSE
+        >>> refusal(PAUSE("look"))
+        'only a task can run again or wait after PAUSE; let the cell begin with `#@task`'
+    """
+    if not isinstance(error, Signal) or error.state.is_final():
+        return ""
+    return f"only a task can run again or wait after {type(error).__name__}; let the cell begin with `#@task`"
 
 
 def not_started(call: Call, error: BaseException) -> Observation:

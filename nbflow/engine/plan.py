@@ -10,6 +10,7 @@ from nbflow.engine.action import Action
 from nbflow.engine.afterwards import stand_of, stand_of_flow
 from nbflow.engine.bind import by_unit
 from nbflow.engine.bringing import Bringing
+from nbflow.engine.expected import seconds_expected
 from nbflow.engine.forcing import forced
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.marks import UNSURE
@@ -233,6 +234,12 @@ class Work(Bringing):
         """Whether a trigger of nbflow will not let the step's body run."""
         view, ran = self.sweep.view(step), step.ran
         return ran is not None and self._performer.is_refused(site_of(step, ran, view))
+
+    def seconds_expected(self, step: Step) -> float | None:
+        """How long a run of the step's body is expected to take; None where nobody knows."""
+        if step.body.one is None or step.ran is None:
+            return step.trace.seconds if step.trace is not None else None
+        return seconds_expected(site_of(step, step.ran, self.sweep.view(step)), self._performer, self._origin)
 
     @contextmanager
     def supposing(self) -> Generator[Callable[[Step, Trace], None]]:

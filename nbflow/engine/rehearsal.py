@@ -157,7 +157,13 @@ class Rehearsal:
             trace = maker.bound_trace
             if maker.id not in self.lines:
                 self._put(maker, does, (remade_cause(self._work, maker),), trace.seconds if trace else None)
-        self._put(step, does, self._causes(step, absence), step.trace.seconds if step.trace else None)
+        self._put(step, does, self._causes(step, absence), self._seconds(step, is_open=is_open))
+
+    def _seconds(self, step: Step, *, is_open: bool) -> float | None:
+        """How long it is expected to take; of a mapped step below what runs nobody knows its items yet."""
+        if step.id in self._forced or is_open:
+            return step.trace.seconds if step.trace else None
+        return self._work.seconds_expected(step)
 
     def _causes(self, step: Step, absence: Cause | None) -> tuple[Cause, ...]:
         causes = self._work.sweep.judgement(step).causes

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from nbflow.engine.effects import Call, Ended, Enter
+from nbflow.engine.observation import refusal
 from nbflow.retries import NO_RETRIES
-from nbflow.states import Completed, Pending, Running
+from nbflow.states import Completed, Failed, Pending, Running
 from nbflow.triggers import all_successful
 
 if TYPE_CHECKING:
@@ -108,6 +111,17 @@ def goes_straight(spec: RunSpec) -> bool:
     is_free = spec.trigger is all_successful and not spec.upstream and spec.body is None
     is_new = spec.resumed is None and not spec.started_by_name
     return is_free and is_new and spec.timeout is None and spec.retries is NO_RETRIES
+
+
+def plainly(attempt: Attempt) -> Attempt:
+    """Attempts at a plain cell, which is run once: one that asks by a signal for more has failed."""
+
+    def attempted(call: Call) -> Observing:
+        seen = yield from attempt(call)
+        refused = refusal(seen.error)
+        return replace(seen, outcome=seen.outcome.instead(Failed(refused, seen.error))) if refused else seen
+
+    return attempted
 
 
 def with_first(made: Observation | BaseException, attempt: Attempt) -> Attempt:

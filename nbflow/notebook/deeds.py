@@ -101,7 +101,7 @@ class Deeds:
         if error is not None:
             if isinstance(error, KeyboardInterrupt):
                 return ActionLine(step.name, "stopped", causes, is_plain=step.plain)
-            note = step.failure if step.body.mapped and step.failure else text_of(error)
+            note = step.failure or text_of(error)
             return ActionLine(step.name, "failed", causes, note=note, is_plain=step.plain)
         if step.ended is not None and step.ended.is_paused():
             return ActionLine(step.name, "waits", self._report.obstacles.of(step))

@@ -130,7 +130,7 @@ class Attached:
 
     def _after_cell(self, result: Any) -> None:
         outer = self._outer
-        if outer is None or (result is not None and result.info is not outer):
+        if outer is None or not _is_end_of(outer, result):
             return
         self._outer = None
         if self._is_open:
@@ -188,6 +188,16 @@ def past(task: str, run: int | str = -1) -> object:
 def _is_followed(info: Any) -> bool:
     """Whether a cell is one of the user's: tools of the front end run code without history."""
     return bool(info.store_history) and not info.silent
+
+
+def _is_end_of(cell: Any, result: Any) -> bool:
+    """Whether a result is that of a cell, by what IPython said when it began, or of none at all.
+
+    Where Ctrl-C has ended the loop in which the cell awaited, IPython makes a new one of it.
+    """
+    if result is None or result.info is cell:
+        return True
+    return result.error_in_exec is not None and result.info.raw_cell == cell.raw_cell
 
 
 def _stable(handle: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from nbflow.analysis.names import BUILTINS
 from nbflow.engine.effects import Ended, Outcome
+from nbflow.engine.observation import refusal
 from nbflow.exceptions import CellSyntaxError, SessionError
 from nbflow.notebook.cells import (
     does_wait,
@@ -35,6 +37,12 @@ class _Pending:
     cell: Cell
     work: Working[Action]
     execution: Execution
+    awaiting: asyncio.Task[object] | None
+
+    def was_stopped(self, error: BaseException | None) -> bool:
+        """Whether Stop has ended it: kernels cancel a cell that awaits, whose own code may cancel, too."""
+        is_cancelled = isinstance(error, asyncio.CancelledError)
+        return is_cancelled and self.awaiting is not None and bool(self.awaiting.cancelling())
 
 
 class PlainCells:
@@ -82,7 +90,8 @@ class PlainCells:
         work = session.work.run_cell(cell.step)
         awaits = does_wait(cell.step.body.source)
         with session.left_settings.noted() if awaits else nullcontext():  # what is put back for it
-            self._pending = _Pending(cell, work, cast("Execution", next(work)))
+            task = _current_task() if awaits else None
+            self._pending = _Pending(cell, work, cast("Execution", next(work)), task)
 
     def _misses_a_name(self, step: Step) -> bool:
         """Whether the cell reads what is not there: a task of an earlier kernel may have made it."""
@@ -99,16 +108,15 @@ class PlainCells:
 
     def _end(self, pending: _Pending, error: BaseException | None) -> None:
         refused = self._session.functions.reading.end_plain()
-        error = error or refused
+        error = KeyboardInterrupt() if pending.was_stopped(error) else error or refused
         attempt = pending.execution.call.attempt
         ended = (
             Outcome(attempt, Ended.RAISED, error) if error is not None else Outcome(attempt, Ended.RETURNED)
         )
         with suppress(StopIteration):
             pending.work.send(ended)
-        missed = missed_header(pending.cell.text)
-        if missed:
-            self._session.around.screen.say(missed)
+        for told in filter(None, (missed_header(pending.cell.text), refusal(error))):
+            self._session.around.screen.say(told)
         if error is None:
             self._session.functions.follow(pending.cell.step, by_user=True)
             self._session.after_plain(pending.cell)
@@ -151,3 +159,10 @@ class PlainCells:
         self._session.functions.reading.end_plain()
         for key in tuple(self._session.trunk.workspace.labels):
             self._session.trunk.workspace.label(key, None)
+
+
+def _current_task() -> asyncio.Task[object] | None:
+    """The task in which a cell awaits; None where no loop runs."""
+    with suppress(RuntimeError):
+        return asyncio.current_task()
+    return None

@@ -85,6 +85,11 @@ class Batch:
         """Whether it knows more of a run than what is written."""
         return run in self._runs
 
+    @property
+    def has_open(self) -> bool:
+        """Whether a run that it knows the state of goes on."""
+        return not _ENDED.issuperset(self._states.values())
+
     def begin(self, record: RunRecord) -> None:
         """Add a run, or complete what is known of it."""
         self.size += 1

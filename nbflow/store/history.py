@@ -85,6 +85,8 @@ _UNFINISHED: Final = (
 _MOST_WAITING: Final = 100_000
 SOON: Final = 0.05
 """Seconds within which `flush_soon` writes."""
+LONG: Final = 1.0
+"""Seconds after which `flush_if_open` writes."""
 _SNAPSHOT: Final = msgspec.msgpack.Decoder(Snapshot)
 
 
@@ -114,7 +116,7 @@ class SqliteHistory:
         self._clock = clock
         self._lock = threading.RLock()
         self._batch = Batch()
-        self._soon = Soon(self.flush, SOON)
+        self._soon, self._later = self._made_later()
         self._spare: MemoryHistory | None = None
         self._pid = os.getpid()
         self._database: sqlite3.Connection | None = None
@@ -237,6 +239,12 @@ class SqliteHistory:
             self._notice_fork()
         self._soon.ask()
 
+    def flush_if_open(self) -> None:
+        """Make it durable in a while, from another thread, if a run goes on then."""
+        if self._pid != os.getpid():
+            self._notice_fork()
+        self._later.ask()
+
     def trust(self) -> None:
         """Sign every snapshot and every source that is not damaged, whoever signed it."""
         self.flush()
@@ -270,11 +278,20 @@ class SqliteHistory:
         """Flush and close the database."""
         if self._pid == os.getpid():
             self._soon.close()
+            self._later.close()
         self.flush()
         with self._lock:
             if self._database is not None and self._pid == os.getpid():
                 self._database.close()
             self._database = None
+
+    def _made_later(self) -> tuple[Soon, Soon]:
+        return Soon(self.flush, SOON), Soon(self._flush_open, LONG)
+
+    def _flush_open(self) -> None:
+        with self._lock:
+            if self._batch.has_open:
+                self.flush()
 
     def _taker(self) -> Batch | MemoryHistory:
         """Who takes what is added now."""
@@ -341,7 +358,7 @@ class SqliteHistory:
             self._inherited.append(self._database)
             self._pid, self._database = os.getpid(), None
             self._batch = Batch()
-            self._soon = Soon(self.flush, SOON)
+            self._soon, self._later = self._made_later()
 
     def _connect(self) -> sqlite3.Connection:
         self._notice_fork()

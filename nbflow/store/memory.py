@@ -185,6 +185,9 @@ class MemoryHistory:
     def flush_soon(self) -> None:
         """Do nothing: nothing here is durable."""
 
+    def flush_if_open(self) -> None:
+        """Do nothing: nothing here is durable."""
+
     def close(self) -> None:
         """Do nothing."""
 

@@ -258,6 +258,10 @@ class History(Protocol):
         """Make it durable in a moment, unless that happens before; costs next to nothing."""
         ...
 
+    def flush_if_open(self) -> None:
+        """Make it durable in a while if a run goes on then; costs next to nothing."""
+        ...
+
     def close(self) -> None:
         """Flush and let go of files."""
         ...
