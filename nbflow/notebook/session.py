@@ -184,7 +184,7 @@ class Session:
         self.work.adopt_source(cell.step)
         if cell.options.defer:
             self._show_result(cell, Action())
-            self._close_cell(cell)
+            self._close_cell(cell, only_ours=True)
             return
         if asked.asks and self._is_too_long(cell):
             self.refresh_badges()
@@ -194,7 +194,7 @@ class Session:
         work = self.work.run_cell(cell.step, force=self.around.forces, is_adopted=True)
         action = yield from self.working(cell.step, work)
         self._show_result(cell, action)
-        self._close_cell(cell)
+        self._close_cell(cell, only_ours=not action.executed)
         error = action.stop or action.errors.get(cell.step.id)
         if error is not None:
             raise error
@@ -466,11 +466,11 @@ class Session:
 
     # --- badges --------------------------------------------------------------------------------
 
-    def _close_cell(self, cell: Cell) -> None:
+    def _close_cell(self, cell: Cell, *, only_ours: bool) -> None:
         """Put the badge below the cell that ran and bring all others up to date."""
         if self.around.settings.settings.badge != "off":
             cell.badge = f"nbflow-{self.around.notebook}-{cell.step.id}-{cell.number}"
-            self.badges.show(cell)
+            self.badges.show(cell, only_ours=only_ours)
         self.refresh_badges(but=cell)
 
     def refresh_badges(self, but: Cell | None = None) -> None:
