@@ -42,7 +42,9 @@ class TestOrder:
 
     def test_what_the_users_own_code_writes(self, kernel: Kernel) -> None:
         """Also where no body runs: a line that is not at its end is flushed all the same."""
-        kernel.run("ask", "get_ipython().events.register('pre_run_cell', lambda info: print('first', end=''))")
+        kernel.run(
+            "ask", "get_ipython().events.register('pre_run_cell', lambda info: print('first', end=''))"
+        )
         assert order(kernel, "two")[-1] == "two"
         assert "".join(kernel.run("two").texts[:-1]) == "firsttwo"
         kernel.run("end", "get_ipython().events.callbacks['pre_run_cell'].pop()")

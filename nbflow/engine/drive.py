@@ -131,21 +131,26 @@ class Journal:
         self._clock = clock
         # Replaced as a whole, never changed: a subscriber may end its subscription while it is told.
         self._subscriptions: tuple[_Subscription, ...] = ()
+        self._attentive: tuple[_Subscription, ...] = ()
         self._pressed: KeyboardInterrupt | None = None
 
-    def subscribe(self, subscriber: Subscriber, *, hook: bool = False) -> Callable[[], None]:
+    def subscribe(
+        self, subscriber: Subscriber, *, hook: bool = False, passing: bool = True
+    ) -> Callable[[], None]:
         """Tell `subscriber` each state from now on, after it was appended.
 
         Args:
             subscriber: Called with an `Entered`; what it returns is ignored.
             hook: Whether it is the user's. A hook that raises is logged and stays; anything else
                 that raises is logged and removed. Neither changes a run.
+            passing: Whether it is told of states that a run leaves at once, too, see `tell_passing`.
 
         Returns:
             A function that ends the subscription; calling it again does nothing.
         """
         subscription = _Subscription(subscriber, hook)
         self._subscriptions += (subscription,)
+        self._attentive += (subscription,) if passing else ()
         return lambda: self._drop(subscription)
 
     def append(self, effect: Enter, old: State | None) -> Entered:
@@ -179,7 +184,19 @@ class Journal:
         Raises:
             KeyboardInterrupt: If the user pressed Stop meanwhile, once everybody was told.
         """
-        for subscription in self._subscriptions:
+        self._tell(entered, self._subscriptions)
+
+    def tell_passing(self, entered: Entered) -> None:
+        """Tell of a state that the run leaves at once, whoever wants to know of each.
+
+        Raises:
+            KeyboardInterrupt: As `tell` does.
+        """
+        if self._attentive:
+            self._tell(entered, self._attentive)
+
+    def _tell(self, entered: Entered, told: Sequence[_Subscription]) -> None:
+        for subscription in told:
             try:
                 subscription.subscriber(entered)
             except KeyboardInterrupt as pressed:
@@ -224,6 +241,7 @@ class Journal:
 
     def _drop(self, subscription: _Subscription) -> None:
         self._subscriptions = tuple(kept for kept in self._subscriptions if kept is not subscription)
+        self._attentive = tuple(kept for kept in self._attentive if kept is not subscription)
 
 
 def _answer_of(handler: StateHandler, old: State, wanted: State) -> State | None:

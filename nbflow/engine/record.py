@@ -208,10 +208,8 @@ def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
     if not observation.is_whole or observation.watch is None:
         raise InternalError(f"A run of {maker.step.name} that did not complete cannot make a trace.")
     trace = _trace(maker, body, seen, observation, observation.watch)
-    files = [
-        Output(Slot(FILE, path), digest, digest, preview=observation.watch.shown(path))
-        for path, digest in sorted(observation.watch.written.items())
-    ]
+    shown, written = observation.watch.shown, sorted(observation.watch.written.items())
+    files = [Output(Slot(FILE, path), digest, digest, preview=shown(path)) for path, digest in written]
     return msgspec.structs.replace(
         trace,
         outputs=(*trace.outputs, *files),
@@ -246,19 +244,10 @@ def leaves_random_alone(left: Trace | None, body: Body) -> bool:
 def _trace(maker: Maker, body: Body, seen: Seen, observation: Observation, watch: Watch) -> Trace:
     """What a body looked at and what it made of names."""
     outputs = [output for output in observation.outputs if _is_slot_output(output, body, seen, maker.effects)]
-    written = {key_of(output.slot) for output in outputs if is_kept_in_memory(output.slot)}
-    known = {entry.looked for entry in seen.asked}
-    entries = [
-        *_memory_entries(body, seen, written, observation.drew),
-        *_settings_entries(body, seen, observation),
-        *seen.texts,
-        *seen.asked,
-        *(entry for entry in observation.outside if entry.looked not in known),
-    ]
     return Trace(
         id=new_id(observation.started),
         static_key=body.static_key,
-        entries=tuple(entries),
+        entries=tuple(_entries(body, seen, observation, outputs)),
         outputs=tuple(outputs),
         unknowns=_unknowns(maker, observation, watch, _compared(body, seen)),
         flags=_flags(maker, body, seen, observation, watch),
@@ -273,6 +262,17 @@ def looked_at(body: Body, seen: Seen, observation: Observation) -> tuple[Entry, 
     """What a body that ended without a result had looked at."""
     names = _memory_entries(body, seen, set(), frozenset())
     return (*names, *_settings_entries(body, seen, observation), *observation.outside)
+
+
+def _entries(body: Body, seen: Seen, observation: Observation, outputs: list[Output]) -> list[Entry]:
+    entries = [*_settings_entries(body, seen, observation), *seen.texts, *seen.asked]
+    if seen.entries or observation.drew:
+        written = {key_of(output.slot) for output in outputs if is_kept_in_memory(output.slot)}
+        entries[:0] = _memory_entries(body, seen, written, observation.drew)
+    if observation.looked_outside:
+        known = {entry.looked for entry in seen.asked}
+        entries += [entry for entry in observation.outside if entry.looked not in known]
+    return entries
 
 
 _PACKAGES: Final = {PYTHON: PYTHON_VERSION}

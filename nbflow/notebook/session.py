@@ -121,7 +121,7 @@ class Session:
         self._is_remembered = False
         self._not_users: set[str] = set()
         self._told: set[str] = set()
-        self.trunk.runs.journal.subscribe(self._note_state)
+        self.trunk.runs.journal.subscribe(self._note_state, passing=False)
         self.records = records_over(self.trunk.runs.journal, around.store, notebook=around.notebook)
         self._make_kernel_step()
 
