@@ -445,8 +445,9 @@ class Performer:
         unwritten, self._unwritten = self._unwritten, []
         for trace in unwritten:
             self.workspace.store.commit(key_of_trace(trace), trace, {})
-            if trace.step in self._book.steps:
-                self._explainer.sources.keep(trace.entries, self._sweep.view(self._book.steps[trace.step]))
+            if trace.entries and trace.step in self._book.steps:
+                view = self._sweep.view_above(self._book.steps[trace.step])
+                self._explainer.sources.keep(trace.entries, view)
 
     def _fail(self, step: Step, finished: Finished) -> None:
         """Without a whole execution the step has no trace, whatever it left behind.
