@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import cast
+from typing import Any
 
 
 def nodes_of(tree: ast.AST) -> list[ast.AST]:
@@ -15,11 +15,12 @@ def nodes_of(tree: ast.AST) -> list[ast.AST]:
     """
     found = [tree]
     for node in found:  # which grows meanwhile
-        parts: dict[str, object] = node.__dict__
+        parts: dict[str, Any] = node.__dict__
         for name in node._fields:
             value = parts.get(name)
             if isinstance(value, ast.AST):
                 found.append(value)
             elif isinstance(value, list):
-                found += [part for part in cast("list[object]", value) if isinstance(part, ast.AST)]
+                many: list[Any] = value
+                found += [part for part in many if isinstance(part, ast.AST)]
     return found
