@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
+from typing import Any, cast
+
+_Parts = list[Any]
 
 
 def nodes_of(tree: ast.AST) -> list[ast.AST]:
@@ -21,6 +23,5 @@ def nodes_of(tree: ast.AST) -> list[ast.AST]:
             if isinstance(value, ast.AST):
                 found.append(value)
             elif isinstance(value, list):
-                many: list[Any] = value
-                found += [part for part in many if isinstance(part, ast.AST)]
+                found += [part for part in cast("_Parts", value) if isinstance(part, ast.AST)]
     return found

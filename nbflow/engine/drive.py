@@ -8,7 +8,7 @@ history, and only then tells the subscribers: nothing is ever shown that the his
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast, overload
 
@@ -41,7 +41,7 @@ from nbflow.engine.effects import (
 )
 from nbflow.engine.signals import Signal
 from nbflow.exceptions import IllegalTransitionError, text_of
-from nbflow.states import Failed, State, Transition, transition_of
+from nbflow.states import Failed, State, StateType, Transition, transition_of
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -92,6 +92,7 @@ Subscriber = Callable[[Entered], object]
 class _Subscription:
     subscriber: Subscriber
     is_hook: bool
+    straight: Collection[StateType] | None
 
 
 class Ledger(Protocol):
@@ -131,11 +132,14 @@ class Journal:
         self._clock = clock
         # Replaced as a whole, never changed: a subscriber may end its subscription while it is told.
         self._subscriptions: tuple[_Subscription, ...] = ()
-        self._attentive: tuple[_Subscription, ...] = ()
         self._pressed: KeyboardInterrupt | None = None
 
     def subscribe(
-        self, subscriber: Subscriber, *, hook: bool = False, passing: bool = True
+        self,
+        subscriber: Subscriber,
+        *,
+        hook: bool = False,
+        straight: Collection[StateType] | None = None,
     ) -> Callable[[], None]:
         """Tell `subscriber` each state from now on, after it was appended.
 
@@ -143,14 +147,13 @@ class Journal:
             subscriber: Called with an `Entered`; what it returns is ignored.
             hook: Whether it is the user's. A hook that raises is logged and stays; anything else
                 that raises is logged and removed. Neither changes a run.
-            passing: Whether it is told of states that a run leaves at once, too, see `tell_passing`.
+            straight: Of runs that go straight on, the types of states that it has to be told; None: all.
 
         Returns:
             A function that ends the subscription; calling it again does nothing.
         """
-        subscription = _Subscription(subscriber, hook)
+        subscription = _Subscription(subscriber, hook, straight)
         self._subscriptions += (subscription,)
-        self._attentive += (subscription,) if passing else ()
         return lambda: self._drop(subscription)
 
     def append(self, effect: Enter, old: State | None) -> Entered:
@@ -184,25 +187,32 @@ class Journal:
         Raises:
             KeyboardInterrupt: If the user pressed Stop meanwhile, once everybody was told.
         """
-        self._tell(entered, self._subscriptions)
+        for subscription in self._subscriptions:
+            self._tell_one(subscription, entered)
+        self._raise_pressed()
 
-    def tell_passing(self, entered: Entered) -> None:
-        """Tell of a state that the run leaves at once, whoever wants to know of each.
+    def tell_straight(self, entered: Entered) -> None:
+        """Tell of a state of a run of which nothing is asked, whoever has to know.
 
         Raises:
             KeyboardInterrupt: As `tell` does.
         """
-        if self._attentive:
-            self._tell(entered, self._attentive)
+        kind = entered.state.type
+        for subscription in self._subscriptions:
+            if subscription.straight is None or kind in subscription.straight:
+                self._tell_one(subscription, entered)
+        if self._pressed is not None:
+            self._raise_pressed()
 
-    def _tell(self, entered: Entered, told: Sequence[_Subscription]) -> None:
-        for subscription in told:
-            try:
-                subscription.subscriber(entered)
-            except KeyboardInterrupt as pressed:
-                self._pressed = pressed
-            except BaseException:  # noqa: BLE001  # a signal raised by a hook steers nothing
-                self._report(subscription, entered)
+    def _tell_one(self, subscription: _Subscription, entered: Entered) -> None:
+        try:
+            subscription.subscriber(entered)
+        except KeyboardInterrupt as pressed:
+            self._pressed = pressed
+        except BaseException:  # noqa: BLE001  # a signal raised by a hook steers nothing
+            self._report(subscription, entered)
+
+    def _raise_pressed(self) -> None:
         if self._pressed is not None:
             pressed, self._pressed = self._pressed, None
             raise pressed
@@ -241,7 +251,6 @@ class Journal:
 
     def _drop(self, subscription: _Subscription) -> None:
         self._subscriptions = tuple(kept for kept in self._subscriptions if kept is not subscription)
-        self._attentive = tuple(kept for kept in self._attentive if kept is not subscription)
 
 
 def _answer_of(handler: StateHandler, old: State, wanted: State) -> State | None:

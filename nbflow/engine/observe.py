@@ -388,7 +388,7 @@ class Observer:
             value, label = names.get(key, ABSENT), labels.get(key)
             if type(value) not in PLAIN or label is None or label.memory or looks_secret(key):
                 return None
-            now = self._look(key)
+            now = self._looks.get(key) or self._workspace.look_at(value, key)
             found.append(
                 Output(slot_of(key), now.digest, now.digest, (key,), now.reach, "value", preview(value))
             )

@@ -82,8 +82,8 @@ class Straight:
 
     def begin(self) -> None:
         """Enter the states before the body; what interrupts that is for `again`."""
-        self._journal.tell_passing(self._enter(_PENDING))
-        self._journal.tell(self._enter(_RUNNING))
+        self._journal.tell_straight(self._enter(_PENDING))
+        self._journal.tell_straight(self._enter(_RUNNING))
 
     def call(self) -> Call:
         """The one call of the body, as the rules make it."""

@@ -30,7 +30,7 @@ from nbflow.notebook.ended import note_ends, was_run
 from nbflow.notebook.execution import Executor
 from nbflow.notebook.functions import Functions
 from nbflow.notebook.holds import Holds
-from nbflow.notebook.last import Last
+from nbflow.notebook.last import TOLD, Last
 from nbflow.notebook.left_settings import LeftSettings
 from nbflow.notebook.live import LiveViews
 from nbflow.notebook.mentions import stale_mention, without_result
@@ -121,7 +121,7 @@ class Session:
         self._is_remembered = False
         self._not_users: set[str] = set()
         self._told: set[str] = set()
-        self.trunk.runs.journal.subscribe(self._note_state, passing=False)
+        self.trunk.runs.journal.subscribe(self._note_state, straight=TOLD)
         self.records = records_over(self.trunk.runs.journal, around.store, notebook=around.notebook)
         self._make_kernel_step()
 
