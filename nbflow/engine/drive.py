@@ -178,7 +178,10 @@ class Journal:
             at = old.timestamp  # a clock that was set back must not reorder a history
         state = wanted.stamped(at, spec.id)
         transition = transition_of(state, spec.id, effect.attempt, effect.loop, at)
-        self._keep(transition)
+        try:
+            self._history.append(transition)
+        except Exception:  # noqa: BLE001  # results matter more than their record
+            _log.exception("the history could not keep %s of run %s", transition.name, transition.run)
         return Entered(spec, old, state, transition)
 
     def tell(self, entered: Entered) -> None:
@@ -216,12 +219,6 @@ class Journal:
         if self._pressed is not None:
             pressed, self._pressed = self._pressed, None
             raise pressed
-
-    def _keep(self, transition: Transition) -> None:
-        try:
-            self._history.append(transition)
-        except Exception:  # noqa: BLE001  # results matter more than their record
-            _log.exception("the history could not keep %s of run %s", transition.name, transition.run)
 
     def _handled(self, spec: RunSpec, old: State, wanted: State) -> State:
         """Let Prefect 1's state handlers replace the state, each seeing what the one before left."""

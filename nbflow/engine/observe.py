@@ -257,6 +257,8 @@ class Observer:
         return Watched(outcome, watch, started, seconds, asked, folder or "gone", {}, connections=connections)
 
     def _changed(self, rebound: set[str], before: Mapping[str, object], reached: Reached) -> set[str]:
+        if reached.complete and not (reached.inputs or rebound):
+            return set()
         workspace = self._workspace
         suspects = set(reached.inputs) if reached.complete else set(workspace.labels)
         groups = {key: workspace.group(key) for key in suspects} if suspects else {}

@@ -17,7 +17,7 @@ from nbflow.engine.book import Book, Step, read_body
 from nbflow.engine.drive import answered, answered_waiting
 from nbflow.engine.forcing import forced
 from nbflow.engine.gates import asks_person
-from nbflow.engine.preview import expected_seconds, preview
+from nbflow.engine.preview import expected_seconds, preview, preview_above
 from nbflow.engine.slots import slot_of
 from nbflow.engine.trunk import Overrides, World, trunk_over
 from nbflow.exceptions import CacheError, SessionError, TaskTimeoutError
@@ -190,7 +190,8 @@ class Session:
             self.refresh_badges()
             return
         yield from self.background.waited_for([cell.step])
-        self._refuse_waiting([cell.step], forced(self.work, [cell.step], force=self.around.forces))
+        if self.places.awaiting():
+            self._refuse_waiting([cell.step], forced(self.work, [cell.step], force=self.around.forces))
         work = self.work.run_cell(cell.step, force=self.around.forces, is_adopted=True)
         action = yield from self.working(cell.step, work)
         self._show_result(cell, action)
@@ -353,8 +354,7 @@ class Session:
 
     def _is_too_long(self, cell: Cell) -> bool:
         """Whether so much has to run above that the user should say so first; then the plan is shown."""
-        above = [line for line in preview(self.work, [cell.step]) if line.step is not cell.step]
-        if expected_seconds(above) <= self.around.settings.settings.ask_above:
+        if expected_seconds(preview_above(self.work, cell.step)) <= self.around.settings.settings.ask_above:
             return False
         self.around.screen.show(self.report.plan([cell.step], ask=cell.step.name))
         return True
