@@ -50,7 +50,7 @@ class Notebook:
             around=SimpleNamespace(
                 link=SimpleNamespace(is_open=self.sees),
                 screen=SimpleNamespace(
-                    show=lambda shown, id: self.shown.append(shown),
+                    show=lambda shown, id, **_: self.shown.append(shown),
                     update_beside=lambda shown, id: self.shown.append(shown),
                 ),
             ),

@@ -8,7 +8,7 @@ import pytest
 
 from nbflow.exceptions import OptionError
 from nbflow.header import Named
-from nbflow.notebook.named import ByName, HookedTask, check, naming, resolved, telling
+from nbflow.notebook.named import ByName, HookedTask, check, naming, rules_of, telling
 from nbflow.options import read_options
 from nbflow.running.logs import logs_prints
 from nbflow.running.runs import Run
@@ -29,18 +29,16 @@ class TestByName:
 
     def test_what_is_not_there_is_told_in_a_line(self) -> None:
         """When the header is read, with what could have been meant; not before."""
-        rules = resolved(read_options("t --trigger any_faild --on-failure tell").rules, {})
         with pytest.raises(OptionError, match="unknown trigger 'any_faild'; did you mean 'any_failed'"):
-            check(rules)
-        hooks = resolved(read_options("t --on-failure tell").hooks, {})
+            check("t --trigger any_faild --on-failure tell", {})
         with pytest.raises(OptionError, match="no 'tell' here; run the cell that defines it first"):
-            check(hooks)
+            check("t --on-failure tell", {})
         with pytest.raises(OptionError, match="cannot be called"):
-            check(resolved(read_options("t --on-failure tell").hooks, {"tell": 7}))
+            check("t --on-failure tell", {"tell": 7})
 
     def test_triggers_of_nbflow_are_no_names(self) -> None:
         """They are what they say."""
-        assert resolved(read_options("t --trigger all_failed").rules, {})["trigger"] is all_failed
+        assert rules_of("t --trigger all_failed", {})["trigger"] is all_failed
 
 
 class TestTelling:

@@ -6,6 +6,8 @@ import ast
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from nbflow.analysis.nodes import nodes_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -22,7 +24,7 @@ def constants_of(statements: Iterable[ast.stmt]) -> frozenset[str]:
         ['K', 'f', 'time']
     """
     statements = list(statements)
-    bound = Counter(name for part in statements for node in ast.walk(part) for name in _bound_by(node))
+    bound = Counter(name for part in statements for node in nodes_of(part) for name in _bound_by(node))
     told = (name for statement in statements for name in _told_by(statement))
     return frozenset(name for name in told if bound[name] == 1)
 

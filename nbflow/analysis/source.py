@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from nbflow.analysis.aliases import last_part
 from nbflow.analysis.functions import blocks
 from nbflow.analysis.magics import parse_cell
+from nbflow.analysis.nodes import nodes_of
 from nbflow.analysis.purity import ONLY_CALL
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _held(statements: Iterable[ast.stmt]) -> frozenset[str]:
     """The names that are used otherwise than by calling them: who holds a function may look at it."""
     called: set[int] = set()
     loaded: list[ast.Name] = []
-    for part in (part for statement in statements for part in ast.walk(statement)):
+    for part in [part for statement in statements for part in nodes_of(statement)]:
         if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
             loaded.append(part)
         elif isinstance(part, ast.Call):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nbflow.analysis import Analysis, analyze, definition_source
 from nbflow.analysis.idle import running
 from nbflow.analysis.magics import parse_cell
+from nbflow.analysis.nodes import nodes_of
 from nbflow.analysis.reads import analysis_of
 from nbflow.analysis.source import canonical
 from nbflow.engine.declared import NOTHING, Declared
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 FORMAT = "5"
 """Part of every static key: raised when what a trace says changes its meaning."""
+
+_NAMED: Final = (ast.Name, ast.Attribute, ast.alias)
 
 _COMPUTES = (
     *(ast.Assign, ast.AnnAssign, ast.AugAssign, ast.If, ast.Pass),
@@ -187,10 +190,11 @@ def read_body(source: str, makers: frozenset[str] = frozenset()) -> Body:
     only_defines = has_only_definitions(statements, makers)
     if not only_defines:
         reads |= analysis.deferred_reads
-    nodes = [node for statement in statements for node in ast.walk(statement)]
-    asks_folder = any(map(looks_like_asking_folder, nodes))
-    writes_files, reseeds = any(map(looks_like_writer, nodes)), any(map(looks_like_seeding, nodes))
-    functions = [node.func for node in nodes if isinstance(node, ast.Call)]
+    nodes = [node for statement in statements for node in nodes_of(statement)]
+    named = [node for node in nodes if isinstance(node, _NAMED)]
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    asks_folder, reseeds = any(map(looks_like_asking_folder, named)), any(map(looks_like_seeding, named))
+    writes_files, functions = any(map(looks_like_writer, calls)), [node.func for node in calls]
     callees = frozenset(map(root_of, functions))
     called = frozenset(root_of(each) for each in functions if not isinstance(each, ast.Attribute))
     idle = _idle_paths(source, statements, analysis.paths) if analysis.paths else analysis.paths

@@ -8,7 +8,7 @@ history, and only then tells the subscribers: nothing is ever shown that the his
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast, overload
 
@@ -41,7 +41,7 @@ from nbflow.engine.effects import (
 )
 from nbflow.engine.signals import Signal
 from nbflow.exceptions import IllegalTransitionError, text_of
-from nbflow.states import Failed, State, Transition, transition_of
+from nbflow.states import Failed, State, StateType, Transition, transition_of
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -92,6 +92,7 @@ Subscriber = Callable[[Entered], object]
 class _Subscription:
     subscriber: Subscriber
     is_hook: bool
+    straight: Collection[StateType] | None
 
 
 class Ledger(Protocol):
@@ -133,18 +134,25 @@ class Journal:
         self._subscriptions: tuple[_Subscription, ...] = ()
         self._pressed: KeyboardInterrupt | None = None
 
-    def subscribe(self, subscriber: Subscriber, *, hook: bool = False) -> Callable[[], None]:
+    def subscribe(
+        self,
+        subscriber: Subscriber,
+        *,
+        hook: bool = False,
+        straight: Collection[StateType] | None = None,
+    ) -> Callable[[], None]:
         """Tell `subscriber` each state from now on, after it was appended.
 
         Args:
             subscriber: Called with an `Entered`; what it returns is ignored.
             hook: Whether it is the user's. A hook that raises is logged and stays; anything else
                 that raises is logged and removed. Neither changes a run.
+            straight: Of runs that go straight on, the types of states that it has to be told; None: all.
 
         Returns:
             A function that ends the subscription; calling it again does nothing.
         """
-        subscription = _Subscription(subscriber, hook)
+        subscription = _Subscription(subscriber, hook, straight)
         self._subscriptions += (subscription,)
         return lambda: self._drop(subscription)
 
@@ -170,7 +178,10 @@ class Journal:
             at = old.timestamp  # a clock that was set back must not reorder a history
         state = wanted.stamped(at, spec.id)
         transition = transition_of(state, spec.id, effect.attempt, effect.loop, at)
-        self._keep(transition)
+        try:
+            self._history.append(transition)
+        except Exception:  # noqa: BLE001  # results matter more than their record
+            _log.exception("the history could not keep %s of run %s", transition.name, transition.run)
         return Entered(spec, old, state, transition)
 
     def tell(self, entered: Entered) -> None:
@@ -180,21 +191,34 @@ class Journal:
             KeyboardInterrupt: If the user pressed Stop meanwhile, once everybody was told.
         """
         for subscription in self._subscriptions:
-            try:
-                subscription.subscriber(entered)
-            except KeyboardInterrupt as pressed:
-                self._pressed = pressed
-            except BaseException:  # noqa: BLE001  # a signal raised by a hook steers nothing
-                self._report(subscription, entered)
+            self._tell_one(subscription, entered)
+        self._raise_pressed()
+
+    def tell_straight(self, entered: Entered) -> None:
+        """Tell of a state of a run of which nothing is asked, whoever has to know.
+
+        Raises:
+            KeyboardInterrupt: As `tell` does.
+        """
+        kind = entered.state.type
+        for subscription in self._subscriptions:
+            if subscription.straight is None or kind in subscription.straight:
+                self._tell_one(subscription, entered)
+        if self._pressed is not None:
+            self._raise_pressed()
+
+    def _tell_one(self, subscription: _Subscription, entered: Entered) -> None:
+        try:
+            subscription.subscriber(entered)
+        except KeyboardInterrupt as pressed:
+            self._pressed = pressed
+        except BaseException:  # noqa: BLE001  # a signal raised by a hook steers nothing
+            self._report(subscription, entered)
+
+    def _raise_pressed(self) -> None:
         if self._pressed is not None:
             pressed, self._pressed = self._pressed, None
             raise pressed
-
-    def _keep(self, transition: Transition) -> None:
-        try:
-            self._history.append(transition)
-        except Exception:  # noqa: BLE001  # results matter more than their record
-            _log.exception("the history could not keep %s of run %s", transition.name, transition.run)
 
     def _handled(self, spec: RunSpec, old: State, wanted: State) -> State:
         """Let Prefect 1's state handlers replace the state, each seeing what the one before left."""

@@ -129,6 +129,17 @@ class Insight:
             imported=made_by_imports(body, self._workspace.labels.keys() & LIBRARIES.keys()),
         )
 
+    def reached_alone(self, step: Step, body: Body) -> Reached | None:
+        """What `reached` tells of a body that asks for nothing at all, be it in memory or outside.
+
+        None where it asks for something, or its step has made more than its text tells.
+        """
+        if step.parameters or not _is_alone(body):
+            return None
+        made = step.trace.outputs if step.trace is not None else ()
+        bound = body.analysis.writes.issuperset([output.slot.locator for output in made])
+        return _alone(body) if bound else None
+
     def _left(self, step: Step) -> frozenset[str]:
         """What a step made in ways that its text did not tell: edited, it may bind that once more, unseen."""
         told = step.before.analysis if step.before is not None else _NOTHING_TOLD
@@ -234,6 +245,22 @@ class _Told(msgspec.Struct, frozen=True):
     draws: bool
     patching: Patching
     own_modules: frozenset[str]
+
+
+@lru_cache(maxsize=20_000)
+def _is_alone(body: Body) -> bool:
+    """Whether a body binds names to what its text says, and does nothing else."""
+    told = body.analysis
+    asks = body.reads or told.environment or told.imports or body.asks_folder or body.paths
+    may = told.maybe_writes or told.deletes or told.deferred_reads or body.reseeds
+    is_plain = body.only_computes and told.complete and body.wiring is None and not body.mapped
+    return is_plain and not (asks or may or _told(body, (), ()).patching)
+
+
+@lru_cache(maxsize=20_000)
+def _alone(body: Body) -> Reached:
+    told = _told(body, (), ())
+    return Reached((), told.names, effects=told.effects)
 
 
 @lru_cache(maxsize=20_000)

@@ -10,6 +10,7 @@ from nbflow.engine.again import outside_entries
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.signals import ENDRUN, Signal
 from nbflow.exceptions import text_of
+from nbflow.store.settlement import NOTHING
 from nbflow.store.told import told_path
 from nbflow.types import WHILE_IT_RAN
 
@@ -75,6 +76,11 @@ class Observation(msgspec.Struct, frozen=True):
         return iter(()) if watch is None else outside_entries(watch, self.context, self.folder, self.data)
 
     @property
+    def looked_outside(self) -> bool:
+        """Whether it may have looked at anything of that."""
+        return self.watch is not None and bool(self.watch.settled is not NOTHING or self.context or self.data)
+
+    @property
     def has_returned(self) -> bool:
         """Whether the body ran to its end, be it by a signal that it is done."""
         return self.outcome.has_returned
@@ -101,10 +107,10 @@ class Observation(msgspec.Struct, frozen=True):
     @property
     def is_whole(self) -> bool:
         """Whether the body completed and nothing that it looked at changed under it."""
-        watch = self.watch
-        if watch is None or self.fault or not self.outcome.has_returned:
+        watch, outcome = self.watch, self.outcome
+        if watch is None or self.fault or not (outcome.ended is Ended.RETURNED or outcome.has_returned):
             return False
-        return watch.saw_nothing or not watch.voided
+        return watch.settled is NOTHING or not watch.voided
 
 
 def _said(error: BaseException) -> str:

@@ -43,7 +43,7 @@ from nbflow.store.walks import PLAIN, is_plain
 from nbflow.types import NO_NAMES, UNBOUND, Output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from nbflow.engine.apply import Workspace
     from nbflow.engine.baggage import Back, Define
@@ -184,8 +184,11 @@ class Observer:
         returned = seen.outcome.has_returned
         named = body.analysis.writes | body.analysis.deletes if returned else NO_NAMES
         assigned = {key for key in named if not is_managed(key)}
-        self._workspace.ensure(assigned)  # one may have been given the very object that a stranger left there
-        outputs = self._outputs(changed | drew | assigned)
+        outputs = self._atoms(changed | assigned) if not drew and away is None else None
+        if outputs is None:
+            # One may have been given the very object that a stranger left there.
+            self._workspace.ensure(assigned)
+            outputs = self._outputs(changed | drew | assigned)
         return seen.observation(frozenset(changed), outputs, away.drew if away else frozenset(drew))
 
     def _guessed(self, seen: Watched, touched: set[str], reached: Reached, fault: Exception) -> Observation:
@@ -254,6 +257,8 @@ class Observer:
         return Watched(outcome, watch, started, seconds, asked, folder or "gone", {}, connections=connections)
 
     def _changed(self, rebound: set[str], before: Mapping[str, object], reached: Reached) -> set[str]:
+        if reached.complete and not (reached.inputs or rebound):
+            return set()
         workspace = self._workspace
         suspects = set(reached.inputs) if reached.complete else set(workspace.labels)
         groups = {key: workspace.group(key) for key in suspects} if suspects else {}
@@ -376,6 +381,19 @@ class Observer:
         for look in self._looks.values():
             if look.classes:
                 self._workspace.known.meet(look.classes)
+        return tuple(found)
+
+    def _atoms(self, written: Collection[str]) -> tuple[Output, ...] | None:
+        """The same of names that hold one plain value each, as most do; None where one of them does not."""
+        names, labels, found = self._workspace.names, self._workspace.labels, list[Output]()
+        for key in sorted(written):
+            value, label = names.get(key, ABSENT), labels.get(key)
+            if type(value) not in PLAIN or label is None or label.memory or looks_secret(key):
+                return None
+            now = self._looks.get(key) or self._workspace.look_at(value, key)
+            found.append(
+                Output(slot_of(key), now.digest, now.digest, (key,), now.reach, "value", preview(value))
+            )
         return tuple(found)
 
     def _group_outputs(self, group: frozenset[str]) -> list[Output]:

@@ -24,6 +24,7 @@ from nbflow.engine.influence import lasting
 from nbflow.engine.insight import Insight
 from nbflow.engine.items import Items
 from nbflow.engine.labels import Label, is_local_module, next_copy
+from nbflow.engine.left import note_end
 from nbflow.engine.meanwhile import sure, with_found
 from nbflow.engine.observation import not_started
 from nbflow.engine.origins import version_of
@@ -35,9 +36,6 @@ from nbflow.engine.record import (
     Seen,
     adopted_trace,
     key_of_trace,
-    leaves_random_alone,
-    left_trace,
-    looked_at,
     make_trace,
     outputs_in_memory,
     see_bound,
@@ -48,13 +46,13 @@ from nbflow.engine.reimport import NO_IMPORTS, are_modules, with_imports
 from nbflow.engine.requests import Execution
 from nbflow.engine.sites import Site, lists_of, say_who_failed, site_of, with_own
 from nbflow.engine.slots import is_kept_in_memory, key_of, slot_of
-from nbflow.engine.stateful import STATEFUL
+from nbflow.engine.stateful import STATEFUL, patches
 from nbflow.engine.storing import Storing
 from nbflow.engine.verify import begun_slot
 from nbflow.exceptions import StorageError
 from nbflow.states import Origin, State
 from nbflow.triggers import BuiltIn, Gate, judge
-from nbflow.types import FILE, OPEN, UNBOUND, Cause, Effect, Entry, Looked, Slot, Trace
+from nbflow.types import FILE, NO_NAMES, OPEN, UNBOUND, Cause, Effect, Entry, Looked, Slot, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -115,6 +113,9 @@ class Performer:
         """All names under which objects may stand that belong to the process, as modules do."""
         self.absences = Absences(sweep, workspace)
         self._unwritten: list[Trace] = []
+        self._nothing_asked = msgspec.structs.replace(
+            NOTHING_SEEN, settings=live_settings(workspace, NO_NAMES)
+        )
         self._explainer = Explainer(sweep, workspace, runs.history)
 
     @property
@@ -267,6 +268,10 @@ class Performer:
         if not body.only_computes:
             self.workspace.take_settings_from_others()
             put_settings_back(step, lambda: self._sweep.view(step), self.workspace)
+        elif not patches() and labels.keys().isdisjoint(STATEFUL):
+            alone = self.insight.reached_alone(step, body)
+            if alone is not None:
+                return (yield from self._run_reached(step, self._nothing_asked, alone, origin))
         seeded = [slot_of(key) for key in STATEFUL if key in labels]
         slots = (*self.insight.live_slots(body), *seeded)
         keys = tuple(map(key_of, slots))
@@ -279,13 +284,18 @@ class Performer:
         used = self.insight.uses(body, slots, writers)
         seen = msgspec.structs.replace(seen, settings=live_settings(self.workspace, used))
         reach = self.insight.reached(step, body, slots, writers, seen)
+        return (yield from self._run_reached(step, seen, reach, origin, imports.altered))
+
+    def _run_reached(
+        self, step: Step, seen: Seen, reach: Reached, origin: Origin, also: frozenset[str] = NO_NAMES
+    ) -> Executing:
+        """Run a plain cell given what it sees and reaches, and effects that its text does not tell."""
+        body = step.body
 
         def attempt(call: Call) -> Observing:
             return self._observer.run(self._execution(step, body, call), reach)
 
-        return (
-            yield from self._run(step, body, seen, _Doing(attempt, reach.effects | imports.altered), origin)
-        )
+        return (yield from self._run(step, body, seen, _Doing(attempt, reach.effects | also), origin))
 
     def _settings(self, site: Site) -> Settings:
         """How libraries are set at a body's place."""
@@ -404,11 +414,13 @@ class Performer:
             self._sweep.outside,
         )
         observation = finished.observation
-        effects = doing.effects | unseen_edits(seen.texts, self._book, self.workspace.get)
+        effects = doing.effects
+        if seen.texts:
+            effects |= unseen_edits(seen.texts, self._book, self.workspace.get)
         maker = Maker(step, finished.run, self._runs.notebook, effects)
         if not finished.state.is_completed() or observation is None or not observation.is_whole:
             self._fail(step, finished)
-            _note_end(maker, body, seen, observation)
+            note_end(maker, body, seen, observation)
             if step.left is not None:
                 self._take(step, step.left, seen)
                 self._forget_unseeded(step.left, seeded)
@@ -435,8 +447,9 @@ class Performer:
         unwritten, self._unwritten = self._unwritten, []
         for trace in unwritten:
             self.workspace.store.commit(key_of_trace(trace), trace, {})
-            if trace.step in self._book.steps:
-                self._explainer.sources.keep(trace.entries, self._sweep.view(self._book.steps[trace.step]))
+            if trace.entries and trace.step in self._book.steps:
+                view = self._sweep.view_above(self._book.steps[trace.step])
+                self._explainer.sources.keep(trace.entries, view)
 
     def _fail(self, step: Step, finished: Finished) -> None:
         """Without a whole execution the step has no trace, whatever it left behind.
@@ -486,13 +499,3 @@ class Performer:
             else:
                 label = self.workspace.labels[key]
                 self.workspace.label(key, Label(output.digest, label.memory, version, label.classes, copy))
-
-
-def _note_end(maker: Maker, body: Body, seen: Seen, observation: Observation | None) -> None:
-    """Note what is known of a body that ended without a result: of a plain cell also what it left."""
-    step = maker.step
-    left = left_trace(maker, body, seen, observation) if observation is not None else None
-    step.ended_on = looked_at(body, seen, observation) if observation is not None else None
-    step.left_random_alone = leaves_random_alone(left, body)
-    if step.plain and observation is not None:
-        step.left = left

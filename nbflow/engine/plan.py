@@ -431,7 +431,8 @@ class Work(Bringing):
         self._performer.forced = self._forced = {step.id for step in forced}
         for noted in (self._executed, self._settled, self._repeats):
             noted.clear()
-        self.absences.forget(but=self._forced)
+        if self.absences.causes:
+            self.absences.forget(but=self._forced)
         self.workspace.begin()
 
     def _let_go(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbflow.engine.rehearsal import Planned, rehearsed
+from nbflow.types import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +31,15 @@ def preview(work: Work, targets: Iterable[Step] | None = None, forced: Iterable[
             for step in work.in_flow_order(named):
                 rehearsal.bring(step)
     return [line for line in rehearsal.lines.values() if _counts(line)]
+
+
+def preview_above(work: Work, step: Step) -> list[Planned]:
+    """Say what bringing a step up to date would do with others."""
+    work.sweep.look()
+    # What is up to date needs none of them; who hangs on how they ended has to be asked.
+    if not step.asks_states and work.sweep.judgement(step).verdict in (Verdict.FRESH, Verdict.AS_OF):
+        return []
+    return [line for line in preview(work, [step]) if line.step is not step]
 
 
 def expected_seconds(planned: Iterable[Planned]) -> float:

@@ -7,6 +7,7 @@ have seen (invariant I1).
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +33,7 @@ from nbflow.store.digests import digest as value_digest
 from nbflow.store.digests import key_digest
 from nbflow.store.events import UNPICKLES
 from nbflow.store.protocol import HAPPENS_ONCE, Given
+from nbflow.store.settlement import NOTHING
 from nbflow.types import FILE, NO_NAMES, TASK_VALUE, UNBOUND, Effect, Entry, Looked, Output, Slot, Trace
 
 if TYPE_CHECKING:
@@ -208,10 +210,8 @@ def make_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
     if not observation.is_whole or observation.watch is None:
         raise InternalError(f"A run of {maker.step.name} that did not complete cannot make a trace.")
     trace = _trace(maker, body, seen, observation, observation.watch)
-    files = [
-        Output(Slot(FILE, path), digest, digest, preview=observation.watch.shown(path))
-        for path, digest in sorted(observation.watch.written.items())
-    ]
+    shown, written = observation.watch.shown, sorted(observation.watch.written.items())
+    files = [Output(Slot(FILE, path), digest, digest, preview=shown(path)) for path, digest in written]
     return msgspec.structs.replace(
         trace,
         outputs=(*trace.outputs, *files),
@@ -236,29 +236,13 @@ def left_trace(maker: Maker, body: Body, seen: Seen, observation: Observation) -
     return msgspec.structs.replace(trace, unknowns=(*trace.unknowns, observation.failure))
 
 
-def leaves_random_alone(left: Trace | None, body: Body) -> bool:
-    """Whether a body that failed would move no random state if it failed on the same once more."""
-    if left is None or left.unknowns or body.mapped:
-        return False
-    return not any(output.slot.kind == RANDOM for output in left.outputs)
-
-
 def _trace(maker: Maker, body: Body, seen: Seen, observation: Observation, watch: Watch) -> Trace:
     """What a body looked at and what it made of names."""
     outputs = [output for output in observation.outputs if _is_slot_output(output, body, seen, maker.effects)]
-    written = {key_of(output.slot) for output in outputs if is_kept_in_memory(output.slot)}
-    known = {entry.looked for entry in seen.asked}
-    entries = [
-        *_memory_entries(body, seen, written, observation.drew),
-        *_settings_entries(body, seen, observation),
-        *seen.texts,
-        *seen.asked,
-        *(entry for entry in observation.outside if entry.looked not in known),
-    ]
     return Trace(
         id=new_id(observation.started),
         static_key=body.static_key,
-        entries=tuple(entries),
+        entries=tuple(_entries(body, seen, observation, outputs)),
         outputs=tuple(outputs),
         unknowns=_unknowns(maker, observation, watch, _compared(body, seen)),
         flags=_flags(maker, body, seen, observation, watch),
@@ -273,6 +257,17 @@ def looked_at(body: Body, seen: Seen, observation: Observation) -> tuple[Entry, 
     """What a body that ended without a result had looked at."""
     names = _memory_entries(body, seen, set(), frozenset())
     return (*names, *_settings_entries(body, seen, observation), *observation.outside)
+
+
+def _entries(body: Body, seen: Seen, observation: Observation, outputs: list[Output]) -> list[Entry]:
+    entries = [*_settings_entries(body, seen, observation), *seen.texts, *seen.asked]
+    if seen.entries or observation.drew:
+        written = {key_of(output.slot) for output in outputs if is_kept_in_memory(output.slot)}
+        entries[:0] = _memory_entries(body, seen, written, observation.drew)
+    if observation.looked_outside:
+        known = {entry.looked for entry in seen.asked}
+        entries += [entry for entry in observation.outside if entry.looked not in known]
+    return entries
 
 
 _PACKAGES: Final = {PYTHON: PYTHON_VERSION}
@@ -426,6 +421,9 @@ _UNSEEN: Final = ("network", "database", "clock", "environment", "names", ALTERE
 
 def _flags(maker: Maker, body: Body, seen: Seen, observation: Observation, watch: Watch) -> frozenset[str]:
     step = maker.step
+    if watch.settled is NOTHING and not (seen.entries or observation.undecided or step.effect):
+        found = {QUIET} if _is_quiet(maker, body, observation, watch) else set[str]()
+        return frozenset(found if step.keeping.reuses else found | {NOT_REUSED})
     holding = (
         (QUIET, _is_quiet(maker, body, observation, watch)),
         (CHANGES_PROCESS, watch.process_state or _changes_class(seen, observation)),
@@ -483,6 +481,11 @@ def action_key(static_key: str, looked: Iterable[Looked], digests: Iterable[str]
     return key_digest(static_key, *parts, "saw", *digests)
 
 
+@lru_cache(maxsize=10_000)
+def _key_of_source(static_key: str) -> str:
+    return action_key(static_key, (), ())
+
+
 def key_of_trace(trace: Trace, loose: Collection[Slot] = ()) -> str:
     """The action key that a trace is kept under.
 
@@ -491,7 +494,7 @@ def key_of_trace(trace: Trace, loose: Collection[Slot] = ()) -> str:
         loose: What does not count of what its step looked at.
     """
     if not trace.entries:
-        return action_key(trace.static_key, (), ())
+        return _key_of_source(trace.static_key)
     looked = [entry.looked for entry in trace.entries]
     seen = (NOT_COMPARED if each.looked.slot in loose else each.digest for each in trace.entries)
     return action_key(trace.static_key, looked, seen)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     """Runs the body once."""
 
 _NOTHING: Final[Mapping[str, object]] = {}
+_PENDING: Final = Pending()
+_RUNNING: Final = Running()
 
 
 class GoneBefore:
@@ -83,8 +85,8 @@ class Straight:
 
     def begin(self) -> None:
         """Enter the states before the body; what interrupts that is for `again`."""
-        for state in (Pending(), Running()):
-            self._journal.tell(self._enter(state))
+        self._journal.tell_straight(self._enter(_PENDING))
+        self._journal.tell_straight(self._enter(_RUNNING))
 
     def call(self) -> Call:
         """The one call of the body, as the rules make it."""

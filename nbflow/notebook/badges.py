@@ -84,8 +84,14 @@ class Badges:
         is_quiet = state.type in _QUIET
         return Now(state.name, entered.transition.attempt, message, at, since, state.is_final(), is_quiet)
 
-    def show(self, cell: Cell, *, updates: bool = False) -> None:
-        """Show the badge of a cell's task as it stands, which is more than how its run stands."""
+    def show(self, cell: Cell, *, updates: bool = False, only_ours: bool = False) -> None:
+        """Show the badge of a cell's task as it stands, which is more than how its run stands.
+
+        Args:
+            cell: The cell.
+            updates: Whether it has a badge.
+            only_ours: Whether no body has run in this cell.
+        """
         id, screen = cell.step.id, self._session.around.screen
         with self._lock:
             self._told.pop(id, None)
@@ -96,7 +102,7 @@ class Badges:
             if updates:
                 screen.update_beside(shown, cell.badge)
             else:
-                screen.show(shown, cell.badge)
+                screen.show(shown, cell.badge, only_ours=only_ours)
 
     def close(self) -> None:
         """Nothing is told any more."""

@@ -226,6 +226,7 @@ class Bodies:
     def __init__(self, shell: Any) -> None:
         self._shell = shell
         self._compiled: dict[tuple[str, Where], tuple[CodeType, ...]] = {}
+        self._ahead = "", ""
 
     def transform(self, body: str) -> str:
         """Plain Python of a body: magics and shell lines become calls."""
@@ -235,6 +236,22 @@ class Bodies:
         """Plain Python of a cell, without its header."""
         header = read_header(cell)
         return self.transform(header.body if header else cell)
+
+    def read_ahead(self, body: str) -> str:
+        """Plain Python of the body of a cell that is about to run, which `source_read` gives once more."""
+        self._ahead = "", ""
+        source = self.transform(body)
+        self._ahead = body, source
+        return source
+
+    def source_read(self, cell: str) -> str:
+        """`source_of` the cell that runs: what was read ahead, if that was its body."""
+        (ahead, source), self._ahead = self._ahead, ("", "")
+        header = read_header(cell)
+        body = header.body if header is not None else ""
+        # IPython ends the last line of what it reads, as it does with a body.
+        is_same = bool(body) and (body if body.endswith("\n") else f"{body}\n") == ahead
+        return source if is_same else self.source_of(cell)
 
     def run(self, source: str, where: Where, names: dict[str, Any]) -> None:
         """Execute a body over names to its end; what it raises, it raises."""

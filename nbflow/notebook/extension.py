@@ -145,7 +145,7 @@ class Attached:
 
     def _has_to_wait(self, body: str) -> bool:
         try:
-            return self.session.has_to_wait(self.session.around.bodies.transform(body))
+            return self.session.has_to_wait(self.session.around.bodies.read_ahead(body))
         except Exception:  # noqa: BLE001 - the magic that is called then says it
             return False
 

@@ -6,7 +6,11 @@ from typing import Final
 
 import msgspec
 
+from nbflow.states import StateType
 from nbflow.types import Cause
+
+TOLD: Final = frozenset({StateType.RUNNING, StateType.COMPLETED})
+"""The states of a plain cell that is just followed in which somebody may find it."""
 
 
 class Last(msgspec.Struct, frozen=True):

@@ -69,7 +69,7 @@ class FlowMagics(Magics):
         if header is None or whole is None or header.body.rstrip() != whole.body.rstrip():
             asked = Asked(text, number=asked.number, asks=asked.asks)
         try:
-            source = self._session().around.bodies.source_of(asked.text)
+            source = self._session().around.bodies.source_read(asked.text)
             waits = self._session().has_to_wait(source)
         except NbflowError as error:
             raise UsageError(str(error)) from None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial, reduce
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache, partial, reduce
+from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.analysis.names import is_managed
 from nbflow.arguments import as_runner
 from nbflow.exceptions import OptionError
 from nbflow.header import Named
+from nbflow.options import read_options
 from nbflow.running.names import name_of_run
 from nbflow.running.runs import Run
 
@@ -70,7 +71,10 @@ class ByName:
 
 def resolved(rules: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
     """The rules of a header with the functions of the notebook in them; none is looked up yet."""
-    return {name: _resolved(value, names, name) for name, value in rules.items()}
+    return {
+        name: _resolved(value, names, name) if isinstance(value, _MAY_BE_NAMED) else value
+        for name, value in rules.items()
+    }
 
 
 def _resolved(value: Any, names: Mapping[str, Any], what: str) -> Any:
@@ -79,13 +83,29 @@ def _resolved(value: Any, names: Mapping[str, Any], what: str) -> Any:
     return ByName(value, names, what) if isinstance(value, Named) else value
 
 
-def check(rules: Mapping[str, Any]) -> None:
-    """Look up what resolved rules call by name.
+_MAY_BE_NAMED: Final = (Named, tuple)
+
+
+@lru_cache(maxsize=4_096)
+def _written(header: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The rules and the hooks of a header as it writes them."""
+    options = read_options(header)
+    return options.rules, options.hooks
+
+
+def rules_of(header: str, names: Mapping[str, Any]) -> dict[str, Any]:
+    """The rules of a header as written, resolved."""
+    return resolved(_written(header)[0], names)
+
+
+def check(header: str, names: Mapping[str, Any]) -> None:
+    """Look up what the rules and hooks of a header call by name.
 
     Raises:
         OptionError: If the notebook has no such function.
     """
-    for value in rules.values():
+    rules, hooks = _written(header)
+    for value in (*resolved(rules, names).values(), *resolved(hooks, names).values()):
         for each in value if isinstance(value, tuple) else (value,):  # pyright: ignore[reportUnknownVariableType]
             if isinstance(each, ByName):
                 each.found()

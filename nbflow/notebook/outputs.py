@@ -18,6 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from nbflow.exceptions import writable
+from nbflow.notebook.publishing import prompt
 from nbflow.secrets import KNOWN
 
 if TYPE_CHECKING:
@@ -297,9 +298,10 @@ class Screen:
         page = f'<div style="font-size:12px;opacity:.75">{escape(text)}</div>'
         self.publish({"text/html": page, "text/plain": text}, metadata)
 
-    def show(self, shown: Shown, id: str = "", *, updates: bool = False) -> None:
-        """Show a view, under an id where it shall be updated later."""
-        self.publish(shown.bundle(), id=id if self.can_update else "", updates=updates)
+    def show(self, shown: Shown, id: str = "", *, updates: bool = False, only_ours: bool = False) -> None:
+        """Show a view, under an id where it shall be updated later; see `publish`."""
+        id = id if self.can_update else ""
+        self.publish(shown.bundle(), id=id, updates=updates, only_ours=only_ours)
 
     def offer_cell(self, text: str) -> None:
         """Put a new cell with a text below the one that runs; in a terminal, at the prompt."""
@@ -328,14 +330,25 @@ class Screen:
         id: str = "",
         *,
         updates: bool = False,
+        only_ours: bool = False,
     ) -> None:
-        """Display a bundle, under an id where it shall be updated later."""
-        transient = {"display_id": id} if id else {}
-        self._shell.display_pub.publish(dict(data), dict(metadata or {}), transient=transient, update=updates)
+        """Display a bundle, under an id where it shall be updated later.
+
+        Args:
+            data: The bundle.
+            metadata: What goes with it.
+            id: The id.
+            updates: Whether it updates what was displayed under the id.
+            only_ours: Whether no code but ours has run in this cell.
+        """
+        transient, publisher = {"display_id": id} if id else {}, self._shell.display_pub
+        if only_ours and "publish" not in getattr(publisher, "__dict__", ()):
+            publisher = prompt(publisher)
+        publisher.publish(dict(data), dict(metadata or {}), transient=transient, update=updates)
 
     def update_beside(self, shown: Shown, id: str) -> None:
         """Update a view below another cell, in any thread; nothing that captures outputs has it."""
-        publisher = self._publisher or self._shell.display_pub
+        publisher = prompt(self._publisher or self._shell.display_pub)
         publish = publisher.__class__.publish
         publish(publisher, shown.bundle(), {}, transient={"display_id": id}, update=True)
 

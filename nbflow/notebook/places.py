@@ -14,7 +14,7 @@ from nbflow.engine.texts import MAKERS
 from nbflow.engine.wiring import makers_in, place_behind, step_ids
 from nbflow.exceptions import CellSyntaxError, UnknownTaskError
 from nbflow.notebook.cells import Header, does_wait, is_only_ours, read_header
-from nbflow.notebook.named import check, naming, resolved, telling
+from nbflow.notebook.named import check, naming, rules_of, telling
 from nbflow.notebook.naming import default_name, free_name, label_of
 from nbflow.notebook.parameters import check_parameters, parameters_of
 from nbflow.notebook.saved import arranged
@@ -122,7 +122,7 @@ class Places:
         header = read_header(asked.text)
         options = read_options(header.options) if header else NO_OPTIONS
         if header is not None:
-            check(resolved({**options.rules, **options.hooks}, self.names))
+            check(header.options, self.names)
             self._check_tasks(options.after)
         text = source or self.source_of(asked.text)
         try:
@@ -331,7 +331,7 @@ class Places:
             self.book.revision += 1
         step.licence = Licence.USER
         if says or was_said:  # a step begins with the rules of cells without a header
-            self.book.let(step.id, **resolved(options.rules, self.names))
+            self.book.let(step.id, **rules_of(header.options if header else "", self.names))
         if self.book.place(step.id) is None:
             self.book.insert(step, self._place_for(step.id, body)[0])
         if not step.plain:

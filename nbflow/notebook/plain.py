@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -84,14 +84,18 @@ class PlainCells:
         if self._misses_a_name(cell.step):
             session.remember()
         # What functions show that it has run appears above what it shows itself.
-        with session.around.routes.captured(shows=False) if hides_all(asked.text) else nullcontext():
+        if hides_all(asked.text):
+            with session.around.routes.captured(shows=False):
+                session.functions.reading.begin_plain(cell.step)
+        else:
             session.functions.reading.begin_plain(cell.step)
         session.trunk.runs.number = 0
         work = session.work.run_cell(cell.step)
-        awaits = does_wait(cell.step.body.source)
-        with session.left_settings.noted() if awaits else nullcontext():  # what is put back for it
-            task = _current_task() if awaits else None
-            self._pending = _Pending(cell, work, cast("Execution", next(work)), task)
+        if does_wait(cell.step.body.source):
+            with session.left_settings.noted():  # what is put back for it
+                self._pending = _Pending(cell, work, cast("Execution", next(work)), _current_task())
+        else:
+            self._pending = _Pending(cell, work, cast("Execution", next(work)))
 
     def _misses_a_name(self, step: Step) -> bool:
         """Whether the cell reads what is not there: a task of an earlier kernel may have made it."""

@@ -44,10 +44,11 @@ class Redisplay:
         return [
             cell
             for cell in cells
-            if (step := cell.step).hold is not None
-            or step.trace is None
-            or step.trace.id != cell.shown
-            or step.id in brought
+            if (step := cell.step).id in brought
+            or (
+                cell.number is not None
+                and (step.hold is not None or step.trace is None or step.trace.id != cell.shown)
+            )
         ]
 
     def _bring_back(self, cell: Cell, trace: Trace | None) -> None:

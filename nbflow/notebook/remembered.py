@@ -91,7 +91,7 @@ class Remembered:
         self._insides: dict[str, _Kept] = {}
         self._lines: dict[str, deque[str]] = {}
         self._makers: WeakValueDictionary[int, State] = WeakValueDictionary()
-        self._unsubscribe = journal.subscribe(self._note)
+        self._unsubscribe = journal.subscribe(self._note, straight=())
         self._listening = ExitStack()
         self._listening.enter_context(listening(self.heard))
         self._listening.callback(hear(SAID, lambda told: self.heard(*told)))

@@ -108,8 +108,8 @@ class Report:
 
     def badge(self, cell: Cell) -> Shown:
         """The line below a task's cell."""
-        self._badges[cell.step.id] = self._badge_key(cell)
-        card = self._badged[cell.step.id] = self.card(cell.step, cell)
+        *_, said = self._badges[cell.step.id] = self._badge_key(cell)
+        card = self._badged[cell.step.id] = self.card(cell.step, cell, said)
         runs = self._session.recent.of(cell.step.id)
         return show_badge(replace(card, runs=runs), static=self._is_static)
 
@@ -238,8 +238,14 @@ class Report:
 
     # --- cards ---------------------------------------------------------------------------------
 
-    def card(self, step: Step, cell: Cell | None) -> TaskCard:
-        """One step as it stands."""
+    def card(self, step: Step, cell: Cell | None, said: Sequence[str] | None = None) -> TaskCard:
+        """One step as it stands.
+
+        Args:
+            step: The step.
+            cell: Its cell.
+            said: The remarks on it, where they are known.
+        """
         session = self._session
         judgement = session.trunk.sweep.judgement(step)
         trace, last = step.bound_trace, session.lasts.get(step.id)
@@ -259,7 +265,7 @@ class Report:
             size=self._size_of(trace),
             reads=tuple(reads_of(trace)),
             writes=tuple(writes_of(trace)),
-            notes=tuple(self._notes(cell)),
+            notes=tuple(self._notes(cell, said)),
             error=step.failure,
             description=cell.options.description if cell else "",
             tags=cell.options.tags if cell else (),
@@ -343,7 +349,7 @@ class Report:
         notices = (*session.background.words, *session.notices, *filter(None, [outdated]))
         return FlowCard(cards, edges, session.around.notebook, session.around.clock(), notices)
 
-    def _notes(self, cell: Cell | None) -> Iterator[str]:
+    def _notes(self, cell: Cell | None, said: Sequence[str] | None) -> Iterator[str]:
         if cell is None:
             return
         trace = cell.step.bound_trace
@@ -355,7 +361,7 @@ class Report:
         if cell.step.id in self._session.inline:
             yield f"ran inline: {self._session.inline[cell.step.id]}"
         yield from self._expiry(cell.step)
-        yield from remarks(self._session, cell.step)
+        yield from remarks(self._session, cell.step) if said is None else said
         yield from cell.step.body.analysis.notes
 
     def _expiry(self, step: Step) -> Iterator[str]:

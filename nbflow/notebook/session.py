@@ -17,7 +17,7 @@ from nbflow.engine.book import Book, Step, read_body
 from nbflow.engine.drive import answered, answered_waiting
 from nbflow.engine.forcing import forced
 from nbflow.engine.gates import asks_person
-from nbflow.engine.preview import expected_seconds, preview
+from nbflow.engine.preview import expected_seconds, preview, preview_above
 from nbflow.engine.slots import slot_of
 from nbflow.engine.trunk import Overrides, World, trunk_over
 from nbflow.exceptions import CacheError, SessionError, TaskTimeoutError
@@ -30,7 +30,7 @@ from nbflow.notebook.ended import note_ends, was_run
 from nbflow.notebook.execution import Executor
 from nbflow.notebook.functions import Functions
 from nbflow.notebook.holds import Holds
-from nbflow.notebook.last import Last
+from nbflow.notebook.last import TOLD, Last
 from nbflow.notebook.left_settings import LeftSettings
 from nbflow.notebook.live import LiveViews
 from nbflow.notebook.mentions import stale_mention, without_result
@@ -121,7 +121,7 @@ class Session:
         self._is_remembered = False
         self._not_users: set[str] = set()
         self._told: set[str] = set()
-        self.trunk.runs.journal.subscribe(self._note_state)
+        self.trunk.runs.journal.subscribe(self._note_state, straight=TOLD)
         self.records = records_over(self.trunk.runs.journal, around.store, notebook=around.notebook)
         self._make_kernel_step()
 
@@ -184,17 +184,18 @@ class Session:
         self.work.adopt_source(cell.step)
         if cell.options.defer:
             self._show_result(cell, Action())
-            self._close_cell(cell)
+            self._close_cell(cell, only_ours=True)
             return
         if asked.asks and self._is_too_long(cell):
             self.refresh_badges()
             return
         yield from self.background.waited_for([cell.step])
-        self._refuse_waiting([cell.step], forced(self.work, [cell.step], force=self.around.forces))
+        if self.places.awaiting():
+            self._refuse_waiting([cell.step], forced(self.work, [cell.step], force=self.around.forces))
         work = self.work.run_cell(cell.step, force=self.around.forces, is_adopted=True)
         action = yield from self.working(cell.step, work)
         self._show_result(cell, action)
-        self._close_cell(cell)
+        self._close_cell(cell, only_ours=not action.executed)
         error = action.stop or action.errors.get(cell.step.id)
         if error is not None:
             raise error
@@ -353,8 +354,7 @@ class Session:
 
     def _is_too_long(self, cell: Cell) -> bool:
         """Whether so much has to run above that the user should say so first; then the plan is shown."""
-        above = [line for line in preview(self.work, [cell.step]) if line.step is not cell.step]
-        if expected_seconds(above) <= self.around.settings.settings.ask_above:
+        if expected_seconds(preview_above(self.work, cell.step)) <= self.around.settings.settings.ask_above:
             return False
         self.around.screen.show(self.report.plan([cell.step], ask=cell.step.name))
         return True
@@ -466,11 +466,11 @@ class Session:
 
     # --- badges --------------------------------------------------------------------------------
 
-    def _close_cell(self, cell: Cell) -> None:
+    def _close_cell(self, cell: Cell, *, only_ours: bool) -> None:
         """Put the badge below the cell that ran and bring all others up to date."""
         if self.around.settings.settings.badge != "off":
             cell.badge = f"nbflow-{self.around.notebook}-{cell.step.id}-{cell.number}"
-            self.badges.show(cell)
+            self.badges.show(cell, only_ours=only_ours)
         self.refresh_badges(but=cell)
 
     def refresh_badges(self, but: Cell | None = None) -> None:

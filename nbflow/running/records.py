@@ -140,7 +140,7 @@ def records_in(store: Store, timers: Timers = TIMERS, notebook: str = "") -> Rec
 
 def records_over(journal: Journal, store: Store, timers: Timers = TIMERS, notebook: str = "") -> Records:
     """Records in a store whose history others write to through the same journal."""
-    journal.subscribe(follow)
+    journal.subscribe(follow, straight=())
     numbers = Numbers(lambda: store.history.next_number(notebook))
     return Records(store.history, journal, numbers, store, timers, notebook)
 

@@ -37,7 +37,8 @@ def one_line(text: str, limit: int = 200) -> str:
     """
     plain = KNOWN.masked(text)[: 4 * limit]
     if plain.isprintable():
-        return shortened(" ".join(plain.split()), limit)
+        plain = " ".join(plain.split())
+        return plain if len(plain) <= limit else shortened(plain, limit)
     plain = _ESCAPE.sub("", plain)
     plain = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in plain)
     return shortened(" ".join(plain.split()), limit)
@@ -169,6 +170,8 @@ def listed(names: Iterable[str], most: int = 3) -> str:
     """
     # Of a path the end tells most.
     every = [short_path(name, 60) if name.startswith("/") else one_line(name, 60) for name in names]
+    if not every:
+        return ""
     rest = len(every) - most
     return ", ".join([*every[:most], *([f"+{rest}"] if rest > 0 else [])])
 
