@@ -414,9 +414,7 @@ class Performer:
             self._sweep.outside,
         )
         observation = finished.observation
-        effects = doing.effects
-        if seen.texts:
-            effects |= unseen_edits(seen.texts, self._book, self.workspace.get)
+        effects = doing.effects | unseen_edits(seen.texts, self._book, self.workspace.get)
         maker = Maker(step, finished.run, self._runs.notebook, effects)
         if not finished.state.is_completed() or observation is None or not observation.is_whole:
             self._fail(step, finished)

@@ -37,7 +37,7 @@ class _Pending:
     cell: Cell
     work: Working[Action]
     execution: Execution
-    awaiting: asyncio.Task[object] | None
+    awaiting: asyncio.Task[object] | None = None
 
     def was_stopped(self, error: BaseException | None) -> bool:
         """Whether Stop has ended it: kernels cancel a cell that awaits, whose own code may cancel, too."""
