@@ -26,6 +26,7 @@ from nbflow.states import (
     Pending,
     Running,
     State,
+    StateType,
     Transition,
     state_of,
 )
@@ -188,6 +189,22 @@ class TestSubscribers:
         undo()
         bench.run(lambda: 7)
         assert len(told) == 3
+
+    def test_of_a_run_that_goes_straight_on_who_has_to_know_is_told(self) -> None:
+        """All states, unless it has said of which types; of any other run everybody hears all."""
+        bench, told = Bench(), list[str]()
+        bench.journal.subscribe(lambda entered: told.append(f"all {entered.state.name}"))
+        bench.journal.subscribe(lambda entered: told.append(entered.state.name), straight={StateType.RUNNING})
+        spec, old = RunSpec("r#1", "r", body=None), None
+        for state in (Pending(), Running(), Completed()):
+            entered = bench.journal.append(Enter(spec, state, 1, 1), old)
+            bench.journal.tell_straight(entered)
+            old = entered.state
+        assert told == ["all Pending", "all Running", "Running", "all Completed"]
+        told.clear()
+        bench.run(lambda: 1)
+        assert told[::2] == ["all Pending", "all Running", "all Completed"]
+        assert told[1::2] == ["Pending", "Running", "Completed"]
 
     def test_a_raising_hook_is_logged_and_stays(self, caplog: pytest.LogCaptureFixture) -> None:
         """User code gets its next chance."""

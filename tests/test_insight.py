@@ -60,3 +60,43 @@ class TestSeeding:
         site = site_of(step, step.body, notebook.sweep.view(step))
         insight = notebook.work._performer.insight
         assert insight.reached(step, step.body, site.slots, site.writers, NOTHING_SEEN).reseeds is may
+
+
+ALONE = ["x = 1", "a, b = 1, 'text'\nc = [a, -2]", "x = y = None", "x = 1\nx = x + 1"]
+NOT_ALONE = [
+    "x = other + 1",
+    "if 1 < 2:\n    x = 1",
+    "x = f()",
+    "def f(): return 1",
+    "import json",
+    "x = 'a/b'",
+]
+
+
+class TestAlone:
+    """Bodies that bind names to what their text says, and ask for nothing."""
+
+    @pytest.mark.parametrize("source", ALONE)
+    def test_it_is_told_what_is_told_of_any_body(self, source: str) -> None:
+        """Before it has run, and after."""
+        notebook, cells = opened(source, plain=(0,))
+        step, insight = notebook.step(cells[0]), notebook.work._performer.insight
+        for _ in range(2):
+            alone = insight.reached_alone(step, step.body)
+            assert alone == insight.reached(step, step.body, (), (), NOTHING_SEEN)
+            notebook.run(cells[0])
+
+    @pytest.mark.parametrize("source", NOT_ALONE)
+    def test_others_are_looked_at(self, source: str) -> None:
+        """What they read, or may bind or not, hangs on more than their text."""
+        notebook, cells = opened(source, plain=(0,))
+        step = notebook.step(cells[0])
+        assert notebook.work._performer.insight.reached_alone(step, step.body) is None
+
+    def test_an_edited_cell_is_looked_at(self) -> None:
+        """It made a name that its text does not tell any more."""
+        notebook, cells = opened("x = 1\ny = 2", plain=(0,))
+        notebook.run(cells[0])
+        notebook.edit(cells[0], "x = 1")
+        step = notebook.step(cells[0])
+        assert notebook.work._performer.insight.reached_alone(step, step.body) is None

@@ -49,7 +49,7 @@ def canonical(source: str, statements: list[ast.stmt]) -> str:
         source: The text.
         statements: It as `parse_cell` gives it; of no use to anybody afterwards.
     """
-    if not _SIGNATURE_READERS.search(source):
+    if "def" in source and not _SIGNATURE_READERS.search(source):  # else there is no function in it
         _strip(statements, _held(statements), inside_function=False)
     if 'u"' in source.lower() or "u'" in source.lower():
         _forget_prefixes(statements)

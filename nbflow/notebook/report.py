@@ -395,6 +395,10 @@ class Report:
 
     def number_of(self, trace: Trace | None) -> int:
         """The number of the flow run that made a result; 0: none, or one without a number."""
+        lines = self._session.recent.of(trace.step) if trace is not None and trace.run else ()
+        for line in lines:  # which are at hand, as a rule, and the history takes a while to ask
+            if trace is not None and line.id == trace.run:
+                return line.number
         run = self.run_of(trace)
         return run.number if run is not None else 0
 
