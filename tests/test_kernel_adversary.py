@@ -170,6 +170,25 @@ class TestScreen:
         job.run("look", "more")
         assert "from before" not in job.kernel.execute("%flow status").text
 
+    def test_plain_cells_that_left_the_same_and_show_something_else(self, job: Job) -> None:
+        """They are named as well: what they left is up to date, and what they show is not."""
+        job.run(
+            k="K = 1",
+            low="#@task low\nlow = min(K, 10)",
+            look="at = min(low, 0)\nprint(low)",
+            use="#@task use\nuse = at",
+        )
+        job.run(k="K = 5")
+        job.flow()
+        job.run("look")
+        job.run(k="K = 1")
+        job.flow()
+        assert job.stale() == {}
+        said = r"what these cells show is from before: cell \[\d+\]; run them again"
+        assert re.search(said, job.kernel.execute("%flow status").text)
+        job.run("look")
+        assert "from before" not in job.kernel.execute("%flow status").text
+
     def test_settings_and_a_run_in_the_background(self, job: Job) -> None:
         """A run beside the notebook leaves what its cells have set theirs."""
         job.run(

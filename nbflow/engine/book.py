@@ -247,6 +247,7 @@ class Step:
         trace: The trace it is bound to; None before the first run and after a failed one.
         left: What the last run of a plain cell left in the names, where it failed; no result, but what
             there is until it runs again. None else: a task that failed leaves nothing to those below it.
+        shown: The result that a plain cell shows, where it stands at an earlier one.
         earlier: The last result that an earlier kernel left. It is never reused for what it is; where
             `trace` is None, the causes tell what differs from it.
         is_bare: Whether an earlier kernel has run it and the store has nothing of that any more.
@@ -283,6 +284,7 @@ class Step:
     standing: Standing = Standing.HERE
     trace: Trace | None = None
     left: Trace | None = None
+    shown: Trace | None = None
     earlier: Trace | None = None
     is_bare: bool = False
     hold: Hold | None = None
@@ -329,6 +331,12 @@ class Step:
         if self.hold is not None and self.hold.entries is not None and self.hold.trace is not trace:
             self.hold = None
         self.trace, self.left, self.failure, self.ended, self.ended_on = trace, None, "", None, None
+
+    def take_again(self, trace: Trace) -> None:
+        """Stand at an earlier trace; a plain cell goes on showing what its last run has shown."""
+        shown = self.shown or self.trace if self.plain else None
+        self.shown = shown if shown is not None and shown.id != trace.id else None
+        self.take(trace)
 
     def stored(self, trace: Trace) -> tuple[Output, ...]:
         """What of a trace of its own goes to the store, values and all."""

@@ -288,7 +288,7 @@ class Bringing:
     def _bind(self, step: Step, trace: Trace) -> None:
         if step.stands_at(trace):
             return  # what was judged of it holds
-        step.take(trace)
+        step.take_again(trace)
         step.idle = False
         self.sweep.touch(step)
 

@@ -409,7 +409,7 @@ class Work(Bringing):
         step.standing = Standing.HERE
         step.hold = None
         self._caught_up.discard(step.id)
-        step.left, step.failure, step.ended = None, "", None
+        step.left, step.shown, step.failure, step.ended = None, None, "", None
         self.sweep.touch(step)
 
     # --- before and after an action ----------------------------------------------------------

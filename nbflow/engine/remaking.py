@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.absence import SPENT
 from nbflow.engine.gates import ended_cause
-from nbflow.types import Cause
+from nbflow.engine.record import CHANGES_PROCESS
+from nbflow.types import Cause, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,6 +76,8 @@ class Outlook:
     def note(self) -> None:
         """Note which bodies cannot run as they are, and which need not as an earlier result fits."""
         sweep, book = self._work.sweep, self._work.book
+        for step in sweep.pending():
+            self._let_stand(step)
         pending = {step.id: step for step in sweep.pending()}
         steps = (
             *pending.values(),
@@ -86,6 +89,21 @@ class Outlook:
                 step.lack, step.fits = lack, fits
                 sweep.touch(step)
             (self._noted.add if lack is not None or fits else self._noted.discard)(step.id)
+
+    def _let_stand(self, step: Step) -> None:
+        """Let a plain cell stand at an earlier result that fits its place, where its last run left the same.
+
+        Its user ran it on other things, such as what it had left itself, and that made no difference. What
+        it may have done outside, no output tells.
+        """
+        work, trace = self._work, step.trace
+        is_run = step.plain and step.hold is None and step.standing is Standing.HERE
+        if trace is None or not is_run or trace.unknowns or CHANGES_PROCESS in trace.flags:
+            return
+        found = work.find(step) if not work.stale_above(step) else None
+        if found is not None and found.id != trace.id and found.outputs == trace.outputs:
+            step.take_again(found)
+            work.sweep.touch(step)
 
     def _of(self, step: Step) -> tuple[Cause | None, bool]:
         work = self._work

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from nbflow.analysis.magics import parse_cell
 from nbflow.engine.afterwards import only_shares
 from nbflow.engine.slots import NAME, key_of
 from nbflow.types import Standing, Verdict
@@ -52,10 +55,22 @@ def without_result(step: Step) -> str:
 def outdated_cells(book: Book, sweep: Sweep) -> str:
     """One line about plain cells that ran on what is another by now, and so show what is old; or nothing."""
     cells = [step for step in book if step.plain and step.standing is Standing.HERE and _has_read(step)]
-    old = [step.name for step in cells if sweep.judgement(step).verdict in (Verdict.STALE, Verdict.WAITS)]
+    old = [step.name for step in cells if _shows_what_is_old(step, sweep.judgement(step).verdict)]
     more = f" and {len(old) - _MOST_CELLS} more" if len(old) > _MOST_CELLS else ""
     told = f"{', '.join(old[:_MOST_CELLS])}{more}"
     return f"what these cells show is from before: {told}; run them again" if old else ""
+
+
+def _shows_what_is_old(step: Step, verdict: Verdict) -> bool:
+    if verdict in (Verdict.STALE, Verdict.WAITS):
+        return True
+    return step.shown is not None and step.ran is not None and _speaks(step.ran.source)
+
+
+@lru_cache(maxsize=2_000)
+def _speaks(source: str) -> bool:
+    """Whether a cell has a line that is there for what it shows or does, and not for what it binds."""
+    return any(isinstance(node, ast.Expr) for line in parse_cell(source) for node in ast.walk(line))
 
 
 def _has_read(step: Step) -> bool:
