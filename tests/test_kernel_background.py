@@ -203,6 +203,38 @@ class TestItsEnd:
         assert kernel.value("slow") == "15"
 
 
+class TestWhere:
+    """The cell that it stands in."""
+
+    @pytest.mark.parametrize("line", ["", "%matplotlib inline\n"])
+    def test_behind_the_code_of_a_plain_cell(self, tmp_path: Path, line: str) -> None:
+        """What reads the names of that cell runs in the background, too."""
+        with Kernel(tmp_path) as kernel:
+            kernel.begin(load="%load_ext nbflow\nimport threading", plain="LATE = 15")
+            kernel.run("reader", "#@task reader\nreader = LATE")
+            kernel.run("plain", f"LATE = 30\n{line}%flow run --background")
+            assert "1 fresh" in ended(kernel)
+            assert kernel.ask("reader") == 30
+            assert "1 same" in kernel.execute("%flow audit").text
+
+    def test_not_behind_a_helper_that_calls_ipython(self, tmp_path: Path) -> None:
+        """Who calls it has to run on the notebook's names."""
+        with Kernel(tmp_path) as kernel:
+            kernel.begin(load="%load_ext nbflow\nimport threading", plain="def said(x):\n    !echo {x}")
+            kernel.run("reader", "#@task reader --defer\nsaid(1)\nreader = 1")
+            assert (
+                "it calls IPython"
+                in kernel.run("plain", "def said(x):\n    !echo {x}\n%flow run --background").text
+            )
+
+    @pytest.mark.parametrize("line", ["%flow run", "import nbflow; nbflow.session().run()"])
+    def test_not_in_a_cell_of_parameters(self, kernel: Kernel, line: str) -> None:
+        """It says where it belongs; it had been left out without a word."""
+        shown = kernel.run("params", f"# @params\nyear = 2013\n{line}")
+        assert "cannot run inside params" in shown.error
+        assert "give it a cell of its own" in shown.error
+
+
 class TestPause:
     """`%flow pause`: what runs ends, what would start next waits."""
 

@@ -99,6 +99,16 @@ class TestErrorsOfOurs:
         assert "----> 2 x = etl.run(q=5)" in seen(shown)
         assert "nbflow/" not in seen(shown)
 
+    @pytest.mark.parametrize("rest", ["x = 1", "await asyncio.sleep(0)"], ids=["", "one that awaits"])
+    @pytest.mark.parametrize("error", ["exec('y = = 1')", "1 / 0"])
+    def test_of_a_body(self, kernel: Kernel, error: str, rest: str) -> None:
+        """An error of the user, be it in a text that is compiled, is in the user's lines alone."""
+        shown = kernel.execute(f"#@task wrong\nimport asyncio\n{rest}\n{error}")
+        assert shown.error.startswith(("SyntaxError: invalid syntax", "ZeroDivisionError"))
+        assert error in seen(shown)
+        assert "/nbflow/" not in seen(shown)
+        assert "IPython" not in seen(shown)
+
     def test_before_a_body(self, kernel: Kernel) -> None:
         """Where no line of the body is wrong, there is but the message."""
         shown = kernel.run("x", "# @task x --map y=nosuch\nx = y")

@@ -16,7 +16,7 @@ from nbflow.analysis.result import EVERYTHING
 from nbflow.exceptions import CellSyntaxError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from nbflow.analysis.flow import Frame
 
@@ -91,6 +91,43 @@ _PROCESS: Final = frozenset(
     ("env", "set_env", "cd", "pushd", "popd", "pip", "conda", "mamba", "uv", "mkdir", "rm", "cp", "mv")
 )
 _SHELLS: Final = frozenset(("bash", "sh", "script", "system", "sx", "perl", "ruby", "cmd", "!"))
+_TELLS: Final = _INERT_LINES | _PROCESS | _SHELLS
+"""Magics whose lines bind no code."""
+_LATER: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+
+
+def leaves_shell(statements: Iterable[ast.stmt]) -> bool:
+    """Whether what statements bind may call IPython later, as a function in them does that calls it.
+
+    A line of the cell itself that tells IPython something binds nothing of that kind.
+
+    Example:
+        >>> leaves_shell(parse_cell("%matplotlib inline")), leaves_shell(parse_cell("def f(): !ls"))
+        (False, True)
+    """
+    nodes = (node for statement in statements for node in _of_itself(statement))
+    return any(isinstance(node, ast.expr) and _is_shell(node) for node in nodes)
+
+
+def _of_itself(statement: ast.stmt) -> Iterator[ast.AST]:
+    """The nodes of a statement but of those that only tell IPython something; blocks are looked into."""
+    todo: list[ast.AST] = [statement]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, _LATER):
+            yield from ast.walk(node)
+        elif not (isinstance(node, ast.Expr) and _only_tells(node.value)):
+            yield node
+            todo += ast.iter_child_nodes(node)
+
+
+def _only_tells(node: ast.expr) -> bool:
+    match node:
+        case ast.Call(func=ast.Attribute(value=shell, attr=how), args=[ast.Constant(value=name), *_]):
+            tells = how == "system" or (how == "run_line_magic" and name in _TELLS)
+            return tells and _is_shell(shell)
+        case _:
+            return False
 
 
 def visit_magic(frame: Frame, node: ast.Call) -> bool:

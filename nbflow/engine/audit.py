@@ -13,6 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.apart import Apart, changes, process_kept, with_classes
+from nbflow.engine.book import calls_ipython
 from nbflow.engine.counted import loose_in
 from nbflow.engine.gates import SKIPPED
 from nbflow.engine.keeping import NOT_COMPARED
@@ -171,14 +172,13 @@ class Audit:
 
     def _unseen(self, step: Step) -> str:
         site = self.apart.site(step)
-        bodies = [site.body, *(ran for id in site.writers if (ran := self.apart.book.steps[id].ran))]
+        makers = [ran for id in site.writers if (ran := self.apart.book.steps[id].ran)]
         if not site.body.analysis.complete:
             return "nobody can tell which names it reads"
         effects = effects_called(step, self._trunk.sweep.view(step), self._trunk.sweep.book)
         if any(effect.startswith(("names", "input")) for effect in effects):
             return "it reads names that nobody sees, or asks somebody"
-        calls_shell = any("get_ipython" in body.callees for body in bodies)
-        return "it calls IPython" if calls_shell else ""
+        return "it calls IPython" if calls_ipython(site.body, makers) else ""
 
     # --- what follows ------------------------------------------------------------------------------
 

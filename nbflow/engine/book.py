@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.analysis import Analysis, analyze, definition_source
 from nbflow.analysis.idle import running
-from nbflow.analysis.magics import parse_cell
+from nbflow.analysis.magics import leaves_shell, parse_cell
 from nbflow.analysis.nodes import nodes_of
 from nbflow.analysis.reads import analysis_of
 from nbflow.analysis.source import canonical
@@ -29,7 +29,7 @@ from nbflow.triggers import Trigger, all_successful
 from nbflow.types import TASK_VALUE, Cause, Effect, Entry, Hold, Licence, Output, Slot, Standing, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from nbflow.states import State
 
@@ -102,6 +102,7 @@ class Body:
         only_defines: Whether it consists of imports and definitions that call nothing.
         asks_folder: Whether something in it looks like asking for the working folder, which no event tells.
         idle_paths: Strings that may be meant as paths, and that it only has at hand for others.
+        leaves_shell: Whether code that it makes may call IPython.
     """
 
     source: str
@@ -123,6 +124,7 @@ class Body:
     only_defines: bool = False
     asks_folder: bool = False
     idle_paths: frozenset[str] = frozenset()
+    leaves_shell: bool = False
 
     @property
     def paths(self) -> frozenset[str]:
@@ -198,6 +200,7 @@ def read_body(source: str, makers: frozenset[str] = frozenset()) -> Body:
     callees = frozenset(map(root_of, functions))
     called = frozenset(root_of(each) for each in functions if not isinstance(each, ast.Attribute))
     idle = _idle_paths(source, statements, analysis.paths) if analysis.paths else analysis.paths
+    is_shell_left = "get_ipython" in callees and leaves_shell(statements)
     computes = not analysis.paths and all(isinstance(node, _COMPUTES) for node in nodes)
     asks, only = asks_of(source, nodes)
     if only:
@@ -215,7 +218,13 @@ def read_body(source: str, makers: frozenset[str] = frozenset()) -> Body:
         only_defines=only_defines,
         asks_folder=asks_folder,
         idle_paths=idle,
+        leaves_shell=is_shell_left,
     )
+
+
+def calls_ipython(body: Body, makers: Iterable[Body]) -> bool:
+    """Whether a body, or code that it has of the bodies that made its names, may call IPython."""
+    return "get_ipython" in body.callees or any(made.leaves_shell for made in makers)
 
 
 def _idle_paths(source: str, statements: list[ast.stmt], paths: frozenset[str]) -> frozenset[str]:

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from nbflow.engine.apart import with_classes
 from nbflow.engine.bind import by_unit, first_of
+from nbflow.engine.book import calls_ipython
 from nbflow.engine.each import copied
 from nbflow.engine.insight import ANY_NAME
 from nbflow.engine.labels import Label, is_local_module, next_copy, private_memory
@@ -188,12 +189,12 @@ class Beside(Performer):
     def _seen_to_need(self, site: Site) -> str:
         """Why the body has to run on the user's names, by its text and by its last run."""
         reach = self.insight.reached(site.step, site.body, site.slots, site.writers, NOTHING_SEEN)
-        bodies = [site.body, *self.insight.others(site.body, site.writers)]
+        makers = self.insight.others(site.body, site.writers)
         if is_effect(site.step, site.view, self._book):
             return "what it does outside must not happen twice"
         if not reach.complete or any(effect.startswith(ANY_NAME) for effect in reach.effects):
             return "nobody can tell which names it reads"
-        if any("get_ipython" in body.callees for body in bodies):
+        if calls_ipython(site.body, makers):
             return "it calls IPython"
         if reach.reseeds or site.body.analysis.seeds:
             return "it may set a global random state"

@@ -277,9 +277,7 @@ class Bodies:
 
     async def _run_waiting(self, source: str, where: Where, names: dict[str, Any]) -> None:
         for code in self.codes(source, where):
-            awaitable = run_code(code, names)
-            if code.co_flags & CO_COROUTINE:
-                await cast("Awaitable[object]", awaitable)
+            await run_code_waiting(code, names)
 
     @staticmethod
     def define(source: str, names: dict[str, Any]) -> None:
@@ -350,3 +348,14 @@ def _module(part: list[ast.stmt], *, shows: bool) -> ast.AST:
 def run_code(code: CodeType, names: dict[str, Any]) -> object:
     """Execute code over names; a coroutine is returned where it awaits something."""
     return eval(code, names)
+
+
+async def run_code_waiting(code: CodeType, names: dict[str, Any]) -> None:
+    """Execute code over names to its end, be there something that it awaits."""
+    awaitable = run_code(code, names)
+    if code.co_flags & CO_COROUTINE:
+        await cast("Awaitable[object]", awaitable)
+
+
+CALLERS: Final = frozenset({run_code.__code__, run_code_waiting.__code__})
+"""What calls the code of bodies, or awaits it."""

@@ -56,6 +56,22 @@ def _is_part_of_run(session: Session, command: Command) -> bool:
     return command.acts and session.running is not None and session.running.plain
 
 
+def refuse_within(session: Session, told: str) -> None:
+    """Refuse a command in a cell that the flow itself runs, unless that is brought up to date by a run.
+
+    Args:
+        session: The session.
+        told: How the command is written.
+
+    Raises:
+        SessionError: If it stands in such a cell.
+    """
+    running = session.running
+    if running is not None and (not running.plain or session.is_own(running)):
+        where = f"{told} cannot run inside {running.name}: the flow is running"
+        raise SessionError(f"{where}; give it a cell of its own")
+
+
 def _read(session: Session, line: str) -> tuple[Command, Words]:
     try:
         words = shlex.split(line.rstrip("; "))
@@ -69,10 +85,7 @@ def _read(session: Session, line: str) -> tuple[Command, Words]:
         raise OptionError.unknown("command", name, filter(None, COMMANDS), "%flow help lists them")
     told = words_of(name, command, rest)
     if command.acts:
-        if session.running is not None and not session.running.plain:
-            raise SessionError(
-                f"`%flow {line}` cannot run inside {session.running.name}: the flow is running"
-            )
+        refuse_within(session, f"`%flow {line}`")
         session.plain.finish(line)
     return command, told
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbflow.exceptions import SessionError
 from nbflow.notebook import commands
 from nbflow.notebook.live import LiveShown
 from nbflow.notebook.session import Session
@@ -167,9 +166,7 @@ class PythonSession(Session):
     def _do(self, name: str, *words: str) -> Any:
         line = shlex.join((name, *filter(None, words)))
         if commands.COMMANDS[name].acts:
-            if self.running is not None and not self.running.plain:
-                running = self.running.name
-                raise SessionError(f"session().{name} cannot run inside {running}: the flow is running")
+            commands.refuse_within(self, f"session().{name}")
             self.plain.finish_call(name, _line_in_cell())
         return commands.perform(self, line)
 

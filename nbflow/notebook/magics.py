@@ -12,7 +12,7 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from nbflow.exceptions import NbflowError, text_of
 from nbflow.notebook.asked import Asked
 from nbflow.notebook.cells import read_header
-from nbflow.notebook.tracebacks import has_users_lines, render_only_users_part, render_stop
+from nbflow.notebook.tracebacks import has_users_lines, render_only_users_part, render_stop, stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -98,7 +98,7 @@ class FlowMagics(Magics):
         if isinstance(error, NbflowError) and not self._is_raised_by_body(error):
             return UsageError(str(error))
         render_only_users_part(error, _items_of(self._session(), error))
-        return error
+        return stand_in(error) if isinstance(error, SyntaxError) else error
 
     def _is_raised_by_body(self, error: NbflowError) -> bool:
         return self._session().is_raised_by_body(error) and has_users_lines(error)

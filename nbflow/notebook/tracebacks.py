@@ -7,7 +7,7 @@ import sys
 import sysconfig
 from functools import partial
 from pathlib import Path
-from traceback import FrameSummary, StackSummary, TracebackException
+from traceback import FrameSummary, StackSummary, TracebackException, extract_tb
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +16,7 @@ from IPython.core.getipython import get_ipython
 
 import nbflow
 from nbflow.exceptions import InternalError
-from nbflow.notebook.cells import run_code
+from nbflow.notebook.cells import CALLERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -124,6 +124,17 @@ def render_only_users_part(error: BaseException, items: str = "") -> None:
         return
 
 
+def stand_in(error: SyntaxError) -> Exception:
+    """What is shown like an error in a text that a body has compiled, below the lines of the user alone.
+
+    IPython shows no such error as that wishes, but with every line that led to it, and does so by its class.
+    """
+    kind = type(type(error).__name__, (Exception,), {"__module__": type(error).__module__})
+    shown: Any = kind(str(error))
+    shown._render_traceback_ = vars(error)["_render_traceback_"]
+    return shown
+
+
 def render_stop(stop: KeyboardInterrupt) -> None:
     """Let IPython show a Stop that ended a command of ours below the lines of the user that it ended."""
     stop._render_traceback_ = partial(lines_of_stop, stop)  # type: ignore[attr-defined]
@@ -157,7 +168,7 @@ def users_part(trace: TracebackType | None) -> TracebackType | None:
     """The part of a traceback that is the user's: what lies below the innermost call of a body."""
     found = trace
     for part in _parts(trace):
-        if part.tb_frame.f_code is run_code.__code__:
+        if part.tb_frame.f_code in CALLERS:
             found = part.tb_next
     return found
 
@@ -166,4 +177,6 @@ def _shown(error: BaseException, trace: TracebackType | None) -> list[str]:
     """An exception as IPython shows it, with this traceback, which `%debug` enters."""
     error.__traceback__ = sys.last_traceback = trace
     shell: Any = get_ipython()
+    if isinstance(error, SyntaxError):
+        return shell.SyntaxTB.structured_traceback(type(error), error, extract_tb(trace))
     return shell.InteractiveTB.structured_traceback(type(error), error, trace, tb_offset=0)
