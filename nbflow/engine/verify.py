@@ -417,7 +417,7 @@ class Judge:
         return len(self._book) if place is None else place
 
     def _looks_at(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> list[Slot]:
-        more = lasting(step, body)
+        more = lasting(step, body, self._view)
         if not more:
             return [*slots]
         self._view.looked.update(more)
