@@ -218,13 +218,15 @@ class TestLasting:
         """And those of its last run."""
         notebook, (cell,) = opened("open('there.txt').read()")
         step = notebook.step(cell)
-        assert Slot("file", os.path.abspath("there.txt")) in set(lasting(step, step.body))
+        assert Slot("file", os.path.abspath("there.txt")) in set(
+            lasting(step, step.body, notebook.sweep.view(step))
+        )
 
     def test_the_random_state_of_its_last_run(self) -> None:
         """Where it drew."""
         notebook, cells = opened("import random\nrandom.seed(1)", "x = random.random()")
         step = notebook.step(cells[1])
-        assert Slot("random", "random") in set(lasting(step, step.body))
+        assert Slot("random", "random") in set(lasting(step, step.body, notebook.sweep.view(step)))
 
 
 class TestCode:

@@ -209,6 +209,30 @@ class TestRestoreOfATask:
         assert kernel.run("total").texts[0] == "2\n"
 
 
+class TestARenamedTask:
+    """Its runs are its own, whatever it was called when they ran."""
+
+    @pytest.mark.parametrize("later", [False, True], ids=["here", "in a later kernel"])
+    @pytest.mark.parametrize("name", ["features", "chosen"])
+    def test_restore_pin_and_past(self, kernel: Kernel, later: bool, name: str) -> None:
+        """By its present name and by the one of then."""
+        edit_late(kernel, 18)
+        kernel.run("features", CELLS["features"].replace("task features", "task chosen"))
+        if later:
+            kernel.restart()
+            for cell in kernel.cells:
+                kernel.run(cell)
+        assert kernel.ask("(features, total)") == ([20], 20)
+        assert kernel.execute(f"print(__import__('nbflow').past('{name}', 2))").stdout == "[20, 16]\n"
+        assert kernel.execute(f"%flow restore {name} '#2'").error == ""
+        assert kernel.ask("features") == [20, 16]
+        assert kernel.execute("%flow restore latest").error == ""
+        assert kernel.ask("features") == [20]
+        assert kernel.execute(f"%flow pin {name} '#2'").error == ""
+        kernel.execute("%flow run")
+        assert kernel.ask("(features, total)") == ([20, 16], 36)
+
+
 class TestRestoreOfTheFlow:
     """All names hold what they held at the end of a run, plain cells' too."""
 

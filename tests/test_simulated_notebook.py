@@ -407,6 +407,29 @@ class TestOutside:
         assert notebook.flow().executed == cells
         assert notebook.names["region"] == "south"
 
+    def test_a_variable_that_a_cell_below_sets(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Above it nobody can tell any more what it was there; below it it is what was set."""
+        monkeypatch.setenv("NBFLOW_TEST_REGION", "eu")
+        read = 'x = os.environ["NBFLOW_TEST_REGION"]'
+        set_it = 'os.environ["NBFLOW_TEST_REGION"] = "{}"'
+        notebook, cells = opened(
+            "import os",
+            set_it.format("us"),
+            read,
+            set_it.format("asia"),
+            read.replace("x", "y"),
+            plain=(0, 1, 3),
+        )
+        assert [notebook.verdict(cells[at]).value for at in (2, 4)] == ["stale", "as of"]
+        notebook.flow()
+        told = Cause("outside", f"{cells[3]} below sets NBFLOW_TEST_REGION", origin=cells[3])
+        assert told in notebook.judgement(cells[2]).causes
+        assert [notebook.verdict(cells[at]).value for at in (2, 4)] == ["as of", "as of"]
+        notebook.delete(cells[3])
+        notebook.run(cells[1])
+        notebook.flow()
+        assert values(notebook, "x", "y") == ["us", "us"]
+
     def test_what_reads_the_clock_is_as_of(self) -> None:
         """And so is everything below; a flow run reuses it under that label."""
         notebook, cells = opened("import time\nnow = time.time()", "later = now + 1")

@@ -6,6 +6,7 @@ places at which steps gave it a binding. A reader is bound to the last one befor
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left, insort
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -13,10 +14,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from nbflow.store.digests import key_digest
-from nbflow.types import Output, Slot, Verdict
+from nbflow.store.paths import pattern_base
+from nbflow.types import FILE, Output, Slot, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from nbflow.engine.book import Step
 
@@ -192,6 +194,13 @@ class View:
     def given(self, slots: Iterable[Slot]) -> list[Slot]:
         """Those of these slots that some step gives something, be it below this place."""
         return list(filter(self._timelines.__contains__, slots))
+
+    def files_below(self, listings: Collection[str]) -> list[Slot]:
+        """The files that some step writes where a listing, of a folder or of a pattern, may show them."""
+        folders = tuple({os.path.join(pattern_base(each), "") for each in listings})
+        if not folders:
+            return []
+        return [slot for slot in self._timelines if slot.kind == FILE and slot.locator.startswith(folders)]
 
     def giver(self, slot: Slot) -> int | None:
         """The place of the step that gave the slot its binding here; None where nobody did."""

@@ -311,7 +311,7 @@ class Bringing:
 def _doubts(step: Step, view: View) -> Iterator[Doubt]:
     """All that is doubtful of what a step looks at."""
     if step.ran is not None:
-        for slot in (*reached(step.ran, view), *lasting(step, step.ran)):
+        for slot in (*reached(step.ran, view), *lasting(step, step.ran, view)):
             yield from view.bound(slot).doubts
 
 

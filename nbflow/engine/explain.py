@@ -168,7 +168,7 @@ class Explainer:
         names = {cause.origin for cause in causes if cause.category == UPSTREAM}
         yield from (each for each in self._book if each.name in names)
         if any(cause.category in _ENDED for cause in causes) and step.ran is not None:
-            slots = (*self._sweep.judgement(step).reached, *lasting(step, step.ran))
+            slots = (*self._sweep.judgement(step).reached, *lasting(step, step.ran, self._sweep.view(step)))
             yield from above(slots, self._sweep.view(step), self._book)
 
     def _skip_of(self, step: Step, asked: Step) -> Iterator[Cause]:

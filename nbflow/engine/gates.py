@@ -83,7 +83,7 @@ def asked_about(step: Step, slots: Iterable[Slot], view: View, book: Book) -> tu
     """The slots that tell how the tasks above a step ended, where its trigger asks for that."""
     if not step.asks_states or step.ran is None:
         return ()
-    looked_at = (*slots, *lasting(step, step.ran))
+    looked_at = (*slots, *lasting(step, step.ran, view))
     return tuple(Slot(STATE, each.name) for each in above(looked_at, view, book) if each is not step)
 
 
@@ -111,7 +111,7 @@ def upstream_of(
     Returns:
         Nothing where all have succeeded and the trigger asks for no more.
     """
-    looked_at = (*slots, *(lasting(step, step.ran) if step.ran is not None else ()))
+    looked_at = (*slots, *(lasting(step, step.ran, view) if step.ran is not None else ()))
     if not looked_at:
         return {}
     found: dict[Edge, State] = {}

@@ -215,11 +215,16 @@ def as_used(body: Body, reaches: Mapping[str, Reach]) -> list[Reach]:
     return [reach if name in others else reach.by(attributes.get(name)) for name, reach in reaches.items()]
 
 
-def lasting(step: Step, body: Body) -> list[Slot]:
+def lasting(step: Step, body: Body, view: View) -> list[Slot]:
     """Slots that its names do not tell the step to read: files, random states, settings, tasks to wait for.
 
     Those of its last run, the files that its constants name, and the names that share memory with what it
     made: it gives them along, as they stood above it.
+
+    Args:
+        step: The step.
+        body: Its body.
+        view: The bindings: who lists a folder hangs on each file that a step writes there.
     """
     paths, trace = (*body.paths, *body.declared.files), step.trace
     named = [Slot(FILE, absolute(path)) for path in paths] if paths else []
@@ -229,7 +234,10 @@ def lasting(step: Step, body: Body) -> list[Slot]:
         return named
     named += [out.slot for out in trace.outputs if len(out.members) > 1 and not _binds(body, out.slot)]
     if trace.entries:
-        named += [entry.looked.slot for entry in trace.entries if entry.looked.slot.kind in _LASTING]
+        seen = [entry.looked.slot for entry in trace.entries]
+        named += [slot for slot in seen if slot.kind in _LASTING]
+        named += [Slot(FILE, slot.locator) for slot in seen if slot.kind in _OF_A_FILE]
+        named += view.files_below([slot.locator for slot in seen if slot.kind == "listing"])
     return named
 
 
@@ -238,6 +246,7 @@ def _binds(body: Body, slot: Slot) -> bool:
 
 
 _LASTING: Final = (FILE, RANDOM, SETTINGS)
+_OF_A_FILE: Final = ("absent", "presence", "stat", "target")
 
 
 class May(msgspec.Struct, frozen=True):

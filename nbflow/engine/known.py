@@ -174,7 +174,7 @@ class Knowledge:
     def _sources(self, step: Step) -> Iterator[tuple[Slot, str]]:
         """What a step looks at that others make, or may make, each with one of these others."""
         view = self.sweep.view(step)
-        more = lasting(step, step.ran) if step.ran is not None else ()
+        more = lasting(step, step.ran, view) if step.ran is not None else ()
         for slot in (*self.sweep.judgement(step).reached, *more):
             bound = view.bound(slot)
             yield from ((slot, doubt.step) for doubt in bound.doubts)

@@ -148,7 +148,7 @@ class Performer:
         """Who wrote the file that the body is bound to, where a later step wrote another since."""
         if site.step.trace is None and site.body.writes_files:
             return None  # the paths in its source may be what it writes
-        for slot in lasting(site.step, site.body):
+        for slot in lasting(site.step, site.body, site.view):
             version = site.view.bound(slot).version if slot.kind == FILE and self._reads(site, slot) else None
             known = version.output.digest if version is not None else OPEN
             if version is not None and known not in (OPEN, self._sweep.outside.digest(slot)):

@@ -20,7 +20,7 @@ from nbflow.engine.configured import Settings  # noqa: TC001 - records are made 
 from nbflow.engine.differences import PYTHON, PYTHON_VERSION, with_sharers
 from nbflow.engine.docstrings import texts_of
 from nbflow.engine.gates import SKIPPED
-from nbflow.engine.keeping import NOT_COMPARED, NOT_REUSED
+from nbflow.engine.keeping import CHANGES, NOT_COMPARED, NOT_REUSED
 from nbflow.engine.libraries import set_in
 from nbflow.engine.origins import NONE, seen_as, shown_as
 from nbflow.engine.quiet import QUIET
@@ -393,7 +393,7 @@ def _unknowns(
     read = sorted(effect for effect in maker.effects if effect.startswith(_UNSEEN))
     if not any(effect.startswith("database") for effect in read):
         read += [f"database: {name}" for name in sorted(observation.connections)]
-    state = [f"changes the state of the process: {text}" for text in watch.process_state]
+    state = [f"{CHANGES}{text}" for text in watch.process_state]
     bound = [f"nobody can tell whether it binds {name}" for name in sorted(observation.undecided)]
     followed = filter(None, (observation.doubt,))
     unfollowed = _unfollowed(maker, watch)

@@ -25,7 +25,7 @@ from nbflow.engine.gates import (
     saw_end_of,
 )
 from nbflow.engine.influence import is_code, lasting, left_open, may_write, reached
-from nbflow.engine.keeping import asks_again, expiry_of, has_expired, is_effect, world_of
+from nbflow.engine.keeping import asks_again, expiry_of, has_expired, is_effect, set_below, world_of
 from nbflow.engine.marks import BEGUN, REFUTED
 from nbflow.engine.origins import seen_as, version_of
 from nbflow.engine.quiet import may_start_plain, would_decide
@@ -259,7 +259,7 @@ class Judge:
         if differ:
             return Verdict.STALE, differ
         unknowns = [each for each in trace.unknowns if step.effect is None or not is_effect(each)]
-        causes = [Cause("outside", unknown) for unknown in unknowns] if unknowns else []
+        causes = [*(Cause("outside", unknown) for unknown in unknowns), *set_below(step, trace, self._book)]
         if entry is not None:
             causes.append(Cause("unknown", entry.looked.slot.locator, before=entry.preview))
         causes += self._not_compared(trace, slots, loose) if loose else ()
@@ -417,7 +417,7 @@ class Judge:
         return len(self._book) if place is None else place
 
     def _looks_at(self, step: Step, body: Body, slots: tuple[Slot, ...]) -> list[Slot]:
-        more = lasting(step, body)
+        more = lasting(step, body, self._view)
         if not more:
             return [*slots]
         self._view.looked.update(more)

@@ -1041,3 +1041,59 @@ class TestUnderTheBody:
         notebook, (cell,) = opened(get)
         Path("data", made).write_text("2")
         assert notebook.verdict(cell).value == "stale"
+
+
+LOOKS = [
+    "import os\nx=sorted(os.listdir('out'))",
+    "from glob import glob\nx=sorted(glob('out/*.txt'))",
+    "from glob import glob\nx=sorted(glob('out/**/*.txt', recursive=True))",
+    "from pathlib import Path\nx=sorted(p.name for p in Path('out').iterdir())",
+    "from pathlib import Path\nx=len(list(Path('.').rglob('*.txt')))",
+    "import os\nx=[len(files) for _,_,files in os.walk('out')]",
+    "import os\nx=[os.path.exists(f'out/{n}.txt') for n in 'abc']",
+]
+"""What looks at which files there are."""
+
+
+class TestFoldersThatTasksFill:
+    """Who looks at which files there are hangs on who writes them."""
+
+    @pytest.fixture
+    def cells(self, here: Path) -> tuple[Notebook, list[str]]:
+        """Names, a task that writes a file for each, and a reader that is to be edited."""
+        Path("out").mkdir()
+        return opened(
+            "names='ab'", "for n in names: open(f'out/{n}.txt','w').write(n)", "x=0", "y=str(x)", plain=(0,)
+        )
+
+    @pytest.mark.parametrize("look", LOOKS)
+    def test_before_the_writer_has_run(self, cells: tuple[Notebook, list[str]], look: str) -> None:
+        """It is not fresh while that has yet to write something; its own cell has that done first."""
+        notebook, (names, writer, reader, below) = cells
+        change(notebook, reader, look)
+        assert notebook.flow().executed == [below]
+        change(notebook, names, "names='abc'")
+        assert [notebook.verdict(cell).value for cell in (writer, reader, below)] == ["stale"] * 3
+        assert ("upstream", writer) in [
+            (cause.category, notebook.book.named(cause.origin).id)
+            for cause in notebook.judgement(reader).causes
+        ]
+        assert notebook.run(reader).executed == [writer, reader]
+        assert notebook.verdict(reader).value == "fresh"
+
+    def test_an_equal_listing(self, cells: tuple[Notebook, list[str]]) -> None:
+        """Other contents are nothing to who only looks at names."""
+        notebook, (_, writer, reader, below) = cells
+        change(notebook, reader, LOOKS[0])
+        notebook.flow()
+        change(notebook, writer, "for n in names: open(f'out/{n}.txt','w').write(n * 2)")
+        assert notebook.verdict(reader).value == notebook.verdict(below).value == "fresh"
+        assert notebook.flow().executed == []
+
+    def test_a_writer_below(self, cells: tuple[Notebook, list[str]]) -> None:
+        """Nobody above hangs on it before it has run."""
+        notebook, (names, writer, reader, _) = cells
+        change(notebook, reader, LOOKS[0])
+        notebook.move(writer, 3)
+        change(notebook, names, "names='abc'")
+        assert [notebook.verdict(cell).value for cell in (writer, reader)] == ["stale", "fresh"]
