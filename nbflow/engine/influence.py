@@ -211,8 +211,8 @@ def lasting(step: Step, body: Body) -> list[Slot]:
     Those of its last run, the files that its constants name, and the names that share memory with what it
     made: it gives them along, as they stood above it.
     """
-    paths, trace = (*body.paths, *body.declared.files), step.trace
-    named = [Slot(FILE, absolute(path)) for path in paths] if paths else []
+    trace, files = step.trace, body.declared.files
+    named = [Slot(FILE, absolute(path)) for path in (*body.paths, *files)] if files or body.paths else []
     if step.after:
         named += [Slot(STATE, name) for name in step.after]
     if trace is None:
