@@ -22,7 +22,7 @@ process = os.getpid()
 
 
 def _forked() -> None:
-    global process  # noqa: PLW0603 - the one thing that a fork changes here
+    global process
     process = os.getpid()
 
 
