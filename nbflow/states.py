@@ -240,7 +240,7 @@ class State(msgspec.Struct, ShowsItself, frozen=True, eq=False, weakref=True):
     def stamped(self, timestamp: float, run: str = "") -> State:
         """Return the same state as entered by `run` at `timestamp`; a `delay` becomes a `start_time`."""
         details = self.details
-        if "delay" in details:
+        if details and "delay" in details:
             details = {**details, "start_time": timestamp + details["delay"]}
         return State(self.type, self.name, self.message, timestamp, self.result, details, run or self.run)
 
@@ -271,7 +271,7 @@ class State(msgspec.Struct, ShowsItself, frozen=True, eq=False, weakref=True):
         return f"{self.name}({', '.join(part for part in (text, kind) if part)})"
 
 
-class Transition(msgspec.Struct, frozen=True):
+class Transition(msgspec.Struct, frozen=True, gc=False):
     """One entry of a run's history, as it is stored.
 
     Args:

@@ -232,7 +232,10 @@ class Task(Transactional, Operators, ShowsItself):
     def copy(self, **options: Any) -> Task:
         """Another one for a flow that is built: with these options, and the tags given around here."""
         made = self.with_options(**options)
-        return made.with_options(tags=sorted(with_present(made.options.tags)))
+        made = made.with_options(tags=sorted(with_present(made.options.tags)))
+        # Found out once for all copies, which have one body.
+        vars(made).update(_is_async=self._is_async, _yields=self._yields)
+        return made
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Add it to the flow that is built, read its value in a session, or run it."""

@@ -208,7 +208,7 @@ class Output(NamedTuple):
     classes: tuple[tuple[str, bool], ...] = ()
 
 
-class Trace(msgspec.Struct, frozen=True):
+class Trace(msgspec.Struct, frozen=True, gc=False):
     """What one completed execution saw and made. Written once, never changed.
 
     Args:
@@ -296,7 +296,7 @@ class Chosen(msgspec.Struct, frozen=True):
     told: str = ""
 
 
-class Cause(msgspec.Struct, frozen=True):
+class Cause(msgspec.Struct, frozen=True, gc=False):
     """One difference, or unknown, between what a trace saw and what is now.
 
     Args:

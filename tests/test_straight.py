@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nbflow.engine.effects import RunSpec
 from nbflow.engine.enact import StepRuns
 from nbflow.engine.observation import not_started
+from nbflow.engine.requests import Turn
 from nbflow.engine.straight import goes_straight
 from nbflow.states import Origin
 from nbflow.store.memory import MemoryHistory
@@ -16,7 +18,7 @@ from tests.test_enact import paths
 
 if TYPE_CHECKING:
     from nbflow.engine.drive import Entered
-    from nbflow.engine.effects import Call, RunSpec
+    from nbflow.engine.effects import Call
     from nbflow.engine.requests import Observing
 
 SIGNALS = "from nbflow.engine.signals import *\n"
@@ -125,19 +127,36 @@ class TestFaults:
         assert runs.steps == {}
 
 
+class TestTasks:
+    """Tasks of which nothing is asked."""
+
+    @pytest.mark.parametrize("body", ENDS)
+    @pytest.mark.parametrize("timeout", [None, 60.0], ids=["straight", "by the rules"])
+    def test_the_path_is_the_same(self, body: str, timeout: float | None) -> None:
+        """As that of plain cells; with a limit, which is not reached, the rules decide from the start."""
+        notebook = Notebook()
+        task = notebook.add(body)
+        notebook.step(task).timeout = timeout
+        notebook.run(task)
+        assert paths(notebook, task) == [ENDS[body]]
+
+
 class TestWhich:
     """Which runs nothing is asked of."""
 
-    def test_a_task_goes_by_the_rules(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Also one with no options: who runs it beside others has to be able to let them in."""
-        asked: list[str] = []
+    @pytest.mark.parametrize("plain", [True, False])
+    def test_who_runs_beside_others_asks_for_a_turn(self, plain: bool) -> None:
+        """Also with no options: others have to be let in before it is Running."""
+        runs, notebook = StepRuns(MemoryHistory(), FakeClock()).abreast(), Notebook()
+        step = notebook.step(notebook.add("a = 1", plain=plain))
 
-        def ask(spec: RunSpec) -> bool:
-            asked.append(spec.name)
-            return goes_straight(spec)
+        def attempt(call: Call) -> Observing:
+            yield from ()
+            return not_started(call, RuntimeError())
 
-        monkeypatch.setattr("nbflow.engine.enact.goes_straight", ask)
-        notebook = Notebook()
-        for source, plain in (("a = 1", False), ("b = a", True)):
-            notebook.run(notebook.add(source, plain=plain))
-        assert len(asked) == 1
+        assert isinstance(next(runs.execute(step, attempt, Origin.CATCH_UP, ())), Turn)
+
+    def test_the_user_s_state_handlers_are_asked(self) -> None:
+        """Whoever may put another state in the place of one has to be led by the rules."""
+        assert not goes_straight(RunSpec("a#1", "a", state_handlers=(lambda old, new: None,)))
+        assert goes_straight(RunSpec("a#1", "a"))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Step
 
 
-class Version(msgspec.Struct, frozen=True):
+class Version(msgspec.Struct, frozen=True, gc=False):
     """The content of a slot as one step made it.
 
     Attributes:
@@ -79,7 +79,7 @@ class Doubt(NamedTuple):
     verdict: Verdict
 
 
-class Bound(msgspec.Struct, frozen=True):
+class Bound(msgspec.Struct, frozen=True, gc=False):
     """What a slot is bound to at a place.
 
     Attributes:

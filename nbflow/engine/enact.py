@@ -178,20 +178,21 @@ class StepRuns:
             run = self._begin(step, origin, causes=causes, inputs=seen.inputs)
         spec = _spec(step, run, self.number, origin, seen, let_in)
         attempt = plainly(attempt) if step.plain else attempt
-        if step.plain and step.named is None and not self._gives_turns and goes_straight(spec):
+        # Who runs beside others has to be able to let them in.
+        if step.named is None and not self._gives_turns and goes_straight(spec):
             return (yield from self._go_straight(spec, step, attempt))
         return (yield from self._drive(spec, step, attempt, seen.upstream))
 
     def _go_straight(self, spec: RunSpec, step: Step, attempt: Callable[[Call], Observing]) -> Executing:
-        """Run the body of a cell of which nothing is asked; unless it just returns, the rules decide."""
+        """Run the body of a step of which nothing is asked; unless it just returns, the rules decide."""
         straight = Straight(spec, self.journal)
         try:
             straight.begin()
         except BaseException as stop:  # noqa: BLE001 - the rules say what becomes of the run
             return (yield from self._drive(spec, step, attempt, _NO_UPSTREAM, straight.again(stop)))
-        self._make_known(step, spec.origin)
         made: Observation | BaseException
         try:
+            self._make_known(step, spec.origin)
             made = yield from attempt(straight.call())
             ended = straight.end(made)
         except GeneratorExit:  # nobody will answer any more
@@ -244,7 +245,7 @@ class StepRuns:
         effects = driving(steps, PlainHandler(upstream, self._sleep), ledger or self.journal, outside)
         try:
             effect = next(effects)
-            if spec.role is not Role.ITEM:
+            if spec.role is not Role.ITEM and ledger is None:
                 self._make_known(step, spec.origin)
             while True:
                 try:

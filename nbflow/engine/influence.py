@@ -226,8 +226,8 @@ def lasting(step: Step, body: Body, view: View) -> list[Slot]:
         body: Its body.
         view: The bindings: who lists a folder hangs on each file that a step writes there.
     """
-    paths, trace = (*body.paths, *body.declared.files), step.trace
-    named = [Slot(FILE, absolute(path)) for path in paths] if paths else []
+    trace, files = step.trace, body.declared.files
+    named = [Slot(FILE, absolute(path)) for path in (*body.paths, *files)] if files or body.paths else []
     if step.after:
         named += [Slot(STATE, name) for name in step.after]
     if trace is None:

@@ -1,4 +1,4 @@
-"""Runs of which nothing is asked: no trigger, no further attempt, no limit, as of most plain cells.
+"""Runs of which nothing is asked: no trigger, no further attempt, no limit, as of most cells.
 
 While such a run goes straight on, to its body and to its end, the rules of the engine have nothing to decide.
 As soon as anything else happens they decide, from where the run stands, as if they had led it there.
@@ -110,7 +110,7 @@ class Straight:
 
 def goes_straight(spec: RunSpec) -> bool:
     """Whether nothing is asked of a run but that its body runs."""
-    is_free = spec.trigger is all_successful and not spec.upstream and spec.body is None
+    is_free = spec.trigger is all_successful and not spec.upstream and not spec.state_handlers
     is_new = spec.resumed is None and not spec.started_by_name
     return is_free and is_new and spec.timeout is None and spec.retries is NO_RETRIES
 

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from nbflow.engine.kinship import Kinship
 
 
-class Judgement(msgspec.Struct, frozen=True):
+class Judgement(msgspec.Struct, frozen=True, gc=False):
     """What is to be said of one step.
 
     Args:

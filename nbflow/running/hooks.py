@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from nbflow.engine.drive import calls_user_code
 from nbflow.engine.effects import Ended
 from nbflow.exceptions import OptionError
-from nbflow.running.outcomes import tell_outcome
+from nbflow.running.outcomes import is_told, tell_outcome
 from nbflow.running.runs import Run
 from nbflow.states import State, StateType
 from nbflow.task_runners.awaiting import awaited_here
@@ -93,7 +93,7 @@ def follow(entered: Entered) -> None:
     if not isinstance(run, Run):
         return
     state = run.state = entered.state
-    if run.history is not None:  # how a session's own tasks end is told below their cells
+    if run.history is not None and is_told(state):  # how a session's own tasks end is told below their cells
         run.within.copy().run(tell_outcome, run, entered)
     option = OPTION_OF.get(state.type)
     if option is None:

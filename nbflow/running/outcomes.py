@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("nbflow")
 _BAD: Final = frozenset({StateType.FAILED, StateType.CRASHED})
+_TRIED_AGAIN: Final = ("AwaitingRetry", "Retrying")
+
+
+def is_told(state: State) -> bool:
+    """Whether there may be a line of a state."""
+    if state.type is StateType.COMPLETED:
+        return _log.isEnabledFor(logging.DEBUG)
+    return state.type in _BAD or state.name in _TRIED_AGAIN
 
 
 def tell_outcome(run: Run, entered: Entered) -> None:

@@ -194,6 +194,8 @@ class Performer(PlainHandler):
         call = TaskCall(effect.attempt, run.name, body, effect.timeout, of.is_async)
         if effect.timeout is not None:
             self._warn(call)
+        if self._lane.runner is INLINE:
+            return self._outcome(INLINE.run(call))  # over when that returns: nobody has to wait for it
         submit = self._lane.runner.submit
         report = submit(call) if self._around is None else self._around.run(submit, call)
         return self._outcome(report.result()) if report.done() else Later(report, self._outcome)

@@ -58,7 +58,6 @@ class Batch:
     __slots__ = (
         "_ended",
         "_runs",
-        "_states",
         "is_due",
         "keys",
         "paths",
@@ -76,7 +75,6 @@ class Batch:
         self.keys: dict[str, str] = {}
         self.texts: dict[tuple[str, str], Collection[str]] = {}
         self._runs: defaultdict[str, list[RunRecord]] = defaultdict(list)
-        self._states: dict[str, str] = {}
         self._ended = 0
         self.is_due = False
         """Whether it is time to write it."""
@@ -98,9 +96,9 @@ class Batch:
     def append(self, transition: Transition) -> None:
         """Add a transition."""
         self.size += 1
-        self._ended += transition.type in _ENDED
+        if transition.type in _ENDED:
+            self._ended += 1
         self.is_due = self._ended >= ENDED_AT_ONCE or self.size >= FULL
-        self._states[transition.run] = transition.type
         self.paths[transition.run].append(transition)
 
     def snapshot(self, snapshot: Snapshot, notebook: str) -> None:
@@ -125,11 +123,15 @@ class Batch:
 
     def run_rows(self) -> Iterator[tuple[object, ...]]:
         """Yield a row for each run that was begun or completed, its present state last."""
-        return (_run_row(records, self._states.get(run, "")) for run, records in self._runs.items())
+        return (_run_row(records, self._state(run)) for run, records in self._runs.items())
 
     def new_states(self) -> list[tuple[str, str]]:
         """The present states of the other runs, each with its run."""
-        return [(state, run) for run, state in self._states.items() if run not in self._runs]
+        return [(self._state(run), run) for run in self.paths if run not in self._runs]
+
+    def _state(self, run: str) -> str:
+        path = self.paths.get(run)
+        return path[-1].type if path else ""
 
     def path_rows(self) -> Iterator[tuple[str, str]]:
         """Yield the rows of the runs' transitions."""

@@ -18,6 +18,7 @@ import msgspec
 
 from nbflow.secrets import KNOWN
 from nbflow.states import StateType, Transition
+from nbflow.store import owners
 from nbflow.store.batches import FULL, Batch, path_of, path_row, run_of
 from nbflow.store.escapes import decoded, encoded
 from nbflow.store.index import is_damage
@@ -235,7 +236,7 @@ class SqliteHistory:
 
     def flush_soon(self) -> None:
         """Make it durable in a moment, from another thread, unless that happens before."""
-        if self._pid != os.getpid():
+        if self._pid != owners.process:
             self._notice_fork()
         self._soon.ask()
 
@@ -295,7 +296,7 @@ class SqliteHistory:
 
     def _taker(self) -> Batch | MemoryHistory:
         """Who takes what is added now."""
-        if self._pid != os.getpid():
+        if self._pid != owners.process:
             self._notice_fork()
         if self._batch.size >= FULL:
             self.flush()

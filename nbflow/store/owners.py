@@ -17,6 +17,19 @@ _SEPARATOR = "|"
 _PROC = Path("/proc")
 
 
+process = os.getpid()
+"""The number of this process, told without a question to the system; a forked child has its own."""
+
+
+def _forked() -> None:
+    global process
+    process = os.getpid()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
 class _Process(Protocol):
     def create_time(self) -> float: ...
 
@@ -34,7 +47,7 @@ def this_owner() -> str:
         >>> is_gone(this_owner())
         False
     """
-    return _owner_of(os.getpid())
+    return _owner_of(process)
 
 
 def is_gone(owner: str) -> bool | None:

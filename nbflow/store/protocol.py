@@ -132,7 +132,7 @@ class Given(NamedTuple):
     place: int = 0
 
 
-class RunRecord(msgspec.Struct, frozen=True):
+class RunRecord(msgspec.Struct, frozen=True, gc=False):
     """One attempt by somebody to bring a step, an item or a flow to its end.
 
     Args:
