@@ -204,7 +204,7 @@ class StepRuns:
             attempt = with_first(made, attempt)
             return (yield from self._drive(spec, step, attempt, _NO_UPSTREAM, straight.again()))
         try:
-            self.journal.tell_straight(ended)
+            straight.tell(ended)
         finally:
             self.steps.pop(spec.id, None)
         return Finished(spec.id, ended.state, made)

@@ -82,11 +82,13 @@ class Straight:
         self._spec = spec
         self._journal = journal
         self._entered: list[Entered] = []
+        # Hooks, and who keeps what a task was given, have to know each state.
+        self.tell = journal.tell_straight if spec.body is None else journal.tell
 
     def begin(self) -> None:
         """Enter the states before the body; what interrupts that is for `again`."""
-        self._journal.tell_straight(self._enter(_PENDING))
-        self._journal.tell_straight(self._enter(_RUNNING))
+        self.tell(self._enter(_PENDING))
+        self.tell(self._enter(_RUNNING))
 
     def call(self) -> Call:
         """The one call of the body, as the rules make it."""
