@@ -9,6 +9,7 @@ import msgspec
 from nbflow.engine.again import outside_entries
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.exceptions import text_of
+from nbflow.store.at_import import NOTHING, AtImport
 from nbflow.store.told import told_path
 from nbflow.types import WHILE_IT_RAN
 
@@ -34,7 +35,7 @@ class Observation(msgspec.Struct, frozen=True):
         drew: The generators whose state it moved or set.
         context: What it read from `nbflow.context`, by key.
         undecided: Names of which nobody can tell whether it bound them: they hold the same object.
-        data: Files that local modules read when they were imported, with the content then.
+        data: What local modules looked at when they were imported.
         folder: Digest of the working folder when it started.
         fault: Why nbflow could not see what it did; empty where it could.
         cause: What an item raised, where the outcome only sums up how the items have ended.
@@ -55,7 +56,7 @@ class Observation(msgspec.Struct, frozen=True):
     undecided: frozenset[str] = frozenset()
     fault: str = ""
     folder: str = ""
-    data: Mapping[str, str] = {}
+    data: AtImport = NOTHING
     cause: BaseException | None = None
     item: str = ""
     doubt: str = ""
@@ -120,7 +121,7 @@ class Watched(msgspec.Struct):
     seconds: float
     context: Mapping[str, InContext]
     folder: str
-    data: Mapping[str, str]
+    data: AtImport
     undecided: frozenset[str] = frozenset()
     connections: frozenset[str] = frozenset()
 
