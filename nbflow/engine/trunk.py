@@ -125,7 +125,7 @@ def trunk_over(world: World, book: Book) -> Trunk:
     named = {
         **{kind.name: kind for kind in kinds},
         "parameter": world.parameters,
-        AT_IMPORT: AtImportKind(files, world.key),
+        AT_IMPORT: AtImportKind(world.key),
         CONTEXT: ContextKind(),
         FLOW: flow,
         "folder": FolderKind(),

@@ -19,10 +19,9 @@ from nbflow.store.variables import shown_variable, variable_digest
 from nbflow.types import Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from nbflow.store.files import Files
-    from nbflow.store.importing import Found
     from nbflow.types import Entry
 
 AT_IMPORT: Final = "variable at import"
@@ -38,7 +37,7 @@ _ASKS: Final = re.compile(
 """How a text asks for a variable by its name."""
 
 
-_LOCATOR: Final = re.compile(r"[^\W\d][\w.]*:[^/\\=]*")
+_LOCATOR: Final = re.compile(r"[^\W\d][\w.]*:[^/\\]*")
 
 
 class AtImport(msgspec.Struct, frozen=True):
@@ -80,22 +79,36 @@ def at_import(modules: Iterable[str], files: Files) -> AtImport:
             if module not in seen:
                 seen.add(module)
                 data |= data_of_module(module)
-                variables |= {f"{module}:{each}": value for each, value in _variables(module, files)}
+                variables |= _variables(module, files)
     return AtImport(data, variables) if data or variables else NOTHING
 
 
-def _variables(module: str, files: Files) -> Iterator[tuple[str, str | None]]:
+def _variables(module: str, files: Files) -> dict[str, str | None]:
+    """What a module found in variables, by locator.
+
+    What those behind it have set does not count: they do so whenever it is imported. So the locator names
+    them, and the value is the one from before.
+    """
     found = found_by(module)
     if found is None:
         # Nobody saw what it asked: its text tells.
         found = {name: found_early(name) for name in _named_in(text_of_module(module))}
+    behind = lru_cache(1)(lambda: modules_behind(module, files))
+    variables: dict[str, str | None] = {}
     for name, each in found.items():
-        yield name, _as_found(module, each, files)
+        value, makers = each.without(lambda by: bool(by) and (is_around(by, module) or by in behind()))
+        variables[f"{module}:{name}{''.join(f'={by}' for by in sorted(makers))}"] = value
+    return variables
 
 
-def _as_found(module: str, found: Found, files: Files) -> str | None:
-    """What a module finds that nobody of those behind it has set: they do so whenever it is imported."""
-    return found.without(modules_behind(module, files)) if found.changes else found.value
+def is_around(package: str, module: str) -> bool:
+    """Whether a module is another one, or a package around it.
+
+    Example:
+        >>> is_around("app", "app.settings"), is_around("app", "apple")
+        (True, False)
+    """
+    return f"{module}.".startswith(f"{package}.")
 
 
 @lru_cache(maxsize=500)
@@ -107,14 +120,12 @@ class AtImportKind:
     """A variable of the environment as a local module found it when it was imported, or would find it now.
 
     Args:
-        files: The session's files.
         key: The user's secret key.
     """
 
     name = AT_IMPORT
 
-    def __init__(self, files: Files, key: bytes) -> None:
-        self._files = files
+    def __init__(self, key: bytes) -> None:
         self._key = key
 
     def now(self, locator: str) -> str | None:
@@ -122,19 +133,17 @@ class AtImportKind:
 
         None where the module was loaded later than it would have been, and has found another one.
         """
-        module, name = parted(locator)
+        module, name, makers = parted(locator)
         found, earlier = found_in(module, name), assumed(module, name)
         if found is None:
             return _NOT_ASKED
-        now = self._digest(module, name, found)
-        return now if earlier in (None, found) or now == self._digest(module, name, earlier) else None
+        now, _ = found.without(makers.__contains__)
+        same = earlier is None or earlier.without(makers.__contains__)[0] == now
+        return variable_digest(name, now, self._key) if same else None
 
     def show(self, locator: str) -> str:
         """Whether the variable was set."""
         return shown_variable(self.now(locator) or _NOT_ASKED)
-
-    def _digest(self, module: str, name: str, found: Found) -> str:
-        return variable_digest(name, _as_found(module, found, self._files), self._key)
 
 
 def take_as_imported(entries: Iterable[Entry]) -> None:
@@ -147,27 +156,29 @@ def take_as_imported(entries: Iterable[Entry]) -> None:
     """
     for entry in entries:
         if entry.looked.slot.kind == AT_IMPORT:
-            assume(*parted(entry.looked.slot.locator))
+            module, name, _ = parted(entry.looked.slot.locator)
+            assume(module, name)
 
 
 def slot_at_import(locator: str) -> Slot:
     """The slot of a variable.
 
     Args:
-        locator: Module and name, as `settings:STAGE`.
+        locator: Module and name, as `app.settings:STAGE`, who set it before: `app.settings:STAGE=app`.
     """
     return Slot(AT_IMPORT, locator)
 
 
-def parted(locator: str) -> tuple[str, str]:
-    """The module and the variable that a locator tells.
+def parted(locator: str) -> tuple[str, str, frozenset[str]]:
+    """The module and the variable that a locator tells, and who has set it before.
 
     Example:
-        >>> parted("settings:STAGE")
-        ('settings', 'STAGE')
+        >>> parted("app.settings:STAGE=app")
+        ('app.settings', 'STAGE', frozenset({'app'}))
     """
-    module, _, name = locator.partition(":")
-    return module, name
+    module, _, rest = locator.partition(":")
+    name, *makers = rest.split("=")
+    return module, name, frozenset(makers)
 
 
 def in_words(locator: str) -> str:
@@ -183,6 +194,6 @@ def in_words(locator: str) -> str:
     """
     if not _LOCATOR.fullmatch(locator):
         return locator
-    module, name = parted(locator)
+    module, name, _ = parted(locator)
     what = "one of all environment variables" if name == ALL else f"environment variable {name}"
     return f"{what}, which {module} asks for when it is imported,"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, field
+from itertools import takewhile
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -17,7 +18,7 @@ from nbflow.store.paths import absolute
 from nbflow.store.variables import EVENT, asker_in
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
 
     from nbflow.store.trail import Contents
@@ -66,19 +67,15 @@ class Found(NamedTuple):
     value: str | None
     changes: tuple[Change, ...] = ()
 
-    def without(self, modules: Collection[str]) -> str | None:
-        """What it would hold had none of these modules set it last.
+    def without(self, is_meant: Callable[[str], bool]) -> tuple[str | None, frozenset[str]]:
+        """What it would hold had none of some modules set it last, and which of these have.
 
         Example:
-            >>> Found("dev", (Change("settings", None),)).without(["settings"]) is None
-            True
+            >>> Found("dev", (Change("settings", None),)).without({"settings"}.__contains__)
+            (None, frozenset({'settings'}))
         """
-        value = self.value
-        for change in reversed(self.changes):
-            if change.by not in modules:
-                break
-            value = change.before
-        return value
+        last = tuple(takewhile(lambda change: is_meant(change.by), reversed(self.changes)))
+        return last[-1].before if last else self.value, frozenset(change.by for change in last)
 
 
 @dataclass(slots=True)
@@ -219,6 +216,7 @@ def assume(module: str, name: str) -> None:
         name: A variable that it asks for.
     """
     if sys.modules.get(module) is None:
+        _process.loads.pop(module, None)
         _process.assumed.setdefault((module, name), _now(name))
 
 
