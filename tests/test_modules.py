@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nbflow.store.at_import import at_import
 from nbflow.store.files import Files
 from nbflow.store.modules import (
     ModuleKind,
-    module_data,
     module_digest,
     module_file,
     note_loaded,
@@ -220,8 +220,12 @@ class TestData:
     def test_belong_to_each_module_being_imported(self, here: Path, files: Files) -> None:
         """Also to one that names the reader in no import statement; what the body reads does not."""
         path = str(here / "nbm.json")
-        assert module_data("nbm_a", files) == module_data("nbm_b", files) == {path: files.digest(path)}
-        assert module_data("nbm_free", files) == {}
+        assert (
+            at_import(["nbm_a"], files).files
+            == at_import(["nbm_b"], files).files
+            == {path: files.digest(path)}
+        )
+        assert at_import(["nbm_free"], files).files == {}
 
     def test_a_change_purges_the_module(self, data: Path, files: Files) -> None:
         """And whoever is built on it; the next import reads the new content."""
@@ -229,7 +233,7 @@ class TestData:
         write(data, "2")
         assert purge_changed_modules(files) == ["nbm_a", "nbm_b"]
         assert value("nbm_b") == 2
-        assert module_data("nbm_b", files) == {}
+        assert at_import(["nbm_b"], files).files == {}
 
     def test_the_digest_is_the_same_before_and_after_the_import(self, data: Path, files: Files) -> None:
         """A later session knows a module by its source, long before it imports it."""
@@ -244,7 +248,7 @@ class TestData:
         write(data.parent / "nbm_a.py", "VALUE = 3")
         assert value("nbm_a") == 3
         note_loaded(files)
-        assert module_data("nbm_a", files) == {}
+        assert at_import(["nbm_a"], files).files == {}
 
     def test_a_missed_file_counts_when_it_appears(self, here: Path, files: Files) -> None:
         """A module that falls back to a default would not do so again."""
@@ -256,7 +260,7 @@ class TestData:
         with files.watch():
             importlib.import_module("nbm_a")
         note_loaded(files)
-        assert module_data("nbm_a", files) == {str(here / "nbm_a.py.txt"): UNBOUND}
+        assert at_import(["nbm_a"], files).files == {str(here / "nbm_a.py.txt"): UNBOUND}
         write(here / "nbm_a.py.txt", "1")
         assert purge_changed_modules(files) == ["nbm_a"]
 

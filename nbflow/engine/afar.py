@@ -103,7 +103,7 @@ def _back(job: Job, seen: Observation, observer: Observer, workspace: Workspace)
         seconds=seen.seconds,
         folder=seen.folder,
         context=dict(seen.context),
-        data=dict(seen.data),
+        data=seen.data,
         drew=seen.drew,
     )
     changed = {key for key in seen.changed if not key.startswith("<")} if seen.has_returned else set[str]()

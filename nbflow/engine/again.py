@@ -22,6 +22,7 @@ from nbflow.engine.shown import not_compared
 from nbflow.engine.slots import WORKING_FOLDER, is_kept_in_memory, key_of
 from nbflow.secrets import KNOWN
 from nbflow.store.asked import in_words
+from nbflow.store.at_import import parted, slot_at_import
 from nbflow.store.paths import working_folder
 from nbflow.store.variables import shown_variable
 from nbflow.types import FILE, Entry, Looked, Slot
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from nbflow.engine.book import Body
     from nbflow.engine.record import Seen
     from nbflow.engine.slots import InContext
+    from nbflow.store.at_import import AtImport
     from nbflow.store.watching import Watch
     from nbflow.types import Trace
 
@@ -127,7 +129,7 @@ def _digests_now(seen: Seen) -> dict[Slot, set[str]]:
 
 
 def outside_entries(
-    watch: Watch, context: Mapping[str, InContext], folder: str, data: Mapping[str, str]
+    watch: Watch, context: Mapping[str, InContext], folder: str, data: AtImport
 ) -> Iterator[Entry]:
     """What a body looked at outside the notebook while it ran.
 
@@ -135,7 +137,7 @@ def outside_entries(
         watch: What was seen of files.
         context: What it read from `nbflow.context`, by key.
         folder: Digest of the working folder.
-        data: Files that local modules read when they were imported, with the content then.
+        data: What local modules looked at when they were imported.
     """
     for key, (digest, shown) in context.items():
         if not_compared(key):
@@ -146,15 +148,14 @@ def outside_entries(
         yield from _file_entries(watch, folder, data)
 
 
-def _file_entries(watch: Watch, folder: str, data: Mapping[str, str]) -> Iterator[Entry]:
+def _file_entries(watch: Watch, folder: str, data: AtImport) -> Iterator[Entry]:
     if watch.read or watch.absent or watch.listings or watch.asked or watch.written:
         # The same relative path means another file elsewhere.
         yield Entry(Looked(WORKING_FOLDER), folder, watch.trail.folder or working_folder())
-    for path, digest in {**data, **watch.read}.items():
+    for path, digest in {**data.files, **watch.read}.items():
         if path not in watch.written:
             yield Entry(Looked(Slot(FILE, path)), digest, watch.shown(path))
-    for name, digest in watch.variables.items():
-        yield Entry(Looked(Slot("environment", name)), digest, shown_variable(digest))
+    yield from _variable_entries(watch, data.variables)
     for path in sorted(watch.absent - watch.written.keys()):
         if KNOWN.masked(path) == path:
             yield Entry(Looked(Slot("absent", path)), "absent", "not there")
@@ -163,3 +164,12 @@ def _file_entries(watch: Watch, folder: str, data: Mapping[str, str]) -> Iterato
     for (kind, path), said in watch.asked.items():
         if KNOWN.masked(path) == path:
             yield Entry(Looked(Slot(kind, path)), said, in_words(said))
+
+
+def _variable_entries(watch: Watch, at_import: Mapping[str, str | None]) -> Iterator[Entry]:
+    """Variables that it asked for, and those that modules asked for when they were imported."""
+    for name, digest in watch.variables.items():
+        yield Entry(Looked(Slot("environment", name)), digest, shown_variable(digest))
+    for locator, value in at_import.items():
+        digest = watch.trail.contents.variable(parted(locator)[1], value)
+        yield Entry(Looked(slot_at_import(locator)), digest, shown_variable(digest))

@@ -27,6 +27,7 @@ from nbflow.engine.stateful import (
     restore_state,
 )
 from nbflow.exceptions import CacheError, SessionError, text_of
+from nbflow.store.at_import import NOTHING_ASKED, AtImport
 from nbflow.store.formats import Formats
 from nbflow.store.memory import code_digest
 from nbflow.store.packed import Packed, pack, unpacked_regions
@@ -106,7 +107,7 @@ class Back(msgspec.Struct, frozen=True):
         seconds: How long it took.
         folder: Digest of the working folder.
         context: What it read from `nbflow.context`, by key.
-        data: Files that local modules read when they were imported.
+        data: What local modules looked at when they were imported.
         drew: The global generators that it drew from.
     """
 
@@ -119,7 +120,7 @@ class Back(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     folder: str = ""
     context: dict[str, InContext] = {}
-    data: dict[str, str] = {}
+    data: AtImport = NOTHING_ASKED
     drew: frozenset[str] = frozenset()
 
     def doubt(self, outputs: Iterable[Output]) -> str:

@@ -22,6 +22,7 @@ from nbflow.engine.unmade import UNMADE
 from nbflow.engine.verify import ORDER
 from nbflow.exceptions import TaskFailedError
 from nbflow.states import Origin
+from nbflow.store.at_import import take_as_imported
 from nbflow.types import Licence, Standing, Trace, Verdict
 
 if TYPE_CHECKING:
@@ -289,6 +290,7 @@ class Bringing:
         if step.stands_at(trace):
             return  # what was judged of it holds
         step.take_again(trace)
+        take_as_imported(trace.entries)
         step.idle = False
         self.sweep.touch(step)
 

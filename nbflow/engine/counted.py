@@ -8,6 +8,7 @@ from nbflow.engine.docstrings import DOCSTRING, name_behind
 from nbflow.engine.influence import is_code
 from nbflow.engine.keeping import ALL, name_in
 from nbflow.engine.slots import NAME, RANDOM, SETTINGS, is_kept_in_memory, parts_of
+from nbflow.store.at_import import AT_IMPORT
 from nbflow.types import FILE, Slot
 
 if TYPE_CHECKING:
@@ -18,9 +19,8 @@ if TYPE_CHECKING:
     from nbflow.engine.keeping import Compared
     from nbflow.types import Trace
 
-_OUTSIDE: Final = frozenset(
-    {FILE, RANDOM, SETTINGS, "absent", "listing", "presence", "stat", "target", "environment", "context"}
-)
+_OF_FILES: Final = ("absent", "listing", "presence", "stat", "target")
+_OUTSIDE: Final = frozenset({FILE, RANDOM, SETTINGS, *_OF_FILES, "environment", AT_IMPORT, "context"})
 
 
 def loose_slots(step: Step, slots: Iterable[Slot], view: View, book: Book) -> frozenset[Slot]:

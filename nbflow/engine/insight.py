@@ -126,6 +126,7 @@ class Insight:
             paths=self._paths(body, slots),
             patching=(patching := _patching(told)),
             leading=leading_imports(body.source) if patching else (),
+            modules=frozenset(_imports(body, others)),
             imported=made_by_imports(body, self._workspace.labels.keys() & LIBRARIES.keys()),
         )
 

@@ -44,5 +44,5 @@ def _following(earlier: Observation, last: Observation) -> Observation:
         context={**last.context, **earlier.context},
         undecided=earlier.undecided | last.undecided,
         fault=earlier.fault or last.fault,
-        data={**last.data, **earlier.data},
+        data=last.data.after(earlier.data),
     )

@@ -10,6 +10,7 @@ from nbflow.engine.again import outside_entries
 from nbflow.engine.effects import Ended, Outcome
 from nbflow.engine.signals import ENDRUN, Signal
 from nbflow.exceptions import text_of
+from nbflow.store.at_import import NOTHING_ASKED, AtImport
 from nbflow.store.settlement import NOTHING
 from nbflow.store.told import told_path
 from nbflow.types import WHILE_IT_RAN
@@ -36,7 +37,7 @@ class Observation(msgspec.Struct, frozen=True):
         drew: The generators whose state it moved or set.
         context: What it read from `nbflow.context`, by key.
         undecided: Names of which nobody can tell whether it bound them: they hold the same object.
-        data: Files that local modules read when they were imported, with the content then.
+        data: What local modules looked at when they were imported.
         folder: Digest of the working folder when it started.
         fault: Why nbflow could not see what it did; empty where it could.
         cause: What an item raised, where the outcome only sums up how the items have ended.
@@ -57,7 +58,7 @@ class Observation(msgspec.Struct, frozen=True):
     undecided: frozenset[str] = frozenset()
     fault: str = ""
     folder: str = ""
-    data: Mapping[str, str] = {}
+    data: AtImport = NOTHING_ASKED
     cause: BaseException | None = None
     item: str = ""
     doubt: str = ""
@@ -145,7 +146,7 @@ class Watched(msgspec.Struct):
     seconds: float
     context: Mapping[str, InContext]
     folder: str
-    data: Mapping[str, str]
+    data: AtImport
     undecided: frozenset[str] = frozenset()
     connections: frozenset[str] = frozenset()
 

@@ -24,7 +24,6 @@ from nbflow.engine.labels import Label
 from nbflow.engine.libraries import LIBRARIES, told
 from nbflow.engine.library import AS_IT_STARTS
 from nbflow.engine.observation import Watched
-from nbflow.engine.own_modules import modules_in
 from nbflow.engine.placeholder import is_placeholder
 from nbflow.engine.previews import preview
 from nbflow.engine.reimport import imports_of, load_anew, note_change
@@ -34,11 +33,12 @@ from nbflow.engine.standing import ABSENT, Standing
 from nbflow.engine.stateful import STATEFUL, following, load_settings
 from nbflow.exceptions import CacheError
 from nbflow.secrets import HIDDEN, KNOWN, looks_secret
+from nbflow.store.at_import import NOTHING_ASKED, at_import
 from nbflow.store.connections import is_connection, may_write, state_of
 from nbflow.store.digests import Fingerprint, key_digest, unit_digest
 from nbflow.store.given import Native
 from nbflow.store.handles import is_function
-from nbflow.store.modules import module_data, note_loaded, purge_changed_modules, purge_module
+from nbflow.store.modules import loaded_from, note_loaded, purge_changed_modules, purge_module
 from nbflow.store.walks import PLAIN, is_plain
 from nbflow.types import NO_NAMES, UNBOUND, Output
 
@@ -54,7 +54,9 @@ if TYPE_CHECKING:
     from nbflow.engine.reimport import Imports
     from nbflow.engine.requests import Execution, Observing, Working
     from nbflow.engine.slots import InContext
+    from nbflow.store.at_import import AtImport
     from nbflow.store.files import Files
+    from nbflow.store.watching import Watch
     from nbflow.types import Entry, Slot
 
 
@@ -122,7 +124,7 @@ class Observer:
         )
         back = self._brought(seen)
         bound: set[str] = self._workspace.unhide({key: before[key] for key in hidden}) if hidden else set()
-        seen.data = back.data if back else self._loaded(body) if body.analysis.imports else {}
+        seen.data = back.data if back else self._loaded(reached.modules, seen.watch)
         shown = (reached.uncertain & before.keys()) - hidden
         same = frozenset(key for key in shown if names.get(key, ABSENT) is before[key])
         bound |= self._bound_again(body, same, reached, seen) if same else same
@@ -163,11 +165,12 @@ class Observer:
             now = self._workspace.look(key) if key in STATEFUL else None
             self._workspace.label(key, Label(now.digest) if now is not None else None)
 
-    def _loaded(self, body: Body) -> dict[str, str]:
-        """The files that the modules read which the body imports, when they were imported."""
+    def _loaded(self, modules: frozenset[str], watch: Watch) -> AtImport:
+        """What modules, and those that were loaded while a body ran, looked at when they were imported."""
+        if not (modules or watch.imported):
+            return NOTHING_ASKED
         note_loaded(self._files)
-        data = [module_data(module, self._files) for module in sorted(modules_in(body.analysis.imports))]
-        return {path: now for found in data for path, now in found.items()}
+        return at_import(sorted(modules.union(loaded_from(watch.imported))), self._files)
 
     def _observed(
         self,
@@ -222,7 +225,7 @@ class Observer:
         """Have a body executed of which is known that nothing outside can be seen of it."""
         self._connections, started = {}, self._clock()
         outcome = yield replace(_with_context(execution), only_computes=True)
-        return Watched(outcome, self.no_watch, started, self._clock() - started, {}, "", {})
+        return Watched(outcome, self.no_watch, started, self._clock() - started, {}, "", NOTHING_ASKED)
 
     def _watched(
         self, execution: Execution, before: Mapping[str, object], reached: Reached
@@ -254,7 +257,9 @@ class Observer:
             outcome = yield _with_context(execution)
             seconds = self._clock() - started
         connections = frozenset(self._connections)
-        return Watched(outcome, watch, started, seconds, asked, folder or "gone", {}, connections=connections)
+        return Watched(
+            outcome, watch, started, seconds, asked, folder or "gone", NOTHING_ASKED, connections=connections
+        )
 
     def _changed(self, rebound: set[str], before: Mapping[str, object], reached: Reached) -> set[str]:
         if reached.complete and not (reached.inputs or rebound):

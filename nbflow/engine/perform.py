@@ -51,6 +51,7 @@ from nbflow.engine.storing import Storing
 from nbflow.engine.verify import begun_slot
 from nbflow.exceptions import StorageError
 from nbflow.states import Origin, State
+from nbflow.store.at_import import take_as_imported
 from nbflow.triggers import BuiltIn, Gate, judge
 from nbflow.types import FILE, NO_NAMES, OPEN, UNBOUND, Cause, Effect, Entry, Looked, Slot, Trace
 
@@ -435,6 +436,7 @@ class Performer:
         self._take(step, trace, seen)
         self._forget_unseeded(trace, seeded)
         step.take(trace)
+        take_as_imported(trace.entries)  # in a worker, it may be
         self._sweep.touch(step)
         if observation.touched_outside:
             self._sweep.look_around()

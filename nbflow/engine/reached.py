@@ -29,6 +29,7 @@ class Reached(msgspec.Struct, frozen=True):
         paths: Strings in it, and in code that it may call, that may be meant as paths.
         patching: What it, or code that it may call, may change about modules and classes.
         leading: The modules that it imports before it does anything else, where it may change something.
+        modules: The modules that it, or code that it may call, imports.
         imported: The keys of settings that modules which it imports have made, and will not make again.
     """
 
@@ -43,6 +44,7 @@ class Reached(msgspec.Struct, frozen=True):
     paths: frozenset[str] = frozenset()
     patching: Patching = NO_PATCHING
     leading: tuple[str, ...] = ()
+    modules: frozenset[str] = frozenset()
     imported: frozenset[str] = frozenset()
 
     @property

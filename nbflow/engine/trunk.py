@@ -21,6 +21,7 @@ from nbflow.engine.shown import FLOW, FlowKind
 from nbflow.engine.slots import CONTEXT, SETTINGS, ContextKind, FolderKind, Kind, Outside
 from nbflow.engine.sweep import Sweep
 from nbflow.secrets import HIDDEN, KNOWN, looks_secret
+from nbflow.store.at_import import AT_IMPORT, AtImportKind
 from nbflow.store.digests import digest
 from nbflow.store.files import Files
 from nbflow.store.installed import PackageKind
@@ -124,6 +125,7 @@ def trunk_over(world: World, book: Book) -> Trunk:
     named = {
         **{kind.name: kind for kind in kinds},
         "parameter": world.parameters,
+        AT_IMPORT: AtImportKind(world.key),
         CONTEXT: ContextKind(),
         FLOW: flow,
         "folder": FolderKind(),

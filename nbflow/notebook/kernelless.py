@@ -30,6 +30,7 @@ from nbflow.notebook.written import as_python
 from nbflow.options import read_options
 from nbflow.settings import read_settings
 from nbflow.states import Origin
+from nbflow.store.at_import import AT_IMPORT
 from nbflow.store.copied import copied, notices_of
 from nbflow.store.files import Files
 from nbflow.store.folder import is_store
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from nbflow.types import Trace
 
 _MOST_RUNS: Final = 100_000
-_OF_A_KERNEL: Final = ("package", "environment", CONTEXT, SETTINGS)
+_OF_A_KERNEL: Final = ("package", "environment", AT_IMPORT, CONTEXT, SETTINGS)
 """The kinds of slots that are a kernel's own: another process knows nothing of them."""
 
 

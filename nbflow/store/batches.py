@@ -86,7 +86,7 @@ class Batch:
     @property
     def has_open(self) -> bool:
         """Whether a run that it knows the state of goes on."""
-        return not _ENDED.issuperset(self._states.values())
+        return any(path[-1].type not in _ENDED for path in self.paths.values())
 
     def begin(self, record: RunRecord) -> None:
         """Add a run, or complete what is known of it."""

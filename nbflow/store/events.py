@@ -12,24 +12,16 @@ from nbflow.analysis.environment import WHOLE
 from nbflow.analysis.reach import Home, place_of
 from nbflow.store import variables
 from nbflow.store.asked import EVENT, question_of
+from nbflow.store.importing import IMPORTERS, being_imported
 from nbflow.store.paths import absolute, folder_locator, working_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from types import FrameType
 
     from nbflow.store.trail import Trail
 
 WRITING_FLAGS: Final = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
-
-_IMPORTERS: Final = (
-    "importlib._bootstrap",
-    "importlib._bootstrap_external",
-    "_frozen_importlib",
-    "_frozen_importlib_external",
-    "importlib.metadata",
-    "importlib_metadata",  # which looks for all packages once some library has imported it
-)
 
 Arguments = tuple[object, ...]
 
@@ -72,7 +64,7 @@ def _module_of(frame: FrameType | None) -> str:
 
 def _imports(caller: FrameType) -> bool:
     """Whether the import system looks for modules, or for the metadata of packages."""
-    return _module_of(caller) in _IMPORTERS
+    return _module_of(caller) in IMPORTERS
 
 
 def _is_set_by_import(trail: Trail, caller: FrameType) -> bool:
@@ -82,7 +74,7 @@ def _is_set_by_import(trail: Trail, caller: FrameType) -> bool:
         frame = frame.f_back
     if frame is None or not trail.contents.ignores(frame.f_code.co_filename):
         return False
-    while frame is not None and _module_of(frame) not in _IMPORTERS:
+    while frame is not None and _module_of(frame) not in IMPORTERS:
         frame = frame.f_back
     return frame is not None
 
@@ -109,19 +101,8 @@ def _opened(trail: Trail, arguments: Arguments, caller: FrameType) -> None:
         trail.write(path, grows=not empties)
     else:
         trail.read(path)
-        for module, names in _being_imported(trail, caller):
+        for module, names in being_imported(trail.contents, caller):
             trail.read_by_module(module, names, path)
-
-
-def _being_imported(trail: Trail, caller: FrameType) -> Iterator[tuple[str, Mapping[str, object]]]:
-    """The local modules that are being imported, with their names: what they hold may come from it."""
-    frame: FrameType | None = caller
-    while frame is not None:
-        if frame.f_code.co_name == "<module>" and _module_of(frame.f_back) in _IMPORTERS:
-            source = frame.f_globals.get("__file__")
-            if isinstance(source, str) and not trail.contents.ignores(absolute(source)):
-                yield _module_of(frame), frame.f_globals
-        frame = frame.f_back
 
 
 def _imported(trail: Trail, path: str) -> None:
@@ -165,8 +146,8 @@ def _variable_asked_for(trail: Trail, arguments: Arguments, caller: FrameType) -
     if name in trail.variables or WHOLE in trail.variables:
         return
     asker = variables.asker_in(caller, trail.contents)
-    # A module that is loaded does not ask once more when the variable changes.
-    if asker is not None and not any(_being_imported(trail, asker)):
+    # What a module asks for while it is imported is noted for the module, see `importing.py`.
+    if asker is not None and not any(being_imported(trail.contents, asker)):
         trail.ask_variable(name)
 
 

@@ -22,7 +22,7 @@ from nbflow.store.watching import unwatched
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from importlib.machinery import ModuleSpec
 
     from nbflow.store.files import Files
@@ -95,30 +95,17 @@ def module_digest(name: str, files: Files) -> str:
     return xxhash.xxh3_128("".join(digests).encode()).hexdigest()
 
 
-def module_data(name: str, files: Files) -> dict[str, str]:
-    """The files that a local module, or one that it imports, read while it was imported.
+def _files_behind(name: str, files: Files) -> set[str]:
+    return set(modules_behind(name, files).values())
 
-    Known for modules that were imported in this process while a body was watched. They are no
-    part of `module_digest`, which must be the same before and after the import: whoever uses
-    the module depends on each of these files.
+
+def modules_behind(name: str, files: Files) -> dict[str, str]:
+    """A local module and the local modules that it imports, each with its file.
 
     Args:
         name: A dotted name.
         files: The session's files.
-
-    Returns:
-        Absolute path to the digest of the content then, `UNBOUND` for a file that was missed.
     """
-    modules = _modules_behind(name, files)
-    return {path: digest for each in modules for path, digest in data_of_module(each).items()}
-
-
-def _files_behind(name: str, files: Files) -> set[str]:
-    return set(_modules_behind(name, files).values())
-
-
-def _modules_behind(name: str, files: Files) -> dict[str, str]:
-    """A local module and the local modules that it imports, each with its file."""
     behind: dict[str, str] = {}
     found: set[str] = set()
     seen: set[str] = set()
@@ -244,9 +231,14 @@ def loaded_modules() -> Iterator[ModuleType]:
     return (known.module for _, known in _present())
 
 
+def loaded_from(paths: Collection[str]) -> list[str]:
+    """The local modules, of those that were noted, that came from one of these files."""
+    return [name for name, known in _present() if known.path in paths] if paths else []
+
+
 def loaded_behind(name: str, files: Files) -> list[ModuleType]:
     """A local module and the local modules that it imports, as far as they are loaded."""
-    found = (sys.modules.get(each) for each in _modules_behind(name, files))
+    found = (sys.modules.get(each) for each in modules_behind(name, files))
     return [module for module in found if module is not None]
 
 

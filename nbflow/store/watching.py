@@ -19,6 +19,7 @@ from nbflow.store.asked import tell_of_questions
 from nbflow.store.children import UNSEEN, Family, Place, accompany, hear, source_to_report
 from nbflow.store.events import FOLLOWED, follow, set_by
 from nbflow.store.given import NOT_NATIVE, Given
+from nbflow.store.importing import NOTED, begin_notes, note
 from nbflow.store.paths import shown_names, shown_stat
 from nbflow.store.settlement import NOTHING, Settlement, settle
 from nbflow.store.trail import Trail
@@ -239,6 +240,7 @@ class Watch:
 
     def __enter__(self) -> Watch:
         _install()
+        begin_notes(self.trail.contents)
         self._outer = _held.get()
         _held.set(())
         try:
@@ -402,8 +404,19 @@ def _of_child() -> tuple[Contents, tuple[str, ...], tuple[int, ...]] | None:
 
 
 def _hook(event: str, arguments: tuple[object, ...]) -> None:
+    if event in NOTED:
+        _note(event, arguments)
     if (_open or _family.reporter) and (event in FOLLOWED or event in _THREAD_STARTS):
         _report(event, arguments)
+
+
+def _note(event: str, arguments: tuple[object, ...]) -> None:
+    held = _held.get()
+    _held.set(())
+    try:
+        note(event, arguments, _frame_of(2))
+    finally:
+        _held.set(held)
 
 
 def _report(event: str, arguments: tuple[object, ...]) -> None:

@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from nbflow.secrets import KNOWN
+from nbflow.store import at_import
 from nbflow.store.told import told_path, with_told_paths
 from nbflow.types import Cause
 from nbflow.views import standing
@@ -446,6 +447,7 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "target": lambda cause: f"{short_path(cause.subject)}: {cause.before} → {cause.after}",
     "folder": _fixed("the", "changed"),
     "environment": _environment,
+    "variable at import": lambda cause: f"{at_import.in_words(cause.subject)} is another",
     "settings": _settings,
     "package": _named("package"),
     "python": _named(""),
@@ -472,7 +474,7 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "not stored": lambda _: "its value is not stored",
     "no cache": lambda _: "runs each time",
     "outside": _outside,
-    "unknown": _fixed("", "cannot be compared"),
+    "unknown": lambda cause: f"{at_import.in_words(cause.subject)} cannot be compared",
     "unverified": _unverified,
     "manual": _manual,
     "plain cell": _manual,
