@@ -460,9 +460,7 @@ class Performer:
         step.ended = state if not state.is_completed() or state.is_skipped() else None
         is_over = state.name == "TimedOut"  # the state tells the limit; the observation, that there was one
         seen = observation.failure if observation is not None and not is_over else ""
-        step.failure = seen or state.message
-        if state.is_skipped() or state.is_paused():
-            step.failure = ""
+        step.failure = "" if state.is_skipped() or state.is_paused() else seen or state.message
         if state.is_cancelled():
             step.failure = STOPPED
         self._sweep.touch(step)
