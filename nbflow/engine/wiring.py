@@ -110,7 +110,9 @@ def makers_in(source: str, is_ours: Callable[[str], bool]) -> frozenset[str]:
         is_ours: Whether a name that the source does not import itself stands for nbflow or its `task`.
     """
     roots = decorator_roots(source)
-    imported = imported_makers(source) if roots else frozenset[str]()
+    if not roots:
+        return roots
+    imported = imported_makers(source)
     return frozenset(root for root in roots if root in imported or is_ours(root))
 
 
