@@ -24,6 +24,9 @@ UNBOUND: Final = "unbound"
 OPEN: Final = "open"
 """The digest of a written file that was not closed: nobody can tell yet what is in it."""
 
+LEFT_OPEN: Final = "left open"
+"""What is said of such a file to whoever reads it."""
+
 WHILE_IT_RAN: Final = "changed while the body ran"
 """What is said of what makes a run prove nothing."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -66,3 +67,24 @@ class TestHeaders:
         assert "--cache-validator EXPR" in told
         error = kernel.run("total", "#@task total --cache-policy INPUTS\ntotal = 1").error
         assert error.startswith("UsageError: --cache-policy: 'INPUTS' leaves out the code")
+
+    @pytest.mark.parametrize("name", ["rows", "total"])
+    def test_after_names_other_tasks(self, kernel: Kernel, name: str) -> None:
+        """A cell is told of the tasks that there are besides itself, and cannot come after itself."""
+        shown = kernel.run(name, f"#@task {name} --after nosuch\n{name} = 1")
+        others = {"copies", "rows", "total"} - {name}
+        assert shown.error.endswith(f"there is no task 'nosuch'; tasks: {', '.join(sorted(others))}")
+        assert (
+            "no task comes after itself"
+            in kernel.run(name, f"#@task {name} --after {name}\n{name} = 1").error
+        )
+
+
+def test_a_file_that_is_left_open(kernel: Kernel) -> None:
+    """Its reader is told who has left it so, and what to do; that helps."""
+    kernel.run("log", "log = open('log.txt', 'w')\nlog.write('a')")
+    told = r"log\.txt was still open when cell \[\d+\] had run: close it, and run that again"
+    assert re.search(told, kernel.run("seen", "#@task seen\nseen = open('log.txt').read()").text)
+    kernel.execute("log.close()")
+    kernel.run("log", "with open('log.txt', 'w') as log:\n    log.write('a')")
+    assert "seen: fresh" in kernel.run("seen").text

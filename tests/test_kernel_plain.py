@@ -89,6 +89,20 @@ class TestSignals:
         assert "ENDRUN" not in kernel.execute("%flow why total").text
 
 
+class TestBadges:
+    """`badge = "off"` in a notebook that has some."""
+
+    def test_those_on_the_screen_go(self, kernel: Kernel) -> None:
+        """They are not left as they were, and change no more; tasks that run later have one again."""
+        gone = kernel.execute("%config NBFlow.badge = 'off'").updates
+        assert [any(bundle.values()) for bundle in gone.values()] == [False, False]
+        assert kernel.run("late", "LATE = 50").updates == {}
+        assert "total" not in kernel.run("total").text
+        kernel.execute("%config NBFlow.badge = 'live'")
+        assert "total: fresh" in kernel.run("total").text
+        assert kernel.run("late", "LATE = 60").updates
+
+
 LOUD = "open('{0}.txt', 'w').write(str({0}))"
 """What makes a plain cell one that only its user starts."""
 

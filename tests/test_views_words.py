@@ -154,6 +154,10 @@ class TestCauses:
             (Cause("outside", "network: requests.get"), "reads the network (requests.get)"),
             (Cause("outside", "reads a.csv, which it writes itself"), "reads a.csv, which it writes itself"),
             (Cause("unknown", "lock"), "lock cannot be compared"),
+            (
+                Cause("unknown", "a.txt", after="left open", origin="cell [3]"),
+                "a.txt was still open when cell [3] had run: close it, and run that again",
+            ),
             (Cause("held", "model", after="pin"), "pinned"),
             (Cause("manual", "mail", after="run mail"), "only you start it: run mail"),
             (

@@ -97,12 +97,12 @@ _LATER: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda
 
 
 def leaves_shell(statements: Iterable[ast.stmt]) -> bool:
-    """Whether what statements bind may call IPython later, as a function in them does that calls it.
+    r"""Whether what statements bind may call IPython later, as a function in them does that calls it.
 
     A line of the cell itself that tells IPython something binds nothing of that kind.
 
     Example:
-        >>> leaves_shell(parse_cell("%matplotlib inline")), leaves_shell(parse_cell("def f(): !ls"))
+        >>> leaves_shell(parse_cell("%matplotlib inline")), leaves_shell(parse_cell("def f():\n  !ls"))
         (False, True)
     """
     nodes = (node for statement in statements for node in _of_itself(statement))

@@ -12,7 +12,7 @@ from nbflow.engine.origins import shown_as
 from nbflow.engine.patches import patch_of
 from nbflow.engine.shown import shown_for
 from nbflow.engine.slots import NAME, RANDOM, SETTINGS, STATE, path_of
-from nbflow.types import FILE, TASK_CODE, TASK_VALUE, UNBOUND, Cause, Slot
+from nbflow.types import FILE, LEFT_OPEN, OPEN, TASK_CODE, TASK_VALUE, UNBOUND, Cause, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,6 +35,15 @@ _UNTOLD: Final = (RANDOM,)
 _OF_CONTENT: Final = (FILE, "absent", "listing")
 _OF_PATHS: Final = ("presence", "stat", "target")
 """What is asked about paths, of which their content, or that there is some, tells more."""
+
+
+def unknown(entry: Entry, view: View, book: Book) -> Cause:
+    """The cause that nobody can tell what an entry holds; of a file left open it names who wrote it."""
+    slot = entry.looked.slot
+    version = view.bound(slot).version if slot.kind == FILE else None
+    if version is None or version.output.digest != OPEN:
+        return Cause("unknown", slot.locator, before=entry.preview)
+    return Cause("unknown", slot.locator, after=LEFT_OPEN, origin=book.steps[version.step].name)
 
 
 @dataclass(frozen=True, slots=True)

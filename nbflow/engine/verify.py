@@ -13,7 +13,7 @@ import msgspec
 from nbflow.engine.bind import NOTHING, Bound, Doubt, Timeline, Version, View, unit_digest
 from nbflow.engine.certain import sure_outputs
 from nbflow.engine.counted import loose_slots, unmade
-from nbflow.engine.differences import Differences, edited, lost_file, other_python
+from nbflow.engine.differences import Differences, edited, lost_file, other_python, unknown
 from nbflow.engine.docstrings import DOCSTRING, documentation
 from nbflow.engine.gates import (
     asked_about,
@@ -261,7 +261,7 @@ class Judge:
         unknowns = [each for each in trace.unknowns if step.effect is None or not is_effect(each)]
         causes = [*(Cause("outside", unknown) for unknown in unknowns), *set_below(step, trace, self._book)]
         if entry is not None:
-            causes.append(Cause("unknown", entry.looked.slot.locator, before=entry.preview))
+            causes.append(unknown(entry, self._view, self._book))
         causes += self._not_compared(trace, slots, loose) if loose else ()
         if step.plain and step.standing is Standing.REMEMBERED:
             causes.append(Cause("unverified", step.name, after="not run in this kernel"))

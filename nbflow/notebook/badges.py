@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nbflow.states import StateType
+from nbflow.views import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,6 +104,18 @@ class Badges:
                 screen.update_beside(shown, cell.badge)
             else:
                 screen.show(shown, cell.badge, only_ours=only_ours)
+
+    def cells(self) -> list[Cell]:
+        """The cells with a badge; once there are to be none, those on the screen are taken away."""
+        around = self._session.around
+        badged = [cell for cell in self._session.places.cells.values() if cell.badge]
+        if around.settings.settings.badge != "off":
+            return badged
+        for cell in badged:
+            if around.screen.can_update:
+                around.screen.update_beside(Shown("", ""), cell.badge)
+            cell.badge = ""
+        return []
 
     def close(self) -> None:
         """Nothing is told any more."""

@@ -12,7 +12,7 @@ from nbflow.engine.declared import declared_body
 from nbflow.engine.slots import NAME
 from nbflow.engine.texts import MAKERS
 from nbflow.engine.wiring import makers_in, place_behind, step_ids
-from nbflow.exceptions import CellSyntaxError, UnknownTaskError
+from nbflow.exceptions import CellSyntaxError, OptionError, UnknownTaskError
 from nbflow.notebook.cells import Header, does_wait, is_only_ours, read_header
 from nbflow.notebook.named import check, naming, rules_of, telling
 from nbflow.notebook.naming import default_name, free_name, label_of
@@ -123,7 +123,7 @@ class Places:
         options = read_options(header.options) if header else NO_OPTIONS
         if header is not None:
             check(header.options, self.names)
-            self._check_tasks(options.after)
+            self._check_tasks(options.after, asked, options)
         text = source or self.source_of(asked.text)
         try:
             body = _body_of(text, options, _NO_MAKERS if header else makers_in(text, self.is_maker))
@@ -143,18 +143,23 @@ class Places:
         self._last = id
         return cell
 
-    def _check_tasks(self, names: Sequence[str]) -> None:
-        """Refuse names that no task has, nor a cell that has not run yet.
+    def _check_tasks(self, names: Sequence[str], asked: Asked, options: TaskOptions) -> None:
+        """Refuse names that no other task has, nor a cell that has not run yet.
 
         Raises:
             UnknownTaskError: If one is of none.
+            OptionError: If it is the cell's own.
         """
-        known = {cell.step.name for cell in self.tasks()} if names else set[str]()
+        own = self.cells.get(asked.id)
+        known = {cell.step.name for cell in self.tasks() if cell is not own} if names else set[str]()
         if not known.issuperset(names):
             known |= self._to_come()
+        its_name = options.name or (own.step.name if own is not None else "")
         for name in names:
-            if name not in known:
-                raise UnknownTaskError.named(name, sorted(known))
+            if name == its_name:
+                raise OptionError(f"--after {name}: no task comes after itself; name another one")
+            if name not in known - {its_name}:
+                raise UnknownTaskError.named(name, sorted(known - {its_name}))
 
     def _to_come(self) -> set[str]:
         """The names of the tasks that the saved cells make when they run."""

@@ -478,7 +478,7 @@ class Session:
         self.live.follow()
         if self.around.screen.can_update:
             self.redisplay.bring()
-        badged = [cell for cell in self.places.cells.values() if cell.badge and cell is not but]
+        badged = [cell for cell in self.badges.cells() if cell is not but]
         if not badged or not self.around.screen.can_update:
             return
         sweep = self.trunk.sweep

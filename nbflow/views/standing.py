@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from nbflow.types import WHILE_IT_RAN
+from nbflow.store.at_import import in_words
+from nbflow.types import LEFT_OPEN, WHILE_IT_RAN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,13 @@ _HOLDS: Final = {
     "cached inputs": "runs on the inputs given",
     "task states": "is in the state that was given",
 }
+
+
+def unknown(cause: Cause, path: str) -> str:
+    """That nobody can tell what something holds; of a file that a step above has not closed, what to do."""
+    if cause.after == LEFT_OPEN:
+        return f"{path} was still open when {cause.origin} had run: close it, and run that again"
+    return f"{in_words(cause.subject)} cannot be compared"
 
 
 def failed(cause: Cause) -> str:

@@ -474,7 +474,7 @@ _PHRASES: Final[Mapping[str, Callable[[Cause], str]]] = {
     "not stored": lambda _: "its value is not stored",
     "no cache": lambda _: "runs each time",
     "outside": _outside,
-    "unknown": lambda cause: f"{at_import.in_words(cause.subject)} cannot be compared",
+    "unknown": lambda cause: standing.unknown(cause, short_path(cause.subject)),
     "unverified": _unverified,
     "manual": _manual,
     "plain cell": _manual,
