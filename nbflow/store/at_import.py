@@ -73,13 +73,9 @@ def at_import(modules: Iterable[str], files: Files) -> AtImport:
     """
     data: dict[str, str] = {}
     variables: dict[str, str | None] = {}
-    seen = set[str]()
-    for name in modules:
-        for module in modules_behind(name, files):
-            if module not in seen:
-                seen.add(module)
-                data |= data_of_module(module)
-                variables |= _variables(module, files)
+    for module in modules_behind(modules, files):
+        data |= data_of_module(module)
+        variables |= _variables(module, files)
     return AtImport(data, variables) if data or variables else NOTHING_ASKED
 
 
@@ -93,7 +89,7 @@ def _variables(module: str, files: Files) -> dict[str, str | None]:
     if found is None:
         # Nobody saw what it asked: its text tells.
         found = {name: found_early(name) for name in _named_in(text_of_module(module))}
-    behind = lru_cache(1)(lambda: modules_behind(module, files))
+    behind = lru_cache(1)(lambda: modules_behind([module], files))
     variables: dict[str, str | None] = {}
     for name, each in found.items():
         value, makers = each.without(lambda by: bool(by) and (is_around(by, module) or by in behind()))

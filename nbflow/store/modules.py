@@ -96,20 +96,20 @@ def module_digest(name: str, files: Files) -> str:
 
 
 def _files_behind(name: str, files: Files) -> set[str]:
-    return set(modules_behind(name, files).values())
+    return set(modules_behind([name], files).values())
 
 
-def modules_behind(name: str, files: Files) -> dict[str, str]:
-    """A local module and the local modules that it imports, each with its file.
+def modules_behind(names: Iterable[str], files: Files) -> dict[str, str]:
+    """Local modules and the local modules that they import, each with its file.
 
     Args:
-        name: A dotted name.
+        names: Dotted names.
         files: The session's files.
     """
     behind: dict[str, str] = {}
     found: set[str] = set()
     seen: set[str] = set()
-    todo = [name]
+    todo = list(names)
     while todo:
         module = todo.pop()
         path = module_file(module, files) if module and module not in seen else None
@@ -238,7 +238,7 @@ def loaded_from(paths: Collection[str]) -> list[str]:
 
 def loaded_behind(name: str, files: Files) -> list[ModuleType]:
     """A local module and the local modules that it imports, as far as they are loaded."""
-    found = (sys.modules.get(each) for each in modules_behind(name, files))
+    found = (sys.modules.get(each) for each in modules_behind([name], files))
     return [module for module in found if module is not None]
 
 
