@@ -234,7 +234,7 @@ class Task(Transactional, Operators, ShowsItself):
         made = self.with_options(**options)
         made = made.with_options(tags=sorted(with_present(made.options.tags)))
         # Found out once for all copies, which have one body.
-        vars(made).update(_is_async=self._is_async, _yields=self._yields)
+        vars(made).update(_is_async=self._is_async, _yields=self._yields, _is_by_name=self._is_by_name)
         return made
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:

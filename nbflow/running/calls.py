@@ -9,9 +9,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.engine.effects import RunSpec
+from nbflow.engine.led import steps_of
 from nbflow.engine.ongoing import Mailbox, Ongoing, go_on_here, go_on_in
 from nbflow.engine.record import new_id
-from nbflow.engine.run import run_task
 from nbflow.engine.signals import Signal
 from nbflow.exceptions import RunError
 from nbflow.running.futures import TaskFuture, TaskFutureList
@@ -75,7 +75,7 @@ def begin(
         how = {"bind": partial(prepared, run, inputs, scope), **how}
     handler = performer(run, inputs, scope, lane)
     ongoing = Ongoing(
-        run_task(_spec(run, inputs, {**handler.fields(how), **how})),
+        steps_of(_spec(run, inputs, {**handler.fields(how), **how})),
         handler,
         scope.records.journal,
         lane.resume,
@@ -145,11 +145,11 @@ def _record(run: Run, scope: Scope) -> RunRecord:
         run.number,
         scope.records.notebook,
         run.parent.id if run.parent else "",
-        run.role.value,
+        run.role._value_,
         f"{run.slug or run.of.name}()",  # no cell has such an identifier
         run.name,
         -1 if run.index is None else run.index,
-        Origin.NAMED.value,
+        Origin.NAMED._value_,
     )
 
 
