@@ -16,6 +16,7 @@ import pytest
 
 from nbflow.analysis import reach
 from nbflow.analysis.reach import Home, Import
+from nbflow.analysis.sources import sources_of
 
 
 def code(source, name="f"):
@@ -263,7 +264,7 @@ class TestModules:
         (tmp_path / "unloaded_pack" / "__init__.py").write_text("")
         (tmp_path / "unloaded_pack" / "sub.py").write_text("import numpy, json\nfrom . import more\n")
         (tmp_path / "unloaded_pack" / "more.py").write_text("A = (")
-        found = reach.sources_of("unloaded_pack.sub")
+        found = sources_of("unloaded_pack.sub")
         assert list(found) == ["unloaded_pack", "unloaded_pack.more", "unloaded_pack.sub"]
         assert found["unloaded_pack.more"] == "A = ("
         assert not any(name.startswith("unloaded_pack") for name in sys.modules)
@@ -271,4 +272,4 @@ class TestModules:
     @pytest.mark.parametrize("name", ["numpy", "json", "nowhere_to_be_found", "", "sys", "json.nowhere"])
     def test_no_sources_of_others(self, name):
         """Installed, built-in and missing modules have none."""
-        assert reach.sources_of(name) == {}
+        assert sources_of(name) == {}

@@ -7,7 +7,6 @@ Modules are told apart by where they live: the user's own, installed packages, s
 
 from __future__ import annotations
 
-import ast
 import builtins
 import dis
 import enum
@@ -23,9 +22,10 @@ from pathlib import Path
 from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
+from nbflow.analysis.computed_imports import CALLS, imports_by_texts
 from nbflow.analysis.formulas import names_for
 from nbflow.analysis.names import TEXT_NAMES
-from nbflow.analysis.packages import owners_of_modules, spec_within
+from nbflow.analysis.packages import owners_of_modules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -51,11 +51,15 @@ class Place(NamedTuple):
 
 
 class Import(NamedTuple):
-    """An import statement inside a function: `from ..module import names` has level 2."""
+    """An import inside a function: `from ..module import names` has level 2."""
 
     module: str
     level: int
     names: tuple[str, ...]
+
+
+COMPUTED: Final = ("*",)
+"""The names of an import by a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +219,8 @@ class _Reader:
             if step.opname == "IMPORT_NAME":
                 level, names = self.steps[at - 2].argval, self.steps[at - 1].argval
                 yield Import(step.argval, int(level or 0), tuple(names or ()))
+        if not CALLS.isdisjoint(self.code.co_names):
+            yield from (Import(module, level, COMPUTED) for module, level in imports_by_texts(self._texts()))
 
 
 def _ordinals(listed: list[dis.Instruction]) -> dict[int, int]:
@@ -274,12 +280,13 @@ def _home_of(module: str, top: str) -> Home:
     path: str | None = getattr(loaded, "__file__", None) or getattr(loaded, "origin", None)
     path = path or next(iter(getattr(loaded, "__path__", ())), None)
     if path:
-        return _home_of_file(str(path))
+        return home_of_file(str(path))
     return Home.STANDARD if top in sys.stdlib_module_names else Home.LOCAL
 
 
 @cache
-def _home_of_file(path: str) -> Home:
+def home_of_file(path: str) -> Home:
+    """Return whose code a file is."""
     file = Path(path).absolute()
     if not {"site-packages", "dist-packages"}.isdisjoint(file.parts):
         return Home.PACKAGE
@@ -432,54 +439,3 @@ def absolute_name(wanted: Import, package: str) -> str:
     if not package or wanted.level > len(parts):
         return ""
     return ".".join([*parts[: len(parts) - wanted.level + 1], *filter(None, [wanted.module])])
-
-
-def sources_of(module: str) -> dict[str, str]:
-    """Return the source structure of a local module that is not loaded, and of those it imports.
-
-    Nothing is imported. The result is empty for installed packages and the standard library.
-    """
-    found: dict[str, str] = {}
-    todo = [module]
-    while todo:
-        name = todo.pop()
-        path = None if name in found else _source_file(name)
-        if path is None or _home_of_file(str(path)) is not Home.LOCAL:
-            continue
-        text = path.read_text(encoding="utf-8", errors="replace")
-        try:
-            tree = ast.parse(text)
-        except SyntaxError:
-            found[name] = text
-            continue
-        found[name] = ast.dump(tree)
-        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        todo.extend(_imported_by(tree, package))
-    return dict(sorted(found.items()))
-
-
-def _imported_by(tree: ast.AST, package: str) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield from _with_parents(alias.name)
-        elif isinstance(node, ast.ImportFrom):
-            base = absolute_name(Import(node.module or "", node.level, ()), package)
-            yield from _with_parents(base)
-            yield from (f"{base}.{alias.name}" for alias in node.names)
-
-
-def _with_parents(module: str) -> Iterator[str]:
-    parts = module.split(".")
-    return (".".join(parts[:count]) for count in range(1, len(parts) + 1))
-
-
-def _source_file(module: str) -> Path | None:
-    """Find a module's file as the import system would, but without importing its parents."""
-    top, *rest = _with_parents(module)
-    spec = importlib.machinery.PathFinder.find_spec(top) if top else None
-    for name in rest:
-        if spec is None or spec.submodule_search_locations is None:
-            return None
-        spec = spec_within(name, list(spec.submodule_search_locations))
-    return Path(spec.origin) if spec is not None and spec.origin and spec.origin.endswith(".py") else None

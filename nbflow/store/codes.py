@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 from nbflow.analysis import reach
-from nbflow.analysis.reach import CodeShape, Home, Import
+from nbflow.analysis.reach import COMPUTED, CodeShape, Home, Import
+from nbflow.analysis.sources import sources_of
 from nbflow.store.paths import given_paths, looks_like_path
 from nbflow.store.walks import Encoder, NoDigest, Walk, builtin, marshalled, text
 
@@ -310,16 +311,19 @@ def _imported(walk: Walk, function: FunctionType, shape: CodeShape) -> Iterator[
 
 def _import_results(name: str, wanted: Import) -> Iterator[tuple[str, object]]:
     """What an import statement would bind; the sources of modules that are not loaded yet."""
+    if wanted.names == COMPUTED:
+        yield name, sources_of(name)  # whether it is loaded by now, or by this very call, makes no difference
+        return
     module = sys.modules.get(name)
     if module is None or not wanted.names:
-        yield name, module or reach.sources_of(name)
+        yield name, module or sources_of(name)
         top = name.partition(".")[0]  # `import a.b` binds a
         yield top, sys.modules.get(top)
         return
     for attribute in wanted.names:
         label = f"{name}.{attribute}"
         value = getattr(module, attribute, _MISSING)
-        yield label, reach.sources_of(label) if value is _MISSING else value
+        yield label, sources_of(label) if value is _MISSING else value
 
 
 # Modules --------------------------------------------------------------------------------------

@@ -10,11 +10,13 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib import util
+from pkgutil import iter_modules
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Final, cast
 
 import xxhash
 
+from nbflow.analysis.computed_imports import ALL, computed_imports
 from nbflow.analysis.packages import spec_within
 from nbflow.store.paths import absolute
 from nbflow.store.trail import data_of_module, forget_data
@@ -118,7 +120,18 @@ def modules_behind(names: Iterable[str], files: Files) -> dict[str, str]:
             found.add(path)
             behind[module] = path
             todo += [module.rpartition(".")[0], *_source_imports(module, path, files.digest(path))]
+        elif module.endswith(f".{ALL}"):
+            todo += _inside(module.removesuffix(f".{ALL}"), files)
     return behind
+
+
+def _inside(package: str, files: Files) -> list[str]:
+    """The modules in a local package."""
+    path = module_file(package, files)
+    if path is None or os.path.basename(path) != "__init__.py":
+        return []
+    with unwatched():
+        return [f"{package}.{each.name}" for each in iter_modules([os.path.dirname(path)])]
 
 
 @lru_cache(maxsize=4096)
@@ -336,7 +349,10 @@ def _is_below(name: str, purged: set[str]) -> bool:
 
 
 def _leans_on(known: _Loaded, imports: frozenset[str], purged: set[str]) -> bool:
-    return not imports.isdisjoint(purged) or any(
+    if not imports.isdisjoint(purged):
+        return True
+    packages = [name.removesuffix(ALL) for name in imports if name.endswith(f".{ALL}")]
+    return any(name.startswith(package) for package in packages for name in purged) or any(
         _home_of(value) in purged for value in tuple(_namespace(known.module).values())
     )
 
@@ -367,7 +383,9 @@ def _imports_in_text(text: str | bytes, package: str) -> set[str]:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return set()
-    return {found for statement in _statements(tree) for found in _imports_of(statement, package)}
+    text = text if isinstance(text, str) else text.decode(errors="replace")
+    said = {found for statement in _statements(tree) for found in _imports_of(statement, package)}
+    return said.union(computed_imports(text, tree, package))
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.AST]:
@@ -426,7 +444,10 @@ def texts_behind(modules: Iterable[str], is_local: Callable[[str], bool]) -> Ite
     todo, seen = list(modules), set[str]()
     while todo:
         name = todo.pop()
-        if name and name not in seen and is_local(name):
+        if name.endswith(f".{ALL}") and name not in seen:
+            seen.add(name)
+            todo += [each for each in tuple(sys.modules) if each.startswith(name.removesuffix(ALL))]
+        elif name and name not in seen and is_local(name):
             seen.add(name)
             text = text_of_module(name)
             yield text
