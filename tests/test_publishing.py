@@ -18,6 +18,18 @@ CELLS = {
     "two": "#@task two\nprint('two', end='')\ntwo = 2",
 }
 HOOK = "SEEN.append(message['content']['transient'].get('display_id', '')) or message"
+KINDS = """
+KIND = get_ipython().display_pub.__class__
+PUBLISH, FLUSH = KIND.publish, KIND._flush_streams
+
+def publish(self, *args, **more):
+    SEEN.append("base" if "session" in super(KIND, self).trait_names() else "")
+    PUBLISH(self, *args, **more)
+
+def flush(self):
+    SEEN.append("flushed")
+    FLUSH(self)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +73,22 @@ class TestOthers:
         kernel.run("keep", "get_ipython().display_pub.register_hook(lambda message: None)")
         assert order(kernel, "two") == ["two"]
         kernel.run("end", "del get_ipython().display_pub._hooks[:]")
+
+    def test_a_publisher_that_calls_its_base(self, kernel: Kernel) -> None:
+        """What a kernel's publisher does before it sends, it does for badges, too."""
+        kernel.run("kinds", KINDS)
+        kernel.run("base", "publish.__module__ = KIND.__module__; KIND.publish = publish")
+        assert order(kernel, "two") == ["two", "two"]
+        assert kernel.value("SEEN[-1]") == "'base'"
+        kernel.run("end", "KIND.publish = PUBLISH")
+
+    def test_another_way_to_flush(self, kernel: Kernel) -> None:
+        """Whoever has put one in the place of the kernel's has it called."""
+        kernel.run("kinds", KINDS)
+        kernel.run("flush", "KIND._flush_streams = flush")
+        assert order(kernel, "two") == ["two", "two"]
+        assert kernel.value("SEEN[-1]") == "'flushed'"
+        kernel.run("end", "KIND._flush_streams = FLUSH")
 
     def test_a_publisher_of_ones_own(self, kernel: Kernel) -> None:
         """What stands in the place of the kernel's method is called."""

@@ -34,6 +34,13 @@ ENDS = {
     "raise SystemExit": ["Pending", "Running", "Failed"],
 }
 
+ASKS = ("PAUSE", "LOOP", "RETRY")
+OF_TASKS = {
+    **{body: path for body, path in ENDS.items() if not any(signal in body for signal in ASKS)},
+    f"{SIGNALS}raise PAUSE('ask')": ["Pending", "Running", "Paused"],
+}
+"""Of tasks, which may ask for more: who loops or tries again has no end of its own here."""
+
 
 class TestEnds:
     """However the body ends."""
@@ -130,15 +137,15 @@ class TestFaults:
 class TestTasks:
     """Tasks of which nothing is asked."""
 
-    @pytest.mark.parametrize("body", ENDS)
+    @pytest.mark.parametrize("body", OF_TASKS)
     @pytest.mark.parametrize("timeout", [None, 60.0], ids=["straight", "by the rules"])
     def test_the_path_is_the_same(self, body: str, timeout: float | None) -> None:
-        """As that of plain cells; with a limit, which is not reached, the rules decide from the start."""
+        """But that a task may wait; with a limit, which is not reached, the rules decide from the start."""
         notebook = Notebook()
         task = notebook.add(body)
         notebook.step(task).timeout = timeout
         notebook.run(task)
-        assert paths(notebook, task) == [ENDS[body]]
+        assert paths(notebook, task) == [OF_TASKS[body]]
 
 
 class TestWhich:

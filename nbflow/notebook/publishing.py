@@ -24,6 +24,11 @@ class _Prompt:
     def __init__(self, publisher: Any) -> None:
         vars(self)["_publisher"] = publisher
 
+    @property
+    def __class__(self) -> type[Any]:  # pyright: ignore[reportIncompatibleMethodOverride] - nobody sets it
+        """The publisher's, for whatever its methods ask of themselves, `super()` for one."""
+        return self._publisher.__class__
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._publisher, name)
 
@@ -46,7 +51,8 @@ def prompt(publisher: Any) -> Any:
     and may be on its way still.
     """
     kind = publisher.__class__
-    is_kernels = kind.__module__ == _MAKERS and getattr(kind.publish, "__module__", "") == _MAKERS
+    ways = (kind, kind.publish, getattr(kind, "_flush_streams", None))
+    is_kernels = all(getattr(way, "__module__", "") == _MAKERS for way in ways)
     return _Prompt(publisher) if is_kernels else publisher
 
 
