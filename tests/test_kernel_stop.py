@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.kernels import Kernel, Shown
 
 SETUP = """
@@ -165,13 +167,20 @@ await rest
 """
 
 
-@pytest.mark.process
-def test_a_plain_cell_that_awaits(kernel: Kernel) -> None:
-    """It was stopped, which is no failure; one whose own code cancels what it awaits has failed."""
+@pytest.fixture
+def followed(kernel: Kernel) -> Iterator[Kernel]:
+    """The kernel, while nbflow follows its cells."""
     kernel.execute("%load_ext nbflow")
-    assert pressed_beside(kernel, AWAITING).error.startswith("CancelledError")
-    kernel.execute("#@task reader\nreader = n")
-    assert re.search(r"last run of cell \[\d+\] was stopped", kernel.execute("%flow why reader").text)
-    kernel.execute(AWAITING.replace("print", "rest.cancel() or print"))
-    kernel.execute("#@task other\nother = n")
-    assert re.search(r"cell \[\d+\] failed: CancelledError", kernel.execute("%flow why other").text)
+    yield kernel
+    kernel.execute("%unload_ext nbflow")
+
+
+@pytest.mark.process
+def test_a_plain_cell_that_awaits(followed: Kernel) -> None:
+    """It was stopped, which is no failure; one whose own code cancels what it awaits has failed."""
+    assert pressed_beside(followed, AWAITING).error.startswith("CancelledError")
+    followed.execute("#@task reader\nreader = n")
+    assert re.search(r"last run of cell \[\d+\] was stopped", followed.execute("%flow why reader").text)
+    followed.execute(AWAITING.replace("print", "rest.cancel() or print"))
+    followed.execute("#@task other\nother = n")
+    assert re.search(r"cell \[\d+\] failed: CancelledError", followed.execute("%flow why other").text)
