@@ -217,14 +217,19 @@ class TestWithinAKernel:
         assert set(book.verdicts().values()) <= {"fresh", "as of"}
 
     def test_reload(self, book: Notebook) -> None:
-        """It asks anew, and its readers run again."""
-        book.open(A["as"])
+        """It asks anew, and its readers below run again; one above is not what it would be any more."""
+        again = "import os, importlib, config\nos.environ['NBI_API'] = '{}'\n_ = importlib.reload(config)"
+        book.open({"r": again.format("two"), **A["as"]})
         book.restart(NBI_API="one")
-        again = "import os, importlib, config\nos.environ['NBI_API'] = 'two'\n_ = importlib.reload(config)"
-        book.job.run(r=again)
+        book.job.run(r=again.format("three"))
         assert book.verdicts()["a"] == "stale"
         book.job.flow()
-        assert (book.value("a"), book.verdicts()["a"]) == ("twotwo", "fresh")
+        assert (book.value("a"), book.verdicts()["a"]) == ("threethree", "fresh")
+        book.compare()
+        book.open(A["as"])
+        book.restart()
+        book.job.run(r=again.format("four"))
+        assert book.verdicts()["a"] == "as of"
 
     def test_a_hit_below_a_change(self, book: Notebook) -> None:
         """What was reused would have loaded the module before the variable was set: nothing else is fresh."""
@@ -239,6 +244,45 @@ class TestWithinAKernel:
         book.kernel.set(b="#@task b\nfrom config import API\nb = API * 4")
         book.restart()
         assert book.verdicts()["a"] in ("fresh", "as of")
+
+
+class TestAnotherOrder:
+    """Cells run in another order than they stand in, or one above was not run."""
+
+    def test_a_cell_below_that_ran_first(self, book: Notebook) -> None:
+        """The module finds what it would not find at its place: nothing of that is fresh, however often it runs."""
+        book.open({"a": USES, "p": SETS})
+        book.restart(NBI_API="one")
+        book.kernel.restart()
+        book.job.run("ext", "p", "a")
+        assert book.verdicts()["a"] == "as of"
+        book.job.run_all()
+        assert book.verdicts()["a"] == "as of"
+        book.restart()
+        assert book.verdicts()["a"] == "fresh"
+
+    def test_a_cell_above_that_did_not_run(self, book: Notebook) -> None:
+        """Nor is it what that cell would have set, even where its last run changed nothing."""
+        book.open({"p": SETS, "a": USES})
+        book.restart()
+        book.job.run_all()
+        book.kernel.restart()
+        book.job.run("ext", "a")
+        assert book.verdicts()["a"] == "as of"
+        book.job.run_all()
+        book.job.run_all()
+        assert book.verdicts()["a"] == "as of"
+        book.restart()
+        assert book.verdicts()["a"] == "fresh"
+
+    def test_a_cell_above_that_sets_another_value(self, book: Notebook) -> None:
+        """The module is loaded, and keeps what it has found."""
+        book.open({"p": SETS, "a": USES})
+        book.restart()
+        book.job.run(p=SETS.replace("cell", "new cell"))
+        assert book.verdicts()["a"] == "as of"
+        book.restart()
+        assert book.verdicts()["a"] == "fresh"
 
 
 SETS = "import os\nos.environ['NBI_API'] = 'from a cell'"

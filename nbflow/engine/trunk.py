@@ -17,6 +17,7 @@ from nbflow.engine.observe import Observer
 from nbflow.engine.outward import remedy
 from nbflow.engine.plan import Work
 from nbflow.engine.remaking import Outlook
+from nbflow.engine.setters import Setters
 from nbflow.engine.shown import FLOW, FlowKind
 from nbflow.engine.slots import CONTEXT, SETTINGS, ContextKind, FolderKind, Kind, Outside
 from nbflow.engine.sweep import Sweep
@@ -125,7 +126,7 @@ def trunk_over(world: World, book: Book) -> Trunk:
     named = {
         **{kind.name: kind for kind in kinds},
         "parameter": world.parameters,
-        AT_IMPORT: AtImportKind(world.key),
+        AT_IMPORT: AtImportKind(world.key, Setters(book, files, world.notebook).cast_doubt_on),
         CONTEXT: ContextKind(),
         FLOW: flow,
         "folder": FolderKind(),

@@ -19,7 +19,7 @@ from nbflow.store.variables import shown_variable, variable_digest
 from nbflow.types import Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from nbflow.store.files import Files
     from nbflow.types import Entry
@@ -121,18 +121,22 @@ class AtImportKind:
 
     Args:
         key: The user's secret key.
+        is_doubtful: Whether a module, given a locator, may have asked at another moment than at its place.
     """
 
     name = AT_IMPORT
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, is_doubtful: Callable[[str], bool] = lambda _: False) -> None:
         self._key = key
+        self._is_doubtful = is_doubtful
 
     def now(self, locator: str) -> str | None:
         """Keyed digest of the value, `UNBOUND` where it was not set.
 
         None where the module was loaded later than it would have been, and has found another one.
         """
+        if self._is_doubtful(locator):
+            return None
         module, name, makers = parted(locator)
         found, earlier = found_in(module, name), assumed(module, name)
         if found is None:
