@@ -250,7 +250,7 @@ class TestAnotherOrder:
     """Cells run in another order than they stand in, or one above was not run."""
 
     def test_a_cell_below_that_ran_first(self, book: Notebook) -> None:
-        """The module finds what it would not find at its place: nothing of that is fresh, however often it runs."""
+        """The module finds what it would not find at its place: that is not fresh, however often it runs."""
         book.open({"a": USES, "p": SETS})
         book.restart(NBI_API="one")
         book.kernel.restart()
@@ -274,6 +274,13 @@ class TestAnotherOrder:
         assert book.verdicts()["a"] == "as of"
         book.restart()
         assert book.verdicts()["a"] == "fresh"
+
+    def test_a_cell_between_a_helper_and_its_call(self, book: Notebook) -> None:
+        """A function imports when it is called: who sets the variable below its definition is above that."""
+        book.open({"h": A["helper"]["i"], "p": SETS, "a": A["helper"]["a"]})
+        book.restart()
+        assert book.job.run_all() == ["h", "p"]
+        assert set(book.verdicts().values()) == {"fresh"}
 
     def test_a_cell_above_that_sets_another_value(self, book: Notebook) -> None:
         """The module is loaded, and keeps what it has found."""

@@ -54,6 +54,14 @@ def _sets(trace: Trace) -> Iterator[tuple[str, str]]:
             yield name, by
 
 
+def _only_defines(step: Step) -> bool:
+    """Whether a step only makes functions, which import when they are called."""
+    told = step.ran.analysis if step.ran is not None else None
+    if told is None or not step.plain or not told.writes:
+        return False
+    return told.writes <= told.definitions.keys() and all(item.deferred for item in told.imports)
+
+
 class Setters:
     """The steps of a notebook that set variables.
 
@@ -96,8 +104,9 @@ class Setters:
         beginning = f"{module}:"
         importers = (
             place
-            for place, (_, trace) in self._places()
-            if any(
+            for place, (step, trace) in self._places()
+            if not _only_defines(step)
+            and any(
                 entry.looked.slot.kind == AT_IMPORT and entry.looked.slot.locator.startswith(beginning)
                 for entry in trace.entries
             )
