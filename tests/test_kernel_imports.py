@@ -198,6 +198,18 @@ class TestAnotherValue:
 class TestWithinAKernel:
     """A module that is loaded stays what it is."""
 
+    def test_a_hit_that_loads_it(self, book: Notebook) -> None:
+        """What a module asks and sets is noted also where nothing has run yet."""
+        cells = {
+            "a": "#@task a\nfrom staged import STAGE\na = STAGE * 2",
+            "b": "#@task b\nimport staged\nb = [staged.STAGE]",
+        }
+        book.open(cells)
+        book.restart()
+        book.kernel.restart()
+        assert book.job.run("ext", "b") == []
+        assert book.verdicts()["b"] == "fresh"
+
     def test_a_variable_set_later(self, book: Notebook) -> None:
         """Nothing is stale, nothing is loaded anew, as in plain Python."""
         book.open(

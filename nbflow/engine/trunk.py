@@ -29,6 +29,7 @@ from nbflow.store.installed import PackageKind
 from nbflow.store.modules import ModuleKind
 from nbflow.store.signing import hidden_digest
 from nbflow.store.variables import EnvironmentKind
+from nbflow.store.watching import listen
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def trunk_over(world: World, book: Book) -> Trunk:
     workspace.of_shell = world.of_shell
     workspace.remedy = lambda step: remedy(book.steps[step])
     files.key = world.key
+    listen(files)  # a result that is reused loads modules, too
     kinds: list[NamedKind] = [*files.kinds(), ModuleKind(files), PackageKind(), EnvironmentKind(world.key)]
     flow = FlowKind(world.notebook, world.clock, book)
     named = {
