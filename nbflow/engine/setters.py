@@ -7,20 +7,19 @@ nobody can tell what it would have found.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from nbflow.store.at_import import AT_IMPORT, is_around, parted, take_as_imported
 from nbflow.store.importing import ALL, asked_at, set_last
-from nbflow.store.modules import modules_behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nbflow.engine.book import Book, Step
     from nbflow.engine.observation import Observation
-    from nbflow.store.files import Files
     from nbflow.types import Trace
 
 _SETS: Final = "sets "
@@ -41,17 +40,17 @@ def with_sets(trace: Trace, observation: Observation) -> Trace:
 
 def note_run(trace: Trace) -> None:
     """Note, of a body that has run, which variables it has set, and which modules are imported by now."""
-    for name, _ in _sets(trace):
+    for name, _ in _sets(trace.flags):
         key, turn = (trace.notebook, trace.step, name), set_last(name)[0]
         _turns[key] = _turns.get(key, (turn, turn))[0], turn
     take_as_imported(trace.entries)  # they may have been in a worker
 
 
-def _sets(trace: Trace) -> Iterator[tuple[str, str]]:
-    for flag in trace.flags:
-        if flag.startswith(_SETS):
-            name, _, by = flag.removeprefix(_SETS).partition("=")
-            yield name, by
+@lru_cache(maxsize=2_000)
+def _sets(flags: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """The variables that flags name, each with the module that set it."""
+    told = (flag.removeprefix(_SETS).partition("=") for flag in flags if flag.startswith(_SETS))
+    return tuple((name, by) for name, _, by in told)
 
 
 def _only_defines(step: Step) -> bool:
@@ -67,12 +66,11 @@ class Setters:
 
     Args:
         book: The steps.
-        files: The session's files.
         notebook: The identifier of the notebook.
     """
 
-    def __init__(self, book: Book, files: Files, notebook: str) -> None:
-        self._book, self._files, self._notebook = book, files, notebook
+    def __init__(self, book: Book, notebook: str) -> None:
+        self._book, self._notebook = book, notebook
 
     def cast_doubt_on(self, locator: str) -> bool:
         """Whether a module may have found another value than it would where it is imported first."""
@@ -80,8 +78,8 @@ class Setters:
         setters = [
             (step, each)
             for step, trace in self._traces()
-            for each, by in _sets(trace)
-            if name in (each, ALL) and not (by and self._is_own_doing(by, module, makers))
+            for each, by in _sets(trace.flags)
+            if name in (each, ALL) and not (by and (by in makers or is_around(by, module)))
         ]
         if not setters:
             return False
@@ -94,10 +92,6 @@ class Setters:
             trace = step.bound_trace or step.earlier
             if trace is not None:
                 yield step, trace
-
-    def _is_own_doing(self, by: str, module: str, makers: frozenset[str]) -> bool:
-        """Whether a module, or one that it imports, sets it: that is so wherever it is imported."""
-        return by in makers or is_around(by, module) or by in modules_behind(module, self._files)
 
     def _first_place(self, module: str) -> int:
         """The place of the first step that imports a module."""

@@ -128,7 +128,7 @@ def trunk_over(world: World, book: Book) -> Trunk:
     named = {
         **{kind.name: kind for kind in kinds},
         "parameter": world.parameters,
-        AT_IMPORT: AtImportKind(world.key, Setters(book, files, world.notebook).cast_doubt_on),
+        AT_IMPORT: AtImportKind(world.key, Setters(book, world.notebook).cast_doubt_on),
         CONTEXT: ContextKind(),
         FLOW: flow,
         "folder": FolderKind(),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nbflow.store.importing import ALL, assume, assumed, found_by, found_early, found_in
-from nbflow.store.modules import modules_behind, text_of_module
+from nbflow.store.modules import Steps, modules_behind, text_of_module
 from nbflow.store.trail import data_of_module
 from nbflow.store.variables import shown_variable, variable_digest
 from nbflow.types import Slot
@@ -73,17 +73,18 @@ def at_import(modules: Iterable[str], files: Files) -> AtImport:
     """
     data: dict[str, str] = {}
     variables: dict[str, str | None] = {}
-    seen = set[str]()
+    seen, known = set[str](), Steps()
     for name in modules:
-        for module in modules_behind(name, files):
+        # What is behind one that was met is met, too.
+        for module in modules_behind(name, files, known) if name not in seen else ():
             if module not in seen:
                 seen.add(module)
                 data |= data_of_module(module)
-                variables |= _variables(module, files)
+                variables |= _variables(module, files, known)
     return AtImport(data, variables) if data or variables else NOTHING_ASKED
 
 
-def _variables(module: str, files: Files) -> dict[str, str | None]:
+def _variables(module: str, files: Files, known: Steps) -> dict[str, str | None]:
     """What a module found in variables, by locator.
 
     What those behind it have set does not count: they do so whenever it is imported. So the locator names
@@ -93,7 +94,7 @@ def _variables(module: str, files: Files) -> dict[str, str | None]:
     if found is None:
         # Nobody saw what it asked: its text tells.
         found = {name: found_early(name) for name in _named_in(text_of_module(module))}
-    behind = lru_cache(1)(lambda: modules_behind(module, files))
+    behind = lru_cache(1)(lambda: modules_behind(module, files, known))
     variables: dict[str, str | None] = {}
     for name, each in found.items():
         value, makers = each.without(lambda by: bool(by) and (is_around(by, module) or by in behind()))

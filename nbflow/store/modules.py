@@ -99,26 +99,39 @@ def _files_behind(name: str, files: Files) -> set[str]:
     return set(modules_behind(name, files).values())
 
 
-def modules_behind(name: str, files: Files) -> dict[str, str]:
+Steps = dict[str, tuple[str | None, frozenset[str]]]
+"""The files of modules, and what each of them imports, as far as somebody has looked."""
+
+
+def modules_behind(name: str, files: Files, known: Steps | None = None) -> dict[str, str]:
     """A local module and the local modules that it imports, each with its file.
 
     Args:
         name: A dotted name.
         files: The session's files.
+        known: What was found out meanwhile, for who asks for many.
     """
+    known = {} if known is None else known
     behind: dict[str, str] = {}
     found: set[str] = set()
     seen: set[str] = set()
     todo = [name]
     while todo:
         module = todo.pop()
-        path = module_file(module, files) if module and module not in seen else None
+        if not module or module in seen:
+            continue
         seen.add(module)
+        path, imports = known[module] = known.get(module) or _step_from(module, files)
         if path is not None and path not in found:
             found.add(path)
             behind[module] = path
-            todo += [module.rpartition(".")[0], *_source_imports(module, path, files.digest(path))]
+            todo += [module.rpartition(".")[0], *imports]
     return behind
+
+
+def _step_from(module: str, files: Files) -> tuple[str | None, frozenset[str]]:
+    path = module_file(module, files)
+    return path, _source_imports(module, path, files.digest(path)) if path is not None else frozenset()
 
 
 @lru_cache(maxsize=4096)
