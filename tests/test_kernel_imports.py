@@ -198,6 +198,18 @@ class TestAnotherValue:
 class TestWithinAKernel:
     """A module that is loaded stays what it is."""
 
+    def test_a_hit_that_loads_it(self, book: Notebook) -> None:
+        """What a module asks and sets is noted also where nothing has run yet."""
+        cells = {
+            "a": "#@task a\nfrom staged import STAGE\na = STAGE * 2",
+            "b": "#@task b\nimport staged\nb = [staged.STAGE]",
+        }
+        book.open(cells)
+        book.restart()
+        book.kernel.restart()
+        assert book.job.run("ext", "b") == []
+        assert book.verdicts()["b"] == "fresh"
+
     def test_a_variable_set_later(self, book: Notebook) -> None:
         """Nothing is stale, nothing is loaded anew, as in plain Python."""
         book.open(
@@ -217,14 +229,19 @@ class TestWithinAKernel:
         assert set(book.verdicts().values()) <= {"fresh", "as of"}
 
     def test_reload(self, book: Notebook) -> None:
-        """It asks anew, and its readers run again."""
-        book.open(A["as"])
+        """It asks anew, and its readers below run again; one above is not what it would be any more."""
+        again = "import os, importlib, config\nos.environ['NBI_API'] = '{}'\n_ = importlib.reload(config)"
+        book.open({"r": again.format("two"), **A["as"]})
         book.restart(NBI_API="one")
-        again = "import os, importlib, config\nos.environ['NBI_API'] = 'two'\n_ = importlib.reload(config)"
-        book.job.run(r=again)
+        book.job.run(r=again.format("three"))
         assert book.verdicts()["a"] == "stale"
         book.job.flow()
-        assert (book.value("a"), book.verdicts()["a"]) == ("twotwo", "fresh")
+        assert (book.value("a"), book.verdicts()["a"]) == ("threethree", "fresh")
+        book.compare()
+        book.open(A["as"])
+        book.restart()
+        book.job.run(r=again.format("four"))
+        assert book.verdicts()["a"] == "as of"
 
     def test_a_hit_below_a_change(self, book: Notebook) -> None:
         """What was reused would have loaded the module before the variable was set: nothing else is fresh."""
@@ -239,6 +256,52 @@ class TestWithinAKernel:
         book.kernel.set(b="#@task b\nfrom config import API\nb = API * 4")
         book.restart()
         assert book.verdicts()["a"] in ("fresh", "as of")
+
+
+class TestAnotherOrder:
+    """Cells run in another order than they stand in, or one above was not run."""
+
+    def test_a_cell_below_that_ran_first(self, book: Notebook) -> None:
+        """The module finds what it would not find at its place: that is not fresh, however often it runs."""
+        book.open({"a": USES, "p": SETS})
+        book.restart(NBI_API="one")
+        book.kernel.restart()
+        book.job.run("ext", "p", "a")
+        assert book.verdicts()["a"] == "as of"
+        book.job.run_all()
+        assert book.verdicts()["a"] == "as of"
+        book.restart()
+        assert book.verdicts()["a"] == "fresh"
+
+    def test_a_cell_above_that_did_not_run(self, book: Notebook) -> None:
+        """Nor is it what that cell would have set, even where its last run changed nothing."""
+        book.open({"p": SETS, "a": USES})
+        book.restart()
+        book.job.run_all()
+        book.kernel.restart()
+        book.job.run("ext", "a")
+        assert book.verdicts()["a"] == "as of"
+        book.job.run_all()
+        book.job.run_all()
+        assert book.verdicts()["a"] == "as of"
+        book.restart()
+        assert book.verdicts()["a"] == "fresh"
+
+    def test_a_cell_between_a_helper_and_its_call(self, book: Notebook) -> None:
+        """A function imports when it is called: who sets the variable below its definition is above that."""
+        book.open({"h": A["helper"]["i"], "p": SETS, "a": A["helper"]["a"]})
+        book.restart()
+        book.job.run_all()
+        assert set(book.verdicts().values()) == {"fresh"}
+
+    def test_a_cell_above_that_sets_another_value(self, book: Notebook) -> None:
+        """The module is loaded, and keeps what it has found."""
+        book.open({"p": SETS, "a": USES})
+        book.restart()
+        book.job.run(p=SETS.replace("cell", "new cell"))
+        assert book.verdicts()["a"] == "as of"
+        book.restart()
+        assert book.verdicts()["a"] == "fresh"
 
 
 SETS = "import os\nos.environ['NBI_API'] = 'from a cell'"

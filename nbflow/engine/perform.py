@@ -44,6 +44,7 @@ from nbflow.engine.record import (
 )
 from nbflow.engine.reimport import NO_IMPORTS, are_modules, with_imports
 from nbflow.engine.requests import Execution
+from nbflow.engine.setters import note_run, with_sets
 from nbflow.engine.sites import Site, lists_of, say_who_failed, site_of, with_own
 from nbflow.engine.slots import is_kept_in_memory, key_of, slot_of
 from nbflow.engine.stateful import STATEFUL, patches
@@ -51,7 +52,6 @@ from nbflow.engine.storing import Storing
 from nbflow.engine.verify import begun_slot
 from nbflow.exceptions import StorageError
 from nbflow.states import Origin, State
-from nbflow.store.at_import import take_as_imported
 from nbflow.triggers import BuiltIn, Gate, judge
 from nbflow.types import FILE, NO_NAMES, OPEN, UNBOUND, Cause, Effect, Entry, Looked, Slot, Trace
 
@@ -425,7 +425,7 @@ class Performer:
                 self._forget_unseeded(step.left, seeded)
             return finished
         seen = with_found(seen, observation, step, body, self._sweep)
-        trace = doing.joined(make_trace(maker, body, seen, observation))
+        trace = with_sets(doing.joined(make_trace(maker, body, seen, observation)), observation)
         if finished.state.is_skipped():
             trace = skipped_trace(trace)
         elif is_own_plain:
@@ -436,7 +436,7 @@ class Performer:
         self._take(step, trace, seen)
         self._forget_unseeded(trace, seeded)
         step.take(trace)
-        take_as_imported(trace.entries)  # in a worker, it may be
+        note_run(trace)
         self._sweep.touch(step)
         if observation.touched_outside:
             self._sweep.look_around()

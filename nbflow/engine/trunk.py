@@ -17,6 +17,7 @@ from nbflow.engine.observe import Observer
 from nbflow.engine.outward import remedy
 from nbflow.engine.plan import Work
 from nbflow.engine.remaking import Outlook
+from nbflow.engine.setters import Setters
 from nbflow.engine.shown import FLOW, FlowKind
 from nbflow.engine.slots import CONTEXT, SETTINGS, ContextKind, FolderKind, Kind, Outside
 from nbflow.engine.sweep import Sweep
@@ -28,6 +29,7 @@ from nbflow.store.installed import PackageKind
 from nbflow.store.modules import ModuleKind
 from nbflow.store.signing import hidden_digest
 from nbflow.store.variables import EnvironmentKind
+from nbflow.store.watching import listen
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
@@ -120,12 +122,13 @@ def trunk_over(world: World, book: Book) -> Trunk:
     workspace.of_shell = world.of_shell
     workspace.remedy = lambda step: remedy(book.steps[step])
     files.key = world.key
+    listen(files)  # a result that is reused loads modules, too
     kinds: list[NamedKind] = [*files.kinds(), ModuleKind(files), PackageKind(), EnvironmentKind(world.key)]
     flow = FlowKind(world.notebook, world.clock, book)
     named = {
         **{kind.name: kind for kind in kinds},
         "parameter": world.parameters,
-        AT_IMPORT: AtImportKind(world.key),
+        AT_IMPORT: AtImportKind(world.key, Setters(book, world.notebook).cast_doubt_on),
         CONTEXT: ContextKind(),
         FLOW: flow,
         "folder": FolderKind(),

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nbflow.store.importing import ALL, assume, assumed, found_by, found_early, found_in
-from nbflow.store.modules import modules_behind, text_of_module
+from nbflow.store.modules import Steps, modules_behind, text_of_module
 from nbflow.store.trail import data_of_module
 from nbflow.store.variables import shown_variable, variable_digest
 from nbflow.types import Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from nbflow.store.files import Files
     from nbflow.types import Entry
@@ -73,13 +73,14 @@ def at_import(modules: Iterable[str], files: Files) -> AtImport:
     """
     data: dict[str, str] = {}
     variables: dict[str, str | None] = {}
-    for module in modules_behind(modules, files):
+    known = Steps()
+    for module in modules_behind(modules, files, known):
         data |= data_of_module(module)
-        variables |= _variables(module, files)
+        variables |= _variables(module, files, known)
     return AtImport(data, variables) if data or variables else NOTHING_ASKED
 
 
-def _variables(module: str, files: Files) -> dict[str, str | None]:
+def _variables(module: str, files: Files, known: Steps) -> dict[str, str | None]:
     """What a module found in variables, by locator.
 
     What those behind it have set does not count: they do so whenever it is imported. So the locator names
@@ -89,7 +90,7 @@ def _variables(module: str, files: Files) -> dict[str, str | None]:
     if found is None:
         # Nobody saw what it asked: its text tells.
         found = {name: found_early(name) for name in _named_in(text_of_module(module))}
-    behind = lru_cache(1)(lambda: modules_behind([module], files))
+    behind = lru_cache(1)(lambda: modules_behind([module], files, known))
     variables: dict[str, str | None] = {}
     for name, each in found.items():
         value, makers = each.without(lambda by: bool(by) and (is_around(by, module) or by in behind()))
@@ -117,18 +118,22 @@ class AtImportKind:
 
     Args:
         key: The user's secret key.
+        is_doubtful: Whether a module, given a locator, may have asked at another moment than at its place.
     """
 
     name = AT_IMPORT
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, is_doubtful: Callable[[str], bool] = lambda _: False) -> None:
         self._key = key
+        self._is_doubtful = is_doubtful
 
     def now(self, locator: str) -> str | None:
         """Keyed digest of the value, `UNBOUND` where it was not set.
 
         None where the module was loaded later than it would have been, and has found another one.
         """
+        if self._is_doubtful(locator):
+            return None
         module, name, makers = parted(locator)
         found, earlier = found_in(module, name), assumed(module, name)
         if found is None:

@@ -80,9 +80,10 @@ class Found(NamedTuple):
 
 @dataclass(slots=True)
 class _Load:
-    """One loading of a module: its specification, by which it is known, and what it found."""
+    """One loading of a module: its specification, by which it is known, when it asked, and what it found."""
 
     spec: object
+    at: int
     found: dict[str, Found] = field(default_factory=dict[str, Found])
 
 
@@ -97,6 +98,9 @@ class _Process:
         loads: What each module found.
         changes: Who has set variables.
         assumed: What modules would have found that are not loaded because a result was reused.
+        assumed_at: When that result was reused.
+        turn: Counts questions and changes, so that their order is known.
+        set_last: When each variable was set last to something else, and by which module.
     """
 
     contents: Contents | None = None
@@ -105,6 +109,14 @@ class _Process:
     loads: dict[str, _Load] = field(default_factory=dict[str, _Load])
     changes: dict[str, tuple[Change, ...]] = field(default_factory=dict[str, tuple[Change, ...]])
     assumed: dict[tuple[str, str], Found] = field(default_factory=dict[tuple[str, str], Found])
+    assumed_at: dict[str, int] = field(default_factory=dict[str, int])
+    turn: int = 0
+    set_last: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
+
+    def next_turn(self) -> int:
+        """The number of what happens now."""
+        self.turn += 1
+        return self.turn
 
 
 _process: Final = _Process()
@@ -151,9 +163,10 @@ def _note_question(name: str, caller: FrameType, contents: Contents) -> None:
     load = _process.loads.get(module)
     if load is not None and load.spec is not spec:
         _process.assumed = {each: value for each, value in _process.assumed.items() if each[0] != module}
+        _process.assumed_at.pop(module, None)
         load = None
     if load is None:
-        load = _process.loads[module] = _Load(spec)
+        load = _process.loads[module] = _Load(spec, _process.next_turn())
     # Who looks at all of them goes on to ask for each.
     if name not in load.found and ALL not in load.found:
         load.found[name] = _now(name)
@@ -162,8 +175,11 @@ def _note_question(name: str, caller: FrameType, contents: Contents) -> None:
 def _note_change(name: str, value: str | None, caller: FrameType, contents: Contents) -> None:
     by, _ = _innermost(contents, caller)
     known, before = _process.changes.get(name, ()), _value_of(name)
-    # Only what an import has set can be told from what was there; to set it once more changes nothing.
-    if before == value or not (known or by) or (known and known[-1].by == by):
+    if before == value:
+        return  # to set it once more changes nothing
+    _process.set_last[name] = _process.next_turn(), by
+    # Only what an import has set can be told from what was there.
+    if not (known or by) or (known and known[-1].by == by):
         return
     _process.changes[name] = (*known, Change(by, before))[-_MOST_CHANGES:]
 
@@ -218,6 +234,19 @@ def assume(module: str, name: str) -> None:
     if sys.modules.get(module) is None:
         _process.loads.pop(module, None)
         _process.assumed.setdefault((module, name), _now(name))
+        _process.assumed_at.setdefault(module, _process.next_turn())
+
+
+def set_last(name: str) -> tuple[int, str]:
+    """When a variable was set last to something else, and by which module; 0 where nobody saw that."""
+    return _process.set_last.get(name, (0, ""))
+
+
+def asked_at(module: str) -> int:
+    """When a module has asked, would have, or would ask now; 0 where nobody saw that."""
+    if sys.modules.get(module) is None:
+        return _process.assumed_at.get(module, _process.turn + 1)
+    return _process.loads[module].at if found_by(module) and module in _process.loads else 0
 
 
 def assumed(module: str, name: str) -> Found | None:

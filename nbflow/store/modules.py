@@ -101,28 +101,41 @@ def _files_behind(name: str, files: Files) -> set[str]:
     return set(modules_behind([name], files).values())
 
 
-def modules_behind(names: Iterable[str], files: Files) -> dict[str, str]:
+Steps = dict[str, tuple[str | None, frozenset[str]]]
+"""The files of modules, and what each of them imports, as far as somebody has looked."""
+
+
+def modules_behind(names: Iterable[str], files: Files, known: Steps | None = None) -> dict[str, str]:
     """Local modules and the local modules that they import, each with its file.
 
     Args:
         names: Dotted names.
         files: The session's files.
+        known: What was found out meanwhile, for who asks for many.
     """
+    known = {} if known is None else known
     behind: dict[str, str] = {}
     found: set[str] = set()
     seen: set[str] = set()
     todo = list(names)
     while todo:
         module = todo.pop()
-        path = module_file(module, files) if module and module not in seen else None
+        if not module or module in seen:
+            continue
         seen.add(module)
+        path, imports = known[module] = known.get(module) or _step_from(module, files)
         if path is not None and path not in found:
             found.add(path)
             behind[module] = path
-            todo += [module.rpartition(".")[0], *_source_imports(module, path, files.digest(path))]
+            todo += [module.rpartition(".")[0], *imports]
         elif module.endswith(f".{ALL}"):
             todo += _inside(module.removesuffix(f".{ALL}"), files)
     return behind
+
+
+def _step_from(module: str, files: Files) -> tuple[str | None, frozenset[str]]:
+    path = module_file(module, files)
+    return path, _source_imports(module, path, files.digest(path)) if path is not None else frozenset()
 
 
 def _inside(package: str, files: Files) -> list[str]:

@@ -358,6 +358,16 @@ def _install() -> None:
                 os.register_at_fork(after_in_child=_forked)
 
 
+def listen(contents: Contents) -> None:
+    """Note from now on what the user's own modules ask while they are imported, whoever imports them.
+
+    Args:
+        contents: The session's files.
+    """
+    _install()
+    begin_notes(contents)
+
+
 def begin_reports(reporter: Reporter) -> None:
     """Have what this process does told by a reporter, as far as no watch of its own sees it."""
     _family.reporter = reporter
