@@ -35,14 +35,6 @@ def no_secrets_of_others() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def modules_of_the_tests() -> Iterator[None]:
-    """They are local modules, which nbflow loads anew where something that they import has changed."""
-    ours = {name: module for name, module in tuple(sys.modules.items()) if name.startswith("tests.")}
-    yield
-    sys.modules.update(ours)
-
-
-@pytest.fixture(autouse=True)
 def no_settings_of_others() -> Iterator[None]:
     """What one test sets of `decimal` is not set in the next."""
     with decimal.localcontext():

@@ -150,8 +150,17 @@ def _inside(package: str, files: Files) -> list[str]:
 @lru_cache(maxsize=4096)
 def _source_imports(name: str, path: str, digest: str) -> frozenset[str]:
     """What a module's source imports; `digest` says which content is meant."""
-    is_package = os.path.basename(path) == "__init__.py"
-    return frozenset(_imports_in(path, name if is_package else name.rpartition(".")[0]))
+    return frozenset(_imports_in_text(_text_of(path), _package_of(name, path)))
+
+
+@lru_cache(maxsize=4096)
+def _said_imports(name: str, path: str, digest: str) -> frozenset[str]:
+    """The same of its statements alone."""
+    return frozenset(_imports_in_text(_text_of(path), _package_of(name, path), calls=False))
+
+
+def _package_of(name: str, path: str) -> str:
+    return name if os.path.basename(path) == "__init__.py" else name.rpartition(".")[0]
 
 
 def _origin_of(name: str) -> str | None:
@@ -345,7 +354,7 @@ def _with_dependents(changed: set[str], files: Files) -> set[str]:
     purged, waiting = set(changed), set(changed)
     # A constant does not tell where it came from; the source of who has it does.
     imports = {
-        name: _source_imports(name, known.path, files.digest(known.path)) for name, known in _loaded.items()
+        name: _said_imports(name, known.path, files.digest(known.path)) for name, known in _loaded.items()
     }
     while waiting:
         waiting = {
@@ -362,10 +371,7 @@ def _is_below(name: str, purged: set[str]) -> bool:
 
 
 def _leans_on(known: _Loaded, imports: frozenset[str], purged: set[str]) -> bool:
-    if not imports.isdisjoint(purged):
-        return True
-    packages = [name.removesuffix(ALL) for name in imports if name.endswith(f".{ALL}")]
-    return any(name.startswith(package) for package in packages for name in purged) or any(
+    return not imports.isdisjoint(purged) or any(
         _home_of(value) in purged for value in tuple(_namespace(known.module).values())
     )
 
@@ -383,22 +389,22 @@ def _home_of(value: object) -> str:
     return home if isinstance(home, str) else ""
 
 
-def _imports_in(path: str, package: str) -> set[str]:
+def _text_of(path: str) -> bytes:
     try:
         with unwatched(), open(path, "rb") as stream:
-            return _imports_in_text(stream.read(), package)
+            return stream.read()
     except OSError:
-        return set()
+        return b""
 
 
-def _imports_in_text(text: str | bytes, package: str) -> set[str]:
+def _imports_in_text(text: str | bytes, package: str, *, calls: bool = True) -> set[str]:
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return set()
-    text = text if isinstance(text, str) else text.decode(errors="replace")
     said = {found for statement in _statements(tree) for found in _imports_of(statement, package)}
-    return said.union(computed_imports(text, tree, package))
+    text = text if isinstance(text, str) else text.decode(errors="replace")
+    return said.union(computed_imports(text, tree, package)) if calls else said
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.AST]:
