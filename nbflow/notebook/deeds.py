@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from nbflow.engine.gates import SKIPPED
-from nbflow.exceptions import text_of
+from nbflow.exceptions import TaskFailedError, text_of
 from nbflow.notebook.mentions import outdated_cells
 from nbflow.types import Verdict
 from nbflow.views import ActionCard, ActionLine
@@ -101,7 +101,7 @@ class Deeds:
         if error is not None:
             if isinstance(error, KeyboardInterrupt):
                 return ActionLine(step.name, "stopped", causes, is_plain=step.plain)
-            note = step.failure or text_of(error)
+            note = text_of(error) if isinstance(error, TaskFailedError) else step.failure or text_of(error)
             return ActionLine(step.name, "failed", causes, note=note, is_plain=step.plain)
         if step.ended is not None and step.ended.is_paused():
             return ActionLine(step.name, "waits", self._report.obstacles.of(step))
