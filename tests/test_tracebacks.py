@@ -131,3 +131,11 @@ class TestErrorsOfOurs:
         assert "KeyboardInterrupt" in shown.error
         assert "----> 3 x = signal.raise_signal(signal.SIGINT)" in seen(shown)
         assert "nbflow/" not in seen(shown)
+
+    def test_a_stop_while_nbflow_looks(self, kernel: Kernel) -> None:
+        """Where it is asked in the midst of a body what a file is, the line that asks is the last one."""
+        stops = "class Path:\n    def __fspath__(self):\n        raise KeyboardInterrupt\n"
+        shown = kernel.run("looks", f"# @task looks\nimport os\n{stops}looks = os.path.exists(Path())")
+        assert shown.error.startswith("KeyboardInterrupt")
+        assert "looks = os.path.exists(Path())" in seen(shown)
+        assert "nbflow" not in seen(shown)

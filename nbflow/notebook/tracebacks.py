@@ -6,6 +6,7 @@ import contextlib
 import sys
 import sysconfig
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from traceback import FrameSummary, StackSummary, TracebackException, extract_tb
 from types import TracebackType
@@ -27,6 +28,8 @@ _NOT_THE_USERS: Final = (
     "<string>",
 )
 """Where what lies between a user's line and a message of ours comes from: nbflow, IPython, Python itself."""
+_LOOKS: Final = f"{Path(nbflow.__file__).parent / 'store'}/"
+"""Where our audit hook and what it calls comes from, which runs in the midst of the user's code."""
 _LIBRARIES: Final = tuple({f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib", "purelib")})
 
 
@@ -113,6 +116,8 @@ def render_only_users_part(error: BaseException, items: str = "") -> None:
     def render() -> list[str]:
         del error._render_traceback_  # type: ignore[attr-defined]
         error.__traceback__ = users_part(error.__traceback__)
+        if isinstance(error, KeyboardInterrupt):
+            error.__traceback__ = _before_our_look(error.__traceback__)
         _leave_users_lines(error.__cause__ or error.__context__)
         lines = _shown(error, error.__traceback__) if own is None else own()
         return [*lines, f"in {items}"] if items else lines
@@ -171,6 +176,12 @@ def users_part(trace: TracebackType | None) -> TracebackType | None:
         if part.tb_frame.f_code in CALLERS:
             found = part.tb_next
     return found
+
+
+def _before_our_look(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without what a Stop has interrupted where we looked at what a line of the user does."""
+    theirs = takewhile(lambda part: not part.tb_frame.f_code.co_filename.startswith(_LOOKS), _parts(trace))
+    return _built(theirs) or trace
 
 
 def _shown(error: BaseException, trace: TracebackType | None) -> list[str]:
