@@ -11,6 +11,9 @@ import pytest
 
 from nbflow.store.at_import import AtImportKind, at_import, take_as_imported
 from nbflow.store.files import Files
+from nbflow.store.importing import is_noted
+from nbflow.store.variables import EVENT
+from nbflow.store.watching import listen, listen_no_more
 from nbflow.types import Entry, Looked, Slot
 
 if TYPE_CHECKING:
@@ -64,6 +67,27 @@ def found(files: Files, module: str) -> dict[str, str | None]:
 def entry_of(locator: str) -> Entry:
     """What a body would see now."""
     return Entry(Looked(Slot(KIND.name, locator)), KIND.now(locator) or "")
+
+
+class TestDetached:
+    """Between two sessions."""
+
+    def test_nothing_is_noted(self, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is loaded meanwhile has asked unseen: its text tells what, and the next session the value."""
+        listen(files)
+        assert is_noted(EVENT)
+        listen_no_more(files)
+        assert not is_noted(EVENT)
+        importlib.import_module("nbj_asks")
+        monkeypatch.setenv("NBJ_A", "two")
+        listen(files)
+        assert found(files, "nbj_asks") == {"nbj_asks:NBJ_A": "two"}
+
+    def test_another_session_goes_on(self, files: Files) -> None:
+        """It is ended by its own files alone."""
+        listen(files)
+        listen_no_more(Files())
+        assert is_noted(EVENT)
 
 
 class TestNoted:

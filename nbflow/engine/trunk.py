@@ -29,7 +29,7 @@ from nbflow.store.installed import PackageKind
 from nbflow.store.modules import ModuleKind
 from nbflow.store.signing import hidden_digest
 from nbflow.store.variables import EnvironmentKind
-from nbflow.store.watching import listen
+from nbflow.store.watching import listen, listen_no_more
 from nbflow.types import UNBOUND
 
 if TYPE_CHECKING:
@@ -108,6 +108,10 @@ class Trunk:
     work: Work
     explainer: Explainer
     flow: FlowKind
+
+    def close(self) -> None:
+        """Follow nothing any more of what happens in the process."""
+        listen_no_more(self.files)
 
 
 def trunk_over(world: World, book: Book) -> Trunk:

@@ -138,7 +138,7 @@ class Session:
 
     def close(self) -> None:
         """End the session: what is in memory stays valid."""
-        for part in (self.live, self.badges, self.remembered):
+        for part in (self.live, self.badges, self.remembered, self.trunk):
             part.close()
         self.background.cancel()
         self.work.write_down()

@@ -131,7 +131,23 @@ def begin_notes(contents: Contents) -> None:
     if _process.contents is None:
         _process.early = _all_variables()
         _process.before = {name: _spec_of(module) for name, module in tuple(sys.modules.items())}
+        _process.changes = {}  # who has set them while nobody watched cannot be told
     _process.contents = contents
+
+
+def end_notes(contents: Contents) -> None:
+    """Note nothing any more, where it is for this session that somebody does.
+
+    Args:
+        contents: The session's files.
+    """
+    if _process.contents is contents:
+        _process.contents = None
+
+
+def is_noted(event: str) -> bool:
+    """Whether an audit event is one to note at the moment."""
+    return event in NOTED and _process.contents is not None
 
 
 def note(event: str, arguments: tuple[object, ...], caller: FrameType) -> None:

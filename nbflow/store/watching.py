@@ -19,7 +19,7 @@ from nbflow.store.asked import tell_of_questions
 from nbflow.store.children import UNSEEN, Family, Place, accompany, hear, source_to_report
 from nbflow.store.events import FOLLOWED, follow, set_by
 from nbflow.store.given import NOT_NATIVE, Given
-from nbflow.store.importing import NOTED, begin_notes, note
+from nbflow.store.importing import begin_notes, end_notes, is_noted, note
 from nbflow.store.paths import shown_names, shown_stat
 from nbflow.store.settlement import NOTHING, Settlement, settle
 from nbflow.store.trail import Trail
@@ -368,6 +368,15 @@ def listen(contents: Contents) -> None:
     begin_notes(contents)
 
 
+def listen_no_more(contents: Contents) -> None:
+    """Let the hook do nothing any more for a session, until something is watched again.
+
+    Args:
+        contents: The session's files.
+    """
+    end_notes(contents)
+
+
 def begin_reports(reporter: Reporter) -> None:
     """Have what this process does told by a reporter, as far as no watch of its own sees it."""
     _family.reporter = reporter
@@ -414,7 +423,7 @@ def _of_child() -> tuple[Contents, tuple[str, ...], tuple[int, ...]] | None:
 
 
 def _hook(event: str, arguments: tuple[object, ...]) -> None:
-    if event in NOTED:
+    if is_noted(event):
         _note(event, arguments)
     if (_open or _family.reporter) and (event in FOLLOWED or event in _THREAD_STARTS):
         _report(event, arguments)
