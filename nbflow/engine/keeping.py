@@ -13,7 +13,7 @@ from nbflow.types import FILE, Cause, Effect, Slot, Standing, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nbflow.engine.book import Book, Step
+    from nbflow.engine.book import Step
     from nbflow.engine.slots import Outside
     from nbflow.types import Trace
 
@@ -149,25 +149,6 @@ def has_expired(step: Step, trace: Trace, outside: Outside) -> bool:
 def world_of(trace: Trace) -> tuple[str, ...]:
     """What a body read of the world outside that nothing can be compared with: network, database, clock."""
     return tuple(unknown for unknown in trace.unknowns if unknown.startswith(_WORLD))
-
-
-def set_below(step: Step, trace: Trace, book: Book) -> list[Cause]:
-    """The environment variables that a body has asked for, and that a step below it has set in this kernel.
-
-    Since then nobody can tell what they were at the place of the body.
-    """
-    asked = {entry.looked.slot.locator for entry in trace.entries if entry.looked.slot.kind == "environment"}
-    place = book.place(step.id)
-    if not asked or place is None:
-        return []
-    below = (book.steps[each] for each in book.order[place + 1 :])
-    return [
-        Cause("outside", f"{each.name} below sets {name}", origin=each.name)
-        for each in below
-        if each.trace is not None and each.standing is Standing.HERE
-        for name in sorted(asked)
-        if f"{CHANGES}environment changed: {name}" in each.trace.unknowns
-    ]
 
 
 def is_effect(unknown: str) -> bool:

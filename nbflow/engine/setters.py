@@ -1,4 +1,4 @@
-"""Steps that set environment variables, before or after the user's own modules have asked for them.
+"""Steps that set environment variables, before or after others, or modules, have asked for them.
 
 A module asks once, when it is imported first: what a step above that place sets, it finds, and nothing of
 what a step further down sets. Where steps ran in another order, or one above has not run in this kernel,
@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from nbflow.engine.keeping import CHANGES
 from nbflow.store.at_import import AT_IMPORT, is_around, parted, take_as_imported
 from nbflow.store.importing import ALL, asked_at, set_last
+from nbflow.types import Cause, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +61,25 @@ def _only_defines(step: Step) -> bool:
     if told is None or not step.plain or not told.writes:
         return False
     return told.writes <= told.definitions.keys() and all(item.deferred for item in told.imports)
+
+
+def set_below(step: Step, trace: Trace, book: Book) -> list[Cause]:
+    """The environment variables that a body has asked for, and that a step below it has set in this kernel.
+
+    Since then nobody can tell what they were at the place of the body.
+    """
+    asked = {entry.looked.slot.locator for entry in trace.entries if entry.looked.slot.kind == "environment"}
+    place = book.place(step.id)
+    if not asked or place is None:
+        return []
+    below = (book.steps[each] for each in book.order[place + 1 :])
+    return [
+        Cause("outside", f"{each.name} below sets {name}", origin=each.name)
+        for each in below
+        if each.trace is not None and each.standing is Standing.HERE
+        for name in sorted(asked)
+        if f"{CHANGES}environment changed: {name}" in each.trace.unknowns
+    ]
 
 
 class Setters:

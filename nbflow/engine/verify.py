@@ -25,10 +25,11 @@ from nbflow.engine.gates import (
     saw_end_of,
 )
 from nbflow.engine.influence import is_code, lasting, left_open, may_write, reached
-from nbflow.engine.keeping import asks_again, expiry_of, has_expired, is_effect, set_below, world_of
+from nbflow.engine.keeping import asks_again, expiry_of, has_expired, is_effect, world_of
 from nbflow.engine.marks import BEGUN, REFUTED
 from nbflow.engine.origins import seen_as, version_of
 from nbflow.engine.quiet import may_start_plain, would_decide
+from nbflow.engine.setters import set_below
 from nbflow.engine.shown import content_for
 from nbflow.engine.slots import SETTINGS, STATE, Outside, is_kept_in_memory, parts_of, path_of
 from nbflow.engine.unmade import unmade_cause
