@@ -53,6 +53,10 @@ FOCUSED = """() => {
   return style.outlineStyle !== 'none' || (ring !== null && getComputedStyle(ring).stroke !== 'none');
 }"""
 
+PLACE = "node => node.getBoundingClientRect().toJSON()"
+# In one step: the view may draw its nodes anew between two.
+INTO_VIEW = "node => (node.scrollIntoView({block: 'nearest'}), node.getBoundingClientRect().toJSON())"
+
 
 @pytest.fixture
 def notebook(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Notebook]:
@@ -148,13 +152,12 @@ class TestHands:
 
     def test_dragging_moves_the_graph(self, notebook: Notebook) -> None:
         """And chooses nothing."""
-        notebook.task("late").evaluate("node => node.scrollIntoView({block: 'nearest'})")
-        box = notebook.task("late").bounding_box()
+        box = notebook.task("late").evaluate(INTO_VIEW)
         notebook.page.mouse.move(box["x"] - 30, box["y"] + 5)
         notebook.page.mouse.down()
         notebook.page.mouse.move(box["x"] + 20, box["y"] + 25, steps=4)
         notebook.page.mouse.up()
-        moved = notebook.task("late").bounding_box()
+        moved = notebook.task("late").evaluate(PLACE)
         assert (round(moved["x"] - box["x"]), round(moved["y"] - box["y"])) == (50, 20)
         assert notebook.view.get_attribute("data-selected") is None
 

@@ -74,21 +74,25 @@ class TestOthers:
         assert order(kernel, "two") == ["two"]
         kernel.run("end", "del get_ipython().display_pub._hooks[:]")
 
-    def test_a_publisher_that_calls_its_base(self, kernel: Kernel) -> None:
-        """What a kernel's publisher does before it sends, it does for badges, too."""
+    @pytest.mark.parametrize(
+        ("put", "seen", "end"),
+        [
+            (
+                "publish.__module__ = KIND.__module__; KIND.publish = publish",
+                "base",
+                "KIND.publish = PUBLISH",
+            ),
+            ("KIND._flush_streams = flush", "flushed", "KIND._flush_streams = FLUSH"),
+        ],
+        ids=["a publisher that calls its base", "another way to flush"],
+    )
+    def test_what_stands_in_its_class(self, kernel: Kernel, put: str, seen: str, end: str) -> None:
+        """What is put in the place of the kernel's own is done for badges, too."""
         kernel.run("kinds", KINDS)
-        kernel.run("base", "publish.__module__ = KIND.__module__; KIND.publish = publish")
+        kernel.run("put", put)
         assert order(kernel, "two") == ["two", "two"]
-        assert kernel.value("SEEN[-1]") == "'base'"
-        kernel.run("end", "KIND.publish = PUBLISH")
-
-    def test_another_way_to_flush(self, kernel: Kernel) -> None:
-        """Whoever has put one in the place of the kernel's has it called."""
-        kernel.run("kinds", KINDS)
-        kernel.run("flush", "KIND._flush_streams = flush")
-        assert order(kernel, "two") == ["two", "two"]
-        assert kernel.value("SEEN[-1]") == "'flushed'"
-        kernel.run("end", "KIND._flush_streams = FLUSH")
+        assert kernel.value("SEEN[-1]") == repr(seen)
+        kernel.run("end", end)
 
     def test_a_publisher_of_ones_own(self, kernel: Kernel) -> None:
         """What stands in the place of the kernel's method is called."""

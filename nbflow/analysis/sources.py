@@ -34,7 +34,7 @@ def sources_of(module: str) -> dict[str, str]:
     while todo:
         name = todo.pop()
         if name.endswith(f".{ALL}"):
-            todo += _modules_in(name.removesuffix(f".{ALL}"))
+            todo += modules_within(name.removesuffix(f".{ALL}"))
             continue
         path = None if name in found else _source_file(name)
         if path is not None and home_of_file(str(path)) is Home.LOCAL:
@@ -90,7 +90,8 @@ def _source_file(module: str) -> Path | None:
     return Path(spec.origin) if spec is not None and spec.origin and spec.origin.endswith(".py") else None
 
 
-def _modules_in(package: str) -> list[str]:
+def modules_within(package: str) -> list[str]:
+    """Return the names of the modules in the folders of a package; nothing is imported."""
     spec = _spec_of(package)
     folders = spec.submodule_search_locations if spec is not None else None
     return [f"{package}.{each.name}" for each in iter_modules(folders or [])]

@@ -204,8 +204,7 @@ class Journal:
         for subscription in self._subscriptions:
             if subscription.straight is None or kind in subscription.straight:
                 self._tell_one(subscription, entered)
-        if self._pressed is not None:
-            self._raise_pressed()
+        self._raise_pressed()
 
     def _tell_one(self, subscription: _Subscription, entered: Entered) -> None:
         try:

@@ -36,6 +36,7 @@ from nbflow.analysis.reach import COMPUTED, CodeShape, Home, Import
 from nbflow.analysis.sources import sources_of
 from nbflow.store.paths import given_paths, looks_like_path
 from nbflow.store.walks import Encoder, NoDigest, Walk, builtin, marshalled, text
+from nbflow.store.watching import unwatched
 
 _MISSING: Final = object()
 _EMPTY: Final = CellType()
@@ -312,7 +313,9 @@ def _imported(walk: Walk, function: FunctionType, shape: CodeShape) -> Iterator[
 def _import_results(name: str, wanted: Import) -> Iterator[tuple[str, object]]:
     """What an import statement would bind; the sources of modules that are not loaded yet."""
     if wanted.names == COMPUTED:
-        yield name, sources_of(name)  # whether it is loaded by now, or by this very call, makes no difference
+        with unwatched():  # whether it is loaded by now, or by this very call, makes no difference
+            sources = sources_of(name)
+        yield name, sources
         return
     module = sys.modules.get(name)
     if module is None or not wanted.names:

@@ -10,14 +10,14 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib import util
-from pkgutil import iter_modules
 from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import xxhash
 
 from nbflow.analysis.computed_imports import ALL, computed_imports
 from nbflow.analysis.packages import spec_within
+from nbflow.analysis.sources import modules_within
 from nbflow.store.paths import absolute
 from nbflow.store.trail import data_of_module, forget_data
 from nbflow.store.watching import unwatched
@@ -124,43 +124,40 @@ def modules_behind(names: Iterable[str], files: Files, known: Steps | None = Non
             continue
         seen.add(module)
         path, imports = known[module] = known.get(module) or _step_from(module, files)
-        if path is not None and path not in found:
+        if path in found:
+            continue
+        todo += imports
+        if path is not None:
             found.add(path)
             behind[module] = path
-            todo += [module.rpartition(".")[0], *imports]
-        elif module.endswith(f".{ALL}"):
-            todo += _inside(module.removesuffix(f".{ALL}"), files)
+            todo.append(module.rpartition(".")[0])
     return behind
 
 
 def _step_from(module: str, files: Files) -> tuple[str | None, frozenset[str]]:
+    if module.endswith(f".{ALL}"):
+        with unwatched():
+            return None, frozenset(modules_within(module.removesuffix(f".{ALL}")))
     path = module_file(module, files)
-    return path, _source_imports(module, path, files.digest(path)) if path is not None else frozenset()
+    return path, _all(_source_imports(module, path, files.digest(path))) if path is not None else frozenset()
 
 
-def _inside(package: str, files: Files) -> list[str]:
-    """The modules in a local package."""
-    path = module_file(package, files)
-    if path is None or os.path.basename(path) != "__init__.py":
-        return []
-    with unwatched():
-        return [f"{package}.{each.name}" for each in iter_modules([os.path.dirname(path)])]
+def _all(imports: _Imports) -> frozenset[str]:
+    return imports.said | imports.called
+
+
+class _Imports(NamedTuple):
+    """What a text imports, by its statements and by calls."""
+
+    said: frozenset[str] = frozenset()
+    called: frozenset[str] = frozenset()
 
 
 @lru_cache(maxsize=4096)
-def _source_imports(name: str, path: str, digest: str) -> frozenset[str]:
+def _source_imports(name: str, path: str, digest: str) -> _Imports:
     """What a module's source imports; `digest` says which content is meant."""
-    return frozenset(_imports_in_text(_text_of(path), _package_of(name, path)))
-
-
-@lru_cache(maxsize=4096)
-def _said_imports(name: str, path: str, digest: str) -> frozenset[str]:
-    """The same of its statements alone."""
-    return frozenset(_imports_in_text(_text_of(path), _package_of(name, path), calls=False))
-
-
-def _package_of(name: str, path: str) -> str:
-    return name if os.path.basename(path) == "__init__.py" else name.rpartition(".")[0]
+    is_package = os.path.basename(path) == "__init__.py"
+    return _imports_in(path, name if is_package else name.rpartition(".")[0])
 
 
 def _origin_of(name: str) -> str | None:
@@ -354,7 +351,8 @@ def _with_dependents(changed: set[str], files: Files) -> set[str]:
     purged, waiting = set(changed), set(changed)
     # A constant does not tell where it came from; the source of who has it does.
     imports = {
-        name: _said_imports(name, known.path, files.digest(known.path)) for name, known in _loaded.items()
+        name: _source_imports(name, known.path, files.digest(known.path)).said
+        for name, known in _loaded.items()
     }
     while waiting:
         waiting = {
@@ -389,22 +387,22 @@ def _home_of(value: object) -> str:
     return home if isinstance(home, str) else ""
 
 
-def _text_of(path: str) -> bytes:
+def _imports_in(path: str, package: str) -> _Imports:
     try:
         with unwatched(), open(path, "rb") as stream:
-            return stream.read()
+            return _imports_in_text(stream.read(), package)
     except OSError:
-        return b""
+        return _Imports()
 
 
-def _imports_in_text(text: str | bytes, package: str, *, calls: bool = True) -> set[str]:
+def _imports_in_text(text: str | bytes, package: str) -> _Imports:
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
-        return set()
+        return _Imports()
     said = {found for statement in _statements(tree) for found in _imports_of(statement, package)}
     text = text if isinstance(text, str) else text.decode(errors="replace")
-    return said.union(computed_imports(text, tree, package)) if calls else said
+    return _Imports(frozenset(said), frozenset(computed_imports(text, tree, package)))
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.AST]:
@@ -476,7 +474,7 @@ def texts_behind(modules: Iterable[str], is_local: Callable[[str], bool]) -> Ite
 
 @lru_cache(maxsize=500)
 def _imports_of_text(text: str, package: str) -> frozenset[str]:
-    return frozenset(_imports_in_text(text, package))
+    return _all(_imports_in_text(text, package))
 
 
 _MOST_TEXT: Final = 200_000

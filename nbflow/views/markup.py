@@ -135,11 +135,7 @@ def heading(title: str, *parts: str, is_status: bool = False) -> str:
 
 def pairs(rows: Iterable[tuple[str, str]]) -> str:
     """Return a list of labels and texts; the texts are HTML already, empty ones are left out."""
-    lines = [
-        f"<dt>{label if label.isalpha() else escaped(label)}</dt><dd>{text}</dd>"
-        for label, text in rows
-        if text
-    ]
+    lines = [f"<dt>{escaped(label)}</dt><dd>{text}</dd>" for label, text in rows if text]
     return f'<dl class="nbf-d">{"".join(lines)}</dl>' if lines else ""
 
 
